@@ -1,0 +1,20 @@
+"""Train it: models, data, pruning methods, and the one training loop."""
+
+# name -> "module:attribute". One line makes a method, a model or a data set known to every verb and to the conformance tests.
+METHODS = {
+    "dense": "baselines.dense:dense",
+    "lottery-ticket": "baselines.lottery_ticket:lottery_ticket",
+    "snip": "baselines.snip:snip",
+    "network-slimming": "baselines.network_slimming:network_slimming",
+    "thinet": "baselines.thinet:thinet",
+    "eb-train": "baselines.eb_train:eb_train",
+}
+MODELS = {
+    "vgg16": "baselines.models.vgg:Vgg16",
+    "preresnet101": "baselines.models.preresnet:preresnet101",
+}
+DATASETS = {
+    "digits": "baselines.data:digits",
+    "cifar10": "baselines.data:cifar10",
+    "cifar100": "baselines.data:cifar100",
+}

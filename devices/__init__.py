@@ -1,0 +1,8 @@
+"""Measure it: power sources, the recorder and board control."""
+
+# name -> "module:class". One line makes a driver known to every verb and to the conformance tests.
+SOURCES = {
+    "ina3221": "devices.ina3221:Ina3221Source",
+    "simulated": "devices.simulated:SimulatedSource",
+    "replay": "devices.replay:ReplaySource",
+}

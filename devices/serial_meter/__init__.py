@@ -1,0 +1,1 @@
+"""Serial power meters: one transport, and one pure decoder per protocol family."""
