@@ -42,8 +42,8 @@ class PowerSource(ABC):
     name = ""                       # its name in devices.SOURCES
     sampling = "snapshot"           # "average" over the interval, "snapshot", "counter" or "simulated"
     scope = "module"                # what the total covers: module, board, dc, wall, gpu, package
-    rails = ()                      # type: Tuple[str, ...]
-    total = ()                      # type: Tuple[str, ...]   # the rails whose sum is the scope; rails nest, so never all
+    rails: Tuple[str, ...] = ()
+    total: Tuple[str, ...] = ()     # the rails whose sum is the scope; rails nest, so never all
     real = True                     # False for numbers that no sensor measured (simulated, replayed)
     min_period_s = 0.0              # reading faster than this gives nothing new
 

@@ -4,7 +4,8 @@
 class HarnessError(Exception):
     """What failed and where (`message`), what to do next (`hint`), and the exit code of the command.
 
-    Exit codes: 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed, 75 no free board, 130 interrupted.
+    Exit codes: 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed, 75 no free board,
+    130 interrupted.
     """
 
     def __init__(self, message: str, hint: str = "", exit_code: int = 2) -> None:

@@ -1,0 +1,57 @@
+# make demo | make test | make lint: each does its own set-up, in any order, again and again.
+PYTHON ?= python3
+VENV ?= .venv
+BOARD_VENV ?= .venv36
+PIP_ARGS ?=
+PY := $(VENV)/bin/python
+BOARD_PY := $(BOARD_VENV)/bin/python
+# A Python 3.6, as on a TX2: on the PATH, or pyenv's.
+PYTHON36 ?= $(shell for p in $$(command -v python3.6) "$$(pyenv root 2>/dev/null)"/versions/3.6.*/bin/python3.6; do \
+    "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 6))' 2>/dev/null && echo "$$p" && break; done)
+PYTEST ?= -q
+
+.PHONY: demo test test-host test-board lint clean
+
+demo: $(VENV)/.ready
+	$(VENV)/bin/joulebird demo
+
+test: test-host test-board
+
+test-host: $(VENV)/.ready-tests
+	$(PY) -m pytest $(PYTEST)
+
+# The board suite: devices, baselines and harness under the Python and torch of a TX2.
+test-board:
+ifeq ($(PYTHON36),)
+	@echo "joulebird: no Python 3.6 here, so the board suite was LEFT OUT (devices, baselines, harness on Python 3.6 with torch 1.10)."
+	@echo "  To run it: install pyenv, then 'pyenv install 3.6.15', and type 'make test' again; or make test PYTHON36=/path/to/python3.6"
+	@test "$(CI)" != true || { echo "In CI that is a failure."; exit 1; }
+else
+	@$(MAKE) --no-print-directory $(BOARD_VENV)/.ready
+	$(BOARD_PY) -m pytest $(PYTEST)
+endif
+
+lint: $(VENV)/.ready-tests
+	$(PY) -m ruff check .
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "joulebird needs Python 3.11 or newer, and $(PYTHON) is %s.\n  Name another one: make demo PYTHON=python3.11" % sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV) || { echo "joulebird: $(PYTHON) could not make a virtual environment."; \
+	    echo "  On Debian and Ubuntu: sudo apt-get install python3-venv, then the same command again."; rm -rf $(VENV); exit 1; }
+	$(PY) -m pip install --disable-pip-version-check -q $(PIP_ARGS) -r requirements.txt
+	$(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-tests: $(VENV)/.ready tests/requirements.txt
+	$(PY) -m pip install --disable-pip-version-check -q -r tests/requirements.txt
+	@touch $@
+
+$(BOARD_VENV)/.ready: tests/requirements-board.txt
+	"$(PYTHON36)" -m venv $(BOARD_VENV)
+	$(BOARD_PY) -m pip install --disable-pip-version-check -q pip==21.3.1
+	$(BOARD_PY) -m pip install --disable-pip-version-check -q setuptools==59.6.0 wheel==0.37.1
+	$(BOARD_PY) -m pip install --disable-pip-version-check -q -r tests/requirements-board.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(BOARD_VENV) demo-runs build dist *.egg-info
