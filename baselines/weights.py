@@ -116,7 +116,10 @@ def apply(network: nn.Module, masks: Tensors) -> None:
 
 def masked(state: Tensors, masks: Tensors) -> Dict[str, torch.Tensor]:
     """A copy of a state dict with the pruned weights at zero: rewinding is `masked(state at the rewind point, masks)`."""
-    return OrderedDict((name, value.clone() * masks[name].to(value.device) if name in masks else value.clone()) for name, value in state.items())
+    copied = OrderedDict((name, value.clone()) for name, value in state.items())
+    for name, mask in masks.items():
+        copied[name].mul_(mask.to(copied[name].device))
+    return copied
 
 
 def sparsity(masks: Tensors) -> float:
@@ -143,7 +146,7 @@ def _flat(tensors: Tensors) -> torch.Tensor:
     """All tensors as one CPU vector, in order; a value that is not a number is refused, since it has no rank."""
     flat = torch.cat([tensor.detach().reshape(-1).cpu() for tensor in tensors.values()])
     if flat.is_floating_point() and bool(torch.isnan(flat).any()):
-        raise TrainingError("a weight or its score is not a number, so weights cannot be ranked", "training diverged: lower the learning rate")
+        raise TrainingError("a weight or its score is not a number: weights cannot be ranked", "training diverged: lower the learning rate")
     return flat
 
 

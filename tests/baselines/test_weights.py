@@ -28,7 +28,8 @@ def as_ints(masks):
 
 def toy():
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
+    first, second = (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU()), (nn.Conv2d(6, 4, 3), nn.BatchNorm2d(4), nn.Flatten())
+    return nn.Sequential(*first, *second, nn.Linear(64, 3))
 
 
 def toy_masks(network, ratio=0.5):

@@ -1,0 +1,69 @@
+"""SNIP (Lee, Ajanthan, Torr 2019): prune single weights before the first step, by how much the loss would feel their loss.
+
+The score of a weight is |w * dL/dw| on one batch, which equals |dL/dc| for a connection switch c = 1. Defaults are those
+of the Table 2 row: convolution weights only, one un-augmented batch, batch statistics of that batch, the initial weights
+kept, the study's schedule. The official TensorFlow code differs; its choices are the options `scope="official"`,
+`bn_eval=True` and `reinit=True`.
+"""
+
+import copy
+from collections import OrderedDict
+from typing import Dict, List
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from baselines import weights
+from baselines.errors import SpecError, TrainingError
+
+SCOPES = ("conv", "conv+linear", "official")
+
+
+def scored(network: nn.Module, scope: str = "conv") -> List[str]:
+    """Names of the parameters that SNIP ranks: convolution weights, those of linear layers too, or (official) biases as well.
+
+    The official order is kept: all weights first, then all biases. Batch norms are never ranked. Raises SpecError for an unknown scope.
+    """
+    if scope not in SCOPES:
+        raise SpecError(f"unknown SNIP scope {scope!r}", f"use one of {', '.join(SCOPES)}")
+    names = weights.prunable(network, linear=scope != "conv")
+    if scope == "official":
+        present = dict(network.named_parameters())
+        biases = [name[: -len("weight")] + "bias" for name in names]
+        names = names + [name for name in biases if name in present]
+    return names
+
+
+def sensitivity(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, names: List[str],
+                bn_eval: bool = False) -> Dict[str, torch.Tensor]:
+    """|w * dL/dw| of the named parameters for the mean cross-entropy of one batch, as float32 on the CPU.
+
+    Works on a copy: weights, running statistics and gradients of `network` stay as they are. `bn_eval` scores with the
+    running statistics (the official choice) instead of the batch's own. Raises TrainingError when nothing reaches the loss.
+    """
+    trial = copy.deepcopy(network)
+    trial.train(not bn_eval)
+    trial.zero_grad()
+    functional.cross_entropy(trial(images), labels).backward()
+    parameters = dict(trial.named_parameters())
+    scores = OrderedDict((name, (parameters[name] * parameters[name].grad).detach().abs().float().cpu()) for name in names)
+    total = sum(float(score.double().sum()) for score in scores.values())
+    if not 0 < total < float("inf"):
+        raise TrainingError(f"SNIP scores sum to {total}: no ranking is possible", "use bn_eval=False, or a batch with more than one class")
+    return scores
+
+
+def kept_count(total: int, ratio: float) -> int:
+    """How many of `total` connections SNIP keeps: round(total * (1 - ratio)), a half to the even number as in Python.
+
+    >>> kept_count(12, 7 / 12), kept_count(5, 0.5)
+    (5, 2)
+    """
+    return int(round(total * (1 - ratio)))
+
+
+def select(scores: Dict[str, torch.Tensor], ratio: float) -> Dict[str, torch.Tensor]:
+    """The mask that keeps exactly the round(N (1 - ratio)) highest scores; of equal ones the first is kept."""
+    weights.check_ratio(ratio)
+    return weights.keep_largest(scores, kept_count(sum(score.numel() for score in scores.values()), ratio))
