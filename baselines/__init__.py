@@ -11,10 +11,11 @@ METHODS = {
 }
 MODELS = {
     "vgg16": "baselines.models.vgg:Vgg16",
-    "preresnet101": "baselines.models.preresnet:preresnet101",
+    "preresnet101": "baselines.models.preresnet:PreResNet101",
+    "preresnet164": "baselines.models.preresnet:PreResNet164",
 }
 DATASETS = {
-    "digits": "baselines.data:digits",
-    "cifar10": "baselines.data:cifar10",
-    "cifar100": "baselines.data:cifar100",
+    "digits": "baselines.data:DIGITS",
+    "cifar10": "baselines.data:CIFAR10",
+    "cifar100": "baselines.data:CIFAR100",
 }

@@ -1,0 +1,1 @@
+"""The networks that are trained and pruned, each built from a list of channel widths."""

@@ -1,0 +1,142 @@
+"""Pre-activation bottleneck ResNets of depth 9n + 2 for 32 x 32 images, with channel selection, as network slimming prunes them."""
+
+from typing import Any, List, Optional, Sequence
+
+from torch import Tensor, nn
+
+from baselines.models.base import (
+    ChannelSelect, Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, initialise, like, scaled,
+)
+
+
+class Bottleneck(nn.Module):
+    """norm, select, 1 x 1, norm, 3 x 3, norm, 1 x 1, plus the block's raw input (through a 1 x 1 convolution where the stream widens).
+
+    `widths`: channels into the first, second and third convolution. The stream (`channels` in, `out` out) is never narrowed.
+    """
+
+    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int, widen: bool) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.select = ChannelSelect(channels, first)
+        self.conv1 = nn.Conv2d(first, second, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(second)
+        self.conv2 = nn.Conv2d(second, third, 3, stride=stride, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(third)
+        self.conv3 = nn.Conv2d(third, out, 1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = nn.Conv2d(channels, out, 1, stride=stride, bias=False) if widen else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(self.relu(self.select(self.bn1(x))))
+        y = self.conv2(self.relu(self.bn2(y)))
+        y = self.conv3(self.relu(self.bn3(y)))
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+    def copy_from(self, old: "Bottleneck", keep: Sequence[Tensor]) -> None:
+        """Take over the weights of `old`, keeping of what its three norms pass on the channels `keep`."""
+        chosen = old.select.chosen(old.bn1.num_features)
+        copy_norm(self.bn1, old.bn1)
+        self.select.choose(chosen[keep[0]])
+        copy_conv(self.conv1, old.conv1, keep[1], keep[0])
+        copy_norm(self.bn2, old.bn2, keep[1])
+        copy_conv(self.conv2, old.conv2, keep[2], keep[1])
+        copy_norm(self.bn3, old.bn3, keep[2])
+        copy_conv(self.conv3, old.conv3, None, keep[2])
+        if self.shortcut is not None:
+            copy_conv(self.shortcut, old.shortcut)
+
+
+class PreResNet(Prunable):
+    """`depth` = 9n + 2 layers: three stages of n bottlenecks. Input (n, 3, 32, 32), output (n, classes).
+
+    `widths`: first the stream, [stem, stage 1, stage 2, stage 3], which pruning never narrows; then [into conv1, conv2, conv3] of
+    every block; last [into the classifier]. Depth 101: 1 054 106 parameters with 10 classes.
+    """
+
+    depth = 11
+
+    def __init__(self, classes: int = 10, widths: Optional[Sequence[Sequence[int]]] = None) -> None:
+        super().__init__()
+        self.classes = classes
+        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]  # type: List[Any]
+        stream, blocks, (last,) = self.widths[0], self.widths[1:-1], self.widths[-1]
+        self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
+        self.blocks = nn.Sequential(*[self._block(place, stream, block) for place, block in enumerate(blocks)])
+        self.bn = nn.BatchNorm2d(stream[-1])
+        self.select = ChannelSelect(stream[-1], last)
+        self.relu = nn.ReLU(inplace=True)
+        self.fc = nn.Linear(last, classes)
+        initialise(self)
+
+    @classmethod
+    def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
+        stage, within = divmod(place, (cls.depth - 2) // 9)
+        channels = stream[stage] if within == 0 else stream[stage + 1]
+        return Bottleneck(channels, stream[stage + 1], widths, 2 if stage and not within else 1, within == 0)
+
+    @classmethod
+    def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
+        """Stream, blocks and classifier input of the unpruned network, times `width`."""
+        planes = [scaled(channels, width) for channels in (16, 32, 64)]
+        stream = [planes[0]] + [4 * channels for channels in planes]
+        blocks = []
+        for stage, inner in enumerate(planes):
+            for within in range((cls.depth - 2) // 9):
+                blocks.append([stream[stage] if within == 0 else stream[stage + 1], inner, inner])
+        return [stream] + blocks + [[stream[-1]]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.select(self.bn(self.blocks(self.conv1(x)))))
+        return self.fc(x.mean((2, 3)))
+
+    def scales(self) -> List[Tensor]:
+        found = []
+        for block in self.blocks:
+            found += [_passed(block.bn1, block.select), _passed(block.bn2), _passed(block.bn3)]
+        return found + [_passed(self.bn, self.select)]
+
+    def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
+        check_keep(self, keep)
+        counts = [len(index) for index in keep]
+        blocks = [counts[place:place + 3] for place in range(0, len(counts) - 1, 3)]
+        new = like(self, [self.widths[0]] + blocks + [counts[-1:]])
+        copy_conv(new.conv1, self.conv1)
+        for place, (new_block, block) in enumerate(zip(new.blocks, self.blocks)):
+            new_block.copy_from(block, keep[3 * place:3 * place + 3])
+        copy_norm(new.bn, self.bn)
+        new.select.choose(self.select.chosen(self.bn.num_features)[keep[-1]])
+        copy_linear(new.fc, self.fc, keep[-1])
+        return new
+
+    def thinet_targets(self) -> List[Target]:
+        """The outputs of the first two convolutions of each block; the stream cannot be reconstructed block by block."""
+        targets = []
+        for place, block in enumerate(self.blocks):
+            targets.append(Target(3 * place + 1, block.conv1, block.bn2, block.conv2))
+            targets.append(Target(3 * place + 2, block.conv2, block.bn3, block.conv3))
+        return targets
+
+
+def _passed(norm: nn.BatchNorm2d, select: Optional[ChannelSelect] = None) -> Tensor:
+    scale = norm.weight.detach().abs().cpu()
+    return scale if select is None else scale[select.chosen(len(scale))]
+
+
+class PreResNet11(PreResNet):
+    """One bottleneck a stage: for tests and first steps."""
+
+    depth = 11
+
+
+class PreResNet101(PreResNet):
+    """The Early-Bird paper's residual network for CIFAR: 100 norms, 7408 ranked channels, 154 061 312 MACs an image."""
+
+    depth = 101
+
+
+class PreResNet164(PreResNet):
+    """Network slimming's own residual network for CIFAR."""
+
+    depth = 164

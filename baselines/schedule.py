@@ -1,0 +1,26 @@
+"""How long, how fast and in what portions a network is trained."""
+
+from typing import NamedTuple, Tuple
+
+
+class Schedule(NamedTuple):
+    """SGD with a step schedule. The defaults are those of every CIFAR row of the Early-Bird paper's Table 2 (section 4.1).
+
+    `milestones` are 0-based epochs at whose start the rate is multiplied by `gamma`; `weight_decay` acts on all parameters.
+    """
+
+    epochs: int = 160
+    milestones: Tuple[int, ...] = (80, 120)
+    gamma: float = 0.1
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    batch: int = 256
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate during the 0-based epoch `epoch`.
+
+        >>> [round(Schedule().lr_at(epoch), 9) for epoch in (0, 79, 80, 119, 120, 159)]
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+        """
+        return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)

@@ -1,0 +1,231 @@
+"""The one training loop: SGD, an L1 term on normalisation scales, masks that hold, a checkpoint an epoch, exact resumption."""
+
+import math
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.data import TensorData
+from baselines.errors import SpecError, TrainingError
+from baselines.flops import count
+from baselines.task import Task
+
+Result = Dict[str, Any]
+
+
+class Watch:
+    """What a method may do inside the loop. Every step is optional; `loop` is the running `Loop`, whose attributes may be replaced."""
+
+    def begin(self, loop: "Loop") -> None:
+        """Network and optimiser exist; a resumed state is put in afterwards. Replace `loop.optimizer`, `loop.lr_at`, `loop.loss` here."""
+
+    def started(self, loop: "Loop") -> None:
+        """Training starts afresh, before the first epoch; not called when a checkpoint is resumed."""
+
+    def epoch_begin(self, loop: "Loop", epoch: int) -> None:
+        """The 0-based epoch `epoch` is about to be trained."""
+
+    def after_backward(self, loop: "Loop") -> None:
+        """Gradients are complete (the L1 term included), the optimiser has not stepped."""
+
+    def after_step(self, loop: "Loop") -> None:
+        """The optimiser has stepped and masks are applied."""
+
+    def epoch_trained(self, loop: "Loop", epoch: int) -> None:
+        """The 0-based epoch `epoch` is trained, not yet tested."""
+
+    def epoch_end(self, loop: "Loop", epoch: int, accuracy: float) -> bool:
+        """The epoch is tested; true ends the training here."""
+        return False
+
+    def state(self) -> Dict[str, Any]:
+        """What a checkpoint must hold of this: tensors and plain values."""
+        return {}
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        """Take back what `state()` gave."""
+
+
+class Loop:
+    """One training under way. `epoch` counts finished epochs from the schedule's start; `loss`, `lr_at` and `optimizer` may be replaced."""
+
+    def __init__(self, stage: Any, task: Task, model: nn.Module, data: TensorData, sparsity: float,
+                 masks: Optional[Dict[str, Tensor]], watch: Watch) -> None:
+        schedule = task.schedule
+        self.stage, self.task, self.model, self.data, self.watch = stage, task, model, data, watch
+        self.sparsity = sparsity
+        self.loss = functional.cross_entropy  # type: Callable[..., Tensor]
+        self.lr_at = schedule.lr_at  # type: Callable[[int], float]
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), lr=schedule.lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay)  # type: Any
+        self.scales = [module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        self.epoch = 0
+        self.accuracy_last = self.accuracy_best = 0.0
+        self.best_epoch = 0
+        self.done = False
+        self.set_masks(masks)
+
+    def set_masks(self, masks: Optional[Dict[str, Tensor]]) -> None:
+        """Hold the parameters named in `masks` at zero where their mask is false, from now on."""
+        named = dict(self.model.named_parameters())
+        unknown = sorted(set(masks or {}) - set(named))
+        if unknown:
+            raise SpecError(f"a mask names {unknown[0]}, which the network does not have", "the masks belong to another network")
+        self.masked = [named[name] for name in (masks or {})]
+        self.masks = [mask.to(named[name].device, named[name].dtype) for name, mask in (masks or {}).items()]
+        self.apply_masks()
+
+    def apply_masks(self) -> None:
+        """Set the masked weights to zero, all layers in one go."""
+        if self.masked:
+            with torch.no_grad():
+                torch._foreach_mul_([parameter.data for parameter in self.masked], self.masks)
+
+    def generator(self, epoch: int, purpose: int = 0) -> torch.Generator:
+        """Random numbers that depend on the seed, the epoch and the purpose alone, so that a resumed epoch is the same epoch."""
+        return torch.Generator().manual_seed((self.task.seed * 1000003 + epoch) * 101 + purpose)
+
+    def train_epoch(self, epoch: int) -> Tensor:
+        """Train one epoch; the summed loss stays on the device until it is read."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr_at(epoch)
+        self.model.train()
+        total = torch.zeros((), device=self.data.train_labels.device)
+        for images, labels in self.data.train_batches(self.task.schedule.batch, self.generator(epoch)):
+            self.optimizer.zero_grad(set_to_none=True)
+            total += self._backward(images, labels)
+            if self.sparsity:
+                self._add_l1()
+            self.watch.after_backward(self)
+            self.optimizer.step()
+            self.apply_masks()
+            self.watch.after_step(self)
+        return total
+
+    def _backward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Gradients of the batch's mean loss, in micro-batches if asked; the summed loss of the batch, detached."""
+        if self.task.micro_batch is None or len(labels) <= self.task.micro_batch:
+            loss = self.loss(self.model(images), labels)
+            loss.backward()
+            return loss.detach() * len(labels)
+        total = torch.zeros((), device=labels.device)
+        for part, part_labels in zip(images.split(self.task.micro_batch), labels.split(self.task.micro_batch)):
+            loss = self.loss(self.model(part), part_labels) * (len(part_labels) / len(labels))
+            loss.backward()
+            total += loss.detach() * len(labels)
+        return total
+
+    def _add_l1(self) -> None:
+        """Add sparsity * sign(scale) to the scales' gradients: the sub-gradient of the L1 term (sign(0) = 0)."""
+        with torch.no_grad():
+            torch._foreach_add_([scale.grad for scale in self.scales], _signs(self.scales), alpha=self.sparsity)
+
+    def checkpoint(self) -> Dict[str, Any]:
+        """Everything that an exactly equal continuation needs."""
+        return {
+            "widths": self.model.widths, "state": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch,
+            "accuracy_last": self.accuracy_last, "accuracy_best": self.accuracy_best, "best_epoch": self.best_epoch,
+            "done": self.done, "watch": self.watch.state(),
+        }
+
+    def restore(self, saved: Dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.model.load_state_dict(saved["state"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.watch.load_state(saved["watch"])
+        for name in ("epoch", "accuracy_last", "accuracy_best", "best_epoch", "done"):
+            setattr(self, name, saved[name])
+
+    def result(self) -> Result:
+        """What the stage leaves behind, on the CPU."""
+        state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        return {"widths": self.model.widths, "state": state, "epoch": self.epoch, "accuracy_last": self.accuracy_last,
+                "accuracy_best": self.accuracy_best, "best_epoch": self.best_epoch}
+
+
+def _signs(scales: List[Tensor]) -> List[Tensor]:
+    fused = getattr(torch, "_foreach_sign", None)
+    return list(fused(scales)) if fused else [scale.sign() for scale in scales]
+
+
+def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoch: int = 0, epochs: Optional[int] = None,
+          sparsity: float = 0.0, masks: Optional[Dict[str, Tensor]] = None, watch: Optional[Watch] = None,
+          data: Optional[TensorData] = None, precision: str = "fp32") -> Result:
+    """Train `network` (a result with "widths" and "state"; None: the freshly initialised dense network) and return the result.
+
+    Epochs count from 0 in the schedule: training covers `from_epoch` up to, not including, `epochs` (None: the schedule's end) with a fresh
+    optimiser. `sparsity` weighs the L1 term on normalisation scales; `masks` {parameter name: bool tensor} hold weights at zero.
+
+    The result is {"widths", "state", "epoch", "accuracy_last", "accuracy_best", "best_epoch"}: `state` is the last epoch's, accuracies are
+    shares of the test images from 0 to 1, `epoch` counts the schedule's epochs done. Interrupted at any moment, the same call continues from
+    the last checkpoint and ends with bitwise the same result on the same machine. Raises TrainingError when the loss is not a number.
+    """
+    data = task.data() if data is None else data
+    model = task.build() if network is None else task.network(network)
+    loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
+    loop.epoch = from_epoch
+    loop.watch.begin(loop)
+    counted = count(model, tuple(data.train_images.shape[1:]))
+    stage.work(widths=model.widths, macs=counted.macs, forward_flops=counted.forward_flops,
+               images_per_epoch=len(data.train_labels), batch=task.schedule.batch, precision=precision)
+    saved = stage.resume()
+    if saved is None:
+        loop.watch.started(loop)
+    else:
+        loop.restore(saved)
+    end = task.schedule.epochs if epochs is None else epochs
+    while loop.epoch < end and not loop.done:
+        _one_epoch(loop, end)
+        if stage.stopping:
+            stage.stop()
+    return loop.result()
+
+
+def _one_epoch(loop: Loop, end: int) -> None:
+    epoch, begin_s = loop.epoch, time.monotonic()
+    loop.watch.epoch_begin(loop, epoch)
+    total = loop.train_epoch(epoch)
+    loop.watch.epoch_trained(loop, epoch)
+    synchronise(loop.task.device)
+    train_end_s = time.monotonic()
+    loss = float(total) / len(loop.data.train_labels)
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss of epoch {epoch + 1} is not a number",
+            f"lower the learning rate (it was {loop.lr_at(epoch):g}); the checkpoint of epoch {epoch} is kept",
+        )
+    accuracy = evaluate(loop.model, loop.data, loop.task.micro_batch or loop.task.schedule.batch)
+    loop.accuracy_last, loop.epoch = accuracy, epoch + 1
+    if accuracy > loop.accuracy_best:
+        loop.accuracy_best, loop.best_epoch = accuracy, epoch + 1
+    loop.done = bool(loop.watch.epoch_end(loop, epoch, accuracy))
+    loop.stage.checkpoint(loop.checkpoint())
+    loop.stage.epoch(epoch=epoch + 1, of=end, begin_s=begin_s, train_end_s=train_end_s, loss=loss, test_accuracy=accuracy,
+                     images=len(loop.data.train_labels))
+
+
+def evaluate(model: nn.Module, data: TensorData, batch: int = 256) -> float:
+    """The share of test images that the model gets right, each counted once; builds no graph."""
+    return share_right(model, data.test_batches(batch))
+
+
+def share_right(model: nn.Module, batches: Iterator[Tuple[Tensor, Tensor]]) -> float:
+    """The share of the images of `batches` that the model gets right, in eval mode; its training mode is put back."""
+    training = model.training
+    model.eval()
+    right, seen = 0, 0  # type: Any, int
+    with torch.no_grad():
+        for images, labels in batches:
+            right = right + (model(images).argmax(1) == labels).sum()
+            seen += len(labels)
+    model.train(training)
+    return float(right) / seen
+
+
+def synchronise(device: str) -> None:
+    """Wait until the device has done what it was given, so that a time stamp means what it says."""
+    if str(device).startswith("cuda"):
+        torch.cuda.synchronize(device)
