@@ -3,6 +3,7 @@
 # name -> "module:class". One line makes a driver known to every verb and to the conformance tests.
 SOURCES = {
     "ina3221": "devices.ina3221:Ina3221Source",
+    "jtop": "devices.jetson_stats:JtopSource",
     "simulated": "devices.simulated:SimulatedSource",
     "replay": "devices.replay:ReplaySource",
 }

@@ -17,7 +17,7 @@ LAYERS = {  # folder -> what it may import beside the standard library and itsel
 THIRD_PARTY = ("numpy", "torch", "torchvision", "PIL", "pandas", "matplotlib", "serial", "jtop", "pynvml", "rich", "snakemake", "pytest")
 ONE_FILE = {  # a third-party package that one file of devices/ is there to import
     "serial": "devices/serial_meter/transport.py",
-    "jtop": "devices/jetson_stats.py",
+    "jtop": "devices/jtop_client.py",
     "pynvml": "devices/nvml.py",
 }
 

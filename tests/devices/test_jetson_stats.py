@@ -1,0 +1,280 @@
+"""The jtop source against the real jetson-stats service on a fake TX2."""
+import ctypes
+import os
+import signal
+import socket as sockets
+import subprocess
+import sys
+import time
+
+import pytest
+
+from devices.base import SourceError
+from devices.jetson_stats import JtopSource
+from tests.devices.fake_tx2_tree import FakeTX2
+from tests.devices.jtop_service import JtopService
+
+pytest.importorskip("jtop", reason="jetson-stats is a test requirement: pip install -r tests/requirements*.txt")
+SOON_S = 5.0                # every failure must be known by then; a promise to the user, not a benchmark
+
+
+@pytest.fixture
+def board(tmp_path):
+    tree = FakeTX2(str(tmp_path / "tree"), state="train")
+    tree.build()
+    yield tree
+    tree.close()
+
+
+@pytest.fixture
+def service(board, tmp_path):
+    running = JtopService(board.root, tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def open_source(service):
+    """A source on the running service; closed at the end."""
+    opened = []
+
+    def make(**options):
+        source = JtopSource(**dict({"interval_s": 0.2, "socket": service.socket}, **options))
+        opened.append(source)
+        source.open()
+        return source
+    yield make
+    for source in opened:
+        source.close()
+
+
+def failure_of(call):
+    """The SourceError that `call` raises, which must come soon and carry a remedy."""
+    begin = time.monotonic()
+    with pytest.raises(SourceError) as caught:
+        call()
+    assert time.monotonic() - begin < SOON_S
+    assert caught.value.hint
+    return caught.value
+
+
+def until(source, wanted):
+    """Read until `wanted(sample or SourceError)`; fail if that does not come soon."""
+    deadline = time.monotonic() + SOON_S
+    while time.monotonic() < deadline:
+        try:
+            seen = source.read()
+        except SourceError as error:
+            seen = error
+        if wanted(seen):
+            return seen
+        time.sleep(0.02)
+    raise AssertionError("last seen: %r" % (seen,))
+
+
+def failed(seen):
+    return isinstance(seen, SourceError)
+
+
+def empty(path):
+    """What the service sees when the chip answers EAGAIN: a file without text."""
+    os.chmod(path, 0o644)
+    with open(path, "w"):
+        pass
+
+
+def test_it_reads_every_rail_with_the_total_of_the_module(open_source, service, board):
+    service.start()
+    source = open_source()
+    sample = source.read()
+    assert source.total == ("VDD_IN",)
+    assert set(sample.watts) == set(source.rails) == set(board.rails)
+    shown = board.set_rails({"VDD_IN": 14.025})["VDD_IN"][2] / 1000.0
+    assert sample.watts["VDD_IN"] == shown and sample.error is None
+    assert source.describe()["interval_s"] == 0.2
+
+
+def test_the_board_is_the_module_and_its_carrier(open_source, service):
+    service.start()
+    assert open_source(scope="board").total == ("VDD_IN", "VDD_MUX")
+
+
+def test_a_sample_carries_the_time_at_which_the_service_read_it(open_source, service):
+    service.start()
+    source = open_source()
+    times = []
+    while len(times) < 5:
+        times.append(until(source, lambda seen: not failed(seen) and seen.t_s not in times).t_s)
+        assert -0.05 < time.monotonic() - times[-1] < 1.0
+    steps = [later - earlier for earlier, later in zip(times, times[1:])]
+    assert sum(steps) / len(steps) == pytest.approx(0.2, rel=0.4)
+
+
+def test_a_change_of_power_is_seen_at_once_and_not_averaged(open_source, service, board):
+    service.start()
+    source = open_source()
+    source.read()
+    low = board.set_rails({"VDD_IN": 2.0})["VDD_IN"][2] / 1000.0
+    changed = until(source, lambda seen: not failed(seen) and seen.watts["VDD_IN"] != pytest.approx(14.0, abs=0.1))
+    assert changed.watts["VDD_IN"] == low
+
+
+def test_no_service(service):
+    error = failure_of(JtopSource(socket=service.socket).open)
+    assert "not active" in error.message and "systemctl restart jtop" in error.hint
+
+
+def test_a_socket_left_behind_by_a_dead_service(service):
+    left = sockets.socket(sockets.AF_UNIX)
+    left.bind(service.socket)
+    left.close()
+    assert "not active" in failure_of(JtopSource(socket=service.socket).open).message
+
+
+def obey_modes():
+    """Let even root be refused by a file's mode, from the next exec on: drop CAP_DAC_OVERRIDE from what an exec may gain."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+def test_a_user_who_may_not_use_the_socket(service):
+    service.start()
+    os.chmod(service.socket, 0)
+    script = ("from devices.jetson_stats import JtopSource\n"
+              "found = JtopSource.probe(socket=%r)\nprint(found.reason, '|', found.hint)\n" % service.socket)
+    ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True, timeout=30,
+                           preexec_fn=obey_modes)
+    assert "can't access" in ended.stdout and "usermod -aG jtop" in ended.stdout
+
+
+def test_another_version_of_the_service(board, tmp_path):
+    other = JtopService(board.root, tmp_path, version="6.1.0").start()
+    try:
+        error = failure_of(JtopSource(socket=other.socket).open)
+        assert "6.1.0" in error.message and "same jetson-stats" in error.hint
+    finally:
+        other.stop()
+
+
+def test_a_server_that_is_stuck_when_we_come(service):
+    service.start()
+    service.signal_server(signal.SIGSTOP)
+    assert "does not answer" in failure_of(JtopSource(socket=service.socket, start_timeout_s=2.0).open).message
+
+
+def test_a_server_that_gets_stuck_and_recovers(open_source, service):
+    service.start()
+    source = open_source()
+    service.signal_server(signal.SIGSTOP)
+    error = until(source, failed)
+    assert "stuck" in error.message and "systemctl" in error.hint
+    service.signal_server(signal.SIGCONT)
+    assert until(source, lambda seen: not failed(seen)).watts["VDD_IN"] > 0
+
+
+def test_a_service_set_to_a_slower_pace_by_another_client(open_source, service):
+    service.start()
+    first = open_source(interval_s=0.6)
+    second = open_source(interval_s=0.2)
+    assert second.describe()["interval_s"] == 0.6
+    assert second.read().watts["VDD_IN"] == first.read().watts["VDD_IN"]
+    error = failure_of(JtopSource(interval_s=0.2, slowest_s=0.3, socket=service.socket).open)
+    assert "every 0.6 s" in error.message and "close the other" in error.hint
+
+
+def test_a_service_that_is_stopped_and_started_again(open_source, service):
+    service.start()
+    source = open_source()
+    before = source.read()
+    service.stop()
+    until(source, failed)
+    service.start()
+    again = until(source, lambda seen: not failed(seen))
+    assert again.t_s > before.t_s
+
+
+def test_a_server_killed_beside_its_living_manager(open_source, service):
+    service.start()
+    source = open_source()
+    service.signal_server(signal.SIGKILL)
+    assert until(source, failed).hint
+
+
+def test_a_reading_thread_that_died_of_an_unreadable_value(open_source, service, board):
+    service.start()
+    source = open_source()
+    folder, channel = board.rails["VDD_SYS_GPU"][:2]
+    empty(board.p("%s/in_power%d_input" % (folder, channel)))
+    error = until(source, failed)
+    assert "reading thread is dead" in error.message
+    assert "systemctl restart" in error.hint
+    time.sleep(2.0)                 # the service still answers, with what it read last: that must never pass as new
+    assert failed(until(source, failed))
+
+
+def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, board):
+    service.start()
+    source = open_source()
+    folder, channel = board.rails["VDD_IN"][:2]
+    path = board.p("%s/in_power%d_input" % (folder, channel))
+    os.rename(path, path + ".gone")
+    os.mkdir(path)                  # opening it fails with an OSError, as a chip that does not answer does
+    sample = until(source, lambda seen: not failed(seen) and "VDD_IN" not in seen.watts)
+    assert sample.error == "no VDD_IN" and "VDD_SYS_GPU" in sample.watts
+    os.rmdir(path)
+    os.rename(path + ".gone", path)
+    assert until(source, lambda seen: not failed(seen) and "VDD_IN" in seen.watts).error is None
+
+
+def test_a_board_whose_total_is_a_sum_of_nested_rails_is_refused(service, board):
+    service.start()                 # it looks for the files once, when it starts
+    folder, channel = board.rails["VDD_IN"][:2]
+    path = board.p("%s/in_power%d_input" % (folder, channel))
+    os.unlink(path)
+    os.mkdir(path)
+    error = failure_of(JtopSource(socket=service.socket).open)
+    assert "sum of nested rails" in error.message and "ina3221" in error.hint
+
+
+def test_a_board_without_the_carrier_of_the_kit(tmp_path):
+    tree = FakeTX2(str(tmp_path / "tree"), carrier=False)
+    tree.build()
+    service = JtopService(tree.root, tmp_path).start()
+    try:
+        assert "VDD_MUX" in failure_of(JtopSource(scope="board", socket=service.socket).open).message
+    finally:
+        service.stop()
+        tree.close()
+
+
+def test_nothing_is_left_running_after_close(open_source, service):
+    service.start()
+    source = open_source()
+    child = source._child._process
+    source.close()
+    source.close()
+    assert child.poll() is not None
+
+
+def test_the_child_ends_when_its_parent_is_killed(service):
+    service.start()
+    script = ("import sys, time\nfrom devices.jetson_stats import JtopSource\n"
+              "source = JtopSource(interval_s=0.2, socket=%r)\nsource.open()\n"
+              "print(source._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n" % service.socket)
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + SOON_S
+    while os.path.exists("/proc/%d" % child) and time.monotonic() < deadline:
+        with open("/proc/%d/stat" % child) as stat:
+            if stat.read().split(") ")[1][0] == "Z":
+                break
+        time.sleep(0.05)
+    else:
+        assert not os.path.exists("/proc/%d" % child)
+
+
+def test_an_unknown_scope():
+    with pytest.raises(SourceError):
+        JtopSource(scope="planet")
