@@ -26,6 +26,7 @@ class Task(NamedTuple):
     seed: int = 1
     device: str = "cpu"
     micro_batch: Optional[int] = None
+    download: bool = False
 
     def recipe(self) -> Dict[str, Any]:
         """What of this decides the numbers of every stage; a stage that depends on more is given that explicitly."""
@@ -41,7 +42,8 @@ class Task(NamedTuple):
 
     def data(self) -> Any:
         """The images and labels on the training device, as a `TensorData`. Raises SpecError when they are not there."""
-        return self.source().load(self.data_dir, self.device)
+        options = {"download": True} if self.download else {}
+        return self.source().load(self.data_dir, self.device, **options)
 
     def dense_widths(self) -> Sequence[Any]:
         """The unpruned network's channel widths."""
@@ -54,6 +56,11 @@ class Task(NamedTuple):
             torch.manual_seed(self.seed if seed is None else seed)
             model = cls(self.source().classes, widths or self.dense_widths())
         return model.to(self.device)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given, so that a time stamp means what it says."""
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize(self.device)
 
     def network(self, result: Dict[str, Any]) -> torch.nn.Module:
         """The network that a stage left behind, {"widths", "state"}, on the device. Raises SpecError when it is another network's."""
@@ -76,7 +83,7 @@ _FIELDS = {
     "milestones": ((list, tuple), "a list of epochs"), "lr": ((int, float), "a number above 0"),
     "batch": ((int,), "a whole number of at least 1"), "momentum": ((int, float), "a number from 0 up to, not including, 1"),
     "weight_decay": ((int, float), "a number of at least 0"), "sparsity": ((int, float), "a number of at least 0"),
-    "device": ((str,), "cpu, cuda or cuda:N"), "micro_batch": ((int, type(None)), "a whole number of at least 1"),
+    "device": ((str,), "auto, cpu, cuda or cuda:N"), "download": ((bool,), "true or false"), "micro_batch": ((int, type(None)), "a whole number of at least 1"),
     "gamma": ((int, float), "a number above 0"),
 }
 _SCHEDULE = ("epochs", "milestones", "gamma", "lr", "momentum", "weight_decay", "batch")
@@ -89,7 +96,7 @@ _RANGES = {
 
 
 def task_from(spec: Dict[str, Any]) -> Task:
-    """A checked Task from a spec's plain values (`method` and `options` are not its business; what is absent takes the default).
+    """A checked Task from a spec's plain values (`method` and `options` are not its business; what is absent takes the default, and a device of "auto" is the best one here).
 
     Raises SpecError, with what to write instead, for an unknown key or name, a wrong type or a value out of range.
     """
@@ -100,10 +107,10 @@ def task_from(spec: Dict[str, Any]) -> Task:
         if key not in values:
             raise SpecError(f"the spec names no {key}", f"add {key}, for example " + ("vgg16" if key == "model" else "digits"))
     schedule = Schedule(**{key: _plain(values.pop(key)) for key in _SCHEDULE if key in values})
+    values["device"] = _device(values.get("device", "auto"))
     task = Task(schedule=schedule, **values)
     find(MODELS, "model", task.model)
     find(DATASETS, "data set", task.dataset)
-    _check_device(task.device)
     return task
 
 
@@ -111,7 +118,7 @@ def _check(key: str, value: Any) -> None:
     if key not in _FIELDS:
         raise SpecError(f"a spec has no {key!r}", nearest(key, _FIELDS))
     types, wanted = _FIELDS[key]
-    good = isinstance(value, types) and not isinstance(value, bool)
+    good = isinstance(value, types) and (not isinstance(value, bool) or types == (bool,))
     if not good or (key in _RANGES and not _RANGES[key](value)):
         raise SpecError(f"{key} is {value!r}", f"it must be {wanted}")
 
@@ -120,9 +127,13 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
-def _check_device(name: str) -> None:
+def _device(name: str) -> str:
+    """The device's name, the best one for "auto"; raises SpecError when torch cannot use it."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise SpecError(f"device is {name!r}", "it must be cpu, cuda or cuda:N")
+        raise SpecError(f"device is {name!r}", "it must be auto, cpu, cuda or cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise SpecError("this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA")
+    return name

@@ -12,41 +12,9 @@ from baselines.data import TensorData
 from baselines.errors import SpecError, TrainingError
 from baselines.flops import count
 from baselines.task import Task
+from baselines.watch import Watch
 
 Result = Dict[str, Any]
-
-
-class Watch:
-    """What a method may do inside the loop. Every step is optional; `loop` is the running `Loop`, whose attributes may be replaced."""
-
-    def begin(self, loop: "Loop") -> None:
-        """Network and optimiser exist; a resumed state is put in afterwards. Replace `loop.optimizer`, `loop.lr_at`, `loop.loss` here."""
-
-    def started(self, loop: "Loop") -> None:
-        """Training starts afresh, before the first epoch; not called when a checkpoint is resumed."""
-
-    def epoch_begin(self, loop: "Loop", epoch: int) -> None:
-        """The 0-based epoch `epoch` is about to be trained."""
-
-    def after_backward(self, loop: "Loop") -> None:
-        """Gradients are complete (the L1 term included), the optimiser has not stepped."""
-
-    def after_step(self, loop: "Loop") -> None:
-        """The optimiser has stepped and masks are applied."""
-
-    def epoch_trained(self, loop: "Loop", epoch: int) -> None:
-        """The 0-based epoch `epoch` is trained, not yet tested."""
-
-    def epoch_end(self, loop: "Loop", epoch: int, accuracy: float) -> bool:
-        """The epoch is tested; true ends the training here."""
-        return False
-
-    def state(self) -> Dict[str, Any]:
-        """What a checkpoint must hold of this: tensors and plain values."""
-        return {}
-
-    def load_state(self, state: Dict[str, Any]) -> None:
-        """Take back what `state()` gave."""
 
 
 class Loop:
@@ -189,7 +157,7 @@ def _one_epoch(loop: Loop, end: int) -> None:
     loop.watch.epoch_begin(loop, epoch)
     total = loop.train_epoch(epoch)
     loop.watch.epoch_trained(loop, epoch)
-    synchronise(loop.task.device)
+    loop.task.synchronize()
     train_end_s = time.monotonic()
     loss = float(total) / len(loop.data.train_labels)
     if not math.isfinite(loss):
@@ -223,9 +191,3 @@ def share_right(model: nn.Module, batches: Iterator[Tuple[Tensor, Tensor]]) -> f
             seen += len(labels)
     model.train(training)
     return float(right) / seen
-
-
-def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given, so that a time stamp means what it says."""
-    if str(device).startswith("cuda"):
-        torch.cuda.synchronize(device)

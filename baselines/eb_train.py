@@ -1,0 +1,123 @@
+"""EB Train (You et al. 2020): train until the pruning mask stops moving, cut the network to it, train what remains."""
+
+from typing import Any, Dict, List, Optional
+
+import torch
+from torch import Tensor
+
+from baselines import channels
+from baselines.errors import SpecError
+from baselines.network_slimming import thinned
+from baselines.task import Task
+from baselines.train import train
+from baselines.watch import Watch
+
+
+def eb_train(task: Task, run: Any, *, epsilon: float = 0.1, window: int = 5, criterion: str = "paper", draw_at: Optional[int] = None,
+             weights: str = "inherit", restart: bool = False, keep_sparsity: bool = True) -> Any:
+    """Find the Early-Bird ticket, cut the network to it, train the thin network.
+
+    `criterion`: "paper" ends the search when `window` distances between consecutive epochs' masks are all below `epsilon` (Algorithm 1);
+    "code", the authors' program, when the newest of `window` masks is at most `epsilon` from each of the others. `draw_at` draws the ticket after that
+    many epochs instead, as Figure 1 and Tables 1 and 4 do.
+
+    `weights`: "inherit" keeps the search's weights and goes on at the search's epoch in the schedule (Table 2's EB Train); "reinit"
+    draws new ones and trains the whole schedule (its "EB Train (re-init)"); "rewind" takes the search's own initial weights, and trains the
+    whole schedule. `restart` trains the whole schedule with inherited weights too (Tables 1 and 4).
+    `keep_sparsity` keeps the L1 term while retraining, as the authors' scripts do.
+    """
+    ticket = run.stage("search", find_ticket, task, task.prune_ratio, sparsity=task.sparsity, epsilon=epsilon, window=window,
+                       criterion=criterion, draw_at=draw_at)
+    thin = run.stage("prune", thin_ticket, task, ticket, weights=weights)
+    return run.stage("retrain", train_ticket, task, thin, restart=restart or weights != "inherit",
+                     sparsity=task.sparsity if keep_sparsity else 0.0)
+
+
+def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilon: float = 0.1, window: int = 5, criterion: str = "paper",
+                draw_at: Optional[int] = None) -> Dict[str, Any]:
+    """Train with L1 until the mask at pruning ratio `ratio` has settled; the result adds "masks", "found" and "distances" to the network.
+
+    Metrics: `epochs_trained` (t* of Algorithm 1) and `paper_n`, one more: the epoch the authors' files and tables name. When the mask never
+    settles, the last epoch's is taken, with a warning.
+    """
+    channels.check_ratio(ratio)
+    finder = Finder(ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)
+    trained = train(stage, task, sparsity=sparsity, watch=finder)
+    if not finder.found:
+        stage.warn("ticket_not_found", epsilon=epsilon, distance=finder.distances[-1], epochs=trained["epoch"])
+    stage.metric(epochs_trained=trained["epoch"], paper_n=trained["epoch"] + 1, ticket_found=finder.found)
+    masks = list(finder.masks[-1].split(finder.sizes))
+    return dict(trained, masks=masks, found=finder.found, distances=finder.distances)
+
+
+class Finder(Watch):
+    """Follows the mask from epoch to epoch and ends the training once it has settled.
+
+    `masks`: the newest of them, flat, the last one after the newest epoch. `distances`: the newest criterion value of each epoch, from the first.
+    """
+
+    def __init__(self, ratio: float, epsilon: float, window: int, criterion: str, draw_at: Optional[int], epochs: int) -> None:
+        if criterion not in ("paper", "code"):
+            raise SpecError(f"criterion is {criterion!r}", 'it must be "paper" or "code"')
+        if draw_at is not None and not 1 <= draw_at <= epochs:
+            raise SpecError(f"draw_at is {draw_at}", f"it must be from 1 to the {epochs} epochs of the schedule: before, all scales are equal")
+        if window < 2:
+            raise SpecError(f"window is {window}", "it must be at least 2")
+        self.ratio, self.epsilon, self.window, self.criterion, self.draw_at = ratio, epsilon, window, criterion, draw_at
+        self.masks, self.sizes, self.distances = [], [], []  # type: List[Tensor], List[int], List[float]
+        self.found = False
+
+    def begin(self, loop: Any) -> None:
+        self.sizes = [len(scale) for scale in loop.model.scales()]
+
+    def started(self, loop: Any) -> None:
+        self._put(loop.model)  # the authors' first mask is the initial one, empty because all scales are equal
+
+    def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
+        self._put(loop.model)
+        near = self._near()
+        self.distances.append(near[-1])
+        loop.stage.metric(mask_distance=near[-1])
+        if self.draw_at is not None:
+            self.found = epoch + 1 == self.draw_at
+        elif self.criterion == "paper":
+            recent = self.distances[1:][-self.window:]  # the first is the distance to the empty mask, which says nothing
+            self.found = len(recent) == self.window and max(recent) < self.epsilon
+        else:
+            self.found = len(near) == self.window - 1 and max(near) <= self.epsilon
+        return self.found
+
+    def _put(self, model: Any) -> None:
+        mask = torch.cat(channels.ranked_masks(model.scales(), self.ratio))
+        self.masks = (self.masks + [mask])[-self.window:]
+
+    def _near(self) -> List[float]:
+        """Distances of the newest mask to those before it, the oldest first."""
+        return [channels.mask_distance([self.masks[-1]], [mask]) for mask in self.masks[:-1]]
+
+    def state(self) -> Dict[str, Any]:
+        return {"masks": self.masks, "distances": self.distances, "found": self.found}
+
+    def load_state(self, state: Dict[str, Any]) -> None:
+        self.masks, self.distances, self.found = list(state["masks"]), list(state["distances"]), state["found"]
+
+
+def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str = "inherit") -> Dict[str, Any]:
+    """The network cut to the ticket's masks, with the search's weights, its initial ones ("rewind") or new ones ("reinit")."""
+    if weights not in ("inherit", "rewind", "reinit"):
+        raise SpecError(f"weights is {weights!r}", 'it must be "inherit", "rewind" or "reinit"')
+    thin = thinned(stage, task, task.network(ticket), ticket["masks"], ticket["epoch"])
+    if weights == "rewind":
+        # Which channel an emptied layer keeps depends on the trained scales, so the cut is the trained network's.
+        index = channels.kept(ticket["masks"], task.network(ticket).scales()).index
+        thin["state"] = {name: value.cpu() for name, value in task.build().cut(index).state_dict().items()}
+    elif weights == "reinit":
+        fresh = task.build(thin["widths"], seed=task.seed + 1).state_dict()
+        selections = {name: value for name, value in thin["state"].items() if name.endswith("select.index")}
+        thin["state"] = dict({name: value.cpu() for name, value in fresh.items()}, **selections)
+    return thin
+
+
+def train_ticket(stage: Any, task: Task, thin: Dict[str, Any], *, restart: bool, sparsity: float) -> Dict[str, Any]:
+    """Train the thin network: the rest of the schedule after the search's epochs, or (`restart`) the whole of it."""
+    return train(stage, task, thin, from_epoch=0 if restart else thin["epoch"], sparsity=sparsity)
