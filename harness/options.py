@@ -54,6 +54,11 @@ def read_method(path: str) -> Method:
     return Method(summary, options)
 
 
+def takes(path: str, name: str) -> bool:
+    """Whether the function behind "package.module:function" has a keyword-only argument of this name."""
+    return name in [argument.arg for argument in _find(path)[1].args.kwonlyargs]
+
+
 def resolve_options(path: str, given: Dict[str, Any], where: str) -> Dict[str, Any]:
     """All options of a method with the given values put in and checked; `where` names their place in the error.
 

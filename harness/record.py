@@ -47,8 +47,9 @@ class StageRecord(NamedTuple):
 class RunRecord(NamedTuple):
     """What `record.json` says about one finished run.
 
-    `stages` are stage ids in the order the method asked for them, `accuracy` has best and last (in percent) and best_epoch, `sessions` are
-    the sessions that measured its stages, `finished` is wall-clock seconds, `joulebird` the version that wrote it.
+    `stages` are stage ids in the order the method asked for them, `accuracy` has best and last (shares from 0 to 1) and best_epoch,
+    `metrics` are the stages' own by stage name, `sessions` are the sessions that measured its stages, `finished` is wall-clock seconds,
+    `joulebird` the version that wrote it.
     """
 
     id: str

@@ -13,7 +13,9 @@ class RunSpec(NamedTuple):
     """One method at one pruning ratio in one setting and seed, with everything resolved.
 
     `prune_ratio` is the share of channels (or weights) taken away, 0 up to below 1; `width` multiplies every layer's channels;
-    `milestones` are 0-based epochs at whose start the learning rate is multiplied by `lr_factor`; `options` are the method's own, all of them.
+    `milestones` are 0-based epochs at whose start the learning rate is multiplied by `gamma`;
+    `sparsity` weighs the L1 term on batch-norm scales; `micro_batch` splits a batch that does not fit into memory; `options` are the method's
+    own, all of them.
     """
 
     method: str
@@ -27,9 +29,11 @@ class RunSpec(NamedTuple):
     batch: int = 256
     lr: float = 0.1
     milestones: Tuple[int, ...] = (80, 120)
-    lr_factor: float = 0.1
+    gamma: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    sparsity: float = 1e-4
+    micro_batch: Optional[int] = None
     options: Tuple[Tuple[str, Any], ...] = ()
 
     @property
@@ -37,7 +41,7 @@ class RunSpec(NamedTuple):
         """Readable and unique: method, model, data set, ratio, seed and six digits of the hash of the whole.
 
         >>> RunSpec("eb-train", "vgg16", "cifar10", 0.5).id
-        'eb-train-vgg16-cifar10-p50-s1-5419b3'
+        'eb-train-vgg16-cifar10-p50-s1-406977'
         """
         words = [slug(self.method), slug(self.model), slug(self.dataset), "p%g" % round(100 * self.prune_ratio, 4), "s%d" % self.seed]
         return "-".join(words + [digest(self.to_dict(), 6)])
@@ -49,7 +53,7 @@ class RunSpec(NamedTuple):
 
 # field -> its plain type; the rest of the fields are checked one by one
 KINDS = {"method": str, "model": str, "dataset": str, "prune_ratio": float, "seed": int, "width": float, "device": str, "epochs": int,
-         "batch": int, "lr": float, "lr_factor": float, "momentum": float, "weight_decay": float}
+         "batch": int, "lr": float, "gamma": float, "momentum": float, "weight_decay": float, "sparsity": float, "micro_batch": int}
 # field -> (test, what it must be)
 RANGES = {
     "prune_ratio": (lambda value: 0 <= value < 1, "at least 0 (dense) and below 1"),
@@ -58,9 +62,11 @@ RANGES = {
     "epochs": (lambda value: value >= 1, "at least 1"),
     "batch": (lambda value: value >= 1, "at least 1"),
     "lr": (lambda value: value > 0, "above 0"),
-    "lr_factor": (lambda value: 0 < value <= 1, "above 0, at most 1"),
+    "gamma": (lambda value: 0 < value <= 1, "above 0, at most 1"),
     "momentum": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "weight_decay": (lambda value: value >= 0, "at least 0"),
+    "sparsity": (lambda value: value >= 0, "at least 0"),
+    "micro_batch": (lambda value: value >= 1, "at least 1"),
     "device": (lambda value: re.match(r"(auto|cpu|cuda(:\d+)?)$", value), 'one of "auto", "cpu", "cuda", "cuda:0"'),
 }
 
@@ -100,6 +106,8 @@ def check_field(name: str, value: Any, where: str) -> Any:
     1.0
     """
     kind = KINDS[name]
+    if value is None and name == "micro_batch":
+        return None
     if not is_kind(value, kind):
         raise HarnessError("%s: %s must be %s, not %r" % (where, name, _article(kind), value), _example(name))
     if name in RANGES and not RANGES[name][0](value):

@@ -1,0 +1,114 @@
+"""The command line: `joulebird VERB` or `python -m harness VERB`. Only the module of the verb asked for is imported."""
+import argparse
+import importlib
+import os
+import sys
+from typing import Any, List, NoReturn, Optional
+
+from harness import __version__
+from harness.errors import HarnessError
+
+# verb -> (module with configure(parser) and main(args) -> exit code, one line of help)
+VERBS = {
+    "demo": ("harness.host.verb_demo", "Table 2 of a small real study on this machine, in minutes"),
+    "run": ("harness.verb_run", "run a study or a spec: what is not done yet"),
+    "plan": ("harness.host.verb_plan", "runs, shared stages, hours and kJ of a study, before paying"),
+    "table": ("harness.host.verb_table", "a paper-style table of finished runs"),
+    "figure": ("harness.host.verb_figure", "a figure of finished runs; power over time"),
+    "energy": ("harness.host.verb_energy", "energy of a window of a power log, ours or foreign"),
+    "flops": ("harness.verb_flops", "MACs and FLOPs of a network, dense or thin"),
+    "measure": ("harness.verb_measure", "joules of any command"),
+    "sources": ("harness.verb_sources", "what can be measured here"),
+    "watch": ("harness.verb_watch", "live power"),
+    "doctor": ("harness.verb_doctor", "check board, sensors and software, and say what to do"),
+}
+EXIT_CODES = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed,
+75 no free board, 130 interrupted"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are HarnessErrors, one or two lines with a remedy like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the HarnessError for a wrong command line."""
+        raise HarnessError("%s: %s" % (self.prog.partition(" ")[2], message), "see `%s --help`" % self.prog)
+
+
+def help_text() -> str:
+    """What `joulebird --help` prints: two examples, the verbs, the exit codes."""
+    width = max(len(verb) for verb in VERBS)
+    lines = ["usage: joulebird VERB ...", "", "Energy of training on a Jetson TX2, around Early-Bird tickets.", "",
+             "  joulebird demo                    a small real study on this machine, and its table",
+             "  joulebird energy power.csv        joules of a power log", "", "verbs (`joulebird VERB --help` for each):"]
+    lines += ["  %s  %s" % (verb.ljust(width), text) for verb, (_, text) in VERBS.items()]
+    return "\n".join(lines + ["", EXIT_CODES]) + "\n"
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one command and give its exit code; what a user can cure is one or two lines on stderr, never a traceback."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = dispatch(argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone; what Python still flushes at exit must not complain either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if not all(hasattr(error, name) for name in ("message", "hint", "exit_code")):
+            raise
+        sys.stderr.write(error_text(error))
+        return error.exit_code
+
+
+def error_text(error: Any) -> str:
+    """An error as one or two lines.
+
+    >>> error_text(HarnessError("no such study", "see `joulebird run --help`"))
+    'joulebird: no such study\\n  see `joulebird run --help`\\n'
+    """
+    lines = ["joulebird: " + " ".join(str(error.message).split())]
+    if error.hint:
+        lines.append("  " + " ".join(str(error.hint).split()))
+    return "\n".join(lines) + "\n"
+
+
+def dispatch(argv: List[str]) -> int:
+    """Find the verb, parse its arguments, call it."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        sys.stdout.write("joulebird %s\n" % __version__)
+        return 0
+    if argv[0] not in VERBS:
+        from harness.registry import nearest
+        raise HarnessError("unknown verb %r" % argv[0], nearest(argv[0], VERBS))
+    module = import_verb(argv[0])
+    parser = Parser(prog="joulebird " + argv[0], description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.configure(parser)
+    return module.main(parser.parse_args(argv[1:]))
+
+
+def import_verb(verb: str) -> Any:
+    """The module of a verb. Raises HarnessError on a board's Python for a verb of the desk, and when a package is missing."""
+    name = VERBS[verb][0]
+    if name.startswith("harness.host.") and sys.version_info < (3, 11):
+        raise HarnessError("`joulebird %s` needs the host's Python (3.11 or newer); this is %d.%d" % ((verb,) + sys.version_info[:2]),
+                           "give this command at your desk")
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "harness", "devices", "baselines", "reports"):
+            raise
+        raise HarnessError("`joulebird %s` needs the package %r, which is not installed" % (verb, missing),
+                           "pip install joulebird, or install that package") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""What the engine asks of `baselines`, imported by name and only once something has to be trained."""
+import importlib
+from typing import Any, Dict
+
+from harness.checkpoints import Saving
+from harness.registry import import_module
+
+
+class Backend:
+    """Tasks, saved dicts and device synchronisation of `baselines`; tests put an object of the same shape in its place."""
+
+    def task_from(self, spec: Dict[str, Any]) -> Any:
+        """The Task of a spec's dict. Raises HarnessError when torch is not installed, SpecError when the spec cannot be trained."""
+        return import_module("baselines.task", "training").task_from(spec)
+
+    def saving(self) -> Saving:
+        """Writes and reads checkpoints and results."""
+        return Saving(import_module("baselines.saving", "reading a result"))
+
+    def synchronise(self, device: str) -> None:
+        """Wait until the device has done what it was given; nothing to wait for on a CPU."""
+        if device.startswith("cuda"):
+            importlib.import_module("baselines.train").synchronise(device)
+

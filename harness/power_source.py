@@ -1,0 +1,74 @@
+"""Which power source a session records: the one that was named, or the best that is here."""
+import json
+import os
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from harness import registry
+from harness.errors import HarnessError
+from harness.meter import Meter
+
+NONE = "none"
+SIMULATED = "simulated"
+
+
+class Choice(NamedTuple):
+    """A source's name, dotted path and constructor options, and whether a sensor stands behind it."""
+
+    name: str
+    path: str
+    options: Dict[str, Any]
+    real: bool
+
+
+def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None) -> Optional[Choice]:
+    """The named source, or the first registered real one that can be read here, or else the simulated board following this process.
+
+    "none" gives None: nothing is measured. Raises HarnessError for an unknown name.
+    """
+    if name == NONE:
+        return None
+    options = dict(options or {})
+    if name in (None, "auto"):
+        name = best_here() or SIMULATED
+    source = registry.load("source", name)
+    if name == SIMULATED:
+        options.setdefault("pid", os.getpid())
+    return Choice(name, registry.dotted("source", name), options, bool(getattr(source, "real", True)))
+
+
+def best_here() -> Optional[str]:
+    """The name of the first registered source with a sensor behind it that can be read now, or None."""
+    for name in registry.names("source"):
+        try:
+            source = registry.load("source", name)
+        except HarnessError:
+            continue                                    # what it needs is not installed, so it is not the best one here
+        if source.real and source.probe().usable:
+            return name
+    return None
+
+
+def meter_for(choice: Optional[Choice]) -> Meter:
+    """The meter that records a choice; for None, one that measures nothing."""
+    if choice is None:
+        return Meter(None)
+    recorder = registry.resolve("devices.recorder:Recorder")
+    return Meter(lambda: recorder(source=choice.path, options=choice.options))
+
+
+def parse_options(words: List[str]) -> Dict[str, Any]:
+    """Options of a source from NAME=VALUE words; a value is JSON where it can be, else text. Raises HarnessError without an "=".
+
+    >>> parse_options(["root=/", "period_s=0.5"]) == {"root": "/", "period_s": 0.5}
+    True
+    """
+    options = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise HarnessError("--source-option %s: not NAME=VALUE" % word, "for instance --source-option root=/")
+        try:
+            options[name] = json.loads(text)
+        except ValueError:
+            options[name] = text
+    return options

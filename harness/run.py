@@ -1,0 +1,105 @@
+"""Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
+import os
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+import harness
+from harness import record, registry
+from harness.engine import accuracy_of, perform
+from harness.options import takes
+from harness.recipe import Artifact, NotDone, recipe_of, stage_id
+from harness.rundir import is_finished
+from harness.spec import RunSpec
+from harness.stage import Interrupted
+
+
+class Asked(NamedTuple):
+    """A stage that a method asked for: the name it gave, the stage's id and its function's dotted name."""
+
+    name: str
+    id: str
+    function: str
+
+
+class Run:
+    """What a method may ask for. `spec` is the whole RunSpec; `asked` are the stages so far, in order."""
+
+    def __init__(self, spec: RunSpec, root: str, saving: Callable[[], Any], session: Any = None) -> None:
+        """Without a session nothing is trained: stages are only named (a plan)."""
+        self.spec = spec
+        self.asked = []                                 # type: List[Asked]
+        self._root = root
+        self._saving = saving
+        self._session = session
+
+    @property
+    def prune_ratio(self) -> float:
+        """The share of channels or weights to take away."""
+        return self.spec.prune_ratio
+
+    def stage(self, name: str, function: Callable, *inputs: Any, **options: Any) -> Artifact:
+        """Do a stage, or reuse it when a stage with the same recipe is finished; gives a handle to its result."""
+        recipe = recipe_of(function, inputs, options)
+        artifact = Artifact(self._root, stage_id(recipe), self._saving)
+        if artifact.id not in [one.id for one in self.asked]:
+            self.asked.append(Asked(name, artifact.id, recipe["function"]))
+        if self._session is None:
+            return artifact
+        if artifact.done():
+            self._session.progress.reused(name, artifact.id)
+            return artifact
+        if self._session.stopping:
+            raise Interrupted("before stage %s" % name)
+        self._session.begin_work()
+        perform(self._session, name, function, inputs, options, recipe, artifact)
+        return artifact
+
+
+def planned(spec: RunSpec, root: str, backend: Any, data_dir: Optional[str] = None) -> List[Asked]:
+    """The stages that a run consists of, named without doing them (up to where the method needs a result that is not there yet)."""
+    run = Run(spec, root, backend.saving)
+    try:
+        _call(run, backend.task_from(dict(spec.to_dict(), data_dir=data_dir)))
+    except NotDone:
+        pass
+    return run.asked
+
+
+def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
+    """Bring one run to its end and give its record; a finished run is only read."""
+    if is_finished(session.root, spec.id):
+        return record.read_run(session.root, spec.id)
+    folder = record.run_dir(session.root, spec.id)
+    os.makedirs(folder, exist_ok=True)
+    record.write_json(os.path.join(folder, record.SPEC), spec.to_dict())
+    run = Run(spec, session.root, session.saving, session)
+    last = _call(run, session.backend.task_from(dict(spec.to_dict(), data_dir=session.data_dir)))
+    ids = [one.id for one in run.asked]
+    tested = ids if not isinstance(last, Artifact) else [stage for stage in ids if stage != last.id] + [last.id]
+    done = _record(session, spec, ids, tested)
+    record.write_run(session.root, done)
+    return done
+
+
+def _call(run: Run, task: Any) -> Any:
+    path = registry.dotted("method", run.spec.method)
+    method = registry.load("method", run.spec.method)
+    options = {name: list(value) if isinstance(value, tuple) else value for name, value in run.spec.options}
+    if takes(path, "prune_ratio"):
+        options["prune_ratio"] = run.prune_ratio
+    return method(task, run, **options)
+
+
+def _record(session: Any, spec: RunSpec, ids: List[str], tested: List[str]) -> record.RunRecord:
+    stages = [record.read_stage(session.root, stage) for stage in ids]
+    warnings = []                                       # type: List[Dict[str, Any]]
+    for stage in stages:
+        warnings += [dict(one, stage=stage.name) for one in stage.warnings]
+    sessions = []                                       # type: List[str]
+    for stage in stages:
+        sessions += [stage.session] if stage.session not in sessions else []
+    return record.RunRecord(
+        id=spec.id, spec=spec.to_dict(), stages=tuple(ids), accuracy=accuracy_of(session.root, tested),
+        metrics={stage.name: stage.metrics for stage in stages if stage.metrics}, warnings=tuple(warnings),
+        environment=session.environment(), source=stages[-1].source, sessions=tuple(sessions), finished=round(time.time(), 3),
+        joulebird=harness.__version__)

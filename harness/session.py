@@ -1,0 +1,95 @@
+"""One `joulebird run`: the lock, the recorder, the idle measurements and the signals that all its stages share."""
+import os
+import time
+import uuid
+from typing import Any, Dict, Optional
+
+from harness.backend import Backend
+from harness.checkpoints import Saving, writing
+from harness.environment import boot_id, environment
+from harness.events import EventLog
+from harness.meter import Meter
+from harness.record import EVENTS, POWER, idle_dir
+from harness.rundir import RunDir
+from harness.signals import StopSignals
+
+
+class Session:
+    """A context manager. Nothing is started before the first stage that has to be done, so a finished study costs nothing.
+
+    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none).
+    """
+
+    def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
+                 idle_s: float = 0.0) -> None:
+        self.root = str(root)
+        self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
+        self.meter = meter
+        self.progress = progress
+        self.backend = backend or Backend()
+        self.data_dir = data_dir
+        self._idle_s = idle_s
+        self._working = False
+        self._lock = RunDir(self.root)
+        self._signals = StopSignals(progress.say)
+        self._environment = None                        # type: Optional[Dict[str, Any]]
+
+    def __enter__(self) -> "Session":
+        self._lock.__enter__()
+        self._signals.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if self._working and not self.stopping and kind is None:
+                self._idle("after")
+        finally:
+            self.meter.stop()
+            self._signals.__exit__(kind, error, trace)
+            self._lock.__exit__(kind, error, trace)
+
+    @property
+    def stopping(self) -> bool:
+        """True once the user has asked to stop."""
+        return self._signals.stopping
+
+    def begin_work(self) -> None:
+        """Start the recorder and measure the idle machine, once. Raises SourceError before anything is trained."""
+        if not self._working:
+            self.meter.start()
+            self._idle("before")
+            self._working = True
+
+    def environment(self) -> Dict[str, Any]:
+        """The machine and software, looked up once."""
+        if self._environment is None:
+            self._environment = environment()
+        return self._environment
+
+    def saving(self) -> Saving:
+        """What writes and reads checkpoints and results."""
+        return self.backend.saving()
+
+    def synchronise(self, device: str) -> None:
+        """Wait until the device is idle."""
+        self.backend.synchronise(device)
+
+    def _idle(self, when: str) -> None:
+        if not self._idle_s or not self.meter.description:
+            return
+        self.progress.say("measuring the idle machine for %g s" % self._idle_s)
+        folder = idle_dir(self.root, self.id, when)
+        with writing(os.path.join(folder, POWER)):
+            os.makedirs(folder, exist_ok=True)
+            events = EventLog(os.path.join(folder, EVENTS))
+            self.meter.open_log(os.path.join(folder, POWER))
+            events.write("attempt_begin", attempt=1, boot_id=boot_id(), wall_s=round(time.time(), 3), pid=os.getpid(), session=self.id,
+                         from_epoch=0)
+            self.meter.sample()
+            begin_s = events.write("stage_begin")
+            while time.monotonic() < begin_s + self._idle_s and not self.stopping:
+                time.sleep(min(0.1, self._idle_s))
+            events.write("stage_end", durable=True)
+            self.meter.sample()
+            self.meter.close_log()
+            events.close()

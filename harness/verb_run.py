@@ -1,0 +1,143 @@
+"""joulebird run STUDY|SPEC: run what is not done yet. Give the same command again to continue after any interruption.
+
+A STUDY is a TOML file or the name of one that is included (demo, smoke, table2); a SPEC is a JSON file with one run or a list of runs:
+    {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "options": {"epsilon": 0.1}}
+"""
+import argparse
+import json
+import os
+import sys
+from typing import Any, List
+
+from harness import registry
+from harness.errors import HarnessError
+from harness.options import read_method
+from harness.power_source import choose, meter_for, parse_options
+from harness.progress import Progress
+from harness.rundir import split
+from harness.spec import RunSpec, from_dict
+
+EXAMPLES = """examples:
+  joulebird run smoke                          two short runs, to see that all works
+  joulebird run table2 --data-dir ~/data -n    what the study of Table 2 would run here
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird run`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("study", nargs="?", metavar="STUDY|SPEC", help="a study (TOML, or the name of an included one), or a spec (JSON)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)")
+    parser.add_argument("--data-dir", "--data", metavar="DIR", help="folder that holds the data sets")
+    parser.add_argument("--idle", type=seconds, metavar="S", help="record the idle machine so long before and after (default: 60 with "
+                        "a real source, else 2)")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be run, and run nothing")
+    parser.add_argument("--list", action="store_true", help="list the methods and their options")
+    parser.add_argument("--json", action="store_true", help="print the records as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
+    add_source(parser)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a power source."""
+    parser.add_argument("--source", metavar="S", help="power source: a name of `joulebird sources`, module:Class, or none "
+                        "(default: the best one here)")
+    parser.add_argument("--source-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the source")
+
+
+def seconds(text: str) -> float:
+    """A length of time from the command line, 0 or more."""
+    value = float(text)
+    if not 0 <= value < 1e6:
+        raise ValueError(text)
+    return value
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the study; gives 0, or 5 when a run failed."""
+    if args.list:
+        sys.stdout.write(list_methods())
+        return 0
+    if not args.study:
+        raise HarnessError("name a study or a spec", "for instance `joulebird run smoke`; `joulebird run --help` shows more")
+    specs = load_specs(args.study)
+    done, ahead = split(args.runs, specs)
+    if args.dry_run:
+        return say_plan(args, done, ahead)
+    progress = Progress(quiet=args.quiet)
+    failures = work(args, specs, ahead, progress) if ahead else []
+    if not ahead:
+        progress.say("all %d runs are done: %s" % (len(specs), args.runs))
+    if args.json:
+        print_records(args.runs, [spec for spec in specs if spec not in [one for one, _ in failures]])
+    if failures:
+        raise HarnessError("%d of %d runs failed; the first: %s: %s" % (len(failures), len(specs), failures[0][0].id, failures[0][1]),
+                           getattr(failures[0][1], "hint", "") or "the other runs are done", 5)
+    return 0
+
+
+def work(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress) -> List[Any]:
+    """Run what is ahead in one session; gives the failures."""
+    from harness.session import Session
+    from harness.study_run import run_all
+    choice = choose(args.source, parse_options(args.source_option))
+    idle_s = args.idle
+    if idle_s is None:
+        idle_s = 60.0 if choice and choice.real else 2.0
+    progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
+    progress.say("power source: %s" % describe_choice(choice))
+    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, idle_s=idle_s) as session:
+        _, failures = run_all(session, ahead)
+    progress.close_line()
+    return failures
+
+
+def describe_choice(choice: Any) -> str:
+    """One line that says what is measured, and plainly when it is not a measurement."""
+    if choice is None:
+        return "none (energies will be missing)"
+    return choice.name if choice.real else "%s (no sensor behind it: its numbers are not measurements of this machine)" % choice.name
+
+
+def load_specs(word: str) -> List[RunSpec]:
+    """The runs of a study or spec. Raises HarnessError that names file and field; studies are read by the host's Python only."""
+    if not word.endswith(".json") and sys.version_info < (3, 11):
+        raise HarnessError("%s: studies are read by the host's Python (3.11 or newer)" % word, "give a board a spec: a JSON file")
+    if not word.endswith(".json"):
+        return registry.import_module("harness.host.study", "reading a study").load(word)
+    if not os.path.exists(word):
+        raise HarnessError("%s: no such file" % word, "check the path")
+    try:
+        with open(word, encoding="utf-8") as file:
+            data = json.load(file)
+    except (OSError, ValueError) as error:
+        raise HarnessError("%s: cannot be read as JSON (%s)" % (word, error), "a spec is one JSON object, or a list of them") from None
+    if isinstance(data, list):
+        return [from_dict(one, "%s, run %d" % (word, number)) for number, one in enumerate(data, 1)]
+    return [from_dict(data, word)]
+
+
+def say_plan(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> int:
+    """Print what is done and what would be run."""
+    if args.json:
+        print(json.dumps({"format": 1, "done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]}, indent=1))
+    else:
+        for spec in done + ahead:
+            print("%-8s %s" % ("done" if spec in done else "to do", spec.id))
+    return 0
+
+
+def print_records(root: str, specs: List[RunSpec]) -> None:
+    """Print the finished runs' records as one JSON object."""
+    from harness.record import read_run
+    print(json.dumps({"format": 1, "runs": [read_run(root, spec.id)._asdict() for spec in specs]}, indent=1, sort_keys=True))
+
+
+def list_methods() -> str:
+    """Every registered method with its summary and options."""
+    lines = []
+    for name in registry.names("method"):
+        method = read_method(registry.dotted("method", name))
+        lines.append("%s\n    %s" % (name, method.summary))
+        lines += ["    " + option.text() for option in method.options.values()]
+    return "\n".join(lines) + "\n"
