@@ -1,0 +1,189 @@
+"""Loading logs of ours: whole, cut, damaged, resumed; and their energies."""
+import json
+
+import numpy as np
+import pytest
+
+from reports.errors import ReportError
+from reports.trace import PowerTrace
+from tests.reports.logs import header, row, write_log
+
+TEN_W = [(i * 50_000, 10_000) for i in range(1201)]            # 60 s at 10 W
+
+
+def test_a_whole_log(tmp_path):
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W))
+    energy = trace.energy()
+    assert (energy.joules, energy.seconds, energy.coverage, energy.samples) == (600.0, 60.0, 1.0, 1201)
+    assert (energy.rail, energy.worst_gap_s, energy.watts) == ("VDD_IN", 0.05, 10.0)
+    assert trace.problems() == [] and trace.period_s == 0.05 and trace.scope == "module"
+
+
+def test_nested_rails_are_not_added_up(tmp_path):
+    source = {"rails": ["VDD_IN", "VDD_GPU"], "total": ["VDD_IN"]}
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source))
+    assert trace.energy().joules == 600.0
+    assert trace.energy(rail="VDD_GPU").joules == 240.0
+    with pytest.raises(ReportError, match="no rail named VDD_CPU") as caught:
+        trace.energy(rail="VDD_CPU")
+    assert "VDD_IN, VDD_GPU" in caught.value.hint
+
+
+def test_a_total_of_two_rails_needs_both(tmp_path):
+    source = {"rails": ["VDD_IN", "VDD_MUX"], "total": ["VDD_IN", "VDD_MUX"], "scope": "board"}
+    path = tmp_path / "power.csv"
+    path.write_text(header(source) + "".join(row(i * 100_000, 10_000, 2_000 if i != 50 else None) for i in range(101)))
+    energy = PowerTrace.load(path).energy()
+    assert energy.failed == 1 and energy.coverage == pytest.approx(0.98)
+    assert energy.joules == pytest.approx(120.0)
+    assert PowerTrace.load(path).energy(rail="VDD_IN").coverage == 1.0
+
+
+@pytest.mark.parametrize("bytes_lost", range(1, 41))
+def test_a_cut_last_row_is_seen_wherever_it_is_cut(tmp_path, bytes_lost):
+    path = tmp_path / "power.csv"
+    write_log(path, TEN_W)
+    path.write_bytes(path.read_bytes()[:-bytes_lost])
+    trace = PowerTrace.load(path)
+    assert trace.samples == 1200 and trace.energy().joules == pytest.approx(599.5)
+    assert trace.damaged == (1 if bytes_lost < 40 else 0)
+
+
+def test_every_prefix_is_readable_or_refused_with_a_remedy(tmp_path):
+    whole = (header() + "".join(row(t, mw) for t, mw in TEN_W[:3])).encode()
+    for size in range(1, len(whole)):
+        path = tmp_path / "power.csv"
+        path.write_bytes(whole[:size])
+        try:
+            assert PowerTrace.load(path).samples in (1, 2)
+        except ReportError as error:
+            assert error.hint
+
+
+def test_damage_in_the_middle_costs_only_its_lines(tmp_path):
+    text = write_log(tmp_path / "power.csv", TEN_W)
+    data = bytearray(open(text, "rb").read())
+    first = len(header())
+    data[first + 40 * 100:first + 40 * 103 + 7] = b"\0" * 127              # a block of NUL, as after a power cut
+    data[first + 40 * 600 + 20] = ord("x")
+    (tmp_path / "power.csv").write_bytes(data)
+    trace = PowerTrace.load(tmp_path / "power.csv")
+    assert trace.samples == 1201 - 4 - 1
+    assert trace.damaged == 2
+    assert trace.energy().joules == pytest.approx(600.0)
+
+
+def test_a_restart_appends_a_segment_of_the_same_clock(tmp_path):
+    path = tmp_path / "power.csv"
+    path.write_text(header() + "".join(row(t, mw) for t, mw in TEN_W[:600]) + row(0, 0)[:13] + "\n"
+                    + header() + "".join(row(t, mw) for t, mw in TEN_W[640:]))
+    trace = PowerTrace.load(path)
+    assert len(trace.pieces) == 1 and trace.damaged == 1
+    assert trace.energy().joules == pytest.approx(600.0)
+    assert trace.energy(max_gap_s=1.0).coverage < 1.0
+    assert trace.energy().worst_gap_s == pytest.approx(2.05)
+
+
+def test_a_reboot_begins_another_clock(tmp_path):
+    path = tmp_path / "power.csv"
+    path.write_text(header(boot_id="a") + "".join(row(t, mw) for t, mw in TEN_W)
+                    + header(boot_id="b") + "".join(row(t, mw) for t, mw in TEN_W))
+    trace = PowerTrace.load(path)
+    assert trace.boots == ("a", "b")
+    assert trace.energy().joules == 1200.0
+    assert trace.energy(10, 20, boot_id="b").joules == 100.0
+    with pytest.raises(ReportError, match="2 boots"):
+        trace.energy(10, 20)
+    other = trace.energy(10, 20, boot_id="c")
+    assert other.void and other.joules is None and "boot" in other.void_reason
+
+
+def test_a_long_hole_is_void_and_never_a_smaller_number(tmp_path):
+    samples = [(t, mw) for t, mw in TEN_W if not 20_000_000 < t < 40_000_000]
+    energy = PowerTrace.load(write_log(tmp_path / "power.csv", samples)).energy()
+    assert energy.void and energy.joules is None and energy.u_joules is None and energy.watts is None
+    assert energy.worst_gap_s == pytest.approx(20.0)
+    assert "void" in str(energy) and energy.as_dict()["joules"] is None
+
+
+def test_a_short_hole_is_filled_with_the_mean_and_widens_the_uncertainty(tmp_path):
+    wave = [(t, 14_000 if t // 500_000 % 2 else 6_000) for t, _ in TEN_W]
+    whole = PowerTrace.load(write_log(tmp_path / "whole.csv", wave)).energy()
+    holed = PowerTrace.load(write_log(tmp_path / "holed.csv", [s for s in wave if not 20_000_000 < s[0] < 22_000_000])).energy()
+    assert holed.coverage == pytest.approx(58 / 60)
+    assert abs(holed.joules - whole.joules) <= holed.u_joules
+    assert holed.u_holes_j == pytest.approx(2 * 4, rel=0.1)
+    assert holed.u_joules > 1.5 * whole.u_joules
+
+
+def test_failed_reads_are_counted_against_coverage(tmp_path):
+    samples = [(t, None if t % 1_000_000 == 0 else mw) for t, mw in TEN_W]
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
+    energy = trace.energy(0.5, 59.5)
+    assert energy.failed == 59 and energy.coverage == pytest.approx(1 - 59 * 0.1 / 59)
+    assert energy.void
+    assert trace.failures == {"EAGAIN": 61} and "61 failed reads (EAGAIN)" in trace.problems()
+
+
+def test_the_clock_set_back_inside_a_window_is_void(tmp_path):
+    samples = TEN_W[:600] + [(t - 5_000_000, mw) for t, mw in TEN_W[600:]]
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
+    assert trace.steps_back == 1
+    assert trace.energy().joules == pytest.approx(599.5)                    # piece by piece: only the step itself is lost
+    assert trace.energy(10, 50).void_reason == "the clock of the log was set back inside this window"
+    assert trace.energy(5, 15).joules == pytest.approx(100.0)
+
+
+def test_repeated_times_are_dropped_and_counted(tmp_path):
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", sorted(TEN_W + TEN_W[5:10])))
+    assert trace.duplicates == 5 and trace.energy().joules == 600.0
+
+
+@pytest.mark.parametrize("content, says, remedy", [
+    (b"", "empty", "record again"),
+    (header(version=2).encode(), "format 2", "update joulebird"),
+    (header().encode(), "holds no sample", "record again"),
+    (header().replace("# clock", "# clok").encode() + row(0, 1).encode(), "header", "restore"),
+    (header().replace('{"name"', "{").encode() + row(0, 1).encode(), "damaged", "repair"),
+    (header().encode() + b"garbage\n" * 5, "5 damaged lines", "record again"),
+])
+def test_unusable_logs_say_what_to_do(tmp_path, content, says, remedy):
+    path = tmp_path / "power.csv"
+    path.write_bytes(content)
+    with pytest.raises(ReportError, match=says) as caught:
+        PowerTrace.load(path)
+    assert remedy in caught.value.hint and str(path) in caught.value.message
+
+
+def test_a_missing_file_and_mixed_sources_are_refused(tmp_path):
+    with pytest.raises(ReportError, match="No such file"):
+        PowerTrace.load(tmp_path / "nothing.csv")
+    path = tmp_path / "power.csv"
+    path.write_text(header() + row(0, 1) + header({"name": "wattsup"}) + row(100, 1))
+    with pytest.raises(ReportError, match="mixes power sources"):
+        PowerTrace.load(path)
+
+
+def test_a_window_that_ends_before_it_begins(tmp_path):
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W))
+    with pytest.raises(ReportError, match="before it begins") as caught:
+        trace.energy(20, 10)
+    assert "0 s to 60 s" in caught.value.hint
+    assert trace.energy(20, 20).joules == 0.0
+
+
+def test_words_follow_the_source(tmp_path):
+    simulated = PowerTrace.load(write_log(tmp_path / "a.csv", TEN_W, {"name": "simulated", "real": False}))
+    replayed = PowerTrace.load(write_log(tmp_path / "b.csv", TEN_W, {"name": "replay", "real": False}))
+    assert simulated.energy().words == ("simulated",) and "(simulated)" in str(simulated.energy())
+    assert replayed.words == ("replayed",)
+    assert json.loads(json.dumps(simulated.energy().as_dict()))["words"] == ["simulated"]
+
+
+def test_the_envelope_keeps_spikes(tmp_path):
+    samples = [(t, 50_000 if t == 30_000_000 else mw) for t, mw in TEN_W]
+    (envelope,) = PowerTrace.load(write_log(tmp_path / "power.csv", samples)).envelope(100)
+    assert np.nanmax(envelope.max_w) == 50.0 and np.nanmin(envelope.min_w) == 10.0
+    assert np.nanargmax(envelope.max_w) == 50 and envelope.bucket_s == pytest.approx(0.6)
+    (sparse,) = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:3])).envelope(1000)
+    assert np.isfinite(sparse.mean_w).sum() == 3
