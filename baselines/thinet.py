@@ -6,12 +6,130 @@ is dropped, and what is kept is rescaled channel by channel to the least-squares
 Gram matrix G = X'X: one pass over the samples in O(rows * C^2), nothing of size rows x C is ever stored.
 """
 
-from typing import Iterable, List
+from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy
 import torch
 from torch import nn
 from torch.nn import functional
+
+from baselines.channels import check_ratio, cut_one
+from baselines.errors import SpecError
+from baselines.models.base import Prunable
+from baselines.task import Task
+from baselines.train import train
+
+Result = Dict[str, Any]
+
+
+def thinet(task: Task, run: Any, *, mode: str = "table2", rows: int = 100000, locations: int = 10, layers: int = 0, tune_lr: float = 1e-3,
+           tune_epochs: int = 1, final_epochs: int = 12) -> Any:
+    """Train densely, prune every layer's channels by how little the next layer misses them, train what is left.
+
+    `mode="table2"`: all layers one after the other, then the full schedule from its first learning rate. `mode="paper"`: after each
+    layer (each block of a residual network) `tune_epochs` at `tune_lr`, then `final_epochs` more, a tenth of the rate after each third.
+    `rows` outputs are sampled for each layer, `locations` from each image; `layers` prunes only that many, counted from the input (0:
+    all; the official VGG16 run prunes 10).
+    """
+    if mode not in ("table2", "paper"):
+        raise SpecError(f"unknown ThiNet mode {mode!r}", "use table2 or paper")
+    if rows < 1 or locations < 1 or layers < 0:
+        raise SpecError("ThiNet needs rows and locations of at least 1 and no negative layers", "leave them out to get the defaults")
+    sampling = {"rows": rows, "locations": locations}
+    network = run.stage("dense", train, task)
+    groups = target_groups(task.build(), layers)
+    if mode == "table2":
+        thin = run.stage("prune", prune_layers, task, network, task.prune_ratio, groups[0][0], groups[-1][-1] + 1, **sampling)
+        return run.stage("retrain", train, task, thin)
+    tuning = task._replace(schedule=task.schedule._replace(lr=tune_lr, milestones=(), epochs=tune_epochs))
+    for number, group in enumerate(groups, 1):
+        network = run.stage(f"prune-{number}", prune_layers, task, network, task.prune_ratio, group[0], group[-1] + 1, **sampling)
+        if number < len(groups):
+            network = run.stage(f"tune-{number}", train, tuning, network)
+    steps = (final_epochs // 3, 2 * final_epochs // 3)
+    return run.stage("tune", train, task._replace(schedule=tuning.schedule._replace(milestones=steps, epochs=final_epochs)), network)
+
+
+def target_groups(network: Prunable, layers: int = 0) -> List[List[int]]:
+    """Places in `thinet_targets()` that are pruned between two fine-tunings: each layer, or the two of each residual bottleneck.
+
+    Where a block's own input and output stay, the norms of its targets are neighbours and the block's others lie between.
+    """
+    norms = [target.norm for target in network.thinet_targets()]
+    norms = norms[:layers] if layers else norms
+    if len(network.norms()) == len(network.thinet_targets()):
+        return [[place] for place in range(len(norms))]
+    groups = []  # type: List[List[int]]
+    for place, norm in enumerate(norms):
+        if place and norm == norms[place - 1] + 1:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def prune_layers(stage: Any, task: Task, network: Result, ratio: float, first: int, end: int, *, rows: int, locations: int) -> Result:
+    """Prune the targets `first` up to, not including, `end` of `network`, each on the network as the earlier ones left it.
+
+    Result: {"widths", "state"} of the thin network. Checkpoints after each layer; what is sampled depends on seed and layer alone.
+    """
+    check_ratio(ratio)
+    saved = stage.resume() or {"widths": network["widths"], "state": network["state"], "next": first, "errors": []}
+    model, data, errors = task.network(saved).eval(), task.data(), saved["errors"]
+    images = stratified(data.train_labels.cpu(), -(-rows // locations), torch.Generator().manual_seed(task.seed))
+    stage.metric(images=len(images), rows=len(images) * locations)
+    batch = task.micro_batch or task.schedule.batch
+    for place in range(saved["next"], end):
+        generator = torch.Generator().manual_seed(task.seed * 1000003 + place)
+        batches = (part for part, _ in data.plain_batches(batch, order=images))
+        model, error = prune_layer(model, place, ratio, batches, locations, generator)
+        errors = errors + [error]
+        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+        stage.checkpoint({"widths": model.widths, "state": state, "next": place + 1, "errors": errors})
+        if stage.stopping:
+            stage.stop()
+    stage.metric(relative_errors=errors)
+    return {"widths": model.widths, "state": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}}
+
+
+def prune_layer(model: Prunable, place: int, ratio: float, batches: Iterable[torch.Tensor], locations: int,
+                generator: torch.Generator) -> Tuple[Prunable, float]:
+    """The network without the share `ratio` of one target's channels, the next layer rescaled to make up for them.
+
+    Also returns the squared error of the next layer's sampled outputs, relative to these outputs' own square. `model` is not touched.
+    """
+    target = model.thinet_targets()[place]
+    channels = target.conv.out_channels
+    keep = kept_count(channels, ratio)
+    if keep == channels:
+        return model, 0.0
+    gram = gram_matrix(model, target.next, channels, batches, locations, generator)
+    dropped = set(greedy(gram, keep))
+    kept = [channel for channel in range(channels) if channel not in dropped]
+    factors = least_squares(gram, kept)
+    thin = cut_one(model, target.norm, torch.tensor(kept))
+    scale_inputs(thin.thinet_targets()[place].next, torch.from_numpy(factors))
+    total = float(gram.sum())
+    return thin, squared_error(gram, kept, factors) / total if total > 0 else 0.0
+
+
+def scale_inputs(layer: nn.Module, factors: torch.Tensor) -> None:
+    """Multiply what `layer` takes from each input channel by the channel's factor, in place; its bias stays."""
+    weight = layer.weight.detach()
+    runs = weight.view(len(weight), len(factors), -1)
+    runs.mul_(factors.to(weight.device, weight.dtype).view(1, -1, 1))
+
+
+def stratified(labels: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Indices of about `count` images in random order, equally many of each class as far as there are any.
+
+    >>> stratified(torch.tensor([0, 0, 0, 0, 1, 1]), 4, torch.Generator()).sort()[0].tolist()[-2:]
+    [4, 5]
+    """
+    order = torch.randperm(len(labels), generator=generator)
+    classes = labels.unique().tolist()
+    chosen = torch.cat([order[labels[order] == one][:-(-count // len(classes))] for one in classes])
+    return chosen[torch.randperm(len(chosen), generator=generator)]
 
 
 def kept_count(channels: int, ratio: float) -> int:

@@ -11,11 +11,12 @@ Shared by lottery tickets, SNIP, gradual pruning and the early winning tickets. 
 
 import math
 from collections import OrderedDict
-from typing import Dict, Iterable, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import torch
 from torch import nn
 
+from baselines.channels import check_ratio
 from baselines.errors import SpecError, TrainingError
 
 Tensors = Mapping[str, torch.Tensor]
@@ -94,12 +95,6 @@ def keep_largest(scores: Tensors, count: int) -> Dict[str, torch.Tensor]:
     return split(_extreme(-flat, count), scores)
 
 
-def check_ratio(ratio: float) -> None:
-    """Raise SpecError unless 0 <= ratio < 1: a ratio of 1 would leave no weight."""
-    if not 0 <= ratio < 1:
-        raise SpecError(f"a pruning ratio of {ratio} is not possible", "give a fraction from 0 (the dense network) to below 1, such as 0.5")
-
-
 def split(flat: torch.Tensor, like: Tensors) -> Dict[str, torch.Tensor]:
     """Cut one long vector into tensors named and shaped as those of `like`."""
     pieces = flat.split([tensor.numel() for tensor in like.values()])
@@ -140,6 +135,31 @@ def distance(first: Tensors, second: Tensors) -> float:
 def emptied(masks: Tensors) -> List[str]:
     """Names of the tensors that lost every weight: such a layer passes nothing on, and most networks then answer a constant."""
     return [name for name, mask in masks.items() if not bool(mask.any())]
+
+
+def sparse_macs(network: nn.Module, masks: Tensors, shape: Sequence[int]) -> int:
+    """Multiply-accumulates of one image of `shape` if pruned weights cost nothing: what no board saves, shown beside what it does."""
+    kept = {name: mask.sum().item() for name, mask in masks.items()}
+    total, handles = [0], []
+
+    def hook(name: str) -> Callable[..., None]:
+        def add(module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+            places = output.numel() // len(module.weight)
+            total[0] += int(kept.get(f"{name}.weight", module.weight.numel())) * places
+        return add
+
+    for name, module in network.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            handles.append(module.register_forward_hook(hook(name)))
+    training, like = network.training, next(network.parameters())
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros((1,) + tuple(shape), device=like.device))
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return total[0]
 
 
 def _flat(tensors: Tensors) -> torch.Tensor:

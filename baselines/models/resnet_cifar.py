@@ -10,7 +10,7 @@ from baselines.models.base import Prunable, Target, check_keep, copy_conv, copy_
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions of `inner` channels between, plus the input; where the stream widens it is subsampled and padded with zeros."""
+    """Two 3 x 3 convolutions of `inner` channels between, plus the input; subsampled and padded with zeros where the stream widens."""
 
     def __init__(self, channels: int, inner: int, out: int, stride: int) -> None:
         super().__init__()

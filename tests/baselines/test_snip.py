@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from stages import Run, Stage
 from torch import nn
 from torch.nn import functional
 
@@ -128,3 +129,64 @@ def test_scores_that_say_nothing_are_refused():
     nn.init.constant_(network[7].weight, float("nan"))
     with pytest.raises(TrainingError):
         snip.sensitivity(network, *batch(), snip.scored(network))
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole_without_batch_statistics():
+    network = convolutional()
+    whole = snip.sensitivity(network, *batch(), snip.scored(network), bn_eval=True)
+    parts = snip.sensitivity(network, *batch(), snip.scored(network), bn_eval=True, micro_batch=5)
+    assert all(torch.allclose(value, parts[name], rtol=1e-4, atol=1e-7) for name, value in whole.items())
+
+
+@pytest.fixture
+def small(task):
+    return task._replace(dataset="tiny:TINY", prune_ratio=0.7, schedule=task.schedule._replace(epochs=1, milestones=()))
+
+
+def test_the_method_scores_once_and_trains_the_scored_weights(small):
+    run = Run()
+    final = snip.snip(small, run).load()
+    assert run.order == ["score", "train"]
+    scored, trained = run.artifacts.values()
+    masks, start = scored.load()["masks"], small.build().state_dict()
+    total = sum(mask.numel() for mask in masks.values())
+    assert sum(int(mask.sum()) for mask in masks.values()) == snip.kept_count(total, 0.7)
+    assert scored.stage.metrics["sparsity"] == pytest.approx(0.7, abs=1e-4)
+    for name, value in scored.load()["state"].items():
+        assert torch.equal(value, start[name] * masks[name] if name in masks else start[name])
+    assert all(float(final["state"][name][~mask].abs().max()) == 0 for name, mask in masks.items())
+    assert final["epoch"] == 1 and trained.stage.works[0]["widths"] == small.build().widths
+
+
+def test_reinit_keeps_the_mask_and_draws_other_weights(small):
+    kept, drawn = (snip.score(Stage(), small, 0.7, "conv", False, reinit) for reinit in (False, True))
+    assert all(torch.equal(mask, drawn["masks"][name]) for name, mask in kept["masks"].items())
+    name = next(iter(kept["masks"]))
+    assert not torch.equal(kept["state"][name], drawn["state"][name])
+    assert torch.equal(drawn["state"][name] != 0, drawn["masks"][name])
+
+
+def test_the_official_choices_give_another_mask(small):
+    ours = snip.score(Stage(), small, 0.7, "conv", False, False)["masks"]
+    official = snip.score(Stage(), small, 0.7, "official", True, True)["masks"]
+    assert "classifier.bias" in official and "classifier.bias" not in ours
+    assert any(not torch.equal(ours[name], official[name]) for name in ours)
+
+
+def test_a_ratio_of_one_is_refused(small):
+    with pytest.raises(SpecError):
+        snip.snip(small._replace(prune_ratio=1.0), Run())
+
+
+def test_keeping_more_than_was_scored_is_reported(small, monkeypatch):
+    def dead_scores(network, *_rest):
+        scores = {"w": torch.zeros(10)}
+        scores["w"][3] = 1
+        return scores
+
+    monkeypatch.setattr(snip, "sensitivity", dead_scores)
+    monkeypatch.setattr(snip, "ticket", lambda stage, task, network, masks: {"masks": masks})
+    stage = Stage()
+    masks = snip.score(stage, small, 0.5, "conv", False, False)["masks"]
+    assert masks["w"].int().tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert stage.warnings == [{"name": "zero_scores", "kept": 5, "scored_above_zero": 1}]

@@ -6,9 +6,15 @@ import os
 import numpy
 import pytest
 import torch
+from stages import Run, Stage, Stopped
 from torch import nn
 
 from baselines import thinet
+from baselines.errors import SpecError
+from baselines.flops import count
+from baselines.models.preresnet import PreResNet11, PreResNet101
+from baselines.models.resnet_cifar import ResNet8
+from baselines.models.vgg import Vgg16
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -116,3 +122,135 @@ def test_the_pass_stops_at_the_layer_and_leaves_no_hook():
     images = torch.randn(2, 3, 8, 8)
     assert torch.equal(thinet.layer_input(network, network[2], images), network[1](network[0](images)))
     assert not network[2]._forward_pre_hooks
+
+
+@pytest.fixture
+def small(task):
+    return task._replace(dataset="tiny:TINY", prune_ratio=0.5, schedule=task.schedule._replace(epochs=1, milestones=()))
+
+
+def trained(task):
+    """A result with weights and statistics that look trained, without training."""
+    torch.manual_seed(2)
+    network = task.build()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.weight.data.uniform_(0.3, 1.0)
+            norm.bias.data.normal_(0, 0.2)
+            norm.running_mean.normal_(0, 0.2)
+            norm.running_var.uniform_(0.5, 1.5)
+    return {"widths": network.widths, "state": network.state_dict()}
+
+
+def test_table2_mode_trains_prunes_and_retrains_from_the_first_rate(small):
+    run = Run()
+    final = thinet.thinet(small, run, rows=200)
+    assert run.order == ["dense", "prune", "retrain"]
+    assert final.load()["widths"] == [max(1, width // 2) for width in small.dense_widths()]
+    pruned = list(run.artifacts.values())[1].stage
+    assert len(pruned.metrics["relative_errors"]) == 13 and pruned.metrics["rows"] == 200
+    assert run.artifacts[list(run.artifacts)[2]].stage.epochs[0]["epoch"] == 1
+
+
+def test_paper_mode_tunes_after_each_layer(small):
+    run = Run()
+    thinet.thinet(small, run, mode="paper", rows=50, layers=2, final_epochs=3)
+    assert run.order == ["dense", "prune-1", "tune-1", "prune-2", "tune"]
+    widths = [artifact.load()["widths"] for artifact in run.artifacts.values()]
+    dense_widths = small.dense_widths()
+    assert [one[:2] for one in widths] == [dense_widths[:2], [2, 4], [2, 4], [2, 2], [2, 2]]
+    assert all(one[2:] == dense_widths[2:] for one in widths)
+    assert list(run.artifacts.values())[-1].load()["epoch"] == 3
+
+
+def test_the_dense_stage_does_not_depend_on_the_ratio(small):
+    run = Run()
+    for ratio in (0.3, 0.5):
+        thinet.thinet(small._replace(prune_ratio=ratio), run, rows=50)
+    assert len(run.artifacts) == 5
+
+
+def test_groups_are_layers_or_bottlenecks(small):
+    assert thinet.target_groups(small.build()) == [[place] for place in range(13)]
+    assert thinet.target_groups(PreResNet11(10)) == [[0, 1], [2, 3], [4, 5]]
+    assert thinet.target_groups(ResNet8(10)) == [[0], [1], [2]]
+    assert thinet.target_groups(small.build(), layers=10)[-1] == [9]
+
+
+@pytest.mark.parametrize("model", ["vgg16", "baselines.models.preresnet:PreResNet11", "baselines.models.resnet_cifar:ResNet8"])
+def test_a_pruned_layer_costs_no_more_than_what_was_measured(small, model):
+    """The error that the Gram matrix promises is the one of the thin network's real outputs, on the same samples."""
+    task = small._replace(model=model, width=0.25)
+    network = task.network(trained(task)).eval()
+    images = next(task.data().plain_batches(64))[0]
+    for place in range(len(network.thinet_targets())):
+        thin, promised = thinet.prune_layer(network, place, 0.5, [images], 5, torch.Generator().manual_seed(place))
+        layers = [net.thinet_targets()[place] for net in (network, thin)]
+        sampled = []
+        for net, layer in zip((network, thin), layers):
+            inputs, generator = thinet.layer_input(net, layer.next, images), torch.Generator().manual_seed(place)
+            sampled.append(thinet.channel_parts(layer.next, inputs, layer.conv.out_channels, 5, generator).sum(1).double())
+        real = float(((sampled[0] - sampled[1]) ** 2).sum().detach() / (sampled[0] ** 2).sum().detach())
+        assert layers[1].conv.out_channels == thinet.kept_count(layers[0].conv.out_channels, 0.5)
+        assert real == pytest.approx(promised, rel=1e-3, abs=1e-6)
+        assert promised < 1
+
+
+def test_a_ratio_of_zero_leaves_the_network_and_samples_nothing(small):
+    start = trained(small)
+    thin = thinet.prune_layers(Stage(), small, start, 0.0, 0, 13, rows=100, locations=10)
+    assert all(torch.equal(value, start["state"][name]) for name, value in thin["state"].items())
+
+
+def test_a_killed_pruning_goes_on_with_the_next_layer_and_ends_the_same(small):
+    start = trained(small)
+    whole = thinet.prune_layers(Stage(), small, start, 0.5, 0, 13, rows=100, locations=10)
+    stopped = Stage(stop_after=0)
+    with pytest.raises(Stopped):
+        thinet.prune_layers(stopped, small, start, 0.5, 0, 13, rows=100, locations=10)
+    resumed = Stage(saved=stopped.saved)
+    assert resumed.resume()["next"] == 1
+    again = thinet.prune_layers(resumed, small, start, 0.5, 0, 13, rows=100, locations=10)
+    assert again["widths"] == whole["widths"]
+    assert all(torch.equal(value, again["state"][name]) for name, value in whole["state"].items())
+    assert len(resumed.metrics["relative_errors"]) == 13
+
+
+def test_scaling_inputs_equals_scaling_the_channels():
+    torch.manual_seed(0)
+    factors = torch.tensor([0.5, 2.0, -1.0])
+    for layer, inputs in ((nn.Conv2d(3, 4, 3), torch.randn(2, 3, 5, 5)), (nn.Linear(12, 4), torch.randn(2, 3, 4))):
+        scaled = inputs * factors.view(1, 3, *[1] * (inputs.dim() - 2))
+        flatten = isinstance(layer, nn.Linear)
+        expected = layer(scaled.flatten(1) if flatten else scaled)
+        thinet.scale_inputs(layer, factors)
+        assert torch.allclose(layer(inputs.flatten(1) if flatten else inputs), expected, atol=1e-6)
+
+
+def test_images_are_drawn_evenly_from_the_classes():
+    labels = torch.arange(100) % 5
+    chosen = thinet.stratified(labels, 40, torch.Generator().manual_seed(1))
+    assert len(set(chosen.tolist())) == 40
+    assert torch.bincount(labels[chosen]).tolist() == [8] * 5
+    assert sorted(thinet.stratified(labels, 10 ** 6, torch.Generator()).tolist()) == list(range(100))
+
+
+def test_what_makes_no_sense_is_refused(small):
+    for options in ({"mode": "iccv"}, {"rows": 0}, {"locations": 0}, {"layers": -1}):
+        with pytest.raises(SpecError):
+            thinet.thinet(small, Run(), **options)
+    with pytest.raises(SpecError):
+        thinet.prune_layers(Stage(), small, trained(small), 1.0, 0, 13, rows=10, locations=1)
+
+
+def test_macs_after_uniform_pruning():
+    with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+        ratios = json.load(handle)["mac_ratio"]
+    for ratio, expected in ratios["vgg16_uniform_13"].items():
+        thin = Vgg16(10, [thinet.kept_count(width, float(ratio)) for width in Vgg16.dense_widths()])
+        assert count(thin).macs / count(Vgg16(10)).macs == pytest.approx(expected, abs=6e-5)
+    for ratio, expected in ratios["preres101_conv1_conv2_out"].items():
+        widths = PreResNet101.dense_widths()
+        inner = [[first] + [thinet.kept_count(width, float(ratio)) for width in rest] for first, *rest in widths[1:-1]]
+        thin = PreResNet101(10, [widths[0]] + inner + [widths[-1]])
+        assert count(thin).macs / count(PreResNet101(10)).macs == pytest.approx(expected, abs=6e-5)
