@@ -4,6 +4,9 @@
 SOURCES = {
     "ina3221": "devices.ina3221:Ina3221Source",
     "jtop": "devices.jetson_stats:JtopSource",
+    "tegrastats": "devices.tegrastats:TegrastatsSource",
+    "nvml": "devices.nvml:NvmlSource",
+    "rapl": "devices.rapl:RaplSource",
     "simulated": "devices.simulated:SimulatedSource",
     "replay": "devices.replay:ReplaySource",
 }

@@ -1,0 +1,136 @@
+"""A power source that is read through a child process, which is watched and replaced."""
+from abc import abstractmethod
+from typing import Callable, Dict, List, Optional
+
+from devices.base import PowerSample, PowerSource, SourceError
+from devices.line_child import LineChild
+
+RETRY_S = 1.0               # between two attempts to start the child again
+CARRIER = "VDD_MUX"         # what the carrier board of the developer kit takes; not inside VDD_IN
+
+
+class ChildSource(PowerSource):
+    """Start a child, turn its lines into samples, and try again, once a second, after it ended, failed or fell silent.
+
+    A driver says what to run (`command`) and what a line means (`take`), which calls `arrived` or `fail`.
+    `read` never blocks: the recorder must go on while a service hangs.
+    """
+
+    restart_hint = ""           # what to do when the child has nothing better to say
+
+    def __init__(self, interval_s: float, start_timeout_s: float, clock: Callable[[], float]) -> None:
+        self.min_period_s = self.pace_s = interval_s
+        self._start_timeout_s, self._clock = start_timeout_s, clock
+        self._child: Optional[LineChild] = None
+        self._failure: Optional[SourceError] = None
+        self._sample: Optional[PowerSample] = None
+        self._deadline_s = 0.0      # by when the child must have said something
+        self._retry_s = 0.0         # when to try again
+
+    @abstractmethod
+    def command(self) -> List[str]:
+        """The command line of the child."""
+
+    @abstractmethod
+    def take(self, line: str) -> None:
+        """Understand one line: call `arrived` with a sample, `fail` with a SourceError, or nothing."""
+
+    def environment(self) -> Optional[Dict[str, str]]:
+        """The child's environment (None: ours)."""
+        return None
+
+    def open(self) -> None:
+        """Start the child and wait for the first sample; raises SourceError within the start's time limit."""
+        if self._child is not None:
+            return
+        self._start()
+        while self._sample is None and self._failure is None:
+            self._listen(timeout_s=0.05)
+        if self._failure is not None:
+            failure = self._failure
+            self.close()
+            raise failure
+
+    def read(self) -> PowerSample:
+        """The newest sample; raises SourceError, at every call, while the child has nothing good to say."""
+        if self._child is None and self._failure is not None and self._clock() >= self._retry_s:
+            self._start()
+        if self._child is not None:
+            self._listen()
+        if self._failure is not None:
+            raise self._failure
+        if self._sample is None:
+            raise SourceError("the source %s is not open" % self.name, "call open() first")
+        return self._sample
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.stop(patience_s=0.2)
+        self._child = self._failure = self._sample = None
+
+    def arrived(self, sample: PowerSample) -> None:
+        """Keep a sample as the newest; whatever failed before is over."""
+        self._sample, self._failure = sample, None
+
+    def fail(self, failure: SourceError) -> None:
+        """End the child and raise `failure` from every read until a new child gives a sample."""
+        self._failure = failure
+        self._retry_s = self._clock() + RETRY_S
+        if self._child is not None:
+            self._child.stop(patience_s=0.05)
+            self._child = None
+
+    def need(self, rails: Dict[str, float], total: Optional[str]) -> bool:
+        """At the first sample, choose the rails and the total; False, and failed, where the scope asked for cannot be had.
+
+        `total` is the rail of the whole module, None where there is none.
+        """
+        if self.rails:
+            return True
+        wanted = [total] + ([CARRIER] if self.scope == "board" else [])
+        if total is None:
+            self.fail(SourceError("%s shows no rail of the whole module here: rails nest, so their sum (%.1f W) would be wrong"
+                                  % (self.name, sum(rails.values())),
+                                  "use the source ina3221, or see why VDD_IN is missing: joulebird doctor"))
+        elif self.scope == "board" and CARRIER not in rails:
+            self.fail(SourceError("%s shows no %s here, so the carrier board's power cannot be read" % (self.name, CARRIER),
+                                  "use the scope module"))
+        else:
+            self.total = tuple(str(rail) for rail in wanted)
+            self.rails = self.total + tuple(sorted(rail for rail in rails if rail not in self.total))
+        return bool(self.rails)
+
+    def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
+        """A sample of our rails; one that is missing is named as the error."""
+        missing = [rail for rail in self.rails if rail not in watts]
+        return PowerSample(t_s, {rail: watts[rail] for rail in self.rails if rail in watts}, "no " + missing[0] if missing else None)
+
+    def _start(self) -> None:
+        self._deadline_s = self._clock() + self._start_timeout_s
+        try:
+            self._child = LineChild(self.command(), self.environment())
+        except OSError as error:
+            self.fail(SourceError("%s cannot be started: %s" % (self.command()[0], error), self.restart_hint))
+
+    def _listen(self, timeout_s: float = 0.0) -> None:
+        child = self._child
+        lines = child.lines(timeout_s) if child is not None else []
+        for line in lines:
+            if self._child is child and child is not None:
+                self.take(line)
+        if self._child is None or child is None:
+            return
+        if lines:
+            self._deadline_s = self._clock() + max(2.0, 4 * self.pace_s)
+        elif child.ended() is not None:
+            self.fail(SourceError("the child of %s ended: %s" % (self.name, child.errors() or "without a word"), self.restart_hint))
+        elif self._clock() > self._deadline_s:
+            self.fail(SourceError("%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint))
+
+
+def checked_scope(scope: str) -> str:
+    """The scope, if the board's own rails can give it; raises SourceError."""
+    if scope not in ("module", "board"):
+        raise SourceError("there is no scope %r" % scope, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)")
+    return scope

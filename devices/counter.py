@@ -1,0 +1,50 @@
+"""From energy counters to samples of mean power."""
+from typing import Dict, Optional
+
+from devices.base import PowerSample, SourceError
+
+
+class CounterMeter:
+    """Turns readings of energy counters into samples: the mean watts since the reading before.
+
+    Such a sample holds for all of the time since the previous one, so that steps over it give back the counter's joules exactly, also over
+    readings that failed in between. `wraps_j` is the size of each counter that wraps, in joules.
+    """
+
+    def __init__(self, wraps_j: Optional[Dict[str, float]] = None) -> None:
+        self._wraps_j = wraps_j or {}
+        self._t_s = 0.0
+        self._joules: Dict[str, float] = {}
+        self._sample: Optional[PowerSample] = None
+
+    def take(self, t_s: float, joules: Dict[str, float]) -> Optional[PowerSample]:
+        """The newest sample after a reading; None after the first one, and the old one until every counter has moved.
+
+        Raises SourceError for a counter that went back without being one that wraps: its driver was loaded again.
+
+        >>> meter = CounterMeter({"PKG0": 100.0})
+        >>> meter.take(1.0, {"PKG0": 95.0})
+        >>> meter.take(3.0, {"PKG0": 1.0})
+        PowerSample(t_s=3.0, watts={'PKG0': 3.0}, error=None)
+        >>> meter.take(3.1, {"PKG0": 1.0}).t_s
+        3.0
+        """
+        if not self._joules:
+            self._t_s, self._joules = t_s, dict(joules)
+            return None
+        moved = {rail: self._moved(rail, joules[rail]) for rail in self._joules}
+        if t_s > self._t_s and all(moved.values()):
+            watts = {rail: delta / (t_s - self._t_s) for rail, delta in moved.items()}
+            self._sample = PowerSample(t_s, watts)
+            self._t_s, self._joules = t_s, dict(joules)
+        return self._sample
+
+    def _moved(self, rail: str, joules: float) -> float:
+        delta = joules - self._joules[rail]
+        if delta >= 0:
+            return delta
+        if rail not in self._wraps_j:
+            self._joules = {}       # the next reading is a new beginning
+            raise SourceError("the energy counter of %s went back by %.3f J: its driver was loaded again" % (rail, -delta),
+                              "leave the driver alone during a run; set nvidia-smi persistence mode on")
+        return delta + self._wraps_j[rail]

@@ -1,0 +1,143 @@
+"""NVIDIA graphics cards through NVML: for studies on a workstation. A Jetson has no NVML.
+
+    --source nvml        (pip install nvidia-ml-py; an option gpus=0,1 chooses the cards)
+
+Volta and later count their energy in millijoules since the driver was loaded; the difference of that counter is exact,
+whatever the pace. Older cards show a power only.
+Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
+"""
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from devices.base import PowerSample, PowerSource, SourceError
+from devices.counter import CounterMeter
+
+SETTLE_S = 2.0              # a counter that does not move in this long stands still
+
+
+class NvmlSource(PowerSource):
+    """Power of each chosen card (rails GPU0, GPU1, ...); their sum is the total.
+
+    `gpus`: indices or UUIDs, comma-separated; empty means all.
+    """
+
+    name = "nvml"
+    sampling = "counter"
+    scope = "gpu"
+    min_period_s = 0.02
+
+    def __init__(self, gpus: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._wanted = [part.strip() for part in gpus.split(",") if part.strip()]
+        self._clock = clock
+        self._nvml: Any = None
+        self._cards: Dict[str, Any] = {}
+        self._meter = CounterMeter()
+
+    def open(self) -> None:
+        """Load NVML, find the cards, and decide whether their energy is counted."""
+        if self._nvml is not None:
+            return
+        self._nvml = load_nvml()
+        try:
+            self._cards = dict(self._chosen())
+            self.rails = self.total = tuple(self._cards)
+            self.sampling = "counter" if self._counts() else "snapshot"
+            self._settle()
+        except self._nvml.NVMLError as error:
+            self.close()
+            raise SourceError("NVML refuses: %s" % error, "see what nvidia-smi says") from error
+        except SourceError:
+            self.close()
+            raise
+
+    def _chosen(self) -> List[Tuple[str, Any]]:
+        count = self._nvml.nvmlDeviceGetCount()
+        cards = [("GPU%d" % i, self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+        if not self._wanted:
+            chosen = cards
+        else:
+            chosen = [(rail, card) for rail, card in cards if rail[3:] in self._wanted or self._uuid(card) in self._wanted]
+        if len(chosen) < max(1, len(self._wanted)):
+            raise SourceError("NVML shows %d cards, and not all of: %s" % (count, ", ".join(self._wanted) or "any"),
+                              "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID")
+        return chosen
+
+    def _uuid(self, card: Any) -> str:
+        uuid = self._nvml.nvmlDeviceGetUUID(card)
+        return uuid.decode() if isinstance(uuid, bytes) else uuid
+
+    def _counts(self) -> bool:
+        try:
+            for card in self._cards.values():
+                self._nvml.nvmlDeviceGetTotalEnergyConsumption(card)
+        except self._nvml.NVMLError_NotSupported:
+            return False
+        return True
+
+    def _settle(self) -> None:
+        end_s = self._clock() + SETTLE_S
+        while self._take() is None:
+            if self._clock() > end_s:
+                raise SourceError("the energy counter of the graphics card stands still", "see what nvidia-smi says of the card")
+            time.sleep(0.005)
+
+    def _take(self) -> Optional[PowerSample]:
+        if self.sampling == "snapshot":
+            watts = {rail: self._nvml.nvmlDeviceGetPowerUsage(card) / 1000.0 for rail, card in self._cards.items()}
+            return PowerSample(self._clock(), watts)
+        joules = {rail: self._nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1000.0 for rail, card in self._cards.items()}
+        return self._meter.take(self._clock(), joules)
+
+    def read(self) -> PowerSample:
+        """The mean power since the reading before, or the present one of an older card; the same sample until every counter has moved."""
+        if self._nvml is None:
+            raise SourceError("the source nvml is not open", "call open() first")
+        try:
+            sample = self._take()
+        except self._nvml.NVMLError as error:
+            raise SourceError("NVML cannot read: %s" % error, "see what nvidia-smi and dmesg say of the card") from error
+        if sample is None:
+            raise SourceError("the energy counter has begun anew", "read again")
+        return sample
+
+    def close(self) -> None:
+        """Let go of NVML."""
+        if self._nvml is not None:
+            try:
+                self._nvml.nvmlShutdown()
+            except self._nvml.NVMLError:
+                pass            # it was gone before
+        self._nvml, self._cards, self._meter = None, {}, CounterMeter()
+
+    def describe(self) -> Dict[str, Any]:
+        """Driver, and name, UUID and power limit of each card."""
+        if self._nvml is None:
+            return self.identity()
+        cards = {rail: {"name": _text(self._nvml.nvmlDeviceGetName(card)), "uuid": self._uuid(card), "limit_w": self._limit_w(card)}
+                 for rail, card in self._cards.items()}
+        return dict(self.identity(), driver=_text(self._nvml.nvmlSystemGetDriverVersion()), cards=cards,
+                    resolution="1 mJ" if self.sampling == "counter" else "1 mW", accuracy="not stated by the maker for this generation")
+
+    def _limit_w(self, card: Any) -> Optional[float]:
+        try:
+            return self._nvml.nvmlDeviceGetEnforcedPowerLimit(card) / 1000.0
+        except self._nvml.NVMLError:
+            return None
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def load_nvml() -> Any:
+    """Import and initialise NVML; raises SourceError with a remedy where it cannot be used."""
+    try:
+        import pynvml
+    except ImportError:
+        raise SourceError("nvidia-ml-py is not installed for this Python", "pip install nvidia-ml-py") from None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise SourceError("NVML cannot be used here: %s" % error,
+                          "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there") from None
+    return pynvml

@@ -1,0 +1,117 @@
+"""RAPL energy counters of Intel and AMD processors, through the powercap files of Linux: for studies on a workstation.
+
+    --source rapl
+
+The counters move about once a millisecond, in steps of some 15 to 61 microjoules. Since 2020 (CVE-2020-8694) only root may read them
+unless told otherwise: sudo chmod a+r /sys/class/powercap/*/energy_uj, after every boot.
+Source: Linux, Documentation/power/powercap/powercap.rst.
+"""
+import os
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from devices.base import PowerSample, PowerSource, SourceError
+from devices.counter import CounterMeter
+from devices.sysfs import KeptFile, read_text, text_or_none
+
+ZONES = "sys/class/powercap"
+OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj (until the next boot)"
+SETTLE_S = 1.0              # a counter that does not move in this long stands still
+
+
+class Zone(NamedTuple):
+    """One counter: the rail's name, its folder, and at how many joules it wraps."""
+
+    rail: str
+    folder: str
+    wrap_j: float
+
+
+def find_zones(root: str) -> List[Zone]:
+    """The RAPL zones under a root; packages first. The memory-mapped doubles (intel-rapl-mmio) of a package are left out."""
+    folder = os.path.join(root, ZONES)
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(("intel-rapl:", "amd-rapl:")))
+    except OSError:
+        return []
+    zones = []
+    for name in names:
+        kind = text_or_none(os.path.join(folder, name, "name"))
+        if kind is not None:
+            wrap_uj = text_or_none(os.path.join(folder, name, "max_energy_range_uj")) or "0"
+            zones.append(Zone(rail_name(kind, name), os.path.join(folder, name), int(wrap_uj) / 1e6))
+    return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
+
+
+def rail_name(kind: str, zone: str) -> str:
+    """A short name for a zone, with the number of its package.
+
+    >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2"), rail_name("psys", "intel-rapl:1")
+    ('PKG0', 'DRAM1', 'PSYS')
+    """
+    package = zone.split(":")[1]
+    if kind.startswith("package"):
+        return "PKG" + kind.rpartition("-")[2]
+    return "PSYS" if kind == "psys" else kind.upper() + package
+
+
+class RaplSource(PowerSource):
+    """Mean power of processor packages and of the parts they report; the total is packages plus their memory, where it is counted.
+
+    On server processors DRAM is not inside the package; cores and graphics are. `root` is where the machine's files are.
+    """
+
+    name = "rapl"
+    sampling = "counter"
+    scope = "package"
+    min_period_s = 0.005
+
+    def __init__(self, root: str = "/", clock: Callable[[], float] = time.monotonic) -> None:
+        self._root, self._clock = root, clock
+        self._zones: List[Zone] = []
+        self._files: Dict[str, KeptFile] = {}
+        self._meter = CounterMeter()
+
+    def open(self) -> None:
+        """Find the counters and wait until they have moved once."""
+        self._zones = find_zones(self._root)
+        if not any(zone.rail.startswith("PKG") for zone in self._zones):
+            raise SourceError("this machine shows no RAPL counters under /%s" % ZONES,
+                              "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr")
+        self._files = {zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones}
+        self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
+        self.rails = tuple(zone.rail for zone in self._zones)
+        self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
+        end_s = self._clock() + SETTLE_S
+        while self._take() is None:
+            if self._clock() > end_s:
+                raise SourceError("the RAPL counters stand still", "a virtual machine may show them without filling them")
+            time.sleep(0.002)
+
+    def _take(self) -> Optional[PowerSample]:
+        try:
+            joules = {rail: int(file.read()) / 1e6 for rail, file in self._files.items()}
+        except PermissionError:
+            raise SourceError("only root may read the RAPL counters here", OPEN_HINT) from None
+        return self._meter.take(self._clock(), joules)
+
+    def read(self) -> PowerSample:
+        """The mean power since the reading before; the same sample until every counter has moved."""
+        sample = self._take()
+        if sample is None:
+            raise SourceError("the source rapl is not open", "call open() first")
+        return sample
+
+    def close(self) -> None:
+        """Close the counters' files."""
+        for file in self._files.values():
+            file.close()
+        self._meter = CounterMeter()
+
+    def describe(self) -> Dict[str, Any]:
+        """Which counters, and at how many joules each wraps."""
+        cpu = [line.split(":", 1)[1].strip() for line in (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()
+               if line.startswith("model name")]
+        return dict(self.identity(), processor=cpu[0] if cpu else "", accuracy="not stated by the makers",
+                    zones={zone.rail: {"name": read_text(os.path.join(zone.folder, "name")), "wrap_j": zone.wrap_j}
+                           for zone in self._zones})

@@ -1,0 +1,61 @@
+"""tegrastats as a power source: a stop-gap where neither sysfs nor jtop can be read.
+
+    --source tegrastats
+
+Its lines carry no time, so a sample has the time at which its line was read here, later than the truth by up to the recorder's period.
+Of its `current/average` pairs only the current value is used: the average runs since tegrastats was started.
+"""
+import re
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from devices.base import SourceError
+from devices.child_source import ChildSource, checked_scope
+
+RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
+TOTALS = ("VDD_IN", "POM_5V_IN")        # the whole module: TX1, TX2, Xavier NX; Nano
+
+
+def parse_line(line: str) -> Dict[str, float]:
+    """Watts by rail from one line of tegrastats, of JetPack 3 to 6; empty where it holds none.
+
+    >>> parse_line("RAM 1004/7852MB (lfb 7x2MB) SWAP 0/1024MB (cached 0MB) thermal@33C VDD_IN 1876/1876 NVENC 716 VDD_SYS_GPU 153mW/154mW")
+    {'VDD_IN': 1.876, 'VDD_SYS_GPU': 0.153}
+    """
+    return {name: int(now) / 1000.0 for name, now in RAIL.findall(line) if name != "NC"}
+
+
+class TegrastatsSource(ChildSource):
+    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `scope` "module" or "board"."""
+
+    name = "tegrastats"
+    sampling = "snapshot"
+    restart_hint = "run tegrastats by hand and see what it prints; it belongs to L4T (/usr/bin/tegrastats)"
+
+    def __init__(self, interval_s: float = 0.1, scope: str = "module", tool: str = "tegrastats", start_timeout_s: float = 4.5,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(interval_s, start_timeout_s, clock)
+        self.scope = checked_scope(scope)
+        self._tool = tool
+        self._mute = 0          # lines without any rail, in a row
+
+    def command(self) -> List[str]:
+        """tegrastats at our interval."""
+        return [self._tool, "--interval", "%d" % round(self.pace_s * 1000)]
+
+    def take(self, line: str) -> None:
+        """Understand one line; one without a rail is a mark in the log, or, as the first one, the reason why this cannot be used."""
+        watts = parse_line(line)
+        total: Optional[str] = next((name for name in TOTALS if name in watts), None)
+        if not watts and not self.rails:
+            self._mute += 1
+            if self._mute > 3:      # the first line may be cut short, or a date
+                self._mute = 0
+                self.fail(SourceError("tegrastats prints no power rails on this machine", self.restart_hint))
+        elif self.need(watts, total):
+            self.arrived(self.sample(self._clock(), watts))
+
+    def describe(self) -> Dict[str, Any]:
+        """The command, and how good its times are."""
+        return dict(self.identity(), command=self.command(), interval_s=self.pace_s, resolution_w=0.001,
+                    time="arrival of the line, late by up to the recorder's period")
