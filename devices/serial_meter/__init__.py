@@ -1,1 +1,1 @@
-"""Serial power meters: one transport, and one pure decoder per protocol family."""
+"""Power meters that talk over a wire: one transport, and one pure decoder for each family of protocols."""

@@ -1,0 +1,92 @@
+"""The meters that are known by name, and how to describe another one."""
+import difflib
+from typing import Any, Dict, NamedTuple, Tuple, Union
+
+from devices.base import SourceError
+from devices.serial_meter.meters_line import LINE_METERS
+from devices.serial_meter.meters_other import OTHER_METERS
+from devices.serial_meter.meters_scpi import SCPI_METERS
+from devices.serial_meter.records import Gates
+
+DECODERS = {  # family -> "module:class"
+    "line": "devices.serial_meter.line:LineDecoder",
+    "scpi": "devices.serial_meter.scpi:ScpiDecoder",
+    "wattsup": "devices.serial_meter.wattsup:WattsupDecoder",
+    "modbus": "devices.serial_meter.modbus:ModbusDecoder",
+    "um": "devices.serial_meter.um:UmDecoder",
+}
+
+METERS: Dict[str, Dict[str, Any]] = {}   # name -> the fields of Meter that are not the default
+METERS.update(LINE_METERS)
+METERS.update(SCPI_METERS)
+METERS.update(OTHER_METERS)
+
+
+class Meter(NamedTuple):
+    """What must be known of a meter to read it and to judge its numbers.
+
+    `scope` is the side it measures on: "dc" (the jack) or "wall" (AC, with the loss of the power brick in it). `sampling` is "average" over
+    `interval_s` or "snapshot"; where the maker does not say, it counts as a snapshot and `sampling_known` is False. `counter_step_j` is the
+    smallest step of its energy counter (0: none). `check` says what reveals a damaged frame: "checksum", "v*i" or "none".
+    `line` is bits, parity and stop bits; `bauds` are tried in this order when the port is opened.
+    """
+
+    name: str
+    family: str
+    title: str = ""
+    scope: str = "dc"
+    sampling: str = "snapshot"
+    sampling_known: bool = True
+    interval_s: float = 0.5
+    counter_step_j: float = 0.0
+    check: str = "none"
+    accuracy: str = ""
+    bauds: Tuple[int, ...] = (115200,)
+    line: str = "8N1"
+    settle_s: float = 0.0
+    timeout_s: float = 1.0
+    gates: Gates = Gates()
+    settings: Dict[str, Any] = {}
+
+
+def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
+    """Give the meter of that name, or the one that a mapping describes: fields of `Meter`, `like` naming the one to start from.
+
+    `gates` and `settings` are merged key by key. Raises SourceError for an unknown name or field.
+
+    >>> meter({"like": "um25c", "interval_s": 1.0}).interval_s
+    1.0
+    """
+    given = {"like": spec} if isinstance(spec, str) else dict(spec)
+    like = given.pop("like", "")
+    if like and like not in METERS:
+        near = difflib.get_close_matches(like, METERS, 1)
+        raise SourceError("no serial meter is called %r" % like,
+                          "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(sorted(METERS)))
+    facts = dict(METERS.get(like, {}), name=given.pop("name", like or "custom"))
+    for key in ("gates", "settings"):
+        facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
+    facts.update(given)
+    try:
+        facts["gates"] = Gates(**facts["gates"])
+        facts["gates"] = facts["gates"]._replace(sentinels=tuple(facts["gates"].sentinels))
+        facts["bauds"] = tuple(facts.get("bauds", (115200,)))
+        found = Meter(**facts)
+    except TypeError as error:
+        raise SourceError("the description of the serial meter is not right: %s" % error,
+                          "its keys are: like, %s" % ", ".join(Meter._fields)) from None
+    if found.family not in DECODERS:
+        raise SourceError("no family of serial meters is called %r" % found.family, "known: %s" % ", ".join(DECODERS))
+    return found
+
+
+def as_json(found: Meter) -> Dict[str, Any]:
+    """Give a meter as JSON values; `meter` reads them back."""
+    return dict(found._asdict(), gates=dict(found.gates._asdict(), sentinels=list(found.gates.sentinels)), bauds=list(found.bauds))
+
+
+def decoder(found: Meter) -> Any:
+    """Build a fresh decoder for a meter."""
+    from importlib import import_module
+    module, _, name = DECODERS[found.family].partition(":")
+    return getattr(import_module(module), name)(found)

@@ -1,0 +1,134 @@
+"""What a decoder makes of bytes: records, and the gates that a reading must pass before anybody believes it."""
+import math
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+Fields = Dict[str, Any]
+
+
+class Record(NamedTuple):
+    """One thing that a meter said.
+
+    `kind`: "reading" (has `power_w`), "flagged" (the meter itself says that it has no value), "damaged" (fails a checksum, its
+    structure or a gate; never a number), "identity" (who the meter is) or "note" (anything else that is in order). `fields`
+    holds all that the frame carries, in the units its names say; `reason` is why a record is flagged or damaged. Watts and joules.
+    """
+
+    kind: str
+    fields: Fields
+    reason: str = ""
+    power_w: Optional[float] = None
+    energy_j: Optional[float] = None
+
+
+class Gates(NamedTuple):
+    """What a meter can plausibly report: watts, volts and amperes, and how well volts times amperes must agree with the watts.
+
+    `vi_rel` of 0 means no such check. On AC (`ac`) the product is an upper bound, because the power factor is at most 1.
+    `sentinels` are watts that mean "no data".
+    """
+
+    max_w: float = 3000.0
+    max_v: float = 650.0
+    max_a: float = 25.0
+    min_w: float = -0.5
+    vi_rel: float = 0.02
+    vi_abs_w: float = 0.03
+    ac: bool = False
+    sentinels: Tuple[float, ...] = ()
+
+
+class Ask(NamedTuple):
+    """Bytes to send, and the kind of record that answers them ("" when nothing does; `needed` when no answer is an error)."""
+
+    data: bytes
+    answer: str = ""
+    needed: bool = True
+
+
+def out_of_gate(gates: Gates, power_w: float, voltage_v: Optional[float], current_a: Optional[float],
+                factor: Optional[float] = None) -> str:
+    """Say which gate a reading fails, or nothing; `factor` is the power factor, where a meter gives it.
+
+    >>> out_of_gate(Gates(), 12.0, 19.02, 0.631), out_of_gate(Gates(), 52.0, 19.02, 0.631)
+    ('', '52 W is not 19.02 V x 0.631 A')
+    """
+    if not gates.min_w <= power_w <= gates.max_w:
+        return "%g W is outside %g to %g W" % (power_w, gates.min_w, gates.max_w)
+    if voltage_v is not None and abs(voltage_v) > gates.max_v:
+        return "%g V is above %g V" % (voltage_v, gates.max_v)
+    if current_a is not None and abs(current_a) > gates.max_a:
+        return "%g A is above %g A" % (current_a, gates.max_a)
+    if not gates.vi_rel or voltage_v is None or current_a is None:
+        return ""
+    apparent = voltage_v * current_a * (1.0 if factor is None else factor)
+    slack = gates.vi_abs_w + gates.vi_rel * max(abs(apparent), abs(power_w))
+    low = -slack if gates.ac and factor is None else apparent - slack
+    return "" if low <= power_w <= apparent + slack else "%g W is not %g V x %g A" % (power_w, voltage_v, current_a)
+
+
+def judge(gates: Gates, fields: Fields, power_w: Optional[float], voltage_v: Optional[float] = None,
+          current_a: Optional[float] = None, energy_j: Optional[float] = None, factor: Optional[float] = None) -> Record:
+    """Turn the numbers of one intact frame into a reading, or say why they are none.
+
+    A power that the meter does not give is volts times amperes on DC. An infinite number is over range, a missing one no data.
+
+    >>> judge(Gates(), {}, None, 19.0, 0.5).power_w, judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
+    (9.5, 'over_range')
+    """
+    known = [x for x in (power_w, voltage_v, current_a) if x is not None]
+    if any(math.isnan(x) for x in known):
+        return Record("flagged", fields, "no_data")
+    if any(math.isinf(x) for x in known):
+        return Record("flagged", fields, "over_range")
+    if power_w is None:
+        if voltage_v is None or current_a is None or gates.ac:
+            return Record("flagged", fields, "no_data")
+        power_w = voltage_v * current_a
+    if power_w in gates.sentinels:
+        return Record("flagged", fields, "no_data")
+    wrong = out_of_gate(gates, power_w, voltage_v, current_a, factor)
+    if wrong:
+        return Record("damaged", fields, wrong)
+    return Record("reading", fields, "", power_w, energy_j)
+
+
+class Decoder:
+    """Bytes in, records out, for one family of meters; there is no clock, no port and no thread in it.
+
+    `meter` is a `meters.Meter`. A decoder also knows what to say to the meter, because an answer is read by its question.
+    """
+
+    polled = True                   # False for a meter that talks by itself
+
+    def __init__(self, meter: Any) -> None:
+        self.meter = meter
+        self.buffer = b""
+
+    def start(self) -> List[Ask]:
+        """What to say after the port has been opened."""
+        return []
+
+    def poll(self) -> List[Ask]:
+        """What to say for each reading; nothing for a meter that talks by itself."""
+        return []
+
+    def stop(self) -> List[Ask]:
+        """What to say before the port is closed."""
+        return []
+
+    def sent(self, data: bytes) -> None:
+        """Note that something was sent: of a polled meter, what came before it is void."""
+        if self.polled:
+            self.buffer = b""
+
+    def explain(self, data: bytes) -> Fields:
+        """Say what bytes sent to the meter ask of it; raises ValueError for what is no command."""
+        return {"command": data.decode("ascii").strip()}
+
+    def feed(self, data: bytes) -> List[Record]:
+        """Take the next bytes and give the records that they complete, in order."""
+        raise NotImplementedError
+
+    def resync(self) -> None:
+        """Forget the unfinished frame: what comes next may begin in the middle of one."""
+        self.buffer = b""
