@@ -137,24 +137,22 @@ class Ina3221Source(PowerSource):
         self._readers = []
 
     def describe(self) -> Dict[str, Any]:
-        """Chips (mode, words, averaging window, bus clock) and channels (file, shunt, step, offset).
+        """Chips (mode, words, averaging window, bus clock), channels (file, shunt, supply voltage) and accuracy.
 
-        A channel's `offset_w` is its largest offset, below which a reading says nothing, and `step_w` its smallest change.
+        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says nothing, and the smallest step.
         `below_resolution` lists the rails whose reading at `open` was within the offset.
         """
         facts = self.identity()
-        facts.update(root=self.root, chips=self._chips, accuracy=ACCURACY, left_out=self._others,
-                     channels={reader.channel.rail: self._describe_channel(reader) for reader in self._readers})
-        known = {rail: channel["offset_w"] for rail, channel in facts["channels"].items() if channel["offset_w"] is not None}
-        facts["below_resolution"] = [rail for rail in self.rails if self._first.get(rail, 1e9) < known.get(rail, 0.0)]
+        known = {r.channel.rail: (r.volts, r.channel.shunt_mohm) for r in self._readers if r.volts and r.channel.shunt_mohm}
+        accuracy = dict(ACCURACY, offset_mw={rail: round(1e3 * offset_w(*known[rail]), 1) for rail in known},
+                        quantum_mw={rail: round(1e3 * step_w(*known[rail]), 1) for rail in known})
+        facts.update(root=self.root, chips=self._chips, accuracy=accuracy, left_out=self._others,
+                     below_resolution=[rail for rail in known if self._first.get(rail, 1e9) < offset_w(*known[rail])],
+                     channels={reader.channel.rail: {"path": reader.channel.folder, "number": reader.channel.number,
+                                                     "address": "0x%02x" % reader.channel.address, "attribute": reader.attribute,
+                                                     "shunt_mohm": reader.channel.shunt_mohm, "volts": reader.volts}
+                               for reader in self._readers})
         return facts
-
-    def _describe_channel(self, reader: ChannelReader) -> Dict[str, Any]:
-        channel, known = reader.channel, reader.channel.shunt_mohm is not None and reader.volts is not None
-        return {"path": channel.folder, "number": channel.number, "address": "0x%02x" % channel.address, "attribute": reader.attribute,
-                "shunt_mohm": channel.shunt_mohm, "volts": reader.volts,
-                "step_w": round(step_w(reader.volts, channel.shunt_mohm), 6) if known else None,
-                "offset_w": round(offset_w(reader.volts, channel.shunt_mohm), 6) if known else None}
 
 
 def _word(error: Exception) -> str:

@@ -8,11 +8,11 @@ SHUNT_STEP_UV = 40              # one step of the shunt register
 BUS_STEP_MV = 8                 # one step of the bus register
 FULL_SCALE_STEPS = 4095
 OFFSET_UV = 80                  # largest input offset of the shunt channel
-GAIN_ERROR = 0.0025             # largest gain error, of either channel
+GAIN_ERROR = 0.0025             # largest gain error, of the shunt and of the bus channel each
 CONVERSION_US = (140, 204, 332, 588, 1100, 2116, 4156, 8244)
 AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
-ACCURACY = {"shunt_offset_uv": OFFSET_UV, "shunt_step_uv": SHUNT_STEP_UV, "bus_step_mv": BUS_STEP_MV, "bus_offset_mv": 16,
-            "shunt_gain": GAIN_ERROR, "bus_gain": GAIN_ERROR, "conversion_time": 0.1, "reference": "TI SBOS576, largest values at 25 C"}
+ACCURACY = {"gain": 2 * GAIN_ERROR, "shunt_offset_uv": OFFSET_UV, "bus_offset_mv": 16, "shunt_step_uv": SHUNT_STEP_UV,
+            "bus_step_mv": BUS_STEP_MV, "reference": "TI SBOS576, largest values at 25 C; without the tolerance of the shunts"}
 
 
 def decode_config(word: int) -> Dict[str, Any]:

@@ -1,0 +1,149 @@
+"""Sample a power source into a log: random intervals, a row for every failure, nothing ever stops it. The recorder process runs this."""
+import errno
+import random
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Dict, Optional, Set, Tuple
+
+from devices.base import PowerSource, SourceError
+from devices.powerlog import PowerLog
+
+JITTER = (0.5, 1.5)             # of the period: a fixed one in step with the training's iterations errs by up to 45 %
+STALE_S = 5.0                   # older data than this is not the present power
+AHEAD_S = 1.0                   # a sample from further in the future has a wrong clock
+SYNC_EVERY_S = 1.0
+
+
+def status_of(error: BaseException) -> str:
+    """The word that a failed read leaves in the log: an errno's name, a SourceError's `status` or UNREADABLE, or the exception's name.
+
+    >>> status_of(OSError(121, "Remote I/O error")), status_of(SourceError("no data")), status_of(ZeroDivisionError())
+    ('EREMOTEIO', 'UNREADABLE', 'ZeroDivision')
+    """
+    if isinstance(error, OSError) and error.errno in errno.errorcode:
+        return errno.errorcode[error.errno]
+    if isinstance(error, SourceError):
+        return getattr(error, "status", "UNREADABLE")
+    name = type(error).__name__
+    return name[:-5] if name.endswith("Error") and len(name) > 5 else name
+
+
+class Sampler:
+    """Reads an open source and writes what is new into the present log; keeps count of what went wrong."""
+
+    def __init__(self, source: PowerSource, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source, self._clock = source, clock
+        # A source that has something new every min_period_s is asked twice as often, so that nothing is missed.
+        self.period_s = max(period_s, source.min_period_s / 2.0)
+        self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
+        self._random = random.Random()              # seeded from os.urandom: no two recorders in step
+        self._newest_s = self._row_s = float("-inf")
+        self._told: Set[str] = set()
+        self.log: Optional[PowerLog] = None
+        self.log_error: Optional[SourceError] = None
+        self.missed = 0                             # ticks that came more than a period late
+        self.late_s = 0.0                           # the worst lateness
+        self.next_s = clock() + self._step()
+
+    def _step(self) -> float:
+        return self.period_s * self._random.uniform(*JITTER)
+
+    def open(self, path: str, describe: Dict[str, Any]) -> None:
+        """Begin a segment; closes the log before. Raises SourceError when it cannot be written."""
+        self.close()
+        self.log_error = None
+        self.missed, self.late_s = 0, 0.0
+        self.log = PowerLog(path, describe, self._clock)
+        self.next_s = self._clock() + self._step()
+
+    def close(self) -> Dict[str, Any]:
+        """End the log; gives what is in it: rows, failed, missed ticks, worst lateness. Raises SourceError when it could not be written."""
+        log, self.log = self.log, None
+        if log is None:
+            return {}
+        log.close()
+        self.check()
+        return {"path": log.path, "rows": log.rows, "failed": log.failed, "missed": self.missed, "late_s": round(self.late_s, 6)}
+
+    def check(self) -> None:
+        """Raises, once, the error that kept rows from being written since the last look."""
+        error, self.log_error = self.log_error, None
+        if error is not None:
+            raise error
+
+    def tick(self) -> None:
+        """Sample if it is time. Ticks that were missed are not made up for."""
+        now_s = self._clock()
+        if now_s < self.next_s:
+            return
+        self.late_s = max(self.late_s, now_s - self.next_s)
+        self.take()
+        self.next_s += self._step()
+        now_s = self._clock()
+        if self.next_s <= now_s:
+            self.missed += 1
+            self.next_s = now_s + self._step()
+
+    def take(self) -> Tuple[float, str]:
+        """One sample now, with a row if it is new; gives (its time, status). A source with nothing new gives (now, "ok")."""
+        try:
+            sample = self._source.read()
+        except Exception as error:      # whatever a driver does, the others' samples and the training go on
+            self._tell(error)
+            return self._put(self._clock(), {}, status_of(error))
+        now_s = self._clock()
+        if sample.t_s > now_s + AHEAD_S or sample.t_s < self._newest_s:
+            return self._put(now_s, {}, "CLOCK")
+        if now_s - sample.t_s > self._stale_s:
+            return self._put(now_s, {}, "STALE")
+        if sample.t_s == self._newest_s:
+            return now_s, "ok"
+        self._newest_s = sample.t_s
+        return self._put(sample.t_s, sample.watts, sample.error or "ok")
+
+    def _put(self, t_s: float, watts: Dict[str, float], status: str) -> Tuple[float, str]:
+        # A pushed sample may be older than the failure that was written just before it; rows never go back in time.
+        if self.log is not None and t_s > self._row_s:
+            try:
+                self.log.row(t_s, watts, status)
+                self._row_s = t_s
+            except SourceError as error:
+                if self.log_error is None:
+                    self._tell(error)
+                self.log_error = error
+        return t_s, status
+
+    def _tell(self, error: Exception) -> None:
+        """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""
+        expected = isinstance(error, (OSError, SourceError))
+        text = str(error) if expected else "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+class Syncer(threading.Thread):
+    """Brings the log to the disk once a second, beside the sampling: a slow card must not delay a sample."""
+
+    def __init__(self, sampler: Sampler, every_s: float = SYNC_EVERY_S) -> None:
+        super().__init__(name="sync", daemon=True)
+        self._sampler, self._every_s = sampler, every_s
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._end.wait(self._every_s):
+            log = self._sampler.log
+            try:
+                if log is not None:
+                    log.sync()
+            except SourceError as error:
+                self._sampler.log_error = error
+
+    def stop(self) -> None:
+        """End it; returns when it has ended."""
+        self._end.set()
+        self.join(timeout=5.0)
