@@ -73,8 +73,9 @@ class ChildSource(PowerSource):
         """Keep a sample as the newest; whatever failed before is over."""
         self._sample, self._failure = sample, None
 
-    def fail(self, failure: SourceError) -> None:
-        """End the child and raise `failure` from every read until a new child gives a sample."""
+    def fail(self, failure: SourceError, status: str = "UNREADABLE") -> None:
+        """End the child and raise `failure` from every read until a new child gives a sample; `status` is its word in the log."""
+        failure.status = status         # type: ignore[attr-defined]
         self._failure = failure
         self._retry_s = self._clock() + RETRY_S
         if self._child is not None:
@@ -95,16 +96,16 @@ class ChildSource(PowerSource):
                                   "use the source ina3221, or see why VDD_IN is missing: joulebird doctor"))
         elif self.scope == "board" and CARRIER not in rails:
             self.fail(SourceError("%s shows no %s here, so the carrier board's power cannot be read" % (self.name, CARRIER),
-                                  "use the scope module"))
+                                  "use total=module"))
         else:
             self.total = tuple(str(rail) for rail in wanted)
             self.rails = self.total + tuple(sorted(rail for rail in rails if rail not in self.total))
         return bool(self.rails)
 
     def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
-        """A sample of our rails; one that is missing is named as the error."""
+        """A sample of our rails, marked when one of them is missing."""
         missing = [rail for rail in self.rails if rail not in watts]
-        return PowerSample(t_s, {rail: watts[rail] for rail in self.rails if rail in watts}, "no " + missing[0] if missing else None)
+        return PowerSample(t_s, {rail: watts[rail] for rail in self.rails if rail in watts}, "MISSING" if missing else None)
 
     def _start(self) -> None:
         self._deadline_s = self._clock() + self._start_timeout_s
@@ -124,13 +125,14 @@ class ChildSource(PowerSource):
         if lines:
             self._deadline_s = self._clock() + max(2.0, 4 * self.pace_s)
         elif child.ended() is not None:
-            self.fail(SourceError("the child of %s ended: %s" % (self.name, child.errors() or "without a word"), self.restart_hint))
+            self.fail(SourceError("the child of %s ended: %s" % (self.name, child.errors() or "without a word"), self.restart_hint),
+                      "ENDED")
         elif self._clock() > self._deadline_s:
-            self.fail(SourceError("%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint))
+            self.fail(SourceError("%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint), "SILENT")
 
 
-def checked_scope(scope: str) -> str:
-    """The scope, if the board's own rails can give it; raises SourceError."""
-    if scope not in ("module", "board"):
-        raise SourceError("there is no scope %r" % scope, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)")
-    return scope
+def checked_total(total: str) -> str:
+    """The total asked for, if the board's own rails can give it; raises SourceError."""
+    if total not in ("module", "board"):
+        raise SourceError("there is no total %r" % total, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)")
+    return total

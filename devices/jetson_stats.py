@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, Dict, List
 
 from devices.base import SourceError
-from devices.child_source import ChildSource, checked_scope
+from devices.child_source import ChildSource, checked_total
 from devices.line_child import module_command, module_environment
 
 
@@ -32,7 +32,7 @@ class JtopSource(ChildSource):
     """The rails as the jtop service reads them; every rail is one conversion of the chip, about every `interval_s`.
 
     `interval_s`: the pace asked for; `slowest_s`: the slowest pace of the service (its first client sets it) that will do.
-    `scope`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where the service listens, if not in /run (a container).
+    `total`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where the service listens, if not in /run (a container).
     `start_timeout_s`: jtop may hang for ever while it connects; after this long it is given up.
     """
 
@@ -40,10 +40,10 @@ class JtopSource(ChildSource):
     sampling = "snapshot"
     restart_hint = "sudo systemctl restart jtop.service"
 
-    def __init__(self, interval_s: float = 0.5, slowest_s: float = 1.0, scope: str = "module", socket: str = "",
+    def __init__(self, interval_s: float = 0.5, slowest_s: float = 1.0, total: str = "module", socket: str = "",
                  start_timeout_s: float = 4.5, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(interval_s, start_timeout_s, clock)
-        self.scope = checked_scope(scope)
+        self.scope = checked_total(total)
         self._options = ["--interval-s", repr(interval_s), "--slowest-s", repr(slowest_s), "--socket", socket]
         self._version = ""
 
@@ -59,7 +59,7 @@ class JtopSource(ChildSource):
         """Understand one message of the child."""
         message = json.loads(line)
         if "failed" in message:
-            self.fail(SourceError(message["failed"]["message"], message["failed"]["hint"]))
+            self.fail(SourceError(message["failed"]["message"], message["failed"]["hint"]), message["failed"]["status"])
         elif "hello" in message:
             self._version, self.pace_s = message["hello"]["version"], message["hello"]["interval_s"]
         else:

@@ -6,7 +6,7 @@ imported only in this file. It ends when its stdin closes. What it prints:
 
     {"hello": {"version": "4.3.2", "interval_s": 0.5}}
     {"t_s": 123.45, "power": {"rail": {"VDD_SYS_GPU": 6.883, ...}, "total_name": "VDD_IN", "total_w": 14.034}}
-    {"failed": {"word": "stopped", "message": "...", "hint": "..."}}
+    {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
 """
 import argparse
 import json
@@ -19,22 +19,22 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 CLOCK_BOOTTIME = 7          # time.CLOCK_BOOTTIME exists from Python 3.7
 RESTART = "sudo systemctl restart jtop.service"
 OLDEST = (4, 2)             # before 4.2, jtop has another layout or no rule for VDD_IN
-# what the text of jtop's own exception contains -> our word and the remedy
+# what the text of jtop's own exception contains -> its word in the log and the remedy
 FAILURES = (
-    ("not active", "no service", "start the service: " + RESTART + " (jetson-stats 7: sudo jtop --install-service)"),
-    ("can't access", "no access", "join its group and log in again: sudo usermod -aG jtop $USER"),
-    ("Mismatch version", "version", "install the same jetson-stats for this Python as the service has, then " + RESTART),
-    ("Mismatch of Python", "version", "install jetson-stats for this Python and the service's alike, then " + RESTART),
-    ("Authentication", "version", "install the same jetson-stats for this Python as the service has, then " + RESTART),
+    ("not active", "NO_SERVICE", "start the service: " + RESTART + " (jetson-stats 7: sudo jtop --install-service)"),
+    ("can't access", "EACCES", "join its group and log in again: sudo usermod -aG jtop $USER"),
+    ("Mismatch version", "VERSION", "install the same jetson-stats for this Python as the service has, then " + RESTART),
+    ("Mismatch of Python", "VERSION", "install jetson-stats for this Python and the service's alike, then " + RESTART),
+    ("Authentication", "VERSION", "install the same jetson-stats for this Python as the service has, then " + RESTART),
 )
 
 
 class Failed(Exception):
-    """Why the client cannot go on: one word, a message and a hint."""
+    """Why the client cannot go on: its word in the log, a message and a hint."""
 
-    def __init__(self, word: str, message: str, hint: str = RESTART) -> None:
+    def __init__(self, status: str, message: str, hint: str = RESTART) -> None:
         super().__init__(message)
-        self.word, self.message, self.hint = word, message, hint
+        self.status, self.message, self.hint = status, message, hint
 
 
 def boot_to_monotonic(uptime_s: float, now: Callable[[int], float] = time.clock_gettime) -> Tuple[float, float]:
@@ -50,14 +50,14 @@ def boot_to_monotonic(uptime_s: float, now: Callable[[int], float] = time.clock_
 
 
 def explain(error: BaseException) -> Failed:
-    """Turn what jtop or its connection raised into one word, a message and a remedy."""
+    """Turn what jtop or its connection raised into a word, a message and a remedy."""
     text = str(error).strip()
-    for piece, word, hint in FAILURES:
+    for piece, status, hint in FAILURES:
         if piece in text:
-            return Failed(word, text.split("\n")[0], hint)
+            return Failed(status, text.split("\n")[0], hint)
     if isinstance(error, (EOFError, BrokenPipeError, ConnectionError)) or "Lost connection" in text:
-        return Failed("lost", "the jtop service closed the connection (%s)" % (text or type(error).__name__))
-    return Failed("jtop", "jtop failed: %s: %s" % (type(error).__name__, text))
+        return Failed("LOST", "the jtop service closed the connection (%s)" % (text or type(error).__name__))
+    return Failed("UNREADABLE", "jtop failed: %s: %s" % (type(error).__name__, text))
 
 
 def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
@@ -95,12 +95,12 @@ def load_jtop(socket: str) -> Any:
         import jtop
         import jtop.service
     except ImportError as error:
-        raise Failed("missing", "jetson-stats is not installed for this Python (%s)" % error,
+        raise Failed("NO_JTOP", "jetson-stats is not installed for this Python (%s)" % error,
                      "sudo -H pip3 install -U jetson-stats%s, then log in again"
                      % ("==4.3.2" if sys.version_info < (3, 7) else "")) from None
     version = tuple(int(part) for part in jtop.__version__.split(".")[:2])
     if version < OLDEST:
-        raise Failed("version", "jetson-stats %s is too old: its total is not VDD_IN" % jtop.__version__,
+        raise Failed("VERSION", "jetson-stats %s is too old: its total is not VDD_IN" % jtop.__version__,
                      "sudo -H pip3 install -U 'jetson-stats>=4.2,<5', then " + RESTART)
     if socket:
         jtop.service.JTOP_PIPE = socket
@@ -124,7 +124,7 @@ class Client:
         self._last_uptime = uptime_s
         t_s, age_s = boot_to_monotonic(uptime_s)
         if not -1.0 < age_s < max(2.0, 3 * self._slowest_s):
-            raise Failed("stale", "the newest data of the jtop service is %.1f s old: its reading thread is dead, "
+            raise Failed("STALE", "the newest data of the jtop service is %.1f s old: its reading thread is dead, "
                          "or it runs on another clock" % age_s)
         self._say(power_message(jetson.power, t_s))
 
@@ -135,7 +135,7 @@ class Client:
         jetson.start()
         server_s = jetson.interval
         if server_s > self._slowest_s:
-            raise Failed("too slow", "the jtop service reads every %g s, %g s are needed: the first client sets the pace"
+            raise Failed("SLOW", "the jtop service reads every %g s, %g s are needed: the first client sets the pace"
                          % (server_s, self._slowest_s), "close the other jtop clients, wait 4 s and try again")
         if server_s > self._interval_s:
             raise Slower(server_s)
@@ -143,7 +143,7 @@ class Client:
         self._accepted = True
         while jetson.ok():
             pass
-        raise Failed("stopped", "the jtop service gave nothing for %.1f s: it is stuck, overloaded, or its reading thread is dead"
+        raise Failed("STOPPED", "the jtop service gave nothing for %.1f s: it is stuck, overloaded, or its reading thread is dead"
                      % (3 * self._interval_s))
 
 
@@ -168,7 +168,7 @@ def main(argv: Optional[List[str]] = None) -> None:
                                   "--slowest-s", repr(options.slowest_s), "--socket", options.socket])
     except Exception as error:      # whatever jtop raises must reach the parent as one message
         failed = error if isinstance(error, Failed) else explain(error)
-        say({"failed": {"word": failed.word, "message": failed.message, "hint": failed.hint}})
+        say({"failed": {"status": failed.status, "message": failed.message, "hint": failed.hint}})
     os._exit(1)                     # jtop's threads must not hold us back
 
 

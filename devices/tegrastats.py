@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from devices.base import SourceError
-from devices.child_source import ChildSource, checked_scope
+from devices.child_source import ChildSource, checked_total
 
 RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
 TOTALS = ("VDD_IN", "POM_5V_IN")        # the whole module: TX1, TX2, Xavier NX; Nano
@@ -26,16 +26,16 @@ def parse_line(line: str) -> Dict[str, float]:
 
 
 class TegrastatsSource(ChildSource):
-    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `scope` "module" or "board"."""
+    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `total` "module" or "board"."""
 
     name = "tegrastats"
     sampling = "snapshot"
     restart_hint = "run tegrastats by hand and see what it prints; it belongs to L4T (/usr/bin/tegrastats)"
 
-    def __init__(self, interval_s: float = 0.1, scope: str = "module", tool: str = "tegrastats", start_timeout_s: float = 4.5,
+    def __init__(self, interval_s: float = 0.1, total: str = "module", tool: str = "tegrastats", start_timeout_s: float = 4.5,
                  clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(interval_s, start_timeout_s, clock)
-        self.scope = checked_scope(scope)
+        self.scope = checked_total(total)
         self._tool = tool
         self._mute = 0          # lines without any rail, in a row
 
@@ -46,13 +46,13 @@ class TegrastatsSource(ChildSource):
     def take(self, line: str) -> None:
         """Understand one line; one without a rail is a mark in the log, or, as the first one, the reason why this cannot be used."""
         watts = parse_line(line)
-        total: Optional[str] = next((name for name in TOTALS if name in watts), None)
+        whole: Optional[str] = next((name for name in TOTALS if name in watts), None)
         if not watts and not self.rails:
             self._mute += 1
             if self._mute > 3:      # the first line may be cut short, or a date
                 self._mute = 0
                 self.fail(SourceError("tegrastats prints no power rails on this machine", self.restart_hint))
-        elif self.need(watts, total):
+        elif self.need(watts, whole):
             self.arrived(self.sample(self._clock(), watts))
 
     def describe(self) -> Dict[str, Any]:

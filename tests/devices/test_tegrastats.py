@@ -112,4 +112,4 @@ def test_a_line_that_lacks_the_total_is_marked(tmp_path):
         deadline = time.monotonic() + 5
         while source.read().error is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert source.read().error == "no VDD_IN" and source.read().watts == {"VDD_SYS_CPU": 0.3}
+        assert source.read().error == "MISSING" and source.read().watts == {"VDD_SYS_CPU": 0.3}
