@@ -3,38 +3,43 @@
 from typing import Any, Dict, List, Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor  # noqa: F401 (type comments)
 
 from baselines import channels
 from baselines.errors import SpecError
 from baselines.network_slimming import thinned
+from baselines.precision import averaging_start, watched
 from baselines.task import Task
 from baselines.train import train
 from baselines.watch import Watch
 
 
 def eb_train(task: Task, run: Any, *, epsilon: float = 0.1, window: int = 5, criterion: str = "paper", draw_at: Optional[int] = None,
-             weights: str = "inherit", restart: bool = False, keep_sparsity: bool = True) -> Any:
+             weights: str = "inherit", restart: bool = False, keep_sparsity: bool = True, search_precision: str = "fp32",
+             retrain_precision: str = "fp32") -> Any:
     """Find the Early-Bird ticket, cut the network to it, train the thin network.
 
     `criterion`: "paper" ends the search when `window` distances between consecutive epochs' masks are all below `epsilon` (Algorithm 1);
-    "code", the authors' program, when the newest of `window` masks is at most `epsilon` from each of the others. `draw_at` draws the ticket after that
-    many epochs instead, as Figure 1 and Tables 1 and 4 do.
+    "code", the authors' program, when the newest of `window` masks is at most `epsilon` from each of the others. `draw_at` draws the
+    ticket after that many epochs instead, as Figure 1 and Tables 1 and 4 do.
 
     `weights`: "inherit" keeps the search's weights and goes on at the search's epoch in the schedule (Table 2's EB Train); "reinit"
     draws new ones and trains the whole schedule (its "EB Train (re-init)"); "rewind" takes the search's own initial weights, and trains the
     whole schedule. `restart` trains the whole schedule with inherited weights too (Tables 1 and 4).
     `keep_sparsity` keeps the L1 term while retraining, as the authors' scripts do.
+
+    `search_precision`, `retrain_precision`: "fp32", "bfp8" or "wage8" (baselines.precision). Table 2's EB Train (LF) searches
+    in "bfp8", its EB Train (LL) retrains in it too, with the weights averaged from epoch 140 of 160 on.
     """
     ticket = run.stage("search", find_ticket, task, task.prune_ratio, sparsity=task.sparsity, epsilon=epsilon, window=window,
-                       criterion=criterion, draw_at=draw_at)
+                       criterion=criterion, draw_at=draw_at, precision=search_precision)
     thin = run.stage("prune", thin_ticket, task, ticket, weights=weights)
     return run.stage("retrain", train_ticket, task, thin, restart=restart or weights != "inherit",
-                     sparsity=task.sparsity if keep_sparsity else 0.0)
+                     sparsity=task.sparsity if keep_sparsity else 0.0, precision=retrain_precision)
 
 
 def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilon: float = 0.1, window: int = 5, criterion: str = "paper",
-                draw_at: Optional[int] = None) -> Dict[str, Any]:
+                draw_at: Optional[int] = None, precision: str = "fp32") -> Dict[str, Any]:
     """Train with L1 until the mask at pruning ratio `ratio` has settled; the result adds "masks", "found" and "distances" to the network.
 
     Metrics: `epochs_trained` (t* of Algorithm 1) and `paper_n`, one more: the epoch the authors' files and tables name. When the mask never
@@ -42,7 +47,7 @@ def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilo
     """
     channels.check_ratio(ratio)
     finder = Finder(ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)
-    trained = train(stage, task, sparsity=sparsity, watch=finder)
+    trained = train(stage, task, sparsity=sparsity, watch=watched(precision, finder), precision=precision)
     if not finder.found:
         stage.warn("ticket_not_found", epsilon=epsilon, distance=finder.distances[-1], epochs=trained["epoch"])
     stage.metric(epochs_trained=trained["epoch"], paper_n=trained["epoch"] + 1, ticket_found=finder.found)
@@ -53,14 +58,14 @@ def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilo
 class Finder(Watch):
     """Follows the mask from epoch to epoch and ends the training once it has settled.
 
-    `masks`: the newest of them, flat, the last one after the newest epoch. `distances`: the newest criterion value of each epoch, from the first.
+    `masks`: the newest of them, flat, the last one after the newest epoch. `distances`: of each epoch's mask to the one before it.
     """
 
     def __init__(self, ratio: float, epsilon: float, window: int, criterion: str, draw_at: Optional[int], epochs: int) -> None:
         if criterion not in ("paper", "code"):
             raise SpecError(f"criterion is {criterion!r}", 'it must be "paper" or "code"')
         if draw_at is not None and not 1 <= draw_at <= epochs:
-            raise SpecError(f"draw_at is {draw_at}", f"it must be from 1 to the {epochs} epochs of the schedule: before, all scales are equal")
+            raise SpecError(f"draw_at is {draw_at}", f"it must be from 1 (before, all scales are equal) to the schedule's {epochs} epochs")
         if window < 2:
             raise SpecError(f"window is {window}", "it must be at least 2")
         self.ratio, self.epsilon, self.window, self.criterion, self.draw_at = ratio, epsilon, window, criterion, draw_at
@@ -118,6 +123,9 @@ def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str 
     return thin
 
 
-def train_ticket(stage: Any, task: Task, thin: Dict[str, Any], *, restart: bool, sparsity: float) -> Dict[str, Any]:
+def train_ticket(stage: Any, task: Task, thin: Dict[str, Any], *, restart: bool, sparsity: float,
+                 precision: str = "fp32") -> Dict[str, Any]:
     """Train the thin network: the rest of the schedule after the search's epochs, or (`restart`) the whole of it."""
-    return train(stage, task, thin, from_epoch=0 if restart else thin["epoch"], sparsity=sparsity)
+    average_from = averaging_start(task.schedule) if precision == "bfp8" else None
+    watch = watched(precision, average_from=average_from, epochs=task.schedule.epochs, fresh=False)
+    return train(stage, task, thin, from_epoch=0 if restart else thin["epoch"], sparsity=sparsity, watch=watch, precision=precision)
