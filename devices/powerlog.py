@@ -27,6 +27,15 @@ def column(rail: str) -> str:
     return re.sub(r"[^\w.+:/-]", "_", rail) or "_"
 
 
+def row_width(rails: int) -> int:
+    """Bytes of a row of so many rails, with its newline.
+
+    >>> row_width(2)
+    50
+    """
+    return T_WIDTH + (1 + RAIL_WIDTH) * rails + 1 + STATUS_WIDTH + 1
+
+
 def format_row(t_s: float, watts: Dict[str, float], rails: Tuple[str, ...], status: str = "ok") -> bytes:
     """One row; a rail that is absent, not a number or beyond any rail is blank, and then the status is never ok.
 

@@ -1,0 +1,116 @@
+"""Joules of a piece of Python, or of any command.
+
+    with joules() as m:
+        train()
+    print(m.joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage)
+
+    @joules("ina3221")
+    def train(): ...                # says the joules of every call on stderr; train.measured is the last one's
+
+The readings are taken by a process of its own and kept in a log; the window is cut at a reading taken just before and just after. Windows
+inside windows share that process: `with m.window() as inner`.
+"""
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any, Callable, List, NamedTuple, Optional
+
+from devices import discover
+from devices.base import SourceError
+from devices.measurement import Measurement
+from devices.recorder import Recorder
+from devices.relay import Relay
+
+
+class CommandError(SourceError):
+    """The command to measure cannot be started."""
+
+    exit_code = 2
+
+
+class joules:
+    """Measure what runs inside, as a context manager or as a decorator.
+
+    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or else the simulated board, whose numbers
+    are no measurement. `options` are the source's. `log`: where to keep the readings; by default they are not kept. `report`: what the
+    decorator does with a Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be used.
+    """
+
+    def __init__(self, source: Optional[str] = None, log: Optional[str] = None, period_s: float = 0.05,
+                 report: Optional[Callable[[Measurement], None]] = None, **options: Any) -> None:
+        self._source, self._log, self._period_s, self._report, self._options = source, log, period_s, report, options
+        self._recorder: Optional[Recorder] = None
+        self._measurement: Optional[Measurement] = None
+        self._folder = ""
+
+    def __enter__(self) -> Measurement:
+        recorder = Recorder(self._source or discover.best(), self._options, self._period_s)
+        recorder.start()
+        self._recorder = recorder
+        try:
+            if self._log is None:
+                self._folder = tempfile.mkdtemp(prefix="joulebird-measure-")
+            path = os.path.abspath(self._log or os.path.join(self._folder, "power.csv"))
+            recorder.open(path)
+            self._measurement = Measurement(recorder, path, os.path.getsize(path))
+            self._measurement.begin()
+        except BaseException:
+            self._close()
+            raise
+        return self._measurement
+
+    def __exit__(self, *exc: Any) -> None:
+        assert self._measurement is not None
+        self._measurement.end()
+        self._close()
+
+    def _close(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.stop()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            with joules(self._source, self._log, self._period_s, **self._options) as measurement:
+                result = function(*args, **kwargs)
+            measured.measured = measurement         # type: ignore[attr-defined]
+            if self._report is not None:
+                self._report(measurement)
+            else:
+                sys.stderr.write("%s: %s\n" % (function.__name__, measurement))
+            return result
+        return measured
+
+
+class Measured(NamedTuple):
+    """A command's exit code, as a shell gives it (128 + n for signal n), and what it drew."""
+
+    exit_code: int
+    measurement: Measurement
+
+
+def measure_command(argv: List[str], source: Optional[str] = None, log: Optional[str] = None, period_s: float = 0.05,
+                    **options: Any) -> Measured:
+    """Run a command to its end and measure it; signals sent to this process go on to the command.
+
+    Raises CommandError when the command cannot be started, SourceError when the source cannot be used; nothing has run then.
+    """
+    if not argv or shutil.which(argv[0]) is None:
+        raise CommandError("cannot run %s: no such command" % (argv[0] if argv else "nothing"), "check its name and the PATH")
+    relay = Relay()
+    with joules(source, log, period_s, **options) as measurement:
+        with relay:
+            try:
+                process = subprocess.Popen(argv)
+            except OSError as error:
+                raise CommandError("cannot run %s: %s" % (argv[0], error), "check that it can be executed") from error
+            relay.to(process)
+            code = process.wait()
+    return Measured(code if code >= 0 else 128 - code, measurement)

@@ -1,0 +1,138 @@
+"""Play a recorded power log again, at its own pace or faster.
+
+    --source replay --source-option path=runs/stages/train-1f3a/power.csv
+
+For trying things out, and for a demonstration: nothing is measured, and `replayed` stands in everything made of it.
+"""
+import errno
+import time
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+
+from devices.base import Found, PowerSample, PowerSource, SourceError
+from devices.powerlog_read import Head, Row, walk_log
+
+
+class LogEnded(SourceError):
+    """The replayed log has no more rows."""
+
+    status = "END"
+
+
+class Unread(SourceError):
+    """A reading that failed when the log was recorded, with its status then."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__("the replayed log has a failed reading here (%s)" % status, "nothing can be done: it failed when it was recorded")
+        self.status = status
+
+
+class ReplaySource(PowerSource):
+    """The rows of a `power.csv`, in time with the clock: `read` gives the newest row that is due.
+
+    `path`: the log. `speed`: 2 plays twice as fast, so that it holds half the energy. `loop`: begin again at its end. Segments of one
+    boot keep their distance, those of different boots the distance of their wall clocks. A failed row fails again.
+    """
+
+    name = "replay"
+    real = False
+    scope = "unknown"
+
+    def __init__(self, path: str = "", speed: float = 1.0, loop: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        if not speed > 0.0:
+            raise SourceError("a log cannot be replayed at speed %r" % speed, "give a number above 0")
+        self._path, self._speed, self._loop, self._clock = path, speed, loop, clock
+        self._rows: Optional[Iterator[Tuple[float, Row]]] = None
+        self._head: Optional[Head] = None
+        self._due: Optional[Tuple[float, Row]] = None       # the row that is shown
+        self._next: Optional[Tuple[float, Row]] = None      # the one after it
+        self._begin_s = 0.0
+
+    def open(self) -> None:
+        """Begin to play; raises SourceError when the file is no power log or has no rows."""
+        if self._rows is not None:
+            return
+        if not self._path:
+            raise SourceError("replay needs a log", "name it with --source-option path=power.csv")
+        self._begin()
+        assert self._head is not None
+        source = self._head.source
+        self.rails, self.total = tuple(source["rails"]), tuple(source.get("total", ()))
+        self.sampling, self.scope = source.get("sampling", "snapshot"), source.get("scope", "unknown")
+        self.min_period_s = source.get("recorder", {}).get("period_s", 0.0) / self._speed
+
+    def _begin(self) -> None:
+        self._rows = self._timeline()
+        self._due = next(self._rows, None)
+        if self._due is None:
+            self._rows = None
+            raise SourceError("the power log %s has no rows" % self._path, "give another one, or record again")
+        self._next = next(self._rows, None)
+        self._begin_s = self._clock()
+
+    def _timeline(self) -> Iterator[Tuple[float, Row]]:
+        """The rows with the seconds since the first one."""
+        shift_s = 0.0
+        first_s: Optional[float] = None
+        last_s: Optional[float] = None
+        for item in walk_log(self._path):
+            if isinstance(item, Head):
+                if self._head is None:
+                    self._head = item
+                if item.source.get("rails") != self._head.source.get("rails"):
+                    raise SourceError("%s: its segments have different rails" % self._path, "replay a log of one source")
+                shift_s = _shift_s(self._head.clock, item.clock)
+            elif isinstance(item, Row):
+                first_s = item.t_s if first_s is None else first_s
+                at_s = item.t_s + shift_s - first_s
+                if last_s is not None and at_s <= last_s:           # a wall clock that was set back: follow on at once
+                    shift_s += last_s - at_s + 1e-6
+                    at_s = last_s + 1e-6
+                last_s = at_s
+                yield at_s, item
+
+    def read(self) -> PowerSample:
+        """The newest row that is due; raises SourceError for a failed one and after the last."""
+        if self._due is None:
+            raise SourceError("the source is not open", "call open() first")
+        assert self._rows is not None
+        now_s = (self._clock() - self._begin_s) * self._speed
+        while self._next is not None and self._next[0] <= now_s:
+            self._due, self._next = self._next, next(self._rows, None)
+        if self._next is None and now_s > self._due[0] + 1.0:
+            if not self._loop:
+                raise LogEnded("the replayed log %s has ended" % self._path, "use loop=true to begin again")
+            self._begin()
+        at_s, row = self._due
+        if not row.watts:
+            raise _failure(row.status)
+        return PowerSample(self._begin_s + at_s / self._speed, row.watts, None if row.status == "ok" else row.status)
+
+    def close(self) -> None:
+        """Stop playing."""
+        self._rows = self._due = self._next = None
+
+    def describe(self) -> Dict[str, Any]:
+        """The log, the speed, and what its source said of itself then; a simulated log stays simulated."""
+        then = dict(self._head.source) if self._head is not None else {}
+        facts = self.identity()
+        facts.update({key: then[key] for key in ("accuracy", "simulated", "below_resolution") if key in then})
+        facts.update(path=self._path, speed=self._speed, loop=self._loop, replayed=then)
+        return facts
+
+    @classmethod
+    def probe(cls, **options: Any) -> Found:
+        """Whether the log can be played; it never counts as a sensor."""
+        found = super().probe(**options)
+        return found if not found.usable else Found(True, "%s; no measurement: it was recorded before" % found.reason)
+
+
+def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
+    """What to add to a segment's times so that they stand on the first segment's clock."""
+    if clock.get("boot_id") == first.get("boot_id"):
+        return 0.0
+    return (clock["wall_s"] - clock["monotonic_s"]) - (first["wall_s"] - first["monotonic_s"])
+
+
+def _failure(status: str) -> Exception:
+    number = getattr(errno, status, None)
+    return OSError(number, "recorded as %s" % status) if isinstance(number, int) else Unread(status)
