@@ -2,6 +2,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 from typing import Any, List, NoReturn, Optional
 
@@ -52,6 +53,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)    # one more while Python shuts down changes nothing
         sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
         return 130
     except BrokenPipeError:
@@ -61,6 +63,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     except Exception as error:
         if not all(hasattr(error, name) for name in ("message", "hint", "exit_code")):
             raise
+        if error.exit_code == 130:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write(error_text(error))
         return error.exit_code
 

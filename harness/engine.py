@@ -8,7 +8,7 @@ from harness.environment import boot_id
 from harness.errors import HarnessError
 from harness.events import EventLog, attempts, kept_epochs, last_saved
 from harness.recipe import Artifact, artifacts, loaded
-from harness.record import EVENTS, POWER, RECIPE, RESULT, StageRecord, read_events, stage_dir, write_json, write_stage
+from harness.record import EVENTS, POWER, RECIPE, RESULT, StageRecord, read_events, read_stage, stage_dir, write_json, write_stage
 from harness.stage import Stage, rewrite_epochs
 
 
@@ -61,8 +61,7 @@ class _Attempt:
         keywords = {key: loaded(value) for key, value in options.items()}
         self._device = next((str(one.device) for one in arguments if hasattr(one, "recipe") and hasattr(one, "device")), "")
         events = EventLog(os.path.join(self._folder, EVENTS))
-        stage = Stage(self._folder, events, checkpoints, self._saved, lambda: self._session.stopping, self._synchronise,
-                      self._session.progress)
+        stage = Stage(self._folder, events, checkpoints, self._saved, self._session, self._synchronise)
         try:
             self._measured(stage, events, lambda: function(stage, *arguments, **keywords))
             checkpoints.clear()
@@ -96,6 +95,7 @@ class _Attempt:
         self._synchronise()
         end_s = time.monotonic()
         session.meter.sample()
+        log = session.meter.close_log()
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
         if any(one.begin.get("boot_id") != boot_id() for one in attempts(self._past)):
@@ -103,19 +103,19 @@ class _Attempt:
         for name, facts in session.meter.take_failures():
             stage.warn(name, **facts)
         spent = sum(one.seconds() for one in attempts(self._past)) + end_s - begin_s
-        record = self._record(stage, round(spent, 6))
+        record = self._record(stage, round(spent, 6), log)
         events.write("stage_end", durable=True, t_s=end_s, record=record._asdict())
         write_stage(session.root, record)
         session.progress.stage_end(self._name, self._recipe["function"], spent)
 
-    def _record(self, stage: Stage, seconds: float) -> StageRecord:
+    def _record(self, stage: Stage, seconds: float, log: Dict[str, Any]) -> StageRecord:
         work = stage.described_work
         if work is not None:
             work = dict(work, epochs=len(kept_epochs(read_events(os.path.join(self._folder, EVENTS)))))
         session = self._session
         return StageRecord(id=self._id, name=self._name, function=self._recipe["function"], upstream=tuple(self._upstream),
                            session=session.id, attempts=self._number, seconds=seconds, device=self._device, work=work,
-                           metrics=stage.metrics, warnings=tuple(stage.warnings), source=session.meter.description,
+                           metrics=stage.metrics, warnings=tuple(stage.warnings), source=dict(session.meter.description, log=log) if log else session.meter.description,
                            environment=session.environment())
 
     def _synchronise(self) -> None:
@@ -127,15 +127,17 @@ def epochs_of(root: str, stage_id: str) -> List[Dict[str, Any]]:
     return kept_epochs(read_events(os.path.join(stage_dir(root, stage_id), EVENTS)))
 
 
-def accuracy_of(root: str, stage_ids: List[str]) -> Dict[str, Any]:
-    """Best and last test accuracy (shares from 0 to 1) and the best epoch, of the last of these stages that was tested.
+def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:
+    """Best and last test accuracy (shares from 0 to 1) and the best epoch of a stage, from its epochs or else its metric `test_accuracy`.
 
-    Raises HarnessError when none was: a run without an accuracy is no run.
+    Raises HarnessError when it was never tested: a run without an accuracy is no run.
     """
-    for stage_id in reversed(stage_ids):
-        tested = [event for event in epochs_of(root, stage_id) if event.get("test_accuracy") is not None]
-        if tested:
-            best = max(tested, key=lambda event: event["test_accuracy"])
-            return {"best": best["test_accuracy"], "last": tested[-1]["test_accuracy"], "best_epoch": best["epoch"]}
-    raise HarnessError("no stage of this run was tested", "the method must end with a stage that trains")
+    tested = [event for event in epochs_of(root, stage_id) if event.get("test_accuracy") is not None]
+    if tested:
+        best = max(tested, key=lambda event: event["test_accuracy"])
+        return {"best": best["test_accuracy"], "last": tested[-1]["test_accuracy"], "best_epoch": best["epoch"]}
+    accuracy = read_stage(root, stage_id).metrics.get("test_accuracy")
+    if accuracy is None:
+        raise HarnessError("stage %s was never tested" % stage_id, "the method must end with a stage that tests its network")
+    return {"best": accuracy, "last": accuracy, "best_epoch": 0}
 

@@ -1,15 +1,21 @@
 """The recorder as the engine uses it: one for a session, one log a stage, and no failure of it ever harms the training."""
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+Failure = Tuple[str, Dict[str, Any]]
+
 
 class Meter:
-    """Starts the recorder, points it at logs and asks for samples at edges. Failures are kept as warnings, and the next log tries anew."""
+    """Starts the recorder, points it at logs, asks for samples at edges, and starts it again when it has died.
+
+    What goes wrong is kept as warnings (`take_failures`); whether an energy is void is for the log to show, by its coverage.
+    """
 
     def __init__(self, make: Optional[Callable[[], Any]]) -> None:
         """`make` gives a `devices.recorder.Recorder` that is not started yet; None measures nothing."""
         self._make = make
         self._recorder = None                           # type: Any
-        self._failures = []                             # type: List[Tuple[str, Dict[str, Any]]]
+        self._path = None                               # type: Optional[str]
+        self._failures = []                             # type: List[Failure]
         self.description = {}                           # type: Dict[str, Any]
 
     def start(self) -> None:
@@ -22,25 +28,31 @@ class Meter:
 
     def open_log(self, path: str) -> None:
         """Write samples to this file from now on."""
+        self._path = path
         if self._make is None:
             self._failures.append(("not_measured", {}))
-            return
-        if self._recorder is None:
-            self._guard(self.start)                     # it failed before: a stage that can be measured is worth a try
-        if self._recorder is not None:
-            self._guard(lambda: self._recorder.open(path))
+        else:
+            self._guard(self._open, again=True)
 
     def sample(self) -> None:
         """One sample now, at a stage's edge."""
-        if self._recorder is not None:
-            self._guard(lambda: self._recorder.sample())
+        if self._path and self._make is not None:
+            self._guard(self._sample, again=True)
 
-    def close_log(self) -> None:
-        """End the present log; harmless without one."""
-        if self._recorder is not None:
-            self._guard(lambda: self._recorder.close_log())
+    def keep_alive(self) -> None:
+        """Start the recorder again if it has died (between epochs): the log goes on in a new segment, and the gap shows in its coverage."""
+        if self._path and self._recorder is not None and not self._recorder.alive:
+            self._guard(self._open, again=True)
 
-    def take_failures(self) -> List[Tuple[str, Dict[str, Any]]]:
+    def close_log(self) -> Dict[str, Any]:
+        """End the present log and give what the recorder counted: rows, failed rows, missed ticks, worst lateness. Empty without one."""
+        counted = {}                                    # type: Dict[str, Any]
+        if self._path and self._recorder is not None:
+            counted = self._guard(self._recorder.close_log) or {}
+        self._path = None
+        return {name: value for name, value in counted.items() if name != "path"}
+
+    def take_failures(self) -> List[Failure]:
         """The warnings since the last call: names and facts."""
         failures, self._failures = self._failures, []
         return failures
@@ -52,23 +64,35 @@ class Meter:
             try:
                 recorder.stop()
             except Exception as error:
-                self._fail(error)
+                self._note("recorder_failed", error)
 
-    def _guard(self, action: Callable[[], Any]) -> None:
-        """Whatever goes wrong with the recorder is its own trouble: note it, let go of it, train on."""
+    def _open(self) -> None:
+        self.start()
+        self._recorder.open(self._path)
+
+    def _sample(self) -> None:
+        if self._recorder is None:
+            self._open()
+        self._recorder.sample()
+
+    def _guard(self, action: Callable[[], Any], again: bool = False) -> Any:
+        """Whatever goes wrong with the recorder is its own trouble: let go of it, try once more with a new one, note it, train on."""
         try:
-            action()
+            return action()
         except Exception as error:
-            self._fail(error)
-            broken, self._recorder = self._recorder, None
+            self.stop()
+            if not again:
+                self._note("recorder_failed", error)
+                return None
             try:
-                if broken is not None:
-                    broken.stop()
-            except Exception as again:
-                self._fail(again)
+                self._open()
+                self._note("recorder_restarted", error)
+            except Exception as second:
+                self.stop()
+                self._note("recorder_failed", second)
+            return None
 
-    def _fail(self, error: Exception) -> None:
+    def _note(self, name: str, error: Exception) -> None:
         reason = getattr(error, "message", None) or str(error) or type(error).__name__
-        fact = ("recorder_failed", {"reason": reason})
-        if fact not in self._failures:
-            self._failures.append(fact)
+        if (name, {"reason": reason}) not in self._failures:
+            self._failures.append((name, {"reason": reason}))

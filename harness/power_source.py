@@ -1,6 +1,5 @@
 """Which power source a session records: the one that was named, or the best that is here."""
 import json
-import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from harness import registry
@@ -21,7 +20,7 @@ class Choice(NamedTuple):
 
 
 def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None) -> Optional[Choice]:
-    """The named source, or the first registered real one that can be read here, or else the simulated board following this process.
+    """The named source, or the first registered real one that can be read here, or else the simulated board, which follows this process.
 
     "none" gives None: nothing is measured. Raises HarnessError for an unknown name.
     """
@@ -31,8 +30,6 @@ def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None)
     if name in (None, "auto"):
         name = best_here() or SIMULATED
     source = registry.load("source", name)
-    if name == SIMULATED:
-        options.setdefault("pid", os.getpid())
     return Choice(name, registry.dotted("source", name), options, bool(getattr(source, "real", True)))
 
 

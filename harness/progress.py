@@ -69,6 +69,7 @@ class Progress:
         self._blocks = "█░" if encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = False
         self._name = ""
+        self._warned = []                               # type: List[str]
         self.estimate = Estimate()
 
     def say(self, text: str) -> None:
@@ -77,7 +78,10 @@ class Progress:
             self._line(text)
 
     def warn(self, warning: Dict[str, Any]) -> None:
-        """A warning with its remedy, also when quiet."""
+        """A warning with its remedy, also when quiet; once a session, the record has them all."""
+        if warning["text"] in self._warned:
+            return
+        self._warned.append(warning["text"])
         remedy = warning.get("remedy") or ""
         self._line("  %s %s%s" % (self._paint("warning:", "33"), warning["text"], " (%s)" % remedy if remedy else ""))
 

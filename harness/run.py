@@ -1,7 +1,7 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple
 
 import harness
 from harness import record, registry
@@ -55,11 +55,11 @@ class Run:
         return artifact
 
 
-def planned(spec: RunSpec, root: str, backend: Any, data_dir: Optional[str] = None) -> List[Asked]:
+def planned(spec: RunSpec, root: str, backend: Any) -> List[Asked]:
     """The stages that a run consists of, named without doing them (up to where the method needs a result that is not there yet)."""
     run = Run(spec, root, backend.saving)
     try:
-        _call(run, backend.task_from(dict(spec.to_dict(), data_dir=data_dir)))
+        _call(run, backend.task_from(spec.to_dict()))
     except NotDone:
         pass
     return run.asked
@@ -73,10 +73,11 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
     os.makedirs(folder, exist_ok=True)
     record.write_json(os.path.join(folder, record.SPEC), spec.to_dict())
     run = Run(spec, session.root, session.saving, session)
-    last = _call(run, session.backend.task_from(dict(spec.to_dict(), data_dir=session.data_dir)))
+    last = _call(run, session.task(spec))
     ids = [one.id for one in run.asked]
-    tested = ids if not isinstance(last, Artifact) else [stage for stage in ids if stage != last.id] + [last.id]
-    done = _record(session, spec, ids, tested)
+    if not isinstance(last, Artifact):
+        raise TypeError("method %s must return the artifact of its last stage, not %s" % (spec.method, type(last).__name__))
+    done = _record(session, spec, ids, last.id)
     record.write_run(session.root, done)
     return done
 
@@ -90,7 +91,7 @@ def _call(run: Run, task: Any) -> Any:
     return method(task, run, **options)
 
 
-def _record(session: Any, spec: RunSpec, ids: List[str], tested: List[str]) -> record.RunRecord:
+def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:
     stages = [record.read_stage(session.root, stage) for stage in ids]
     warnings = []                                       # type: List[Dict[str, Any]]
     for stage in stages:
@@ -99,7 +100,7 @@ def _record(session: Any, spec: RunSpec, ids: List[str], tested: List[str]) -> r
     for stage in stages:
         sessions += [stage.session] if stage.session not in sessions else []
     return record.RunRecord(
-        id=spec.id, spec=spec.to_dict(), stages=tuple(ids), accuracy=accuracy_of(session.root, tested),
+        id=spec.id, spec=spec.to_dict(), stages=tuple(ids), accuracy=accuracy_of(session.root, last),
         metrics={stage.name: stage.metrics for stage in stages if stage.metrics}, warnings=tuple(warnings),
         environment=session.environment(), source=stages[-1].source, sessions=tuple(sessions), finished=round(time.time(), 3),
         joulebird=harness.__version__)

@@ -21,13 +21,13 @@ class Session:
     """
 
     def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
-                 idle_s: float = 0.0) -> None:
+                 download: bool = False, idle_s: float = 0.0) -> None:
         self.root = str(root)
         self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
         self.meter = meter
         self.progress = progress
         self.backend = backend or Backend()
-        self.data_dir = data_dir
+        self._data = {"data_dir": data_dir, "download": download}
         self._idle_s = idle_s
         self._working = False
         self._lock = RunDir(self.root)
@@ -65,6 +65,10 @@ class Session:
         if self._environment is None:
             self._environment = environment()
         return self._environment
+
+    def task(self, spec: Any) -> Any:
+        """The Task of a RunSpec, with the data of this machine."""
+        return self.backend.task_from(dict(spec.to_dict(), **self._data))
 
     def saving(self) -> Saving:
         """What writes and reads checkpoints and results."""

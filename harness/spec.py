@@ -88,15 +88,23 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     values = {name: check_field(name, data[name], where) for name in KINDS if name in data}
     epochs = values.get("epochs", RunSpec._field_defaults["epochs"])
     values["milestones"] = check_milestones(data.get("milestones"), epochs, where)
+    for kind in ("method", "model", "dataset"):
+        check_name(kind, values[kind], where)
     path = registry.dotted("method", values["method"])
-    registry.dotted("model", values["model"])
-    registry.dotted("dataset", values["dataset"])
     given = data.get("options", {})
     if not isinstance(given, dict):
         raise HarnessError("%s: options must be a table, not %r" % (where, given), 'write {"epsilon": 0.1}')
     options = resolve_options(path, given, "%s, options of %s" % (where, values["method"]))
     values["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
     return RunSpec(**values)
+
+
+def check_name(kind: str, name: str, where: str) -> None:
+    """Raise HarnessError, which names the place, when there is no such method, model or data set."""
+    try:
+        registry.dotted(kind, name)
+    except HarnessError as error:
+        raise HarnessError("%s: %s" % (where, error.message), error.hint) from None
 
 
 def check_field(name: str, value: Any, where: str) -> Any:

@@ -24,14 +24,14 @@ class Stage:
     """One stage under way, as its function sees it (ARCHITECTURE.md, "Training")."""
 
     def __init__(self, folder: str, events: EventLog, checkpoints: Checkpoints, saved: Optional[Dict[str, Any]],
-                 control: Callable[[], bool], synchronise: Callable[[], None], progress: Any) -> None:
+                 session: Any, synchronise: Callable[[], None]) -> None:
         self._folder = folder
         self._events = events
         self._checkpoints = checkpoints
         self._saved = saved
-        self._control = control
+        self._session = session
         self._synchronise = synchronise
-        self._progress = progress
+        self._progress = session.progress
         self._epoch = saved["epoch"] if saved else 0
         self.warnings = []                              # type: List[Dict[str, Any]]
         self.metrics = {}                               # type: Dict[str, Any]
@@ -58,6 +58,7 @@ class Stage:
         self._checkpoints.commit()
         append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
+        self._session.meter.keep_alive()
         self._progress.epoch(epoch, of, loss, test_accuracy)
 
     def work(self, *, widths: Any, macs: int, forward_flops: int, images_per_epoch: int, batch: int, precision: str = "fp32",
@@ -82,7 +83,7 @@ class Stage:
     @property
     def stopping(self) -> bool:
         """True once the user has asked to stop: finish the epoch, checkpoint, and call `stop`."""
-        return self._control()
+        return self._session.stopping
 
     def stop(self) -> None:
         """Leave the stage for good in this session; raises Interrupted."""

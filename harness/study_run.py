@@ -35,7 +35,7 @@ def _plan(session: Any, specs: List[RunSpec]) -> None:
     """Tell the estimate which stages lie ahead."""
     ahead = {}                                          # type: Dict[str, str]
     for spec in split(session.root, specs)[1]:
-        for stage in planned(spec, session.root, session.backend, session.data_dir):
+        for stage in planned(spec, session.root, session.backend):
             if not is_done(stage_dir(session.root, stage.id), STAGE):
                 ahead[stage.id] = stage.function
     session.progress.estimate.plan(ahead)

@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", nargs="?", metavar="STUDY|SPEC", help="a study (TOML, or the name of an included one), or a spec (JSON)")
     parser.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)")
     parser.add_argument("--data-dir", "--data", metavar="DIR", help="folder that holds the data sets")
+    parser.add_argument("--download", action="store_true", help="fetch a data set that is not there")
     parser.add_argument("--idle", type=seconds, metavar="S", help="record the idle machine so long before and after (default: 60 with "
                         "a real source, else 2)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be run, and run nothing")
@@ -84,9 +85,9 @@ def work(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], p
     idle_s = args.idle
     if idle_s is None:
         idle_s = 60.0 if choice and choice.real else 2.0
-    progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
-    progress.say("power source: %s" % describe_choice(choice))
-    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, idle_s=idle_s) as session:
+    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, download=args.download, idle_s=idle_s) as session:
+        progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
+        progress.say("power source: %s" % describe_choice(choice))
         _, failures = run_all(session, ahead)
     progress.close_line()
     return failures

@@ -1,0 +1,227 @@
+"""The command line as a user meets it: real processes, one or two lines for every mistake, no traceback, the right exit code."""
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import __version__
+from harness.__main__ import VERBS, help_text
+
+SPEC = {"method": "tests.harness.toy:only_grow", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5}
+HOST = sys.version_info >= (3, 11)
+
+
+def joulebird(*words, **options):
+    """Run the command; gives its exit code, stdout and stderr."""
+    process = subprocess.run([sys.executable, "-m", "harness"] + [str(word) for word in words], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, universal_newlines=True, **options)
+    return process.returncode, process.stdout, process.stderr
+
+
+def refused(code, words, *parts):
+    """The command is refused with this exit code, in one or two lines that hold these parts."""
+    got, out, errors = joulebird(*words)
+    lines = errors.splitlines()
+    assert got == code, errors
+    assert "Traceback" not in errors and 1 <= len(lines) <= 2 and lines[0].startswith("joulebird: ")
+    assert out == ""
+    for part in parts:
+        assert part in errors
+    return errors
+
+
+def write(path, data):
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_help_names_every_verb_and_the_exit_codes():
+    for words in ([], ["--help"], ["-h"]):
+        code, out, errors = joulebird(*words)
+        assert code == 0 and errors == "" and out == help_text()
+    for verb in VERBS:
+        assert "\n  %s " % verb in help_text()
+    assert "130 interrupted" in help_text()
+
+
+def test_version():
+    assert joulebird("--version")[:2] == (0, "joulebird %s\n" % __version__)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["flops", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    script = ("import sys; sys.argv = ['x'] + %r; from harness.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
+              "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)" % words)
+    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.returncode == 0, process.stderr
+
+
+def test_help_is_fast_beside_an_empty_python():
+    """Help takes less than 0.25 s where Python itself starts in 0.02 s; the ratio holds on slower machines."""
+    def seconds(words):
+        best_s = 1e9
+        for _ in range(5):
+            begin_s = time.monotonic()
+            subprocess.run([sys.executable] + words, stdout=subprocess.PIPE, check=True)
+            best_s = min(best_s, time.monotonic() - begin_s)
+        return best_s
+    assert seconds(["-m", "harness", "--help"]) < 12 * seconds(["-c", "pass"])
+
+
+@pytest.mark.parametrize("words,parts", [
+    (["rnu"], ["unknown verb 'rnu'", "did you mean 'run'"]),
+    (["run", "--nosuch"], ["run: unrecognized arguments: --nosuch", "run --help"]),
+    (["run"], ["name a study or a spec"]),
+    (["run", "nowhere.json"], ["nowhere.json: no such file"]),
+    (["run", "x.json", "--idle", "-3"], ["--idle"]),
+    (["flops", "--model", "vgg61", "--dataset", "digits"], ["unknown model 'vgg61'", "did you mean 'vgg16'"]),
+    (["flops", "--model", "vgg16", "--dataset", "digitz"], ["unknown dataset 'digitz'", "did you mean 'digits'"]),
+    (["flops", "--model", "vgg16", "--dataset", "digits", "--uniform", "1.5"], ["--uniform", "below 1"]),
+    (["flops", "--model", "vgg16", "--dataset", "digits", "--channels", "nowhere.json"], ["nowhere.json: no such file"]),
+    (["flops", "--model", "vgg16"], ["--dataset"]),
+])
+def test_a_wrong_command_line(words, parts):
+    refused(2, words, *parts)
+
+
+@pytest.mark.parametrize("change,parts", [
+    ({"method": "eb-trian"}, ["unknown method 'eb-trian'", "did you mean 'eb-train'"]),
+    ({"method": "tests.harness.toy:nothing"}, ["has no 'nothing'"]),
+    ({"method": "tests.harness.nowhere:x"}, ["tests.harness.nowhere"]),
+    ({"method": "snip", "model": "vgg17"}, ["unknown model 'vgg17'"]),
+    ({"dataset": "cifar-10"}, ["unknown dataset", "did you mean 'cifar10'"]),
+    ({"prune_ratio": "half"}, ["prune_ratio must be a number, not 'half'"]),
+    ({"prune_ratio": 1.0}, ["prune_ratio must be", "below 1"]),
+    ({"prune_ratio": True}, ["prune_ratio must be a number, not True"]),
+    ({"seed": 1.5}, ["seed must be a whole number"]),
+    ({"seed": -1}, ["seed must be"]),
+    ({"epochs": 0}, ["epochs must be at least 1"]),
+    ({"lr": 0}, ["lr must be above 0"]),
+    ({"milestones": [8, 3]}, ["milestones must increase"]),
+    ({"milestones": "80"}, ["milestones must be a list"]),
+    ({"device": "tpu"}, ["device must be"]),
+    ({"epoch": 3}, ["unknown field 'epoch'", "did you mean 'epochs'"]),
+    ({"options": {"stpe": 1}}, ["unknown option 'stpe'", "did you mean 'step'"]),
+    ({"options": {"step": "big"}}, ["step must be float, not 'big'"]),
+    ({"options": [1]}, ["options must be a table"]),
+    ({"method": None}, ["method must be a text"]),
+])
+def test_a_wrong_spec(tmp_path, change, parts):
+    path = write(tmp_path / "spec.json", dict(SPEC, **change))
+    refused(2, ["run", path, "--runs", tmp_path / "runs"], *parts)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
+    refused(2, ["run", write(tmp_path / "a.json", {"method": "snip"})], "lacks the field 'model'")
+    refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "not 3")
+    (tmp_path / "c.json").write_text('{"method": ')
+    refused(2, ["run", tmp_path / "c.json"], "cannot be read as JSON")
+
+
+def test_a_wrong_power_source(tmp_path):
+    path = write(tmp_path / "spec.json", SPEC)
+    refused_at = ["run", path, "--runs", tmp_path / "runs", "-q"]
+    refused(2, refused_at + ["--source", "ina3222"], "unknown source 'ina3222'", "did you mean 'ina3221'")
+    refused(2, refused_at + ["--source", "ina3221", "--source-option", "root"], "not NAME=VALUE")
+    refused(4, refused_at + ["--source", "ina3221", "--source-option", "root=%s" % tmp_path], "INA3221", str(tmp_path))
+    refused(4, refused_at + ["--source", "ina3221", "--source-option", "ruut=/"], "ruut")
+    assert list((tmp_path / "runs" / "stages").glob("*/stage.json")) == []
+
+
+def test_a_data_set_that_is_not_there(tmp_path):
+    path = write(tmp_path / "spec.json", dict(SPEC, method="dense", dataset="cifar10", epochs=1))
+    command = ["run", path, "--runs", tmp_path / "runs", "--source", "none", "-q"]
+    refused(2, command, "CIFAR10", "--data-dir")
+    refused(2, command + ["--data-dir", tmp_path], "CIFAR10", str(tmp_path))
+
+
+def test_a_runs_folder_that_cannot_be_written(tmp_path):
+    path = write(tmp_path / "spec.json", SPEC)
+    (tmp_path / "file").write_text("")
+    refused(2, ["run", path, "--runs", tmp_path / "file" / "runs", "--source", "none"], "cannot be written", "--runs")
+
+
+def test_a_damaged_record_and_a_newer_one(tmp_path):
+    path = write(tmp_path / "spec.json", SPEC)
+    command = ["run", path, "--runs", tmp_path / "runs", "--source", "none", "-q"]
+    from harness.spec import from_dict
+    folder = tmp_path / "runs" / from_dict(SPEC).id
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{")
+    refused(2, command, "record.json", "damaged")
+    write(folder / "record.json", {"format": 7})
+    refused(2, command, "format 7", "update joulebird")
+
+
+def test_a_dry_run_trains_nothing(tmp_path):
+    path = write(tmp_path / "spec.json", SPEC)
+    code, out, errors = joulebird("run", path, "--runs", tmp_path / "runs", "-n")
+    assert (code, errors) == (0, "") and re.match(r"to do +tests-harness-toy-only-grow-vgg16-digits-p50-s1-[0-9a-f]{6}\n$", out)
+    code, out, _ = joulebird("run", path, "--runs", tmp_path / "runs", "-n", "--json")
+    assert len(json.loads(out)["ahead"]) == 1 and not (tmp_path / "runs").exists()
+
+
+def test_the_list_of_methods_shows_options_without_importing_torch():
+    script = ("import sys; from harness.__main__ import main; main(['run', '--list']); sys.exit('torch' in sys.modules)")
+    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    assert process.returncode == 0
+    assert "epsilon = 0.1 (float)" in process.stdout and "lottery-ticket\n" in process.stdout
+
+
+def test_a_finished_run_returns_without_importing_torch(tmp_path):
+    pytest.importorskip("torch")
+    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=1, width=0.0625, batch=512))
+    command = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", "-q", "--json"]
+    code, out, errors = joulebird(*command)
+    assert code == 0 and "no power source" in errors
+    script = "import sys; from harness.__main__ import main; main(%r); sys.exit('torch' in sys.modules)" % command
+    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    assert process.returncode == 0 and process.stdout == out
+    assert 0 <= json.loads(out)["runs"][0]["accuracy"]["last"] <= 1
+
+
+def test_a_failed_training_ends_with_exit_code_5_and_keeps_its_log(tmp_path):
+    pytest.importorskip("torch")
+    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e30))
+    code, _, errors = joulebird("run", spec, "--runs", tmp_path / "runs", "--source", "none", "-q")
+    assert code == 5 and "Traceback" not in errors and "not a number" in errors and "learning rate" in errors
+    assert list((tmp_path / "runs" / "stages").glob("*/events.jsonl"))
+
+
+@pytest.mark.skipif(HOST, reason="the other side of the border: on the host these verbs exist")
+def test_a_board_says_which_verbs_need_the_host():
+    refused(2, ["demo"], "needs the host's Python", "3.6")
+    refused(2, ["run", "table2"], "host's Python")
+
+
+def test_a_closed_pipe_is_quiet():
+    process = subprocess.Popen([sys.executable, "-m", "harness", "run", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.wait()
+    assert errors == b""
+
+
+@pytest.mark.parametrize("times,code", [(1, 130), (2, 130)])
+def test_ctrl_c(tmp_path, times, code):
+    """Once: the epoch in hand is finished and kept. Twice: at once. The same command then completes the run."""
+    pytest.importorskip("torch")
+    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=60, width=0.0625, batch=256))
+    command = [sys.executable, "-m", "harness", "run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True)
+    for line in process.stderr:
+        if "epoch 2/60" in line:
+            break
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    rest = process.stderr.read()
+    assert process.wait() == code and "Traceback" not in rest
+    assert "stopping after this epoch" in rest and "the same command again" in rest
+    assert list((tmp_path / "runs" / "stages").glob("*/checkpoint.pt"))
+

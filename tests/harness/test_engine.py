@@ -1,0 +1,242 @@
+"""The engine without torch: marks, reuse, resumption, failures of the recorder, stopping."""
+import io
+import json
+import os
+
+import pytest
+
+from harness import record
+from harness.errors import HarnessError
+from harness.events import attempts
+from harness.meter import Meter
+from harness.progress import Progress
+from harness.run import planned, run_spec
+from harness.rundir import RunDir, is_finished
+from harness.session import Session
+from harness.spec import from_dict
+from harness.stage import Interrupted
+from harness.study_run import run_all
+from tests.harness import toy
+
+
+def spec_of(method="prune_and_grow", **fields):
+    data = dict({"method": "tests.harness.toy:" + method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 4}, **fields)
+    return from_dict(data)
+
+
+class Fixture:
+    def __init__(self, root):
+        root.mkdir(exist_ok=True)
+        self.root = str(root / "runs")
+        self.log = str(root / "calls.log")
+        self.talk = io.StringIO()
+        self.calls = []
+        self.breaks_at = None
+
+    def session(self, **options):
+        meter = Meter(lambda: toy.FakeRecorder(self.calls, self.breaks_at))
+        return Session(self.root, meter, Progress(self.talk, environ={}), backend=toy.Backend(self.log), **options)
+
+    def run(self, *specs, **options):
+        with self.session(**options) as session:
+            return [run_spec(session, spec) for spec in specs]
+
+    def grown(self):
+        return open(self.log).read().splitlines() if os.path.exists(self.log) else []
+
+    def events(self, stage_id):
+        return record.read_events(os.path.join(record.stage_dir(self.root, stage_id), record.EVENTS))
+
+
+@pytest.fixture
+def here(tmp_path):
+    return Fixture(tmp_path)
+
+
+def test_a_run_leaves_the_files_that_architecture_names(here):
+    spec = spec_of()
+    done = here.run(spec)[0]
+    assert json.load(open(os.path.join(here.root, spec.id, "spec.json")))["prune_ratio"] == 0.5
+    assert done == record.read_run(here.root, spec.id)
+    assert len(done.stages) == 3 and done.id == spec.id
+    for stage_id in done.stages:
+        names = set(os.listdir(record.stage_dir(here.root, stage_id)))
+        assert {"recipe.json", "events.jsonl", "result.pt", "stage.json"} <= names
+        assert "checkpoint.pt" not in names and not [name for name in names if "part" in name]
+    assert done.accuracy == {"best": 0.9, "last": 0.9, "best_epoch": 4}
+    assert [one["name"] for one in done.warnings] == ["layer_emptied"]
+    assert "conv3" in done.warnings[0]["text"] and done.warnings[0]["remedy"] and done.warnings[0]["stage"] == "halve"
+    assert done.metrics["dense"]["value"] > 0 and done.source["name"] == "fake"
+
+
+def test_events_come_in_the_order_of_the_contract(here):
+    done = here.run(spec_of())[0]
+    names = [event["event"] for event in here.events(done.stages[0])]
+    assert names == ["attempt_begin", "stage_begin"] + ["epoch"] * 4 + ["metric", "stage_end"]
+    times = [event["t_s"] for event in here.events(done.stages[0]) if event["event"] != "metric"]
+    assert times == sorted(times)
+    stage = record.read_stage(here.root, done.stages[0])
+    assert stage.work["epochs"] == 4 and stage.work["macs"] == 1000 and len(stage.work["structure"]) == 12
+    assert stage.seconds == pytest.approx(times[-1] - times[1], abs=1e-5)
+    assert record.read_stage(here.root, done.stages[1]).upstream == (done.stages[0],)
+
+
+def test_samples_bracket_the_marks(here):
+    done = here.run(spec_of(method="only_grow"))[0]
+    events = {event["event"]: event["t_s"] for event in here.events(done.stages[0])}
+    samples = [call[1] for call in here.calls if call[0] == "sample"]
+    assert samples[0] <= events["stage_begin"] + 1e-6 and samples[-1] >= events["stage_end"] - 1e-6
+    assert [call[0] for call in here.calls] == ["start", "open", "sample", "sample", "close_log", "stop"]
+
+
+def test_a_stage_with_the_same_recipe_is_done_once(here):
+    here.run(spec_of(prune_ratio=0.3), spec_of(prune_ratio=0.5))
+    assert len(here.grown()) == 3           # one dense training, two retrainings
+    here.run(spec_of(prune_ratio=0.7))
+    assert len(here.grown()) == 4
+
+
+def test_a_finished_run_is_only_read(here):
+    spec = spec_of()
+    first = here.run(spec)
+    del here.calls[:]
+    assert here.run(spec) == first
+    assert here.calls == []
+
+
+def test_deleting_a_stage_asks_for_it_again(here):
+    import shutil
+    spec = spec_of()
+    done = here.run(spec)[0]
+    assert is_finished(here.root, spec.id)
+    shutil.rmtree(record.stage_dir(here.root, done.stages[2]))
+    assert not is_finished(here.root, spec.id)
+    again = here.run(spec)[0]
+    assert again.stages == done.stages and len(here.grown()) == 3
+
+
+def test_a_recorder_that_breaks_does_not_harm_the_training(here):
+    here.breaks_at = "open"
+    done = here.run(spec_of())[0]
+    failures = [one for one in done.warnings if one["name"] == "recorder_failed"]
+    assert failures and "the recorder is gone" in failures[0]["text"] and "void" in failures[0]["text"]
+    assert done.accuracy["last"] == 0.9
+    assert [call[0] for call in here.calls].count("start") >= 3          # each stage tries anew
+
+
+def test_a_source_that_cannot_start_ends_the_session_before_any_training(here):
+    here.breaks_at = "start"
+    with pytest.raises(OSError):
+        here.run(spec_of())
+    assert here.grown() == []
+
+
+def test_without_a_source_the_record_says_so(here):
+    with Session(here.root, Meter(None), Progress(here.talk, environ={}), backend=toy.Backend()) as session:
+        done = run_spec(session, spec_of(method="only_grow"))
+    assert [one["name"] for one in done.warnings] == ["not_measured"] and done.source == {}
+
+
+def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
+    spec = spec_of(method="only_grow", epochs=6)
+    session = here.session()
+    epoch = session.progress.epoch
+
+    def stop_at_two(number, *rest):
+        epoch(number, *rest)
+        if number == 2:
+            session._signals.stopping = True
+    session.progress.epoch = stop_at_two
+    with pytest.raises(Interrupted) as stopped, session:
+        run_spec(session, spec)
+    assert stopped.value.exit_code == 130 and "epoch 2" in stopped.value.message
+    done = here.run(spec)[0]
+    tries = attempts(here.events(done.stages[0]))
+    assert [one.begin["from_epoch"] for one in tries] == [0, 2]
+    assert [event["epoch"] for one in tries for event in one.of("epoch")] == [1, 2, 3, 4, 5, 6]
+    assert tries[1].of("stage_resume") and not tries[1].of("stage_begin")
+    whole = Fixture(tmp_path / "whole")
+    assert whole.run(spec)[0].metrics == done.metrics
+    stage = record.read_stage(here.root, done.stages[0])
+    assert stage.attempts == 2 and stage.work["epochs"] == 6
+    assert "resumed" in [one["name"] for one in stage.warnings]
+
+
+def test_failed_training_lets_the_other_runs_go_on(here):
+    with here.session() as session:
+        records, failures = run_all(session, [spec_of(method="breaks"), spec_of(method="only_grow")])
+    assert [one.id for one in records] == [spec_of(method="only_grow").id]
+    assert failures[0][1].exit_code == 5 and "epoch 3" in failures[0][1].message
+
+
+def test_a_bug_in_a_stage_is_no_user_error(here):
+    with pytest.raises(TypeError):
+        here.run(spec_of(method="buggy"))
+    assert not is_finished(here.root, spec_of(method="buggy").id)
+
+
+def test_a_second_process_is_refused_with_the_name_of_the_first(here):
+    with RunDir(here.root), pytest.raises(HarnessError) as refused:
+        with here.session():
+            pass
+    assert refused.value.exit_code == 75 and str(os.getpid()) in refused.value.message
+
+
+def test_a_plan_names_the_stages_without_doing_them(here):
+    spec = spec_of()
+    plan = planned(spec, here.root, toy.Backend())
+    assert [one.name for one in plan] == ["dense", "halve", "retrain"] and not os.path.exists(here.root)
+    assert tuple(one.id for one in plan) == here.run(spec)[0].stages
+    assert [one.name for one in planned(spec_of(method="looks_inside", seed=7), here.root, toy.Backend())] == ["dense"]
+
+
+def test_idle_is_measured_around_the_work_of_a_session_only(here):
+    spec = spec_of(method="only_grow")
+    here.run(spec, idle_s=0.05)
+    folders = sorted(os.listdir(os.path.join(here.root, "idle")))
+    assert [name.rpartition("-")[2] for name in folders] == ["after", "before"]
+    names = [event["event"] for event in record.read_events(os.path.join(here.root, "idle", folders[0], "events.jsonl"))]
+    assert names == ["attempt_begin", "stage_begin", "stage_end"]
+    here.run(spec, idle_s=0.05)
+    assert len(os.listdir(os.path.join(here.root, "idle"))) == 2
+
+
+def test_a_killed_attempt_that_had_ended_is_only_written_down(here):
+    spec = spec_of(method="only_grow")
+    done = here.run(spec)[0]
+    os.remove(os.path.join(record.stage_dir(here.root, done.stages[0]), record.STAGE))
+    again = here.run(spec)[0]
+    assert len(here.grown()) == 1 and again.stages == done.stages
+    assert record.read_stage(here.root, done.stages[0]).attempts == 1
+
+
+def test_a_newer_file_is_refused(here):
+    spec = spec_of(method="only_grow")
+    here.run(spec)
+    path = os.path.join(here.root, spec.id, record.RECORD)
+    data = json.load(open(path))
+    json.dump(dict(data, format=99), open(path, "w"))
+    with pytest.raises(HarnessError) as refused:
+        record.read_run(here.root, spec.id)
+    assert refused.value.hint == "update joulebird"
+
+
+def test_a_recorder_that_dies_between_epochs_is_started_again(here):
+    made = []
+
+    def make():
+        made.append(toy.FakeRecorder(here.calls))
+        return made[-1]
+    session = Session(here.root, Meter(make), Progress(here.talk, environ={}), backend=toy.Backend())
+    epoch = session.progress.epoch
+
+    def die_at_two(number, *rest):
+        epoch(number, *rest)
+        if number == 2:
+            made[-1].alive = False
+            made[-1].breaks_at = "open"
+    session.progress.epoch = die_at_two
+    with session:
+        done = run_spec(session, spec_of(method="only_grow"))
+    assert len(made) == 2 and [call[0] for call in here.calls].count("open") == 3
+    assert [one["name"] for one in done.warnings] == ["recorder_restarted"]
