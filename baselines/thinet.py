@@ -116,8 +116,11 @@ def prune_layer(model: Prunable, place: int, ratio: float, batches: Iterable[tor
 def scale_inputs(layer: nn.Module, factors: torch.Tensor) -> None:
     """Multiply what `layer` takes from each input channel by the channel's factor, in place; its bias stays."""
     weight = layer.weight.detach()
-    runs = weight.view(len(weight), len(factors), -1)
-    runs.mul_(factors.to(weight.device, weight.dtype).view(1, -1, 1))
+    factors = factors.to(weight.device, weight.dtype)
+    if isinstance(layer, nn.Linear):
+        weight.mul_(factors.repeat_interleave(weight.size(1) // len(factors)))
+    else:
+        weight.mul_(factors.view(1, -1, 1, 1))
 
 
 def stratified(labels: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
