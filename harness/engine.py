@@ -12,8 +12,8 @@ from harness.record import EVENTS, POWER, RECIPE, RESULT, StageRecord, read_even
 from harness.stage import Stage, rewrite_epochs
 
 
-def perform(session: Any, name: str, function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any], recipe: Dict[str, Any],
-            artifact: Artifact) -> None:
+def perform(session: Any, name: str, function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any],
+            recipe: Dict[str, Any], artifact: Artifact) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
     `session` gives what all stages of this process share: root, saving, meter, progress, environment, stopping (ARCHITECTURE.md, "Training").
@@ -56,7 +56,8 @@ class _Attempt:
         """Call the stage function between two marks and write down what came of it."""
         checkpoints = Checkpoints(self._folder, self._session.saving, self._number)
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
-        rewrite_epochs(self._folder, [event for event in kept_epochs(self._past) if self._saved and event["epoch"] <= self._saved["epoch"]])
+        kept = kept_epochs(self._past) if self._saved else []
+        rewrite_epochs(self._folder, [event for event in kept if event["epoch"] <= self._saved["epoch"]])
         arguments = [loaded(one) for one in inputs]
         keywords = {key: loaded(value) for key, value in options.items()}
         self._device = next((str(one.device) for one in arguments if hasattr(one, "recipe") and hasattr(one, "device")), "")
@@ -90,12 +91,13 @@ class _Attempt:
         return events.write("stage_resume" if self._saved else "stage_begin", durable=True)
 
     def _end(self, stage: Stage, events: EventLog, begin_s: float) -> None:
-        """Mark, then sample: the window ends inside the log. The mark itself holds the record, so that a kill right after it costs nothing."""
+        """Mark, then sample: the window ends inside the log. The mark holds the record, so that a kill right after it costs nothing."""
         session = self._session
         self._synchronise()
         end_s = time.monotonic()
         session.meter.sample()
         log = session.meter.close_log()
+        stage.look()
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
         if any(one.begin.get("boot_id") != boot_id() for one in attempts(self._past)):

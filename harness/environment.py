@@ -6,6 +6,7 @@ import sys
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import harness
+from harness.registry import resolve
 
 
 def environment(root: str = "/") -> Dict[str, Any]:
@@ -16,11 +17,27 @@ def environment(root: str = "/") -> Dict[str, Any]:
     found = {
         "joulebird": harness.__version__, "code": code_hash(), "python": platform.python_version(), "machine": platform.machine(),
         "system": "%s %s" % (platform.system(), platform.release()), "host": platform.node(), "cores": os.cpu_count(),
-        "processor": processor(root), "boot_id": boot_id(root), "l4t": first_line(os.path.join(root, "etc/nv_tegra_release")),
+        "processor": processor(root), "boot_id": boot_id(root),
         "packages": {name: sys.modules[name].__version__ for name in ("torch", "torchvision", "numpy")
                      if hasattr(sys.modules.get(name), "__version__")},
     }
-    return dict(found, **accelerator())
+    found.update(accelerator())
+    found.update(board(root))
+    return found
+
+
+def board(root: str = "/") -> Dict[str, Any]:
+    """What a Jetson says of itself: model, JetPack, power mode, whether its clocks are locked. Empty elsewhere.
+
+    `root` is where /proc, /etc and /sys are looked for.
+    """
+    state = resolve("devices.identify:identify")(root)
+    if not state["jetson"]:
+        return {}
+    now = resolve("devices.board_state:board_state")(root, resolve("devices.command:run_command"))
+    mode = now["power_mode"] or {}
+    return {"board": state["model"], "jetpack": state["jetpack"], "l4t": state["l4t"], "power_mode": mode.get("name"),
+            "clocks_locked": now["clocks_locked"], "clock_limits_hz": now["clock_limits_hz"]}
 
 
 def accelerator() -> Dict[str, Any]:

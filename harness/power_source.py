@@ -7,7 +7,6 @@ from harness.errors import HarnessError
 from harness.meter import Meter
 
 NONE = "none"
-SIMULATED = "simulated"
 
 
 class Choice(NamedTuple):
@@ -20,7 +19,7 @@ class Choice(NamedTuple):
 
 
 def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None) -> Optional[Choice]:
-    """The named source, or the first registered real one that can be read here, or else the simulated board, which follows this process.
+    """The named source, or the best real one that can be read here, or else the simulated board, which follows this process.
 
     "none" gives None: nothing is measured. Raises HarnessError for an unknown name.
     """
@@ -28,21 +27,9 @@ def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None)
         return None
     options = dict(options or {})
     if name in (None, "auto"):
-        name = best_here() or SIMULATED
+        name = registry.resolve("devices.discover:best")()
     source = registry.load("source", name)
     return Choice(name, registry.dotted("source", name), options, bool(getattr(source, "real", True)))
-
-
-def best_here() -> Optional[str]:
-    """The name of the first registered source with a sensor behind it that can be read now, or None."""
-    for name in registry.names("source"):
-        try:
-            source = registry.load("source", name)
-        except HarnessError:
-            continue                                    # what it needs is not installed, so it is not the best one here
-        if source.real and source.probe().usable:
-            return name
-    return None
 
 
 def meter_for(choice: Optional[Choice]) -> Meter:

@@ -2,7 +2,7 @@
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, TextIO
+from typing import Any, Callable, Dict, Optional, TextIO
 
 BAR = 24
 

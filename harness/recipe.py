@@ -2,7 +2,7 @@
 from typing import Any, Callable, Dict, List, Tuple
 
 from harness.errors import HarnessError
-from harness.record import StageRecord, is_done, read_stage, stage_dir, STAGE
+from harness.record import STAGE, StageRecord, is_done, read_stage, stage_dir
 from harness.spec import digest, slug
 
 

@@ -1,7 +1,7 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, List, NamedTuple
 
 import harness
 from harness import record, registry

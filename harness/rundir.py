@@ -6,7 +6,7 @@ import time
 from typing import Any, List, Tuple
 
 from harness.errors import HarnessError
-from harness.record import is_done, read_run, run_dir, stage_dir, RECORD, STAGE
+from harness.record import RECORD, STAGE, is_done, read_run, run_dir, stage_dir
 
 LOCK = "lock"
 BUSY = 75

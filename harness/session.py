@@ -12,6 +12,7 @@ from harness.meter import Meter
 from harness.record import EVENTS, POWER, idle_dir
 from harness.rundir import RunDir
 from harness.signals import StopSignals
+from harness.witness import Witness
 
 
 class Session:
@@ -69,6 +70,10 @@ class Session:
     def task(self, spec: Any) -> Any:
         """The Task of a RunSpec, with the data of this machine."""
         return self.backend.task_from(dict(spec.to_dict(), **self._data))
+
+    def witness(self) -> Witness:
+        """Somebody who tells what happens to the board during a stage."""
+        return Witness()
 
     def saving(self) -> Saving:
         """What writes and reads checkpoints and results."""

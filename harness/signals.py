@@ -1,7 +1,7 @@
 """Ctrl-C once: stop after this epoch. Twice: now. SIGTERM counts as the first."""
 import signal
 import threading
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 
 class StopSignals:

@@ -32,6 +32,7 @@ class Stage:
         self._session = session
         self._synchronise = synchronise
         self._progress = session.progress
+        self._witness = session.witness()
         self._epoch = saved["epoch"] if saved else 0
         self.warnings = []                              # type: List[Dict[str, Any]]
         self.metrics = {}                               # type: Dict[str, Any]
@@ -59,7 +60,13 @@ class Stage:
         append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.meter.keep_alive()
+        self.look()
         self._progress.epoch(epoch, of, loss, test_accuracy)
+
+    def look(self) -> None:
+        """Put into the record what has happened to the board since the stage began."""
+        for name, facts in self._witness.poll():
+            self.warn(name, **facts)
 
     def work(self, *, widths: Any, macs: int, forward_flops: int, images_per_epoch: int, batch: int, precision: str = "fp32",
              **facts: Any) -> None:

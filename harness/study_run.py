@@ -1,9 +1,9 @@
 """Run a list of specs one after the other; a run that fails does not stop the others."""
-from typing import Any, Dict, List, Tuple
+from typing import Any, List, Tuple
 
 from harness.checkpoints import writing
 from harness.errors import HarnessError
-from harness.record import RunRecord, stage_dir, is_done, STAGE
+from harness.record import STAGE, RunRecord, is_done, stage_dir
 from harness.run import planned, run_spec
 from harness.rundir import split
 from harness.spec import RunSpec
