@@ -1,0 +1,95 @@
+"""A job: a command that runs on the board without anybody being connected, and its folder.
+
+    jobs/<job id>/job.json  alive  state.json  out.log  exit.json
+
+`alive` is locked while the job runs; `exit.json` is written over room that was reserved at the start, so that a full disk cannot hide how
+a job ended.
+"""
+import json
+import os
+import time
+from typing import Any, Dict, List, Optional
+
+from harness import record
+from harness.environment import boot_id
+from harness.onboard import lock
+
+JOB, STATE, EXIT, LOG, ALIVE = "job.json", "state.json", "exit.json", "out.log", "alive"
+EXIT_ROOM = 8192                    # bytes reserved for exit.json
+TAIL = 4000                         # bytes of the job's last words kept in exit.json
+
+
+def folder(workdir: str, job_id: str) -> str:
+    """The folder of a job."""
+    return os.path.join(workdir, "jobs", job_id)
+
+
+def create(workdir: str, job: Dict[str, Any]) -> str:
+    """Make a job's folder with job.json in it and room for its end; gives the folder."""
+    path = folder(workdir, job["id"])
+    os.makedirs(path, exist_ok=True)
+    with open(os.path.join(path, EXIT), "wb") as file:
+        file.write(b" " * EXIT_ROOM)
+        file.flush()
+        os.fsync(file.fileno())
+    record.write_json(os.path.join(path, JOB), job)
+    return path
+
+
+def ids(workdir: str) -> List[str]:
+    """Ids of all jobs on the board, oldest first (an id begins with its time)."""
+    try:
+        names = os.listdir(os.path.join(workdir, "jobs"))
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if os.path.exists(os.path.join(workdir, "jobs", name, JOB)))
+
+
+def take_alive(path: str) -> Optional[int]:
+    """Mark the job as running for as long as the descriptor is open, here or in a child; None when it is running already."""
+    handle = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CREAT, 0o644)
+    if lock.grab(handle):
+        return handle
+    os.close(handle)
+    return None
+
+
+def is_alive(path: str) -> bool:
+    """Whether the job, or a process it left behind with its lock, still runs."""
+    return lock.holder(os.path.join(path, ALIVE)) is not None
+
+
+def write_exit(path: str, code: int, tail: bytes) -> None:
+    """Write how the job ended into the room reserved for it; `code` is negative for a signal."""
+    words = tail[-TAIL:].decode("utf-8", "replace")
+    data = {"code": code, "wall_s": time.time(), "t_s": time.monotonic(), "boot_id": boot_id(), "tail": words}
+    text = json.dumps(data).encode("utf-8")
+    if len(text) > EXIT_ROOM:
+        text = json.dumps(dict(data, tail="")).encode("utf-8")
+    handle = os.open(os.path.join(path, EXIT), os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        os.pwrite(handle, text.ljust(EXIT_ROOM), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: str) -> Dict[str, Any]:
+    """Everything about a job: what was asked (`job`), whether it is "running", "ended" or "lost", and its exit when it ended.
+
+    "lost" is a job that ended without writing its end: it was killed, or the board lost power (then `rebooted` is true).
+    """
+    state = _read(os.path.join(path, STATE))
+    ended = _read(os.path.join(path, EXIT))
+    status = "running" if is_alive(path) else "ended" if ended else "lost"
+    return {"job": _read(os.path.join(path, JOB)), "state": state, "status": status, "exit": ended,
+            "rebooted": bool(state) and state.get("boot_id") != boot_id()}
+
+
+def _read(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.loads(file.read() or "{}")
+    except (FileNotFoundError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,137 @@
+"""Start a job so that it outlives the connection, and stay with it until it ends."""
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Dict, List
+
+from harness import record
+from harness.environment import boot_id
+from harness.errors import HarnessError
+from harness.onboard import job as jobs
+from harness.onboard import lock, machine
+
+START_TIMEOUT_S = 30.0
+GRACE_S = 20.0                      # from the second request to stop until the job is killed
+BUSY = 75
+
+
+def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
+    """Start a job detached and wait until it holds the board's lock; gives `job.read` of it, or {"busy": its holder}.
+
+    `job` has id, argv, env, cwd, lock, owner and runs. With lingering on it is a unit of the user's systemd, else a session of its own.
+    """
+    held = lock.holder(job["lock"])
+    if held is not None:
+        return {"busy": held}
+    path = jobs.create(workdir, job)
+    command = [sys.executable, "-m", "harness.onboard", "supervise", path]
+    if not (machine.lingers() and _by_systemd(job, command)):
+        _by_setsid(command)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = jobs.read(path)
+        if found["state"] or found["exit"]:
+            if found["exit"].get("code") == BUSY and not found["state"]:
+                return {"busy": lock.holder(job["lock"]) or {}}
+            return found
+        time.sleep(0.02)
+    raise HarnessError("the job did not start within %d s" % START_TIMEOUT_S, "look on the board: %s" % os.path.join(path, jobs.LOG), 3)
+
+
+def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
+    """Start as a transient unit; False when systemd refuses. The unit gets our whole environment: the user's manager has another one."""
+    words = ["env"] + ["%s=%s" % item for item in os.environ.items()] + command
+    argv = ["systemd-run", "--user", "--collect", "--quiet", "--unit=joulebird-%s" % job["id"], "--"] + words
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
+def _by_setsid(command: List[str]) -> None:
+    """Start in a session of its own, with no descriptor of the connection left open."""
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def supervise(path: str) -> int:
+    """Run the job in this folder to its end: hold the locks, keep its output, pass on requests to stop, write how it ended."""
+    job = record.read_json(os.path.join(path, jobs.JOB))
+    alive = jobs.take_alive(path)
+    if alive is None:
+        return BUSY
+    board = lock.open_lock(job["lock"])
+    owner = dict(job["owner"], job=job["id"], runs=job["runs"], workdir=os.path.dirname(os.path.dirname(path)), since_wall_s=time.time())
+    if not lock.try_lock(board, owner):
+        jobs.write_exit(path, BUSY, b"the board is busy")
+        return BUSY
+    keeper = _Keeper(path)
+    try:
+        code = keeper.run(job, (alive, board))
+    except Exception as error:                      # the folder must say how the job ended, whatever went wrong
+        keeper.note(("%s: %s\n" % (type(error).__name__, error)).encode("utf-8"))
+        code = 1
+    jobs.write_exit(path, code, keeper.tail)
+    return code
+
+
+class _Keeper:
+    """One running job: its process, its output, and how often it was asked to stop."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.tail = b""
+        self.stops = 0
+        self.process = None                         # type: Any
+
+    def run(self, job: Dict[str, Any], locks: Any) -> int:
+        """Start the command, stay until it has ended, and give its exit code (negative: the signal)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.process = subprocess.Popen(
+            job["argv"], env=dict(os.environ, **job["env"]), cwd=job["cwd"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, pass_fds=locks, start_new_session=True)
+        self.note(("$ %s\n" % " ".join(shlex.quote(word) for word in job["argv"])).encode("utf-8"))
+        record.write_json(os.path.join(self.path, jobs.STATE), {
+            "pid": self.process.pid, "supervisor": os.getpid(), "boot_id": boot_id(),
+            "wall_s": time.time(), "t_s": time.monotonic()})
+        if self.stops:                              # asked to stop while starting
+            self.process.send_signal(signal.SIGTERM)
+        pump = threading.Thread(target=self._pump, daemon=True)
+        pump.start()
+        code = self.process.wait()
+        pump.join(5.0)                              # a grandchild may keep the pipe open: do not wait for it for ever
+        return code
+
+    def note(self, data: bytes) -> None:
+        """Add to the job's log, and to the last words that its end will hold; a full disk loses only the log."""
+        self.tail = (self.tail + data)[-jobs.TAIL:]
+        try:
+            with open(os.path.join(self.path, jobs.LOG), "ab", 0) as file:
+                file.write(data)
+        except OSError as error:
+            self.tail = (self.tail + ("[the log could not be written: %s]\n" % error.strerror).encode("utf-8"))[-jobs.TAIL:]
+
+    def _pump(self) -> None:
+        while True:
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                return
+            self.note(data)
+
+    def _stop(self, number: int, frame: Any) -> None:
+        """Pass a request on: once ends after the epoch, twice at once; a job that does not obey is killed after a while."""
+        self.stops += 1
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM if self.stops == 1 else signal.SIGINT)
+            if self.stops == 2:
+                threading.Thread(target=self._kill_later, daemon=True).start()
+
+    def _kill_later(self) -> None:
+        time.sleep(GRACE_S)
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass

@@ -1,0 +1,79 @@
+"""The loopback board as fixtures. What is missing on a machine is said, never passed over in silence."""
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+
+from tests.harness.host.loopback import LoopbackBoard, namespaces, python36, sshd_path
+
+
+def need(found, what: str, how: str) -> None:
+    """Skip loudly; in CI, fail."""
+    if found:
+        return
+    message = f"LEFT OUT: {what} is missing; {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    warnings.warn(message, stacklevel=2)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def needs_sshd():
+    """sshd, ssh-keygen and rsync."""
+    for program, found in (("sshd", sshd_path()), ("ssh-keygen", shutil.which("ssh-keygen")), ("rsync", shutil.which("rsync"))):
+        need(found, program, "on Debian and Ubuntu: sudo apt-get install openssh-server openssh-client rsync")
+
+
+@pytest.fixture(scope="session")
+def needs_namespaces():
+    """A board that can be rebooted, with a TX2's /sys."""
+    need(namespaces(), "the right to make namespaces", "run these tests as root, in a container of your own")
+
+
+@pytest.fixture(scope="session")
+def old_python():
+    """A Python 3.6 with the board's torch."""
+    found = python36()
+    need(found, "a Python 3.6 with torch 1.10", "make test-board makes one; or name it in JOULEBIRD_PYTHON36")
+    return found
+
+
+@pytest.fixture
+def sockets():
+    """A folder for ssh's connection sockets; short, for a socket's path has at most 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="jb-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def new_board(needs_sshd, tmp_path):
+    """Make boards; they are switched off at the end."""
+    boards = []
+
+    def make(name: str = "alpha", **options) -> LoopbackBoard:
+        board = LoopbackBoard(tmp_path / name, name, **options)
+        boards.append(board)
+        board.boot()
+        return board
+    yield make
+    for board in boards:
+        board.off()
+
+
+@pytest.fixture
+def alpha(new_board):
+    """A board that runs this Python."""
+    return new_board("alpha", python=sys.executable)
+
+
+@pytest.fixture
+def link(alpha, sockets):
+    """A line to alpha."""
+    line = alpha.link(sockets)
+    yield line
+    line.close()

@@ -1,0 +1,90 @@
+"""Flags over environment over file over defaults; unknown keys and hostile hosts are refused with what to do."""
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.host import config
+
+TEXT = """
+[defaults]
+board = "tx2"
+runs = "results"
+[board.tx2]
+host = "nvidia@tx2.lan"
+launcher = ["docker", "run", "--rm"]
+ssh = ["ssh", "-p", "22"]
+[board.tx2.env]
+OPENBLAS_CORETYPE = "CORTEXA57"
+CUDA_HOME = "/usr/local/cuda 10"
+"""
+
+
+@pytest.fixture
+def env(tmp_path):
+    """An environment whose configuration file is TEXT."""
+    path = tmp_path / "joulebird" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    return {"XDG_CONFIG_HOME": str(tmp_path)}
+
+
+def test_board_from_file(env):
+    board = config.load(env).board("tx2")
+    assert (board.name, board.host, board.python, board.launcher, board.ssh) == (
+        "tx2", "nvidia@tx2.lan", "python3", ("docker", "run", "--rm"), ("ssh", "-p", "22"))
+
+
+def test_the_boards_environment_is_ours_and_the_users_over_it(env):
+    found = config.load(env).board("tx2").environment()
+    assert found["OPENBLAS_CORETYPE"] == "CORTEXA57" and found["CUDA_HOME"] == "/usr/local/cuda 10" and found["LC_ALL"] == "C.UTF-8"
+    assert config.Board("b").environment()["OPENBLAS_CORETYPE"] == "ARMV8"
+
+
+def test_a_name_outside_the_file_is_a_host(env):
+    assert config.load(env).board("me@10.0.0.7").host == "me@10.0.0.7"
+
+
+def test_order_of_origins(env):
+    found = config.load(env)
+    assert found.value("runs", "flag", {"JOULEBIRD_RUNS": "env"}) == ("flag", "flag")
+    assert found.value("runs", None, {"JOULEBIRD_RUNS": "env"}) == ("env", "environment")
+    assert found.value("runs", None, {}) == ("results", "file")
+    assert config.Config().value("runs", None, {}, "runs") == ("runs", "default")
+
+
+def test_where_the_file_is(tmp_path):
+    assert config.config_path({"JOULEBIRD_CONFIG": "/a/b.toml", "XDG_CONFIG_HOME": "/x"}) == Path("/a/b.toml")
+    assert config.config_path({"XDG_CONFIG_HOME": "relative", "HOME": "/h"}) == Path("/h/.config/joulebird/config.toml")
+
+
+def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
+    assert config.load({"XDG_CONFIG_HOME": str(tmp_path)}) == config.Config()
+    with pytest.raises(HarnessError, match="no such file"):
+        config.load({"JOULEBIRD_CONFIG": str(tmp_path / "absent.toml")})
+
+
+@pytest.mark.parametrize("text, message, hint", [
+    ("[boards.x]", "unknown key 'boards'", "did you mean 'board'"),
+    ("[board.x]\nhots='a'", "unknown key 'hots'", "did you mean 'host'"),
+    ("[board.x]\nhost=7", "host must be str", "quotes"),
+    ("[board.x]\nlauncher='docker run'", "launcher: must be a list", "one string for each word"),
+    ("[board.x.env]\nA=1", "A is not a variable with a text value", "quotes"),
+    ("[board.x.env]\n'A=B'='1'", "not a variable", "quotes"),
+    ("[board]\nx=1", "must be a table", "joulebird init"),
+    ("[defaults]\nruns=1", "runs must be str", "quotes"),
+    ("[board.x", "not valid TOML", "correct that line"),
+    ("[board.x]\npython=''", "cannot be empty", "leave the key out"),
+    ("[board.x]\nworkdir=\"a\\nb\"", "line break", "one line"),
+])
+def test_bad_files_say_what_to_do(text, message, hint):
+    with pytest.raises(HarnessError) as caught:
+        config.parse(text, Path("c.toml"))
+    assert message in caught.value.message and hint in caught.value.hint and caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("host", ["-oProxyCommand=touch /tmp/x", "a b", "a;b", "$(id)", "`id`", "a'b", 'a"b', "a|b", "a\nb", "a>b", ""])
+def test_a_host_that_could_be_taken_for_something_else_is_refused(host):
+    with pytest.raises(HarnessError) as caught:
+        config.Config().board(host)
+    assert "not a host name" in caught.value.message and caught.value.exit_code == 2
