@@ -13,6 +13,8 @@ MODELS = {
     "vgg16": "baselines.models.vgg:Vgg16",
     "preresnet101": "baselines.models.preresnet:PreResNet101",
     "preresnet164": "baselines.models.preresnet:PreResNet164",
+    "resnet20": "baselines.models.resnet_cifar:ResNet20",
+    "resnet56": "baselines.models.resnet_cifar:ResNet56",
 }
 DATASETS = {
     "digits": "baselines.data:DIGITS",

@@ -12,8 +12,8 @@ from baselines.models.base import Prunable
 def ranked_masks(scales: Sequence[Tensor], ratio: float) -> List[Tensor]:
     """The mask of each layer: true where a channel's |scale| is above the threshold of one ranking over all layers.
 
-    The threshold is the value at place int(T * ratio) of the T sorted magnitudes, and what is not strictly above it goes: int(T * ratio) + 1
-    channels without ties, more with (network slimming, and the Early-Bird authors' `pruning`). A ratio of 0 keeps everything.
+    The threshold is the value at place int(T * ratio) of the T sorted magnitudes, and what is not strictly above it goes:
+    int(T * ratio) + 1 channels without ties, more with (network slimming, and the Early-Bird authors). A ratio of 0 keeps everything.
 
     >>> [mask.int().tolist() for mask in ranked_masks([torch.tensor([0.9, -0.1, 0.4]), torch.tensor([0.05, 0.3])], 0.4)]
     [[1, 0, 1], [0, 0]]

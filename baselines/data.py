@@ -94,7 +94,8 @@ def load_digits(folder: Optional[str] = None, device: str = "cpu") -> TensorData
     """The 1797 handwritten digits of the UCI optical recognition set, 8 x 8 pixels brought to 3 x 32 x 32.
 
     They come with the package (`data_files/digits.csv.gz`; its source and licence lie beside it), so `folder` is not looked at.
-    Of every class, each fifth image in the file's order is a test image. A digit's mirror image is no digit: no flips.
+    Of every class, each fifth image in the file's order is a test image. A digit's mirror image is no digit: no
+    flips; and crops reach 2 pixels beyond the edge, half a pixel of the original.
     """
     packed = pkgutil.get_data("baselines", "data_files/digits.csv.gz")
     table = numpy.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=numpy.uint8)
@@ -106,7 +107,7 @@ def load_digits(folder: Optional[str] = None, device: str = "cpu") -> TensorData
         test[numpy.flatnonzero(labels == digit)[4::5]] = True
     parts = (images[~test], labels[~test], images[test], labels[test])
     tensors = [torch.from_numpy(numpy.ascontiguousarray(part)).to(device) for part in parts]
-    return TensorData(*tensors, classes=10, mean=(0.3052,) * 3, std=(0.3760,) * 3, pad=4, flip=False)
+    return TensorData(*tensors, classes=10, mean=(0.3052,) * 3, std=(0.3760,) * 3, pad=2, flip=False)
 
 
 def load_cifar10(folder: Optional[str] = None, device: str = "cpu", download: bool = False) -> TensorData:
@@ -128,7 +129,8 @@ def _cifar(name: str, classes: int, folder: Optional[str], device: str, download
     try:
         parts = [getattr(sets, name)(folder, train=train, download=download) for train in (True, False)]
     except (RuntimeError, OSError) as error:
-        raise SpecError(f"{name} is not in {folder}: {str(error).splitlines()[0]}", "name the folder that holds it, or let it be downloaded") from error
+        remedy = "name the folder that holds it, or let it be downloaded"
+        raise SpecError(f"{name} is not in {folder}: {str(error).splitlines()[0]}", remedy) from error
     tensors = []
     for part in parts:
         if len(part.classes) != classes or max(part.targets) >= classes:

@@ -21,8 +21,8 @@ def network_slimming(task: Task, run: Any, *, keep_sparsity: bool = False) -> An
 def thin_network(stage: Any, task: Task, trained: Dict[str, Any], ratio: float) -> Dict[str, Any]:
     """The trained network without the share `ratio` of its channels that has the smallest scales.
 
-    The result is {"widths", "state", "epoch", "masks"}; the weights are inherited. A layer that would lose every channel keeps its strongest
-    one, with a warning.
+    The result is {"widths", "state", "epoch", "masks"}; the weights are inherited. A layer that would lose every channel keeps its
+    strongest one, with a warning.
     """
     model = task.network(trained)
     return thinned(stage, task, model, channels.ranked_masks(model.scales(), ratio), trained["epoch"])

@@ -11,9 +11,11 @@ from baselines.schedule import Schedule
 
 
 class Task(NamedTuple):
-    """One training problem. `width` multiplies every layer's channels; `micro_batch` splits a batch that does not fit into memory.
+    """One training problem. `width` multiplies every layer's channels; `micro_batch` splits a batch that does not fit into memory
+    (normalisation statistics are then those of the parts).
 
-    `sparsity` (the weight of the L1 term on normalisation scales) and `prune_ratio` are here for the methods to hand to the stages that use them.
+    `sparsity` (the weight of the L1 term on normalisation scales) and `prune_ratio` are here for the methods to hand to the stages
+    that use them.
     """
 
     model: str
@@ -76,15 +78,14 @@ class Task(NamedTuple):
 
 
 # field -> (types it may have, what to say when it is something else)
+_COUNT, _SHARE = "a whole number of at least 1", "a number from 0 up to, not including, 1"
 _FIELDS = {
     "model": ((str,), "a model's name"), "dataset": ((str,), "a data set's name"), "data_dir": ((str, type(None)), "a folder"),
-    "width": ((int, float), "a number above 0"), "prune_ratio": ((int, float), "a number from 0 up to, not including, 1"),
-    "seed": ((int,), "a whole number"), "epochs": ((int,), "a whole number of at least 1"),
-    "milestones": ((list, tuple), "a list of epochs"), "lr": ((int, float), "a number above 0"),
-    "batch": ((int,), "a whole number of at least 1"), "momentum": ((int, float), "a number from 0 up to, not including, 1"),
-    "weight_decay": ((int, float), "a number of at least 0"), "sparsity": ((int, float), "a number of at least 0"),
-    "device": ((str,), "auto, cpu, cuda or cuda:N"), "download": ((bool,), "true or false"), "micro_batch": ((int, type(None)), "a whole number of at least 1"),
-    "gamma": ((int, float), "a number above 0"),
+    "download": ((bool,), "true or false"), "width": ((int, float), "a number above 0"), "prune_ratio": ((int, float), _SHARE),
+    "seed": ((int,), "a whole number"), "device": ((str,), "auto, cpu, cuda or cuda:N"), "micro_batch": ((int, type(None)), _COUNT),
+    "sparsity": ((int, float), "a number of at least 0"), "epochs": ((int,), _COUNT), "milestones": ((list, tuple), "a list of epochs"),
+    "gamma": ((int, float), "a number above 0"), "lr": ((int, float), "a number above 0"), "batch": ((int,), _COUNT),
+    "momentum": ((int, float), _SHARE), "weight_decay": ((int, float), "a number of at least 0"),
 }
 _SCHEDULE = ("epochs", "milestones", "gamma", "lr", "momentum", "weight_decay", "batch")
 _RANGES = {
@@ -96,8 +97,9 @@ _RANGES = {
 
 
 def task_from(spec: Dict[str, Any]) -> Task:
-    """A checked Task from a spec's plain values (`method` and `options` are not its business; what is absent takes the default, and a device of "auto" is the best one here).
+    """A checked Task from a spec's plain values; `method` and `options` are not its business.
 
+    What is absent takes the default, and a device of "auto" is the best one here.
     Raises SpecError, with what to write instead, for an unknown key or name, a wrong type or a value out of range.
     """
     values = {key: value for key, value in spec.items() if key not in ("method", "options")}

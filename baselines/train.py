@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple  # noqa: F401 (type comments)
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +109,7 @@ class Loop:
 
     def result(self) -> Result:
         """What the stage leaves behind, on the CPU."""
-        state = {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+        state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in self.model.state_dict().items()}
         return {"widths": self.model.widths, "state": state, "epoch": self.epoch, "accuracy_last": self.accuracy_last,
                 "accuracy_best": self.accuracy_best, "best_epoch": self.best_epoch}
 
@@ -127,12 +127,14 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
     Epochs count from 0 in the schedule: training covers `from_epoch` up to, not including, `epochs` (None: the schedule's end) with a fresh
     optimiser. `sparsity` weighs the L1 term on normalisation scales; `masks` {parameter name: bool tensor} hold weights at zero.
 
-    The result is {"widths", "state", "epoch", "accuracy_last", "accuracy_best", "best_epoch"}: `state` is the last epoch's, accuracies are
-    shares of the test images from 0 to 1, `epoch` counts the schedule's epochs done. Interrupted at any moment, the same call continues from
-    the last checkpoint and ends with bitwise the same result on the same machine. Raises TrainingError when the loss is not a number.
+    The result is {"widths", "state", "epoch", "accuracy_last", "accuracy_best", "best_epoch"}: `state` is the last epoch's, accuracies
+    are shares of the test images from 0 to 1, `epoch` counts the schedule's epochs done. Interrupted at any moment, the same call
+    continues from the last checkpoint and ends with bitwise the same result on the same machine. Raises TrainingError when the loss
+    is not a number.
     """
     data = task.data() if data is None else data
     model = task.build() if network is None else task.network(network)
+    model.to(memory_format=fastest_layout(task.device))
     loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
     loop.epoch = from_epoch
     loop.watch.begin(loop)
@@ -150,6 +152,16 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
         if stage.stopping:
             stage.stop()
     return loop.result()
+
+
+def fastest_layout(device: str) -> torch.memory_format:
+    """The order of a convolution's numbers in memory that trains fastest.
+
+    Channels last on a CPU with a current torch: measured on x86, a step of VGG16 took 5 % less time, of PreResNet-101 26 %, of VGG16 at
+    an eighth of its width 28 %. With torch 1.10 it was slower than the usual order.
+    """
+    current = int(torch.__version__.split(".")[0]) >= 2
+    return torch.channels_last if current and device == "cpu" else torch.contiguous_format
 
 
 def _one_epoch(loop: Loop, end: int) -> None:

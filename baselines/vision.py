@@ -3,9 +3,11 @@
 import importlib
 import sys
 from types import ModuleType
-from typing import List
+from typing import List  # noqa: F401 (type comments)
 
 from baselines.errors import SpecError
+
+_REMEDY = "install the torchvision that belongs to the torch you have"
 
 
 def import_torchvision() -> ModuleType:
@@ -20,7 +22,7 @@ def import_torchvision() -> ModuleType:
             module = importlib.import_module("torchvision")
             importlib.import_module("torchvision.datasets")
         except ImportError as error:
-            raise SpecError(f"torchvision cannot be imported: {error}", "install the torchvision that belongs to the torch you have") from error
+            raise SpecError(f"torchvision cannot be imported: {error}", _REMEDY) from error
         except RuntimeError as error:
             libraries.append(_declare(str(error), len(libraries)))
         else:
@@ -32,7 +34,7 @@ def _declare(message: str, tried: int) -> object:
     """Declare the operator that `message` misses and forget the half-imported modules."""
     start, end = "operator torchvision::", " does not exist"
     if start not in message or end not in message or tried > 20:
-        raise SpecError(f"torchvision cannot be imported: {message}", "install the torchvision that belongs to the torch you have")
+        raise SpecError(f"torchvision cannot be imported: {message}", _REMEDY)
     import torch
 
     name = message.split(start, 1)[1].split(end, 1)[0]

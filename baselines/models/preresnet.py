@@ -1,12 +1,11 @@
 """Pre-activation bottleneck ResNets of depth 9n + 2 for 32 x 32 images, with channel selection, as network slimming prunes them."""
 
-from typing import Any, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from torch import Tensor, nn
 
-from baselines.models.base import (
-    ChannelSelect, Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, initialise, like, scaled,
-)
+from baselines.models import base
+from baselines.models.base import ChannelSelect, Prunable, Target, copy_conv, copy_linear, copy_norm
 
 
 class Bottleneck(nn.Module):
@@ -60,7 +59,7 @@ class PreResNet(Prunable):
     def __init__(self, classes: int = 10, widths: Optional[Sequence[Sequence[int]]] = None) -> None:
         super().__init__()
         self.classes = classes
-        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]  # type: List[Any]
+        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]  # type: List[List[int]]
         stream, blocks, (last,) = self.widths[0], self.widths[1:-1], self.widths[-1]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
         self.blocks = nn.Sequential(*[self._block(place, stream, block) for place, block in enumerate(blocks)])
@@ -68,7 +67,7 @@ class PreResNet(Prunable):
         self.select = ChannelSelect(stream[-1], last)
         self.relu = nn.ReLU(inplace=True)
         self.fc = nn.Linear(last, classes)
-        initialise(self)
+        base.initialise(self)
 
     @classmethod
     def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
@@ -79,7 +78,7 @@ class PreResNet(Prunable):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Stream, blocks and classifier input of the unpruned network, times `width`."""
-        planes = [scaled(channels, width) for channels in (16, 32, 64)]
+        planes = [base.scaled(channels, width) for channels in (16, 32, 64)]
         stream = [planes[0]] + [4 * channels for channels in planes]
         blocks = []
         for stage, inner in enumerate(planes):
@@ -98,10 +97,10 @@ class PreResNet(Prunable):
         return found + [_passed(self.bn, self.select)]
 
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
-        check_keep(self, keep)
+        base.check_keep(self, keep)
         counts = [len(index) for index in keep]
         blocks = [counts[place:place + 3] for place in range(0, len(counts) - 1, 3)]
-        new = like(self, [self.widths[0]] + blocks + [counts[-1:]])
+        new = base.like(self, [self.widths[0]] + blocks + [counts[-1:]])
         copy_conv(new.conv1, self.conv1)
         for place, (new_block, block) in enumerate(zip(new.blocks, self.blocks)):
             new_block.copy_from(block, keep[3 * place:3 * place + 3])

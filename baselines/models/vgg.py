@@ -5,9 +5,7 @@ from typing import List, Optional, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.models.base import (
-    Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, initialise, like, scaled,
-)
+from baselines.models.base import Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, initialise, like, scaled
 
 _STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 

@@ -67,7 +67,8 @@ class Run:
         if recipe not in self.artifacts:
             stage = Stage()
             inputs = [value.load() if isinstance(value, Artifact) else value for value in inputs]
-            result = function(stage, *inputs, **{key: value.load() if isinstance(value, Artifact) else value for key, value in options.items()})
+            loaded = {key: value.load() if isinstance(value, Artifact) else value for key, value in options.items()}
+            result = function(stage, *inputs, **loaded)
             self.artifacts[recipe] = Artifact(f"{name}-{len(self.artifacts)}", result, stage)
         self.order.append(name)
         return self.artifacts[recipe]

@@ -1,0 +1,103 @@
+"""A thin network computes what the dense one computes with the pruned channels forced to zero, and is as small as it says."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from baselines import MODELS, channels, flops
+from baselines.lookup import find
+
+NAMES = sorted(MODELS)
+
+
+def randomised(name, width, seed):
+    """A network with random scales, shifts and statistics."""
+    torch.manual_seed(seed)
+    model = find(MODELS, "model", name)
+    network = model(10, model.dense_widths(width))
+    for norm in network.norms():
+        norm.weight.data.normal_()
+        norm.bias.data.normal_()
+        norm.running_mean.normal_(0.0, 0.1)
+        norm.running_var.uniform_(0.5, 2.0)
+    return network.eval()
+
+
+def output_with_zeroed(network, index, images):
+    """The dense output with everything but the channels `index` of each norm forced to zero after it."""
+    handles = []
+    for norm, kept in zip(network.norms(), index):
+        mask = torch.zeros(norm.num_features, dtype=torch.float64)
+        mask[kept] = 1
+        mask = mask.to(norm.weight.dtype).view(1, -1, 1, 1)
+        handles.append(norm.register_forward_hook(lambda module, inputs, output, mask=mask: output * mask))
+    try:
+        return network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def vgg_macs(widths):
+    """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels, and one linear layer."""
+    sides = [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3 + [2] * 3
+    convolutions = zip(sides, [3] + widths, widths)
+    return sum(9 * side * side * before * after for side, before, after in convolutions) + 10 * widths[-1]
+
+
+def preresnet_macs(widths):
+    """What stream, blocks and classifier input say; a stage's first block works on the map of the stage before until its 3 x 3."""
+    stream, blocks, (last,) = widths[0], widths[1:-1], widths[-1]
+    total, a_stage = 27 * 1024 * stream[0], len(blocks) // 3
+    for place, (first, second, third) in enumerate(blocks):
+        stage, within = divmod(place, a_stage)
+        area, before = 1024 >> 2 * stage, 1024 >> 2 * (stage - (within == 0 and stage > 0))
+        total += before * first * second + 9 * area * second * third + area * third * stream[stage + 1]
+        total += area * stream[stage] * stream[stage + 1] if within == 0 else 0
+    return total + 10 * last
+
+
+LISTS = {"vgg16": vgg_macs, "preresnet101": preresnet_macs, "preresnet164": preresnet_macs}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=some.integers(0, 2 ** 16), width=some.sampled_from([1 / 16, 1 / 8, 3 / 16]), ratio=some.floats(0, 0.95),
+       emptied=some.booleans())
+def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, emptied):
+    torch.set_num_threads(1)
+    network = randomised(name, width, seed).double()
+    scales = network.scales()
+    masks = channels.ranked_masks(scales, ratio)
+    if emptied:
+        masks[seed % len(masks)][:] = False
+    index = channels.kept(masks, scales).index
+    thin = channels.cut_to_masks(network, masks)
+    assert not thin.training
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        expected, found = output_with_zeroed(network, index, images), thin.double()(images)
+    # relative to the largest output; in double precision what is left are sums taken in another order
+    assert float((found - expected).abs().max()) <= 1e-10 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=some.integers(0, 2 ** 16), ratio=some.floats(0, 0.9))
+def test_thin_in_single_precision_and_its_size(name, seed, ratio):
+    torch.set_num_threads(1)
+    network = randomised(name, 1 / 8, seed)
+    index = channels.kept(channels.ranked_masks(network.scales(), ratio), network.scales()).index
+    thin = network.cut(index)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected, found = output_with_zeroed(network, index, images), thin(images)
+    assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+    assert [len(scale) for scale in thin.scales()] == [len(kept) for kept in index]
+    counted = flops.count(thin)
+    assert counted == flops.count(type(network)(10, thin.widths))
+    if name in LISTS:
+        assert counted.macs == LISTS[name](thin.widths)
+    if any(len(kept) < len(scale) for kept, scale in zip(index, network.scales())):
+        assert counted.macs < flops.count(network).macs

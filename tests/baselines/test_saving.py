@@ -1,0 +1,100 @@
+"""Files are whole or absent, and reading one runs nothing."""
+
+import collections
+import os
+import pickle
+
+import pytest
+import torch
+
+from baselines import saving
+from baselines.errors import SpecError
+
+
+class Evil:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    state = collections.OrderedDict(a=torch.randn(2, 3), b=torch.arange(3))
+    value = {"widths": [[1, 2], [3]], "state": state, "mask": torch.tensor([True, False]),
+             "half": torch.ones(2).half(), "epoch": 3, "accuracy": 0.5, "none": None, "name": "x", "pair": (1, 2.5)}
+    path = tmp_path / "result.pt"
+    saving.save(path, value)
+    back = saving.load(path)
+    assert back["widths"] == value["widths"] and back["pair"] == (1, 2.5) and back["none"] is None
+    for name in ("mask", "half"):
+        assert torch.equal(back[name], value[name]) and back[name].dtype == value[name].dtype
+    assert all(torch.equal(back["state"][name], tensor) for name, tensor in value["state"].items())
+    assert os.listdir(str(tmp_path)) == ["result.pt"]
+
+
+def test_optimiser_and_model_states_come_back(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "checkpoint.pt"
+    saving.save(path, {"optimizer": optimizer.state_dict(), "state": model.state_dict(), "parameter": model.weight})
+    back = saving.load(path)
+    assert torch.equal(back["optimizer"]["state"][0]["momentum_buffer"], optimizer.state_dict()["state"][0]["momentum_buffer"])
+    assert torch.equal(back["parameter"], model.weight)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_file_is_not_run(tmp_path, legacy):
+    path, trace = str(tmp_path / "evil.pt"), str(tmp_path / "ran")
+    torch.save({"state": Evil(trace)}, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(SpecError) as error:
+        saving.load(path)
+    assert not os.path.exists(trace) and error.value.hint
+
+
+def test_a_plain_pickle_with_code_is_not_run(tmp_path):
+    path, trace = str(tmp_path / "evil.pkl"), str(tmp_path / "ran")
+    with open(path, "wb") as file:
+        pickle.dump(Evil(trace), file)
+    with pytest.raises(SpecError):
+        saving.load(path)
+    assert not os.path.exists(trace)
+
+
+def test_old_format_files_of_tensors_are_read(tmp_path):
+    path = str(tmp_path / "old.pth.tar")
+    torch.save({"state_dict": collections.OrderedDict(w=torch.ones(2)), "best_prec1": 0.5}, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(saving.load(path)["state_dict"]["w"], torch.ones(2))
+
+
+def test_script_files_are_refused(tmp_path):
+    path = str(tmp_path / "script.pt")
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1, 1)), path)
+    with pytest.raises(SpecError):
+        saving.load(path)
+
+
+def test_a_cut_or_missing_file_is_one_clear_error(tmp_path):
+    path = str(tmp_path / "result.pt")
+    saving.save(path, {"state": torch.randn(1000)})
+    with open(path, "rb") as file:
+        whole = file.read()
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        with open(path, "wb") as file:
+            file.write(whole[:length])
+        with pytest.raises(SpecError):
+            saving.load(path)
+    with pytest.raises(SpecError, match="there is no"):
+        saving.load(str(tmp_path / "absent.pt"))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = str(tmp_path / "result.pt")
+    saving.save(path, {"epoch": 1})
+    with pytest.raises(Exception, match="pickle"):
+        saving.save(path, {"epoch": 2, "bad": lambda: None})
+    assert saving.load(path) == {"epoch": 1}

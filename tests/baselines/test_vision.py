@@ -1,0 +1,40 @@
+"""torchvision is imported late, and beside a torch it was not built for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from baselines import vision
+from baselines.errors import SpecError
+
+
+def test_data_sets_can_be_read_whatever_torchvision_was_built_for():
+    assert hasattr(vision.import_torchvision().datasets, "CIFAR10")
+
+
+def test_importing_data_imports_no_torchvision():
+    code = "import sys, baselines.data, baselines.train, baselines.eb_train; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.call([sys.executable, "-c", code]) == 0
+
+
+def test_another_error_is_not_covered_up():
+    with pytest.raises(SpecError) as error:
+        vision._declare("something else broke", 0)
+    assert "something else broke" in error.value.message and error.value.hint
+
+
+@pytest.mark.skipif(sys.version_info < (3, 7), reason="the old torchvision has no such import failure")
+def test_operators_that_are_missing_are_declared(tmp_path):
+    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build beside a CPU torch does."""
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import torch\n"
+        "@torch.library.register_fake('torchvision::made_up_one')\ndef one(x): return x\n"
+        "@torch.library.register_fake('torchvision::made_up_two')\ndef two(x): return x\n")
+    (package / "datasets.py").write_text("CIFAR10 = 'here'\n")
+    code = "from baselines.vision import import_torchvision as get; assert get().datasets.CIFAR10 == 'here'"
+    import os
+    path = os.pathsep.join([str(tmp_path)] + [os.environ["PYTHONPATH"]])
+    assert subprocess.call([sys.executable, "-c", code], env=dict(os.environ, PYTHONPATH=path)) == 0
