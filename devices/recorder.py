@@ -97,11 +97,12 @@ class Recorder:
         if process is None:
             return
         process.stdin.close()                       # the child's sign to end
-        try:
-            process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            process.kill()                          # its source hangs
-            process.wait()
+        for again in (process.terminate, process.kill):     # it takes a hint, unless its source hangs
+            try:
+                process.wait(timeout=2.0)
+            except subprocess.TimeoutExpired:
+                again()
+        process.wait()
         process.stdout.close()
         if self._errors is not None:
             self._errors.close()

@@ -92,6 +92,7 @@ class Sampler:
             sample = self._source.read()
         except Exception as error:      # whatever a driver does, the others' samples and the training go on
             self._tell(error)
+            error.__traceback__ = None  # it would grow in a driver that raises the same error again and again
             return self._put(self._clock(), {}, status_of(error))
         now_s = self._clock()
         if sample.t_s > now_s + AHEAD_S or sample.t_s < self._newest_s:
@@ -117,10 +118,11 @@ class Sampler:
 
     def _tell(self, error: Exception) -> None:
         """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""
-        expected = isinstance(error, (OSError, SourceError))
-        text = str(error) if expected else "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
-        if text not in self._told and len(self._told) < 100:
-            self._told.add(text)
+        key = "%s: %s" % (type(error).__name__, error)
+        if key not in self._told and len(self._told) < 100:
+            self._told.add(key)
+            expected = isinstance(error, (OSError, SourceError))
+            text = str(error) if expected else "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
