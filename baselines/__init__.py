@@ -8,6 +8,9 @@ METHODS = {
     "network-slimming": "baselines.network_slimming:network_slimming",
     "thinet": "baselines.thinet:thinet",
     "eb-train": "baselines.eb_train:eb_train",
+    "soft-filter": "baselines.soft_filter:soft_filter",
+    "early-winning": "baselines.early_winning:early_winning",
+    "swalp": "baselines.swalp:swalp",
 }
 MODELS = {
     "vgg16": "baselines.models.vgg:Vgg16",

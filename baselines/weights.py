@@ -76,6 +76,13 @@ def select(scores: Tensors, ratio: float, rule: str = "rethinking", kept: Option
     return split((flat > _threshold(flat, alive, ratio, rule)) & alive, scores)
 
 
+def threshold(scores: Tensors, ratio: float) -> float:
+    """The score that `select` asks a weight to exceed under rule `rethinking`, when nothing is pruned yet."""
+    check_ratio(ratio)
+    flat = _flat(scores)
+    return float(torch.kthvalue(flat, int(ratio * len(flat)) + 1)[0])
+
+
 def drop_smallest(scores: Tensors, count: int, kept: Optional[Tensors] = None) -> Dict[str, torch.Tensor]:
     """Prune exactly the `count` kept weights with the smallest scores; of equal ones those with the lowest number.
 
