@@ -52,7 +52,6 @@ class Energy:
     sensor: str = ""
     words: tuple[str, ...] = ()
     reason: str | None = None
-    repeats: int = 1
 
     @property
     def coverage(self) -> float:
@@ -62,15 +61,15 @@ class Energy:
     @property
     def void_reason(self) -> str | None:
         """Why there is no number, or None when there is one."""
+        if self.coverage >= MIN_COVERAGE:
+            return None
         if self.reason:
             return self.reason
-        if self.coverage < MIN_COVERAGE:
-            return f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded (longest gap {self.worst_gap_s:.3g} s)"
-        return None
+        return f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded (longest gap {self.worst_gap_s:.3g} s)"
 
     @property
     def void(self) -> bool:
-        """True when too little was recorded, or the clock was set back: then there is no number, and never a smaller one."""
+        """True when too little was recorded: then there is no number, and never a smaller one. `reason` may say why it was little."""
         return self.void_reason is not None
 
     @property
@@ -135,12 +134,15 @@ class Energy:
         return replace(self, measured_j=measured, low_w=self.low_w - idle_w, peak_w=self.peak_w - idle_w, u_offset_j=0.0,
                        u_random_j=math.hypot(self.u_random_j, u_idle_w * self.seconds / 2.0))
 
-    def scaled(self, factor: float, word: str | None = None) -> "Energy":
+    def scaled(self, factor: float | Fraction) -> "Energy":
         """This energy times a factor, as for so many epochs like it; all uncertainties scale with it."""
-        words = self.words + ((word,) if word and word not in self.words else ())
-        return replace(self, seconds=self.seconds * factor, covered_s=self.covered_s * factor, words=words,
-                       measured_j=self.measured_j * Fraction(factor), u_gain_j=self.u_gain_j * factor,
-                       u_offset_j=self.u_offset_j * factor, u_random_j=self.u_random_j * factor)
+        times = float(factor)
+        return replace(self, seconds=self.seconds * times, covered_s=self.covered_s * times, measured_j=self.measured_j * Fraction(factor),
+                       u_gain_j=self.u_gain_j * times, u_offset_j=self.u_offset_j * times, u_random_j=self.u_random_j * times)
+
+    def worded(self, *words: str) -> "Energy":
+        """The same energy with further words beside it."""
+        return replace(self, words=tuple(dict.fromkeys((*self.words, *words))))
 
     def as_dict(self) -> dict:
         """Exact numbers with their units in the names, for JSON."""
@@ -158,10 +160,11 @@ class Energy:
 def total_energy(parts: Iterable[Energy]) -> Energy:
     """Add energies of windows that do not overlap. Gain and offset errors of one sensor add up, random ones add in quadrature.
 
-    Coverage is judged over the whole: a void part of no weight does not void the sum. Raises ReportError for mixed rails or none.
+    Coverage is judged over the whole: a void part of no weight does not void the sum. A part without a rail was not recorded at all and
+    may stand beside any. Raises ReportError for mixed rails or no parts.
     """
     parts = list(parts)
-    rails = sorted({part.rail for part in parts})
+    rails = sorted({part.rail for part in parts if part.rail}) or [""] * bool(parts)
     if len(rails) != 1:
         raise ReportError(f"energies of different rails cannot be added: {', '.join(rails) or 'none given'}", "choose one with --rail")
     sensors = {part.sensor for part in parts if part.samples}
@@ -173,4 +176,4 @@ def total_energy(parts: Iterable[Energy]) -> Energy:
         low_w=min((p.low_w for p in seen), default=0.0), peak_w=max((p.peak_w for p in seen), default=0.0),
         u_gain_j=math.fsum(p.u_gain_j for p in parts), u_offset_j=math.fsum(p.u_offset_j for p in parts),
         u_random_j=math.hypot(*(p.u_random_j for p in parts)), sensor=sensors.pop() if len(sensors) == 1 else "",
-        words=tuple(sorted({word for p in parts for word in p.words})), reason=next((p.reason for p in parts if p.reason), None))
+        words=tuple(sorted({word for p in parts for word in p.words})), reason=parts[0].reason if len(parts) == 1 else None)

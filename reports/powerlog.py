@@ -59,8 +59,10 @@ def _segment(path: str, data: Any, at: int, end: int, block_rows: int) -> Segmen
             raise ReportError(f"{path} line {line}: the header of this segment is incomplete",
                               "restore its `# source`, `# clock` and column lines, or cut this segment out of the log")
         return None
-    rails = tuple(name[:-3] for name in columns[1:-1])
     source, clock = _json(notes["source"], path, line), _json(notes["clock"], path, line)
+    rails = tuple(name[:-3] for name in columns[1:-1])
+    named = tuple(str(rail) for rail in source.get("rails", ()))
+    rails = named if len(named) == len(rails) else rails        # a column's name may be a rail's without its blanks
     parts, damaged = [], 0
     for rows, bad in read_rows(np.frombuffer(data[body:end], dtype=np.uint8), len(rails), block_rows):
         parts.append(rows)

@@ -1,0 +1,67 @@
+"""How much better each variant of EB Train is than the strongest baseline, cell by cell, with the baseline named."""
+from reports.energy import Energy
+from reports.errors import ReportError
+from reports.grid import Grid, GridCell
+from reports.labels import BASELINES, is_early_bird
+from reports.tables import Cell
+
+
+def improvement_rows(grid: Grid, setting: str, ratios: list[float]) -> list[tuple[Cell, ...]]:
+    """One row for each EB Train variant: accuracy difference, ratios of energy and FLOPs, each against its strongest baseline.
+
+    The paper's own row takes accuracy, energy and FLOPs from different variants; here a row is one method.
+    """
+    variants = [method for method in grid.methods_of(setting) if is_early_bird(method)]
+    baselines = [method for method in grid.methods_of(setting) if method in BASELINES]
+    if not baselines:
+        return []
+    return [_row(grid, setting, variant, baselines, ratios) for variant in variants]
+
+
+def _row(grid: Grid, setting: str, variant: str, baselines: list[str], ratios: list[float]) -> tuple[Cell, ...]:
+    accuracies, costs = [], []
+    for ratio in ratios:
+        own = grid.cell(setting, variant, ratio)
+        found = {name: grid.cell(setting, name, ratio) for name in baselines}
+        others = {name: cell for name, cell in found.items() if cell is not None}
+        if own is None or not others:
+            accuracies, costs = [*accuracies, Cell("–")], [*costs, Cell("–")]
+            continue
+        accuracies.append(_accuracy(own, others))
+        costs.append(_costs(own, others))
+    return (Cell("", setting), Cell(f"{variant} Improv.", f"{variant} Improv."), *accuracies, *costs)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _accuracy(own: GridCell, others: dict[str, GridCell]) -> Cell:
+    best = max(others, key=lambda name: _mean(others[name].accuracies))
+    difference = _mean(own.accuracies) - _mean(others[best].accuracies)
+    return Cell(f"{difference:+.2f} ({best})", {"percent_points": difference, "baseline": best})
+
+
+def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
+    """Ratios of energy and of FLOPs, each against its own strongest baseline."""
+    measured = {name: cell.joules for name, cell in others.items() if cell.joules is not None}
+    fewest = min(others, key=lambda name: others[name].flops)
+    flops = others[fewest].flops / own.flops if own.flops else None
+    data = {"flops_ratio": flops, "flops_baseline": fewest, "energy_ratio": None, "energy_baseline": None, "u_energy_ratio": None}
+    text = "void"
+    if measured and own.joules:
+        least = min(measured, key=lambda name: measured[name])
+        ratio = measured[least] / own.joules
+        data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=_u_ratio(others[least].energies, own.energies))
+        text = f"{ratio:.1f}× ({least})"
+    return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
+
+
+def _u_ratio(one: list[Energy], two: list[Energy]) -> float | None:
+    """Uncertainty of a ratio of two single runs (with more seeds, their spread says more)."""
+    if len(one) != 1 or len(two) != 1:
+        return None
+    try:
+        return one[0].ratio(two[0]).u
+    except ReportError:
+        return None

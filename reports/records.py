@@ -1,0 +1,198 @@
+"""Finished runs and their stages, as the reports see them: what was trained, when, under which clock, and where its power log is."""
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness import record
+from harness.errors import HarnessError
+from reports.errors import ReportError
+from reports.trace import PowerTrace
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of one attempt at a stage, in seconds of the clock of `boot_id` (None: not told); `session` recorded it."""
+
+    begin_s: float
+    end_s: float
+    boot_id: str | None = None
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt: its window of useful work (None when it was killed before its first epoch), when it began, and its epochs."""
+
+    useful: Window | None
+    begin: Window
+    ended: bool
+    epochs: tuple[dict, ...]
+
+
+class Stage:
+    """A finished stage: its record, its attempts, and its power log (loaded once, when asked for)."""
+
+    def __init__(self, root: str, stage_id: str) -> None:
+        self.root = root
+        self.record = _read(record.read_stage, root, stage_id)
+        self.folder = record.stage_dir(root, stage_id)
+
+    @property
+    def id(self) -> str:
+        """The stage's id."""
+        return self.record.id
+
+    @property
+    def work(self) -> dict:
+        """What was trained (structure, FLOPs, epochs, ...), empty when nothing was."""
+        return self.record.work or {}
+
+    @cached_property
+    def events(self) -> list[dict]:
+        """The stage's events in order; raises ReportError when they are damaged."""
+        return _read(record.read_events, os.path.join(self.folder, record.EVENTS))
+
+    @cached_property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The attempts at the stage, in order."""
+        return tuple(attempts(self.events))
+
+    @cached_property
+    def trace(self) -> PowerTrace | None:
+        """The stage's power log; None when nothing was recorded. Raises ReportError when the log cannot be read."""
+        path = os.path.join(self.folder, record.POWER)
+        return PowerTrace.load(path) if os.path.exists(path) and _has_rows(path) else None
+
+    @cached_property
+    def epochs(self) -> list[tuple[dict, Window]]:
+        """The epochs that count, in order, each with its window; of an epoch trained twice, because a kill undid it, the last."""
+        kept = {}
+        for attempt in self.attempts:
+            for event in attempt.epochs:
+                window = Window(event["begin_s"], event["t_s"], attempt.begin.boot_id, attempt.begin.session)
+                kept[event["epoch"]] = (event, window)
+        return [kept[number] for number in sorted(kept)]
+
+
+class Run:
+    """A finished run with its stages in order, shared ones included."""
+
+    def __init__(self, root: str, found: record.RunRecord, stages: dict) -> None:
+        self.root, self.record = root, found
+        for stage_id in found.stages:
+            if stage_id not in stages:
+                stages[stage_id] = Stage(root, stage_id)
+        self.stages = [stages[stage_id] for stage_id in found.stages]
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.record.id
+
+    @property
+    def spec(self) -> dict:
+        """The resolved spec: method, model, dataset, prune_ratio, seed, schedule, options."""
+        return self.record.spec
+
+    @property
+    def options(self) -> dict:
+        """The method's options."""
+        return self.spec.get("options") or {}
+
+
+def attempts(events: list[dict]) -> Iterable[Attempt]:
+    """The attempts that a stage's events tell of (ARCHITECTURE.md, "events.jsonl")."""
+    starts = [i for i, event in enumerate(events) if event["event"] == "attempt_begin"]
+    for at, following in zip(starts, [*starts[1:], len(events)], strict=True):
+        head, body = events[at], events[at + 1:following]
+        boot, session = head.get("boot_id") or None, head.get("session", "")
+        begin = next((e["t_s"] for e in body if e["event"] in ("stage_begin", "stage_resume")), None)
+        epochs = tuple(e for e in body if e["event"] == "epoch")
+        ends = [e["t_s"] for e in body if e["event"] == "stage_end"]
+        last = ends or [e["t_s"] for e in epochs]
+        useful = Window(begin, last[-1], boot, session) if begin is not None and last else None
+        yield Attempt(useful, Window(head["t_s"], head["t_s"], boot, session), bool(ends), epochs)
+
+
+def load(paths: Iterable[str]) -> list[Run]:
+    """The finished runs of some folders: a folder of runs, or the folder of one run.
+
+    Raises ReportError when a folder does not exist, holds no finished run, or a record cannot be read.
+    """
+    runs: dict = {}
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    for path in map(str, paths):
+        path = os.path.normpath(path)
+        single = record.is_done(path)
+        root = os.path.dirname(path) or "." if single else path
+        found = [_read(record.read_run, root, os.path.basename(path))] if single else list(_read(_all_runs, root))
+        stages: dict = {}
+        for one in found:
+            runs.setdefault((os.path.realpath(root), one.id), None)
+            if runs[os.path.realpath(root), one.id] is None:
+                runs[os.path.realpath(root), one.id] = Run(root, one, stages)
+    if not runs:
+        raise ReportError(f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
+                          "`joulebird run` finishes what is not done; give the folder of its --runs")
+    return list(runs.values())
+
+
+def unique_stages(runs: Iterable[Run]) -> list[Stage]:
+    """The stages of some runs, each once."""
+    return list({(stage.root, stage.id): stage for run in runs for stage in run.stages}.values())
+
+
+def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
+    """The idle measurements of a session, before and after, as far as they were recorded."""
+    found = []
+    for when in ("before", "after"):
+        folder = record.idle_dir(root, session, when)
+        path = os.path.join(folder, record.POWER)
+        if session and os.path.exists(path) and _has_rows(path):
+            windows = [a.useful for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS))) if a.useful]
+            found += [(PowerTrace.load(path), windows[-1])] if windows else []
+    return found
+
+
+def identity(stage: Stage) -> dict[str, str]:
+    """What must be the same for all numbers of one table: board, power mode, source, scope and rails."""
+    environment, source = stage.record.environment, stage.trace.source if stage.trace else stage.record.source
+    board = environment.get("board") or environment.get("host") or environment.get("machine") or "?"
+    mode = environment.get("power_mode") or environment.get("nvpmodel") or ""
+    return {"board": str(board), "power mode": str(mode), "source": str(source.get("name", "")), "scope": str(source.get("scope", "")),
+            "rails": "+".join(source.get("total") or ())}
+
+
+def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
+    """The common identity of all stages that were measured; raises ReportError saying what would be mixed.
+
+    Stages that were not measured mix nothing; without any measured stage the identity is empty.
+    """
+    seen: dict[str, dict[str, str]] = {}
+    for stage in stages:
+        for key, value in identity(stage).items() if stage.trace else ():
+            seen.setdefault(key, {}).setdefault(value, stage.id)
+    for key, values in seen.items():
+        if len(values) > 1:
+            listed = ", ".join(f"{value or 'none'} ({stage_id})" for value, stage_id in values.items())
+            raise ReportError(f"the runs mix numbers of different {key}s: {listed}",
+                              f"make one table for each {key}: give only the folders of its runs")
+    return {key: next(iter(values)) for key, values in seen.items()}
+
+
+def _all_runs(root: str) -> list:
+    return list(record.find_runs(root))
+
+
+def _has_rows(path: str) -> bool:
+    """Whether a log holds more than its header: a recorder that failed at once leaves only that, or nothing."""
+    with open(path, "rb") as file:
+        return any(line[:1] not in (b"#", b"t", b"\n", b"") for line in file.read(65536).splitlines())
+
+
+def _read(function, *arguments):
+    try:
+        return function(*arguments)
+    except HarnessError as error:
+        raise ReportError(error.message, error.hint, error.exit_code) from None
