@@ -2,7 +2,7 @@
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -132,6 +132,15 @@ class PowerTrace:
 
     def _nothing(self, rail: str, window_us: int, reason: str) -> Energy:
         return Energy(rail, window_us / 1e6, 0.0, Fraction(0), window_us / 1e6, words=self.words, reason=reason)
+
+    def between(self, begin_s: float, end_s: float, boot_id: str | None = None) -> "PowerTrace":
+        """The samples between two times (of one boot's clock) as a trace of their own, possibly empty; counts of faults stay the log's."""
+        pieces = []
+        for piece in self.pieces:
+            first, last = (int(np.searchsorted(piece.t_us, t_s * 1e6, side)) for t_s, side in ((begin_s, "left"), (end_s, "right")))
+            if first < last and (boot_id is None or piece.boot_id in ("", boot_id)):
+                pieces.append(Piece(piece.boot_id, *(values[first:last] for values in piece[1:])))
+        return replace(self, pieces=tuple(pieces))
 
     def _window(self, pieces: list[Piece], start_s: float | None, stop_s: float | None) -> tuple[int, int]:
         first, last = (pieces[0].t_us[0], pieces[-1].t_us[-1]) if pieces else (0, 0)
