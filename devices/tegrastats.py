@@ -26,7 +26,10 @@ def parse_line(line: str) -> Dict[str, float]:
 
 
 class TegrastatsSource(ChildSource):
-    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `total` "module" or "board"."""
+    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `total` "module" or "board".
+
+    `start_timeout_s`: after so long without a first line it is given up.
+    """
 
     name = "tegrastats"
     sampling = "snapshot"

@@ -1,0 +1,133 @@
+"""What every registered power source must be, found in the registry: a newcomer is tested without a line here."""
+import builtins
+import inspect
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from devices import SOURCES
+from devices.base import Found, PowerSample, PowerSource, SourceError
+from devices.lookup import load
+from devices.powerlog import PowerLog
+from tests.devices.fake_tx2_tree import FakeTX2
+
+NAMES = sorted(SOURCES)
+IDENTITY = {"name", "sampling", "scope", "rails", "total", "real"}
+
+
+def log_of_a_board(folder):
+    path = str(folder / "power.csv")
+    log = PowerLog(path, {"name": "ina3221", "rails": ["VDD_IN"], "total": ["VDD_IN"], "sampling": "average", "scope": "module"})
+    log.row(1.0, {"VDD_IN": 2.0})
+    log.close()
+    return path
+
+
+# Options with which a source can be used on any machine; one without a line here is tried with its defaults.
+ANYWHERE = {
+    "ina3221": lambda folder: {"root": FakeTX2(folder, state="train").build().root},
+    "replay": lambda folder: {"path": log_of_a_board(folder)},
+}
+
+
+def options_for(name, folder):
+    return ANYWHERE[name](folder) if name in ANYWHERE else {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_class(name):
+    source = load(name)
+    assert issubclass(source, PowerSource) and source.name == name
+    assert source.sampling in ("average", "snapshot", "counter", "simulated") and isinstance(source.real, bool)
+    assert isinstance(source.scope, str) and source.min_period_s >= 0.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstrings(name):
+    """The module says how to use it, the class what its options are, every public method what it gives."""
+    source = load(name)
+    module = sys.modules[source.__module__]
+    assert module.__doc__ and module.__doc__.strip(), "%s has no docstring" % module.__name__
+    assert source.__doc__ and source.__doc__ is not PowerSource.__doc__
+    for key, value in inspect.getmembers(source):
+        if not key.startswith("_") and callable(value):
+            assert inspect.getdoc(value), "%s.%s has no docstring" % (name, key)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options(name):
+    """Every option has a default, which is a JSON value, and stands in the docstring."""
+    source = load(name)
+    for option, parameter in inspect.signature(source).parameters.items():
+        if option == "clock":
+            continue
+        assert parameter.default is not inspect.Parameter.empty, "%s: %s has no default" % (name, option)
+        json.dumps(parameter.default)
+        assert "`%s`" % option in source.__doc__, "%s: the docstring does not name `%s`" % (name, option)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_constructor_touches_nothing(name, monkeypatch):
+    source = load(name)
+
+    def touched(*args, **options):
+        raise AssertionError("the constructor of %s touches the world: %r" % (name, args))
+    with monkeypatch.context() as patch:
+        for where, what in ((builtins, "open"), (os, "open"), (os, "listdir"), (os, "stat"), (socket, "socket"), (subprocess, "Popen")):
+            patch.setattr(where, what, touched)
+        instance = source()
+    instance.close()                            # harmless before open, and twice
+    instance.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loading_imports_no_library(name):
+    """A library that one source needs is imported when that source is opened."""
+    code = ("import sys\nfrom devices.lookup import load\nload(%r)\n"
+            "print([m for m in ('jtop', 'serial', 'pynvml', 'numpy', 'torch') if m in sys.modules])" % name)
+    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probe_says_why(name, tmp_path):
+    """Usable or not, with a reason; and what to do when it is not."""
+    for options in ({}, options_for(name, tmp_path)):
+        found = load(name).probe(**options)
+        assert isinstance(found, Found) and found.reason
+        assert found.usable or found.hint, "%s is not usable here (%s) and does not say what to do" % (name, found.reason)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_usable_reads_and_describes_itself(name, tmp_path):
+    source = load(name)(**options_for(name, tmp_path))
+    try:
+        source.open()
+    except SourceError as error:
+        assert name not in ANYWHERE and name != "simulated", "%s must be usable here: %s" % (name, error.message)
+        assert error.message and error.hint
+        return                                  # no such hardware here: what it says of that is what can be checked
+    try:
+        facts = source.describe()
+        assert IDENTITY <= set(facts) and json.loads(json.dumps(facts)) is not None
+        assert facts["name"] == name and set(facts["total"]) <= set(facts["rails"]) and facts["rails"] == list(source.rails)
+        assert facts["sampling"] in ("average", "snapshot", "counter", "simulated") and facts["real"] is source.real
+        first, second = source.read(), source.read()
+        for sample in (first, second):
+            assert isinstance(sample, PowerSample) and set(sample.watts) <= set(source.rails)
+            assert all(isinstance(watts, float) for watts in sample.watts.values())
+            assert abs(sample.t_s - time.monotonic()) < 10.0
+        assert second.t_s >= first.t_s
+    finally:
+        source.close()
+        source.close()
+
+
+def test_the_ones_that_are_no_sensor_say_so(tmp_path):
+    for name in ("simulated", "replay"):
+        with load(name)(**options_for(name, tmp_path)) as source:
+            assert source.describe()["real"] is False
