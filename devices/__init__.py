@@ -7,6 +7,7 @@ SOURCES = {
     "tegrastats": "devices.tegrastats:TegrastatsSource",
     "nvml": "devices.nvml:NvmlSource",
     "rapl": "devices.rapl:RaplSource",
+    "serial": "devices.serial_meter.source:SerialMeterSource",
     "simulated": "devices.simulated:SimulatedSource",
     "replay": "devices.replay:ReplaySource",
 }

@@ -1,0 +1,117 @@
+"""The raw log of the traffic with a meter, and how to read it again with a better decoder.
+
+One line for each piece: microseconds of the monotonic clock, a letter, and the bytes as a string with backslashes. Letters: `>` sent,
+`<` received, `x` received and thrown away, `!` an event (the decoder begins anew). A segment begins with two lines of `#`: format and
+the meter as JSON. Any prefix is readable.
+"""
+import json
+import os
+import re
+import time
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+
+from devices.base import PowerSample, SourceError
+from devices.serial_meter import meters
+from devices.serial_meter.records import Record
+
+MAGIC = "# joulebird-serial-log "
+FORMAT = 1
+ENTRY = re.compile(r" *(\d+) ([<>x!]) (.*)\Z")
+
+
+def escape(data: bytes) -> str:
+    r"""Write bytes as text of one line.
+
+    >>> escape(b"19.02\r\n\xff")
+    '19.02\\r\\n\\xff'
+    """
+    return data.decode("latin-1").encode("unicode_escape").decode("ascii")
+
+
+def unescape(text: str) -> bytes:
+    r"""Read `escape` back; raises ValueError.
+
+    >>> unescape("19.02\\r\\n")
+    b'19.02\r\n'
+    """
+    return text.encode("ascii").decode("unicode_escape").encode("latin-1")
+
+
+class RawLog:
+    """A raw log that is being written; every piece is on its way to the disk when the call returns."""
+
+    def __init__(self, path: str, meter: meters.Meter, port: str) -> None:
+        clock = {"monotonic_s": time.monotonic(), "wall_s": time.time()}
+        head = {"meter": meters.as_json(meter), "port": port, "clock": clock}
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise SourceError("cannot write the raw log %s: %s" % (path, error.strerror), "check the folder and its rights") from error
+        os.write(self._fd, ("\n%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head))).encode("utf-8"))
+
+    def put(self, t_s: float, letter: str, data: Union[bytes, str]) -> None:
+        """Add one piece; nothing is written for no bytes."""
+        text = escape(data) if isinstance(data, bytes) else data.replace("\n", " ")
+        if text:
+            os.write(self._fd, ("%16d %s %s\n" % (round(t_s * 1e6), letter, text)).encode("utf-8"))
+
+    def close(self) -> None:
+        """Close the file; harmless when called twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Entry(NamedTuple):
+    """One piece of a raw log, with the meter of its segment."""
+
+    meter: meters.Meter
+    t_s: float
+    letter: str
+    text: str
+
+
+def entries(path: str) -> Iterator[Entry]:
+    """Read a raw log, piece by piece; a line cut short is left out. Raises SourceError for another kind of file."""
+    meter: Optional[meters.Meter] = None
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith(MAGIC) and int(line[len(MAGIC):]) > FORMAT:
+                raise SourceError("%s was written by a newer joulebird" % path, "update joulebird")
+            if line.startswith("# {"):
+                meter = meters.meter(json.loads(line[2:])["meter"])
+            match = ENTRY.match(line[:-1]) if line.endswith("\n") else None
+            if match and meter:
+                yield Entry(meter, int(match.group(1)) / 1e6, match.group(2), match.group(3))
+    if meter is None:
+        raise SourceError("%s is not a raw log of a serial meter" % path, "give the file named by raw_log=")
+
+
+def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None) -> Iterator[Tuple[float, Record]]:
+    """Decode a raw log anew: (seconds of its monotonic clock, record), in order.
+
+    `meter` is a name or description as for `meters.meter`, in place of the one in the log: this repairs a run whose readings
+    were decoded with the wrong profile. Raises SourceError.
+    """
+    decoder: Any = None
+    known: Optional[meters.Meter] = None
+    for entry in entries(path):
+        if entry.meter is not known:
+            known = entry.meter
+            decoder = meters.decoder(meters.meter(meter) if meter else known)
+        if entry.letter == "!":
+            decoder.resync()
+        elif entry.letter == ">":
+            decoder.sent(unescape(entry.text))
+        elif entry.letter == "<":
+            for record in decoder.feed(unescape(entry.text)):
+                yield entry.t_s, record
+
+
+def samples(path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None) -> Iterator[PowerSample]:
+    """Decode a raw log anew as samples of one rail, each reading one; what is flagged or damaged is a sample without watts."""
+    for t_s, record in redecode(path, meter):
+        if record.kind == "reading":
+            yield PowerSample(t_s, {rail: record.power_w})
+        elif record.kind in ("flagged", "damaged"):
+            yield PowerSample(t_s, {}, record.reason if record.kind == "flagged" else "damaged")

@@ -1,0 +1,94 @@
+"""A power meter on a wire as a power source: the board's jack or the wall, measured from outside."""
+import time
+from typing import Any, Callable, Dict, Optional, Union
+
+from devices.base import PowerSample, PowerSource, SourceError
+from devices.serial_meter import meters
+from devices.serial_meter.rawlog import RawLog
+from devices.serial_meter.reader import Reader, Taken
+from devices.serial_meter.transport import stable_name
+
+RAILS = {"dc": "DC_IN", "wall": "WALL"}
+
+
+class SerialMeterSource(PowerSource):
+    """Reads one meter in the background and gives its newest power.
+
+    `port`: a serial port (best /dev/serial/by-id/...), socket://host:port, rfc2217://host:port or /dev/usbtmcN. `meter`: a name of
+    `meters.METERS`, or a mapping {"like": name, ...} with what is different. `baud`: only this rate. `raw_log`: keep all traffic in this
+    file. `rail`: what to call the rail.
+    """
+
+    name = "serial"
+
+    def __init__(self, port: str = "", meter: Union[str, Dict[str, Any]] = "", baud: int = 0, raw_log: str = "", rail: str = "",
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self.port, self.spec, self.baud, self.raw_log, self.rail, self.clock = port, meter, baud, raw_log, rail, clock
+        self.meter: Optional[meters.Meter] = None
+        self._reader: Optional[Reader] = None
+        self._log: Optional[RawLog] = None
+        self._last: Optional[PowerSample] = None
+
+    def open(self) -> None:
+        """Open the port, identify the meter and wait for its first reading; raises SourceError."""
+        if not self.port or not self.spec:
+            raise SourceError("a serial meter needs port= and meter=", "for example port=/dev/serial/by-id/..., meter=wt310e; meters: %s"
+                              % ", ".join(sorted(meters.METERS)))
+        self.close()
+        meter = meters.meter(self.spec)
+        self.meter = meter._replace(bauds=(int(self.baud),)) if self.baud else meter
+        self.port = stable_name(self.port)
+        self.sampling, self.scope, self.min_period_s = meter.sampling, meter.scope, meter.interval_s
+        self.rails = self.total = (self.rail or RAILS.get(meter.scope, meter.scope.upper()),)
+        self._log = RawLog(self.raw_log, self.meter, self.port) if self.raw_log else None
+        self._reader = Reader(self.meter, self.port, self._log, self.clock)
+        try:
+            self._reader.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> PowerSample:
+        """Give what came since the last read, as one sample; at once. The last sample again when nothing new has come.
+
+        Several readings since then are given as their mean: at the last one's time for an averaging meter, whose readings are
+        stretches of time up to it, and at their mean time for snapshots. Raises OSError or SourceError while the meter is away or silent.
+        """
+        if self._reader is None:
+            raise SourceError("the serial meter is not open", "call open() first")
+        taken = self._reader.take()
+        sample = self._sample(taken)
+        if sample is not None:
+            self._last = sample
+        if self._last is None:
+            raise SourceError("no reading has come yet", "wait for the meter's next update")
+        return self._last
+
+    def _sample(self, taken: Taken) -> Optional[PowerSample]:
+        if taken.readings:
+            count = len(taken.readings)
+            t_s = taken.readings[-1][0] if self.sampling == "average" else sum(t for t, _ in taken.readings) / count
+            return PowerSample(t_s, {self.rails[0]: sum(w for _, w in taken.readings) / count})
+        return PowerSample(taken.failure_s, {}, taken.failure) if taken.failure else None
+
+    def close(self) -> None:
+        """Stop reading and let go of the port."""
+        reader, self._reader = self._reader, None
+        log, self._log = self._log, None
+        if reader is not None:
+            reader.close()
+        if log is not None:
+            log.close()
+
+    def counts(self) -> Dict[str, int]:
+        """How many readings, flagged and damaged frames, time-outs and openings of the port there were so far."""
+        return dict(self._reader.counts) if self._reader else {}
+
+    def describe(self) -> Dict[str, Any]:
+        """Everything that the record must hold: meter, side, sampling, gates, what reveals damage, port, and what the meter said it is."""
+        facts = dict(self.identity(), port=self.port, raw_log=self.raw_log)
+        if self.meter:
+            facts["meter"] = meters.as_json(self.meter)
+        if self._reader:
+            facts.update(baud=self._reader.baud, identity=self._reader.identity)
+        return facts

@@ -1,0 +1,216 @@
+"""The wire to a meter: a serial port by its stable name, `socket://host:port`, `rfc2217://host:port`, or `/dev/usbtmcN`.
+
+Everything that goes wrong on a wire is an OSError here, also what pyserial and termios raise otherwise. pyserial is needed, and
+imported, only for serial ports and rfc2217.
+"""
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import select
+import socket
+import struct
+import termios
+import time
+from typing import Any, Iterator, NamedTuple
+from urllib.parse import urlsplit
+
+from devices.base import SourceError
+
+READ_S = 0.05                       # how long a read waits for the first byte
+WRITE_S = 1.0
+CONNECT_S = 3.0
+USBTMC_READ_MS = 1000               # an instrument waits for its next update before it answers
+USBTMC_SET_TIMEOUT = 0x40045B0A     # _IOW(91, 10, __u32) of linux/usb/tmc.h
+USBTMC_CLEAR = 0x5B02               # _IO(91, 2)
+HINTS = {
+    errno.ENOENT: "plug the meter in, or look for its name with: ls /dev/serial/by-id/",
+    errno.EACCES: "sudo usermod -a -G dialout $USER, then log in again",
+    errno.EPERM: "sudo usermod -a -G dialout $USER, then log in again",
+    errno.EAGAIN: "another program reads this port: close it (ModemManager is a usual one)",
+    errno.EBUSY: "another program reads this port: close it (ModemManager is a usual one)",
+    errno.ECONNREFUSED: "check the port number, and that the meter's network interface is switched on",
+}
+
+
+class Line(NamedTuple):
+    """How bits go over a serial line: baud rate, then bits, parity and stop bits as in "8N1"."""
+
+    baud: int = 9600
+    frame: str = "8N1"
+
+
+@contextlib.contextmanager
+def as_oserror() -> Iterator[None]:
+    """Turn whatever pyserial and termios raise into an OSError with a number: `termios.error` is none by itself.
+
+    >>> with as_oserror():
+    ...     raise termios.error(5, "Input/output error")
+    Traceback (most recent call last):
+    OSError: [Errno 5] Input/output error
+    """
+    try:
+        yield
+    except termios.error as error:
+        raise OSError(*error.args[:2]) from error
+    except OSError as error:
+        if error.errno is None:                     # pyserial: "returned no data (device disconnected ...?)"
+            timed_out = "timeout" in type(error).__name__.lower()
+            raise OSError(errno.ETIMEDOUT if timed_out else errno.ENODEV, str(error)) from error
+        raise
+
+
+class TtyLink:
+    """A serial port, or one behind an RFC 2217 server."""
+
+    def __init__(self, port: str, line: Line) -> None:
+        try:
+            import serial
+        except ImportError:
+            raise SourceError("pyserial is not installed", "pip install pyserial") from None
+        network = "://" in port
+        with as_oserror():
+            self._port = serial.serial_for_url(
+                port, baudrate=line.baud, bytesize=int(line.frame[0]), parity=line.frame[1], stopbits=float(line.frame[2:]),
+                timeout=READ_S, write_timeout=None if network else WRITE_S, exclusive=None if network else True)
+        # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most adapters cannot.
+        with contextlib.suppress(AttributeError, ValueError, NotImplementedError, OSError):
+            self._port.set_low_latency_mode(True)
+
+    def read(self) -> bytes:
+        """Give what has come, waiting up to READ_S for the first byte; raises OSError when the port is gone."""
+        with as_oserror():
+            return self._port.read(max(1, self._port.in_waiting))
+
+    def waiting(self) -> bool:
+        """Whether something has come that was not read; raises OSError when the port is gone."""
+        with as_oserror():
+            return self._port.in_waiting > 0
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises OSError."""
+        with as_oserror():
+            self._port.write(data)
+
+    def clear(self) -> None:
+        """Nothing to reset on a serial line."""
+
+    def close(self) -> None:
+        """Let go of the port, at once: an open one keeps its name busy, and the replugged meter would get another."""
+        with contextlib.suppress(OSError, termios.error):
+            self._port.close()
+
+
+class SocketLink:
+    """A meter on the network that talks over plain TCP."""
+
+    def __init__(self, port: str) -> None:
+        address = urlsplit(port)
+        if not address.hostname or not address.port:
+            raise SourceError("%s is not an address" % port, "write socket://host:port")
+        self._socket = socket.create_connection((address.hostname, address.port), CONNECT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(READ_S)
+
+    def read(self) -> bytes:
+        """Give what has come, waiting up to READ_S; raises OSError when the other side has closed."""
+        try:
+            data = self._socket.recv(4096)
+        except socket.timeout:
+            return b""
+        if not data:
+            raise OSError(errno.ECONNRESET, "the meter closed the connection")
+        return data
+
+    def waiting(self) -> bool:
+        """Whether something has come that was not read."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises OSError."""
+        self._socket.sendall(data)
+
+    def clear(self) -> None:
+        """Nothing to reset on a connection."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+class UsbtmcLink:
+    """An instrument on USB as the kernel's usbtmc driver shows it: one write is a question, one read its answer."""
+
+    def __init__(self, port: str) -> None:
+        self._fd = os.open(port, os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):          # the driver's own default is 5 s
+            fcntl.ioctl(self._fd, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
+
+    def read(self) -> bytes:
+        """Give an answer, or nothing when none came in the driver's time; raises OSError when the instrument is gone."""
+        try:
+            return os.read(self._fd, 4096)
+        except OSError as error:
+            if error.errno in (errno.ETIMEDOUT, errno.EAGAIN):
+                return b""
+            raise
+
+    def waiting(self) -> bool:
+        """Never: nothing comes unasked."""
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Send a question; raises OSError."""
+        if data.strip():                            # an empty line is for serial lines; here it is half a message
+            os.write(self._fd, data)
+
+    def clear(self) -> None:
+        """Have the instrument forget what was asked (INITIATE_CLEAR)."""
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._fd, USBTMC_CLEAR)
+
+    def close(self) -> None:
+        """Let go of the device."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
+    """Give the name under which a replugged meter comes back, /dev/serial/by-id/...; any other port is given back as it is."""
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(by_id)):
+            link = os.path.join(by_id, name)
+            if not port.startswith(by_id) and os.path.realpath(link) == os.path.realpath(port):
+                return link
+    return port
+
+
+def open_link(port: str, line: Line) -> Any:
+    """Open the wire; raises SourceError with a remedy (its `__cause__` is the OSError, where there was one)."""
+    try:
+        if port.startswith("socket://"):
+            return SocketLink(port)
+        if re.match(r"usbtmc\d+\Z", os.path.basename(port)):
+            return UsbtmcLink(port)
+        return TtyLink(port, line)
+    except OSError as error:
+        hint = HINTS.get(error.errno or 0, "check the cable and the name; a name under /dev/serial/by-id/ stays when it is replugged")
+        raise SourceError("cannot open the meter at %s: %s" % (port, error.strerror or error), hint) from error
+    except ValueError as error:
+        raise SourceError("cannot open the meter at %s: %s" % (port, error), "check the port and the line settings") from error
+
+
+def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
+    """Read until nothing has come for `quiet_s`, at most for `most_s`; gives what was thrown away."""
+    begin = last = time.monotonic()
+    thrown = b""
+    link.clear()
+    if isinstance(link, UsbtmcLink):                # reading what was not asked for is an error there
+        return thrown
+    while time.monotonic() - last < quiet_s and time.monotonic() - begin < most_s:
+        data = link.read()
+        if data:
+            thrown, last = thrown + data, time.monotonic()
+    return thrown
