@@ -18,6 +18,9 @@ MODELS = {
     "preresnet164": "baselines.models.preresnet:PreResNet164",
     "resnet20": "baselines.models.resnet_cifar:ResNet20",
     "resnet56": "baselines.models.resnet_cifar:ResNet56",
+    "resnet18": "baselines.models.resnet:ResNet18",
+    "resnet50": "baselines.models.resnet:ResNet50",
+    "resnet50-v1": "baselines.models.resnet:ResNet50v1",
 }
 DATASETS = {
     "digits": "baselines.data:DIGITS",

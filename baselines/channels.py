@@ -1,6 +1,6 @@
 """Which channels stay: one ranking over all normalisation scales, masks, their distance, and the cut."""
 
-from typing import Callable, List, NamedTuple, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -45,29 +45,9 @@ def mask_distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     return float((first != second).sum()) / len(first)
 
 
-class Kept(NamedTuple):
-    """The channels that stay, layer by layer, and the layers that would have lost all of theirs."""
-
-    index: List[Tensor]
-    rescued: List[int]
-
-
-def kept(masks: Sequence[Tensor], scales: Sequence[Tensor]) -> Kept:
-    """The indices of the true entries of `masks`; a layer that has none keeps its strongest channel, the first of equals."""
-    index, rescued = [], []
-    for place, (mask, scale) in enumerate(zip(masks, scales)):
-        chosen = torch.nonzero(mask.cpu(), as_tuple=False).flatten()
-        if len(chosen) == 0:
-            order = torch.nonzero(scale.abs() == scale.abs().max(), as_tuple=False).flatten()
-            chosen = order[:1].cpu()
-            rescued.append(place)
-        index.append(chosen)
-    return Kept(index, rescued)
-
-
 def cut_to_masks(model: Prunable, masks: Sequence[Tensor], warn: Optional[Callable[..., None]] = None) -> Prunable:
     """The thin network that keeps the channels of `masks`; `warn("empty_layer", layers=[...])` is called if a layer had to be rescued."""
-    chosen = kept(masks, model.scales())
+    chosen = model.settle(masks)
     if chosen.rescued and warn is not None:
         warn("empty_layer", layers=chosen.rescued)
     return model.cut(chosen.index)

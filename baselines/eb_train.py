@@ -114,7 +114,7 @@ def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str 
     thin = thinned(stage, task, task.network(ticket), ticket["masks"], ticket["epoch"])
     if weights == "rewind":
         # Which channel an emptied layer keeps depends on the trained scales, so the cut is the trained network's.
-        index = channels.kept(ticket["masks"], task.network(ticket).scales()).index
+        index = task.network(ticket).settle(ticket["masks"]).index
         thin["state"] = {name: value.cpu() for name, value in task.build().cut(index).state_dict().items()}
     elif weights == "reinit":
         fresh = task.build(thin["widths"], seed=task.seed + 1).state_dict()

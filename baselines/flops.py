@@ -5,6 +5,8 @@ from typing import Dict, List, NamedTuple, Tuple
 import torch
 from torch import Tensor, nn
 
+from baselines.models.base import MapAverage
+
 
 class Count(NamedTuple):
     """Operations of one forward pass of one image."""
@@ -61,6 +63,9 @@ def _hook(totals: Dict[str, int]):
         elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
             size = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * 2
             totals["pool_operations"] += size[0] * size[1] * output.numel()
+
+        elif isinstance(module, MapAverage):
+            totals["pool_operations"] += inputs[0].numel()
 
     return add
 

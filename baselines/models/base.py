@@ -1,7 +1,7 @@
 """What every prunable network offers: widths, norms in ranking order, and an exact cut."""
 
 import math
-from typing import Any, List, NamedTuple, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,17 @@ class Target(NamedTuple):
     next: nn.Module
 
 
+class Kept(NamedTuple):
+    """The channels that stay, norm by norm, and the places of the norms that would have lost all of theirs."""
+
+    index: List[Tensor]
+    rescued: List[int]
+
+
 class Prunable(nn.Module):
     """A network built from a list of channel widths. Subclasses take `(classes=10, widths=None)` and set `classes` and `widths`."""
 
+    input_shape = (3, 32, 32)
     classes = 10  # type: int
     widths = None  # type: List[Any]
 
@@ -38,10 +46,29 @@ class Prunable(nn.Module):
         """|gamma| of the channels that each of `norms()` passes on, as CPU tensors: what the ranking sorts."""
         return [norm.weight.detach().abs().cpu() for norm in self.norms()]
 
-    def cut(self, keep: Sequence[Tensor]) -> "Prunable":
-        """A smaller network that keeps, of what each of `norms()` passes on, the channels `keep[i]` (sorted indices, never empty).
+    def gates(self) -> List[Optional[nn.Module]]:
+        """For each of `norms()` the module whose output its channels are: the norm itself, or a selection behind it; None where
+        pruning changes nothing. With the pruned channels of these outputs forced to zero, this network computes what the cut one computes.
+        """
+        return list(self.norms())
 
-        Its output equals this network's with the other channels forced to zero. This network is not touched.
+    def settle(self, masks: Sequence[Tensor]) -> Kept:
+        """The channels that a cut to `masks` keeps, as sorted indices: what the structure allows, and never none.
+
+        A layer whose mask is empty keeps its strongest channel (the first of equals).
+        """
+        index, rescued = [], []
+        for place, (mask, scale) in enumerate(zip(masks, self.scales())):
+            if not mask.any():
+                mask = strongest(scale)
+                rescued.append(place)
+            index.append(torch.nonzero(mask.cpu(), as_tuple=False).flatten())
+        return Kept(index, rescued)
+
+    def cut(self, keep: Sequence[Tensor]) -> "Prunable":
+        """A smaller network that keeps, of what each of `norms()` passes on, the channels `keep[i]` (as `settle` gives them).
+
+        Its output equals this network's with the other channels of `gates()` forced to zero. This network is not touched.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be cut")
 
@@ -55,6 +82,7 @@ class ChannelSelect(nn.Module):
 
     def __init__(self, channels: int, kept: int) -> None:
         super().__init__()
+        self.channels = channels
         self.register_buffer("index", None if kept == channels else torch.arange(kept))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,6 +98,24 @@ class ChannelSelect(nn.Module):
             self.index.copy_(index)
 
 
+class MapAverage(nn.Module):
+    """The average of each whole map, as (n, channels, 1, 1): a pooling module that operation counters of modules see."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True)
+
+
+def strongest(scale: Tensor) -> Tensor:
+    """A mask of the one channel with the largest |scale|, the first of equals.
+
+    >>> strongest(torch.tensor([0.1, -0.9, 0.9])).tolist()
+    [False, True, False]
+    """
+    mask = torch.zeros(len(scale), dtype=torch.bool)
+    mask[torch.nonzero(scale.abs() == scale.abs().max(), as_tuple=False)[0]] = True
+    return mask
+
+
 def scaled(channels: int, width: float) -> int:
     """`channels` times the width multiplier, at least one.
 
@@ -79,18 +125,18 @@ def scaled(channels: int, width: float) -> int:
     return max(1, int(channels * width + 1e-9))
 
 
-def initialise(model: nn.Module) -> None:
-    """The Early-Bird authors' start: convolutions N(0, sqrt(2 / (k k out))), scales 0.5, shifts 0; linear layers are left alone."""
+def initialise(model: nn.Module, scale: float = 0.5) -> None:
+    """The Early-Bird authors' start: convolutions N(0, sqrt(2 / (k k out))), scales `scale`, shifts 0; linear layers are left alone."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
             nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
         elif isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.weight, 0.5)
+            nn.init.constant_(module.weight, scale)
             nn.init.zeros_(module.bias)
 
 
-def copy_conv(new: nn.Conv2d, old: nn.Conv2d, out: Tensor = None, into: Tensor = None) -> None:
+def copy_conv(new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None) -> None:
     """Copy a convolution's weights (and bias), keeping the output channels `out` and the input channels `into` (None: all)."""
     weight = old.weight.detach()
     weight = weight if out is None else weight[out.to(weight.device)]
@@ -100,7 +146,7 @@ def copy_conv(new: nn.Conv2d, old: nn.Conv2d, out: Tensor = None, into: Tensor =
         new.bias.data.copy_(old.bias.detach() if out is None else old.bias.detach()[out.to(weight.device)])
 
 
-def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Tensor = None) -> None:
+def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Optional[Tensor] = None) -> None:
     """Copy scales, shifts and running statistics of the channels `kept` (None: all)."""
     for name in ("weight", "bias", "running_mean", "running_var"):
         values = getattr(old, name).detach()
@@ -108,7 +154,7 @@ def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Tensor = None) -> 
     new.num_batches_tracked.copy_(old.num_batches_tracked)
 
 
-def copy_linear(new: nn.Linear, old: nn.Linear, into: Tensor = None) -> None:
+def copy_linear(new: nn.Linear, old: nn.Linear, into: Optional[Tensor] = None) -> None:
     """Copy a linear layer, keeping the inputs `into` (None: all)."""
     weight = old.weight.detach()
     new.weight.data.copy_(weight if into is None else weight[:, into.to(weight.device)])
@@ -129,4 +175,4 @@ def check_keep(model: Prunable, keep: Sequence[Tensor]) -> None:
         raise ValueError(f"{len(keep)} lists of channels for {len(model.norms())} norms")
     for place, index in enumerate(keep):
         if len(index) == 0:
-            raise ValueError(f"norm {place} would lose every channel; channels.kept() keeps its strongest one")
+            raise ValueError(f"norm {place} would lose every channel; settle() keeps its strongest one")

@@ -72,5 +72,5 @@ def test_an_emptied_layer_keeps_its_strongest_channel_and_says_so():
     masks = [torch.ones(width, dtype=torch.bool) for width in network.widths]
     masks[4][:] = False
     thin = channels.cut_to_masks(network, masks, lambda name, **facts: warnings.append((name, facts)))
-    assert thin.widths[4] == 1 and float(thin.norms()[4].weight) == pytest.approx(-0.9)
+    assert thin.widths[4] == 1 and thin.norms()[4].weight.item() == pytest.approx(-0.9)
     assert warnings == [("empty_layer", {"layers": [4]})]

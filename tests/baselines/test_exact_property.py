@@ -25,13 +25,13 @@ def randomised(name, width, seed):
 
 
 def output_with_zeroed(network, index, images):
-    """The dense output with everything but the channels `index` of each norm forced to zero after it."""
+    """The dense output with everything but the channels `index` of each norm forced to zero."""
     handles = []
-    for norm, kept in zip(network.norms(), index):
-        mask = torch.zeros(norm.num_features, dtype=torch.float64)
-        mask[kept] = 1
-        mask = mask.to(norm.weight.dtype).view(1, -1, 1, 1)
-        handles.append(norm.register_forward_hook(lambda module, inputs, output, mask=mask: output * mask))
+    for gate, scale, kept in zip(network.gates(), network.scales(), index):
+        mask = torch.zeros(1, len(scale), 1, 1, dtype=images.dtype)
+        mask[:, kept] = 1
+        if gate is not None:
+            handles.append(gate.register_forward_hook(lambda module, inputs, output, mask=mask: output * mask))
     try:
         return network(images)
     finally:
@@ -72,10 +72,10 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, emptie
     masks = channels.ranked_masks(scales, ratio)
     if emptied:
         masks[seed % len(masks)][:] = False
-    index = channels.kept(masks, scales).index
+    index = network.settle(masks).index
     thin = channels.cut_to_masks(network, masks)
     assert not thin.training
-    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    images = torch.randn((2,) + network.input_shape, dtype=torch.float64)
     with torch.no_grad():
         expected, found = output_with_zeroed(network, index, images), thin.double()(images)
     # relative to the largest output; in double precision what is left are sums taken in another order
@@ -88,16 +88,16 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, emptie
 def test_thin_in_single_precision_and_its_size(name, seed, ratio):
     torch.set_num_threads(1)
     network = randomised(name, 1 / 8, seed)
-    index = channels.kept(channels.ranked_masks(network.scales(), ratio), network.scales()).index
+    index = network.settle(channels.ranked_masks(network.scales(), ratio)).index
     thin = network.cut(index)
-    images = torch.randn(2, 3, 32, 32)
+    images = torch.randn((2,) + network.input_shape)
     with torch.no_grad():
         expected, found = output_with_zeroed(network, index, images), thin(images)
     assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
     assert [len(scale) for scale in thin.scales()] == [len(kept) for kept in index]
-    counted = flops.count(thin)
-    assert counted == flops.count(type(network)(10, thin.widths))
+    counted = flops.count(thin, network.input_shape)
+    assert counted == flops.count(type(network)(10, thin.widths), network.input_shape)
     if name in LISTS:
         assert counted.macs == LISTS[name](thin.widths)
     if any(len(kept) < len(scale) for kept, scale in zip(index, network.scales())):
-        assert counted.macs < flops.count(network).macs
+        assert counted.macs < flops.count(network, network.input_shape).macs

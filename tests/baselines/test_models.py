@@ -46,15 +46,17 @@ def test_every_model_keeps_the_interface(name):
     assert network.classes == 7 and json.loads(json.dumps(network.widths)) == model.dense_widths(0.25)
     norms, scales = network.norms(), network.scales()
     assert len(norms) == len(scales) and all(scale.dim() == 1 for scale in scales)
-    images = torch.randn(2, 3, 32, 32)
+    images = torch.randn((2,) + model.input_shape)
     whole = network.cut([torch.arange(len(scale)) for scale in scales])
     assert whole.widths == network.widths
     with torch.no_grad():
         assert torch.equal(whole(images), network(images))
     modules = list(network.modules())
-    for target in network.thinet_targets():
+    targets = network.thinet_targets()
+    for target in targets:
         assert norms[target.norm] is target.bn and target.conv in modules and target.next in modules
         assert target.conv.out_channels == target.bn.num_features
+    for target in (targets[0], targets[len(targets) // 2], targets[-1]):
         half = channels.cut_one(network, target.norm, torch.arange(target.conv.out_channels // 2 + 1))
         assert half.norms()[target.norm].num_features == target.conv.out_channels // 2 + 1
 

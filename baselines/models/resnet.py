@@ -1,0 +1,252 @@
+"""ResNet18 and ResNet50 for ImageNet, with torchvision's names of layers, pruned as the Early-Bird authors prune them for Table 3."""
+
+from typing import List, Optional, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from baselines.models import base
+from baselines.models.base import ChannelSelect, Kept, MapAverage, Prunable, Target, copy_conv, copy_linear, copy_norm
+
+
+class BasicBlock(nn.Module):
+    """Select, 3 x 3, norm, 3 x 3, norm, plus the whole stream. `widths`: channels into the first and the second convolution."""
+
+    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int) -> None:
+        super().__init__()
+        self.select = ChannelSelect(channels, widths[0])
+        self.conv1 = nn.Conv2d(widths[0], widths[1], 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[1])
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(widths[1], out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.downsample = _downsample(channels, out, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(self.select(x))))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, norm, 3 x 3, norm, 1 x 1, norm, plus the stream. `widths`: channels out of the first and the second convolution.
+
+    `early`: the first convolution has the stride (He et al. 2016, and ThiNet's networks), not the second (torchvision's).
+    """
+
+    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int, first: bool, early: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, widths[0], 1, stride=stride if early else 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.conv2 = nn.Conv2d(widths[0], widths[1], 3, stride=1 if early else stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(widths[1])
+        self.conv3 = nn.Conv2d(widths[1], out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _downsample(channels, out, stride, always=first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def _downsample(channels: int, out: int, stride: int, always: bool = False) -> Optional[nn.Sequential]:
+    if not always and stride == 1 and channels == out:
+        return None
+    return nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
+
+
+class ResNet(Prunable):
+    """What both have in common: 7 x 7 stem, max pool, four stages of blocks, average pool, one linear layer.
+
+    `widths`: first [stem, stage 1, ..., stage 4] of the stream, then a list a block. Input (n, 3, 224, 224), output (n, classes).
+    Convolutions start as N(0, sqrt(2 / (k k out))), scales at 1.
+    """
+
+    input_shape = (3, 224, 224)
+    counts = ()  # type: Sequence[int]
+    planes = (64, 128, 256, 512)
+
+    def __init__(self, classes: int = 1000, widths: Optional[Sequence[Sequence[int]]] = None) -> None:
+        super().__init__()
+        self.classes = classes
+        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]
+        stream, blocks = self.widths[0], iter(self.widths[1:])
+        self.conv1 = nn.Conv2d(3, stream[0], 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stream[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        for stage, count in enumerate(self.counts):
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*[self._block(stage, place, next(blocks)) for place in range(count)]))
+        self.avgpool = MapAverage()
+        self.fc = nn.Linear(stream[-1], classes)
+        base.initialise(self, scale=1.0)
+
+    def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
+        raise NotImplementedError(f"{type(self).__name__} has no blocks")
+
+    def blocks(self) -> List[nn.Module]:
+        """Every block in forward order."""
+        return [block for stage in range(len(self.counts)) for block in getattr(self, f"layer{stage + 1}")]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for stage in range(len(self.counts)):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+    def _places(self) -> List[int]:
+        """The place in `norms()` of each block's first norm."""
+        order = {id(norm): place for place, norm in enumerate(self.norms())}
+        return [order[id(block.bn1)] for block in self.blocks()]
+
+
+class ResNet18(ResNet):
+    """11 689 512 parameters, 1 814 073 344 MACs an image. Widths: [into conv1, into conv2] of every block.
+
+    All 20 norms are ranked. The stem's and each block's last decide what the next block's first convolution sees of the stream, which itself
+    is never narrowed; the last one, and those of the shortcuts, decide nothing (the authors' code).
+    """
+
+    counts = (2, 2, 2, 2)
+
+    @classmethod
+    def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
+        planes = [base.scaled(channels, width) for channels in cls.planes]
+        stream = planes[:1] + planes
+        return [stream] + [[stream[stage] if place == 0 else planes[stage], planes[stage]] for stage in range(4) for place in range(2)]
+
+    def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
+        stream = self.widths[0]
+        channels = stream[stage] if place == 0 else stream[stage + 1]
+        return BasicBlock(channels, stream[stage + 1], widths, 2 if stage and place == 0 else 1)
+
+    def _selecting(self) -> List[int]:
+        """The place of the norm that decides what each block sees: the stem's, then the last of the block before."""
+        return [0] + [place + 1 for place in self._places()[:-1]]
+
+    def gates(self) -> List[Optional[nn.Module]]:
+        found = [None] * len(self.norms())  # type: List[Optional[nn.Module]]
+        for block, selecting, place in zip(self.blocks(), self._selecting(), self._places()):
+            found[selecting], found[place] = block.select, block.bn1
+        return found
+
+    def scales(self) -> List[Tensor]:
+        found = super().scales()
+        for block, selecting in zip(self.blocks(), self._selecting()):
+            found[selecting] = found[selecting][block.select.chosen(len(found[selecting]))]
+        return found
+
+    def settle(self, masks: Sequence[Tensor]) -> Kept:
+        masks = [mask if gate is not None else torch.ones_like(mask) for mask, gate in zip(masks, self.gates())]
+        return super().settle(masks)
+
+    def cut(self, keep: Sequence[Tensor]) -> "ResNet18":
+        base.check_keep(self, keep)
+        pairs = list(zip(self._selecting(), self._places()))
+        new = base.like(self, [self.widths[0]] + [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs])
+        copy_conv(new.conv1, self.conv1)
+        copy_norm(new.bn1, self.bn1)
+        for new_block, block, (selecting, place) in zip(new.blocks(), self.blocks(), pairs):
+            new_block.select.choose(block.select.chosen(block.select.channels)[keep[selecting]])
+            copy_conv(new_block.conv1, block.conv1, keep[place], keep[selecting])
+            copy_norm(new_block.bn1, block.bn1, keep[place])
+            copy_conv(new_block.conv2, block.conv2, None, keep[place])
+            copy_norm(new_block.bn2, block.bn2)
+            _copy_shortcut(new_block, block)
+        copy_linear(new.fc, self.fc)
+        return new
+
+    def thinet_targets(self) -> List[Target]:
+        """The output of the first convolution of each block."""
+        return [Target(place, block.conv1, block.bn1, block.conv2) for place, block in zip(self._places(), self.blocks())]
+
+
+class ResNet50(ResNet):
+    """25 557 032 parameters, 4 089 184 256 MACs an image (stride in the 3 x 3). Widths: [out of conv1, out of conv2] of every block.
+
+    All 53 norms are ranked. A stage's stream keeps the channels of its first block's last norm or of its shortcut's, of whichever has
+    more left; the last norms of its other blocks follow (the authors' code, which counts it so; it retrains from new weights, we inherit).
+    """
+
+    counts = (3, 4, 6, 3)
+    early = False
+
+    @classmethod
+    def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
+        planes = [base.scaled(channels, width) for channels in cls.planes]
+        blocks = [[inner, inner] for inner, count in zip(planes, cls.counts) for _ in range(count)]
+        return [planes[:1] + [4 * channels for channels in planes]] + blocks
+
+    def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
+        stream = self.widths[0]
+        channels = stream[stage] if place == 0 else stream[stage + 1]
+        return Bottleneck(channels, stream[stage + 1], widths, 2 if stage and place == 0 else 1, place == 0, self.early)
+
+    def _groups(self) -> List[List[int]]:
+        """The places of the norms that write each stage's stream; the first two are its first block's last one and its shortcut's."""
+        groups, places = [], iter(self._places())
+        for count in self.counts:
+            firsts = [next(places) for _ in range(count)]
+            groups.append([firsts[0] + 2, firsts[0] + 3] + [first + 2 for first in firsts[1:]])
+        return groups
+
+    def settle(self, masks: Sequence[Tensor]) -> Kept:
+        masks, scales, rescued = list(masks), self.scales(), []
+        for group in self._groups():
+            leader = max(group[:2], key=lambda place: int(masks[place].sum()))
+            shared = masks[leader]
+            if not shared.any():
+                shared = base.strongest(scales[leader])
+                rescued.append(leader)
+            for place in group:
+                masks[place] = shared
+        settled = super().settle(masks)
+        return Kept(settled.index, sorted(rescued + settled.rescued))
+
+    def cut(self, keep: Sequence[Tensor]) -> "ResNet50":
+        base.check_keep(self, keep)
+        groups = self._groups()
+        for group in groups:
+            if any(not torch.equal(keep[place], keep[group[0]]) for place in group):
+                raise ValueError(f"norms {group} write one stream and must keep the same channels; settle() makes them")
+        streams = [keep[0]] + [keep[group[0]] for group in groups]
+        inner = [(keep[place], keep[place + 1]) for place in self._places()]
+        new = base.like(self, [[len(index) for index in streams]] + [[len(one), len(two)] for one, two in inner])
+        copy_conv(new.conv1, self.conv1, keep[0])
+        copy_norm(new.bn1, self.bn1, keep[0])
+        stages = [stage for stage, count in enumerate(self.counts) for _ in range(count)]
+        for new_block, block, stage, (one, two) in zip(new.blocks(), self.blocks(), stages, inner):
+            out = streams[stage + 1]
+            into = streams[stage] if block.downsample is not None else out
+            copy_conv(new_block.conv1, block.conv1, one, into)
+            copy_norm(new_block.bn1, block.bn1, one)
+            copy_conv(new_block.conv2, block.conv2, two, one)
+            copy_norm(new_block.bn2, block.bn2, two)
+            copy_conv(new_block.conv3, block.conv3, out, two)
+            copy_norm(new_block.bn3, block.bn3, out)
+            _copy_shortcut(new_block, block, out, into)
+        copy_linear(new.fc, self.fc, streams[-1])
+        return new
+
+    def thinet_targets(self) -> List[Target]:
+        """The outputs of the first two convolutions of each block, as ThiNet prunes ResNet50."""
+        targets = []
+        for place, block in zip(self._places(), self.blocks()):
+            targets.append(Target(place, block.conv1, block.bn1, block.conv2))
+            targets.append(Target(place + 1, block.conv2, block.bn2, block.conv3))
+        return targets
+
+
+class ResNet50v1(ResNet50):
+    """ResNet50 with the stride in the first 1 x 1: 7.72 GFLOPs an image, the network of ThiNet's rows in Table 3."""
+
+    early = True
+
+
+def _copy_shortcut(new: nn.Module, old: nn.Module, out: Optional[Tensor] = None, into: Optional[Tensor] = None) -> None:
+    if old.downsample is not None:
+        copy_conv(new.downsample[0], old.downsample[0], out, into)
+        copy_norm(new.downsample[1], old.downsample[1], out)
