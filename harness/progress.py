@@ -69,8 +69,13 @@ class Progress:
         self._blocks = "█░" if encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = False
         self._name = ""
+        self._begun_s = time.monotonic()
         self._warned = []                               # type: List[str]
         self.estimate = Estimate()
+
+    def elapsed_s(self) -> float:
+        """Seconds since this was made."""
+        return time.monotonic() - self._begun_s
 
     def say(self, text: str) -> None:
         """One line of talk."""

@@ -16,14 +16,15 @@
 """
 import itertools
 import pkgutil
-import tomllib
 from pathlib import Path
 from typing import Any
 
+import tomllib
+
 from harness.errors import HarnessError
-from harness.registry import dotted, names, nearest
-from harness.spec import RunSpec, check_field, check_milestones, from_dict
 from harness.options import resolve_options
+from harness.registry import dotted, nearest
+from harness.spec import RunSpec, check_field, check_milestones, check_name, from_dict
 
 # key of [study] -> (field of a run, whether it is a list there)
 STUDY = {"methods": ("method", True), "models": ("model", True), "datasets": ("dataset", True), "prune_ratios": ("prune_ratio", True),
@@ -91,7 +92,7 @@ def _study(table: dict[str, Any], where: str) -> dict[str, Any]:
         values = [check_field(field, one, f"{where} {key}") for one in (value if several else [value])]
         if field in ("method", "model", "dataset"):
             for one in values:
-                _check_name(field, one, f"{where} {key}")
+                check_name(field, one, f"{where} {key}")
         checked[key] = values if several else values[0]
     return checked
 
@@ -106,18 +107,11 @@ def _schedule(table: dict[str, Any], where: str) -> dict[str, Any]:
 def _options(table: dict[str, Any], methods: list[str], where: str) -> dict[str, Any]:
     for name, options in table.items():
         place = f"{where} [method.{name}]"
-        _check_name("method", name, place)
+        check_name("method", name, place)
         if not isinstance(options, dict):
             raise HarnessError(f"{place}: must be a table", f"write [method.{name}] on a line of its own")
         resolve_options(dotted("method", name), options, place)
     return {name: table[name] for name in methods if name in table}
-
-
-def _check_name(kind: str, name: str, where: str) -> None:
-    try:
-        dotted(kind, name)
-    except HarnessError as error:
-        raise HarnessError(f"{where}: {error.message}", error.hint or "known: " + ", ".join(names(kind))) from None
 
 
 def _check_keys(table: dict[str, Any], known: Any, where: str, what: str) -> None:
