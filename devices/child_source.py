@@ -1,4 +1,5 @@
 """A power source that is read through a child process, which is watched and replaced."""
+import os
 from abc import abstractmethod
 from typing import Callable, Dict, List, Optional
 
@@ -112,7 +113,8 @@ class ChildSource(PowerSource):
         try:
             self._child = LineChild(self.command(), self.environment())
         except OSError as error:
-            self.fail(SourceError("%s cannot be started: %s" % (self.command()[0], error), self.restart_hint))
+            self.fail(SourceError("%s cannot be started: %s" % (self.command()[0], os.strerror(error.errno or 0)), self.restart_hint),
+                      "NO_TOOL")
 
     def _listen(self, timeout_s: float = 0.0) -> None:
         child = self._child

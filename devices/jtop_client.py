@@ -54,7 +54,7 @@ def explain(error: BaseException) -> Failed:
     text = str(error).strip()
     for piece, status, hint in FAILURES:
         if piece in text:
-            return Failed(status, text.split("\n")[0], hint)
+            return Failed(status, text.split("\n")[0].replace(" Please run:", ""), hint)
     if isinstance(error, (EOFError, BrokenPipeError, ConnectionError)) or "Lost connection" in text:
         return Failed("LOST", "the jtop service closed the connection (%s)" % (text or type(error).__name__))
     return Failed("UNREADABLE", "jtop failed: %s: %s" % (type(error).__name__, text))

@@ -31,8 +31,8 @@ def tree(tmp_path, monkeypatch):
 class Commands:
     """Runs commands and keeps them; one that holds `broken` fails."""
 
-    def __init__(self, broken=None, answer=Ran(1, "", "it broke")):
-        self.seen, self.broken, self.answer = [], broken, answer
+    def __init__(self, broken=None, complaint="it broke"):
+        self.seen, self.broken, self.answer = [], broken, Ran(1, "", complaint)
 
     def __call__(self, command, text):
         line = " ".join(command)
@@ -120,7 +120,7 @@ def test_clocks_that_did_not_lock_are_an_error_not_a_hope(tree, tmp_path):
 
 
 def test_root_refused_gives_the_line_to_paste(tree, tmp_path):
-    refused = Commands("sudo", Ran(1, "", "sudo: a password is required"))
+    refused = Commands("sudo", "sudo: a password is required")
     with pytest.raises(BoardError) as caught:
         board_of(tree, tmp_path, refused, sudo=["sudo", "-n"]).prepare(mode=0)
     assert all(line.startswith("sudo -n ") for line in refused.seen if "-q" not in line)

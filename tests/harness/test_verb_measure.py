@@ -1,0 +1,137 @@
+"""`joulebird measure -- COMMAND`: joules of any command, which notices nothing of it."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.devices.fake_tx2_tree import FakeTX2
+
+COMMAND = [sys.executable, "-m", "harness", "measure"]
+
+
+@pytest.fixture
+def board(tmp_path):
+    tree = FakeTX2(str(tmp_path / "tree"), state="train").build()
+    yield tree
+    tree.close()
+
+
+def of(board):
+    return ["--source", "ina3221", "--source-option", "root=" + board.root]
+
+
+def measure(*words, **options):
+    done = subprocess.run(COMMAND + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_joules_are_watts_times_seconds(board, tmp_path):
+    path = str(tmp_path / "joules.json")
+    code, out, errors = measure(*(of(board) + ["--json", "-o", path, "--", "sh", "-c", "sleep 0.5; echo done"]))
+    assert (code, out, errors) == (0, "done\n", "")
+    with open(path) as file:
+        facts = json.load(file)
+    assert facts["joules"] == pytest.approx(14.034 * facts["seconds"], rel=1e-4) and facts["seconds"] >= 0.5
+    assert facts["real"] is True and facts["scope"] == "module" and facts["coverage"] > 0.99 and facts["problem"] == ""
+    assert facts["rails"]["VDD_SYS_GPU"]["peak_w"] == facts["rails"]["VDD_SYS_GPU"]["mean_w"]
+    assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"] and facts["exit_code"] == 0
+
+
+def test_the_result_for_people_goes_to_stderr(board):
+    code, out, errors = measure(*(of(board) + ["--", "echo", "hello"]))
+    assert code == 0 and out == "hello\n"
+    assert "joulebird: echo hello" in errors and "source ina3221" in errors and "coverage 100.0 %" in errors
+    total = [line for line in errors.splitlines() if line.endswith("total")]
+    assert len(total) == 1 and total[0].split()[0] == "VDD_IN" and total[0].split()[2:4] == ["14.034", "14.034"]
+    assert "simulated" not in errors
+
+
+def test_simulated_joules_say_so():
+    _, out, errors = measure("--source", "simulated", "--", "true")
+    assert "J (simulated, not measured) in " in errors
+    facts = json.loads(measure("--source", "simulated", "--json", "-o", "-", "--", "true")[1])
+    assert facts["real"] is False and facts["source"]["name"] == "simulated"
+
+
+@pytest.mark.parametrize("script, code", [("exit 7", 7), ("kill -TERM $$", 128 + 15), ("kill -KILL $$", 128 + 9)])
+def test_the_exit_code_passes_through(board, script, code):
+    got, _, errors = measure(*(of(board) + ["--", "sh", "-c", script]))
+    assert got == code and "exit code %d" % code in errors
+
+
+def test_its_own_words_are_the_commands(board):
+    code, out, _ = measure(*(of(board) + ["--", "echo", "--json", "--", "-o", "x"]))
+    assert code == 0 and out == "--json -- -o x\n"
+    code, out, _ = measure(*(of(board) + ["echo", "a", "--", "b"]))
+    assert out == "a -- b\n"
+
+
+def test_input_passes_through(board):
+    assert measure(*(of(board) + ["--", "cat"]), input="through\n")[1] == "through\n"
+
+
+def test_a_signal_reaches_the_command(board, tmp_path):
+    script = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    process = subprocess.Popen(COMMAND + of(board) + ["--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               universal_newlines=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=30)
+    assert out == "caught\n" and process.returncode == 5 and " J " in errors
+
+
+def test_the_readings_can_be_kept(board, tmp_path):
+    log = tmp_path / "power.csv"
+    assert measure(*(of(board) + ["--log", str(log), "--", "sleep", "0.2"]))[0] == 0
+    assert log.read_text().startswith("# joulebird-power-log 1")
+
+
+def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
+    folder, channel = board.rails["VDD_IN"][:2]
+    path = board.p("%s/ui_input_%d" % (folder, channel))
+    code, _, errors = measure(*(of(board) + ["--", "sh", "-c", "sleep 0.2; : > %s; sleep 0.6" % path]))
+    assert code == 0 and "void J" in errors and "of the window was recorded" in errors
+
+
+@pytest.mark.parametrize("words, code, text", [
+    ([], 2, "name a command"), (["--"], 2, "name a command"), (["--", "no-such-command-here"], 2, "no such command"),
+    (["--source", "nosuch", "--", "touch", "ran"], 4, "no power source is called nosuch"),
+    (["--source", "ina3221", "--source-option", "root=/nowhere", "--", "touch", "ran"], 4, "no INA3221")])
+def test_mistakes_are_told_before_anything_runs(tmp_path, words, code, text):
+    got, out, errors = measure(*words, cwd=str(tmp_path))
+    assert got == code and text in errors and "Traceback" not in errors and len(errors.splitlines()) <= 2
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_nothing_outlives_a_killed_measure(board):
+    process = subprocess.Popen(COMMAND + of(board) + ["--", "sleep", "5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while len(children(process.pid)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    recorder = [pid for pid in children(process.pid) if "devices.recorder" in command_of(pid)]
+    sleeping = [pid for pid in children(process.pid) if "sleep" in command_of(pid)]
+    process.kill()
+    process.communicate()
+    for pid in sleeping:
+        os.kill(pid, signal.SIGKILL)
+    while any("devices.recorder" in command_of(pid) for pid in recorder):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(word) for word in file.read().split()]
+
+
+def command_of(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid) as file:
+            return file.read().replace("\0", " ")
+    except OSError:
+        return ""

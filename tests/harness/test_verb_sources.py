@@ -1,0 +1,61 @@
+"""`joulebird sources` as a user meets it."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.devices.fake_tx2_tree import FakeTX2
+
+
+def sources(*words):
+    process = subprocess.run([sys.executable, "-m", "harness", "sources"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             universal_newlines=True)
+    return process.returncode, process.stdout, process.stderr
+
+
+@pytest.fixture
+def board(tmp_path):
+    tree = FakeTX2(str(tmp_path / "tree"), state="train").build()
+    yield tree
+    tree.close()
+
+
+def test_every_registered_source_is_tried():
+    from devices import SOURCES
+    code, out, _ = sources("--json")
+    found = {facts["name"]: facts for facts in json.loads(out)["sources"]}
+    assert code == 0 and set(SOURCES) <= set(found)
+    assert all(facts["reason"] for facts in found.values() if not facts["usable"])
+    simulated = found["simulated"]
+    assert simulated["usable"] and simulated["real"] is False and simulated["rate_hz"] > 0
+    assert simulated["present_w"]["VDD_IN"] > 0 and simulated["total"] == ["VDD_IN"]
+
+
+def test_the_text_says_what_is_no_measurement_and_why_others_cannot():
+    code, out, _ = sources()
+    assert code == 0 and "simulated: module (no sensor behind it: not a measurement), up to " in out
+    assert out.index("simulated: module") < out.index("not usable here")
+    assert "\n    " in out[out.index("not usable here"):]
+
+
+def test_one_source_with_its_options(board):
+    code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + board.root)
+    assert code == 0 and out.startswith("ina3221: module (average), up to ")
+    assert "VDD_IN           14.034 W   (total)" in out and "VDD_MUX" not in out
+
+
+def test_a_named_source_that_cannot_be_used_is_exit_code_4(tmp_path):
+    code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + str(tmp_path))
+    assert code == 4 and "not usable here: no INA3221" in out
+
+
+def test_wrong_names_and_options_are_told(tmp_path):
+    assert "did you mean ina3221?" in sources("--source", "ina3222")[1]
+    assert sources("--source-option", "x")[0] == 2
+
+
+def test_to_a_file(tmp_path):
+    path = tmp_path / "sources.json"
+    assert sources("--source", "simulated", "--json", "-o", str(path))[:2] == (0, "")
+    assert json.loads(path.read_text())["sources"][0]["name"] == "simulated"
