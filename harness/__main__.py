@@ -21,6 +21,12 @@ VERBS = {
     "measure": ("harness.verb_measure", "joules of any command"),
     "sources": ("harness.verb_sources", "what can be measured here"),
     "watch": ("harness.verb_watch", "live power"),
+    "init": ("harness.host.verb_init", "describe a board that is reached over ssh"),
+    "deploy": ("harness.host.verb_deploy", "put the code on a board (run does it by itself)"),
+    "status": ("harness.host.verb_status", "who uses a board, what runs there, what is finished"),
+    "logs": ("harness.host.verb_logs", "what a run on a board has said"),
+    "stop": ("harness.host.verb_stop", "end a run on a board after its epoch, or at once"),
+    "pull": ("harness.host.verb_pull", "fetch finished runs from a board"),
     "doctor": ("harness.verb_doctor", "check board, sensors and software, and say what to do"),
 }
 EXIT_CODES = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed,

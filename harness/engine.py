@@ -16,7 +16,7 @@ def perform(session: Any, name: str, function: Callable, inputs: Tuple[Any, ...]
             recipe: Dict[str, Any], artifact: Artifact) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
-    `session` gives what all stages of this process share: root, saving, meter, progress, environment, stopping (ARCHITECTURE.md, "Training").
+    `session` gives what all stages of this process share: root, saving, meter, progress, environment, stopping.
     """
     folder = stage_dir(session.root, artifact.id)
     with writing(os.path.join(folder, EVENTS)):
@@ -115,9 +115,10 @@ class _Attempt:
         if work is not None:
             work = dict(work, epochs=len(kept_epochs(read_events(os.path.join(self._folder, EVENTS)))))
         session = self._session
+        source = dict(session.meter.description, log=log) if log else session.meter.description
         return StageRecord(id=self._id, name=self._name, function=self._recipe["function"], upstream=tuple(self._upstream),
                            session=session.id, attempts=self._number, seconds=seconds, device=self._device, work=work,
-                           metrics=stage.metrics, warnings=tuple(stage.warnings), source=dict(session.meter.description, log=log) if log else session.meter.description,
+                           metrics=stage.metrics, warnings=tuple(stage.warnings), source=source,
                            environment=session.environment())
 
     def _synchronise(self) -> None:

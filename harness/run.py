@@ -1,24 +1,25 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
 import os
 import time
-from typing import Any, Callable, List, NamedTuple
+from typing import Any, Callable, List, NamedTuple, Tuple
 
 import harness
 from harness import record, registry
 from harness.engine import accuracy_of, perform
 from harness.options import takes
-from harness.recipe import Artifact, NotDone, recipe_of, stage_id
+from harness.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
 from harness.rundir import is_finished
 from harness.spec import RunSpec
 from harness.stage import Interrupted
 
 
 class Asked(NamedTuple):
-    """A stage that a method asked for: the name it gave, the stage's id and its function's dotted name."""
+    """A stage that a method asked for: the name it gave, the stage's id, its function's dotted name and the stages it builds on."""
 
     name: str
     id: str
     function: str
+    upstream: Tuple[str, ...] = ()
 
 
 class Run:
@@ -42,7 +43,7 @@ class Run:
         recipe = recipe_of(function, inputs, options)
         artifact = Artifact(self._root, stage_id(recipe), self._saving)
         if artifact.id not in [one.id for one in self.asked]:
-            self.asked.append(Asked(name, artifact.id, recipe["function"]))
+            self.asked.append(Asked(name, artifact.id, recipe["function"], tuple(one.id for one in artifacts([list(inputs), options]))))
         if self._session is None:
             return artifact
         if artifact.done():

@@ -14,8 +14,8 @@ class RunSpec(NamedTuple):
 
     `prune_ratio` is the share of channels (or weights) taken away, 0 up to below 1; `width` multiplies every layer's channels;
     `milestones` are 0-based epochs at whose start the learning rate is multiplied by `gamma`;
-    `sparsity` weighs the L1 term on batch-norm scales; `micro_batch` splits a batch that does not fit into memory; `options` are the method's
-    own, all of them.
+    `sparsity` weighs the L1 term on batch-norm scales; `micro_batch` splits a batch that does not fit into memory; `options` are the
+    method's own, all of them.
     """
 
     method: str

@@ -79,7 +79,8 @@ def as_text(facts: Dict[str, Any]) -> str:
         ("parameters", "{:,}".format(facts["parameters"])),
         ("MACs, forward, one image", "{:,}".format(facts["macs"])),
         ("FLOPs, forward, one image", "{:,}".format(facts["forward_flops"])),
-        ("  by the authors' counter", "{:,} ({:.2f} GFLOPs as they print it)".format(facts["counter_flops"], facts["counter_gflops_as_printed"])),
+        ("  by the authors' counter", "{:,} ({:.2f} GFLOPs as they print it)".format(
+            facts["counter_flops"], facts["counter_gflops_as_printed"])),
         ("FLOPs, training", "{:.4g} ({:,} images x {} epochs)".format(facts["training_flops"], facts["images"], facts["epochs"])),
         ("  in the paper's x0.05P", "{:.1f} exact, {:.1f} from the rounded counter".format(
             facts["training_005p"], facts["training_005p_as_printed"])),

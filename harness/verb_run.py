@@ -4,6 +4,7 @@ A STUDY is a TOML file or the name of one that is included (demo, smoke, table2)
     {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "options": {"epsilon": 0.1}}
 """
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -27,16 +28,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird run`."""
     parser.epilog = EXAMPLES
     parser.add_argument("study", nargs="?", metavar="STUDY|SPEC", help="a study (TOML, or the name of an included one), or a spec (JSON)")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)")
+    parser.add_argument("--runs", metavar="DIR", help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)")
     parser.add_argument("--data-dir", "--data", metavar="DIR", help="folder that holds the data sets")
     parser.add_argument("--download", action="store_true", help="fetch a data set that is not there")
     parser.add_argument("--idle", type=seconds, metavar="S", help="record the idle machine so long before and after (default: 60 with "
                         "a real source, else 2)")
+    parser.add_argument("--only", action="append", metavar="ID",
+                        help="of the study's runs only this one (`joulebird plan --ids` lists them)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be run, and run nothing")
     parser.add_argument("--list", action="store_true", help="list the methods and their options")
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
     add_source(parser)
+    if desk() is not None:
+        desk().add_arguments(parser)
+
+
+def desk() -> Any:
+    """The part that runs studies on boards (`harness.host.run_boards`); None on a board, which has no such part."""
+    if sys.version_info < (3, 11):
+        return None
+    try:
+        return importlib.import_module("harness.host.run_boards")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("harness.host"):
+            raise
+        return None
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -61,10 +78,17 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if not args.study:
         raise HarnessError("name a study or a spec", "for instance `joulebird run smoke`; `joulebird run --help` shows more")
-    specs = load_specs(args.study)
+    specs = only(load_specs(args.study), args.only or [])
+    args.runs = args.runs or (desk().runs_folder() if desk() is not None else "runs")
     done, ahead = split(args.runs, specs)
     if args.dry_run:
         return say_plan(args, done, ahead)
+    boards = desk().names(args) if desk() is not None else []
+    if boards:
+        desk().run(args, specs, boards)
+        if args.json:
+            print_records(args.runs, specs)
+        return 0
     progress = Progress(quiet=args.quiet)
     failures = work(args, specs, ahead, progress) if ahead else []
     if not ahead:
@@ -116,6 +140,15 @@ def load_specs(word: str) -> List[RunSpec]:
     if isinstance(data, list):
         return [from_dict(one, "%s, run %d" % (word, number)) for number, one in enumerate(data, 1)]
     return [from_dict(data, word)]
+
+
+def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
+    """The specs with these ids, all of them when none is named. Raises HarnessError with the nearest id for one that is not there."""
+    known = [spec.id for spec in specs]
+    for name in wanted:
+        if name not in known:
+            raise HarnessError("no run %r in this study" % name, registry.nearest(name, known))
+    return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
 def say_plan(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> int:

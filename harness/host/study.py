@@ -88,7 +88,8 @@ def _study(table: dict[str, Any], where: str) -> dict[str, Any]:
     for key, value in table.items():
         field, several = STUDY[key]
         if several and (not isinstance(value, list) or not value):
-            raise HarnessError(f"{where}: {key} must be a list with at least one entry, not {value!r}", f"for instance {key} = {_example(key)}")
+            raise HarnessError(f"{where}: {key} must be a list with at least one entry, not {value!r}",
+                               f"for instance {key} = {_example(key)}")
         values = [check_field(field, one, f"{where} {key}") for one in (value if several else [value])]
         if field in ("method", "model", "dataset"):
             for one in values:

@@ -21,7 +21,8 @@ FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird demo`."""
     parser.add_argument("--runs", default="demo-runs", metavar="DIR", help="folder of the runs (default: demo-runs)")
-    parser.add_argument("--idle", type=seconds, default=2.0, metavar="S", help="record the idle machine so long before and after (default: 2)")
+    parser.add_argument("--idle", type=seconds, default=2.0, metavar="S",
+                        help="record the idle machine so long before and after (default: 2)")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
     add_source(parser)

@@ -1,0 +1,80 @@
+"""Studies: their grid, and every mistake with the place where it was made."""
+import pytest
+
+from harness.errors import HarnessError
+from harness.host import study
+
+GOOD = """
+[study]
+methods = ["dense", "eb-train"]
+models = ["vgg16"]
+datasets = ["digits", "cifar10"]
+prune_ratios = [0.3, 0.5]
+seeds = [1, 2]
+width = 0.25
+
+[schedule]
+epochs = 10
+
+[method.eb-train]
+epsilon = 0.2
+"""
+
+
+def test_a_study_is_the_grid_of_its_lists(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD)
+    specs = study.load(str(path))
+    assert len(specs) == len(set(specs)) == 2 * 2 * 2 * 2
+    assert {spec.seed for spec in specs} == {1, 2} and {spec.width for spec in specs} == {0.25}
+    early = [spec for spec in specs if spec.method == "eb-train"]
+    assert all(dict(spec.options)["epsilon"] == 0.2 and dict(spec.options)["window"] == 5 for spec in early)
+    assert all(spec.milestones == (5, 7) and spec.epochs == 10 for spec in specs)
+    assert len({spec.id for spec in specs}) == len(specs)
+
+
+@pytest.mark.parametrize("old,new,parts", [
+    ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
+    ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
+    ("seeds = [1, 2]", "seeds = 1", ["[study]", "seeds must be a list"]),
+    ("seeds = [1, 2]", "seeds = [1, 2.5]", ["[study] seeds", "whole number", "2.5"]),
+    ("prune_ratios = [0.3, 0.5]", "prune_ratios = [30, 50]", ["[study] prune_ratios", "below 1"]),
+    ("prune_ratios = [0.3, 0.5]", "", ["[study]", "lacks prune_ratios"]),
+    ("methods = [\"dense\", \"eb-train\"]", "methods = []", ["methods must be a list with at least one entry"]),
+    ("\"dense\"", "\"danse\"", ["[study] methods", "unknown method 'danse'", "did you mean 'dense'"]),
+    ("vgg16", "vgg", ["[study] models", "unknown model 'vgg'", "did you mean 'vgg16'"]),
+    ("epochs = 10", "epochs = \"ten\"", ["[schedule]", "epochs must be a whole number, not 'ten'"]),
+    ("epochs = 10", "epoch = 10", ["[schedule]", "did you mean 'epochs'"]),
+    ("epochs = 10", "milestones = [5, 5]", ["[schedule]", "milestones must increase"]),
+    ("epsilon = 0.2", "epsilon = \"small\"", ["[method.eb-train]", "epsilon must be float, not 'small'"]),
+    ("epsilon = 0.2", "epsilom = 0.2", ["[method.eb-train]", "unknown option 'epsilom'", "did you mean 'epsilon'"]),
+    ("[method.eb-train]", "[method.ebtrain]", ["[method.ebtrain]", "did you mean 'eb-train'"]),
+    ("[study]", "[study", ["not valid TOML"]),
+])
+def test_a_mistake_is_named_with_its_file_table_and_key(tmp_path, old, new, parts):
+    path = tmp_path / "my study.toml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(HarnessError) as refused:
+        study.load(str(path))
+    assert refused.value.exit_code == 2 and "my study.toml" in refused.value.message
+    for part in parts:
+        assert part in refused.value.message + "\n" + refused.value.hint
+
+
+def test_a_name_that_is_no_study_gets_the_nearest_one():
+    with pytest.raises(HarnessError) as refused:
+        study.load("tabel2")
+    assert "table2" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", study.presets())
+def test_every_included_study_is_valid(name):
+    specs = study.load(name)
+    assert specs and len({spec.id for spec in specs}) == len(specs)
+
+
+def test_the_demo_is_the_five_methods_of_table_2_at_three_ratios():
+    specs = study.load("demo")
+    assert {spec.method for spec in specs} == {"lottery-ticket", "snip", "network-slimming", "thinet", "eb-train"}
+    assert {spec.prune_ratio for spec in specs} == {0.3, 0.5, 0.7} and len(specs) == 15
