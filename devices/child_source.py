@@ -6,12 +6,12 @@ from typing import Callable, Dict, List, Optional
 from devices.base import PowerSample, PowerSource, SourceError
 from devices.line_child import LineChild
 
-RETRY_S = 1.0               # between two attempts to start the child again
+RETRY_S, RETRY_MOST_S = 1.0, 3.0    # before the next attempt to start the child, which itself loads the board: doubled up to the second
 CARRIER = "VDD_MUX"         # what the carrier board of the developer kit takes; not inside VDD_IN
 
 
 class ChildSource(PowerSource):
-    """Start a child, turn its lines into samples, and try again, once a second, after it ended, failed or fell silent.
+    """Start a child, turn its lines into samples, and try again, after 1 to 3 s, when it ended, failed or fell silent.
 
     A driver says what to run (`command`) and what a line means (`take`), which calls `arrived` or `fail`.
     `read` never blocks: the recorder must go on while a service hangs.
@@ -27,6 +27,7 @@ class ChildSource(PowerSource):
         self._sample: Optional[PowerSample] = None
         self._deadline_s = 0.0      # by when the child must have said something
         self._retry_s = 0.0         # when to try again
+        self._failures = 0          # since the last sample
 
     @abstractmethod
     def command(self) -> List[str]:
@@ -72,13 +73,14 @@ class ChildSource(PowerSource):
 
     def arrived(self, sample: PowerSample) -> None:
         """Keep a sample as the newest; whatever failed before is over."""
-        self._sample, self._failure = sample, None
+        self._sample, self._failure, self._failures = sample, None, 0
 
     def fail(self, failure: SourceError, status: str = "UNREADABLE") -> None:
         """End the child and raise `failure` from every read until a new child gives a sample; `status` is its word in the log."""
         failure.status = status         # type: ignore[attr-defined]
         self._failure = failure
-        self._retry_s = self._clock() + RETRY_S
+        self._retry_s = self._clock() + min(RETRY_MOST_S, RETRY_S * 2 ** self._failures)
+        self._failures = min(self._failures + 1, 8)
         if self._child is not None:
             self._child.stop(patience_s=0.05)
             self._child = None

@@ -10,6 +10,7 @@ import pytest
 
 from devices.base import SourceError
 from devices.jetson_stats import JtopSource
+from devices.recorder import Recorder
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.jtop_service import JtopService
 from tests.devices.refusal import refused_run
@@ -58,9 +59,9 @@ def failure_of(call):
     return caught.value
 
 
-def until(source, wanted):
+def until(source, wanted, limit_s=SOON_S):
     """Read until `wanted(sample or SourceError)`; fail if that does not come soon."""
-    deadline = time.monotonic() + SOON_S
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         try:
             seen = source.read()
@@ -160,7 +161,7 @@ def test_a_server_that_gets_stuck_and_recovers(open_source, service):
     error = until(source, failed)
     assert "stuck" in error.message and "systemctl" in error.hint
     service.signal_server(signal.SIGCONT)
-    assert until(source, lambda seen: not failed(seen)).watts["VDD_IN"] > 0
+    assert until(source, lambda seen: not failed(seen), limit_s=2 * SOON_S).watts["VDD_IN"] > 0
 
 
 def test_a_service_set_to_a_slower_pace_by_another_client(open_source, service):
@@ -180,8 +181,37 @@ def test_a_service_that_is_stopped_and_started_again(open_source, service):
     service.stop()
     until(source, failed)
     service.start()
-    again = until(source, lambda seen: not failed(seen))
+    again = until(source, lambda seen: not failed(seen), limit_s=2 * SOON_S)
     assert again.t_s > before.t_s
+
+
+def test_the_log_of_a_recorder_marks_the_gap_and_goes_on(service, tmp_path):
+    service.start()
+    path = str(tmp_path / "power.csv")
+    with Recorder("jtop", {"socket": service.socket, "interval_s": 0.2}) as recorder:
+        recorder.open(path)
+        statuses_until(path, lambda words: words.count("ok") >= 3)
+        service.stop()
+        words = statuses_until(path, lambda words: "ok" not in words[-3:])
+        assert set(words) <= {"ok", "LOST", "STOPPED", "UNREADABLE", "NO_SERVICE"}
+        service.start()
+        words = statuses_until(path, lambda words: words[-2:] == ["ok", "ok"], limit_s=2 * SOON_S)
+        assert recorder.alive
+    with open(path) as log:
+        times = [int(line.split(",")[0]) for line in log if line[0] == " "]
+    assert times == sorted(times) and len(times) == len(set(times))
+
+
+def statuses_until(path, wanted, limit_s=SOON_S):
+    """The status words of a log, once they are as wanted."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        with open(path) as log:
+            words = [line.rstrip("\n").rpartition(",")[2].strip() for line in log if line[0] == " "]
+        if words and wanted(words):
+            return words
+        time.sleep(0.05)
+    raise AssertionError(words[-20:])
 
 
 def test_a_server_killed_beside_its_living_manager(open_source, service):
