@@ -20,7 +20,7 @@ def lines_until(running, count):
 
 
 def test_lines_come_whole_however_they_are_written():
-    running = child("import sys, time\nfor piece in ('on', 'e\ntw', 'o\n', 'thr', 'ee\nrest'):\n"
+    running = child("import sys, time\nfor piece in ('on', 'e\\ntw', 'o\\n', 'thr', 'ee\\nrest'):\n"
                     "    sys.stdout.write(piece); time.sleep(0.02)")
     assert lines_until(running, 3) == ["one", "two", "three"]
     running.stop()
