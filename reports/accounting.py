@@ -75,16 +75,30 @@ def repeated_energy(stage: Stage, rail: str | None = None) -> Energy:
     return _sum(parts)
 
 
-def net_of(stage: Stage, window: Window, rail: str | None = None) -> Energy | None:
+def net_of(stage: Stage, window: Window, idle: "IdlePowers") -> Energy | None:
     """Energy of a window less the idle power of the session that recorded it; None when that has no idle measurement."""
-    idle = idle_power(stage.root, window.session or stage.record.session, rail)
-    return None if idle is None else measured(stage, window, rail).minus_idle(*idle)
+    known = idle.of(stage.root, window.session or stage.record.session)
+    return None if known is None else measured(stage, window, idle.rail).minus_idle(*known)
 
 
-def net_energy(stage: Stage, rail: str | None = None) -> Energy | None:
+def net_energy(stage: Stage, idle: "IdlePowers") -> Energy | None:
     """Useful energy of a stage less the idle power; None when a session has no idle measurement."""
-    parts = [net_of(stage, attempt.useful, rail) for attempt in stage.attempts if attempt.useful]
+    parts = [net_of(stage, attempt.useful, idle) for attempt in stage.attempts if attempt.useful]
     return _sum(parts) if parts and None not in parts else None
+
+
+class IdlePowers:
+    """The idle powers of sessions on one rail, each integrated once."""
+
+    def __init__(self, rail: str | None = None) -> None:
+        self.rail = rail
+        self._known: dict[tuple[str, str], tuple[float, float] | None] = {}
+
+    def of(self, root: str, session: str) -> tuple[float, float] | None:
+        """As `idle_power`."""
+        if (root, session) not in self._known:
+            self._known[root, session] = idle_power(root, session, self.rail)
+        return self._known[root, session]
 
 
 def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float, float] | None:
@@ -104,12 +118,12 @@ def structure(stage: Stage) -> tuple:
     return tuple(work.get(key) for key in ("structure", "macs", "forward_flops", "images_per_epoch", "batch", "precision"))
 
 
-def epoch_energies(stages: Iterable[Stage], rail: str | None = None, net: bool = False) -> Recorded:
-    """All recorded epochs of each structure, void ones left out; `net`: less the idle power of their session."""
+def epoch_energies(stages: Iterable[Stage], rail: str | None = None, idle: IdlePowers | None = None) -> Recorded:
+    """All recorded epochs of each structure, void ones left out; with `idle`, less the idle power of their session."""
     found: Recorded = {}
     for stage in stages:
         if stage.work and stage.trace is not None:
-            energies = [net_of(stage, window, rail) if net else measured(stage, window, rail) for _, window in stage.epochs]
+            energies = [net_of(stage, window, idle) if idle else measured(stage, window, rail) for _, window in stage.epochs]
             found.setdefault(structure(stage), []).extend(energy for energy in energies if energy is not None and not energy.void)
     return found
 
@@ -132,14 +146,21 @@ def per_epoch_energy(stage: Stage, recorded: Recorded, rail: str | None = None) 
     return replace(whole, u_random_j=epochs * math.hypot(mean.u_random_j, scatter))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Accounting:
-    """How energy is counted: "measured", or "per-epoch" from the recorded epochs of all stages; on which rail (None: the total)."""
+    """How energy is counted: "measured", or "per-epoch" from the recorded epochs of all stages; on which rail (None: the total).
+
+    A stage that several runs share is integrated once.
+    """
 
     mode: str = "measured"
     rail: str | None = None
     gross: Recorded = field(default_factory=dict)
     net: Recorded = field(default_factory=dict)
+    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._idle = IdlePowers(self.rail)
 
     @classmethod
     def over(cls, stages: Iterable[Stage], mode: str = "measured", rail: str | None = None) -> "Accounting":
@@ -149,12 +170,18 @@ class Accounting:
         if mode == "measured":
             return cls(mode, rail)
         stages = list(stages)
-        return cls(mode, rail, epoch_energies(stages, rail), epoch_energies(stages, rail, net=True))
+        return cls(mode, rail, epoch_energies(stages, rail), epoch_energies(stages, rail, IdlePowers(rail)))
 
     def stage(self, stage: Stage) -> Cost:
         """What a stage cost."""
+        key = stage.root, stage.id
+        if key not in self._costs:
+            self._costs[key] = self._stage(stage)
+        return self._costs[key]
+
+    def _stage(self, stage: Stage) -> Cost:
         if self.mode == "measured" or not stage.work.get("epochs"):
-            useful, net = stage_energy(stage, self.rail), net_energy(stage, self.rail)
+            useful, net = stage_energy(stage, self.rail), net_energy(stage, self._idle)
         else:
             useful = per_epoch_energy(stage, self.gross, self.rail)
             net = per_epoch_energy(stage, self.net, self.rail) if self.net.get(structure(stage)) else None

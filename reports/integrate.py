@@ -50,9 +50,8 @@ def rule_of(sampling: str) -> str:
     return RULES.get(sampling, "trapezoids")
 
 
-def integrate(series: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> Integral:
-    """Integrate over begin_us..end_us; the samples just outside the window serve to cut its edges."""
-    part = _around(series, begin_us, end_us)
+def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> Integral:
+    """Integrate over begin_us..end_us; samples of the series outside the window serve to cut its edges."""
     failed = int(((part.t_us >= begin_us) & (part.t_us <= end_us) & ~part.read).sum())
     if rule == "counter":                       # a counter's next reading covers what a failed one missed
         part = Series(*(values[part.read] for values in part))
@@ -66,16 +65,6 @@ def integrate(series: Series, begin_us: int, end_us: int, rule: str, allowed_us:
                     int(inside.sum()), failed, float(readings.min()) if len(readings) else 0.0,
                     float(readings.max()) if len(readings) else 0.0, scatter, bias,
                     1 + int(np.count_nonzero(np.diff(part.power[inside]))))
-
-
-def _around(series: Series, begin_us: int, end_us: int) -> Series:
-    first = max(int(np.searchsorted(series.t_us, begin_us, "right")) - 1, 0)
-    last = int(np.searchsorted(series.t_us, end_us, "left")) + 1
-    while first > 0 and not series.read[first]:
-        first -= 1
-    while last < len(series.t_us) and not series.read[last - 1]:
-        last += 1
-    return Series(*(values[first:last] for values in series))
 
 
 def bridged(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> np.ndarray:

@@ -159,9 +159,16 @@ def identity(stage: Stage) -> dict[str, str]:
     """What must be the same for all numbers of one table: board, power mode, source, scope and rails."""
     environment, source = stage.record.environment, stage.trace.source if stage.trace else stage.record.source
     board = environment.get("board") or environment.get("host") or environment.get("machine") or "?"
-    mode = environment.get("power_mode") or environment.get("nvpmodel") or ""
-    return {"board": str(board), "power mode": str(mode), "source": str(source.get("name", "")), "scope": str(source.get("scope", "")),
+    mode = environment.get("power_mode") or ""
+    return {"board": _name(board), "power mode": _name(mode), "source": str(source.get("name", "")), "scope": str(source.get("scope", "")),
             "rails": "+".join(source.get("total") or ())}
+
+
+def _name(value) -> str:
+    """A short name of a board or power mode, which records hold as a word or as facts."""
+    if isinstance(value, dict):
+        return str(next((value[key] for key in ("serial", "name", "model", "id") if value.get(key) not in (None, "")), "?"))
+    return str(value)
 
 
 def one_scope(stages: Iterable[Stage]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class PowerTrace:
         """The boots (clock domains) in the log, in order."""
         return tuple(dict.fromkeys(piece.boot_id for piece in self.pieces))
 
-    @property
+    @cached_property
     def period_s(self) -> float:
         """Median time between rows, in seconds; 0 when there is at most one."""
         steps = [np.diff(piece.t_us) for piece in self.pieces if len(piece.t_us) > 1]
@@ -158,13 +159,26 @@ class PowerTrace:
             raise ReportError(f"{self.name}: no rail named {unknown[0] if unknown else 'total'}", f"it has: {', '.join(self.rails)}")
         return [self.rails.index(name) for name in wanted], "+".join(wanted)
 
-    def series(self, piece: Piece, columns: list[int]) -> Series:
-        """The sum of some rails as one series; a sample counts when all of them were read."""
-        return Series(piece.t_us, piece.power[:, columns].sum(axis=1), piece.read[:, columns].all(axis=1), piece.starts)
+    def series(self, piece: Piece, columns: list[int], begin_us: int | None = None, end_us: int | None = None) -> Series:
+        """The sum of some rails as one series; a sample counts when all of them were read.
+
+        With times, only the part between them, and around it up to the nearest samples that were read.
+        """
+        first, last = 0, len(piece.t_us)
+        if begin_us is not None and end_us is not None:
+            first = max(int(np.searchsorted(piece.t_us, begin_us, "right")) - 1, 0)
+            end = min(int(np.searchsorted(piece.t_us, end_us, "left")) + 1, last)
+            while first > 0 and not piece.read[first, columns].all():
+                first -= 1
+            while end < last and not piece.read[end - 1, columns].all():
+                end += 1
+            last = end
+        power, read = piece.power[first:last], piece.read[first:last]
+        return Series(piece.t_us[first:last], power[:, columns].sum(axis=1), read[:, columns].all(axis=1), piece.starts[first:last])
 
     def _part(self, piece: Piece, begin: int, end: int, columns: list[int], name: str, max_gap_s: float | None,
               u_edge_s: float) -> Energy:
-        series = self.series(piece, columns)
+        series = self.series(piece, columns, int(begin), int(end))
         allowed = round((self.allowed_gap_s if max_gap_s is None else max_gap_s) * 1e6)
         got = integrate(series, int(begin), int(end), rule_of(self.source.get("sampling", "")), allowed)
         seconds, per_j = (int(end) - int(begin)) / 1e6, self.per_watt * 1_000_000

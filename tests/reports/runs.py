@@ -14,8 +14,8 @@ SOURCE = {"name": "ina3221", "sampling": "snapshot", "scope": "module", "rails":
 class Folder:
     """A folder of runs under construction. Time goes on from stage to stage, `epoch_s` seconds an epoch at `watts`."""
 
-    def __init__(self, root, source=None, environment=None, epoch_s=10.0, session="S1"):
-        self.root, self.t_s, self.epoch_s, self.session = str(root), 100.0, epoch_s, session
+    def __init__(self, root, source=None, environment=None, epoch_s=10.0, session="S1", ripple=0.0):
+        self.root, self.t_s, self.epoch_s, self.session, self.ripple = str(root), 100.0, epoch_s, session, ripple
         self.source = dict(SOURCE, **(source or {}))
         self.environment = dict({"host": "tx2-a", "machine": "aarch64", "boot_id": BOOT}, **(environment or {}))
 
@@ -39,7 +39,7 @@ class Folder:
         if logged:
             first, last = round(1e6 * (begin - 0.05)), round(1e6 * (end + 0.05))
             times = [t for t in range(first, last + 1, 50_000) if hole is None or not hole[0] < t / 1e6 - begin < hole[1]]
-            write_log(os.path.join(folder, record.POWER), [(t, round(1000 * watts)) for t in times], self.source, BOOT)
+            self._log(folder, times, watts)
         work = None
         if epochs:
             macs = MACS[structure]
@@ -52,7 +52,7 @@ class Folder:
         return stage_id
 
     def _attempt(self, t_s, number=1):
-        return {"event": "attempt_begin", "t_s": t_s, "attempt": number, "boot_id": BOOT, "wall_s": 1.7e9, "pid": 1,
+        return {"event": "attempt_begin", "t_s": t_s, "attempt": number, "boot_id": BOOT, "wall_s": 1.7e9 + t_s, "pid": 1,
                 "session": self.session, "from_epoch": 0}
 
     def run(self, method, ratio, stages, best=0.93, last=0.92, seed=1, options=None, model="vgg16", dataset="cifar10", **spec):
@@ -62,6 +62,7 @@ class Folder:
         full = dict({"method": method, "model": model, "dataset": dataset, "prune_ratio": ratio, "seed": seed, "width": 1.0, "epochs": 160,
                      "batch": 256, "lr": 0.1, "options": options or {}}, **spec)
         os.makedirs(record.run_dir(self.root, run_id), exist_ok=True)
+        record.write_json(os.path.join(record.run_dir(self.root, run_id), record.SPEC), full)
         record.write_run(self.root, record.RunRecord(
             id=run_id, spec=full, stages=tuple(stages), accuracy={"best": best, "last": last, "best_epoch": 3},
             environment=self.environment, source=self.source, sessions=(self.session,), finished=1.7e9, joulebird="0.1.0"))
@@ -74,8 +75,13 @@ class Folder:
         write_events(folder, [self._attempt(self.t_s), {"event": "stage_begin", "t_s": self.t_s},
                               {"event": "stage_end", "t_s": self.t_s + seconds}])
         times = range(round(1e6 * (self.t_s - 0.05)), round(1e6 * (self.t_s + seconds + 0.05)) + 1, 50_000)
-        write_log(os.path.join(folder, record.POWER), [(t, round(1000 * watts)) for t in times], self.source, BOOT)
+        self._log(folder, times, watts)
         self.t_s += seconds + 5.0
+
+    def _log(self, folder, times, watts):
+        """A log at constant power, or swinging by `ripple` watts about it from sample to sample."""
+        rows = [(t, round(1000 * (watts + self.ripple * (-1) ** i))) for i, t in enumerate(times)]
+        write_log(os.path.join(folder, record.POWER), rows, self.source, BOOT)
 
 
 def write_events(folder, events):
@@ -84,10 +90,10 @@ def write_events(folder, events):
         file.writelines(json.dumps(event) + "\n" for event in events)
 
 
-def small_study(root, ratios=(0.3, 0.5), seeds=(1,), **options):
+def small_study(root, ratios=(0.3, 0.5), seeds=(1,), idle_s=20.0, **options):
     """Five methods, 16 epochs of 1 s: dense at 10 W (with L1 10.5 W), thin at 8 W; LT and ThiNet share a dense training."""
-    folder = Folder(root, epoch_s=1.0, **options)
-    folder.idle(3.0, "before")
+    folder = Folder(root, **dict({"epoch_s": 1.0}, **options))
+    folder.idle(3.0, "before", idle_s)
     for seed in seeds:
         dense = folder.stage(f"dense-{seed}", 16, 10.0)
         for ratio in ratios:
@@ -103,5 +109,5 @@ def small_study(root, ratios=(0.3, 0.5), seeds=(1,), **options):
             eb = [folder.stage(f"search-{p}", 4, 10.5), folder.stage(f"cut-{p}", seconds=0.1),
                   folder.stage(f"ebretrain-{p}", 12, 8.0, "thin")]
             folder.run("eb-train", ratio, eb, 0.93, seed=seed, options={"weights": "inherit"})
-    folder.idle(3.2, "after")
+    folder.idle(3.2 if idle_s < 60 else 3.1, "after", idle_s)
     return folder

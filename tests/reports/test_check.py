@@ -1,0 +1,270 @@
+"""Every rule of the check passes a good study, and finds the violation that is planted for it."""
+import atexit
+import copy
+import functools
+import json
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from harness import record
+from reports.check import FAIL, PASS, WARN, check, check_runs
+from reports.errors import ReportError
+from reports.records import load
+from tests.reports.logs import write_log
+from tests.reports.runs import Folder, small_study, write_events
+
+GOOD = {"environment": {"code": "c0ffee", "l4t": "# R32", "power_mode": {"id": 0, "name": "MAXN"}}, "ripple": 0.2, "epoch_s": 1.0,
+        "source": {"accuracy": {"gain": 0.005, "offset_mw": 76, "quantum_mw": 38}, "recorder": {"period_s": 0.05}}}
+
+
+def good(root, **changes):
+    """A study that passes, but for the changes; gives the folder, to which more may be added."""
+    if changes:
+        return small_study(root, ratios=(0.5,), seeds=(1, 2, 3), idle_s=60.0, **dict(GOOD, **changes))
+    model, folder = pattern()
+    shutil.copytree(model, root, dirs_exist_ok=True)
+    copied = copy.deepcopy(folder)
+    copied.root = str(root)
+    return copied
+
+
+@functools.cache
+def pattern():
+    """The good study, written once."""
+    root = tempfile.mkdtemp(prefix="joulebird-test-")
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root, small_study(root, ratios=(0.5,), seeds=(1, 2, 3), idle_s=60.0, **GOOD)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return pattern()[0]
+
+
+def statuses(root, rule):
+    return {finding.status for finding in check([root]).of(rule)}
+
+
+def events_of(folder, stage_id):
+    return record.read_events(os.path.join(record.stage_dir(folder.root, stage_id), record.EVENTS))
+
+
+def test_a_good_study_passes_every_rule(clean):
+    report = check([clean])
+    assert [finding for finding in report.findings if finding.status != PASS] == []
+    assert [finding.rule for finding in report.findings] == [f"R{i}" for i in range(1, 17)]
+    assert report.exit_code() == 0 and report.exit_code(strict=True) == 0 and "16 pass, 0 warn, 0 fail" in report.text()
+
+
+def unknown_scope(root):
+    good(root, source=dict(GOOD["source"], scope="somewhere"))
+
+
+def edited_spec(root):
+    folder = good(root)
+    name = sorted(name for name in os.listdir(root) if name.startswith("snip"))[0]
+    path = os.path.join(folder.root, name, record.SPEC)
+    record.write_json(path, dict(record.read_json(path), lr=0.2))
+
+
+def two_codes(root):
+    folder = good(root)
+    folder.environment["code"] = "other"
+    folder.run("snip", 0.7, [folder.stage("late-1", 16)])
+
+
+def one_seed(root):
+    small_study(root, ratios=(0.5,), idle_s=60.0, **GOOD)
+
+
+def left_out(root):
+    good(root)
+    os.makedirs(os.path.join(root, "snip-vgg16-cifar10-p90-s1-abc"))
+    record.write_json(os.path.join(root, "snip-vgg16-cifar10-p90-s1-abc", record.SPEC), {"method": "snip"})
+
+
+def holed(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("holed-1", 16, hole=(4.0, 8.0))])
+
+
+def thin_coverage(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("thin-1", 120, hole=(4.0, 7.0))])
+
+
+def slow_samples(root):
+    folder = good(root)
+    stage_id = folder.stage("slow-1", 100)
+    begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
+    path = os.path.join(record.stage_dir(folder.root, stage_id), record.POWER)
+    write_log(path, [(round(1e6 * (begin + 2 * i)), 10_000 + i % 2) for i in range(-1, 52)], folder.source, "boot-1")
+    folder.run("snip", 0.7, [stage_id])
+
+
+def clock_back(root):
+    folder = good(root)
+    stage_id = folder.stage("back-1", 16)
+    begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
+    times = [round(1e6 * (begin + 0.05 * i - (3 if i > 200 else 0))) for i in range(-1, 400)]
+    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER), [(t, 10_000) for t in times], folder.source, "boot-1")
+    folder.run("snip", 0.7, [stage_id])
+
+
+def wall_clock_set(root):
+    folder = good(root)
+    stage_id = folder.stage("set-1", 16)
+    events = events_of(folder, stage_id)
+    events[0]["wall_s"] += 86400
+    write_events(record.stage_dir(folder.root, stage_id), events)
+    folder.run("snip", 0.7, [stage_id])
+
+
+def foreign_clock(root):
+    folder = good(root)
+    stage_id = folder.stage("foreign-1", 16)
+    events = events_of(folder, stage_id)
+    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER),
+              [(round(1e6 * (events[1]["t_s"] + 0.05 * i)), 10_000) for i in range(400)], folder.source, "another-machine")
+    folder.run("snip", 0.7, [stage_id])
+
+
+def throttled(root):
+    folder = good(root)
+    stage_id = folder.stage("hot-1", 16)
+    events = events_of(folder, stage_id)
+    events.insert(3, {"event": "throttle", "t_s": events[3]["t_s"]})
+    write_events(record.stage_dir(folder.root, stage_id), events)
+    folder.run("snip", 0.7, [stage_id])
+
+
+def warned_of_mode(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("mode-1", 16, warnings=[{"name": "mode_changed", "text": "x", "remedy": "y"}])])
+
+
+def mode_unknown(root):
+    good(root, environment={"code": "c0ffee", "l4t": "# R32"})
+
+
+def no_idle(root):
+    folder = Folder(root, **GOOD)
+    folder.run("snip", 0.5, [folder.stage("s-1", 16)])
+
+
+def short_idle(root):
+    small_study(root, ratios=(0.5,), seeds=(1, 2, 3), idle_s=20.0, **GOOD)
+
+
+def accuracy_unknown(root):
+    good(root, source={"recorder": {"period_s": 0.05}})
+
+
+def near_offset(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("weak-1", 16, 0.25)])
+
+
+def stuck_at_zero(root):
+    folder = good(root, ripple=0.0)
+    folder.run("snip", 0.7, [folder.stage("dead-1", 16, 0.0)])
+
+
+def over_range(root):
+    good(root, source=dict(GOOD["source"], range_w=10.6))
+
+
+def never_moves(root):
+    good(root, ripple=0.0)
+
+
+def rules_differ(root):
+    folder = good(root, ripple=0.0)
+    stage_id = folder.stage("ramp-1", 16)
+    begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
+    ramp = [(round(1e6 * (begin + 0.95 * i)), 1000 * i) for i in range(-1, 19)]
+    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER), ramp, folder.source, "boot-1")
+    folder.run("snip", 0.7, [stage_id])
+
+
+def epochs_overlap(root):
+    folder = good(root)
+    stage_id = folder.stage("over-1", 16)
+    events = events_of(folder, stage_id)
+    events[4]["begin_s"] -= 0.5
+    write_events(record.stage_dir(folder.root, stage_id), events)
+    folder.run("snip", 0.7, [stage_id])
+
+
+def search_left_out(root):
+    folder = good(root)
+    folder.run("eb-train", 0.7, ["ebretrain-50-1"])
+
+
+def seconds_differ(root):
+    folder = good(root)
+    path = os.path.join(record.stage_dir(folder.root, "snip-50-1"), record.STAGE)
+    record.write_json(path, dict(record.read_json(path), seconds=12.0))
+
+
+def recorder_unknown(root):
+    good(root, source={"accuracy": GOOD["source"]["accuracy"]})
+
+
+def log_gone(root):
+    folder = good(root)
+    os.remove(os.path.join(record.stage_dir(folder.root, "snip-50-1"), record.POWER))
+
+
+def log_damaged(root):
+    folder = good(root)
+    with open(os.path.join(record.stage_dir(folder.root, "snip-50-1"), record.POWER), "a") as file:
+        file.write("rubbish\n")
+
+
+def boards_mixed(root):
+    folder = good(root)
+    folder.environment["host"] = "tx2-b"
+    folder.run("snip", 0.7, [folder.stage("b-1", 16)])
+
+
+def one_after_another(root):
+    folder = Folder(root, **GOOD)
+    for method in ("snip", "thinet"):
+        for seed in (1, 2, 3):
+            folder.run(method, 0.5, [folder.stage(f"{method}-{seed}", 4)], seed=seed)
+
+
+@pytest.mark.parametrize("rule, status, plant", [
+    ("R1", FAIL, unknown_scope), ("R2", FAIL, edited_spec), ("R2", WARN, two_codes), ("R3", WARN, one_seed), ("R3", WARN, left_out),
+    ("R4", FAIL, holed), ("R4", WARN, thin_coverage), ("R4", WARN, slow_samples), ("R5", FAIL, clock_back), ("R5", WARN, wall_clock_set),
+    ("R6", FAIL, foreign_clock), ("R7", FAIL, throttled), ("R7", FAIL, warned_of_mode), ("R7", WARN, mode_unknown), ("R8", WARN, no_idle),
+    ("R8", WARN, short_idle), ("R9", WARN, accuracy_unknown), ("R9", WARN, near_offset), ("R10", FAIL, stuck_at_zero),
+    ("R10", FAIL, over_range), ("R10", WARN, never_moves), ("R11", FAIL, rules_differ), ("R12", FAIL, epochs_overlap),
+    ("R12", FAIL, search_left_out), ("R12", FAIL, seconds_differ), ("R13", WARN, recorder_unknown), ("R14", FAIL, log_gone),
+    ("R14", WARN, log_damaged), ("R16", FAIL, boards_mixed), ("R16", WARN, one_after_another)])
+def test_a_planted_violation_is_found(tmp_path, rule, status, plant):
+    plant(tmp_path)
+    report = check([tmp_path])
+    found = [finding for finding in report.of(rule) if finding.status == status]
+    assert found, report.text()
+    assert all(finding.remedy for finding in found)
+    assert report.exit_code() == (6 if report.worst == FAIL else 0) and report.exit_code(strict=True) == 6
+
+
+def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():
+    marks = [mark for mark in test_a_planted_violation_is_found.pytestmark if mark.name == "parametrize"]
+    assert {case[0] for case in marks[0].args[1]} == {f"R{i}" for i in range(1, 17)} - {"R15"}
+
+
+def test_the_json_form(clean):
+    data = json.loads(check_runs(load([clean])).json())
+    assert data["worst"] == PASS and len(data["findings"]) == 16 and data["format"] == 1
+
+
+def test_nothing_to_check_is_an_error(tmp_path):
+    with pytest.raises(ReportError):
+        check([tmp_path / "none"])
