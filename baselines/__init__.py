@@ -26,4 +26,5 @@ DATASETS = {
     "digits": "baselines.data:DIGITS",
     "cifar10": "baselines.data:CIFAR10",
     "cifar100": "baselines.data:CIFAR100",
+    "imagenet": "baselines.folder:IMAGENET",
 }

@@ -3,7 +3,7 @@
 import gzip
 import io
 import pkgutil
-from typing import Callable, Iterator, NamedTuple, Optional, Tuple
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import torch
@@ -31,6 +31,11 @@ class TensorData(NamedTuple):
     std: Tuple[float, ...]
     pad: int = 4
     flip: bool = True
+
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """Channels, height and width of an image."""
+        return tuple(self.train_images.shape[1:])
 
     def train_batches(self, batch: int, generator: torch.Generator) -> Iterator[Tuple[Tensor, Tensor]]:
         """One epoch in random order: augmented, normalised images and their labels; the last batch may be short.
@@ -65,19 +70,23 @@ class TensorData(NamedTuple):
             yield self.normalise(self.train_images[index]), self.train_labels[index]
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Bytes to floats of zero mean and unit deviation: (pixel / 255 - mean) / std."""
-        scale, shift = self._affine(images.device)
-        return torch.mul(images, scale).add_(shift)
-
-    def _affine(self, device: torch.device) -> Tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (self.mean, self.std))
-        return (1.0 / (255.0 * std)).to(device), (-mean / std).to(device)
+        """Bytes to floats of zero mean and unit deviation."""
+        return normalise(images, self.mean, self.std)
 
     def _windows(self) -> Tensor:
         """A view (n, channels, 2 pad + 1, 2 pad + 1, height, width) of every crop of the zero-padded training images."""
         height, width = self.train_images.shape[2:]
         padded = functional.pad(self.train_images, [self.pad] * 4)
         return padded.unfold(2, height, 1).unfold(3, width, 1)
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Bytes (n, channels, height, width) to floats of zero mean and unit deviation: (pixel / 255 - mean) / std."""
+    means, deviations = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (mean, std))
+    scale, shift = 1.0 / (255.0 * deviations), -means / deviations
+    if images.is_cuda:
+        scale, shift = (values.pin_memory().to(images.device, non_blocking=True) for values in (scale, shift))
+    return torch.mul(images, scale).add_(shift)
 
 
 class DataSet(NamedTuple):

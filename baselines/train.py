@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from baselines.data import TensorData
 from baselines.errors import SpecError, TrainingError
-from baselines.flops import count
+from baselines.flops import Count, count
 from baselines.task import Task
 from baselines.watch import Watch
 
@@ -138,7 +138,7 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
     loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
     loop.epoch = from_epoch
     loop.watch.begin(loop)
-    counted = count(model, tuple(data.train_images.shape[1:]))
+    counted = _count(task, model, data)
     stage.work(widths=model.widths, macs=counted.macs, forward_flops=counted.forward_flops,
                images_per_epoch=len(data.train_labels), batch=task.schedule.batch, precision=precision)
     saved = stage.resume()
@@ -152,6 +152,15 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
         if stage.stopping:
             stage.stop()
     return loop.result()
+
+
+def _count(task: Task, model: nn.Module, data: TensorData) -> Count:
+    try:
+        return count(model, data.shape)
+    except RuntimeError as error:
+        size = " x ".join(str(length) for length in data.shape)
+        raise SpecError(f"{task.model} cannot take the {size} images of {task.dataset}: {str(error).splitlines()[0]}",
+                        "choose a model for images of this size") from error
 
 
 def fastest_layout(device: str) -> torch.memory_format:

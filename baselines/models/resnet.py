@@ -106,8 +106,8 @@ class ResNet(Prunable):
 class ResNet18(ResNet):
     """11 689 512 parameters, 1 814 073 344 MACs an image. Widths: [into conv1, into conv2] of every block.
 
-    All 20 norms are ranked. The stem's and each block's last decide what the next block's first convolution sees of the stream, which itself
-    is never narrowed; the last one, and those of the shortcuts, decide nothing (the authors' code).
+    All 20 norms are ranked. The stem's and each block's last decide what the next block's first convolution sees of the stream, which
+    itself is never narrowed; the last one, and those of the shortcuts, decide nothing (the authors' code).
     """
 
     counts = (2, 2, 2, 2)
