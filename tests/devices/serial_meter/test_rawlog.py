@@ -1,0 +1,124 @@
+"""The raw log holds what was said to the byte, and gives the same readings again, or better ones."""
+import json
+import time
+
+import pytest
+
+from devices.base import SourceError
+from devices.serial_meter import meters
+from devices.serial_meter.rawlog import RawLog, entries, escape, redecode, samples, unescape
+from devices.serial_meter.source import SerialMeterSource
+from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick
+from tests.devices.serial_meter.faultpty import FaultPty
+
+
+def run(folder, fake, meter, seconds=0.6, fault=None):
+    """Read a fake meter for a while with a raw log; gives the samples as they came, and the counts."""
+    proxy = FaultPty(str(folder / "meter"), fake.port, seed=3)
+    source = SerialMeterSource(port=proxy.link, meter=meter, raw_log=str(folder / "raw.log"))
+    seen = []
+    try:
+        with source:
+            if fault:
+                proxy.flip = fault
+            end_s = time.monotonic() + seconds
+            while time.monotonic() < end_s:
+                try:
+                    sample = source.read()
+                    if not seen or sample.t_s != seen[-1].t_s:
+                        seen.append(sample)
+                except OSError:
+                    pass
+                time.sleep(0.002)
+            counts = source.counts()
+        return seen, counts
+    finally:
+        proxy.close()
+        fake.close()
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_decoding_again_gives_what_was_decoded_then(family, tmp_path):
+    fake, meter = FAMILIES[family]
+    seen, counts = run(tmp_path, fake(), meter, 1.0, fault=0.003)
+    again = list(redecode(str(tmp_path / "raw.log")))
+    kinds = [record.kind for _, record in again]
+    for kind, word in (("reading", "readings"), ("flagged", "flagged"), ("damaged", "damaged")):
+        assert kinds.count(kind) >= counts[word] > -1 and kinds.count(kind) - counts[word] <= 2     # a few came while it was closing
+    found = {round(t_s * 1e6): record.power_w for t_s, record in again if record.kind == "reading"}
+    alone = [s for s in seen if not s.error and round(s.t_s * 1e6) in found]
+    assert alone and all(found[round(s.t_s * 1e6)] == pytest.approx(list(s.watts.values())[0]) for s in alone)
+
+
+def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
+    """The board printed milliamperes; the profile said amperes, and no power: every number was a thousand times too large."""
+
+    class Milliamperes(Fake):
+        period_s = 0.02
+
+        def push(self):
+            return b"19.020,%d\r\n" % 631
+
+    wrong = {"family": "line", "name": "mine", "interval_s": 0.05, "gates": {"max_w": 1e6, "max_a": 1e6},
+             "settings": {"columns": "voltage_V,current_A"}}
+    seen, _ = run(tmp_path, Milliamperes(), wrong)
+    assert seen[-1].watts["DC_IN"] == pytest.approx(12001.62)
+    right = dict(wrong, settings={"columns": "voltage_V,current_mA"})
+    repaired = list(samples(str(tmp_path / "raw.log"), "DC_IN", right))
+    assert len(repaired) >= len(seen) > 3
+    assert all(s.watts["DC_IN"] == pytest.approx(WATTS, rel=1e-3) for s in repaired)
+    assert [s.t_s for s in repaired] == sorted(s.t_s for s in repaired)
+    assert abs(repaired[-1].t_s - seen[-1].t_s) < 0.5
+
+
+def test_any_prefix_of_a_raw_log_is_readable(tmp_path):
+    run(tmp_path, FAMILIES["line-checked"][0](), FAMILIES["line-checked"][1])
+    whole = (tmp_path / "raw.log").read_bytes()
+    all_of_it = list(redecode(str(tmp_path / "raw.log")))
+    first = whole.index(b"\n", whole.index(b"# {")) + 1
+    for length in range(first, len(whole), 37):
+        (tmp_path / "cut.log").write_bytes(whole[:length])
+        found = list(redecode(str(tmp_path / "cut.log")))
+        assert found == all_of_it[:len(found)]
+
+
+def test_a_second_run_is_another_segment(tmp_path):
+    meter = meters.meter("csv-vip")
+    for watts in (b"1", b"2"):
+        log = RawLog(str(tmp_path / "raw.log"), meter, "/dev/null")
+        log.put(1.0, "<", b"1,1.000,%s.000,%s.000\r\n" % (watts, watts))
+        log.put(1.1, "<", b"unfinished")
+        log.close()
+        log.close()
+    assert [record.power_w for _, record in redecode(str(tmp_path / "raw.log"))] == [1.0, 2.0]
+
+
+def test_what_was_thrown_away_is_kept_but_not_decoded(tmp_path):
+    log = RawLog(str(tmp_path / "raw.log"), meters.meter("csv-vip"), "/dev/null")
+    log.put(1.0, "x", b"1,1.000,3.000,3.000\r\n")
+    log.close()
+    assert [entry.letter for entry in entries(str(tmp_path / "raw.log"))] == ["x"]
+    assert list(redecode(str(tmp_path / "raw.log"))) == []
+
+
+def test_all_bytes_survive():
+    data = bytes(range(256))
+    assert unescape(escape(data)) == data and "\n" not in escape(data)
+
+
+def test_other_files_and_newer_logs_are_refused(tmp_path):
+    (tmp_path / "power.csv").write_text("# joulebird-power-log 1\n")
+    (tmp_path / "new.log").write_text("# joulebird-serial-log 2\n# {}\n")
+    for name, word in (("power.csv", "not a raw log"), ("new.log", "newer")):
+        with pytest.raises(SourceError) as caught:
+            list(redecode(str(tmp_path / name)))
+        assert word in caught.value.message
+    with pytest.raises(SourceError):
+        RawLog(str(tmp_path / "no" / "folder" / "raw.log"), meters.meter("um25c"), "x")
+
+
+def test_the_header_holds_the_whole_meter(tmp_path):
+    meter = meters.meter(quick("wt310e"))
+    RawLog(str(tmp_path / "raw.log"), meter, "/dev/x").close()
+    head = json.loads((tmp_path / "raw.log").read_text().splitlines()[2][2:])
+    assert meters.meter(head["meter"]) == meter and head["port"] == "/dev/x" and head["clock"]["wall_s"] > 1e9
