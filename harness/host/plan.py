@@ -1,8 +1,8 @@
 """What a study costs before it is paid for: runs, shared stages, FLOPs, hours and joules as intervals, from what was recorded before.
 
-A stage is predicted, in this order: from finished stages of the same method's function, setting, batch and ratio (of any ratio, if they train
-nothing); for the training of the dense network, from recorded epochs of the same structure; for anything else that may train, as at most a
-full training of the dense network. What nothing is known of is unknown, never zero.
+A stage is predicted, in this order: from finished stages of the same method's function, setting, batch and ratio (of any ratio, if they
+train nothing); for the training of the dense network, from recorded epochs of the same structure; for anything else that may train, as at
+most a full training of the dense network. What nothing is known of is unknown, never zero.
 """
 from collections.abc import Iterable
 from typing import Any, NamedTuple

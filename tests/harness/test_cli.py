@@ -55,7 +55,8 @@ def test_version():
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["flops", "--help"]])
 def test_help_imports_nothing_heavy(words):
     script = ("import sys; sys.argv = ['x'] + %r; from harness.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
-              "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)" % words)
+              "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules)\n"
+              "sys.exit(str(heavy) if heavy else 0)" % words)
     process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.returncode == 0, process.stderr
 

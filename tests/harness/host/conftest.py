@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.host.desk import Desk
 from tests.harness.host.loopback import LoopbackBoard, namespaces, python36, sshd_path
 
 
@@ -77,3 +78,23 @@ def link(alpha, sockets):
     line = alpha.link(sockets)
     yield line
     line.close()
+
+
+@pytest.fixture
+def new_desk(tmp_path, sockets):
+    """Make desks that know some boards; what they started is ended."""
+    desks = []
+
+    def make(*boards, name: str = "desk", **options) -> Desk:
+        desk = Desk(tmp_path / name, sockets, *boards, **options)
+        desks.append(desk)
+        return desk
+    yield make
+    for desk in desks:
+        desk.close()
+
+
+@pytest.fixture
+def desk(new_desk, alpha):
+    """A desk that knows alpha."""
+    return new_desk(alpha)
