@@ -11,6 +11,7 @@ import time
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 from devices.base import PowerSample, SourceError
+from devices.powerlog import boot_id
 from devices.serial_meter import meters
 from devices.serial_meter.records import Record
 
@@ -41,7 +42,7 @@ class RawLog:
     """A raw log that is being written; every piece is on its way to the disk when the call returns."""
 
     def __init__(self, path: str, meter: meters.Meter, port: str) -> None:
-        clock = {"monotonic_s": time.monotonic(), "wall_s": time.time()}
+        clock = {"monotonic_s": time.monotonic(), "wall_s": time.time(), "boot_id": boot_id()}
         head = {"meter": meters.as_json(meter), "port": port, "clock": clock}
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -63,9 +64,10 @@ class RawLog:
 
 
 class Entry(NamedTuple):
-    """One piece of a raw log, with the meter of its segment."""
+    """One piece of a raw log, with the meter and the boot of its segment."""
 
     meter: meters.Meter
+    boot_id: str
     t_s: float
     letter: str
     text: str
@@ -74,28 +76,32 @@ class Entry(NamedTuple):
 def entries(path: str) -> Iterator[Entry]:
     """Read a raw log, piece by piece; a line cut short is left out. Raises SourceError for another kind of file."""
     meter: Optional[meters.Meter] = None
+    boot = ""
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith(MAGIC) and int(line[len(MAGIC):]) > FORMAT:
                 raise SourceError("%s was written by a newer joulebird" % path, "update joulebird")
             if line.startswith("# {"):
-                meter = meters.meter(json.loads(line[2:])["meter"])
+                head = json.loads(line[2:])
+                meter, boot = meters.meter(head["meter"]), head["clock"]["boot_id"]
             match = ENTRY.match(line[:-1]) if line.endswith("\n") else None
             if match and meter:
-                yield Entry(meter, int(match.group(1)) / 1e6, match.group(2), match.group(3))
+                yield Entry(meter, boot, int(match.group(1)) / 1e6, match.group(2), match.group(3))
     if meter is None:
         raise SourceError("%s is not a raw log of a serial meter" % path, "give the file named by raw_log=")
 
 
-def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None) -> Iterator[Tuple[float, Record]]:
+def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None) -> Iterator[Tuple[float, Record]]:
     """Decode a raw log anew: (seconds of its monotonic clock, record), in order.
 
     `meter` is a name or description as for `meters.meter`, in place of the one in the log: this repairs a run whose readings
-    were decoded with the wrong profile. Raises SourceError.
+    were decoded with the wrong profile. `boot`: only what was written in this boot of the machine. Raises SourceError.
     """
     decoder: Any = None
     known: Optional[meters.Meter] = None
     for entry in entries(path):
+        if boot is not None and entry.boot_id != boot:
+            continue
         if entry.meter is not known:
             known = entry.meter
             decoder = meters.decoder(meters.meter(meter) if meter else known)
@@ -108,9 +114,9 @@ def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None) -> Itera
                 yield entry.t_s, record
 
 
-def samples(path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None) -> Iterator[PowerSample]:
+def samples(path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None) -> Iterator[PowerSample]:
     """Decode a raw log anew as samples of one rail, each reading one; what is flagged or damaged is a sample without watts."""
-    for t_s, record in redecode(path, meter):
+    for t_s, record in redecode(path, meter, boot):
         if record.kind == "reading":
             yield PowerSample(t_s, {rail: record.power_w})
         elif record.kind in ("flagged", "damaged"):

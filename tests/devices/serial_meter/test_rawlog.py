@@ -5,8 +5,11 @@ import time
 import pytest
 
 from devices.base import SourceError
+from devices.powerlog_read import read_log
+from devices.recorder import Recorder
 from devices.serial_meter import meters
 from devices.serial_meter.rawlog import RawLog, entries, escape, redecode, samples, unescape
+from devices.serial_meter.repair import rewrite
 from devices.serial_meter.source import SerialMeterSource
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick
 from tests.devices.serial_meter.faultpty import FaultPty
@@ -71,6 +74,41 @@ def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
     assert abs(repaired[-1].t_s - seen[-1].t_s) < 0.5
 
 
+@pytest.mark.slow
+def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
+    """A stage's power.csv whose readings were a thousand times too large, with a gap in it; another stage's stays what it is."""
+    wrong = quick("csv-vip", gates={"max_w": 1e5, "max_v": 1e5, "vi_rel": 0.0},
+                  settings={"forms": [{"form": "csv", "fields": "t_ms:int voltage_V current_A power_W*1000"}]})
+    fake = FAMILIES["line"][0]()
+    proxy = FaultPty(str(tmp_path / "meter"), fake.port)
+    raw, first, second, repaired = (str(tmp_path / name) for name in ("raw.log", "first.csv", "second.csv", "repaired.csv"))
+    try:
+        with Recorder("serial", {"port": proxy.link, "meter": wrong, "raw_log": raw}) as recorder:
+            recorder.open(first)
+            time.sleep(0.6)
+            proxy.unplug()
+            time.sleep(0.5)
+            proxy.plug()
+            time.sleep(1.5)
+            recorder.open(second)
+            time.sleep(0.3)
+    finally:
+        proxy.close()
+        fake.close()
+    count = rewrite(first, raw, repaired, FAMILIES["line"][1])
+    before, after = read_log(first)[0], read_log(repaired)[0]
+    good = [row for row in after.rows if row.status == "ok"]
+    assert count == len(good) >= len([row for row in before.rows if row.status == "ok"]) > 10
+    assert before.rows[0].watts["DC_IN"] == pytest.approx(1000 * WATTS, rel=1e-3)
+    assert all(row.watts["DC_IN"] == pytest.approx(WATTS, rel=1e-3) for row in good)
+    assert (after.clock, after.source, after.damaged) == (before.clock, before.source, 0)
+    assert before.rows[0].t_s <= after.rows[0].t_s and after.rows[-1].t_s <= before.rows[-1].t_s
+    silent = [row.t_s for row in before.rows if row.status.startswith("E")]
+    assert silent and silent == [row.t_s for row in after.rows if row.status.startswith("E")]
+    with pytest.raises(FileExistsError):
+        rewrite(first, raw, repaired)               # what is there is never written over
+
+
 def test_any_prefix_of_a_raw_log_is_readable(tmp_path):
     run(tmp_path, FAMILIES["line-checked"][0](), FAMILIES["line-checked"][1])
     whole = (tmp_path / "raw.log").read_bytes()
@@ -108,7 +146,7 @@ def test_all_bytes_survive():
 
 def test_other_files_and_newer_logs_are_refused(tmp_path):
     (tmp_path / "power.csv").write_text("# joulebird-power-log 1\n")
-    (tmp_path / "new.log").write_text("# joulebird-serial-log 2\n# {}\n")
+    (tmp_path / "new.log").write_text("# joulebird-serial-log 2\n# {}\n", encoding="utf-8")
     for name, word in (("power.csv", "not a raw log"), ("new.log", "newer")):
         with pytest.raises(SourceError) as caught:
             list(redecode(str(tmp_path / name)))
