@@ -48,18 +48,19 @@ class TensorData(NamedTuple):
         offsets = torch.randint(0, 2 * self.pad + 1, (2, count), generator=generator)
         flips = torch.randint(0, 2, (1, count), generator=generator) if self.flip else torch.zeros(1, count, dtype=torch.long)
         plan = torch.cat([order[None], offsets, flips]).to(device, non_blocking=True)
-        windows = self._windows()
+        windows, affine = self._windows(), _affine(self.mean, self.std, device)
         for start in range(0, count, batch):
             index, down, right, flip = plan[:, start:start + batch]
             images = windows[index, :, down, right]
             if self.flip:
-                images = torch.where(flip.bool()[:, None, None, None], images.flip(3), images)
-            yield self.normalise(images), self.train_labels[index]
+                images = _mirrored(images, flip)
+            yield _scaled(images, affine), self.train_labels[index]
 
     def test_batches(self, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:
         """The test images, normalised, and their labels, in order."""
+        affine = _affine(self.mean, self.std, self.test_images.device)
         for start in range(0, len(self.test_labels), batch):
-            yield self.normalise(self.test_images[start:start + batch]), self.test_labels[start:start + batch]
+            yield _scaled(self.test_images[start:start + batch], affine), self.test_labels[start:start + batch]
 
     def plain_batches(self, batch: int, count: Optional[int] = None, order: Optional[Tensor] = None) -> Iterator[Tuple[Tensor, Tensor]]:
         """The first `count` training images (of `order`, if given) without augmentation, and their labels."""
@@ -82,11 +83,21 @@ class TensorData(NamedTuple):
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Bytes (n, channels, height, width) to floats of zero mean and unit deviation: (pixel / 255 - mean) / std."""
+    return _scaled(images, _affine(mean, std, images.device))
+
+
+def _affine(mean: Sequence[float], std: Sequence[float], device: torch.device) -> Tuple[Tensor, Tensor]:
     means, deviations = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (mean, std))
-    scale, shift = 1.0 / (255.0 * deviations), -means / deviations
-    if images.is_cuda:
-        scale, shift = (values.pin_memory().to(images.device, non_blocking=True) for values in (scale, shift))
-    return torch.mul(images, scale).add_(shift)
+    return (1.0 / (255.0 * deviations)).to(device, non_blocking=True), (-means / deviations).to(device, non_blocking=True)
+
+
+def _scaled(images: Tensor, affine: Tuple[Tensor, Tensor]) -> Tensor:
+    return torch.mul(images, affine[0]).add_(affine[1])
+
+
+def _mirrored(images: Tensor, flip: Tensor) -> Tensor:
+    """Bytes with those images mirrored whose `flip` is 1. Arithmetic modulo 256 takes a fifth of the time of `where` on a CPU."""
+    return images.flip(3).sub_(images).mul_(flip.to(torch.uint8)[:, None, None, None]).add_(images)
 
 
 class DataSet(NamedTuple):

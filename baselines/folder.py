@@ -132,7 +132,7 @@ def folder_loader(classes: int, size: int) -> Callable[..., FolderData]:
 
     def load(folder: Optional[str] = None, device: str = "cpu", workers: Optional[int] = None) -> FolderData:
         if folder is None:
-            raise SpecError("this data set needs a folder", "name one that holds train/CLASS and val/CLASS: --data-dir DIR, data_dir in a spec")
+            raise SpecError("this data set needs a folder", "name one with train/CLASS and val/CLASS: --data-dir DIR (data_dir in a spec)")
         return FolderData(_listing(folder, "train", classes), _listing(folder, "val", classes), classes, size, device, workers)
 
     return load

@@ -135,10 +135,10 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
     data = task.data() if data is None else data
     model = task.build() if network is None else task.network(network)
     model.to(memory_format=fastest_layout(task.device))
+    counted = _count(task, model, data)
     loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
     loop.epoch = from_epoch
     loop.watch.begin(loop)
-    counted = _count(task, model, data)
     stage.work(widths=model.widths, macs=counted.macs, forward_flops=counted.forward_flops,
                images_per_epoch=len(data.train_labels), batch=task.schedule.batch, precision=precision)
     saved = stage.resume()
