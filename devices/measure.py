@@ -15,7 +15,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from typing import Any, Callable, List, NamedTuple, Optional
 
 from devices import discover
@@ -23,6 +22,7 @@ from devices.base import SourceError
 from devices.measurement import Measurement
 from devices.recorder import Recorder
 from devices.relay import Relay
+from devices.scratch import Scratch
 
 
 class CommandError(SourceError):
@@ -44,7 +44,7 @@ class joules:
         self._source, self._log, self._period_s, self._report, self._options = source, log, period_s, report, options
         self._recorder: Optional[Recorder] = None
         self._measurement: Optional[Measurement] = None
-        self._folder = ""
+        self._scratch: Optional[Scratch] = None
 
     def __enter__(self) -> Measurement:
         recorder = Recorder(self._source or discover.best(), self._options, self._period_s)
@@ -52,8 +52,8 @@ class joules:
         self._recorder = recorder
         try:
             if self._log is None:
-                self._folder = tempfile.mkdtemp(prefix="joulebird-measure-")
-            path = os.path.abspath(self._log or os.path.join(self._folder, "power.csv"))
+                self._scratch = Scratch("measure")
+            path = os.path.abspath(self._log if self._scratch is None else os.path.join(self._scratch.path, "power.csv"))
             recorder.open(path)
             self._measurement = Measurement(recorder, path, os.path.getsize(path))
             self._measurement.begin()
@@ -71,9 +71,9 @@ class joules:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             recorder.stop()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ""
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

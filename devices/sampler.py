@@ -33,12 +33,13 @@ def status_of(error: BaseException) -> str:
 class Sampler:
     """Reads an open source and writes what is new into the present log; keeps count of what went wrong."""
 
-    def __init__(self, source: PowerSource, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: PowerSource, period_s: float, clock: Callable[[], float] = time.monotonic,
+                 generator: Optional[random.Random] = None) -> None:
         self._source, self._clock = source, clock
         # A source that has something new every min_period_s is asked twice as often, so that nothing is missed.
         self.period_s = max(period_s, source.min_period_s / 2.0)
         self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
-        self._random = random.Random()              # seeded from os.urandom: no two recorders in step
+        self._random = generator or random.Random()     # seeded from os.urandom: no two recorders in step
         self._newest_s = self._row_s = float("-inf")
         self._told: Set[str] = set()
         self.log: Optional[PowerLog] = None

@@ -5,16 +5,14 @@
 It writes the files of a TX2's power monitors and reads them with the driver for real boards, through the same rounding and the same
 averaging. What it gives is no measurement, and `simulated` stands in everything made of it.
 """
-import glob
 import os
-import shutil
-import tempfile
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from devices.base import Found, PowerSample, SourceError
 from devices.ina3221 import Ina3221Source
 from devices.process_load import ProcessLoad
+from devices.scratch import Scratch
 from devices.simulated_board import IDLE_W, TRAIN_W, SimulatedBoard
 
 LOAD_EVERY_S = 0.1              # processor time is counted in steps of 10 ms, so a shorter look would be mostly noise
@@ -85,6 +83,7 @@ class SimulatedSource(Ina3221Source):
         self._pid, self._keep, self._averaging, self._cores, self._profile = pid, root, averaging, cores, profile
         self._board: Optional[SimulatedBoard] = None
         self._load: Union[None, Load, Waveform] = None
+        self._scratch: Optional[Scratch] = None
         self._then_s = 0.0
 
     def open(self) -> None:
@@ -93,8 +92,10 @@ class SimulatedSource(Ina3221Source):
             return
         self._load = Waveform(self._profile) if self._profile is not None else self._process()
         if self._keep is None:
-            remove_abandoned()
-        self.root = self._keep or tempfile.mkdtemp(prefix="joulebird-simulated-%d-" % os.getpid())
+            self._scratch = Scratch("simulated")
+            self.root = self._scratch.path
+        else:
+            self.root = self._keep
         self._board = SimulatedBoard(self.root, self._averaging)
         self._then_s = self._clock()
         try:
@@ -129,8 +130,9 @@ class SimulatedSource(Ina3221Source):
         if self._board is not None:
             self._board.close()
             self._board = None
-            if self._keep is None:
-                shutil.rmtree(self.root, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
 
     def describe(self) -> Dict[str, Any]:
         """As ina3221 says it, with `simulated`: true and what the watts follow."""
@@ -156,10 +158,3 @@ def is_alive(pid: int) -> bool:
         pass
     return True
 
-
-def remove_abandoned() -> None:
-    """Remove the files of simulated boards whose process was killed."""
-    for folder in glob.glob(os.path.join(tempfile.gettempdir(), "joulebird-simulated-*-*")):
-        pid = os.path.basename(folder).split("-")[2]
-        if pid.isdigit() and not is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,4 @@
 """The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that others can read."""
-import glob
 import os
 import subprocess
 import sys
@@ -132,33 +131,42 @@ def test_a_process_that_does_not_exist():
     assert "leave the option out" in caught.value.hint
 
 
-def folders():
-    return set(glob.glob(os.path.join(tempfile.gettempdir(), "joulebird-simulated-%d-*" % os.getpid())))
-
-
-def test_its_files_are_removed():
-    before = folders()
+def test_its_files_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = SimulatedSource(profile=IDLE)
     source.open()
-    assert len(folders() - before) == 1
+    assert [str(path) for path in tmp_path.iterdir()] == [source.root]
     source.close()
     source.close()
-    assert folders() == before
+    assert not list(tmp_path.iterdir())
     with pytest.raises(SourceError, match="not open"):
         source.read()
     with pytest.raises(SourceError):
         SimulatedSource(profile=IDLE, rails=["VDD_NONE"]).open()
-    assert folders() == before
+    assert not list(tmp_path.iterdir())
 
 
-def test_files_of_a_killed_one_are_removed_by_the_next():
-    code = ("import os\nfrom devices.simulated import SimulatedSource\nsource = SimulatedSource()\nsource.open()\n"
-            "print(source.root, flush=True)\nos.kill(os.getpid(), 9)")
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE)
+KILLED = """
+import os
+from devices.simulated import SimulatedSource
+source = SimulatedSource()
+source.open()
+print(source.root, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_files_of_a_killed_one_are_removed_by_the_next(tmp_path, monkeypatch):
+    done = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, env=dict(os.environ, TMPDIR=str(tmp_path)))
     folder = done.stdout.decode().strip()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert done.returncode == -9 and os.path.isdir(folder)
-    with SimulatedSource(profile=IDLE):
-        assert not os.path.exists(folder)
+    with SimulatedSource(profile=IDLE) as first:
+        assert os.path.isdir(folder)                        # too young: its process might be about to lock it
+        for path in (folder, first.root):
+            os.utime(path, (1.0, 1.0))
+        with SimulatedSource(profile=IDLE):
+            assert not os.path.exists(folder) and os.path.isdir(first.root)
 
 
 def test_files_that_were_asked_for_stay(tmp_path):
