@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -222,3 +223,20 @@ def test_a_board_that_never_settles_is_given_up(board):
 def test_a_machine_without_temperatures_is_not_waited_for(tmp_path, board):
     ended = wait_settled(Health(str(tmp_path / "empty")), board.clock, board.sleep)
     assert ended == {"settled": False, "waited_s": 0.0, "temps_c": {}}
+
+
+def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
+    """On a board these packages are one file, and the child must find itself in it."""
+    archive, path = str(tmp_path / "joulebird.pyz"), str(tmp_path / "health.jsonl")
+    with zipfile.ZipFile(archive, "w") as packed:
+        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        for name in sorted(os.listdir(os.path.join(folder, "devices"))):
+            if name.endswith(".py"):
+                packed.write(os.path.join(folder, "devices", name), "devices/" + name)
+    script = ("import sys, time\nsys.path.insert(0, %r)\nfrom devices.health import HealthLog\nwith HealthLog(%r, root=%r, period_s=0.05):\n"
+              "    sys.stdin.readline()\n" % (archive, path, board.tree.root))
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, cwd=str(tmp_path), env=environ)
+    assert lines_of(path, 2)[0]["power_mode"] == 0
+    process.communicate(b"end\n")
+    assert process.returncode == 0
