@@ -62,8 +62,13 @@ def _one_source(name: str, segments: list[Segment]) -> None:
 
 def _pieces(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> tuple[list[Piece], int, int]:
     """The samples of one boot, without repeated times, cut where the clock goes back; gives (pieces, duplicates, steps back)."""
+    if len(segments) == 1 and segments[0].rails == rails and len(segments[0].t_us) and (np.diff(segments[0].t_us) > 0).all():
+        (only,) = segments
+        starts = np.zeros(len(only.t_us), dtype=bool)
+        starts[0] = True
+        return [Piece(boot, only.t_us, only.power, only.read, starts)], 0, 0
     t_us = np.concatenate([s.t_us for s in segments])
-    power = np.zeros((len(t_us), len(rails)), dtype=np.int64)
+    power = np.zeros((len(t_us), len(rails)), dtype=segments[0].power.dtype)
     read, starts, at = np.zeros(power.shape, dtype=bool), np.zeros(len(t_us), dtype=bool), 0
     for s in segments:
         columns = [rails.index(rail) for rail in s.rails]

@@ -4,6 +4,7 @@ Trapezoids for snapshots, steps for averaging meters (a value is the mean over t
 well for counters, where they are the differences of the register. Windows are cut exactly. An interval longer than the
 allowed gap, or with a failed reading at either end, is a hole: it adds neither energy nor coverage.
 """
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -55,34 +56,44 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     failed = int(((part.t_us >= begin_us) & (part.t_us <= end_us) & ~part.read).sum())
     if rule == "counter":                       # a counter's next reading covers what a failed one missed
         part = Series(*(values[part.read] for values in part))
-    good = bridged(part, begin_us, end_us, rule, allowed_us)
-    low, high = np.maximum(part.t_us[:-1], begin_us), np.minimum(part.t_us[1:], end_us)
-    spent = np.where(good, np.maximum(high - low, 0), 0)
+    length = np.diff(part.t_us)
+    good = bridged(part, length, begin_us, end_us, rule, allowed_us)
+    spent = _inside(part.t_us, np.where(good, length, 0), begin_us, end_us)
     inside = part.read & (part.t_us >= begin_us) & (part.t_us <= end_us)
     readings = part.power[inside] if inside.any() else part.power[part.read]
     scatter, bias = sampling_error(part, good, spent, rule)
-    return Integral(_total(part, spent, begin_us, end_us, rule), int(spent.sum()), worst_gap(part, begin_us, end_us),
+    return Integral(_total(part, length, spent, begin_us, end_us, rule), int(spent.sum()), worst_gap(part, begin_us, end_us),
                     int(inside.sum()), failed, float(readings.min()) if len(readings) else 0.0,
                     float(readings.max()) if len(readings) else 0.0, scatter, bias,
                     1 + int(np.count_nonzero(np.diff(part.power[inside]))))
 
 
-def bridged(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> np.ndarray:
+def _inside(t_us: np.ndarray, spent: np.ndarray, begin_us: int, end_us: int) -> np.ndarray:
+    """The bridged time of every interval, cut to the window (in place)."""
+    first, last = int(np.searchsorted(t_us, begin_us, "left")), int(np.searchsorted(t_us, end_us, "right")) - 1
+    for k in {first - 1, last}:                 # the intervals in which the window begins and ends
+        if 0 <= k < len(spent) and spent[k]:
+            spent[k] = max(min(int(t_us[k + 1]), end_us) - max(int(t_us[k]), begin_us), 0)
+    spent[:max(first - 1, 0)] = 0
+    spent[last + 1:] = 0
+    return spent
+
+
+def bridged(part: Series, length: np.ndarray, begin_us: int, end_us: int, rule: str, allowed_us: int) -> np.ndarray:
     """Which intervals between neighbouring samples may be integrated."""
     good = part.read[:-1] & part.read[1:]
-    short = np.diff(part.t_us) <= allowed_us
+    short = length <= allowed_us
     if rule == "counter":                       # exact over any gap that lies wholly inside, unless the counter's recorder was restarted
         whole = (part.t_us[:-1] >= begin_us) & (part.t_us[1:] <= end_us)
         return good & (short | whole) & ~part.starts[1:]
     return good & short
 
 
-def _total(part: Series, spent: np.ndarray, begin_us: int, end_us: int, rule: str) -> Fraction:
+def _total(part: Series, length: np.ndarray, spent: np.ndarray, begin_us: int, end_us: int, rule: str) -> Fraction:
     """The exact integral: whole intervals in bulk, the (at most two) cut ones as fractions."""
-    length = np.diff(part.t_us)
-    whole = (spent == length) & (spent > 0)
     level = 2 * part.power[1:] if rule != "trapezoids" else part.power[:-1] + part.power[1:]
-    total = Fraction(exact_dot(level[whole], length[whole]), 2)
+    whole = spent == length
+    total = Fraction(exact_dot(level, np.where(whole, spent, 0)), 2)
     for k in np.flatnonzero((spent > 0) & ~whole):
         t0, t1, p0, p1 = (int(x) for x in (part.t_us[k], part.t_us[k + 1], part.power[k], part.power[k + 1]))
         low, high = max(t0, begin_us), min(t1, end_us)
@@ -137,17 +148,23 @@ def sampling_error(part: Series, good: np.ndarray, spent: np.ndarray, rule: str)
         cut = (spent > 0) & (spent < np.diff(part.t_us))
         steps = np.abs(np.diff(part.power.astype(float), prepend=part.power[0]))[1:]
         return float(np.sqrt(np.sum((spent * steps)[cut] ** 2))), 0.0
-    time, power = part.t_us.astype(float), part.power.astype(float)
-    weight = np.zeros(len(time))
-    weight[:-1] += spent / 2.0
-    weight[1:] += spent / 2.0
+    sums = [_scatter(part, good, spent, begin, min(begin + 65536, len(part.t_us))) for begin in range(0, len(part.t_us), 65536)]
+    squares, line = (math.fsum(column) for column in zip(*sums, strict=True))
+    return math.sqrt(squares), abs(line) / 6.0 if rule == "trapezoids" else 0.0
+
+
+def _scatter(part: Series, good: np.ndarray, spent: np.ndarray, begin: int, end: int) -> tuple[float, float]:
+    """Sums of (w r)^2 / norm and of w r over the samples begin..end."""
+    first, last = max(begin - 1, 0), min(end + 1, len(part.t_us))
+    time, power = part.t_us[first:last].astype(float), part.power[first:last].astype(float)
+    good, spent = good[first:last - 1], spent[first:last - 1]
+    weight = (np.append(0, spent) + np.append(spent, 0)) / 2.0
     left, right = np.append(False, good), np.append(good, False)
     before, after = np.append(power[0], power[:-1]), np.append(power[1:], power[-1])
     gone, ahead = np.diff(time, prepend=time[0]), np.diff(time, append=time[-1])
     share = np.divide(gone, gone + ahead, out=np.zeros_like(gone), where=gone + ahead > 0)
     both = left & right
     line = np.where(both, before + (after - before) * share, np.where(left, before, after))
-    residual = np.where(left | right, power - line, 0.0)
-    norm = np.where(both, 1.5, 2.0)
-    bias = abs(float(np.sum(np.where(both, weight * residual, 0.0)))) / 6.0 if rule == "trapezoids" else 0.0
-    return float(np.sqrt(np.sum((weight * residual) ** 2 / norm))), bias
+    moved = weight * np.where(left | right, power - line, 0.0)
+    kept = slice(begin - first, end - first)
+    return float(np.sum((moved ** 2 / np.where(both, 1.5, 2.0))[kept])), float(np.sum(np.where(both, moved, 0.0)[kept]))

@@ -7,7 +7,7 @@ from typing import Any, Iterator, NamedTuple
 import numpy as np
 
 from reports.errors import ReportError
-from reports.rows import read_rows
+from reports.rows import read_rows, row_width
 
 FORMAT = 1
 MAGIC = b"# joulebird-power-log "
@@ -28,15 +28,14 @@ class Segment(NamedTuple):
 
 def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
     """Read all segments of a log of ours; raises ReportError for an empty, unreadable or newer file."""
-    with _mapped(path) as data:
-        at = 0
-        while at < len(data):
-            following = data.find(b"\n" + MAGIC, at)
-            end = len(data) if following < 0 else following + 1
-            segment = _segment(path, data, at, end, block_rows)
-            if segment is not None:
-                yield segment
-            at = end
+    data, at = _mapped(path), 0                 # never closed by hand: arrays look into it while a segment is read
+    while at < len(data):
+        following = data.find(b"\n" + MAGIC, at)
+        end = len(data) if following < 0 else following + 1
+        segment = _segment(path, data, at, end, block_rows)
+        if segment is not None:
+            yield segment
+        at = end
 
 
 def _mapped(path: str) -> mmap.mmap:
@@ -63,11 +62,23 @@ def _segment(path: str, data: Any, at: int, end: int, block_rows: int) -> Segmen
     rails = tuple(name[:-3] for name in columns[1:-1])
     named = tuple(str(rail) for rail in source.get("rails", ()))
     rails = named if len(named) == len(rails) else rails        # a column's name may be a rail's without its blanks
-    parts, damaged = [], 0
-    for rows, bad in read_rows(np.frombuffer(data[body:end], dtype=np.uint8), len(rails), block_rows):
-        parts.append(rows)
-        damaged += bad
-    return _joined(source, clock, rails, parts, damaged)
+    text = np.frombuffer(data, np.uint8, end - body, body) if body < end else np.zeros(0, np.uint8)
+    return _filled(source, clock, rails, text, block_rows)
+
+
+def _filled(source: dict, clock: dict, rails: tuple, text: np.ndarray, block_rows: int) -> Segment:
+    """The segment whose rows are in `text`, decoded into arrays of their final size (a reading fits 32 bits: nine digits)."""
+    room = len(text) // row_width(len(rails))
+    t_us, power, read = np.empty(room, np.int64), np.empty((room, len(rails)), np.int32), np.empty((room, len(rails)), bool)
+    failures: dict = {}
+    at = damaged = 0
+    for rows, bad in read_rows(text, len(rails), block_rows):
+        to = at + len(rows.t_us)
+        t_us[at:to], power[at:to], read[at:to] = rows.t_us, rows.mw, rows.read
+        at, damaged = to, damaged + bad
+        for word in rows.words:
+            failures[word] = failures.get(word, 0) + 1
+    return Segment(source, clock, rails, t_us[:at], power[:at], read[:at], failures, damaged)
 
 
 def _header(data: Any, at: int, end: int) -> tuple:
@@ -105,15 +116,3 @@ def _json(text: str, path: str, line: int) -> dict:
         raise ReportError(f"{path}: the header of the segment at line {line} is damaged",
                           "repair its `# source` and `# clock` lines (JSON)")
     return value
-
-
-def _joined(source: dict, clock: dict, rails: tuple, parts: list, damaged: int) -> Segment:
-    failures: dict = {}
-    for rows in parts:
-        for word in rows.words:
-            failures[word] = failures.get(word, 0) + 1
-    if not parts:
-        none = np.zeros((0, len(rails)))
-        return Segment(source, clock, rails, np.zeros(0, np.int64), none.astype(np.int64), none.astype(bool), failures, damaged)
-    t_us, power, read = (np.concatenate([getattr(rows, name) for rows in parts]) for name in ("t_us", "mw", "read"))
-    return Segment(source, clock, rails, t_us, power, read, failures, damaged)

@@ -173,8 +173,8 @@ class PowerTrace:
             while end < last and not piece.read[end - 1, columns].all():
                 end += 1
             last = end
-        power, read = piece.power[first:last], piece.read[first:last]
-        return Series(piece.t_us[first:last], power[:, columns].sum(axis=1), read[:, columns].all(axis=1), piece.starts[first:last])
+        t_us, power, read, starts = (values[first:last] for values in piece[1:])
+        return Series(t_us, power[:, columns].sum(axis=1, dtype=np.int64), read[:, columns].all(axis=1), starts)
 
     def _part(self, piece: Piece, begin: int, end: int, columns: list[int], name: str, max_gap_s: float | None,
               u_edge_s: float) -> Energy:
