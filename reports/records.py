@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness import record
-from harness.errors import HarnessError
 from reports.errors import ReportError
 from reports.trace import PowerTrace
 
@@ -201,5 +200,5 @@ def _has_rows(path: str) -> bool:
 def _read(function, *arguments):
     try:
         return function(*arguments)
-    except HarnessError as error:
+    except record.HarnessError as error:
         raise ReportError(error.message, error.hint, error.exit_code) from None

@@ -1,8 +1,7 @@
 """Reading and integrating a long power log, beside what most people write: python tests/benchmarks/bench_energy.py [--rows 2000000]
 
-Ours (PowerTrace.load and energy: every row checked, exact integers, uncertainty) and pandas.read_csv with numpy's trapezoid, on the same log of
-three rails, each in processes of its own, alternating; wall time, imports included, and peak memory. pandas is also shown a log with one
-row cut short, which ours counts and skips.
+Ours (PowerTrace.load and energy: every row checked, exact integers, uncertainty) and pandas.read_csv with a trapezoid in numpy,
+on the same log of three rails, in processes of their own, alternating: wall time with imports, and peak memory.
 """
 import argparse
 import json
@@ -13,8 +12,9 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HEADER = ("# joulebird-power-log 1\n# source " + json.dumps({"name": "ina3221", "sampling": "snapshot", "scope": "module", "total": ["VDD_IN"],
-                                                             "rails": ["VDD_IN", "VDD_SYS_GPU", "VDD_SYS_CPU"]})
+SOURCE = {"name": "ina3221", "sampling": "snapshot", "scope": "module", "total": ["VDD_IN"],
+          "rails": ["VDD_IN", "VDD_SYS_GPU", "VDD_SYS_CPU"]}
+HEADER = ("# joulebird-power-log 1\n# source " + json.dumps(SOURCE)
           + '\n# clock {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": "b"}\n# units t_us: microseconds; *_mw: milliwatts\n')
 COLUMNS = "t_us,VDD_IN_mw,VDD_SYS_GPU_mw,VDD_SYS_CPU_mw,status\n"
 OURS = """
@@ -44,7 +44,8 @@ def write(path, rows):
         file.write(HEADER + COLUMNS)
         block = []
         for i in range(rows):
-            block.append("%16d,%9d,%9d,%9d,          ok\n" % (10_000 * i + i * 7919 % 3000, 6000 + i * 31 % 8000, i * 17 % 5000, i * 13 % 900))
+            row = 10_000 * i + i * 7919 % 3000, 6000 + i * 31 % 8000, i * 17 % 5000, i * 13 % 900
+            block.append("%16d,%9d,%9d,%9d,          ok\n" % row)
             if len(block) == 100_000:
                 file.write("".join(block))
                 block = []
@@ -76,7 +77,8 @@ def main(argv=None):
     for name, runs in found.items():
         seconds = statistics.median(run[0] for run in runs)
         spread = f"{min(run[0] for run in runs):.2f} to {max(run[0] for run in runs):.2f}"
-        print(f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak {max(run[1] for run in runs):5.0f} MB  {runs[0][2]:.6f} J")
+        peak = max(run[1] for run in runs)
+        print(f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak {peak:5.0f} MB  {runs[0][2]:.6f} J")
     ratios = [one[0] / two[0] for one, two in zip(found["ours"], found["pandas"], strict=True)]
     print(f"ours / pandas: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return statistics.median(ratios)
