@@ -27,9 +27,12 @@ def start(asked: Dict[str, Any]) -> Any:
     """Start a job; or who is in the way. Paths that the host gives relative to the home become absolute here."""
     workdir = _home(asked["workdir"])
     job = asked["job"]
-    job["argv"] = [word.replace("{workdir}", workdir).replace("{home}", os.path.expanduser("~")) for word in job["argv"]]
     job["env"]["PYTHONPATH"] = os.pathsep.join(_home(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part)
     os.environ["PYTHONPATH"] = job["env"]["PYTHONPATH"]
+    if job["launcher"]:                             # a container has its own environment: say everything again inside
+        words = ["%s=%s" % item for item in sorted(job["env"].items())]
+        job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
+    job["argv"] = [word.replace("{workdir}", workdir).replace("{home}", os.path.expanduser("~")) for word in job["argv"]]
     os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
         _write(os.path.join(workdir, "specs", name), text)
@@ -48,8 +51,13 @@ def log(asked: Dict[str, Any]) -> Any:
 
 
 def listing(asked: Dict[str, Any]) -> Any:
-    """The files of runs."""
+    """The files below some folders of the runs."""
     return files.listing(os.path.join(_home(asked["workdir"]), "runs"), asked["tops"])
+
+
+def finished(asked: Dict[str, Any]) -> Any:
+    """Which runs are done, and their files."""
+    return files.of_runs(os.path.join(_home(asked["workdir"]), "runs"), asked["runs"])
 
 
 def settle(asked: Dict[str, Any]) -> Any:
@@ -63,8 +71,8 @@ def wait_free(asked: Dict[str, Any]) -> Any:
     return {}
 
 
-ONCE = {"facts": facts, "status": status, "start": start, "stop": stop, "log": log, "listing": listing, "settle": settle,
-        "wait_free": wait_free}
+ONCE = {"facts": facts, "status": status, "start": start, "stop": stop, "log": log, "listing": listing,
+        "finished": finished, "settle": settle, "wait_free": wait_free}
 
 
 def main(argv: List[str]) -> int:

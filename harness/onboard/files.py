@@ -3,7 +3,9 @@ import hashlib
 import os
 from typing import Any, Dict, Iterator, List, Tuple
 
+from harness import record
 from harness.errors import HarnessError
+from harness.rundir import is_finished
 
 BLOCK = 1 << 20
 
@@ -16,6 +18,40 @@ def listing(root: str, tops: List[str]) -> List[Tuple[str, int, int]]:
             facts = os.stat(path)
             found.append((os.path.relpath(path, root), facts.st_size, facts.st_mtime_ns))
     return found
+
+
+def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
+    """The finished ones of these runs (all, when none is named), and every file that they are made of: stages and idle measurements too."""
+    done = [name for name in run_ids or finished(root) if is_finished(root, name)]
+    tops = []                                       # type: List[str]
+    for name in done:
+        run = record.read_run(root, name)
+        wanted = [record.run_dir(root, name)] + [record.stage_dir(root, stage) for stage in run.stages]
+        wanted += [record.idle_dir(root, session, when) for session in run.sessions for when in ("before", "after")]
+        tops += [path for path in wanted if path not in tops]
+    files = listing(root, [os.path.relpath(path, root) for path in tops])
+    return {"done": done, "files": [one for one in files if not os.path.basename(one[0]).startswith(record.CHECKPOINT.partition(".")[0])]}
+
+
+def finished(root: str) -> List[str]:
+    """Ids of all finished runs under a folder."""
+    return [name for name in _names(root) if record.is_done(os.path.join(root, name))]
+
+
+def progress(root: str) -> int:
+    """How many epochs and finished stages there are: a number that grows when work is done, and only then."""
+    total = 0
+    for name in _names(os.path.join(root, "stages")):
+        path = os.path.join(record.stage_dir(root, name), record.EVENTS)
+        total += sum(event["event"] in ("epoch", "stage_end") for event in record.read_events(path))
+    return total
+
+
+def _names(folder: str) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
 
 
 def walk(root: str) -> Iterator[str]:

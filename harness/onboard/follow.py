@@ -6,10 +6,9 @@ import sys
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from harness import record
 from harness.errors import HarnessError
+from harness.onboard import files, lock, machine
 from harness.onboard import job as jobs
-from harness.onboard import lock, machine
 
 CHUNK = 65536
 
@@ -17,9 +16,8 @@ CHUNK = 65536
 def status(workdir: str, lock_path: str) -> Dict[str, Any]:
     """The board now: who holds it, its jobs (newest last, ten at most), which runs are done, and the machine's facts."""
     found = [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]]
-    root = os.path.join(workdir, "runs")
-    done = [name for name in _names(root) if record.is_done(os.path.join(root, name))]
-    return {"holder": lock.holder(lock_path), "jobs": found, "done": done, "machine": machine.facts(workdir)}
+    return {"holder": lock.holder(lock_path), "jobs": found, "done": files.finished(os.path.join(workdir, "runs")),
+            "machine": machine.facts(workdir)}
 
 
 def find(workdir: str, run_id: Optional[str]) -> str:
@@ -44,7 +42,7 @@ def log(path: str, offset: int = 0, limit: int = 16 * CHUNK) -> Dict[str, Any]:
 
 
 def follow(path: str, offset: int, every_s: float, emit: Callable[[Dict[str, Any]], None], is_gone: Callable[[], None]) -> None:
-    """Emit what the job writes, at most once in `every_s` seconds, and its end as soon as it comes.
+    """Emit what there is, then what the job writes, at most once in `every_s` seconds, and its end as soon as it comes.
 
     Between two looks this process sleeps: the end wakes it through the job's lock, the loss of the connection by the return of `is_gone`.
     """
@@ -52,14 +50,17 @@ def follow(path: str, offset: int, every_s: float, emit: Callable[[Dict[str, Any
     reasons = []                                    # type: List[str]
     for wait, reason in ((lambda: _wait_end(path), "ended"), (is_gone, "gone")):
         threading.Thread(target=_wake, args=(wait, reason, reasons, wake), daemon=True).start()
+    first = True                                    # the first answer, empty or not, tells the other side that we are here
     while "gone" not in reasons:
         ended = "ended" in reasons
         part = log(path, offset)
-        if part["text"]:
+        if part["text"] or first:
+            first = False
             offset = part["next"]
             emit(part)
         if ended and not part["text"]:
-            emit({"end": jobs.read(path)})
+            runs = os.path.join(os.path.dirname(os.path.dirname(path)), "runs")
+            emit({"end": dict(jobs.read(path), progress=files.progress(runs))})
             return
         if not ended:
             wake.wait(every_s)
@@ -123,10 +124,3 @@ def _size(path: str) -> int:
         return os.path.getsize(os.path.join(path, jobs.LOG))
     except FileNotFoundError:
         return 0
-
-
-def _names(root: str) -> List[str]:
-    try:
-        return sorted(os.listdir(root))
-    except FileNotFoundError:
-        return []

@@ -1,0 +1,86 @@
+"""What `joulebird run` does when boards are named: one board is worked through here, several by a fleet."""
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.host import config
+from harness.host.agent import Agent
+from harness.host.board_run import BoardRun, Wishes
+from harness.host.follow import EVERY_S
+from harness.host.link import Link
+from harness.progress import Progress
+from harness.rundir import split
+from harness.spec import RunSpec
+
+HERE = "here"                       # the board's name that means this machine
+FLEET_PATIENCE_S = 600.0            # a board of a fleet that is silent for so long is given up; the others take its runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `joulebird run` needs for boards."""
+    parser.add_argument("--board", action="append", metavar="B", help="run on this board over ssh; several share the runs "
+                        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)")
+    parser.add_argument("--wait", action="store_true", help="when somebody else measures on the board, wait instead of ending with code 75")
+    parser.add_argument("--every", type=float, metavar="S", default=EVERY_S, help="look at the board no more often than this "
+                        "(default: %(default)g s; each look costs it energy)")
+    parser.add_argument("--patience", type=float, metavar="S", help="give up a board that does not answer for so long "
+                        f"(default: never; with several boards {FLEET_PATIENCE_S:g} s)")
+
+
+def names(args: argparse.Namespace, found: config.Config | None = None) -> list[str]:
+    """The boards that are meant: flags, else JOULEBIRD_BOARD, else the configuration; none is this machine."""
+    if args.board:
+        chosen = list(dict.fromkeys(args.board))
+    else:
+        chosen = (found or config.load()).value("board")[0].split()
+    return [name for name in chosen if name != HERE]
+
+
+def runs_folder() -> str:
+    """The folder of the runs when no flag names it: JOULEBIRD_RUNS, else the configuration's, else runs."""
+    return config.load().value("runs", default="runs")[0]
+
+
+def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> int:
+    """Bring all runs to their end on these boards; gives 0. Raises HarnessError with the exit code that says why not."""
+    progress = Progress(quiet=args.quiet)
+    ahead = split(args.runs, list(specs))[1]
+    if not ahead:
+        progress.say(f"all {len(specs)} runs are done: {args.runs}")
+        return 0
+    found = config.load()
+    if len(boards) > 1:
+        from harness.host import fleet
+        return fleet.run(args, ahead, [found.board(name) for name in boards], progress.say)
+    board = found.board(boards[0])
+    wishes = Wishes(words=words(args, board), data_dir=args.data_dir, wait=args.wait, every_s=max(1.0, args.every),
+                    patience_s=float("inf") if args.patience is None else args.patience)
+    BoardRun(Agent(Link(board)), Path(args.runs), progress.say, wishes).bring_to_end(specs)
+    progress.say(f"all {len(specs)} runs are done: {args.runs}")
+    return 0
+
+
+def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
+    """The words of our command line that `joulebird run` on the board gets too."""
+    given: list[str] = []
+    source = args.source or board.source
+    if source:
+        given += ["--source", source]
+    for option in args.source_option:
+        given += ["--source-option", option]
+    if args.idle is not None:
+        given += ["--idle", repr(args.idle)]
+    if args.download:
+        given.append("--download")
+    return tuple(given)
+
+
+def agent(name: str | None) -> Agent:
+    """The agent of the named board, else of the one in JOULEBIRD_BOARD or the configuration. Raises HarnessError when there is none."""
+    found = config.load()
+    chosen = found.value("board", name)[0]
+    if not chosen or chosen == HERE:
+        known = ", ".join(sorted(found.boards))
+        raise HarnessError("name a board", f"known are: {known}" if known else "describe one with `joulebird init`")
+    return Agent(Link(found.board(chosen.split()[0])))
