@@ -233,8 +233,8 @@ def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
         for name in sorted(os.listdir(os.path.join(folder, "devices"))):
             if name.endswith(".py"):
                 packed.write(os.path.join(folder, "devices", name), "devices/" + name)
-    script = ("import sys, time\nsys.path.insert(0, %r)\nfrom devices.health import HealthLog\nwith HealthLog(%r, root=%r, period_s=0.05):\n"
-              "    sys.stdin.readline()\n" % (archive, path, board.tree.root))
+    script = ("import sys\nsys.path.insert(0, %r)\nfrom devices.health import HealthLog\n"
+              "with HealthLog(%r, root=%r, period_s=0.05):\n    sys.stdin.readline()\n" % (archive, path, board.tree.root))
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, cwd=str(tmp_path), env=environ)
     assert lines_of(path, 2)[0]["power_mode"] == 0
