@@ -14,8 +14,9 @@ _SETTINGS = {"svg.hashsalt": "joulebird", "font.family": "DejaVu Sans", "pdf.fon
 _METADATA = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None, "ModDate": None}}
 
 
-def power(paths: Iterable[str] | str, output: str | os.PathLike | Any, rail: str | None = None, form: str | None = None) -> None:
-    """Draw power over time with the stages as bands: mean as a line, lowest to highest of 2000 buckets as a shade.
+def power(paths: Iterable[str] | str, output: str | os.PathLike | Any, rail: str | None = None, form: str | None = None,
+          buckets: int = 2000) -> None:
+    """Draw power over time with the stages as bands: mean as a line, lowest to highest of each bucket as a shade.
 
     `output` is a file name, or an open binary file with `form` (".svg", ...). Raises ReportError for an unknown form, mixed scopes, or
     when nothing was recorded.
@@ -23,7 +24,7 @@ def power(paths: Iterable[str] | str, output: str | os.PathLike | Any, rail: str
     stages = unique_stages(load(paths))
     scope = one_scope(stages)
     words = sorted({word for stage in stages if stage.trace for word in stage.trace.words})
-    line = timeline(stages, rail=rail)
+    line = timeline(stages, buckets, rail)
     name = rail or scope["rails"]
     figure = new_figure(f"Power over time: {name} ({scope['scope']}) on {scope['board']} by {scope['source']}", words)
     draw_power(figure.axes[0], line)

@@ -1,0 +1,68 @@
+"""Comparing two sets of runs."""
+import numpy as np
+import pytest
+
+from reports.compare import compare, t975, welch
+from reports.errors import ReportError
+from tests.reports.runs import Folder
+
+
+def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):
+    folder = Folder(root, epoch_s=2.0, ripple=0.2, **options)
+    rng = np.random.default_rng(len(seeds))
+    for seed in seeds:
+        power = watts + float(rng.normal(0, noise)) if noise else watts
+        folder.run(method, 0.5, [folder.stage(f"s-{seed}", 5, power)], 0.9 + 0.01 * seed, seed=seed)
+    return root
+
+
+def test_a_difference_beyond_the_uncertainty_is_real(tmp_path):
+    table = compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0)])
+    row = table.lines[0]
+    assert row[5].data["value"] == pytest.approx(1.2, rel=1e-3) and row[6].text == "real"
+    assert row[10].text == "not known" and "One run in some cells" in table.render()
+    assert table.facts["worst_energy_ratio"] == pytest.approx(1.2, rel=1e-3)
+
+
+def test_a_difference_within_the_spread_is_not_significant(tmp_path):
+    a = study(tmp_path / "a", 10.05, (1, 2, 3), noise=0.3)
+    b = study(tmp_path / "b", 10.0, (1, 2, 3, 4), noise=0.3)
+    row = compare([a], [b]).lines[0]
+    assert row[6].text == "not significant" and row[10].text == "not significant"
+
+
+def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
+    source = {"source": {"accuracy": {"gain": 0.02, "offset_mw": 76}}}
+    same = compare([study(tmp_path / "a", 10.3, **source)], [study(tmp_path / "b", 10.0, **source)]).lines[0]
+    other = {"source": dict(source["source"], serial="other")}
+    apart = compare([tmp_path / "a"], [study(tmp_path / "c", 10.0, **other)]).lines[0]
+    assert same[6].text == "real" and apart[6].text == "not significant"
+
+
+def test_two_single_runs_of_different_methods_can_be_compared(tmp_path):
+    assert compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0, method="thinet")]).lines[0][6].text == "real"
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    a = study(tmp_path / "a", 12.0)
+    with pytest.raises(ReportError, match="different scope"):
+        compare([a], [study(tmp_path / "b", 10.0, source={"scope": "board"})])
+    both = Folder(tmp_path / "c")
+    for method in ("thinet", "network-slimming"):
+        both.run(method, 0.5, [both.stage(f"{method}-1", 2)])
+    with pytest.raises(ReportError, match="no cell in common") as caught:
+        compare([a], [tmp_path / "c"])
+    assert "ThiNet" in caught.value.hint
+
+
+def test_a_void_energy_is_not_compared(tmp_path):
+    folder = Folder(tmp_path / "b")
+    folder.run("snip", 0.5, [folder.stage("s-1", 5, logged=False)])
+    row = compare([study(tmp_path / "a", 12.0)], [tmp_path / "b"]).lines[0]
+    assert row[4].text == "void" and row[6].text == "not known"
+
+
+def test_welch_against_a_case_computed_by_hand():
+    """Variances 16.772 and 5.598 of five each: standard error 2.1152, 6.40 degrees of freedom, of which the table has 6."""
+    assert welch([27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]) == pytest.approx(2.447 * 2.1152, rel=1e-4)
+    assert welch([1.0], [2.0]) == 0.0 and t975(2.5) == 4.303

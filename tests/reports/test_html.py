@@ -1,0 +1,74 @@
+"""The self-contained page."""
+import html.parser
+import re
+
+import pytest
+
+from reports.errors import ReportError
+from reports.html import page, report
+from tests.reports.runs import Folder, small_study
+
+VOID_TAGS = {"meta", "br", "img", "link", "hr"}
+
+
+class Balance(html.parser.HTMLParser):
+    """Fails on tags that are not closed in order; collects tags and text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], set(), []
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.add(tag)
+        if tag not in VOID_TAGS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    small_study(root, ratios=(0.5,))
+    return root
+
+
+def test_the_page_is_whole_and_stands_alone(study):
+    text = page([study])
+    reader = Balance()
+    reader.feed(text)
+    assert reader.open == [] and {"table", "svg", "details"} <= reader.seen and not {"script", "img", "link", "iframe"} & reader.seen
+    assert not re.findall(r'(?:src|href)\s*=\s*"(?!#)', re.sub(r"xmlns[^>]*", "", text))
+    shown = " ".join(reader.text)
+    for wanted in ("EB Train Improv.", "Every run, shared stages counted in full", "R16", "ina3221"):
+        assert wanted in shown
+
+
+def test_the_same_runs_give_the_same_bytes(study, tmp_path):
+    report([study], tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text() == page([study])
+
+
+def test_simulated_is_seen_at_once_and_names_are_escaped(tmp_path):
+    folder = Folder(tmp_path, source={"name": "simulated", "simulated": True, "real": False}, environment={"host": "<board>"})
+    folder.run("snip", 0.5, [folder.stage("s-1", 2)])
+    text = page([tmp_path])
+    assert '<span class="word">simulated</span>' in text and "<board>" not in text and "&lt;board&gt;" in text
+
+
+def test_runs_without_power_still_have_a_page(tmp_path):
+    folder = Folder(tmp_path)
+    folder.run("snip", 0.5, [folder.stage("s-1", 2, logged=False)])
+    assert "void" in page([tmp_path])
+
+
+def test_a_file_that_cannot_be_written(study, tmp_path):
+    with pytest.raises(ReportError, match="cannot be written"):
+        report([study], tmp_path / "no" / "a.html")
