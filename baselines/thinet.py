@@ -17,7 +17,7 @@ from baselines.channels import check_ratio, cut_one
 from baselines.errors import SpecError
 from baselines.models.base import Prunable
 from baselines.task import Task
-from baselines.train import train
+from baselines.train import fastest_layout, train
 
 Result = Dict[str, Any]
 
@@ -75,7 +75,8 @@ def prune_layers(stage: Any, task: Task, network: Result, ratio: float, first: i
     """
     check_ratio(ratio)
     saved = stage.resume() or {"widths": network["widths"], "state": network["state"], "next": first, "errors": []}
-    model, data, errors = task.network(saved).eval(), task.data(), saved["errors"]
+    layout = fastest_layout(task.device)
+    model, data, errors = task.network(saved).eval().to(memory_format=layout), task.data(), saved["errors"]
     images = stratified(data.train_labels.cpu(), -(-rows // locations), torch.Generator().manual_seed(task.seed))
     stage.metric(images=len(images), rows=len(images) * locations)
     batch = task.micro_batch or task.schedule.batch
@@ -83,13 +84,18 @@ def prune_layers(stage: Any, task: Task, network: Result, ratio: float, first: i
         generator = torch.Generator().manual_seed(task.seed * 1000003 + place)
         batches = (part for part, _ in data.plain_batches(batch, order=images))
         model, error = prune_layer(model, place, ratio, batches, locations, generator)
-        errors = errors + [error]
-        state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-        stage.checkpoint({"widths": model.widths, "state": state, "next": place + 1, "errors": errors})
+        model, errors = model.to(memory_format=layout), errors + [error]
+        stage.checkpoint(dict(_left(model), next=place + 1, errors=errors))
         if stage.stopping:
             stage.stop()
     stage.metric(relative_errors=errors)
-    return {"widths": model.widths, "state": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}}
+    return _left(model)
+
+
+def _left(model: Prunable) -> Result:
+    """The network as a stage leaves it behind: on the CPU, in the usual order."""
+    state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()}
+    return {"widths": model.widths, "state": state}
 
 
 def prune_layer(model: Prunable, place: int, ratio: float, batches: Iterable[torch.Tensor], locations: int,
