@@ -66,7 +66,8 @@ def energy(series: List[Tuple[float, Optional[float]]], begin_s: float, end_s: f
         covered.append(high - low)
     seconds, covered_s = end_s - begin_s, math.fsum(covered)
     coverage = min(1.0, covered_s / seconds) if seconds > 0.0 else 1.0
-    inside = [watts for t_s, watts in series if watts is not None and begin_s <= t_s <= end_s]
+    edge_s = 1e-6                   # a log keeps microseconds, so the reading at an edge may lie that much outside
+    inside = [watts for t_s, watts in series if watts is not None and begin_s - edge_s <= t_s <= end_s + edge_s]
     mean = math.fsum(parts) / covered_s if covered_s > 0.0 and coverage >= MIN_COVERAGE else None
     return Energy(None if mean is None else mean * seconds, seconds, coverage, mean, max(inside) if inside else None,
                   _worst_gap(good, begin_s, end_s))

@@ -57,3 +57,8 @@ def test_a_window_before_or_behind_the_log_has_no_energy():
 def test_peak_and_mean():
     found = energy(RAMP, 1.0, 3.0, "snapshot")
     assert found.peak_w == pytest.approx(8.0) and found.mean_w == pytest.approx(6.0)
+
+
+def test_a_reading_at_an_edge_counts_for_the_peak_though_the_log_rounds_its_time():
+    found = energy([(1.000000, 5.0), (1.004000, 7.0)], 1.0000004, 1.0039996, "average")
+    assert found.peak_w == 7.0 and found.coverage == pytest.approx(1.0)
