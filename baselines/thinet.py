@@ -71,29 +71,22 @@ def target_groups(network: Prunable, layers: int = 0) -> List[List[int]]:
 def prune_layers(stage: Any, task: Task, network: Result, ratio: float, first: int, end: int, *, rows: int, locations: int) -> Result:
     """Prune the targets `first` up to, not including, `end` of `network`, each on the network as the earlier ones left it.
 
-    Result: {"widths", "state"} of the thin network. Checkpoints after each layer; what is sampled depends on seed and layer alone.
+    Result: {"widths", "state"} of the thin network. What is sampled depends on seed and layer alone. A killed pruning begins again:
+    it takes minutes, and only epochs are checkpointed.
     """
     check_ratio(ratio)
-    saved = stage.resume() or {"widths": network["widths"], "state": network["state"], "next": first, "errors": []}
     layout = fastest_layout(task.device)
-    model, data, errors = task.network(saved).eval().to(memory_format=layout), task.data(), saved["errors"]
+    model, data, errors = task.network(network).eval().to(memory_format=layout), task.data(), []
     images = stratified(data.train_labels.cpu(), -(-rows // locations), torch.Generator().manual_seed(task.seed))
-    stage.metric(images=len(images), rows=len(images) * locations)
     batch = task.micro_batch or task.schedule.batch
-    for place in range(saved["next"], end):
+    for place in range(first, end):
         generator = torch.Generator().manual_seed(task.seed * 1000003 + place)
         batches = (part for part, _ in data.plain_batches(batch, order=images))
         model, error = prune_layer(model, place, ratio, batches, locations, generator)
         model, errors = model.to(memory_format=layout), errors + [error]
-        stage.checkpoint(dict(_left(model), next=place + 1, errors=errors))
         if stage.stopping:
             stage.stop()
-    stage.metric(relative_errors=errors)
-    return _left(model)
-
-
-def _left(model: Prunable) -> Result:
-    """The network as a stage leaves it behind: on the CPU, in the usual order."""
+    stage.metric(images=len(images), rows=len(images) * locations, relative_errors=errors)
     state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()}
     return {"widths": model.widths, "state": state}
 
