@@ -1,0 +1,117 @@
+"""Tables 1, 3 and 4, and the figures beside them."""
+import io
+
+import pytest
+
+import reports
+from reports.draws import figure1, figure2, table1, table4
+from reports.errors import ReportError
+from reports.table3 import table3
+from reports.tradeoff import figure3, figure5
+from tests.reports.runs import Folder, small_study
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    folder = Folder(tmp_path)
+    stage = folder.stage("s-1", 1)
+    for milestones, gain in (([80, 120], 0.0), ([0, 100], -0.03)):
+        for epoch, best in ((10, 0.93), (20, 0.932), (40, 0.931), (160, 0.928)):
+            options = {"draw_at": epoch, "restart": True, "x": milestones[0]}
+            folder.run("eb-train", 0.5, [stage], best + gain, options=options, milestones=milestones)
+    return folder
+
+
+def texts(table):
+    return [[cell.text for cell in row] for row in table.lines]
+
+
+def test_table_1_by_schedule(drawn):
+    table = table1([drawn.root])
+    assert [column.title for column in table.columns] == ["Model", "LR schedule", "p", "10", "20", "40", "final"]
+    assert texts(table) == [["VGG16", "[0, 100]", "50%", "90.00", "90.20", "90.10", "89.80"],
+                            ["VGG16", "[80, 120]", "50%", "93.00", "93.20", "93.10", "92.80"]]
+    assert texts(table1([drawn.root], published=True))[3] == ["", "  published", "", "93.26", "93.34", "93.20", "92.96"]
+
+
+def test_table_4_by_initial_rate(drawn):
+    drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "restart": True}, milestones=[80, 120], lr=0.5)
+    table = table4([drawn.root])
+    assert [row[1] for row in texts(table)] == ["0.1", "0.5"] and texts(table)[1][3:] == ["94.00", "–", "–", "–"]
+
+
+def test_network_slimming_is_the_final_column(tmp_path):
+    folder = Folder(tmp_path)
+    stage = folder.stage("s-1", 1)
+    folder.run("eb-train", 0.5, [stage], 0.93, options={"draw_at": 10}, milestones=[80, 120])
+    folder.run("network-slimming", 0.5, [stage], 0.925, milestones=[80, 120])
+    assert texts(table1([tmp_path]))[0][3:] == ["93.00", "92.50"]
+
+
+def test_table_3(tmp_path):
+    folder = Folder(tmp_path, epoch_s=0.5)
+    dense = folder.stage("d-1", 10)
+    folder.run("dense", 0.0, [dense], 0.70, model="resnet18", dataset="imagenet")
+    folder.run("network-slimming", 0.1, [dense, folder.stage("n-1", 10, structure="thin")], 0.705, model="resnet18", dataset="imagenet")
+    rows = texts(table3([tmp_path]))
+    assert rows[0] == ["ResNet18/ImageNet", "Unpruned", "–", "70.00", "–", "900.000"]
+    assert rows[1] == ["", "NS", "10%", "70.50", "+0.50", "1350.00"]
+    published = texts(table3([tmp_path], published=True))
+    assert published[1] == ["", "  published", "", "69.57", "–", "1259.13"] and published[3][3:] == ["69.65", "+0.08", "2424.86"]
+
+
+def svg(draw, paths):
+    out = io.BytesIO()
+    draw(paths, out, form=".svg")
+    again = io.BytesIO()
+    draw(paths, again, form=".svg")
+    assert out.getvalue() == again.getvalue()
+    return out.getvalue().decode()
+
+
+def test_figures_1_and_2(drawn):
+    assert "VGG16/CIFAR-10 p=50% [80-120], lr 0.1" in svg(figure1, [drawn.root])
+    with pytest.raises(ReportError, match="low precision"):
+        svg(figure2, [drawn.root])
+    drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "search_precision": "wage8"}, milestones=[80, 120])
+    assert "8-bit search" in svg(figure2, [drawn.root])
+
+
+def test_figure_3_draws_recorded_distances(tmp_path):
+    folder = Folder(tmp_path)
+    stage_id = folder.stage("search-1", 5)
+    folder.run("eb-train", 0.5, [stage_id], options={"epsilon": 0.07})
+    with pytest.raises(ReportError, match="no mask distances"):
+        svg(figure3, [tmp_path])
+    from harness import record
+    path = record.stage_dir(folder.root, stage_id) + "/" + record.EVENTS
+    lines = open(path).read().splitlines()
+    lines[3:3] = ['{"event": "metric", "t_s": 105, "mask_distance": 0.3}', '{"event": "metric", "t_s": 106, "mask_distance": 0.05}']
+    open(path, "w").write("\n".join(lines) + "\n")
+    text = svg(figure3, [tmp_path])
+    assert "epsilon 0.07" in text and "vgg16/cifar10 p=50% s1" in text
+
+
+def test_figure_5_names_methods_and_words(tmp_path):
+    small_study(tmp_path, source={"name": "simulated", "simulated": True, "real": False})
+    text = svg(figure5, [tmp_path])
+    assert "[simulated]" in text and "energy (J, simulated)" in text
+    for method in ("SNIP", "EB Train", "ThiNet"):
+        assert f"<!-- {method} -->" in text
+
+
+@pytest.mark.parametrize("table", [table1, table4])
+def test_without_drawn_tickets_there_is_no_table(tmp_path, table):
+    small_study(tmp_path, ratios=(0.5,))
+    with pytest.raises(ReportError, match="drawn at a given epoch") as caught:
+        table([tmp_path])
+    assert "draw_at" in caught.value.hint
+
+
+def test_every_registered_report_can_be_loaded_and_says_what_it_is():
+    import importlib
+    for name, path in reports.REPORTS.items():
+        module, _, attribute = path.partition(":")
+        function = getattr(importlib.import_module(module), attribute)
+        assert callable(function) and function.__doc__, name
+        assert name.startswith(("table", "figure-"))
