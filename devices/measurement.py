@@ -88,6 +88,7 @@ class Measurement:
         begin_s = self._begin_s or 0.0
         try:
             end_s = self._recorder.sample()
+            self._recorder.settle()
         except SourceError as error:
             self._total = Energy(None, 0.0, 0.0, None, None, 0.0)
             self.problem = error.message

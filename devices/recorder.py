@@ -83,8 +83,12 @@ class Recorder:
         """
         return self._ask("sample")["t_s"]
 
+    def settle(self) -> None:
+        """Wait until the last `sample` is covered: at once, unless a slow meter has yet to give its next reading."""
+        self._ask("settle")
+
     def close_log(self) -> Dict[str, Any]:
-        """End the present log; gives its path, rows, failed rows, missed ticks and worst lateness (empty when none was open)."""
+        """Settle, and end the present log; gives its path, rows, failed, missed ticks and worst lateness (empty when none was open)."""
         return self._ask("close")
 
     def describe(self) -> Dict[str, Any]:

@@ -13,6 +13,7 @@ from devices.lookup import make
 from devices.sampler import JITTER, Sampler, Syncer
 
 IDLE_PERIOD_S = 0.25            # without a log the source is still read, so that what it pushes does not pile up
+SETTLE_STEP_S = 0.02
 LOOK_EVERY_S = 1.0              # for a parent that is gone though somebody else holds its end of the pipe
 
 
@@ -94,12 +95,21 @@ class Child:
 
     def _do_sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
-        t_s, status = self._sampler.take()
+        t_s, status = self._sampler.edge()
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
+    def _do_settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        assert self._sampler is not None
+        begin_s = time.monotonic()
+        while time.monotonic() - begin_s < self._sampler.owed_s():
+            time.sleep(SETTLE_STEP_S)
+            self._sampler.tick()
+        return {}
+
     def _do_close(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
+        self._do_settle(command)
         return self._sampler.close()
 
     def _end(self) -> None:

@@ -40,7 +40,9 @@ class Sampler:
         self.period_s = max(period_s, source.min_period_s / 2.0)
         self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
         self._random = generator or random.Random()     # seeded from os.urandom: no two recorders in step
-        self._newest_s = self._row_s = float("-inf")
+        self._newest_s = self._row_s = float("-inf")    # time of the newest sample, and of the last row
+        self._edge_s = float("-inf")                # time of the last edge that a reading should cover
+        self._path = ""
         self._told: Set[str] = set()
         self.log: Optional[PowerLog] = None
         self.log_error: Optional[SourceError] = None
@@ -56,6 +58,9 @@ class Sampler:
         self.close()
         self.log_error = None
         self.missed, self.late_s = 0, 0.0
+        self._newest_s = float("-inf")              # what a slow meter said last belongs in this log, too: it covers its begin
+        if path != self._path:
+            self._path, self._row_s = path, float("-inf")
         self.log = PowerLog(path, describe, self._clock)
         self.next_s = self._clock() + self._step()
 
@@ -86,6 +91,16 @@ class Sampler:
         if self.next_s <= now_s:
             self.missed += 1
             self.next_s = now_s + self._step()
+
+    def edge(self) -> Tuple[float, str]:
+        """One sample now, at the edge of a stage; gives (time, status)."""
+        t_s, status = self.take()
+        self._edge_s = t_s if status == "ok" else float("-inf")
+        return t_s, status
+
+    def owed_s(self) -> float:
+        """How long to wait for the reading that covers the last edge: 0 if it is there, else what a source that pushes may take."""
+        return min(STALE_S, 2.0 * self._source.min_period_s) if self._newest_s < self._edge_s else 0.0
 
     def take(self) -> Tuple[float, str]:
         """One sample now, with a row if it is new; gives (its time, status). A source with nothing new gives (now, "ok")."""

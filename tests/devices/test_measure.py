@@ -108,6 +108,12 @@ def test_what_could_not_be_read_has_no_energy(script, said):
     assert "no energy" in str(m)
 
 
+def test_a_slow_meter_measures_a_short_window():
+    with joules("tests.devices.faulty:Rare") as m:
+        time.sleep(0.3)
+    assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.joules == pytest.approx(m.seconds, rel=1e-3)
+
+
 def test_a_recorder_that_dies_leaves_the_code_alone():
     with joules("simulated", **FLAT) as m:
         os.kill(m._recorder.pid, signal.SIGKILL)

@@ -206,6 +206,19 @@ def test_a_meter_that_pushes_gives_each_reading_once(recorder, path):
     assert all(abs(t_s / 0.2 - round(t_s / 0.2)) < 1e-3 for t_s in times)
 
 
+def test_a_slow_meter_covers_a_short_stage(recorder, tmp_path):
+    """The reading before its begin and the one after its end are in the log, so that nothing of the stage is lost."""
+    one = recorder(FAULTY + "Rare", period_s=0.02).start()
+    for name in ("first", "second"):
+        one.open(str(tmp_path / name))
+        begin_s = one.sample()
+        time.sleep(0.25)
+        end_s = one.sample()
+        one.close_log()
+        times = [row.t_s for row in rows_of(str(tmp_path / name))]
+        assert times[0] <= begin_s and times[-1] >= end_s and all(b > a for a, b in zip(times, times[1:]))
+
+
 def test_what_a_driver_prints_does_not_mix_with_the_answers(recorder, path):
     one = recorder(FAULTY + "Chatty").start()
     one.open(path)
