@@ -36,7 +36,8 @@ def _block(grid: Grid, setting: str, factor: float, published: bool) -> list[tup
         for ratio in sorted(key[2] for key in grid.cells if key[:2] == (setting, method)):
             shown = None if method == "Dense" else ratio
             name = "Unpruned" if method == "Dense" else method
-            rows.append((Cell("" if rows else setting, setting), Cell(name, method), Cell("–" if shown is None else ratio_label(ratio)[2:], shown),
+            cell = Cell("–" if shown is None else ratio_label(ratio)[2:], shown)
+            rows.append((Cell("" if rows else setting, setting), Cell(name, method), cell,
                          *_numbers(grid.cells[setting, method, ratio], dense, factor)))
             rows += _published(setting, name, shown) if published else []
     return rows
