@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, one or two lines for every mistake, no traceback, the right exit code."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -18,7 +19,7 @@ HOST = sys.version_info >= (3, 11)
 def joulebird(*words, **options):
     """Run the command; gives its exit code, stdout and stderr."""
     process = subprocess.run([sys.executable, "-m", "harness"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, universal_newlines=True, **options)
+                             stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, OMP_NUM_THREADS="1"), **options)
     return process.returncode, process.stdout, process.stderr
 
 

@@ -1,0 +1,75 @@
+"""The real thing: `joulebird run` killed with SIGKILL, and the same command again; accuracies are those of an undisturbed run."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.record import find_runs, read_events, read_stage, stage_dir
+
+pytest.importorskip("torch")
+
+ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS="1")     # the same on a busy machine
+
+SPECS = [{"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "width": 0.0625, "epochs": 6, "batch": 128,
+          "options": options} for method, options in (("lottery-ticket", {}), ("eb-train", {"window": 2, "epsilon": 0.5}))]
+
+
+def command(folder):
+    spec = folder / "specs.json"
+    spec.write_text(json.dumps(SPECS))
+    return [sys.executable, "-m", "harness", "run", str(spec), "--runs", str(folder / "runs"), "--source", "simulated", "--idle", "0.1"]
+
+
+def outcomes(folder):
+    return {one.id: (one.accuracy, one.stages, {name: {key: value for key, value in facts.items()} for name, facts in one.metrics.items()})
+            for one in find_runs(str(folder / "runs"))}
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_with_identical_accuracies(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    subprocess.run(command(whole), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    chance = random.Random(11)
+    finished_before = {}
+    for _ in range(4):
+        process = subprocess.Popen(command(killed), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT)
+        wanted, epochs = chance.randint(2, 7), 0
+        for line in process.stderr:
+            epochs += "epoch" in line
+            if epochs >= wanted:
+                break
+        time.sleep(chance.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        finished_before = {path.parent.name: path.stat().st_mtime for path in (killed / "runs" / "stages").glob("*/stage.json")}
+    subprocess.run(command(killed), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    assert outcomes(killed) == outcomes(whole) and len(outcomes(whole)) == 2
+    for stage_id, written in finished_before.items():
+        assert (killed / "runs" / "stages" / stage_id / "stage.json").stat().st_mtime == written
+    attempts = [read_stage(str(killed / "runs"), stage).attempts for one in find_runs(str(killed / "runs")) for stage in one.stages]
+    assert max(attempts) > 1
+
+
+@pytest.mark.slow
+def test_the_log_of_a_killed_stage_goes_on_in_a_new_segment(tmp_path):
+    process = subprocess.Popen(command(tmp_path), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT)
+    for line in process.stderr:
+        if "epoch 3/6" in line:
+            break
+    process.kill()
+    process.communicate()
+    subprocess.run(command(tmp_path), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    root = str(tmp_path / "runs")
+    cut = [stage for one in find_runs(root) for stage in one.stages if read_stage(root, stage).attempts == 2][0]
+    with open(stage_dir(root, cut) + "/power.csv") as file:
+        assert file.read().count("# joulebird-power-log 1") == 2
+    events = read_events(stage_dir(root, cut) + "/events.jsonl")
+    assert [event["event"] for event in events].count("stage_resume") == 1
+    assert "resumed" in [one["name"] for one in read_stage(root, cut).warnings]
