@@ -186,11 +186,15 @@ class PowerTrace:
         measured = got.total / per_j
         quantum = max(sensor.quantum_w, 1.0 / self.per_watt)
         random = math.hypot((got.scatter + got.bias) / per_j, quantum / math.sqrt(12) * seconds / math.sqrt(got.levels),
-                            u_edge_s * (got.high - got.low) / self.per_watt)
+                            max(u_edge_s, self.u_clock_s(piece.boot_id)) * (got.high - got.low) / self.per_watt)
         return Energy(name, seconds, got.covered_us / 1e6, measured, got.worst_gap_us / 1e6, got.samples, got.failed,
                       low_w=got.low / self.per_watt, peak_w=got.high / self.per_watt,
                       u_gain_j=abs(float(measured)) * sensor.gain, u_offset_j=seconds * sensor.offset_w, u_random_j=random,
                       sensor=sensor_of(self.source, name), words=self.words)
+
+    def u_clock_s(self, boot_id: str = "") -> float:
+        """How far the log's times may be off its boot's clock, in seconds: not 0 for a log that was moved here from another clock."""
+        return max((float(clock.get("u_s") or 0.0) for clock in self.clocks if str(clock.get("boot_id", "")) == boot_id), default=0.0)
 
     def envelope(self, buckets: int = 2000, rail: str | None = None) -> list[Envelope]:
         """Min, mean and max power in so many buckets of time, one envelope a clock piece; spikes survive, unlike in a thinned curve."""

@@ -113,3 +113,14 @@ def test_a_ratio_with_a_void_energy_is_refused():
     good, void = Energy("r", 1.0, 1.0, Fraction(1), samples=9), Energy("r", 10.0, 1.0, Fraction(1), samples=9)
     with pytest.raises(ReportError, match="void"):
         good.ratio(void)
+
+
+def test_a_log_from_another_clock_carries_the_error_of_its_alignment(tmp_path):
+    wave = [(i * 50_000, 14_000 if i // 10 % 2 else 6_000) for i in range(1201)]
+    path = tmp_path / "power.csv"
+    write_log(path, wave)
+    here = PowerTrace.load(path).energy(5, 55)
+    path.write_text(path.read_text().replace('"boot_id"', '"u_s": 0.5, "boot_id"'))
+    moved = PowerTrace.load(path).energy(5, 55)
+    assert moved.joules == here.joules and moved.u_joules > here.u_joules
+    assert moved.u_random_j == pytest.approx((here.u_random_j ** 2 + (0.5 * 8) ** 2) ** 0.5)
