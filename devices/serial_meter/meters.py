@@ -1,5 +1,6 @@
 """The meters that are known by name, and how to describe another one."""
 import difflib
+import json
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
 from devices.base import SourceError
@@ -52,12 +53,12 @@ class Meter(NamedTuple):
 def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     """Give the meter of that name, or the one that a mapping describes: fields of `Meter`, `like` naming the one to start from.
 
-    `gates` and `settings` are merged key by key. Raises SourceError for an unknown name or field.
+    A mapping may also come as JSON text. `gates` and `settings` are merged key by key. Raises SourceError for an unknown name or field.
 
     >>> meter({"like": "um25c", "interval_s": 1.0}).interval_s
     1.0
     """
-    given = {"like": spec} if isinstance(spec, str) else dict(spec)
+    given = _given(spec)
     like = given.pop("like", "")
     if like and like not in METERS:
         near = difflib.get_close_matches(like, METERS, 1)
@@ -78,6 +79,17 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     if found.family not in DECODERS:
         raise SourceError("no family of serial meters is called %r" % found.family, "known: %s" % ", ".join(DECODERS))
     return found
+
+
+def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:
+    if isinstance(spec, dict):
+        return dict(spec)
+    if not spec.lstrip().startswith("{"):
+        return {"like": spec}
+    try:
+        return dict(json.loads(spec))
+    except ValueError as error:
+        raise SourceError("the description of the serial meter is not JSON: %s" % error, 'for example {"like": "um25c"}') from None
 
 
 def as_json(found: Meter) -> Dict[str, Any]:

@@ -39,7 +39,10 @@ def unescape(text: str) -> bytes:
 
 
 class RawLog:
-    """A raw log that is being written; every piece is on its way to the disk when the call returns."""
+    """A raw log that is being written; every piece is on its way to the disk when the call returns.
+
+    A piece that cannot be written (a full disk) is counted in `lost` and stops nothing: the readings matter more than their log.
+    """
 
     def __init__(self, path: str, meter: meters.Meter, port: str) -> None:
         clock = {"monotonic_s": time.monotonic(), "wall_s": time.time(), "boot_id": boot_id()}
@@ -48,13 +51,24 @@ class RawLog:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise SourceError("cannot write the raw log %s: %s" % (path, error.strerror), "check the folder and its rights") from error
-        os.write(self._fd, ("\n%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head))).encode("utf-8"))
+        self.lost = 0
+        self._broken_line = True                    # of an earlier run, perhaps
+        self._write("%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head)))
 
     def put(self, t_s: float, letter: str, data: Union[bytes, str]) -> None:
         """Add one piece; nothing is written for no bytes."""
         text = escape(data) if isinstance(data, bytes) else data.replace("\n", " ")
         if text:
-            os.write(self._fd, ("%16d %s %s\n" % (round(t_s * 1e6), letter, text)).encode("utf-8"))
+            self._write("%16d %s %s\n" % (round(t_s * 1e6), letter, text))
+
+    def _write(self, text: str) -> None:
+        data = (("\n" if self._broken_line else "") + text).encode("utf-8")
+        try:
+            written = os.write(self._fd, data)
+        except OSError:
+            written = 0
+        self._broken_line = written < len(data) and (written > 0 or self._broken_line)
+        self.lost += written < len(data)
 
     def close(self) -> None:
         """Close the file; harmless when called twice."""

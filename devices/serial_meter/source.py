@@ -4,9 +4,10 @@ from typing import Any, Callable, Dict, Optional, Union
 
 from devices.base import PowerSample, PowerSource, SourceError
 from devices.serial_meter import meters
+from devices.serial_meter.inbox import Taken
 from devices.serial_meter.rawlog import RawLog
-from devices.serial_meter.reader import Reader, Taken
-from devices.serial_meter.transport import stable_name
+from devices.serial_meter.reader import Reader
+from devices.serial_meter.transport import ports, stable_name
 
 RAILS = {"dc": "DC_IN", "wall": "WALL"}
 
@@ -15,8 +16,8 @@ class SerialMeterSource(PowerSource):
     """Reads one meter in the background and gives its newest power.
 
     `port`: a serial port (best /dev/serial/by-id/...), socket://host:port, rfc2217://host:port or /dev/usbtmcN. `meter`: a name of
-    `meters.METERS`, or a mapping {"like": name, ...} with what is different. `baud`: only this rate. `raw_log`: keep all traffic in this
-    file. `rail`: what to call the rail.
+    `meters.METERS`, or a mapping {"like": name, ...} with what is different (also as JSON text). `baud`: only this rate.
+    `raw_log`: keep all traffic in this file. `rail`: what to call the rail.
     """
 
     name = "serial"
@@ -32,8 +33,8 @@ class SerialMeterSource(PowerSource):
     def open(self) -> None:
         """Open the port, identify the meter and wait for its first reading; raises SourceError."""
         if not self.port or not self.spec:
-            raise SourceError("a serial meter needs port= and meter=", "for example port=/dev/serial/by-id/..., meter=wt310e; meters: %s"
-                              % ", ".join(sorted(meters.METERS)))
+            raise SourceError("a serial meter needs port= and meter=", "ports here: %s; meters: %s"
+                              % (", ".join(ports()) or "none", ", ".join(sorted(meters.METERS))))
         self.close()
         meter = meters.meter(self.spec)
         self.meter = meter._replace(bauds=(int(self.baud),)) if self.baud else meter
@@ -81,8 +82,8 @@ class SerialMeterSource(PowerSource):
             log.close()
 
     def counts(self) -> Dict[str, int]:
-        """How many readings, flagged and damaged frames, time-outs and openings of the port there were so far."""
-        return dict(self._reader.counts) if self._reader else {}
+        """How many readings, flagged and damaged frames, time-outs openings of the port and pieces lost to the raw log so far."""
+        return dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0) if self._reader else {}
 
     def describe(self) -> Dict[str, Any]:
         """Everything that the record must hold: meter, side, sampling, gates, what reveals damage, port, and what the meter said it is."""

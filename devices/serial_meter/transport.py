@@ -6,6 +6,7 @@ imported, only for serial ports and rfc2217.
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import re
 import select
@@ -13,7 +14,7 @@ import socket
 import struct
 import termios
 import time
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, List, NamedTuple
 from urllib.parse import urlsplit
 
 from devices.base import SourceError
@@ -185,6 +186,16 @@ def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
             if not port.startswith(by_id) and os.path.realpath(link) == os.path.realpath(port):
                 return link
     return port
+
+
+def ports(dev: str = "/dev") -> List[str]:
+    """Give the ports that a meter may be at: serial ports by their stable names, and usbtmc devices.
+
+    >>> ports("/nonexistent")
+    []
+    """
+    patterns = ("serial/by-id/*", "usbtmc[0-9]*", "cu.usb*")        # the last is macOS's
+    return sorted(path for pattern in patterns for path in glob.glob(os.path.join(dev, pattern)))
 
 
 def open_link(port: str, line: Line) -> Any:

@@ -5,7 +5,8 @@ import pytest
 
 from devices.base import SourceError
 from devices.serial_meter import meters
-from devices.serial_meter.line import LONGEST_LINE, field
+from devices.serial_meter.forms import field
+from devices.serial_meter.line import LONGEST_LINE, xor
 from devices.serial_meter.records import Gates, judge, out_of_gate
 
 
@@ -75,8 +76,6 @@ def test_a_line_that_is_not_believed(settings, text, why):
 
 def test_a_counter_must_go_up_and_begins_anew_after_a_gap():
     decoder = meters.decoder(meters.meter("diy-checked"))
-    from devices.serial_meter.line import xor
-
     def text(number):
         body = b"D,%d,0,19020,631000,12000" % number
         return body + b"*%02X\n" % xor(body)

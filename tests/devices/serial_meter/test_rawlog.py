@@ -139,6 +139,24 @@ def test_what_was_thrown_away_is_kept_but_not_decoded(tmp_path):
     assert list(redecode(str(tmp_path / "raw.log"))) == []
 
 
+def test_a_full_disk_stops_no_reading(tmp_path):
+    (tmp_path / "raw.log").symlink_to("/dev/full")
+    log = RawLog(str(tmp_path / "raw.log"), meters.meter("um25c"), "/dev/x")
+    log.put(1.0, "<", b"more")
+    assert log.lost == 2
+    log.close()
+
+
+def test_a_line_that_was_cut_short_stands_alone(tmp_path):
+    """A run that was killed in the middle of a line, and another that goes on in the same file."""
+    path = tmp_path / "raw.log"
+    path.write_bytes(b"# joulebird-serial-log 1\n         1000000 < 1,1.0")
+    log = RawLog(str(path), meters.meter("csv-vip"), "/dev/x")
+    log.put(2.0, "<", b"2,1.000,2.000,2.000\r\n")
+    log.close()
+    assert [t_s for t_s, _ in redecode(str(path))] == [2.0]
+
+
 def test_all_bytes_survive():
     data = bytes(range(256))
     assert unescape(escape(data)) == data and "\n" not in escape(data)

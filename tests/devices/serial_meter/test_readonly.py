@@ -88,9 +88,9 @@ def calls(path, name):
 
 
 def test_only_one_function_writes_to_a_meter_and_only_what_a_decoder_asks():
-    """`Reader._say` is the one place; it is given the bytes of the guarded lists `start`, `poll` and `stop`."""
+    """`Dialogue._say` is the one place; it is given the bytes of the guarded lists `start`, `poll` and `stop`."""
     files = [os.path.join(HERE, name) for name in sorted(os.listdir(HERE)) if name.endswith(".py")]
     writes = {place for path in files for name in ("write", "sendall", "send") for place in calls(path, name)}
-    assert writes == {"transport.py.write", "reader.py._say", "rawlog.py.__init__", "rawlog.py.put"}
+    assert writes == {"transport.py.write", "dialogue.py._say", "rawlog.py._write", "repair.py.rewrite"}
     says = [place for path in files for place in calls(path, "_say")]
-    assert sorted(says) == ["reader.py._exchange", "reader.py._session"]
+    assert sorted(says) == ["dialogue.py._exchange", "dialogue.py.run"]

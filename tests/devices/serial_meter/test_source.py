@@ -8,9 +8,9 @@ from devices.base import SourceError
 from devices.powerlog_read import read_log
 from devices.recorder import Recorder
 from devices.serial_meter import meters
+from devices.serial_meter.inbox import Taken
 from devices.serial_meter.modbus import crc
 from devices.serial_meter.rawlog import entries, unescape
-from devices.serial_meter.reader import Taken
 from devices.serial_meter.source import SerialMeterSource
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, FakeLine, FakePzem, FakeWt310e, quick
 from tests.devices.serial_meter.faultpty import FaultPty
@@ -54,11 +54,12 @@ def test_it_says_what_it_needs():
     for options in ({}, {"port": "/dev/ttyUSB0"}, {"meter": "wt310e"}):
         with pytest.raises(SourceError) as caught:
             SerialMeterSource(**options).open()
-        assert "port=" in caught.value.hint and "um25c" in caught.value.hint
+        assert "port=" in caught.value.message and "um25c" in caught.value.hint
 
 
 def test_an_unknown_meter_and_a_wrong_description():
-    for meter, word in (("wt310", "wt310e"), ({"like": "um25c", "colour": "red"}, "its keys are"), ({"family": "tarot"}, "line"),
+    for meter, word in (("wt310", "wt310e"), ("{not json", "um25c"), ({"family": "tarot"}, "line"),
+                        ('{"like": "um25c", "baudrate": 1}', "its keys are"), ({"like": "um25c", "colour": "red"}, "its keys are"),
                         ({"family": "line"}, "columns"), ({"like": "um25c", "gates": {"max_k": 1}}, "its keys are")):
         with pytest.raises(SourceError) as caught:
             SerialMeterSource(port="/nowhere", meter=meter).open()
@@ -194,7 +195,7 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
 def test_a_bug_in_the_thread_is_shown_and_not_swallowed(bench, monkeypatch):
     source, _ = bench(FakeLine(), quick("csv-vip"))
     with source:
-        monkeypatch.setattr(source._reader._decoder, "feed", lambda data: 1 / 0)
+        monkeypatch.setattr(source._reader._setup.decoder, "feed", lambda data: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             wait_for(lambda: source.read() and False)
 
