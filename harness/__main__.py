@@ -16,6 +16,9 @@ VERBS = {
     "plan": ("harness.host.verb_plan", "runs, shared stages, hours and kJ of a study, before paying"),
     "table": ("harness.host.verb_table", "a paper-style table of finished runs"),
     "figure": ("harness.host.verb_figure", "a figure of finished runs; power over time"),
+    "report": ("harness.host.verb_report", "one self-contained page about finished runs"),
+    "check": ("harness.host.verb_check", "is a finished study trustworthy"),
+    "compare": ("harness.host.verb_compare", "is the difference between two folders of runs real"),
     "energy": ("harness.host.verb_energy", "energy of a window of a power log, ours or foreign"),
     "flops": ("harness.verb_flops", "MACs and FLOPs of a network, dense or thin"),
     "measure": ("harness.verb_measure", "joules of any command"),
@@ -29,6 +32,7 @@ VERBS = {
     "pull": ("harness.host.verb_pull", "fetch finished runs from a board"),
     "doctor": ("harness.verb_doctor", "check board, sensors and software, and say what to do"),
 }
+ON_BOARDS = ("sources", "watch", "doctor")              # these can be done on a board: --board B
 EXIT_CODES = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed,
 75 no free board, 130 interrupted"""
 
@@ -101,12 +105,21 @@ def dispatch(argv: List[str]) -> int:
     module = import_verb(argv[0])
     parser = Parser(prog="joulebird " + argv[0], description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     module.configure(parser)
-    return module.main(parser.parse_args(argv[1:]))
+    if argv[0] in ON_BOARDS:
+        parser.add_argument("--board", metavar="B", help="do this on a board over ssh")
+    args = parser.parse_args(argv[1:])
+    if argv[0] in ON_BOARDS and args.board:
+        return import_module("harness.host.forward", argv[0]).main(argv[0], args, argv[1:])
+    return module.main(args)
 
 
 def import_verb(verb: str) -> Any:
-    """The module of a verb. Raises HarnessError on a board's Python for a verb of the desk, and when a package is missing."""
-    name = VERBS[verb][0]
+    """The module of a verb."""
+    return import_module(VERBS[verb][0], verb)
+
+
+def import_module(name: str, verb: str) -> Any:
+    """A module that a verb needs. Raises HarnessError on a board's Python for a part of the desk, and when a package is missing."""
     if name.startswith("harness.host.") and sys.version_info < (3, 11):
         raise HarnessError("`joulebird %s` needs the host's Python (3.11 or newer); this is %d.%d" % ((verb,) + sys.version_info[:2]),
                            "give this command at your desk")

@@ -51,7 +51,7 @@ def stage_id(recipe: Dict[str, Any]) -> str:
     """The function's short name and twelve digits of the recipe's hash.
 
     >>> stage_id({"function": "baselines.train:train", "inputs": [1], "options": {}})
-    'train-cac32a8bc0da'
+    'train-e80c82db027b'
     """
     return "%s-%s" % (slug(recipe["function"].rpartition(":")[2]), digest(recipe, 12))
 

@@ -27,7 +27,8 @@ def runs(tmp_path_factory):
     """A folder of two finished runs, recorded from the simulated board."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(STUDY)
-    code, out, errors = joulebird("run", folder / "tiny.toml", "--runs", folder / "runs", "--source", "simulated", "--idle", "0.3", "--json")
+    code, out, errors = joulebird("run", folder / "tiny.toml", "--runs", folder / "runs", "--source", "simulated", "--idle", "0.3",
+                                  "--json")
     assert code == 0, errors
     assert len(json.loads(out)["runs"]) == 2 and "2 of 2 runs to do" in errors and "about" in errors
     return folder / "runs"
@@ -172,3 +173,24 @@ def test_the_verbs_of_the_desk_import_no_torch(runs):
     for words in (["table", "2", str(runs)], ["energy", str(next((runs / "stages").glob("*/power.csv")))]):
         script = f"import sys; from harness.__main__ import main; main({words!r}); sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False).returncode == 0
+
+
+def test_check_says_of_every_rule_what_it_found(runs):
+    code, out, errors = joulebird("check", runs, "--json")
+    found = json.loads(out)
+    assert errors == "" and code == (6 if found["worst"] == "fail" else 0)
+    assert {finding["rule"] for finding in found["findings"]} == {f"R{number}" for number in range(1, 17)}
+    assert joulebird("check", runs, "--strict")[0] == (6 if found["worst"] != "pass" else 0)
+
+
+def test_compare_a_study_with_itself_finds_no_difference(runs):
+    code, out, errors = joulebird("compare", runs, runs, "--fail-over", "5%")
+    assert (code, errors) == (0, "") and "not significant" in out and "simulated" in out
+    refused(2, ["compare", runs, runs, "--fail-over", "lots"], "--fail-over", "lots")
+
+
+def test_the_report_is_one_page_without_anything_from_elsewhere(runs, tmp_path):
+    assert joulebird("report", runs, "-o", tmp_path / "r.html") == (0, "", "")
+    page = (tmp_path / "r.html").read_text()
+    assert "simulated" in page and "Table 2" in page and "http-equiv" not in page and "<script" not in page
+    refused(2, ["report", runs, "-o", tmp_path / "none" / "r.html"], "cannot be written")
