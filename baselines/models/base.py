@@ -86,7 +86,18 @@ class ChannelSelect(nn.Module):
         self.register_buffer("index", None if kept == channels else torch.arange(kept))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x if self.index is None else x.index_select(1, self.index)
+        if self.index is None:
+            return x
+        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+            return x.index_select(1, self.index)
+        # index_select would give the usual order, and what follows, forward and backward, would work across two orders: twice the time
+        count, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels).index_select(1, self.index)
+        return pixels.view(count, height, width, -1).permute(0, 3, 1, 2)
+
+    def relu(self) -> nn.ReLU:
+        """A ReLU to put behind the selection. Behind an actual one it works out of place: in place, autograd would copy whole maps."""
+        return nn.ReLU(inplace=self.index is None)
 
     def chosen(self, channels: int) -> Tensor:
         """Which of the `channels` inputs pass, as a CPU index."""

@@ -19,6 +19,7 @@ class Bottleneck(nn.Module):
         first, second, third = widths
         self.bn1 = nn.BatchNorm2d(channels)
         self.select = ChannelSelect(channels, first)
+        self.relu1 = self.select.relu()
         self.conv1 = nn.Conv2d(first, second, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(second)
         self.conv2 = nn.Conv2d(second, third, 3, stride=stride, padding=1, bias=False)
@@ -28,7 +29,7 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Conv2d(channels, out, 1, stride=stride, bias=False) if widen else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(self.relu(self.select(self.bn1(x))))
+        y = self.conv1(self.relu1(self.select(self.bn1(x))))
         y = self.conv2(self.relu(self.bn2(y)))
         y = self.conv3(self.relu(self.bn3(y)))
         return y + (x if self.shortcut is None else self.shortcut(x))
@@ -65,7 +66,7 @@ class PreResNet(Prunable):
         self.blocks = nn.Sequential(*[self._block(place, stream, block) for place, block in enumerate(blocks)])
         self.bn = nn.BatchNorm2d(stream[-1])
         self.select = ChannelSelect(stream[-1], last)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = self.select.relu()
         self.fc = nn.Linear(last, classes)
         base.initialise(self)
 
