@@ -147,6 +147,10 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
     else:
         loop.restore(saved)
     end = task.schedule.epochs if epochs is None else epochs
+    if loop.epoch >= end and saved is None:      # nothing left to train: the network is still somebody's last one, so it is tested
+        loop.accuracy_last = loop.accuracy_best = evaluate(model, data, task.micro_batch or task.schedule.batch)
+        loop.best_epoch = loop.epoch
+        stage.metric(test_accuracy=loop.accuracy_last)
     while loop.epoch < end and not loop.done:
         _one_epoch(loop, end)
         if stage.stopping:
