@@ -23,6 +23,7 @@ def test_a_fixed_period_in_step_with_the_iteration_is_wrong(iteration_s, averagi
     assert at_least <= worst(errors(iteration_s, averaging, period_s, False, RUNS)) <= 0.55
 
 
+@pytest.mark.slow
 def test_jitter_is_what_helps():
     """At the same mean period."""
     fixed, jittered = (rms(errors(0.1, False, 0.1, how, RUNS)) for how in (False, True))
