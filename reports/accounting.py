@@ -37,9 +37,10 @@ class Cost:
 
 def measured(stage: Stage, window: Window, rail: str | None = None) -> Energy:
     """Energy of a window of a stage from its log; void, with the reason, when nothing was recorded."""
-    if stage.trace is None:
+    trace = stage.trace
+    if trace is None:
         return Energy("", window.end_s - window.begin_s, 0.0, Fraction(0), window.end_s - window.begin_s, reason="no power was recorded")
-    return stage.trace.energy(window.begin_s, window.end_s, rail, boot_of(stage.trace, window))
+    return trace.energy(window.begin_s, window.end_s, rail, boot_of(trace, window))
 
 
 def boot_of(trace: PowerTrace, window: Window) -> str | None:
@@ -62,7 +63,7 @@ def repeated_energy(stage: Stage, rail: str | None = None) -> Energy:
     """Energy of what killed attempts did after their last checkpoint, up to the last sample of their log."""
     parts = []
     for attempt in stage.attempts:
-        if attempt.ended or stage.trace is None:
+        if attempt.ended or not stage.measured:
             continue
         begin_s = attempt.useful.end_s if attempt.useful else attempt.begin.begin_s
         later = [a.begin.begin_s for a in stage.attempts if a.begin.boot_id == attempt.begin.boot_id and a.begin.begin_s > begin_s]
@@ -122,7 +123,7 @@ def epoch_energies(stages: Iterable[Stage], rail: str | None = None, idle: IdleP
     """All recorded epochs of each structure, void ones left out; with `idle`, less the idle power of their session."""
     found: Recorded = {}
     for stage in stages:
-        if stage.work and stage.trace is not None:
+        if stage.work and stage.measured:
             energies = [net_of(stage, window, idle) if idle else measured(stage, window, rail) for _, window in stage.epochs]
             found.setdefault(structure(stage), []).extend(energy for energy in energies if energy is not None and not energy.void)
     return found

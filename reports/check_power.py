@@ -15,7 +15,7 @@ MIN_SAMPLES, MAX_PERIOD_S, GOOD_COVERAGE, STUCK_S = 60, 1.05, 0.99, 10.0
 
 
 def _measured(runs: list[Run]) -> list[Stage]:
-    return [stage for stage in unique_stages(runs) if stage.trace]
+    return [stage for stage in unique_stages(runs) if stage.measured]
 
 
 def sampled_enough(runs: list[Run]) -> Found:
@@ -27,9 +27,9 @@ def sampled_enough(runs: list[Run]) -> Found:
         elif energy.coverage < GOOD_COVERAGE:
             yield WARN, f"{stage.id}: covered for {100 * energy.coverage:.2f} %, longest gap {energy.worst_gap_s:.3g} s", \
                 "see the failed reads of its log; run the stage again for a table to publish"
-        if stage.trace and stage.trace.period_s > MAX_PERIOD_S:
+        if stage.measured and stage.trace.period_s > MAX_PERIOD_S:
             yield WARN, f"{stage.id}: one sample in {stage.trace.period_s:.3g} s", "sample at 1 Hz or faster"
-        if stage.trace and stage.work and not energy.void and energy.samples < MIN_SAMPLES:
+        if stage.measured and stage.work and not energy.void and energy.samples < MIN_SAMPLES:
             yield WARN, f"{stage.id}: only {energy.samples} samples", f"train longer than {MIN_SAMPLES} sample periods, or sample faster"
 
 
@@ -68,8 +68,8 @@ def accuracy_stated(runs: list[Run]) -> Found:
     """R9: the sensor's accuracy is stated, and good enough for the power that was measured."""
     told = set()
     for stage in _measured(runs):
-        source = stage.trace.source
-        known = accuracy(source, stage.trace.total)
+        source = stage.source
+        known = accuracy(source, source.get("total") or ())
         if not known.stated and source.get("name") not in told:
             told.add(source.get("name"))
             yield WARN, f"source {source.get('name')}: its accuracy is not stated", "state its gain, offset_mw and quantum_mw"
@@ -86,7 +86,7 @@ def readings_plausible(runs: list[Run]) -> Found:
             watts = piece.power[:, columns].sum(axis=1)[piece.read[:, columns].all(axis=1)] / stage.trace.per_watt
             if not len(watts):
                 continue
-            limit = stage.trace.source.get("range_w")
+            limit = stage.source.get("range_w")
             if isinstance(limit, (int, float)) and watts.max() >= limit:
                 yield FAIL, f"{stage.id}: a reading of {watts.max():.2f} W is at the meter's range", "choose a larger range and run again"
             if longest_run(watts <= 0) * stage.trace.period_s > STUCK_S:
@@ -110,7 +110,7 @@ def rules_agree(runs: list[Run]) -> Found:
     """R11: trapezoids and steps give the same energy within the stated uncertainty."""
     for stage in _measured(runs):
         energy = stage_energy(stage)
-        if energy.void or not energy.joules or rule_of(stage.trace.source.get("sampling", "")) == "counter":
+        if energy.void or not energy.joules or rule_of(stage.source.get("sampling", "")) == "counter":
             continue
         other = _other_rule(stage)
         bound = max(energy.own_u_joules, 0.005 * abs(energy.joules))
@@ -120,8 +120,8 @@ def rules_agree(runs: list[Run]) -> Found:
 
 def _other_rule(stage: Stage) -> float | None:
     """The stage's energy by the rule that its source does not use."""
-    sampling = "average" if rule_of(stage.trace.source.get("sampling", "")) == "trapezoids" else "snapshot"
-    trace: PowerTrace = replace(stage.trace, source=dict(stage.trace.source, sampling=sampling))
+    sampling = "average" if rule_of(stage.source.get("sampling", "")) == "trapezoids" else "snapshot"
+    trace: PowerTrace = replace(stage.trace, source=dict(stage.source, sampling=sampling))
     parts = [trace.energy(a.useful.begin_s, a.useful.end_s, boot_id=boot_of(trace, a.useful)).joules
              for a in stage.attempts if a.useful]
     return None if None in parts else sum(parts)

@@ -9,7 +9,8 @@ from reports.errors import ReportError
 from reports.integrate import rule_of
 from reports.labels import method_key, method_labels, setting_key
 from reports.notes import EXCLUDED
-from reports.records import Run, Stage, idle_windows, one_scope, unique_stages
+from reports.records import Run, Stage, idle_windows, unique_stages
+from reports.scope import one_scope
 from reports.table2 import table2
 
 STEADY = "cool the board or fix its mode, and run the stage again"
@@ -19,7 +20,7 @@ Found = Iterator[tuple[str, str, str]]
 def scope_stated(runs: list[Run]) -> Found:
     """R1: every measured stage says what its total covers."""
     for stage in unique_stages(runs):
-        if stage.trace and (stage.trace.scope not in EXCLUDED or not stage.trace.source.get("total")):
+        if stage.measured and (stage.source.get("scope") not in EXCLUDED or not stage.source.get("total")):
             yield FAIL, f"{stage.id}: the log does not say what its total covers", "record with a source that states its scope and total"
 
 
@@ -63,7 +64,7 @@ def repeats(runs: list[Run]) -> Found:
 
 def board_state(runs: list[Run]) -> Found:
     """R7: one power mode, recorded; no throttling; no restart within a stage."""
-    stages = [stage for stage in unique_stages(runs) if stage.trace]
+    stages = [stage for stage in unique_stages(runs) if stage.measured]
     for stage in stages:
         for event in stage.events:
             if event["event"] in ("throttle", "mode_change"):
@@ -80,7 +81,7 @@ def board_state(runs: list[Run]) -> Found:
 
 def idle_known(runs: list[Run]) -> Found:
     """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
-    sessions = sorted({(stage.root, a.begin.session) for stage in unique_stages(runs) if stage.trace for a in stage.attempts})
+    sessions = sorted({(stage.root, a.begin.session) for stage in unique_stages(runs) if stage.measured for a in stage.attempts})
     for root, session in sessions:
         windows = idle_windows(root, session)
         if idle_power(root, session) is None:
@@ -127,9 +128,9 @@ def _epoch_faults(stage: Stage) -> Iterator[str]:
 def regenerated(runs: list[Run]) -> Found:
     """R14: raw logs are kept and whole, and the table comes out the same to the byte."""
     for stage in unique_stages(runs):
-        if stage.record.source and stage.trace is None:
+        if stage.record.source and not stage.measured:
             yield FAIL, f"{stage.id}: was measured, and its power log is gone", "restore power.csv, or run the stage again"
-        elif stage.trace and stage.trace.problems():
+        elif stage.measured and stage.trace.problems():
             yield WARN, f"{stage.id}: {'; '.join(stage.trace.problems())}", "look at the log; energies count these as gaps"
     paths = [record.run_dir(run.root, run.id) for run in runs]
     try:
@@ -165,7 +166,7 @@ def _first_begin(run: Run) -> tuple:
 def sampling_named(runs: list[Run]) -> Found:
     """R13: what sampling costs is known: the recorder is a process of its own and its period is in the record."""
     for stage in unique_stages(runs):
-        if stage.trace and rule_of(stage.trace.source.get("sampling", "")) != "counter" and not stage.trace.source.get("recorder"):
+        if stage.measured and rule_of(stage.source.get("sampling", "")) != "counter" and not stage.source.get("recorder"):
             yield WARN, f"{stage.id}: the log does not say how it was sampled, so its cost is not known", "record with joulebird's recorder"
             return
 

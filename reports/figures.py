@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from reports.errors import ReportError
-from reports.records import load, one_scope, unique_stages
+from reports.records import load, unique_stages
+from reports.scope import one_scope
 from reports.timeline import Timeline, timeline
 
 FORMS = (".svg", ".png", ".pdf")
@@ -23,7 +24,7 @@ def power(paths: Iterable[str] | str, output: str | os.PathLike | Any, rail: str
     """
     stages = unique_stages(load(paths))
     scope = one_scope(stages)
-    words = sorted({word for stage in stages if stage.trace for word in stage.trace.words})
+    words = sorted({word for stage in stages for word in stage.words})
     line = timeline(stages, buckets, rail)
     name = rail or scope["rails"]
     figure = new_figure(f"Power over time: {name} ({scope['scope']}) on {scope['board']} by {scope['source']}", words)

@@ -8,7 +8,8 @@ from reports.accounting import TABLE_UNIT_FLOPS, Accounting, Cost
 from reports.energy import Energy
 from reports.errors import ReportError
 from reports.labels import method_key, method_labels, order_of, setting_key, setting_labels
-from reports.records import Run, one_scope, unique_stages
+from reports.records import Run, unique_stages
+from reports.scope import one_scope
 
 ACCURACY = ("best", "last")
 CIFAR_IMAGES = frozenset([50000])

@@ -9,7 +9,8 @@ from reports import figures
 from reports.accounting import Accounting
 from reports.check import check_runs
 from reports.errors import ReportError
-from reports.records import Run, load, one_scope, unique_stages
+from reports.records import Run, load, unique_stages
+from reports.scope import one_scope
 from reports.table2 import table2
 from reports.tables import Cell, Column, Table
 from reports.units import si
@@ -40,7 +41,7 @@ def page(paths: Iterable[str] | str, energy: str = "measured") -> str:
     runs = load(paths)
     stages = unique_stages(runs)
     scope = one_scope(stages)
-    words = sorted({word for stage in stages if stage.trace for word in stage.trace.words})
+    words = sorted({word for stage in stages for word in stage.words})
     marks = "".join(f' <span class="word">{html.escape(word)}</span>' for word in words)
     title = f"Energy of training: {len(runs)} runs" + (f" on {scope['board']}" if scope else "")
     parts = [f"<h1>{html.escape(title)}{marks}</h1>", "<h2>Accuracy, energy, FLOPs</h2>", table2(paths, energy=energy).render("html")]
@@ -108,7 +109,7 @@ def _check(runs: list[Run]) -> str:
 def _provenance(runs: list[Run]) -> str:
     """Source, environment and spec, each different one once."""
     blocks, stages = [], unique_stages(runs)
-    for name, values in (("Power source", [stage.trace.source for stage in stages if stage.trace]),
+    for name, values in (("Power source", [stage.source for stage in stages if stage.measured]),
                          ("Machine and software", [stage.record.environment for stage in stages]), ("Specs", [run.spec for run in runs])):
         texts = dict.fromkeys(json.dumps(value, indent=1, sort_keys=True) for value in values if value)
         blocks += [f"<details><summary>{name} ({i + 1} of {len(texts)})</summary><pre>{html.escape(text)}</pre></details>"

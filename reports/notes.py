@@ -109,8 +109,8 @@ def _repeated(grid: Grid) -> list[str]:
 
 
 def _published(grid: Grid) -> list[str]:
-    doubts = [d for d in published_data.doubts() if d.table == "2" and d.setting in grid.settings and d.method in grid.methods
-              and d.ratio in grid.ratios]
+    doubts = [d for d in published_data.doubts() if d.table == "2" and d.setting in grid.settings and d.ratio in grid.ratios
+              and d.method in (*grid.methods, "EB Train Improv.")]
     return [f"† published {d.setting} {d.method} {ratio_label(d.ratio or 0)} {d.published}: {d.why}"
             f"{'; probably ' + d.probably if d.probably else ''}." for d in doubts]
 

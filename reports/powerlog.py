@@ -38,6 +38,17 @@ def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
         at = end
 
 
+def first_source(path: str) -> dict | None:
+    """What the source said of itself in the first header of a log; None when no row follows any header. Reads little of the file."""
+    data = _mapped(path)
+    notes, columns, body = _header(data, 0, len(data))
+    check_format(notes.get("joulebird-power-log", ""), path)
+    if columns is None or "source" not in notes or body >= len(data):
+        segment = next((s for s in read_segments(path) if len(s.t_us)), None)
+        return None if segment is None else segment.source
+    return _json(notes["source"], path, 1)
+
+
 def _mapped(path: str) -> mmap.mmap:
     try:
         with Path(path).open("rb") as file:

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from harness import record
 from reports.errors import ReportError
-from reports.trace import PowerTrace
+from reports.powerlog import first_source
+from reports.trace import PowerTrace, words_of
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,28 @@ class Attempt:
     epochs: tuple[dict, ...]
 
 
-class Stage:
-    """A finished stage: its record, its attempts, and its power log (loaded once, when asked for)."""
+class Traces:
+    """Power logs in memory, the ones asked for last and not more than `limit` samples of them: a study's logs do not all fit."""
 
-    def __init__(self, root: str, stage_id: str) -> None:
+    def __init__(self, limit: int = 10_000_000) -> None:
+        self._limit = limit
+        self._loaded: dict[str, PowerTrace] = {}
+
+    def load(self, path: str) -> PowerTrace:
+        """A log, from memory if it is there."""
+        trace = self._loaded.pop(path, None) or PowerTrace.load(path)
+        self._loaded[path] = trace
+        while len(self._loaded) > 1 and sum(one.samples for one in self._loaded.values()) > self._limit:
+            del self._loaded[next(iter(self._loaded))]
+        return trace
+
+
+class Stage:
+    """A finished stage: its record, its attempts, and its power log (loaded when asked for)."""
+
+    def __init__(self, root: str, stage_id: str, traces: Traces | None = None) -> None:
         self.root = root
+        self._traces = traces or Traces()
         self.record = _read(record.read_stage, root, stage_id)
         self.folder = record.stage_dir(root, stage_id)
 
@@ -57,11 +75,30 @@ class Stage:
         """The attempts at the stage, in order."""
         return tuple(attempts(self.events))
 
+    @property
+    def log(self) -> str:
+        """The path of the stage's power log, which need not exist."""
+        return os.path.join(self.folder, record.POWER)
+
     @cached_property
+    def measured(self) -> bool:
+        """Whether power was recorded."""
+        return os.path.exists(self.log) and _has_rows(self.log)
+
+    @cached_property
+    def source(self) -> dict:
+        """What the power source said of itself: in the log, else in the record."""
+        return (first_source(self.log) if self.measured else None) or self.record.source
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words that must stand beside the stage's energy."""
+        return words_of(self.source) if self.measured else ()
+
+    @property
     def trace(self) -> PowerTrace | None:
         """The stage's power log; None when nothing was recorded. Raises ReportError when the log cannot be read."""
-        path = os.path.join(self.folder, record.POWER)
-        return PowerTrace.load(path) if os.path.exists(path) and _has_rows(path) else None
+        return self._traces.load(self.log) if self.measured else None
 
     @cached_property
     def epochs(self) -> list[tuple[dict, Window]]:
@@ -77,11 +114,11 @@ class Stage:
 class Run:
     """A finished run with its stages in order, shared ones included."""
 
-    def __init__(self, root: str, found: record.RunRecord, stages: dict) -> None:
+    def __init__(self, root: str, found: record.RunRecord, stages: dict, traces: Traces) -> None:
         self.root, self.record = root, found
         for stage_id in found.stages:
             if stage_id not in stages:
-                stages[stage_id] = Stage(root, stage_id)
+                stages[stage_id] = Stage(root, stage_id, traces)
         self.stages = [stages[stage_id] for stage_id in found.stages]
 
     @property
@@ -120,6 +157,7 @@ def load(paths: Iterable[str]) -> list[Run]:
     Raises ReportError when a folder does not exist, holds no finished run, or a record cannot be read.
     """
     runs: dict = {}
+    traces = Traces()
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     for path in map(str, paths):
         path = os.path.normpath(path)
@@ -130,7 +168,7 @@ def load(paths: Iterable[str]) -> list[Run]:
         for one in found:
             runs.setdefault((os.path.realpath(root), one.id), None)
             if runs[os.path.realpath(root), one.id] is None:
-                runs[os.path.realpath(root), one.id] = Run(root, one, stages)
+                runs[os.path.realpath(root), one.id] = Run(root, one, stages, traces)
     if not runs:
         raise ReportError(f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
                           "`joulebird run` finishes what is not done; give the folder of its --runs")
@@ -152,39 +190,6 @@ def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
             windows = [a.useful for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS))) if a.useful]
             found += [(PowerTrace.load(path), windows[-1])] if windows else []
     return found
-
-
-def identity(stage: Stage) -> dict[str, str]:
-    """What must be the same for all numbers of one table: board, power mode, source, scope and rails."""
-    environment, source = stage.record.environment, stage.trace.source if stage.trace else stage.record.source
-    board = environment.get("board") or environment.get("host") or environment.get("machine") or "?"
-    mode = environment.get("power_mode") or ""
-    return {"board": _name(board), "power mode": _name(mode), "source": str(source.get("name", "")), "scope": str(source.get("scope", "")),
-            "rails": "+".join(source.get("total") or ())}
-
-
-def _name(value) -> str:
-    """A short name of a board or power mode, which records hold as a word or as facts."""
-    if isinstance(value, dict):
-        return str(next((value[key] for key in ("serial", "name", "model", "id") if value.get(key) not in (None, "")), "?"))
-    return str(value)
-
-
-def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
-    """The common identity of all stages that were measured; raises ReportError saying what would be mixed.
-
-    Stages that were not measured mix nothing; without any measured stage the identity is empty.
-    """
-    seen: dict[str, dict[str, str]] = {}
-    for stage in stages:
-        for key, value in identity(stage).items() if stage.trace else ():
-            seen.setdefault(key, {}).setdefault(value, stage.id)
-    for key, values in seen.items():
-        if len(values) > 1:
-            listed = ", ".join(f"{value or 'none'} ({stage_id})" for value, stage_id in values.items())
-            raise ReportError(f"the runs mix numbers of different {key}s: {listed}",
-                              f"make one table for each {key}: give only the folders of its runs")
-    return {key: next(iter(values)) for key, values in seen.items()}
 
 
 def _all_runs(root: str) -> list:

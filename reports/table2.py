@@ -11,6 +11,7 @@ from reports.improvement import improvement_rows
 from reports.labels import ratio_label
 from reports.notes import table2_notes
 from reports.records import load
+from reports.scope import on_board
 from reports.tables import Cell, Column, Table
 from reports.units import digits, spread_of, unit_for
 
@@ -35,17 +36,19 @@ class Units:
 
 
 def table2(paths: Iterable[str] | str, energy: str = "measured", accuracy: str = "best", net: bool = False, flops: str = "exact",
-           published: bool = False, rail: str | None = None) -> Table:
+           published: bool = False, rail: str | None = None, board: str | None = None) -> Table:
     """Table 2 of all finished runs in some folders.
 
     `energy`: "measured" (each run's whole recording) or "per-epoch" (mean recorded epoch of each structure x epochs trained);
     `net`: less the idle power; `accuracy`: "best" epoch (the paper's way) or "last"; `flops`: "exact", or "paper" (rounded as the
-    paper does); `published`: the paper's own cells below ours; `rail`: one rail instead of the source's total.
+    paper does); `published`: the paper's own cells below ours; `rail`: one rail instead of the source's total; `board`: only runs
+    whose stages were all measured on this board.
     Raises ReportError when the runs cannot stand in one table (boards, sources, scopes or power modes mixed), or there are none.
     """
     if flops not in FLOPS:
         raise ReportError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")
-    grid = build_grid(load(paths), energy, net, accuracy, rail)
+    runs = load(paths)
+    grid = build_grid(runs if board is None else on_board(runs, board), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
     ratios = grid.ratios
     rows: list = []
@@ -77,7 +80,23 @@ def _block(grid: Grid, setting: str, ratios: list[float], units: Units, publishe
         rows.append((Cell("" if rows else setting, setting), name, *map(_accuracy, cells), *(_cost(cell, units) for cell in cells)))
         if published and any((setting, method, ratio) in published_data.table2() for ratio in ratios):
             rows.append(_published(setting, method, ratios, units))
-    return rows + improvement_rows(grid, setting, ratios)
+    rows += improvement_rows(grid, setting, ratios)
+    in_paper = published and any((setting, "SNIP", ratio) in published_data.table2() for ratio in ratios)
+    return rows + ([_published_improvement(setting, ratios)] if in_paper else [])
+
+
+def _published_improvement(setting: str, ratios: list[float]) -> tuple[Cell, ...]:
+    """The paper's own row, which mixes variants (accuracy of EB Train, energy of LL, FLOPs of either); doubtful cells marked."""
+    known = {float(row["pruning_ratio"]): row for row in published_data.rows("published_table2_improv") if row["setting"] == setting}
+
+    def text(ratio: float, column: str, name: str, unit: str = "") -> str:
+        mark = "†" if published_data.doubt("2", setting, "EB Train Improv.", ratio, name) else ""
+        return known[ratio][column] + unit + mark if ratio in known else "–"
+
+    accuracies = [Cell(text(ratio, "acc_improv", "acc_improv")) for ratio in ratios]
+    costs = [Cell(f"{text(ratio, 'energy_improv_x', 'energy_improv', '×')} / {text(ratio, 'flops_improv_x', 'flops_improv', '×')}")
+             for ratio in ratios]
+    return (Cell("", setting), Cell("EB Train Improv., published", "EB Train Improv., published"), *accuracies, *costs)
 
 
 def _accuracy(cell: GridCell | None) -> Cell:

@@ -41,7 +41,7 @@ class Timeline(NamedTuple):
 def timeline(stages: Iterable[Stage], buckets: int = 2000, rail: str | None = None) -> Timeline:
     """The recorded windows of some stages, by wall-clock time; raises ReportError when nothing was recorded."""
     windows = sorted(((wall_time(stage.trace, a.useful), i, stage, a.useful) for i, stage in enumerate(stages)
-                      if stage.trace for a in stage.attempts if a.useful), key=lambda entry: entry[:2])
+                      if stage.measured for a in stage.attempts if a.useful), key=lambda entry: entry[:2])
     if not windows:
         raise ReportError("no power was recorded in these runs", "run them with a power source; `joulebird sources` lists what is here")
     total = sum(window.end_s - window.begin_s for *_, window in windows)
@@ -73,11 +73,12 @@ def wall_time(trace: PowerTrace, window: Window) -> float:
 
 def _stretches(stage: Stage, window: Window, at_s: float, buckets: int, rail: str | None) -> list[Stretch]:
     """Envelopes of the window, cut where nothing was read for longer than the allowed gap."""
-    trace = stage.trace.between(window.begin_s, window.end_s, window.boot_id)
+    whole = stage.trace
+    trace = whole.between(window.begin_s, window.end_s, window.boot_id)
     found = []
     for envelope in trace.envelope(buckets, rail) if trace.samples else []:
         t_s = at_s + envelope.t_s + envelope.bucket_s / 2 - window.begin_s
         read = np.flatnonzero(np.isfinite(envelope.mean_w))
-        for part in np.split(read, np.flatnonzero(np.diff(t_s[read]) > max(stage.trace.allowed_gap_s, 1.5 * envelope.bucket_s)) + 1):
+        for part in np.split(read, np.flatnonzero(np.diff(t_s[read]) > max(whole.allowed_gap_s, 1.5 * envelope.bucket_s)) + 1):
             found.append(Stretch(t_s[part], envelope.min_w[part], envelope.mean_w[part], envelope.max_w[part]))
     return found

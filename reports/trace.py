@@ -67,8 +67,9 @@ class PowerTrace:
     def of(cls, name: str, segments: Iterable[Segment], per_watt: int = MW_PER_W, notes: tuple[str, ...] = ()) -> "PowerTrace":
         """The trace of some segments whose powers are in 1/`per_watt` W; raises ReportError when they hold no row or mix sources."""
         got = assemble(name, segments)
-        return cls(name, got.source, got.rails, tuple(got.source.get("total") or got.rails[:1]), got.pieces, per_watt, got.damaged,
-                   got.duplicates, got.steps_back, got.failures, got.clocks, notes)
+        total = tuple(got.source.get("total") or (got.rails if len(got.rails) == 1 else ()))
+        return cls(name, got.source, got.rails, total, got.pieces, per_watt, got.damaged, got.duplicates, got.steps_back,
+                   got.failures, got.clocks, notes)
 
     @property
     def samples(self) -> int:
@@ -98,10 +99,8 @@ class PowerTrace:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words that must stand beside every number of this log: "simulated" or "replayed" for what no sensor measured."""
-        if self.source.get("name") == "simulated" or self.source.get("sampling") == "simulated" or self.source.get("simulated"):
-            return ("simulated",)
-        return ("replayed",) if self.source.get("real") is False else ()
+        """Words that must stand beside every number of this log."""
+        return words_of(self.source)
 
     @property
     def scope(self) -> str:
@@ -156,7 +155,8 @@ class PowerTrace:
         wanted = self.total if rail is None else (rail,)
         unknown = [name for name in wanted if name not in self.rails]
         if unknown or not wanted:
-            raise ReportError(f"{self.name}: no rail named {unknown[0] if unknown else 'total'}", f"it has: {', '.join(self.rails)}")
+            what = f"no rail named {unknown[0]}" if unknown else "its source names no rail as the total"
+            raise ReportError(f"{self.name}: {what}", f"choose a rail; it has: {', '.join(self.rails)}")
         return [self.rails.index(name) for name in wanted], "+".join(wanted)
 
     def series(self, piece: Piece, columns: list[int], begin_us: int | None = None, end_us: int | None = None) -> Series:
@@ -209,6 +209,17 @@ class PowerTrace:
         return [f"{count} {what}" for count, what in found if count] + failed
 
 
+def words_of(source: dict) -> tuple[str, ...]:
+    """Words that must stand beside a source's numbers: "simulated" or "replayed" for what no sensor measured.
+
+    >>> words_of({"name": "simulated", "real": False}), words_of({"name": "ina3221", "real": True})
+    (('simulated',), ())
+    """
+    if source.get("name") == "simulated" or source.get("sampling") == "simulated" or source.get("simulated"):
+        return ("simulated",)
+    return ("replayed",) if source.get("real") is False else ()
+
+
 def accuracy(source: dict, rails: Iterable[str]) -> Accuracy:
     """The accuracy of the sum of some rails from the source's description (`accuracy`: gain, offset_mw, quantum_mw; numbers, or by rail).
 
@@ -225,7 +236,7 @@ def accuracy(source: dict, rails: Iterable[str]) -> Accuracy:
         return float(found or 0.0)
 
     rails = list(rails)
-    return Accuracy(max(value("gain", rail) for rail in rails), sum(value("offset_mw", rail) for rail in rails) / 1e3,
+    return Accuracy(max((value("gain", rail) for rail in rails), default=0.0), sum(value("offset_mw", rail) for rail in rails) / 1e3,
                     math.hypot(*(value("quantum_mw", rail) for rail in rails)) / 1e3, True)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from harness import record
 from reports.errors import ReportError
-from reports.records import attempts, load, one_scope, unique_stages
+from reports.records import Traces, attempts, load, unique_stages
+from reports.scope import one_scope
 from tests.reports.runs import Folder, small_study
 
 
@@ -104,3 +105,13 @@ def test_nothing_to_read_says_what_to_do(tmp_path):
     with pytest.raises(ReportError, match="format 2") as caught:
         load([tmp_path / "newer"])
     assert caught.value.hint == "update joulebird"
+
+
+def test_only_so_many_samples_are_kept_in_memory(tmp_path):
+    folder = Folder(tmp_path)
+    paths = [os.path.join(record.stage_dir(folder.root, folder.stage(f"s-{i}", 1)), record.POWER) for i in range(4)]
+    traces = Traces(limit=500)                                              # two logs of about 200 rows
+    loaded = [traces.load(path) for path in paths]
+    assert traces.load(paths[3]) is loaded[3] and traces.load(paths[2]) is loaded[2]
+    assert traces.load(paths[0]) is not loaded[0] and traces.load(paths[0]).energy() == loaded[0].energy()
+    assert Traces(limit=1).load(paths[0]).samples > 1

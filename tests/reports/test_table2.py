@@ -167,6 +167,28 @@ def test_published_cells_stand_below_ours_in_the_papers_units(study):
     assert any("298.0" in note and "one dense training" in note for note in table.notes)
 
 
+def test_the_papers_own_improvement_row_is_shown_and_doubted(tmp_path):
+    small_study(tmp_path, ratios=(0.3, 0.5))
+    table = table2([tmp_path], published=True)
+    row = row_of(table, "EB Train Improv., published")
+    assert [cell.text for cell in row[2:]] == ["0.19", "0.01", "6.6×† / 1.2×", "8.6×† / 1.4×"]
+    assert any("6.6x: the strongest baseline is ThiNet" in note and "probably 5.3x" in note for note in table.notes)
+
+
+def test_one_board_of_several_can_be_chosen(tmp_path):
+    one, two = Folder(tmp_path / "a"), Folder(tmp_path / "b", environment={"host": "tx2-b"})
+    one.run("snip", 0.5, [one.stage("s-1", 2)])
+    two.run("thinet", 0.5, [two.stage("t-1", 2)])
+    both = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(ReportError, match="different boards") as caught:
+        table2(both)
+    assert "--board" in caught.value.hint
+    assert [row[1].text for row in table2(both, board="tx2-b").lines] == ["ThiNet"]
+    with pytest.raises(ReportError, match="tx2-c") as caught:
+        table2(both, board="tx2-c")
+    assert "tx2-a, tx2-b" in caught.value.hint
+
+
 def test_warnings_repeats_and_missing_idle_are_told(tmp_path):
     folder = Folder(tmp_path)
     warning = {"name": "throttled", "text": "the board throttled while this was measured", "remedy": "cool it"}

@@ -29,6 +29,14 @@ def test_nested_rails_are_not_added_up(tmp_path):
     assert "VDD_IN, VDD_GPU" in caught.value.hint
 
 
+def test_a_board_without_a_total_needs_a_rail(tmp_path):
+    source = {"rails": ["VDD_CPU", "VDD_GPU"], "total": []}
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source))
+    with pytest.raises(ReportError, match="no rail as the total") as caught:
+        trace.energy()
+    assert "VDD_CPU, VDD_GPU" in caught.value.hint and trace.energy(rail="VDD_GPU").joules == 240.0
+
+
 def test_a_total_of_two_rails_needs_both(tmp_path):
     source = {"rails": ["VDD_IN", "VDD_MUX"], "total": ["VDD_IN", "VDD_MUX"], "scope": "board"}
     path = tmp_path / "power.csv"
