@@ -12,7 +12,7 @@ from harness.host import study
 from harness.host.verb_figure import draw
 from harness.output import put
 from harness.progress import Progress, duration
-from harness.rundir import split
+from harness.rundir import LOCK, split
 from harness.verb_run import add_source, seconds, work
 
 FILES = ("table2.md", "table2.json", "power.png", "power.svg")
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
     add_source(parser)
-    parser.set_defaults(data_dir=None, download=False)
+    parser.set_defaults(data_dir=None, download=False, lock=LOCK)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -1,0 +1,78 @@
+"""The meter with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
+import os
+import signal
+
+from harness.meter import Meter
+from harness.power_source import choose, meter_for, parse_options
+
+
+def simulated():
+    return meter_for(choose("simulated", {"profile": [[0.2, 14.0], [0.1, 6.0]]}))
+
+
+def test_a_log_is_written_and_counted(tmp_path):
+    meter = simulated()
+    meter.start()
+    meter.open_log(str(tmp_path / "power.csv"))
+    meter.sample()
+    meter.sample()
+    counted = meter.close_log()
+    meter.stop()
+    assert counted["rows"] >= 2 and "path" not in counted and meter.take_failures() == []
+    assert meter.description["name"] == "simulated" and meter.description["real"] is False
+    assert (tmp_path / "power.csv").read_text().startswith("# joulebird-power-log 1")
+    assert meter.close_log() == {}
+
+
+def test_a_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path):
+    meter = simulated()
+    meter.start()
+    meter.open_log(str(tmp_path / "power.csv"))
+    meter.sample()
+    os.kill(meter._recorder.pid, signal.SIGKILL)
+    meter._recorder._process.wait()
+    meter.keep_alive()
+    meter.sample()
+    meter.close_log()
+    meter.stop()
+    assert (tmp_path / "power.csv").read_text().count("# joulebird-power-log 1") == 2
+    failures = meter.take_failures()
+    assert [name for name, _ in failures] == ["recorder_restarted"] and failures[0][1]["reason"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning_not_an_error(tmp_path):
+    (tmp_path / "none").write_text("a file")
+    meter = simulated()
+    meter.start()
+    meter.open_log(str(tmp_path / "none" / "power.csv"))
+    meter.sample()
+    meter.close_log()
+    meter.stop()
+    assert "recorder_failed" in [name for name, _ in meter.take_failures()]
+
+
+def test_nothing_is_measured_without_a_source():
+    meter = meter_for(choose("none"))
+    meter.start()
+    meter.open_log("anywhere")
+    meter.sample()
+    assert meter.close_log() == {} and meter.take_failures() == [("not_measured", {})]
+
+
+def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
+    monkeypatch.setattr("devices.discover.usable_here", lambda: iter(()))
+    choice = choose(None)
+    assert choice.name == "simulated" and not choice.real
+    monkeypatch.setattr("devices.discover.usable_here", lambda: iter(("rapl",)))
+    assert choose(None)[:1] == ("rapl",) and choose(None).real
+
+
+def test_options_of_a_source_are_json_where_they_can_be():
+    assert parse_options(["total=board", "cores=2", "rails=[\"VDD_IN\"]", "root=/x=y"]) == {
+        "total": "board", "cores": 2, "rails": ["VDD_IN"], "root": "/x=y"}
+
+
+def test_stop_is_harmless_twice():
+    meter = Meter(None)
+    meter.stop()
+    meter.stop()
