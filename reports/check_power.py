@@ -8,7 +8,8 @@ from reports.accounting import boot_of, stage_energy
 from reports.check import FAIL, WARN
 from reports.integrate import rule_of
 from reports.records import Run, Stage, unique_stages
-from reports.trace import PowerTrace, accuracy
+from reports.sources import accuracy
+from reports.trace import PowerTrace
 
 Found = Iterator[tuple[str, str, str]]
 MIN_SAMPLES, MAX_PERIOD_S, GOOD_COVERAGE, STUCK_S = 60, 1.05, 0.99, 10.0

@@ -10,16 +10,6 @@ MIN_COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """What is known of a sensor: `gain` (fraction of the reading), `offset_w`, `quantum_w` (watts); `stated` is False for nothing."""
-
-    gain: float = 0.0
-    offset_w: float = 0.0
-    quantum_w: float = 0.0
-    stated: bool = False
-
-
-@dataclass(frozen=True)
 class Ratio:
     """A quotient of two energies and its uncertainty (a gain error that both share is left out: it cancels)."""
 

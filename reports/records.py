@@ -7,7 +7,8 @@ from functools import cached_property
 from harness import record
 from reports.errors import ReportError
 from reports.powerlog import first_source
-from reports.trace import PowerTrace, words_of
+from reports.sources import words_of
+from reports.trace import PowerTrace
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
 """A recorded power trace: load a log, integrate windows of it, condense it for drawing."""
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.assemble import Piece, assemble
-from reports.energy import Accuracy, Energy, total_energy
+from reports.energy import Energy, total_energy
 from reports.errors import ReportError
 from reports.integrate import Series, integrate, rule_of
 from reports.powerlog import MAGIC, Segment, read_segments
+from reports.sources import accuracy, sensor_of, words_of
 
 MW_PER_W = 1000
 
@@ -207,43 +207,6 @@ class PowerTrace:
                  (self.steps_back, "times the clock was set back")]
         failed = [f"{count} failed reads ({word})" for word, count in self.failures.items()]
         return [f"{count} {what}" for count, what in found if count] + failed
-
-
-def words_of(source: dict) -> tuple[str, ...]:
-    """Words that must stand beside a source's numbers: "simulated" or "replayed" for what no sensor measured.
-
-    >>> words_of({"name": "simulated", "real": False}), words_of({"name": "ina3221", "real": True})
-    (('simulated',), ())
-    """
-    if source.get("name") == "simulated" or source.get("sampling") == "simulated" or source.get("simulated"):
-        return ("simulated",)
-    return ("replayed",) if source.get("real") is False else ()
-
-
-def accuracy(source: dict, rails: Iterable[str]) -> Accuracy:
-    """The accuracy of the sum of some rails from the source's description (`accuracy`: gain, offset_mw, quantum_mw; numbers, or by rail).
-
-    >>> accuracy({"accuracy": {"gain": 0.01, "offset_mw": {"VDD_IN": 76}}}, ["VDD_IN"]).offset_w
-    0.076
-    """
-    stated = source.get("accuracy")
-    if not isinstance(stated, dict):
-        return Accuracy()
-
-    def value(key: str, rail: str) -> float:
-        found = stated.get(key, 0.0)
-        found = found.get(rail, 0.0) if isinstance(found, dict) else found
-        return float(found or 0.0)
-
-    rails = list(rails)
-    return Accuracy(max((value("gain", rail) for rail in rails), default=0.0), sum(value("offset_mw", rail) for rail in rails) / 1e3,
-                    math.hypot(*(value("quantum_mw", rail) for rail in rails)) / 1e3, True)
-
-
-def sensor_of(source: dict, rail: str) -> str:
-    """A name for the one sensor behind a rail: errors of equal names are shared."""
-    own = {key: source[key] for key in ("name", "serial", "board", "path", "paths") if key in source}
-    return json.dumps([own, rail], sort_keys=True)
 
 
 def _envelope(series: Series, buckets: int, per_watt: int) -> Envelope:
