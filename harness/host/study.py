@@ -7,6 +7,11 @@
     prune_ratios = [0.3, 0.5, 0.7]
     seeds = [1, 2, 3]
 
+    [[setting]]                 # optional: other ratios for one model and data set
+    model = "vgg16"
+    dataset = "cifar100"
+    prune_ratios = [0.1, 0.3, 0.5]
+
     [schedule]                  # all of it optional
     epochs = 160
     milestones = [80, 120]
@@ -31,7 +36,8 @@ STUDY = {"methods": ("method", True), "models": ("model", True), "datasets": ("d
          "seeds": ("seed", True), "width": ("width", False), "device": ("device", False)}
 REQUIRED = ("methods", "models", "datasets", "prune_ratios")
 SCHEDULE = ("epochs", "batch", "lr", "milestones", "gamma", "momentum", "weight_decay", "sparsity", "micro_batch")
-TABLES = ("study", "schedule", "method", "board")
+SETTING = ("model", "dataset", "prune_ratios")
+TABLES = ("study", "setting", "schedule", "method")
 
 
 def load(word: str) -> list[RunSpec]:
@@ -72,10 +78,12 @@ def runs_of(tables: dict[str, Any], where: str) -> list[RunSpec]:
     schedule = _schedule(tables.get("schedule", {}), f"{where} [schedule]")
     options = _options(tables.get("method", {}), study["methods"], where)
     single = {field: study[key] for key, (field, several) in STUDY.items() if not several and key in study}
-    grid = itertools.product(study["models"], study["datasets"], study["seeds"], study["prune_ratios"], study["methods"])
+    ratios = _ratios(tables.get("setting", []), study, where)
+    grid = itertools.product(study["models"], study["datasets"], study["seeds"])
     runs = [from_dict(dict(single, **schedule, model=model, dataset=dataset, seed=seed, prune_ratio=ratio, method=method,
                            options=options.get(method, {})), where)
-            for model, dataset, seed, ratio, method in grid]
+            for model, dataset, seed in grid
+            for ratio, method in itertools.product(ratios.get((model, dataset), study["prune_ratios"]), study["methods"])]
     return list(dict.fromkeys(runs))
 
 
@@ -96,6 +104,27 @@ def _study(table: dict[str, Any], where: str) -> dict[str, Any]:
                 check_name(field, one, f"{where} {key}")
         checked[key] = values if several else values[0]
     return checked
+
+
+def _ratios(entries: Any, study: dict[str, Any], where: str) -> dict[tuple[str, str], list[float]]:
+    """The ratios of the settings that have their own."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise HarnessError(f"{where}: setting must be a list of tables", "write [[setting]] on a line of its own")
+    found = {}
+    for number, entry in enumerate(entries, 1):
+        place = f"{where} [[setting]] {number}"
+        _check_keys(entry, SETTING, place, "key")
+        missing = [key for key in SETTING if key not in entry]
+        if missing:
+            raise HarnessError(f"{place}: lacks {missing[0]}", "it needs model, dataset and prune_ratios")
+        for key, several in (("model", "models"), ("dataset", "datasets")):
+            if entry[key] not in study[several]:
+                raise HarnessError(f"{place}: {key} {entry[key]!r} is not in [study] {several}", nearest(entry[key], study[several]))
+        if not isinstance(entry["prune_ratios"], list) or not entry["prune_ratios"]:
+            raise HarnessError(f"{place}: prune_ratios must be a list with at least one entry", "for instance prune_ratios = [0.1, 0.3]")
+        found[entry["model"], entry["dataset"]] = [check_field("prune_ratio", one, f"{place} prune_ratios")
+                                                   for one in entry["prune_ratios"]]
+    return found
 
 
 def _schedule(table: dict[str, Any], where: str) -> dict[str, Any]:

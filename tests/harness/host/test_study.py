@@ -33,6 +33,28 @@ def test_a_study_is_the_grid_of_its_lists(tmp_path):
     assert len({spec.id for spec in specs}) == len(specs)
 
 
+def test_a_setting_may_have_ratios_of_its_own(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = [0.1]\n')
+    found = {(spec.dataset, spec.prune_ratio) for spec in study.load(str(path))}
+    assert found == {("digits", 0.1), ("cifar10", 0.3), ("cifar10", 0.5)}
+
+
+@pytest.mark.parametrize("entry,parts", [
+    ('[[setting]]\nmodel = "vgg16"\ndataset = "digits"\n', ["[[setting]] 1", "lacks prune_ratios"]),
+    ('[[setting]]\nmodel = "vgg"\ndataset = "digits"\nprune_ratios = [0.1]\n', ["model 'vgg' is not in [study] models", "vgg16"]),
+    ('[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = 0.1\n', ["prune_ratios must be a list"]),
+    ('[setting]\nmodel = "vgg16"\n', ["setting must be a list of tables"]),
+])
+def test_a_mistake_in_a_setting_is_named(tmp_path, entry, parts):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD + entry)
+    with pytest.raises(HarnessError) as refused:
+        study.load(str(path))
+    for part in parts:
+        assert part in refused.value.message + refused.value.hint
+
+
 @pytest.mark.parametrize("old,new,parts", [
     ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
     ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
