@@ -46,10 +46,10 @@ def mask_distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 
 def cut_to_masks(model: Prunable, masks: Sequence[Tensor], warn: Optional[Callable[..., None]] = None) -> Prunable:
-    """The thin network that keeps the channels of `masks`; `warn("empty_layer", layers=[...])` is called if a layer had to be rescued."""
+    """The thin network that keeps the channels of `masks`; `warn("layer_emptied", layers=[...])` is called if a layer had to be rescued."""
     chosen = model.settle(masks)
     if chosen.rescued and warn is not None:
-        warn("empty_layer", layers=chosen.rescued)
+        warn("layer_emptied", layers=chosen.rescued)
     return model.cut(chosen.index)
 
 

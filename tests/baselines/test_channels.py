@@ -73,4 +73,4 @@ def test_an_emptied_layer_keeps_its_strongest_channel_and_says_so():
     masks[4][:] = False
     thin = channels.cut_to_masks(network, masks, lambda name, **facts: warnings.append((name, facts)))
     assert thin.widths[4] == 1 and thin.norms()[4].weight.item() == pytest.approx(-0.9)
-    assert warnings == [("empty_layer", {"layers": [4]})]
+    assert warnings == [("layer_emptied", {"layers": [4]})]
