@@ -30,7 +30,7 @@ def sampled_enough(runs: list[Run]) -> Found:
                 "see the failed reads of its log; run the stage again for a table to publish"
         if stage.measured and stage.trace.period_s > MAX_PERIOD_S:
             yield WARN, f"{stage.id}: one sample in {stage.trace.period_s:.3g} s", "sample at 1 Hz or faster"
-        if stage.measured and stage.work and not energy.void and energy.samples < MIN_SAMPLES:
+        if stage.measured and stage.work.get("epochs") and not energy.void and energy.samples < MIN_SAMPLES:
             yield WARN, f"{stage.id}: only {energy.samples} samples", f"train longer than {MIN_SAMPLES} sample periods, or sample faster"
 
 

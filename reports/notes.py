@@ -62,7 +62,8 @@ def _accuracy(grid: Grid, rule: str) -> str:
 
 
 def _improvement(grid: Grid) -> list[str]:
-    if not any(is_early_bird(method) for method in grid.methods) or not any(method in BASELINES for method in grid.methods):
+    both = [any(map(is_early_bird, methods)) and bool(set(methods) & set(BASELINES)) for methods in map(grid.methods_of, grid.settings)]
+    if not any(both):
         return []
     return ["Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in brackets; each row is one method."]
 
