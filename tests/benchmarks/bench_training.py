@@ -19,7 +19,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from baselines import channels, flops
@@ -183,8 +182,9 @@ def extra_rows(batch, repeats, width=1.0, models=MODELS):
         loop = stepper(dense, batch, sparsity=1e-4, masks=masks)
         finder = Finder(0.5, 0.1, 5, "paper", None, 160)
         finder.begin(loop)
-        step, mask, l1, distance = (statistics.median(times) for times in alternate(
-            (lambda loop=loop: loop.train_epoch(0), loop.apply_masks, loop._add_l1, lambda finder=finder, dense=dense: look(finder, dense)), repeats))
+        works = (lambda loop=loop: loop.train_epoch(0), loop.apply_masks, loop._add_l1,
+                 lambda finder=finder, dense=dense: look(finder, dense))
+        step, mask, l1, distance = (statistics.median(times) for times in alternate(works, repeats))
         yield f"{name}, masks, of a step of {batch}", mask, mask / step
         yield f"{name}, L1 term, of a step of {batch}", l1, l1 / step
         yield f"{name}, mask distance, of an epoch of {CIFAR_IMAGES}", distance, distance / (step * CIFAR_IMAGES / batch)
@@ -206,7 +206,7 @@ def saved_bytes(model, batch):
 
     def pack(tensor):
         if tensor.data_ptr() not in parameters:
-            kept[tensor.storage().data_ptr()] = tensor.storage().nbytes() if hasattr(tensor.storage(), "nbytes") else 0
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -246,7 +246,8 @@ def main(argv=None):
     print(f"torch {torch.__version__}, {device}, {options.threads} threads, batch {options.batch}, width {options.width:g}")
     if "epoch" in wanted:
         print("one epoch: images/s ours, plain; time ratio ours/plain: median (least to most)")
-        for label, ours, plain, median, low, high in epoch_rows(options.images, options.batch, options.repeats, options.width, options.device):
+        rows = epoch_rows(options.images, options.batch, options.repeats, options.width, options.device)
+        for label, ours, plain, median, low, high in rows:
             print(f"  {label:26s} {ours:9.1f} {plain:9.1f}  {median:.3f} ({low:.3f} to {high:.3f})", flush=True)
     if "input" in wanted:
         ours, plain, median, low, high = input_row(max(2560, options.images), 256, options.repeats)
