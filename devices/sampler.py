@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from devices.base import PowerSource, SourceError
 from devices.powerlog import PowerLog
@@ -48,6 +48,8 @@ class Sampler:
         self.log_error: Optional[SourceError] = None
         self.missed = 0                             # ticks that came more than a period late
         self.late_s = 0.0                           # the worst lateness
+        self._good: List[float] = []                # times of the first and of the last reading in the present segment
+        self.worst_gap_s = 0.0                      # between two readings that came
         self.next_s = clock() + self._step()
 
     def _step(self) -> float:
@@ -57,7 +59,7 @@ class Sampler:
         """Begin a segment; closes the log before. Raises SourceError when it cannot be written."""
         self.close()
         self.log_error = None
-        self.missed, self.late_s = 0, 0.0
+        self.missed, self.late_s, self.worst_gap_s, self._good = 0, 0.0, 0.0, []
         self._newest_s = float("-inf")              # what a slow meter said last belongs in this log, too: it covers its begin
         if path != self._path:
             self._path, self._row_s = path, float("-inf")
@@ -65,13 +67,19 @@ class Sampler:
         self.next_s = self._clock() + self._step()
 
     def close(self) -> Dict[str, Any]:
-        """End the log; gives what is in it: rows, failed, missed ticks, worst lateness. Raises SourceError when it could not be written."""
+        """End the log; gives what is in it: rows, failed, missed ticks, worst lateness, and of the readings their rate and worst gap.
+
+        Raises SourceError when it could not be written.
+        """
         log, self.log = self.log, None
         if log is None:
             return {}
         log.close()
         self.check()
-        return {"path": log.path, "rows": log.rows, "failed": log.failed, "missed": self.missed, "late_s": round(self.late_s, 6)}
+        span_s = self._good[-1] - self._good[0] if self._good else 0.0
+        return {"path": log.path, "rows": log.rows, "failed": log.failed, "missed": self.missed, "late_s": round(self.late_s, 6),
+                "worst_gap_s": round(self.worst_gap_s, 6),
+                "rate_hz": round((log.rows - log.failed - 1) / span_s, 3) if span_s > 0 else 0.0}
 
     def check(self) -> None:
         """Raises, once, the error that kept rows from being written since the last look."""
@@ -126,11 +134,18 @@ class Sampler:
             try:
                 self.log.row(t_s, watts, status)
                 self._row_s = t_s
+                self._note(t_s, watts)
             except SourceError as error:
                 if self.log_error is None:
                     self._tell(error)
                 self.log_error = error
         return t_s, status
+
+    def _note(self, t_s: float, watts: Dict[str, float]) -> None:
+        """Keep the times of readings, for the record."""
+        if watts:
+            self.worst_gap_s = max([self.worst_gap_s] + [t_s - last_s for last_s in self._good[1:]])
+            self._good = self._good[:1] + [t_s] if self._good else [t_s, t_s]
 
     def _tell(self, error: Exception) -> None:
         """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""

@@ -199,3 +199,14 @@ def test_each_trouble_is_said_once(bench, capsys):
         sampler.take()
     said = capsys.readouterr().err
     assert said.count("[Errno 5] io") == 1 and said.count("ZeroDivisionError: bug") == 1 and "Traceback" in said
+
+
+def test_the_rate_and_the_worst_gap_of_the_readings_are_counted(bench):
+    clock, source, sampler = bench
+    for answer in (None, None, None, OSError(5, "EIO"), OSError(5, "EIO"), None):
+        clock.now_s += 0.1
+        source.answer = answer
+        sampler.take()
+    counted = sampler.close()
+    assert counted["rows"] == 6 and counted["failed"] == 2
+    assert counted["worst_gap_s"] == pytest.approx(0.3) and counted["rate_hz"] == pytest.approx(3 / 0.5)
