@@ -13,17 +13,21 @@ BUSY = 75
 
 
 class RunDir:
-    """A context manager that makes the folder and holds its lock; the kernel frees the lock however the process ends."""
+    """A context manager that makes the folder and holds its lock; the kernel frees the lock however the process ends.
 
-    def __init__(self, root: str) -> None:
+    Under another `name` it locks only what has that name: runs that share no stage may then go on in one folder at once, on a cluster.
+    """
+
+    def __init__(self, root: str, name: str = LOCK) -> None:
         self._root = str(root)
+        self._name = name
         self._handle = -1
 
     def __enter__(self) -> "RunDir":
         """Take the lock. Raises HarnessError when the folder cannot be written, and (exit code 75) when another process holds it."""
         try:
             os.makedirs(self._root, exist_ok=True)
-            self._handle = os.open(os.path.join(self._root, LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+            self._handle = os.open(os.path.join(self._root, self._name), os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise HarnessError("%s: cannot be written (%s)" % (self._root, error.strerror), "name another folder with --runs") from None
         try:

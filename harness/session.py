@@ -10,7 +10,7 @@ from harness.environment import boot_id, environment
 from harness.events import EventLog
 from harness.meter import Meter
 from harness.record import EVENTS, POWER, idle_dir
-from harness.rundir import RunDir
+from harness.rundir import LOCK, RunDir
 from harness.signals import StopSignals
 from harness.witness import Witness
 
@@ -18,11 +18,11 @@ from harness.witness import Witness
 class Session:
     """A context manager. Nothing is started before the first stage that has to be done, so a finished study costs nothing.
 
-    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none).
+    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none); `lock` is `RunDir`'s name.
     """
 
     def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
-                 download: bool = False, idle_s: float = 0.0) -> None:
+                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK) -> None:
         self.root = str(root)
         self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
         self.meter = meter
@@ -31,7 +31,7 @@ class Session:
         self._data = {"data_dir": data_dir, "download": download}
         self._idle_s = idle_s
         self._working = False
-        self._lock = RunDir(self.root)
+        self._lock = RunDir(self.root, lock)
         self._signals = StopSignals(progress.say)
         self._environment = None                        # type: Optional[Dict[str, Any]]
 

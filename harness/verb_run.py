@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.options import read_method
 from harness.power_source import choose, meter_for, parse_options
 from harness.progress import Progress
-from harness.rundir import split
+from harness.rundir import LOCK, split
 from harness.spec import RunSpec, from_dict
 
 EXAMPLES = """examples:
@@ -35,6 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         "a real source, else 2)")
     parser.add_argument("--only", action="append", metavar="ID",
                         help="of the study's runs only this one (`joulebird plan --ids` lists them)")
+    parser.add_argument("--lock", metavar="NAME", default=LOCK, help="lock only this name in the folder of the runs, not all of it: for "
+                        "runs without a stage in common, on a cluster (on one machine they would spoil each other's energy)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be run, and run nothing")
     parser.add_argument("--list", action="store_true", help="list the methods and their options")
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
@@ -109,7 +111,8 @@ def work(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], p
     idle_s = args.idle
     if idle_s is None:
         idle_s = 60.0 if choice and choice.real else 2.0
-    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, download=args.download, idle_s=idle_s) as session:
+    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, download=args.download, idle_s=idle_s,
+                 lock=args.lock) as session:
         progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
         progress.say("power source: %s" % describe_choice(choice))
         _, failures = run_all(session, ahead)

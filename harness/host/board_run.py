@@ -81,23 +81,42 @@ class BoardRun:
 
     def _start(self, ahead: Sequence[RunSpec]) -> dict[str, Any]:
         board = self.agent.board
+        self._preflight(ahead)
         job_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
         words = list(self.wishes.words)
         if self.wishes.data_dir:
             self.say(f"data set {self.wishes.data_dir}: making sure that {self.name} has it")
             path = send(self.agent, Path(self.wishes.data_dir))
             words += ["--data-dir", path if path.startswith("/") else posixpath.join("{home}", path)]
-        env = self.agent.environment()
-        del env["PYTHONPATH"]                       # the board makes it absolute
         argv = [board.python, "-m", "harness", "run", posixpath.join("{workdir}", "specs", job_id + ".json"),
                 "--runs", posixpath.join("{workdir}", "runs"), *words]
-        job = {"id": job_id, "argv": argv, "launcher": list(board.launcher), "env": env, "lock": board.lock,
+        job = {**self._command(argv), "id": job_id, "lock": board.lock,
                "owner": {"user": getpass.getuser(), "host": socket.gethostname()}, "runs": [spec.id for spec in ahead]}
         text = json.dumps([spec.to_dict() for spec in ahead])
         found = self.agent.call("start", job=job, specs={job_id + ".json": text})
         if "busy" not in found:
             self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
         return found
+
+    def _command(self, argv: list[str]) -> dict[str, Any]:
+        """A command in the environment in which jobs run; PYTHONPATH is made absolute on the board."""
+        env = {name: value for name, value in self.agent.environment().items() if name != "PYTHONPATH"}
+        return {"argv": argv, "launcher": list(self.agent.board.launcher), "env": env}
+
+    def _preflight(self, ahead: Sequence[RunSpec]) -> None:
+        """Refuse a board whose Python, numpy or torch would waste the hours to come: PyPI's torch on a Jetson trains without its GPU."""
+        if all(spec.device == "cpu" for spec in ahead):
+            return
+        argv = [self.agent.board.python, "-m", "harness", "doctor", "--json", "python", "numpy", "torch"]
+        answer = self.agent.call("once", timeout_s=300, job=self._command(argv))
+        try:
+            checks = json.loads(answer["out"])["checks"]
+        except ValueError:
+            last = last_words(answer["err"])
+            raise HarnessError(f"{self.name}: {last[0]}", f"try: joulebird doctor --board {self.name}", 6) from None
+        for check in checks:
+            if check["status"] == "bad":
+                raise HarnessError(f"{self.name}: {check['name']}: {check['found']}", check["remedy"], 6)
 
     def _follow(self, job_id: str) -> dict[str, Any]:
         try:

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `joulebird run` needs for boards."""
     parser.add_argument("--board", action="append", metavar="B", help="run on this board over ssh; several share the runs "
                         "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)")
+    parser.add_argument("--pick", action="store_true", help="do all of it on one of the boards, the first that is free")
     parser.add_argument("--wait", action="store_true", help="when somebody else measures on the board, wait instead of ending with code 75")
     parser.add_argument("--every", type=float, metavar="S", default=EVERY_S, help="look at the board no more often than this "
                         "(default: %(default)g s; each look costs it energy)")
@@ -50,15 +51,24 @@ def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str
         progress.say(f"all {len(specs)} runs are done: {args.runs}")
         return 0
     found = config.load()
-    if len(boards) > 1:
+    chosen = [found.board(name) for name in boards]
+    if len(chosen) == 1:
+        one_board(args, specs, chosen[0], progress, float("inf"))
+    elif args.pick or len(ahead) == 1:
+        from harness.host.pick import pick
+        pick(chosen, lambda board: one_board(args, specs, board, progress, FLEET_PATIENCE_S), progress.say, args.wait)
+    else:
         from harness.host import fleet
-        return fleet.run(args, ahead, [found.board(name) for name in boards], progress.say)
-    board = found.board(boards[0])
-    wishes = Wishes(words=words(args, board), data_dir=args.data_dir, wait=args.wait, every_s=max(1.0, args.every),
-                    patience_s=float("inf") if args.patience is None else args.patience)
-    BoardRun(Agent(Link(board)), Path(args.runs), progress.say, wishes).bring_to_end(specs)
+        fleet.run(args, ahead, chosen, progress.say)
     progress.say(f"all {len(specs)} runs are done: {args.runs}")
     return 0
+
+
+def one_board(args: argparse.Namespace, specs: Sequence[RunSpec], board: config.Board, progress: Progress, patience_s: float) -> None:
+    """Bring all runs to their end on one board; `patience_s` is what the command line does not say otherwise."""
+    wishes = Wishes(words=words(args, board), data_dir=args.data_dir, wait=args.wait, every_s=max(1.0, args.every),
+                    patience_s=patience_s if args.patience is None else args.patience)
+    BoardRun(Agent(Link(board)), Path(args.runs), progress.say, wishes).bring_to_end(specs)
 
 
 def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:

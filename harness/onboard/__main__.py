@@ -6,6 +6,7 @@ traceback on stderr.
 import errno
 import json
 import os
+import subprocess
 import sys
 from typing import Any, Dict, List
 
@@ -24,20 +25,22 @@ def status(asked: Dict[str, Any]) -> Any:
 
 
 def start(asked: Dict[str, Any]) -> Any:
-    """Start a job; or who is in the way. Paths that the host gives relative to the home become absolute here."""
-    workdir = _home(asked["workdir"])
-    job = asked["job"]
-    job["env"]["PYTHONPATH"] = os.pathsep.join(_home(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part)
+    """Start a job; or who is in the way."""
+    workdir, job = _home(asked["workdir"]), _composed(asked)
     os.environ["PYTHONPATH"] = job["env"]["PYTHONPATH"]
-    if job["launcher"]:                             # a container has its own environment: say everything again inside
-        words = ["%s=%s" % item for item in sorted(job["env"].items())]
-        job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
-    job["argv"] = [word.replace("{workdir}", workdir).replace("{home}", os.path.expanduser("~")) for word in job["argv"]]
     os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
         _write(os.path.join(workdir, "specs", name), text)
     job["cwd"] = workdir
     return supervise.start(workdir, job)
+
+
+def once(asked: Dict[str, Any]) -> Any:
+    """Run a short command as a job would be run, and give its exit code and output."""
+    job = _composed(asked)
+    done = subprocess.run(job["argv"], env=dict(os.environ, **job["env"]), cwd=os.path.expanduser("~"), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return {"code": done.returncode, "out": done.stdout.decode("utf-8", "replace"), "err": done.stderr.decode("utf-8", "replace")}
 
 
 def stop(asked: Dict[str, Any]) -> Any:
@@ -71,7 +74,7 @@ def wait_free(asked: Dict[str, Any]) -> Any:
     return {}
 
 
-ONCE = {"facts": facts, "status": status, "start": start, "stop": stop, "log": log, "listing": listing,
+ONCE = {"facts": facts, "once": once, "status": status, "start": start, "stop": stop, "log": log, "listing": listing,
         "finished": finished, "settle": settle, "wait_free": wait_free}
 
 
@@ -93,6 +96,19 @@ def main(argv: List[str]) -> int:
     except OSError as error:
         _emit({"error": "%s: %s" % (error.filename or "on the board", error.strerror), "hint": _cure(error), "exit_code": 3})
     return 0
+
+
+def _composed(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """A job with its whole command line: paths that the host gives relative to the home are absolute, and the launcher comes first."""
+    job = asked["job"]
+    job["env"]["PYTHONPATH"] = os.pathsep.join(_home(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part)
+    if job["launcher"]:                             # a container has its own environment: say everything again inside
+        words = ["%s=%s" % item for item in sorted(job["env"].items())]
+        job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
+    names = {"{workdir}": _home(asked["workdir"]), "{home}": os.path.expanduser("~")}
+    for name, path in names.items():
+        job["argv"] = [word.replace(name, path) for word in job["argv"]]
+    return job
 
 
 def _emit(value: Any) -> None:

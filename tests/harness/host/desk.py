@@ -18,6 +18,7 @@ class Desk:
 
     def __init__(self, folder: Path, sockets: Path, *boards: LoopbackBoard, extra: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.boards = boards
         self.folder, self.runs, self.log = folder, folder / "runs", folder / "err.log"
         env = f'PYTHONPATH = "{METHODS}"\nOMP_NUM_THREADS = "1"\n'
         (folder / "config.toml").write_text("\n".join(f"{board.toml(extra)}[board.{board.name}.env]\n{env}" for board in boards))

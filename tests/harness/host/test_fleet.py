@@ -1,0 +1,199 @@
+"""Several boards through Snakemake, several jobs through xargs, and what a board's death costs: nothing."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.host import fleet
+from harness.host.config import Board
+from harness.host.link_errors import LinkError
+from harness.host.pick import claim, pick
+from tests.harness.host.conftest import need
+from tests.harness.host.desk import ROOT, wait_for
+
+DEMO = ["naps:lottery", "naps:snip", "naps:slimming", "naps:thinet", "naps:early"]
+
+
+@pytest.fixture(scope="session")
+def snakemake():
+    """The folder of the snakemake command: on the PATH, or in the environment that `make test-host` makes for it."""
+    found = shutil.which("snakemake") or shutil.which("snakemake", path=str(ROOT / ".venv-fleet/bin"))
+    need(found, "snakemake", "make test-host installs it into .venv-fleet")
+    return str(Path(found).parent)
+
+
+@pytest.fixture
+def fleet_desk(new_board, new_desk, snakemake):
+    """A desk with two boards and snakemake."""
+    desk = new_desk(new_board("alpha"), new_board("beta"))
+    desk.env["PATH"] = f"{snakemake}:{desk.env['PATH']}"
+    return desk
+
+
+@pytest.fixture
+def boards(fleet_desk, tmp_path):
+    """The two boards of the desk, by name."""
+    return {name: tmp_path / name / "home" for name in ("alpha", "beta")}
+
+
+def demo(desk, pause_s: float, epochs: int = 2) -> str:
+    """A study with the stages of the demo's five methods that sleeps."""
+    (desk.folder / "demo.toml").write_text(
+        f'[study]\nmethods = {json.dumps(DEMO)}\nmodels = ["vgg16"]\ndatasets = ["digits"]\nprune_ratios = [0.3, 0.5, 0.7]\nseeds = [1]\n'
+        f'device = "cpu"\n[schedule]\nepochs = {epochs}\n' + "".join(f'[method."{method}"]\npause_s = {pause_s}\n' for method in DEMO))
+    return "demo.toml"
+
+
+def test_groups_share_no_stage_and_the_longest_come_first(tmp_path, monkeypatch):
+    stages = {"a": ["dense", "1"], "b": ["2"], "c": ["dense", "3"], "d": ["4", "2"], "e": ["5"]}
+    specs = [type("Spec", (), {"id": name})() for name in stages]
+    monkeypatch.setattr(fleet, "planned_stages", lambda *args: stages)
+    assert [[spec.id for spec in group] for group in fleet.grouped(specs, "")] == [["a", "c"], ["b", "d"], ["e"]]
+
+
+def test_packs_are_even_and_lose_nothing():
+    groups = [list(range(7)), list(range(10, 14)), *[[number] for number in range(20, 26)]]
+    packs = fleet.packed(groups, 3)
+    assert sorted(sum(packs, [])) == sorted(sum(groups, [])) and [len(pack) for pack in packs] == [7, 5, 5]
+    assert fleet.packed(groups, 100) == sorted(groups, key=len, reverse=True)
+
+
+def test_without_snakemake_it_says_how_to_get_it_and_how_to_do_without(monkeypatch):
+    monkeypatch.setattr(fleet.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fleet.shutil, "which", lambda name: None)
+    with pytest.raises(HarnessError) as caught:
+        fleet.snakemake()
+    assert "joulebird[fleet]" in caught.value.hint and "parallel" in caught.value.hint
+
+
+def test_a_dead_board_is_left_out_and_the_next_one_taken(sockets, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(sockets))
+    said, worked = [], []
+
+    def work(board):
+        if board.name == "a":
+            raise LinkError("a: no answer", "", lost=True)
+        worked.append(board.name)
+    boards = [Board("a", "a"), Board("b", "b")]
+    assert pick(boards, work, said.append).name == "b" and worked == ["b"] and "a is left out" in said[0]
+    with pytest.raises(LinkError):
+        pick(boards[:1], work, said.append)
+
+
+def test_busy_boards_are_75_or_waited_for(sockets, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(sockets))
+    tries = []
+
+    def work(board):
+        tries.append(board.name)
+        if len(tries) < 3:
+            raise HarnessError("in use", "", 75)
+    with pytest.raises(HarnessError) as caught:
+        pick([Board("a", "a")], work, print)
+    assert caught.value.exit_code == 75
+    slept = []
+    pick([Board("a", "a")], work, print, wait=True, sleep=slept.append)
+    assert len(tries) == 3 and slept == [30.0]
+
+
+def test_jobs_of_one_machine_take_turns(sockets, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(sockets))
+    board, slept = Board("a", "a"), []
+    with claim(board) as mine:
+        assert mine
+        with pytest.raises(TimeoutError):
+            def sleep(seconds):
+                slept.append(seconds)
+                raise TimeoutError
+            pick([board], lambda board: None, print, sleep=sleep)
+    assert slept == [1.0]
+    assert pick([board], lambda board: None, print) == board
+
+
+@pytest.mark.slow
+def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_board, new_desk):
+    """All three boards sleep at the same time, so that the machine under them does not matter."""
+    single = new_desk(new_board("gamma"), name="single")
+    words = ("--source", "none", "--idle", "0")
+    begun_s = time.monotonic()
+    one = single.start("run", demo(single, 6.0), "--board", "gamma", *words)
+    two = fleet_desk.start("run", demo(fleet_desk, 6.0), "--board", "alpha", "--board", "beta", *words)
+    spent_s = {}
+    while len(spent_s) < 2:
+        for name, process in (("one", one), ("two", two)):
+            if name not in spent_s and process.poll() is not None:
+                spent_s[name] = time.monotonic() - begun_s
+        time.sleep(0.05)
+    single.end(one)
+    fleet_desk.end(two)
+    assert fleet_desk.values() == single.values() and len(fleet_desk.values()) == 15
+    assert spent_s["two"] <= 0.65 * spent_s["one"], spent_s
+    done = [{path.parent.name for path in home.glob("joulebird/runs/stages/*/stage.json")} for home in boards.values()]
+    assert not done[0] & done[1] and len(done[0] | done[1]) == 20           # nothing was done on both
+
+
+@pytest.mark.slow
+def test_a_board_dies_and_the_other_finishes_everything(fleet_desk, boards, new_desk, tmp_path):
+    words = ("--source", "none", "--idle", "0", "--patience", "3")
+    process = fleet_desk.start("run", demo(fleet_desk, 0.6), "--board", "alpha", "--board", "beta", *words)
+    wait_for(lambda: list(boards["beta"].glob("joulebird/runs/stages/*/events.jsonl")), "work on beta")
+    next(board for board in fleet_desk.boards if board.name == "beta").off()
+    fleet_desk.end(process)
+    assert len(fleet_desk.records()) == 15
+    assert "beta is left out" in "".join(path.read_text() for path in fleet_desk.runs.glob("*/fleet.log"))
+
+
+@pytest.mark.slow
+def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_missing(fleet_desk, boards):
+    study = fleet_desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1, fails_at=0.5)
+    words = ("run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0")
+    fleet_desk.run(*words, code=5)
+    assert sorted(fleet_desk.records()) == ["naps:napping 0.3", "naps:napping 0.7"]
+    assert "1 of 3 runs are not finished" in fleet_desk.said() and "is not a number" in fleet_desk.said()
+    before = {name: one.finished for name, one in fleet_desk.records().items()}
+    for home in boards.values():
+        (home / "awake").write_text("")
+    fleet_desk.run(*words)
+    after = {name: one.finished for name, one in fleet_desk.records().items()}
+    assert len(after) == 3 and {name: after[name] for name in before} == before
+
+
+@pytest.mark.slow
+def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk, snakemake):
+    """The same files on a "cluster": two jobs of this machine at once in one folder, no board."""
+    study = fleet_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
+    fleet_desk.run("run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0")
+    values = fleet_desk.values()
+    plain = fleet_desk.folder / "plain"
+    plain.mkdir()
+    for path in fleet_desk.runs.glob("*/*.json"):
+        if path.name in ("spec.json", "group.json"):
+            (plain / path.parent.name).mkdir(exist_ok=True)
+            shutil.copy(path, plain / path.parent.name)
+    argv = [f"{snakemake}/snakemake", "-s", str(fleet.SNAKEFILE), "--configfile", str(fleet_desk.runs / "fleet.json"),
+            "--directory", str(plain), "--cores", "2", "--resources", "board=2", "--config", "flags=--source none"]
+    done = subprocess.run(argv, env=fleet_desk.env, capture_output=True, text=True, cwd=fleet_desk.folder)
+    assert done.returncode == 0, done.stderr
+    fleet_desk.runs = plain
+    assert fleet_desk.values() == values
+
+
+@pytest.mark.slow
+def test_ids_feed_any_other_engine(new_board, new_desk):
+    """GNU parallel reads them so; xargs, which every machine has, does the same."""
+    desk = new_desk(new_board("alpha"), new_board("beta"))
+    study = desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1)
+    ids = desk.run("plan", study, "--ids")
+    assert len(ids.split()) == 3
+    run = [sys.executable, "-m", "harness", "run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0",
+           "--only", "{}"]
+    done = subprocess.run(["xargs", "-P", "2", "-I", "{}", *run], input=ids, text=True, env=desk.env, cwd=desk.folder, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(desk.records()) == 3 and desk.run("plan", study, "--ids").strip() == ""
+    assert os.path.isdir(desk.runs)
