@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BOARD_VENV ?= .venv36
+FLEET_VENV ?= .venv-fleet
 PIP_ARGS ?=
 PY := $(VENV)/bin/python
 BOARD_PY := $(BOARD_VENV)/bin/python
@@ -10,12 +11,13 @@ PYTHON36 ?= $(shell for p in $$(command -v python3.6) "$$(pyenv root 2>/dev/null
     "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 6))' 2>/dev/null && echo "$$p" && break; done)
 PYTEST ?= -q
 
-.PHONY: demo test test-host test-board lint clean
+.PHONY: demo test test-host test-board lint fleet clean
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/joulebird demo
 
-test: test-host test-board
+# The board's Python first: the tests of boards over ssh give it to their boards.
+test: test-board test-host
 
 test-host: $(VENV)/.ready-tests
 	$(PY) -m pytest $(PYTEST)
@@ -53,5 +55,13 @@ $(BOARD_VENV)/.ready: tests/requirements-board.txt
 	$(BOARD_PY) -m pip install --disable-pip-version-check -q -r tests/requirements-board.txt
 	@touch $@
 
+# Snakemake, for the tests of several boards; without it they are left out, and say so.
+fleet: $(FLEET_VENV)/.ready
+
+$(FLEET_VENV)/.ready: tests/requirements-fleet.txt
+	@$(PYTHON) -m venv $(FLEET_VENV)
+	$(FLEET_VENV)/bin/python -m pip install --disable-pip-version-check -q -r tests/requirements-fleet.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(BOARD_VENV) demo-runs build dist *.egg-info
+	rm -rf $(VENV) $(BOARD_VENV) $(FLEET_VENV) demo-runs build dist *.egg-info

@@ -22,9 +22,9 @@ DEMO = ["naps:lottery", "naps:snip", "naps:slimming", "naps:thinet", "naps:early
 
 @pytest.fixture(scope="session")
 def snakemake():
-    """The folder of the snakemake command: on the PATH, or in the environment that `make test-host` makes for it."""
+    """The folder of the snakemake command: on the PATH, or in the environment that `make fleet` makes for it."""
     found = shutil.which("snakemake") or shutil.which("snakemake", path=str(ROOT / ".venv-fleet/bin"))
-    need(found, "snakemake", "make test-host installs it into .venv-fleet")
+    need(found, "snakemake", "make fleet installs it into .venv-fleet")
     return str(Path(found).parent)
 
 
