@@ -180,7 +180,7 @@ def fastest_layout(device: str) -> torch.memory_format:
 def _one_epoch(loop: Loop, end: int) -> None:
     epoch, begin_s = loop.epoch, time.monotonic()
     loop.watch.epoch_begin(loop, epoch)
-    total = loop.train_epoch(epoch)
+    total = _trained(loop, epoch)
     loop.watch.epoch_trained(loop, epoch)
     loop.task.synchronize()
     train_end_s = time.monotonic()
@@ -198,6 +198,18 @@ def _one_epoch(loop: Loop, end: int) -> None:
     loop.stage.checkpoint(loop.checkpoint())
     loop.stage.epoch(epoch=epoch + 1, of=end, begin_s=begin_s, train_end_s=train_end_s, loss=loss, test_accuracy=accuracy,
                      images=len(loop.data.train_labels))
+
+
+def _trained(loop: Loop, epoch: int) -> Tensor:
+    try:
+        return loop.train_epoch(epoch)
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"there is not enough memory for {loop.task.model} with a batch of {loop.task.micro_batch or loop.task.schedule.batch}",
+            "set micro_batch to a part of the batch (normalisation statistics are then those of the parts), or close what else runs",
+        ) from error
 
 
 def evaluate(model: nn.Module, data: TensorData, batch: int = 256) -> float:

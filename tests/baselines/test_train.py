@@ -208,6 +208,17 @@ def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
     assert saved["epoch"] == 1 and all(torch.isfinite(value.float()).all() for value in saved["state"].values())
 
 
+@pytest.mark.parametrize("words, kind", [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)])
+def test_memory_that_is_not_enough_names_the_way_out(task, words, kind):
+    class Full(Watch):
+        def after_backward(self, loop):
+            raise RuntimeError(words)
+
+    with pytest.raises(kind) as error:
+        train(Stage(), task, watch=Full())
+    assert kind is RuntimeError or ("micro_batch" in error.value.hint and "batch of 32" in error.value.message)
+
+
 def test_evaluation_counts_every_image_once_and_changes_nothing(task):
     data = load_digits()
     model = task.build().train()
