@@ -5,6 +5,8 @@ from harness import record
 from harness.host.agent import Agent
 from harness.host.transfer import missing, pull
 
+BOARD_LOG = "power-board.csv"               # the board's own log, set aside when a meter on the desk measures
+
 
 def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
     """Fetch those of these runs (all, when none is named) that are finished on the board; gives their ids. Raises LinkError.
@@ -22,6 +24,8 @@ def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
 
 def _finished_here(root: Path, name: str) -> bool:
     parts = PurePosixPath(name).parts
+    if parts[0] == "idle":
+        return (root / PurePosixPath(name).parent / BOARD_LOG).exists()     # a meter's log has taken the place of the board's
     if parts[0] == "stages" and len(parts) > 2:
         return record.is_done(record.stage_dir(str(root), parts[1]), record.STAGE)
     return len(parts) > 1 and record.is_done(record.run_dir(str(root), parts[0]))

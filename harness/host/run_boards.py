@@ -1,5 +1,6 @@
 """What `joulebird run` does when boards are named: one board is worked through here, several by a fleet."""
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from harness.host.agent import Agent
 from harness.host.board_run import BoardRun, Wishes
 from harness.host.follow import EVERY_S
 from harness.host.link import Link
+from harness.power_source import choose, meter_for, parse_options
 from harness.progress import Progress
 from harness.rundir import split
 from harness.spec import RunSpec
@@ -23,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)")
     parser.add_argument("--pick", action="store_true", help="do all of it on one of the boards, the first that is free")
     parser.add_argument("--wait", action="store_true", help="when somebody else measures on the board, wait instead of ending with code 75")
+    parser.add_argument("--meter", metavar="S", help="a power meter on this desk measures: a name of `joulebird sources`, or module:Class")
+    parser.add_argument("--meter-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the meter")
+    parser.add_argument("--signature", type=float, default=0.0, metavar="S", help="let the board play a load pattern before and after, S "
+                        "seconds a digit (14 digits): it shows how far the meter lags (2 for a meter with one reading a second)")
     parser.add_argument("--every", type=float, metavar="S", default=EVERY_S, help="look at the board no more often than this "
                         "(default: %(default)g s; each look costs it energy)")
     parser.add_argument("--patience", type=float, metavar="S", help="give up a board that does not answer for so long "
@@ -46,10 +52,21 @@ def runs_folder() -> str:
 def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> int:
     """Bring all runs to their end on these boards; gives 0. Raises HarnessError with the exit code that says why not."""
     progress = Progress(quiet=args.quiet)
+    work(args, specs, boards, progress)
+    if args.meter:
+        from harness.host.desk_meter import attach
+        attach(Path(args.runs), [spec.id for spec in specs], progress.say)
+    return 0
+
+
+def work(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str], progress: Progress) -> None:
+    """Run what is not done yet, in the way that the number of boards asks for."""
     ahead = split(args.runs, list(specs))[1]
     if not ahead:
         progress.say(f"all {len(specs)} runs are done: {args.runs}")
-        return 0
+        return
+    if args.meter and len(boards) > 1:
+        raise HarnessError("--meter measures one board, and several are named", "name the board that the meter is on")
     found = config.load()
     chosen = [found.board(name) for name in boards]
     if len(chosen) == 1:
@@ -61,14 +78,19 @@ def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str
         from harness.host import fleet
         fleet.run(args, ahead, chosen, progress.say)
     progress.say(f"all {len(specs)} runs are done: {args.runs}")
-    return 0
 
 
 def one_board(args: argparse.Namespace, specs: Sequence[RunSpec], board: config.Board, progress: Progress, patience_s: float) -> None:
     """Bring all runs to their end on one board; `patience_s` is what the command line does not say otherwise."""
     wishes = Wishes(words=words(args, board), data_dir=args.data_dir, wait=args.wait, every_s=max(1.0, args.every),
                     patience_s=patience_s if args.patience is None else args.patience)
-    BoardRun(Agent(Link(board)), Path(args.runs), progress.say, wishes).bring_to_end(specs)
+    there, root = Agent(Link(board)), Path(args.runs)
+    with contextlib.ExitStack() as stack:
+        if args.meter:
+            from harness.host.desk_meter import DeskMeter
+            meter = meter_for(choose(args.meter, parse_options(args.meter_option)))
+            stack.enter_context(DeskMeter(there, root, meter, progress.say, wishes.every_s, args.signature))
+        BoardRun(there, root, progress.say, wishes).bring_to_end(specs)
 
 
 def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird demo`."""
     parser.add_argument("--runs", default="demo-runs", metavar="DIR", help="folder of the runs (default: demo-runs)")
+    parser.add_argument("--study", default="demo", metavar="STUDY", help="another study for the same show (default: demo)")
     parser.add_argument("--idle", type=seconds, default=2.0, metavar="S",
                         help="record the idle machine so long before and after (default: 2)")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run what is not done, then print the table and write the files."""
-    specs = study.load("demo")
+    specs = study.load(args.study)
     progress = Progress(quiet=args.quiet)
     ahead = split(args.runs, specs)[1]
     if ahead:

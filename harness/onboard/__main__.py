@@ -11,7 +11,7 @@ import sys
 from typing import Any, Dict, List
 
 from harness.errors import HarnessError
-from harness.onboard import echo, files, follow, lock, machine, supervise
+from harness.onboard import echo, files, follow, lock, machine, signature, supervise
 
 
 def facts(asked: Dict[str, Any]) -> Any:
@@ -74,8 +74,13 @@ def wait_free(asked: Dict[str, Any]) -> Any:
     return {}
 
 
+def play(asked: Dict[str, Any]) -> Any:
+    """A load with a known pattern."""
+    return signature.play(asked["lock"], asked["chip_s"])
+
+
 ONCE = {"facts": facts, "once": once, "status": status, "start": start, "stop": stop, "log": log, "listing": listing,
-        "finished": finished, "settle": settle, "wait_free": wait_free}
+        "finished": finished, "settle": settle, "wait_free": wait_free, "play": play}
 
 
 def main(argv: List[str]) -> int:

@@ -68,7 +68,8 @@ class LoopbackBoard:
     """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own, home/disk."""
 
     def __init__(self, root: Path, name: str = "alpha", python: str = sys.executable, disk: str = "", isolated: bool | None = None,
-                 without: tuple[str, ...] = ()) -> None:
+                 without: tuple[str, ...] = (), ahead_s: int = 0) -> None:
+        self.ahead_s = ahead_s
         self.root, self.name, self.disk = root, name, disk
         self.home, self.bin = root / "home", root / "bin"
         self.isolated = namespaces() if isolated is None else isolated
@@ -124,7 +125,8 @@ class LoopbackBoard:
         (self.root / "boot_id").write_text(f"{uuid.uuid4()}\n")
         if self.isolated:
             os.makedirs("/run/sshd", exist_ok=True)
-            argv = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c", SETUP]
+            clock = ["--time", "--monotonic", str(self.ahead_s)] if self.ahead_s else []
+            argv = ["unshare", *clock, "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c", SETUP]
         else:
             argv = [sshd_path(), "-D", "-f", str(self.root / "sshd_config"), "-E", str(self.root / "sshd.log")]
         env = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "BOARD": str(self.root), "DISK": self.disk, "NAME": self.name}

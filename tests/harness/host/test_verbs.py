@@ -72,6 +72,14 @@ def test_the_figure_of_power(runs, tmp_path, name):
     assert (tmp_path / name).stat().st_size > 5000
 
 
+def test_the_demo_on_a_study_that_is_done_prints_the_table_and_writes_the_files(runs):
+    code, out, errors = joulebird("demo", "--study", runs.parent / "tiny.toml", "--runs", runs)
+    assert code == 0 and out.startswith("Table 2") and "simulated" in out and "epoch" not in errors
+    for name in ("table2.md", "table2.json", "power.png", "power.svg"):
+        assert (runs / name).stat().st_size > 500 and name in errors
+    assert out == joulebird("table", "2", runs)[1]
+
+
 def test_energy_of_a_log_by_window_and_by_events(runs):
     folder = runs / "stages" / stage_of(runs, "train").id
     code, out, errors = joulebird("energy", folder / "power.csv", "--events", folder / "events.jsonl", "--json")
