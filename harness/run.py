@@ -49,9 +49,10 @@ class Run:
         if artifact.done():
             self._session.progress.reused(name, artifact.id)
             return artifact
+        if not self._session.stopping:
+            self._session.begin_work()
         if self._session.stopping:
             raise Interrupted("before stage %s" % name)
-        self._session.begin_work()
         perform(self._session, name, function, inputs, options, recipe, artifact)
         return artifact
 

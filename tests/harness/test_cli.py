@@ -209,21 +209,22 @@ def test_a_closed_pipe_is_quiet():
     assert errors == b""
 
 
-@pytest.mark.parametrize("times,code", [(1, 130), (2, 130)])
-def test_ctrl_c(tmp_path, times, code):
-    """Once: the epoch in hand is finished and kept. Twice: at once. The same command then completes the run."""
+@pytest.mark.slow
+@pytest.mark.parametrize("number,times", [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_ctrl_c(tmp_path, number, times):
+    """Once (or SIGTERM): the epoch in hand is finished and kept. Twice: at once. What was finished is there."""
     pytest.importorskip("torch")
     spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=60, width=0.0625, batch=256))
     command = [sys.executable, "-m", "harness", "run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
     for line in process.stderr:
         if "epoch 2/60" in line:
             break
     for _ in range(times):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         time.sleep(0.05)
     rest = process.stderr.read()
-    assert process.wait() == code and "Traceback" not in rest
+    assert process.wait() == 130 and "Traceback" not in rest
     assert "stopping after this epoch" in rest and "the same command again" in rest
     assert list((tmp_path / "runs" / "stages").glob("*/checkpoint.pt"))
 
