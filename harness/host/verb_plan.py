@@ -1,13 +1,15 @@
 """joulebird plan STUDY: runs, shared stages, FLOPs, hours and kJ of a study, before paying.
 
-Hours and energies are learnt from the finished runs of --runs and --from (a run of `smoke` or of a few epochs is enough to know an epoch of
-the dense network). What nothing is known of is shown as unknown.
+Hours and energies are learnt from the finished runs of --runs and --from that this machine (or the board of --board) made: a study of a few
+epochs is enough to know an epoch of the dense network. What nothing is known of is shown as unknown.
 """
 import argparse
+import platform
 from typing import Any
 
 from harness.backend import Backend
 from harness.host.plan import Interval, Plan, make_plan
+from harness.host.run_boards import agent, names, runs_folder
 from harness.output import add_output, as_json, put
 from harness.progress import duration
 from harness.rundir import split
@@ -17,7 +19,7 @@ from reports.records import Run, load
 from reports.units import si
 
 EXAMPLES = """examples:
-  joulebird plan table2
+  joulebird plan table2 --board tx2
   joulebird plan table2 --from smoke-runs
   joulebird plan table2 --ids | parallel -j1 joulebird run table2 --only {}
 """
@@ -27,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird plan`."""
     parser.epilog = EXAMPLES
     parser.add_argument("study", metavar="STUDY|SPEC", help="a study (TOML, or the name of an included one), or a spec (JSON)")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (default: runs)")
+    parser.add_argument("--board", action="append", metavar="B", help="plan for this board: learn only from what it made "
+                        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)")
+    parser.add_argument("--runs", metavar="DIR", help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)")
     parser.add_argument("--from", dest="past", action="append", default=[], metavar="DIR", help="learn from these finished runs too")
     parser.add_argument("--ids", action="store_true", help="print the ids of the runs that are not done, and nothing else")
     add_output(parser)
@@ -36,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Plan and print."""
     specs = load_specs(args.study)
+    args.runs = args.runs or runs_folder()
     done, ahead = split(args.runs, specs)
     if args.ids:
         put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
@@ -46,12 +51,14 @@ def main(args: argparse.Namespace) -> int:
 
 
 def past_runs(args: argparse.Namespace) -> list[Run]:
-    """The finished runs to learn from. Raises ReportError for a folder of --from without any."""
+    """The finished runs of this machine, or of the boards that are meant. Raises ReportError for a folder of --from without any."""
     try:
         here = load([args.runs])
     except ReportError:
         here = []                       # nothing was run yet, which is when one plans
-    return here + (load(args.past) if args.past else [])
+    found = here + (load(args.past) if args.past else [])
+    hosts = [agent(name).call("status")["machine"]["hostname"] for name in names(args)] if found else []
+    return [run for run in found if run.stages[-1].record.environment.get("host") in (hosts or [platform.node()])]
 
 
 def facts(plan: Plan) -> dict[str, Any]:
