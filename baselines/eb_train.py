@@ -1,6 +1,6 @@
 """EB Train (You et al. 2020): train until the pruning mask stops moving, cut the network to it, train what remains."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor  # noqa: F401 (type comments)
@@ -16,7 +16,7 @@ from baselines.watch import Watch
 
 def eb_train(task: Task, run: Any, *, epsilon: float = 0.1, window: int = 5, criterion: str = "paper", draw_at: Optional[int] = None,
              weights: str = "inherit", restart: bool = False, keep_sparsity: bool = True, search_precision: str = "fp32",
-             retrain_precision: str = "fp32") -> Any:
+             retrain_precision: str = "fp32", search_lr: Optional[float] = None, search_milestones: Optional[Sequence[int]] = None) -> Any:
     """Find the Early-Bird ticket, cut the network to it, train the thin network.
 
     `criterion`: "paper" ends the search when `window` distances between consecutive epochs' masks are all below `epsilon` (Algorithm 1);
@@ -30,12 +30,30 @@ def eb_train(task: Task, run: Any, *, epsilon: float = 0.1, window: int = 5, cri
 
     `search_precision`, `retrain_precision`: "fp32", "bfp8" or "wage8" (baselines.precision). Table 2's EB Train (LF) searches
     in "bfp8", its EB Train (LL) retrains in it too, with the weights averaged from epoch 140 of 160 on.
+
+    `search_lr` and `search_milestones` replace the schedule's while searching alone: Table 1 searches with [0, 100], so from 0.01 on, and
+    retrains every ticket with [80, 120].
     """
-    ticket = run.stage("search", find_ticket, task, task.prune_ratio, sparsity=task.sparsity, epsilon=epsilon, window=window,
+    searching = search_task(task, search_lr, search_milestones)
+    ticket = run.stage("search", find_ticket, searching, task.prune_ratio, sparsity=task.sparsity, epsilon=epsilon, window=window,
                        criterion=criterion, draw_at=draw_at, precision=search_precision)
     thin = run.stage("prune", thin_ticket, task, ticket, weights=weights)
     return run.stage("retrain", train_ticket, task, thin, restart=restart or weights != "inherit",
                      sparsity=task.sparsity if keep_sparsity else 0.0, precision=retrain_precision)
+
+
+def search_task(task: Task, lr: Optional[float] = None, milestones: Optional[Sequence[int]] = None) -> Task:
+    """The task with the schedule of the search; what is None is the training's own. Raises SpecError for an impossible one."""
+    schedule = task.schedule
+    if lr is not None:
+        if lr <= 0:
+            raise SpecError(f"search_lr is {lr}", "it must be above 0")
+        schedule = schedule._replace(lr=lr)
+    if milestones is not None:
+        if list(milestones) != sorted(set(milestones)) or min(milestones, default=0) < 0:
+            raise SpecError(f"search_milestones are {list(milestones)}", "they must be epochs from 0 on that increase: [0, 100]")
+        schedule = schedule._replace(milestones=tuple(milestones))
+    return task._replace(schedule=schedule)
 
 
 def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilon: float = 0.1, window: int = 5, criterion: str = "paper",

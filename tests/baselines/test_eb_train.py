@@ -8,6 +8,7 @@ from baselines import eb_train, network_slimming
 from baselines.eb_train import Finder
 from baselines.errors import SpecError
 from baselines.schedule import Schedule
+from baselines.train import Loop
 
 
 class Scales:
@@ -139,6 +140,34 @@ def test_restarting_inherits_and_trains_everything(small):
     run = Run()
     eb_train.eb_train(small, run, draw_at=1, restart=True)
     assert [row["epoch"] for row in list(run.artifacts.values())[2].stage.epochs] == [1, 2, 3, 4]
+
+
+def rates(monkeypatch):
+    """The learning rates of all epochs that are trained from now on, in order."""
+    seen, train_epoch = [], Loop.train_epoch
+
+    def noting(loop, epoch):
+        seen.append(round(loop.lr_at(epoch), 9))
+        return train_epoch(loop, epoch)
+
+    monkeypatch.setattr(Loop, "train_epoch", noting)
+    return seen
+
+
+def test_the_search_may_have_a_schedule_of_its_own(small, monkeypatch):
+    seen = rates(monkeypatch)
+    eb_train.eb_train(small, Run(), draw_at=3, restart=True, search_milestones=[0, 2])
+    assert seen == [0.01, 0.01, 0.001, 0.1, 0.1, 0.01, 0.001]
+    del seen[:]
+    eb_train.eb_train(small, Run(), draw_at=1, restart=True, search_lr=0.5)
+    assert seen == [0.5, 0.1, 0.1, 0.01, 0.001]
+
+
+@pytest.mark.parametrize("options", [{"search_lr": 0.0}, {"search_milestones": [2, 1]}, {"search_milestones": [-1]}])
+def test_impossible_schedules_of_the_search_are_refused(small, options):
+    with pytest.raises(SpecError) as error:
+        eb_train.eb_train(small, Run(), **options)
+    assert error.value.hint
 
 
 def test_a_ticket_that_is_never_found_is_the_last_mask_with_a_warning(small):
