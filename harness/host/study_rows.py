@@ -19,7 +19,7 @@ class Row(NamedTuple):
     models: list[str] | None = None
     datasets: list[str] | None = None
     prune_ratios: list[float] | None = None
-    schedule: dict[str, Any] = {}       # noqa: RUF012 (never changed)
+    schedule: dict[str, Any] = {}
 
     def is_for(self, model: str, dataset: str) -> bool:
         """Whether the row stands in this setting."""

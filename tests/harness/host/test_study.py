@@ -55,6 +55,87 @@ def test_a_mistake_in_a_setting_is_named(tmp_path, entry, parts):
         assert part in refused.value.message + refused.value.hint
 
 
+VARIANTS = """
+[[variant]]
+method = "eb-train"
+options = {weights = "reinit"}
+
+[[variant]]
+method = "eb-train"
+models = ["vgg16"]
+datasets = ["digits"]
+prune_ratios = [0.7]
+schedule = {lr = 0.5}
+options = {restart = true}
+each = {draw_at = [1, 2], criterion = ["paper", "code"]}
+"""
+
+
+def rows_of(specs, *names):
+    """What the specs say of these fields and options, in their order, without repeats."""
+    return list(dict.fromkeys(tuple(getattr(spec, name, dict(spec.options).get(name)) for name in names) for spec in specs))
+
+
+def test_variants_are_rows_of_their_own_over_the_methods_options(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD + VARIANTS)
+    early = [spec for spec in study.load(str(path)) if spec.method == "eb-train"]
+    assert {dict(spec.options)["epsilon"] for spec in early} == {0.2}
+    assert rows_of(early, "weights", "restart", "dataset", "prune_ratio", "lr") == [
+        ("inherit", False, "digits", 0.3, 0.1), ("reinit", False, "digits", 0.3, 0.1), ("inherit", False, "digits", 0.5, 0.1),
+        ("reinit", False, "digits", 0.5, 0.1), ("inherit", True, "digits", 0.7, 0.5), ("inherit", False, "cifar10", 0.3, 0.1),
+        ("reinit", False, "cifar10", 0.3, 0.1), ("inherit", False, "cifar10", 0.5, 0.1), ("reinit", False, "cifar10", 0.5, 0.1)]
+    drawn = [spec for spec in early if spec.prune_ratio == 0.7]
+    assert rows_of(drawn, "draw_at", "criterion") == [(1, "paper"), (1, "code"), (2, "paper"), (2, "code")]
+
+
+def test_variants_may_stand_instead_of_methods_in_an_order_of_their_own(tmp_path):
+    path = tmp_path / "study.toml"
+    plain = GOOD.replace('methods = ["dense", "eb-train"]\n', "")
+    path.write_text(plain + VARIANTS + '[[variant]]\nmethod = "eb-train"\n')
+    assert rows_of(study.load(str(path)), "weights", "restart") == [("reinit", False), ("inherit", False), ("inherit", True)]
+    path.write_text(plain)
+    with pytest.raises(HarnessError, match="lacks methods"):
+        study.load(str(path))
+
+
+def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD.replace("epochs = 10", "epochs = 10\nmilestones = [6, 8]")
+                    + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nschedule = {epochs = 20, batch = 64}\n'
+                    + '[[variant]]\nmethod = "dense"\nschedule = {batch = 32, milestones = [3]}\n')
+    rows = rows_of(study.load(str(path)), "dataset", "method", "epochs", "milestones", "batch")
+    assert rows == [("digits", "dense", 20, (10, 15), 64), ("digits", "eb-train", 20, (10, 15), 64), ("digits", "dense", 20, (3,), 32),
+                    ("cifar10", "dense", 10, (6, 8), 256), ("cifar10", "eb-train", 10, (6, 8), 256), ("cifar10", "dense", 10, (3,), 32)]
+
+
+@pytest.mark.parametrize("old,new,parts", [
+    (VARIANTS, '[variant]\nmethod = "dense"\n', ["variant must be a list of tables"]),
+    ('method = "eb-train"\noptions', "options", ["[[variant]] 1", "lacks method"]),
+    ('method = "eb-train"\nmodels', 'method = "ebtrain"\nmodels', ["[[variant]] 2", "did you mean 'eb-train'"]),
+    ("options = {weights", "option = {weights", ["[[variant]] 1", "unknown key 'option'", "did you mean 'options'"]),
+    ('{weights = "reinit"}', "3", ["[[variant]] 1", "options must be a table"]),
+    ("{weights", "{weihgts", ["[[variant]] 1 options", "unknown option 'weihgts'", "did you mean 'weights'"]),
+    ('models = ["vgg16"]\ndatasets = ["digits"]', 'models = ["vgg"]', ["'vgg' in models is not in [study] models", "vgg16"]),
+    ('models = ["vgg16"]\ndatasets = ["digits"]', "models = []", ["[[variant]] 2", "models must be a list with at least one entry"]),
+    ("prune_ratios = [0.7]", "prune_ratios = [7]", ["[[variant]] 2", "prune_ratios", "below 1"]),
+    ("schedule = {lr = 0.5}", "schedule = {lrate = 0.5}", ["[[variant]] 2 schedule", "unknown key 'lrate'"]),
+    ("schedule = {lr = 0.5}", "schedule = 0.5", ["[[variant]] 2 schedule", "must be a table"]),
+    ("draw_at = [1, 2]", "draw_at = 1", ["[[variant]] 2 each", "draw_at must be a list"]),
+    ("draw_at = [1, 2]", 'draw_at = ["final"]', ["[[variant]] 2 each", "draw_at must be int, not 'final'"]),
+    ("draw_at = [1, 2]", "restart = [true, false]", ["[[variant]] 2", "restart is in options and in each"]),
+])
+def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
+    path = tmp_path / "study.toml"
+    assert old in VARIANTS
+    path.write_text(GOOD + VARIANTS.replace(old, new, 1))
+    with pytest.raises(HarnessError) as refused:
+        study.load(str(path))
+    assert refused.value.exit_code == 2 and "study.toml" in refused.value.message
+    for part in parts:
+        assert part in refused.value.message + "\n" + refused.value.hint
+
+
 @pytest.mark.parametrize("old,new,parts", [
     ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
     ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
