@@ -1,7 +1,8 @@
 """Tickets drawn at given epochs: Tables 1 and 4 of the Early-Bird paper, and its Figures 1 and 2."""
+import itertools
 import os
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from reports import published_data
@@ -33,65 +34,101 @@ def drawn(runs: Iterable[Run], accuracy: str = "best") -> dict[Draw, list[float]
     Network slimming, which prunes after the whole training, gives the final column where no such ticket was drawn. Raises ReportError
     when there is no such run.
     """
-    found: dict[Draw, list[float]] = {}
-    final: dict[Draw, list[float]] = {}
+    found: dict[Draw, list[Run]] = {}
+    final: dict[Draw, list[Run]] = {}
     for run in runs:
-        value = 100.0 * run.record.accuracy[accuracy]
         if run.spec["method"] == "eb-train" and run.options.get("draw_at"):
-            found.setdefault(_draw(run, run.options["draw_at"]), []).append(value)
+            found.setdefault(_draw(run, run.options["draw_at"]), []).append(run)
         elif run.spec["method"] == "network-slimming":
-            final.setdefault(_draw(run, FINAL), []).append(value)
+            final.setdefault(_draw(run, FINAL), []).append(run)
     if not found:
         raise ReportError("no ticket was drawn at a given epoch in these runs",
                           'run eb-train with "draw_at": 10 (20, 40, ...) in its options')
-    return {**final, **found}
+    lines = {draw[:-1] for draw in found}
+    cells = {**{draw: of for draw, of in final.items() if draw[:-1] in lines}, **found}
+    return {draw: _accuracies(of, accuracy) for draw, of in cells.items()}
+
+
+def _accuracies(runs: list[Run], accuracy: str) -> list[float]:
+    """Percents of the seeds of one cell; raises ReportError for two runs with one seed."""
+    seeds: dict[int, Run] = {}
+    for run in runs:
+        twin = seeds.setdefault(run.spec.get("seed", 0), run)
+        if twin is not run:
+            raise ReportError(f"two runs for one cell: {twin.id} and {run.id}",
+                              "they differ in what the table does not show: give one of them")
+    return [100.0 * run.record.accuracy[accuracy] for run in runs]
 
 
 def _draw(run: Run, epoch: int | str) -> Draw:
     spec, options = run.spec, run.options
     epoch = FINAL if epoch == spec.get("epochs") else epoch
-    milestones = options.get("search_milestones") or spec.get("milestones") or ()
+    milestones = options.get("search_milestones")
+    milestones = spec.get("milestones") or () if milestones is None else milestones
     lr = float(options.get("search_lr") or spec.get("lr", 0.1))
     return Draw(MODELS.get(spec["model"], spec["model"]), DATASETS.get(spec["dataset"], spec["dataset"]), "-".join(map(str, milestones)),
                 lr, float(spec["prune_ratio"]), options.get("search_precision", "fp32"), epoch)
 
 
+class Kind(NamedTuple):
+    """What sets Table 1 and Table 4 apart: by what their rows are named, and what else the paper kept the same in all of them."""
+
+    number: int
+    heading: str
+    name: Callable[[Draw], str]
+    rest: Callable[[Draw], tuple[str, ...]]
+    published_name: Callable[[dict[str, str]], str]
+    published_rest: tuple[str, ...]
+
+
+def _schedule_name(schedule: str) -> str:
+    return f"[{schedule.replace('-', ', ')}]"
+
+
+TABLE1 = Kind(1, "LR schedule", lambda draw: _schedule_name(draw.schedule), lambda draw: (f"lr {draw.lr:g}", draw.precision),
+              lambda row: _schedule_name(row["lr_schedule"]), ("lr 0.1", "fp32"))
+TABLE4 = Kind(4, "Initial LR", lambda draw: f"{draw.lr:g}", lambda draw: (_schedule_name(draw.schedule), draw.precision),
+              lambda row: f"{float(row['lr_initial']):g}", ("[80, 120]", "fp32"))
+
+
 def table1(paths: Iterable[str] | str, accuracy: str = "best", published: bool = False) -> Table:
     """Table 1: retraining accuracy of tickets drawn at given epochs, by the search's learning-rate schedule."""
-    return _table(paths, accuracy, published, 1, "LR schedule", lambda draw: f"[{draw.schedule.replace('-', ', ')}]",
-                  lambda row: f"[{row['lr_schedule'].replace('-', ', ')}]")
+    return _table(paths, accuracy, published, TABLE1)
 
 
 def table4(paths: Iterable[str] | str, accuracy: str = "best", published: bool = False) -> Table:
     """Table 4: retraining accuracy of tickets drawn at given epochs, by the initial learning rate."""
-    return _table(paths, accuracy, published, 4, "Initial LR", lambda draw: f"{draw.lr:g}", lambda row: f"{float(row['lr_initial']):g}")
+    return _table(paths, accuracy, published, TABLE4)
 
 
-def _table(paths: Any, accuracy: str, published: bool, number: int, heading: str, label: Any, label_of_row: Any) -> Table:
+def _table(paths: Any, accuracy: str, published: bool, kind: Kind) -> Table:
+    """A line for each model, name, ratio and rest; of the rest, what is not the same in all lines is said behind the name."""
     cells = drawn(load(paths), accuracy)
     epochs = sorted({draw.epoch for draw in cells}, key=_order)
     datasets = sorted({draw.dataset for draw in cells}, key=lambda name: (-len(name), name))
     lines: dict[tuple, dict[tuple, list[float]]] = {}
     for draw, values in cells.items():
-        lines.setdefault((draw.model, label(draw), draw.ratio), {}).setdefault((draw.dataset, draw.epoch), []).extend(values)
-    columns = (Column("Model", number=False), Column(heading, number=False), Column("p"),
+        lines.setdefault((draw.model, kind.name(draw), draw.ratio, kind.rest(draw)), {})[draw.dataset, draw.epoch] = values
+    varying = [len(set(values)) > 1 for values in zip(*(line[-1] for line in lines), strict=True)]
+    columns = (Column("Model", number=False), Column(kind.heading, number=False), Column("p"),
                *(Column(str(epoch), f"Retrain acc. (%), {dataset}") for dataset in datasets for epoch in epochs))
     rows = []
-    for model, name, ratio in sorted(lines):
-        found = lines[model, name, ratio]
-        rows.append((Cell(model), Cell(name), Cell(ratio_label(ratio)[2:], ratio),
+    for model, name, ratio, rest in sorted(lines):
+        found = lines[model, name, ratio, rest]
+        said = ", ".join([name, *itertools.compress(rest, varying)])
+        rows.append((Cell(model), Cell(said), Cell(ratio_label(ratio)[2:], ratio),
                      *(_shown(found.get((dataset, epoch))) for dataset in datasets for epoch in epochs)))
-        if published:
-            rows += _published(number, label_of_row, (model, name, ratio), datasets, epochs)
+        if published and rest == kind.published_rest:
+            rows += _published(kind, (model, name, ratio), datasets, epochs)
     notes = [f"Columns: the epoch after which the ticket was drawn; {accuracy} epoch of retraining; final: drawn after the whole training."]
-    title = f"Table {number}. Retraining accuracy of tickets drawn at different epochs"
-    return Table(title, columns, tuple(rows), tuple(notes), {"table": number})
+    title = f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs"
+    return Table(title, columns, tuple(rows), tuple(notes), {"table": kind.number})
 
 
-def _published(number: int, label_of_row: Any, line: tuple, datasets: list[str], epochs: list) -> list[tuple[Cell, ...]]:
+def _published(kind: Kind, line: tuple, datasets: list[str], epochs: list) -> list[tuple[Cell, ...]]:
     """The paper's row for a line of ours, if it has one; cells that were lost in its text stay empty."""
-    known = {(row["dataset"], row["draw_epoch"]): row["retrain_acc"] for row in published_data.rows(f"published_table{number}")
-             if (row["model"], label_of_row(row), float(row["pruning_ratio"])) == line}
+    known = {(row["dataset"], row["draw_epoch"]): row["retrain_acc"] for row in published_data.rows(f"published_table{kind.number}")
+             if (row["model"], kind.published_name(row), float(row["pruning_ratio"])) == line}
     if not known:
         return []
     texts = [known.get((dataset, str(epoch))) or "–" for dataset in datasets for epoch in epochs]

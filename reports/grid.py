@@ -61,7 +61,10 @@ class GridCell:
 
 @dataclass
 class Grid:
-    """The cells by (setting label, method label, ratio), the labels in order, and the identity that all measured stages share."""
+    """The cells by (setting label, method label, ratio), the labels in order, and the identity that all measured stages share.
+
+    `drawn` counts the runs that were left out because they belong to Tables 1 and 4.
+    """
 
     cells: dict[tuple[str, str, float], GridCell]
     settings: list[str]
@@ -69,6 +72,7 @@ class Grid:
     ratios: list[float]
     scope: dict[str, str]
     runs: list[Run]
+    drawn: int = 0
 
     def cell(self, setting: str, method: str, ratio: float) -> GridCell | None:
         """The cell; a dense network, which has no ratio, is the same in every column."""
@@ -84,9 +88,13 @@ class Grid:
 
 
 def build_grid(runs: list[Run], energy: str = "measured", net: bool = False, accuracy: str = "best", rail: str | None = None) -> Grid:
-    """Sort runs into the grid and cost them; raises ReportError for mixed scopes, double runs, or an unknown accuracy rule."""
+    """Sort runs into the grid and cost them; raises ReportError for mixed scopes, double runs, or an unknown accuracy rule.
+
+    Tickets drawn at given epochs are left out when there are other pruned networks: they are experiments of their own.
+    """
     if accuracy not in ACCURACY:
         raise ReportError(f"unknown accuracy rule: {accuracy!r}", f"use {' (the paper) or '.join(ACCURACY)}")
+    given, runs = runs, without_drawn(runs)
     scope = one_scope(unique_stages(runs))
     methods, settings = method_labels(runs), setting_labels(runs)
     accounting = Accounting.over(unique_stages(runs), energy, rail)
@@ -104,4 +112,11 @@ def build_grid(runs: list[Run], energy: str = "measured", net: bool = False, acc
         cell.runs.append(run)
         cell.costs.append(accounting.run(run))
     ratios = sorted({ratio for _, method, ratio in cells if method != "Dense"}) or [0.0]
-    return Grid(cells, list(dict.fromkeys(key[0] for key in cells)), sorted({key[1] for key in cells}, key=order_of), ratios, scope, runs)
+    return Grid(cells, list(dict.fromkeys(key[0] for key in cells)), sorted({key[1] for key in cells}, key=order_of), ratios, scope, runs,
+                len(given) - len(runs))
+
+
+def without_drawn(runs: list[Run]) -> list[Run]:
+    """The runs without those of tickets drawn at given epochs, unless there are no others that prune."""
+    others = [run for run in runs if not run.options.get("draw_at")]
+    return others if any(run.spec["method"] != "dense" for run in others) else runs

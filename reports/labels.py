@@ -19,17 +19,26 @@ def method_label(method: str, options: dict) -> str:
 
     >>> method_label("lottery-ticket", {"rounds": 1}), method_label("eb-train", {"weights": "reinit"})
     ('LT (one-shot)', 'EB Train (re-init)')
+    >>> method_label("eb-train", {"search_precision": "wage8", "draw_at": 10})
+    'EB Train (LF; drawn at 10)'
     """
     name = METHODS.get(method, method)
     if method == "lottery-ticket":
         rounds = options.get("rounds", 1)
         return "LT (one-shot)" if rounds == 1 else f"LT ({rounds} rounds)"
     if method == "eb-train":
-        low = [options.get(f"{phase}_precision", "fp32") != "fp32" for phase in ("search", "retrain")]
-        if low[0]:
-            return f"{name} ({'LL' if low[1] else 'LF'})"
-        return {"reinit": f"{name} (re-init)", "rewind": f"{name} (rewind)"}.get(options.get("weights", ""), name)
+        variant = _variant(options)
+        drawn = f"drawn at {options['draw_at']}" if options.get("draw_at") else ""
+        return f"{name} ({'; '.join(filter(None, (variant, drawn)))})" if variant or drawn else name
     return name
+
+
+def _variant(options: dict) -> str:
+    """What stands in brackets behind EB Train in the paper's Table 2."""
+    low = [options.get(f"{phase}_precision", "fp32") != "fp32" for phase in ("search", "retrain")]
+    if low[0]:
+        return "LL" if low[1] else "LF"
+    return {"reinit": "re-init", "rewind": "rewind"}.get(options.get("weights", ""), "")
 
 
 def is_early_bird(label: str) -> bool:

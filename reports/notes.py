@@ -31,7 +31,7 @@ def table2_notes(grid: Grid, units: Any, energy: str, net: bool, accuracy: str, 
     if "estimated" in words:
         notes.append("Estimated: rows in low precision ran on full-precision arithmetic that imitates 8 bits; "
                      "their energy is not that of 8-bit hardware.")
-    notes += [_flops(units), _accuracy(grid, accuracy), *_improvement(grid)]
+    notes += [_flops(units), _accuracy(grid, accuracy), *_improvement(grid), *drawn_notes(grid)]
     notes += [*_idle(grid.runs, net), *_quality(grid), *_void(grid), *_repeated(grid)]
     return notes + (_published(grid) if published else []) + warning_notes(grid.runs)
 
@@ -66,6 +66,11 @@ def _improvement(grid: Grid) -> list[str]:
     if not any(both):
         return []
     return ["Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in brackets; each row is one method."]
+
+
+def drawn_notes(grid: Grid) -> list[str]:
+    """What a table says of the runs it leaves to Tables 1 and 4."""
+    return [f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."] if grid.drawn else []
 
 
 def _idle(runs: list[Run], net: bool) -> list[str]:

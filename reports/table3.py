@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from reports import published_data
 from reports.grid import Grid, GridCell, build_grid
 from reports.labels import ratio_label
-from reports.notes import warning_notes
+from reports.notes import drawn_notes, warning_notes
 from reports.records import load
 from reports.tables import Cell, Column, Table
 from reports.units import digits, unit_for
@@ -23,7 +23,7 @@ def table3(paths: Iterable[str] | str, accuracy: str = "best", published: bool =
         rows += _block(grid, setting, factor, published)
     notes = ["Acc. improv.: accuracy less that of the unpruned network of the same setting (Dense); empty without one.",
              f"Accuracy of the {accuracy} epoch; FLOPs = 3 x forward FLOPs of an image (the authors' counter, exact) x images x epochs.",
-             "Top-5 accuracy is not recorded."]
+             "Top-5 accuracy is not recorded.", *drawn_notes(grid)]
     doubts = [d for d in published_data.doubts() if published and d.table == "3" and d.setting in grid.settings]
     notes += [f"† published {d.setting} {d.method} {ratio_label(d.ratio or 0)} {d.published}: {d.why}." for d in doubts]
     return Table("Table 3. Accuracy and total training FLOPs", columns, tuple(rows), tuple(notes + warning_notes(grid.runs)), {"table": 3})

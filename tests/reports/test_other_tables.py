@@ -6,6 +6,7 @@ import pytest
 import reports
 from reports.draws import figure1, figure2, table1, table4
 from reports.errors import ReportError
+from reports.table2 import table2
 from reports.table3 import table3
 from reports.tradeoff import figure3, figure5
 from tests.reports.runs import Folder, small_study
@@ -37,7 +38,28 @@ def test_table_1_by_schedule(drawn):
 def test_table_4_by_initial_rate(drawn):
     drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "restart": True}, milestones=[80, 120], lr=0.5)
     table = table4([drawn.root])
-    assert [row[1] for row in texts(table)] == ["0.1", "0.5"] and texts(table)[1][3:] == ["94.00", "–", "–", "–"]
+    assert [row[1] for row in texts(table)] == ["0.1, [0, 100]", "0.1, [80, 120]", "0.5, [80, 120]"]
+    assert texts(table)[2][3:] == ["94.00", "–", "–", "–"]
+    assert [row[3] for row in texts(table4([drawn.root], published=True)) if row[1] == "  published"] == ["93.26", "–"]
+
+
+def test_runs_of_tables_1_and_4_in_one_folder_are_not_mixed(drawn):
+    drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "restart": True}, milestones=[80, 120], lr=0.5)
+    rows = texts(table1([drawn.root], published=True))
+    assert [row[1] for row in rows if row[0]] == ["[0, 100], lr 0.1", "[80, 120], lr 0.1", "[80, 120], lr 0.5"]
+    assert [row[3] for row in rows if row[0]] == ["90.00", "93.00", "94.00"]
+    assert [row[3] for row in rows if row[1] == "  published"] == ["92.88", "93.26"]     # none for the rate that the table is not of
+
+
+def test_a_search_may_have_another_schedule_than_the_run(drawn):
+    drawn.run("eb-train", 0.3, ["s-1"], 0.94, options={"draw_at": 10, "search_milestones": [], "search_lr": 0.2}, milestones=[80, 120])
+    assert [row[1] for row in texts(table4([drawn.root])) if row[2] == "30%"] == ["0.2, []"]
+
+
+def test_two_runs_for_one_cell_are_refused(drawn):
+    drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "restart": False}, milestones=[80, 120])
+    with pytest.raises(ReportError, match="two runs for one cell"):
+        table1([drawn.root])
 
 
 def test_network_slimming_is_the_final_column(tmp_path):
@@ -45,7 +67,22 @@ def test_network_slimming_is_the_final_column(tmp_path):
     stage = folder.stage("s-1", 1)
     folder.run("eb-train", 0.5, [stage], 0.93, options={"draw_at": 10}, milestones=[80, 120])
     folder.run("network-slimming", 0.5, [stage], 0.925, milestones=[80, 120])
-    assert texts(table1([tmp_path]))[0][3:] == ["93.00", "92.50"]
+    folder.run("network-slimming", 0.7, [stage], 0.9, milestones=[80, 120])         # Table 2's, of which no ticket was drawn
+    assert [row[3:] for row in texts(table1([tmp_path]))] == [["93.00", "92.50"]]
+
+
+@pytest.mark.parametrize("table", [table2, table3])
+def test_drawn_tickets_are_left_out_of_tables_2_and_3(tmp_path, table):
+    folder = small_study(tmp_path, ratios=(0.5,))
+    before = texts(table([tmp_path]))
+    folder.run("eb-train", 0.5, [folder.stage("drawn-1", 4)], 0.99, options={"draw_at": 10}, lr=0.5)
+    after = table([tmp_path])
+    assert texts(after) == before and "Not in this table: 1 runs of tickets drawn at given epochs (tables 1 and 4)." in after.notes
+
+
+def test_drawn_tickets_alone_have_their_energies_in_table_2(drawn):
+    names = {row[1].partition(";")[0].rstrip(")") for row in texts(table2([drawn.root]))}
+    assert names == {f"EB Train (drawn at {epoch}" for epoch in (10, 20, 40, 160)}
 
 
 def test_table_3(tmp_path):
