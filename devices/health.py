@@ -2,17 +2,12 @@
 
     health = Health(); before = health.sample(); train(); warnings = compare(before, health.sample())
     witness = Witness(Health()); ...; for name, facts in witness.poll(): ...       # at every epoch's end
-    with HealthLog("health.jsonl"): train()                                         # once a second, by a process of its own
+
+`devices.health_log` writes it down once a second.
 """
-import json
-import os
-import select
-import sys
-import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from devices.health_read import Health
-from devices.line_child import LineChild, module_command, module_environment
 
 Warnings = List[Tuple[str, Dict[str, Any]]]     # names of harness.warnings_table, and their facts
 SAG = 0.04                          # a supply that falls by more than this share under load is weak
@@ -90,43 +85,3 @@ class Witness:
     def summary(self) -> Dict[str, Any]:
         """What the record may hold: the first sample, the hottest temperatures, the lowest voltages, and how often it was looked."""
         return {"first": self._first, "hottest_c": self._hottest, "lowest_v": self._lowest, "samples": self._samples}
-
-
-class HealthLog:
-    """A context manager: a process of its own appends one JSON line a second to `path`, for as long as this process lives."""
-
-    def __init__(self, path: str, root: str = "/", period_s: float = 1.0) -> None:
-        self._arguments = [os.path.abspath(path), "--root", root, "--period-s", repr(period_s)]
-        self._child: Optional[LineChild] = None
-
-    def __enter__(self) -> "HealthLog":
-        self._child = LineChild(module_command("devices.health", self._arguments), module_environment())
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        if self._child is not None:
-            self._child.stop(patience_s=2.0)
-            self._child = None
-
-
-def main(argv: Optional[List[str]] = None) -> int:
-    """Append samples as JSON lines to a file until stdin closes."""
-    path, root, period_s = _arguments(sys.argv[1:] if argv is None else argv)
-    health = Health(root)
-    next_s = time.monotonic()
-    with open(path, "a") as log:
-        while True:
-            log.write(json.dumps(health.sample(), sort_keys=True) + "\n")
-            log.flush()
-            next_s = max(next_s + period_s, time.monotonic())
-            if select.select([0], [], [], max(0.0, next_s - time.monotonic()))[0]:
-                return 0
-
-
-def _arguments(argv: List[str]) -> Tuple[str, str, float]:
-    options = dict(zip(argv[1::2], argv[2::2]))
-    return argv[0], options.get("--root", "/"), float(options.get("--period-s", "1"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

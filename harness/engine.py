@@ -68,6 +68,7 @@ class _Attempt:
             checkpoints.clear()
         finally:
             self._session.meter.close_log()
+            stage.close()
             events.close()
 
     def _measured(self, stage: Stage, events: EventLog, work: Callable[[], Dict[str, Any]]) -> None:
@@ -85,6 +86,7 @@ class _Attempt:
         session.progress.stage_begin(self._name, self._id, self._saved["epoch"] if self._saved else 0)
         events.write("attempt_begin", attempt=self._number, boot_id=boot_id(), wall_s=round(time.time(), 3), pid=os.getpid(),
                      session=session.id, from_epoch=self._saved["epoch"] if self._saved else 0)
+        stage.watch()
         session.meter.open_log(os.path.join(self._folder, POWER))
         self._synchronise()
         session.meter.sample()
@@ -97,7 +99,7 @@ class _Attempt:
         end_s = time.monotonic()
         session.meter.sample()
         log = session.meter.close_log()
-        stage.look()
+        stage.unwatch()
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
         if any(one.begin.get("boot_id") != boot_id() for one in attempts(self._past)):

@@ -27,7 +27,7 @@ def environment(root: str = "/") -> Dict[str, Any]:
 
 
 def board(root: str = "/") -> Dict[str, Any]:
-    """What a Jetson says of itself: model, JetPack, power mode, whether its clocks are locked. Empty elsewhere.
+    """What a Jetson says of itself: model, JetPack, power mode, clocks, whether they are locked, fan. Empty elsewhere.
 
     `root` is where /proc, /etc and /sys are looked for.
     """
@@ -37,7 +37,7 @@ def board(root: str = "/") -> Dict[str, Any]:
     now = resolve("devices.board_state:board_state")(root, resolve("devices.command:run_command"))
     mode = now["power_mode"] or {}
     return {"board": state["model"], "jetpack": state["jetpack"], "l4t": state["l4t"], "power_mode": mode.get("name"),
-            "clocks_locked": now["clocks_locked"], "clock_limits_hz": now["clock_limits_hz"]}
+            "clocks_locked": now["clocks_locked"], "clock_limits_hz": now["clock_limits_hz"], "fan": now["fan"]}
 
 
 def accelerator() -> Dict[str, Any]:

@@ -21,6 +21,8 @@ EPOCHS = "epochs.csv"
 CHECKPOINT = "checkpoint.pt"
 RESULT = "result.pt"
 
+HEALTH_LINE = b'{"event": "health"'         # how the lines begin that a board's witness adds once a second
+
 
 class StageRecord(NamedTuple):
     """What `stage.json` says about one finished stage.
@@ -178,15 +180,14 @@ def find_runs(root: str) -> Iterator[RunRecord]:
 
 
 def read_events(path: str) -> List[Dict[str, Any]]:
-    """The events of a stage, in order. A last line cut short by a kill is left out; a damaged line elsewhere raises HarnessError."""
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
-        return []
+    """The events of a stage, in order, without those of `read_health`.
+
+    A last line cut short by a kill is left out; a damaged line elsewhere raises HarnessError.
+    """
+    lines = _lines(path)
     events = []
     for number, line in enumerate(lines[:-1], 1):
-        if not line.strip():
+        if not line.strip() or line.startswith(HEALTH_LINE):
             continue
         try:
             event = json.loads(line.decode("utf-8"))
@@ -199,9 +200,30 @@ def read_events(path: str) -> List[Dict[str, Any]]:
     return events
 
 
+def read_health(path: str) -> List[Dict[str, Any]]:
+    """What a Jetson's witness noted down once a second beside a stage's events; lines cut short by a kill are left out."""
+    found = []
+    for line in _lines(path)[:-1]:
+        if line.startswith(HEALTH_LINE):
+            try:
+                found.append(json.loads(line.decode("utf-8")))
+            except ValueError:
+                continue                        # the health of one second is no reason to refuse a stage
+    return found
+
+
+def _lines(path: str) -> List[bytes]:
+    """The lines of a file, and what follows the last line break; nothing when there is no file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read().split(b"\n")
+    except FileNotFoundError:
+        return [b""]
+
+
 def _was_cut(lines: List[bytes], number: int) -> bool:
     """Whether line `number` (from 1) is the end of a killed attempt: the next one begins a new attempt, or nothing follows."""
-    following = [line for line in lines[number:] if line.strip()]
+    following = [line for line in lines[number:] if line.strip() and not line.startswith(HEALTH_LINE)]
     return not following or b'"attempt_begin"' in following[0]
 
 

@@ -18,11 +18,12 @@ from harness.witness import Witness
 class Session:
     """A context manager. Nothing is started before the first stage that has to be done, so a finished study costs nothing.
 
-    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none); `lock` is `RunDir`'s name.
+    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none); `lock` is `RunDir`'s name;
+    `board_root` is where a board's /proc, /sys and /etc are looked for.
     """
 
     def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
-                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK) -> None:
+                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK, board_root: str = "/") -> None:
         self.root = str(root)
         self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
         self.meter = meter
@@ -30,6 +31,7 @@ class Session:
         self.backend = backend or Backend()
         self._data = {"data_dir": data_dir, "download": download}
         self._idle_s = idle_s
+        self._board_root = board_root
         self._working = False
         self._lock = RunDir(self.root, lock)
         self._signals = StopSignals(progress.say)
@@ -64,16 +66,16 @@ class Session:
     def environment(self) -> Dict[str, Any]:
         """The machine and software, looked up once."""
         if self._environment is None:
-            self._environment = environment()
+            self._environment = environment(self._board_root)
         return self._environment
 
     def task(self, spec: Any) -> Any:
         """The Task of a RunSpec, with the data of this machine."""
         return self.backend.task_from(dict(spec.to_dict(), **self._data))
 
-    def witness(self) -> Witness:
-        """Somebody who tells what happens to the board during a stage."""
-        return Witness()
+    def witness(self, events: str) -> Witness:
+        """Somebody who tells what happens to the board during a stage, and writes it into the stage's events (a path)."""
+        return Witness(self._board_root, events)
 
     def saving(self) -> Saving:
         """What writes and reads checkpoints and results."""

@@ -1,12 +1,12 @@
 """What a stage function is given: resume, checkpoint, epoch, work, warn, metric, and whether to stop."""
 import csv
 import os
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from harness.checkpoints import Checkpoints
 from harness.errors import HarnessError
 from harness.events import EventLog, plain
-from harness.record import EPOCHS
+from harness.record import EPOCHS, EVENTS
 from harness.spec import digest
 from harness.warnings_table import warning
 
@@ -32,7 +32,7 @@ class Stage:
         self._session = session
         self._synchronise = synchronise
         self._progress = session.progress
-        self._witness = session.witness()
+        self._witness = None                            # type: Any
         self._epoch = saved["epoch"] if saved else 0
         self.warnings = []                              # type: List[Dict[str, Any]]
         self.metrics = {}                               # type: Dict[str, Any]
@@ -63,10 +63,30 @@ class Stage:
         self.look()
         self._progress.epoch(epoch, of, loss, test_accuracy)
 
+    def watch(self) -> None:
+        """Follow the board's health from now on, in the stage's events."""
+        self._witness = self._session.witness(os.path.join(self._folder, EVENTS))
+
     def look(self) -> None:
         """Put into the record what has happened to the board since the stage began."""
-        for name, facts in self._witness.poll():
-            self.warn(name, **facts)
+        self._tell(self._witness.poll() if self._witness else [])
+
+    def unwatch(self) -> None:
+        """Stop following the board, and put into the record what has happened to it until now. Harmless when repeated."""
+        witness, self._witness = self._witness, None
+        self._tell(witness.poll() + witness.close() if witness else [])
+
+    def _tell(self, news: List[Tuple[str, Dict[str, Any]]]) -> None:
+        """Warn of what happened to the board, of each kind once a stage."""
+        for name, facts in news:
+            if name not in [one["name"] for one in self.warnings]:
+                self.warn(name, **facts)
+
+    def close(self) -> None:
+        """Leave nobody behind who writes into the stage's events; a stage that did not end tells no more."""
+        witness, self._witness = self._witness, None
+        if witness is not None:
+            witness.close()
 
     def work(self, *, widths: Any, macs: int, forward_flops: int, images_per_epoch: int, batch: int, precision: str = "fp32",
              **facts: Any) -> None:

@@ -1,0 +1,119 @@
+"""A board's health in the events and the record of a stage: followed by a process of its own, from the stage's begin to its end."""
+import io
+import json
+import os
+import time
+
+import pytest
+
+from harness import record
+from harness.environment import environment
+from harness.meter import Meter
+from harness.progress import Progress
+from harness.session import Session
+from harness.spec import from_dict
+from harness.study_run import run_all
+from harness.witness import Witness
+from tests.devices.changing_board import Board, change_mode
+from tests.harness import toy
+
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    made = Board(tmp_path / "tree", state="train")
+    monkeypatch.setenv("FAKE_ROOT", made.tree.root)
+    yield made
+    made.tree.close()
+
+
+def throttles_between(task, run):
+    """One stage in which the board throttles and recovers between two looks of the training."""
+    return run.stage("dense", hot, task)
+
+
+def hot(stage, task):
+    """Heat comes and goes, each for longer than the witness's period."""
+    tree = Board.__new__(Board)
+    tree.tree = ROOT[0]
+    wait_for_health(stage._folder, 1)
+    tree.cool(2, "gpu-balanced", 3)
+    wait_for_event(stage._folder, "throttle")
+    tree.cool(2, "gpu-balanced", 0)
+    return toy.grow(stage, task)
+
+
+ROOT = []
+
+
+def wait(reached):
+    deadline = time.monotonic() + 20
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def wait_for_health(folder, count):
+    wait(lambda: len(record.read_health(os.path.join(folder, "events.jsonl"))) >= count)
+
+
+def wait_for_event(folder, name):
+    wait(lambda: name in [event["event"] for event in record.read_events(os.path.join(folder, "events.jsonl"))])
+
+
+def run(root, method, board_root):
+    spec = from_dict({"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 2}, "test")
+    with Session(str(root), Meter(None), Progress(io.StringIO(), environ={}), backend=toy.Backend(), board_root=board_root) as session:
+        (done,), failures = run_all(session, [spec])
+    assert not failures
+    return done
+
+
+def test_health_is_in_the_events_of_a_stage_and_its_troubles_in_the_record(tmp_path, board):
+    ROOT[:] = [board.tree]
+    done = run(tmp_path / "runs", "tests.harness.test_witness:throttles_between", board.tree.root)
+    path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
+    names = [event["event"] for event in record.read_events(path)]
+    assert names[0] == "attempt_begin" and names[-1] == "stage_end" and names.count("throttle") == 1 and "health" not in names
+    health = record.read_health(path)
+    assert health[0]["temps_c"]["GPU-therm"] == 32.0 and health[0]["power_mode"] == 0 and health[0]["clocks_locked"] is False
+    assert [(one["name"], one["by"]) for one in done.warnings if one["name"] == "throttled"] == [("throttled", "gpu-balanced 2 (state 3)")]
+    assert done.environment["power_mode"] == "MAXN" and done.environment["clocks_locked"] is False and done.environment["l4t"] == "32.7.1"
+    assert done.environment["boot_id"] == "11111111-aaaa" and done.environment["fan"]["temp_control"] == 1
+
+
+def test_elsewhere_there_is_no_health_and_no_process(tmp_path):
+    done = run(tmp_path / "runs", "tests.harness.toy:only_grow", str(tmp_path))
+    path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
+    assert record.read_health(path) == [] and "power_mode" not in done.environment
+    assert [one["name"] for one in done.warnings] == ["not_measured"]
+
+
+def test_a_witness_that_dies_is_told_and_harms_nothing(tmp_path, board):
+    path = tmp_path / "events.jsonl"
+    witness = Witness(board.tree.root, str(path))
+    witness._log._child._process.kill()
+    witness._log._child._process.wait()
+    change_mode(board)
+    assert [name for name, _ in witness.poll()] == ["mode_changed"]
+    assert [name for name, _ in witness.close()] == ["health_unknown"] and witness.close() == []
+
+
+def test_events_that_cannot_be_written_end_the_log_not_the_stage(tmp_path, board):
+    witness = Witness(board.tree.root, str(tmp_path / "nowhere" / "events.jsonl"))
+    assert witness.poll() == []
+    assert [name for name, _ in witness.close()] == ["health_unknown"]
+
+
+def test_health_between_events_in_any_order_is_passed_over(tmp_path):
+    """The two writers do not wait for each other; a kill may cut a line of either."""
+    path = tmp_path / "events.jsonl"
+    lines = [{"event": "attempt_begin", "t_s": 1.0}, {"event": "health", "t_s": 3.0}, {"event": "stage_begin", "t_s": 2.0}]
+    text = "".join(json.dumps(line) + "\n" for line in lines) + '{"epoch": 1, "ev\n{"event": "health", "t_s": 4.0}\n{"event": "health", "t\n'
+    path.write_text(text + '{"event": "attempt_begin", "t_s": 9.0}\n{"event": "health", "t')
+    assert [event["event"] for event in record.read_events(str(path))] == ["attempt_begin", "stage_begin", "attempt_begin"]
+    assert [event["t_s"] for event in record.read_health(str(path))] == [3.0, 4.0]
+
+
+def test_a_boards_environment_names_what_a_comparison_must_keep(board):
+    found = environment(board.tree.root)
+    assert {"power_mode", "clocks_locked", "fan", "l4t", "boot_id"} <= set(found)
