@@ -18,6 +18,8 @@ from harness.errors import HarnessError
 from harness.host.agent import Agent
 from harness.host.datasets import send
 from harness.host.follow import EVERY_S, follow
+from harness.host.link_errors import LinkError
+from harness.host.patience import Patience
 from harness.host.results import fetch
 from harness.rundir import is_finished, split
 from harness.spec import RunSpec
@@ -43,6 +45,7 @@ class BoardRun:
     def __init__(self, agent: Agent, root: Path, say: Callable[[str], None], wishes: Wishes) -> None:
         self.agent, self.root, self.say, self.wishes = agent, root, say, wishes
         self.name = agent.board.name
+        self._patience = Patience(self.name, wishes.patience_s, say)
         self._restarts = 0
         self._progress = -1
 
@@ -52,15 +55,24 @@ class BoardRun:
             ahead = split(str(self.root), list(specs))[1]
             if not ahead:
                 return
-            ids = [spec.id for spec in ahead]
-            status = self.agent.call("status")
-            if set(status["done"]) & set(ids):
-                fetched = fetch(self.agent, self.root, ids)
-                if set(fetched) & set(ids):
-                    continue
-            job_id = self._job(status["holder"], ahead)
-            if job_id is not None:
-                self._ended(self._follow(job_id), ids)
+            try:
+                self._step(ahead)
+            except LinkError as error:
+                self._patience.lost(error)
+            except KeyboardInterrupt:
+                raise HarnessError(f"left {self.name}; what runs there goes on",
+                                   f"the same command follows it again; `joulebird stop {self.name}` ends it", STOPPED) from None
+
+    def _step(self, ahead: Sequence[RunSpec]) -> None:
+        """Fetch what is finished there; if that is nothing, follow a job, or start one, to its end."""
+        ids = [spec.id for spec in ahead]
+        status = self.agent.call("status")
+        self._patience.heard()
+        if set(status["done"]) & set(ids) and set(fetch(self.agent, self.root, ids)) & set(ids):
+            return
+        job_id = self._job(status["holder"], ahead)
+        if job_id is not None:
+            self._ended(follow(self.agent, job_id, self.say, self.wishes.every_s, self._patience), ids)
 
     def _job(self, holder: dict[str, Any] | None, ahead: Sequence[RunSpec]) -> str | None:
         """The id of the job to follow: one that has our runs already, or a new one. None after waiting for somebody else's end."""
@@ -117,13 +129,6 @@ class BoardRun:
         for check in checks:
             if check["status"] == "bad":
                 raise HarnessError(f"{self.name}: {check['name']}: {check['found']}", check["remedy"], 6)
-
-    def _follow(self, job_id: str) -> dict[str, Any]:
-        try:
-            return follow(self.agent, job_id, self.say, self.wishes.every_s, self.wishes.patience_s)
-        except KeyboardInterrupt:
-            raise HarnessError(f"left {self.name}; the run goes on there",
-                               f"the same command follows it again; `joulebird stop {self.name}` ends it", STOPPED) from None
 
     def _ended(self, end: dict[str, Any], ids: list[str]) -> None:
         """Fetch what is finished, then decide: go on (return), or say why not (raise)."""

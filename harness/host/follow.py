@@ -1,45 +1,36 @@
 """Stay with a job on a board as long as one likes: its words as they come, its end, and patience with the line."""
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 from harness.host.agent import Agent
 from harness.host.link_errors import LinkError
+from harness.host.patience import Patience
 
 EVERY_S = 30.0                      # while a stage is measured, looking wakes the board: no more often than this
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 
 
-def follow(agent: Agent, job_id: str, say: Callable[[str], None], every_s: float = EVERY_S, patience_s: float = float("inf"),
-           offset: int = 0, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """Say what the job writes until it ends; gives what the board says about its end (status, exit, rebooted, progress).
+def follow(agent: Agent, job_id: str | None, say: Callable[[str], None], every_s: float = EVERY_S,
+           patience: Patience | None = None) -> dict[str, Any]:
+    """Say what the job (None: the newest) writes until it ends; gives what the board says about its end (status, exit, rebooted, progress).
 
-    A broken line is taken up again where it was, for at most `patience_s` without any answer; then the last LinkError is raised.
+    A broken line is taken up again where it was, as long as `patience` lasts (default: for ever); then the last LinkError is raised.
     """
-    heard_s, wait_s, lost = clock(), FIRST_WAIT_S, False
+    patience = patience or Patience(agent.board.name, float("inf"), say)
+    offset = 0
     while True:
         try:
             for part in _parts(agent, job_id, offset, every_s):
-                if lost:
-                    say(f"{agent.board.name} answers again")
-                heard_s, wait_s, lost = clock(), FIRST_WAIT_S, False
+                patience.heard()
                 if "end" in part:
                     return part["end"]
                 for line in part["text"].splitlines():
                     if not line.startswith("$ "):
                         say(line)
                 offset = part["next"]
-            error = LinkError(f"{agent.board.name}: the connection broke", "the same command follows the run again", lost=True)
-        except LinkError as caught:
-            error = caught
-        if not error.lost or clock() - heard_s + wait_s > patience_s:
-            raise error
-        if not lost:
-            say(f"no connection to {agent.board.name} ({error.message}); what runs there goes on; trying again")
-        lost = True
-        sleep(wait_s)
-        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            raise LinkError(f"{agent.board.name}: the connection broke", "the same command follows the run again", lost=True)
+        except LinkError as error:
+            patience.lost(error)
 
 
 def _parts(agent: Agent, job_id: str, offset: int, every_s: float):

@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,22 +144,6 @@ class Link:
             messages.seek(0)
             if status != 0:
                 raise ssh_error(self.board.host, messages.read().decode("utf-8", "replace"), argv, status)
-
-
-def retrying(attempt, patience_s: float, first_wait_s: float = 1.0, longest_wait_s: float = 30.0, on_wait=None,
-             clock=time.monotonic, sleep=time.sleep):
-    """Call `attempt` until it succeeds, waiting longer each time the line is lost; raises the last LinkError after `patience_s`."""
-    started, wait_s = clock(), first_wait_s
-    while True:
-        try:
-            return attempt()
-        except LinkError as error:
-            if not error.lost or clock() - started + wait_s > patience_s:
-                raise
-            if on_wait is not None:
-                on_wait(error, wait_s)
-        sleep(wait_s)
-        wait_s = min(2 * wait_s, longest_wait_s)
 
 
 def _end(process: subprocess.Popen) -> None:

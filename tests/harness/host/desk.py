@@ -26,11 +26,12 @@ class Desk:
                     "PYTHONPATH": f"{ROOT}:{METHODS}", "OMP_NUM_THREADS": "1"}
         self.running: list[subprocess.Popen] = []
 
-    def naps(self, ratios=(0.3,), epochs: int = 4, pause_s: float = 0.2, name: str = "study.toml", **options) -> str:
-        """A study that sleeps; its file name."""
+    def naps(self, ratios=(0.3,), epochs: int = 4, pause_s: float = 0.2, name: str = "study.toml", device: str = "cpu", **options) -> str:
+        """A study that sleeps; its file name. On a device other than cpu the board's torch is looked at first, which takes seconds."""
         extra = "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
         (self.folder / name).write_text(
             f'[study]\nmethods = ["naps:napping"]\nmodels = ["vgg16"]\ndatasets = ["digits"]\nprune_ratios = {list(ratios)}\nseeds = [1]\n'
+            f'device = "{device}"\n'
             f'[schedule]\nepochs = {epochs}\n[method."naps:napping"]\npause_s = {pause_s}\n{extra}')
         return name
 

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from reports.accounting import Accounting
+from reports.records import load
 from tests.harness.host.desk import wait_for
 from tests.harness.host.loopback import LoopbackBoard
 
@@ -106,6 +108,20 @@ def test_the_boards_process_is_killed(alpha, link, desk, undisturbed):
 
 
 @pytest.mark.slow
+def test_the_line_is_cut_while_pulling(alpha, desk, undisturbed):
+    study = {"epochs": 1, "pause_s": 0.1, "heavy": True}
+    process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
+
+    moving = []
+    while not moving and process.poll() is None:        # without a pause: the loopback is quick
+        moving = [path for path in desk.runs.glob("stages/*/*result.pt*") if path.stat().st_size > 1_000_000]
+        moving += [path for path in desk.runs.glob("stages/*/.*result.pt*") if path.stat().st_size > 1_000_000]
+    assert process.poll() is None and alpha.cut() > 0
+    desk.end(process)
+    assert desk.values() == undisturbed(**study) and "answers again" in desk.said()
+
+
+@pytest.mark.slow
 def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     study = {"epochs": 6, "pause_s": 0.5}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "simulated")
@@ -114,8 +130,11 @@ def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     desk.end(process)
     assert desk.values() == undisturbed(**study)
     assert "rebooted" in desk.said() and "going on from the last checkpoint" in desk.said()
-    stage = next(iter(desk.stages().values()))
-    assert stage.attempts == 2 and {"resumed", "rebooted"} <= {one["name"] for one in stage.warnings}
+    (stage,) = load(str(desk.runs))[0].stages
+    assert stage.record.attempts == 2 and {"resumed", "rebooted"} <= {one["name"] for one in stage.record.warnings}
+    cost = Accounting().stage(stage)
+    assert cost.useful.coverage > 0.95 and 2.5 < cost.useful.seconds < 30.0 and not cost.useful.void
+    assert cost.repeated.joules > 0                     # what the power cut undid is told apart
 
 
 def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk, undisturbed):
@@ -142,7 +161,7 @@ def test_ctrl_c_leaves_the_run_there(alpha, desk):
     wait_for(lambda: epochs(alpha) > 0, "an epoch")
     process.send_signal(signal.SIGINT)
     desk.end(process, 130)
-    assert "the run goes on there" in desk.said() and "joulebird stop alpha" in desk.said()
+    assert "what runs there goes on" in desk.said() and "joulebird stop alpha" in desk.said()
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
 

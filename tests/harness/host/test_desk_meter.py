@@ -44,7 +44,6 @@ def live(needs_sshd, needs_namespaces, tmp_path):
 def test_a_stage_measured_at_the_desk_has_the_energy_that_the_board_measured(live, new_desk, tmp_path):
     desk = new_desk(live)
     study = desk.naps(epochs=6, pause_s=1.0)
-    (desk.folder / study).write_text((desk.folder / study).read_text().replace("[study]", '[study]\ndevice = "cpu"'))
     meter = ("--meter", "ina3221", "--meter-option", f"root={tmp_path}/tx2/tree")
     desk.run("run", study, "--board", "tx2", "--idle", "2", "--every", "1", *meter)
     (run,) = load(str(desk.runs))

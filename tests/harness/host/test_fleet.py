@@ -122,8 +122,8 @@ def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_
     single = new_desk(new_board("gamma"), name="single")
     words = ("--source", "none", "--idle", "0")
     begun_s = time.monotonic()
-    one = single.start("run", demo(single, 6.0), "--board", "gamma", *words)
-    two = fleet_desk.start("run", demo(fleet_desk, 6.0), "--board", "alpha", "--board", "beta", *words)
+    one = single.start("run", demo(single, 4.0), "--board", "gamma", *words)
+    two = fleet_desk.start("run", demo(fleet_desk, 4.0), "--board", "alpha", "--board", "beta", *words)
     spent_s = {}
     while len(spent_s) < 2:
         for name, process in (("one", one), ("two", two)):
@@ -141,7 +141,7 @@ def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_
 @pytest.mark.slow
 def test_a_board_dies_and_the_other_finishes_everything(fleet_desk, boards, new_desk, tmp_path):
     words = ("--source", "none", "--idle", "0", "--patience", "3")
-    process = fleet_desk.start("run", demo(fleet_desk, 0.6), "--board", "alpha", "--board", "beta", *words)
+    process = fleet_desk.start("run", demo(fleet_desk, 0.4), "--board", "alpha", "--board", "beta", *words)
     wait_for(lambda: list(boards["beta"].glob("joulebird/runs/stages/*/events.jsonl")), "work on beta")
     next(board for board in fleet_desk.boards if board.name == "beta").off()
     fleet_desk.end(process)

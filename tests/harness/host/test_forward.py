@@ -54,7 +54,7 @@ def test_a_torch_without_cuda_is_refused_before_hours_are_lost(at_desk, tmp_path
     path.write_text(path.read_text().replace('PYTHONPATH = "', f'PYTHONPATH = "{shadow.parent}:'))
     text = at_desk.run("doctor", "--board", "tx2", "torch", code=6)
     assert "hides NVIDIA's" in text and "NVIDIA's wheel" in text and "ssh" not in text.split()
-    at_desk.run("run", at_desk.naps(epochs=1), "--board", "tx2", code=6)
+    at_desk.run("run", at_desk.naps(epochs=1, device="auto"), "--board", "tx2", code=6)
     assert "torch: 1.10.0 has no CUDA" in at_desk.said() and "pip3 uninstall torch" in at_desk.said()
     assert not list(at_desk.boards[0].home.glob("joulebird/jobs/*"))
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.host.config import Board
-from harness.host.link import Link, remote_command, retrying
+from harness.host.link import Link, remote_command
 from harness.host.link_errors import LinkError
 
 HOSTILE = ["plain", "two words", "it's", 'say "x"', "a;touch /tmp/joulebird-pwned", "$(touch /tmp/joulebird-pwned)", "`id`", "-rf",
@@ -54,24 +54,20 @@ def test_a_cut_line_is_an_error_that_says_so_and_the_next_command_works(alpha, l
     link.run(["true"])
 
 
-def test_lost_lines_are_tried_again(alpha, link):
-    waits = []
+def test_a_board_that_is_off_is_lost_and_back_when_it_is_on(alpha, link):
     alpha.off()
     with pytest.raises(LinkError) as caught:
         link.run(["true"])
     assert caught.value.lost
-
-    def on_wait(error, wait_s):
-        waits.append(wait_s)
-        alpha.boot()
-    assert retrying(lambda: link.run(["echo", "back"]), 60, 0.1, on_wait=on_wait).text == "back\n"
-    assert waits == [0.1]
+    alpha.boot()
+    assert link.run(["echo", "back"]).text == "back\n"
 
 
-def test_no_patience_for_what_waiting_cannot_cure(alpha, link):
+def test_another_host_key_is_refused_with_the_remedy(alpha, link):
     alpha.know(key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
     with pytest.raises(LinkError) as caught:
-        retrying(lambda: link.run(["true"]), 60, on_wait=lambda error, wait_s: pytest.fail("waited"))
+        link.run(["true"])
+    assert not caught.value.lost
     assert "another host key" in caught.value.message and "ssh-keygen -R alpha" in caught.value.hint
 
 

@@ -26,8 +26,8 @@ def nap(stage, task, kind, ratio, *, pause_s):
 
 
 def heavy_nap(stage, task, kind, ratio, *, pause_s):
-    """A nap that leaves 20 MB behind."""
-    return dict(nap(stage, task, kind, ratio, pause_s=pause_s), ballast="x" * 20000000)
+    """A nap that leaves 80 MB behind."""
+    return dict(nap(stage, task, kind, ratio, pause_s=pause_s), ballast="x" * 80000000)
 
 
 def nightmare(stage, task, kind, ratio, *, pause_s):

@@ -1,0 +1,56 @@
+"""Patience with a line: none for what waiting cannot cure, slower and slower for what it can, and an end."""
+import pytest
+
+from harness.host.link_errors import LinkError
+from harness.host.patience import Patience
+
+LOST, WRONG = LinkError("b: no answer", "", lost=True), LinkError("b: another key", "")
+
+
+class Clock:
+    """A clock that moves when one sleeps."""
+
+    def __init__(self):
+        self.now, self.slept, self.said = 0.0, [], []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def patience(self, patience_s):
+        return Patience("b", patience_s, self.said.append, lambda: self.now, self.sleep)
+
+
+def test_waits_longer_each_time_and_says_so_once():
+    clock = Clock()
+    patience = clock.patience(float("inf"))
+    patience.heard()
+    for _ in range(8):
+        patience.lost(LOST)
+    assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30] and len(clock.said) == 1 and "goes on" in clock.said[0]
+    patience.heard()
+    patience.lost(LOST)
+    assert clock.slept[-1] == 1 and clock.said[1] == "b answers again"
+
+
+def test_ends_after_the_silence_that_was_allowed():
+    clock = Clock()
+    patience = clock.patience(10.0)
+    patience.heard()
+    clock.now = 1000.0
+    patience.heard()
+    with pytest.raises(LinkError):
+        for _ in range(100):
+            patience.lost(LOST)
+    assert sum(clock.slept) <= 10.0 and len(clock.slept) == 3
+
+
+def test_none_for_a_board_that_never_answered_or_for_what_does_not_pass():
+    clock = Clock()
+    with pytest.raises(LinkError):
+        clock.patience(float("inf")).lost(LOST)
+    patience = clock.patience(float("inf"))
+    patience.heard()
+    with pytest.raises(LinkError):
+        patience.lost(WRONG)
+    assert not clock.slept
