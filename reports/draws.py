@@ -147,8 +147,12 @@ def _order(epoch: int | str) -> tuple[bool, int]:
 
 
 def figure1(paths: Iterable[str] | str, output: str | os.PathLike | Any, form: str | None = None, low_precision: bool = False) -> None:
-    """Figure 1: retraining accuracy against the epoch at which the ticket was drawn, a line for each setting and ratio."""
-    cells = {draw: values for draw, values in drawn(load(paths)).items() if (draw.precision != "fp32") == low_precision}
+    """Figure 1: retraining accuracy against the epoch at which the ticket was drawn, a line for each setting and ratio.
+
+    The unpruned network of a setting, where there is one, is a dotted line, the ticket of the last epoch a dashed one.
+    """
+    runs = load(paths)
+    cells = {draw: values for draw, values in drawn(runs).items() if (draw.precision != "fp32") == low_precision}
     if not cells:
         raise ReportError(f"no ticket was drawn with a search in {'low' if low_precision else 'full'} precision",
                           "figure 1 is for full, figure 2 for low precision")
@@ -164,10 +168,22 @@ def figure1(paths: Iterable[str] | str, output: str | os.PathLike | Any, form: s
         axes.plot([epoch for epoch, _ in points], [value for _, value in points], marker="o", color=colour, label=names[line])
         if FINAL in lines[line]:
             axes.axhline(lines[line][FINAL], color=colour, linestyle="--", linewidth=0.8)
+    for setting, values in sorted(_dense(runs, {line[:4] for line in lines}).items()):
+        axes.axhline(statistics.fmean(values), color="black", linestyle=":", linewidth=0.8, label=f"{setting[0]}/{setting[1]} dense")
     axes.set_xlabel("epoch at which the ticket was drawn (dashed: after the whole training)")
     axes.set_ylabel("retraining accuracy (%)")
     axes.legend(fontsize=8)
     save(figure, output, form)
+
+
+def _dense(runs: list[Run], settings: set[tuple]) -> dict[tuple, list[float]]:
+    """Accuracies of the unpruned networks of some settings (model, data set, schedule, rate), in percent."""
+    found: dict[tuple, list[float]] = {}
+    for run in runs:
+        setting = tuple(_draw(run, FINAL))[:4]
+        if run.spec["method"] == "dense" and setting in settings:
+            found.setdefault(setting, []).append(100.0 * run.record.accuracy["best"])
+    return found
 
 
 def figure2(paths: Iterable[str] | str, output: str | os.PathLike | Any, form: str | None = None) -> None:

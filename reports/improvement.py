@@ -29,7 +29,9 @@ def _row(grid: Grid, setting: str, variant: str, baselines: list[str], ratios: l
             continue
         accuracies.append(_accuracy(own, others))
         costs.append(_costs(own, others))
-    return (Cell("", setting), Cell(f"{variant} Improv.", f"{variant} Improv."), *accuracies, *costs)
+    estimated = any(cell and "estimated" in cell.words for cell in (grid.cell(setting, variant, ratio) for ratio in ratios))
+    name = Cell(f"{variant} Improv." + (", estimated" if estimated else ""), f"{variant} Improv.")
+    return (Cell("", setting), name, *accuracies, *costs)
 
 
 def _mean(values: list[float]) -> float:

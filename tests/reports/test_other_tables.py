@@ -107,7 +107,12 @@ def svg(draw, paths):
 
 
 def test_figures_1_and_2(drawn):
-    assert "VGG16/CIFAR-10 p=50% [80-120], lr 0.1" in svg(figure1, [drawn.root])
+    alone = svg(figure1, [drawn.root])
+    assert "VGG16/CIFAR-10 p=50% [80-120], lr 0.1" in alone and "dense" not in alone
+    drawn.run("dense", 0.0, ["s-1"], 0.935, milestones=[80, 120], lr=0.5)
+    assert svg(figure1, [drawn.root]) == alone                              # of another rate
+    drawn.run("dense", 0.0, ["s-1"], 0.935, milestones=[80, 120])
+    assert "VGG16/CIFAR-10 dense" in svg(figure1, [drawn.root])
     with pytest.raises(ReportError, match="low precision"):
         svg(figure2, [drawn.root])
     drawn.run("eb-train", 0.5, ["s-1"], 0.94, options={"draw_at": 10, "search_precision": "wage8"}, milestones=[80, 120])
