@@ -3,6 +3,12 @@ from abc import ABC, abstractmethod
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 
+# Mean seconds between two readings, by what a reading is, unless somebody asks for others. tests/benchmarks/bench_sampling_error.py has
+# the errors: a snapshot's falls with the period; what averages over 54 ms and is read at intervals up to 50 ms misses nothing.
+USUAL_PERIODS_S = {"snapshot": 0.02, "average": 0.033}
+OTHER_PERIOD_S = 0.05               # a counter misses nothing
+
+
 class SourceError(Exception):
     """A power source cannot be used or read; `hint` says what to do about it."""
 
@@ -46,6 +52,11 @@ class PowerSource(ABC):
     total: Tuple[str, ...] = ()     # the rails whose sum is the scope; rails nest, so never all
     real = True                     # False for numbers that no sensor measured (simulated, replayed)
     min_period_s = 0.0              # reading faster than this gives nothing new
+
+    @property
+    def usual_period_s(self) -> float:
+        """The mean seconds between two readings that suit an open source, unless the user asks for others."""
+        return USUAL_PERIODS_S.get(self.sampling, OTHER_PERIOD_S)
 
     @abstractmethod
     def open(self) -> None:

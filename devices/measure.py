@@ -35,11 +35,12 @@ class joules:
     """Measure what runs inside, as a context manager or as a decorator.
 
     `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or else the simulated board, whose numbers
-    are no measurement. `options` are the source's. `log`: where to keep the readings; by default they are not kept. `report`: what the
-    decorator does with a Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be used.
+    are no measurement. `options` are the source's; `period_s`: mean seconds between readings, by default what suits the source. `log`:
+    where to keep the readings; by default they are not kept. `report`: what the decorator does with a Measurement; by default a line on stderr.
+    Entering raises SourceError when the source cannot be used.
     """
 
-    def __init__(self, source: Optional[str] = None, log: Optional[str] = None, period_s: float = 0.05,
+    def __init__(self, source: Optional[str] = None, log: Optional[str] = None, period_s: Optional[float] = None,
                  report: Optional[Callable[[Measurement], None]] = None, **options: Any) -> None:
         self._source, self._log, self._period_s, self._report, self._options = source, log, period_s, report, options
         self._recorder: Optional[Recorder] = None
@@ -96,7 +97,7 @@ class Measured(NamedTuple):
     measurement: Measurement
 
 
-def measure_command(argv: List[str], source: Optional[str] = None, log: Optional[str] = None, period_s: float = 0.05,
+def measure_command(argv: List[str], source: Optional[str] = None, log: Optional[str] = None, period_s: Optional[float] = None,
                     **options: Any) -> Measured:
     """Run a command to its end and measure it; signals sent to this process go on to the command.
 

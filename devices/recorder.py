@@ -24,13 +24,14 @@ from devices.base import SourceError
 
 class Recorder:
     """A recording process for one source. Sampling goes on in it, at `period_s` on average, from `open` to `close_log`.
+    Without a period it is the source's `usual_period_s`: 20 ms for snapshots, 33 ms for averages, 50 ms for counters.
 
     `source`: a name of devices.SOURCES or package.module:Class; `options`: its options, JSON values. When the process dies, `alive` is
     false and every call raises SourceError with its last words; `start` then begins anew, and `open` adds a segment to the log. Nothing
     that happens to it reaches the caller otherwise: a failed reading is a row of the log.
     """
 
-    def __init__(self, source: str = "ina3221", options: Optional[Dict[str, Any]] = None, period_s: float = 0.05,
+    def __init__(self, source: str = "ina3221", options: Optional[Dict[str, Any]] = None, period_s: Optional[float] = None,
                  python: Optional[str] = None, start_timeout_s: float = 30.0, reply_timeout_s: float = 10.0) -> None:
         self.source, self.options, self.period_s = source, dict(options or {}), period_s
         self._python = python or sys.executable

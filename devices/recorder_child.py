@@ -70,7 +70,7 @@ class Child:
             data = data[os.write(self._answers, data):]
 
     def _do_start(self, command: Dict[str, Any]) -> Dict[str, Any]:
-        if not command["period_s"] > 0.0:
+        if command["period_s"] is not None and not command["period_s"] > 0.0:
             raise SourceError("a period of %r s cannot be sampled" % command["period_s"], "give seconds above 0, such as 0.05")
         source = make(command["source"], command["options"])
         self._source = source
@@ -81,7 +81,7 @@ class Child:
         except Exception as error:
             raise SourceError("the source %s failed to open: %s: %s" % (command["source"], type(error).__name__, error),
                               "a bug of that source, unless one of its options is wrong") from error
-        self._sampler = Sampler(source, command["period_s"])
+        self._sampler = Sampler(source, source.usual_period_s if command["period_s"] is None else command["period_s"])
         self._description = dict(source.describe(), recorder={"period_s": self._sampler.period_s, "jitter": list(JITTER),
                                                               "python": platform.python_version()})
         self._syncer = Syncer(self._sampler)

@@ -24,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "joulebird measure [options] -- COMMAND..."
     parser.add_argument("--source", metavar="S", help="a name of `joulebird sources` or module:Class (default: the best one here)")
     parser.add_argument("--source-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the source")
-    parser.add_argument("--period", type=float, default=0.05, metavar="S", help="mean seconds between two readings (default: 0.05)")
+    parser.add_argument("--period", type=float, metavar="S",
+                        help="mean seconds between two readings (default: 0.02 for a sensor that gives instants, 0.033 for one "
+                        "that averages)")
     parser.add_argument("--log", metavar="FILE", help="keep the readings (default: they are not kept)")
     parser.add_argument("--json", action="store_true", help="give the result as JSON")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the result to FILE (- is stdout; default: stderr)")

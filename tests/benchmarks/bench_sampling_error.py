@@ -21,7 +21,7 @@ from devices.sampler import Sampler
 from devices.simulated import SimulatedSource
 
 HIGH_W, LOW_W, DUTY, SPREAD, WINDOW_S, SETTLE_S = 14.0, 6.0, 0.7, 0.02, 60.0, 1.0
-COLUMNS = ((1.0, False), (0.1, False), (0.05, False), (0.1, True), (0.05, True), (0.02, True))       # period, jittered
+COLUMNS = ((1.0, False), (0.1, False), (0.05, False), (0.1, True), (0.05, True), (0.033, True), (0.02, True))       # period, jittered
 ROWS = ((0.12, False), (0.1, False), (0.1, True), (0.5, False), (0.5, True))                         # iteration, averaging chip
 
 

@@ -104,7 +104,8 @@ def test_what_seldom_changes_is_written_when_it_does(board):
     assert third["swap"]["pages_out"] == 1020 and "limits" not in third
 
 
-@pytest.mark.parametrize("happen, event", [(throttle_by_heat, "throttle"), (change_mode, "mode_change"), (swap, "swap"), (sag, "supply_sag")])
+@pytest.mark.parametrize("happen, event", [
+    (throttle_by_heat, "throttle"), (change_mode, "mode_change"), (swap, "swap"), (sag, "supply_sag")])
 def test_a_trouble_is_an_event_at_its_beginning(board, happen, event):
     diary, health = Diary(), Health(board.tree.root)
 

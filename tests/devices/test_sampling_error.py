@@ -1,18 +1,40 @@
 """What random intervals are for: energies of training-like waves in virtual time; benchmarks/bench_sampling_error.py has the table."""
 import pytest
 
+from devices.simulated import SimulatedSource
 from tests.benchmarks.bench_sampling_error import errors, rms, worst
 
 RUNS = 12           # seeded: the same waves and the same intervals everywhere
+BOUNDS = {False: 0.012, True: 0.003}        # of a minute's energy: snapshots, averages
+ITERATIONS_S = (0.1, 0.12, 0.5)
 
 
-@pytest.mark.parametrize("iteration_s, averaging, bound", [
-    (0.1, False, 0.012), (0.5, False, 0.012), (0.12, False, 0.016), (0.1, True, 0.003), (0.5, True, 0.003),
-])
-def test_jittered_at_50_ms_a_minute_is_right(iteration_s, averaging, bound):
-    found = errors(iteration_s, averaging, 0.05, True, RUNS)
-    assert worst(found) <= bound
-    assert rms(found) <= 0.65 * bound
+def usual_period_s(averaging):
+    """What the recorder takes when nobody says otherwise."""
+    with SimulatedSource(profile=[[1.0, 5.0]], averaging=averaging) as source:
+        return source.usual_period_s
+
+
+@pytest.mark.parametrize("averaging", [False, True])
+@pytest.mark.parametrize("iteration_s", ITERATIONS_S)
+def test_at_the_usual_period_a_minute_is_right(iteration_s, averaging):
+    found = errors(iteration_s, averaging, usual_period_s(averaging), True, RUNS)
+    assert worst(found) <= BOUNDS[averaging]
+    assert rms(found) <= 0.35 * BOUNDS[averaging]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("averaging", [False, True])
+@pytest.mark.parametrize("iteration_s", ITERATIONS_S)
+def test_at_the_usual_period_none_of_fifty_minutes_is_wrong(iteration_s, averaging):
+    assert worst(errors(iteration_s, averaging, usual_period_s(averaging), True, 50)) <= BOUNDS[averaging]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("averaging, iteration_s", [(False, 0.12), (True, 0.1)])
+def test_at_50_ms_one_in_fifty_would_be_wrong(averaging, iteration_s):
+    """Why the usual period is shorter."""
+    assert worst(errors(iteration_s, averaging, 0.05, True, 50)) > BOUNDS[averaging]
 
 
 @pytest.mark.parametrize("iteration_s, averaging, period_s, at_least", [

@@ -108,7 +108,8 @@ def test_health_between_events_in_any_order_is_passed_over(tmp_path):
     """The two writers do not wait for each other; a kill may cut a line of either."""
     path = tmp_path / "events.jsonl"
     lines = [{"event": "attempt_begin", "t_s": 1.0}, {"event": "health", "t_s": 3.0}, {"event": "stage_begin", "t_s": 2.0}]
-    text = "".join(json.dumps(line) + "\n" for line in lines) + '{"epoch": 1, "ev\n{"event": "health", "t_s": 4.0}\n{"event": "health", "t\n'
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    text += '{"epoch": 1, "ev\n{"event": "health", "t_s": 4.0}\n{"event": "health", "t\n'
     path.write_text(text + '{"event": "attempt_begin", "t_s": 9.0}\n{"event": "health", "t')
     assert [event["event"] for event in record.read_events(str(path))] == ["attempt_begin", "stage_begin", "attempt_begin"]
     assert [event["t_s"] for event in record.read_health(str(path))] == [3.0, 4.0]
