@@ -61,8 +61,7 @@ class Task(NamedTuple):
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given, so that a time stamp means what it says."""
-        if self.device.startswith("cuda"):
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
 
     def network(self, result: Dict[str, Any]) -> torch.nn.Module:
         """The network that a stage left behind, {"widths", "state"}, on the device. Raises SpecError when it is another network's."""
@@ -75,6 +74,12 @@ class Task(NamedTuple):
                 "they belong to another model, data set or width; name the ones they were trained with",
             ) from error
         return model
+
+
+def synchronize(device: str) -> None:
+    """Wait until `device` has done what it was given; a CPU never lags behind."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
 
 
 # field -> (types it may have, what to say when it is something else)

@@ -1,5 +1,5 @@
 """What the engine asks of `baselines`, imported by name and only once something has to be trained."""
-import importlib
+import os
 from typing import Any, Dict
 
 from harness.checkpoints import Saving
@@ -11,6 +11,9 @@ class Backend:
 
     def task_from(self, spec: Dict[str, Any]) -> Any:
         """The Task of a spec's dict. Raises HarnessError when torch is not installed, SpecError when the spec cannot be trained."""
+        # OpenMP's threads otherwise spin while they wait: beside any other process that made a training two to four times slower, and
+        # on a board it burns joules for nothing. Read once, when torch is imported; the user's own setting stands.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         return import_module("baselines.task", "training").task_from(spec)
 
     def saving(self) -> Saving:
@@ -20,5 +23,5 @@ class Backend:
     def synchronise(self, device: str) -> None:
         """Wait until the device has done what it was given; nothing to wait for on a CPU."""
         if device.startswith("cuda"):
-            importlib.import_module("baselines.train").synchronise(device)
+            import_module("baselines.task", "training").synchronize(device)
 

@@ -45,7 +45,7 @@ def accelerator() -> Dict[str, Any]:
     torch = sys.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):
         return {}
-    facts = {"threads": torch.get_num_threads()}
+    facts = {"threads": torch.get_num_threads(), "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY")}
     if torch.cuda.is_initialized():
         facts.update(cuda=torch.version.cuda, cuda_device=torch.cuda.get_device_name())
     return facts
