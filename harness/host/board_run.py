@@ -46,6 +46,7 @@ class BoardRun:
         self.agent, self.root, self.say, self.wishes = agent, root, say, wishes
         self.name = agent.board.name
         self._patience = Patience(self.name, wishes.patience_s, say)
+        self._workdir = ""
         self._restarts = 0
         self._progress = -1
 
@@ -70,6 +71,7 @@ class BoardRun:
         self._patience.heard()
         if set(status["done"]) & set(ids) and set(fetch(self.agent, self.root, ids)) & set(ids):
             return
+        self._workdir = posixpath.join(status["machine"]["home"], self.agent.board.workdir)
         job_id = self._job(status["holder"], ahead)
         if job_id is not None:
             self._ended(follow(self.agent, job_id, self.say, self.wishes.every_s, self._patience), ids)
@@ -81,7 +83,7 @@ class BoardRun:
             if "busy" not in found:
                 return found["job"]["id"]
             holder = found["busy"]
-        if set(holder.get("runs", [])) & {spec.id for spec in ahead}:
+        if set(holder.get("runs", [])) & {spec.id for spec in ahead} and holder.get("workdir") == self._workdir:
             self.say(f"{self.name} works on this already, for {owner_text(holder)}: following")
             return holder["job"]
         if not self.wishes.wait:

@@ -40,8 +40,17 @@ def names(args: argparse.Namespace, found: config.Config | None = None) -> list[
     if args.board:
         chosen = list(dict.fromkeys(args.board))
     else:
-        chosen = (found or config.load()).value("board")[0].split()
+        chosen = several((found or config.load()).value("board")[0])
     return [name for name in chosen if name != HERE]
+
+
+def several(text: str) -> list[str]:
+    """Board names from JOULEBIRD_BOARD or the configuration: separated by commas.
+
+    >>> several("tx2-a, the new one")
+    ['tx2-a', 'the new one']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def runs_folder() -> str:
@@ -96,23 +105,27 @@ def one_board(args: argparse.Namespace, specs: Sequence[RunSpec], board: config.
 def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
     """The words of our command line that `joulebird run` on the board gets too."""
     given: list[str] = []
-    source = args.source or board.source
-    if source:
+    for source in args.source or ([board.source] if board.source else []):
         given += ["--source", source]
     for option in args.source_option:
         given += ["--source-option", option]
+    if args.period is not None:
+        given += ["--period", repr(args.period)]
     if args.idle is not None:
         given += ["--idle", repr(args.idle)]
     if args.download:
         given.append("--download")
+    prepare = board.prepare if args.prepare is None else args.prepare
+    if prepare is not None:
+        given.append("--prepare=" + prepare)
     return tuple(given)
 
 
 def agent(name: str | None) -> Agent:
     """The agent of the named board, else of the one in JOULEBIRD_BOARD or the configuration. Raises HarnessError when there is none."""
     found = config.load()
-    chosen = found.value("board", name)[0]
-    if not chosen or chosen == HERE:
+    chosen = name or next(iter(several(found.value("board")[0])), HERE)
+    if chosen == HERE:
         known = ", ".join(sorted(found.boards))
         raise HarnessError("name a board", f"known are: {known}" if known else "describe one with `joulebird init`")
-    return Agent(Link(found.board(chosen.split()[0])))
+    return Agent(Link(found.board(chosen)))

@@ -193,6 +193,25 @@ def test_status_logs_and_pull(alpha, desk, new_desk):
     assert other.values() == desk.values()
 
 
+def test_a_board_with_an_odd_name_and_odd_folders_and_its_data_set(alpha, new_desk):
+    name = 'the "new" $(touch pwned); one'
+    desk = new_desk(alpha)
+    path = desk.folder / "config.toml"
+    text = path.read_text().replace("[board.alpha", f"[board.{json.dumps(name)}")
+    path.write_text(text.replace('host = "alpha"', 'host = "alpha"\nworkdir = "my $(touch pwned) runs"\ncache = "it\'s; touch pwned"'))
+    (desk.folder / "data; touch pwned").mkdir()
+    (desk.folder / "data; touch pwned" / "x").write_text("1")
+    study = desk.naps(epochs=1)
+    desk.env["JOULEBIRD_BOARD"] = name
+    desk.run("run", study, "--source", "none", "--data-dir", "data; touch pwned")
+    assert len(desk.records()) == 1 and "1 finished runs there" in desk.run("status", name)
+    (job,) = alpha.home.glob("my $(touch pwned) runs/jobs/*/job.json")
+    argv = json.loads(job.read_text())["argv"]
+    sent = argv[argv.index("--data-dir") + 1]
+    assert sent.startswith(f"{alpha.home}/it's; touch pwned/data/") and os.listdir(sent) == ["x"]
+    assert not list(alpha.home.rglob("pwned")) and not list(desk.folder.rglob("pwned"))
+
+
 def test_a_launcher_gets_the_environment_inside(alpha, new_desk):
     alpha.script("container", f'#!/bin/sh\nexec env -i PATH="{alpha.path}" INSIDE=1 "$@"\n')
     desk = new_desk(alpha, extra='launcher = ["container"]')
