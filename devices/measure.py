@@ -36,8 +36,8 @@ class joules:
 
     `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or else the simulated board, whose numbers
     are no measurement. `options` are the source's; `period_s`: mean seconds between readings, by default what suits the source. `log`:
-    where to keep the readings; by default they are not kept. `report`: what the decorator does with a Measurement; by default a line on stderr.
-    Entering raises SourceError when the source cannot be used.
+    where to keep the readings; by default they are not kept. `report`: what the decorator does with a Measurement; by default a line on
+    stderr. Entering raises SourceError when the source cannot be used.
     """
 
     def __init__(self, source: Optional[str] = None, log: Optional[str] = None, period_s: Optional[float] = None,

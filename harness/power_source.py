@@ -1,10 +1,11 @@
-"""Which power source a session records: the one that was named, or the best that is here."""
+"""Which power sources a session records: those that were named, or the best one that is here."""
 import json
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 from harness import registry
 from harness.errors import HarnessError
 from harness.meter import Meter
+from harness.meters import Meters, labels
 
 NONE = "none"
 
@@ -32,12 +33,50 @@ def choose(name: Optional[str] = None, options: Optional[Dict[str, Any]] = None)
     return Choice(name, registry.dotted("source", name), options, bool(getattr(source, "real", True)))
 
 
-def meter_for(choice: Optional[Choice]) -> Meter:
-    """The meter that records a choice; for None, one that measures nothing."""
+def choose_all(names: Optional[List[str]] = None, words: Optional[List[str]] = None) -> List[Choice]:
+    """The named sources in order, the first being the one whose energy counts; without names the best one here. [] measures nothing.
+
+    `words` are options, NAME=VALUE of the first source and SOURCE.NAME=VALUE of another. Raises HarnessError for an unknown name.
+    """
+    names = list(names or ["auto"])
+    if NONE in names and len(names) > 1:
+        raise HarnessError("--source none stands beside other sources", "leave one of them out")
+    options = [parse_options(own) for own in split_options(words or [], names)]
+    found = [choose(name, own) for name, own in zip(names, options)]
+    return [one for one in found if one is not None]
+
+
+def split_options(words: List[str], names: List[str]) -> List[List[str]]:
+    """The words of each source: those that begin with its name and a dot, and for the first one all others too.
+
+    >>> split_options(["total=board", "serial.port=/dev/ttyUSB0"], ["ina3221", "serial"])
+    [['total=board'], ['port=/dev/ttyUSB0']]
+    """
+    found = [[] for _ in names]                         # type: List[List[str]]
+    for word in words:
+        index = next((index for index, name in enumerate(names) if word.startswith(name + ".")), None)
+        if index is None:
+            found[0].append(word)
+        else:
+            found[index].append(word[len(names[index]) + 1:])
+    return found
+
+
+def meter_for(choice: Optional[Choice], period_s: Optional[float] = None) -> Meter:
+    """The meter that records a choice at this mean period (None: the source's own); for None, one that measures nothing."""
     if choice is None:
         return Meter(None)
     recorder = registry.resolve("devices.recorder:Recorder")
-    return Meter(lambda: recorder(source=choice.path, options=choice.options))
+    return Meter(lambda: recorder(source=choice.path, options=choice.options, period_s=period_s))
+
+
+def meters_for(choices: List[Choice], period_s: Optional[float] = None) -> Union[Meter, Meters]:
+    """The meter that records some choices, the first one's log being power.csv, the others' power-<name>.csv."""
+    if len(choices) < 2:
+        return meter_for(choices[0] if choices else None, period_s)
+    others = choices[1:]
+    return Meters(meter_for(choices[0], period_s),
+                  {label: meter_for(one, period_s) for label, one in zip(labels(one.name for one in others), others)})
 
 
 def parse_options(words: List[str]) -> Dict[str, Any]:

@@ -1,4 +1,5 @@
 """One `joulebird run`: the lock, the recorder, the idle measurements and the signals that all its stages share."""
+import contextlib
 import os
 import time
 import uuid
@@ -9,9 +10,11 @@ from harness.checkpoints import Saving, writing
 from harness.environment import boot_id, environment
 from harness.events import EventLog
 from harness.meter import Meter
+from harness.prepare import Prepare
 from harness.record import EVENTS, POWER, idle_dir
 from harness.rundir import LOCK, RunDir
 from harness.signals import StopSignals
+from harness.stage import Interrupted
 from harness.witness import Witness
 
 
@@ -19,11 +22,13 @@ class Session:
     """A context manager. Nothing is started before the first stage that has to be done, so a finished study costs nothing.
 
     `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none); `lock` is `RunDir`'s name;
-    `board_root` is where a board's /proc, /sys and /etc are looked for.
+    `board_root` is where a board's /proc, /sys and /etc are looked for; `prepare` puts the board into a state of its own for the session
+    (`harness.prepare.preparation`).
     """
 
     def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
-                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK, board_root: str = "/") -> None:
+                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK, board_root: str = "/",
+                 prepare: Optional[Prepare] = None) -> None:
         self.root = str(root)
         self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
         self.meter = meter
@@ -32,14 +37,19 @@ class Session:
         self._data = {"data_dir": data_dir, "download": download}
         self._idle_s = idle_s
         self._board_root = board_root
+        self._prepare = prepare
+        self._prepared = None                           # type: Optional[Dict[str, Any]]
+        self._exits = contextlib.ExitStack()
         self._working = False
         self._lock = RunDir(self.root, lock)
         self._signals = StopSignals(progress.say)
         self._environment = None                        # type: Optional[Dict[str, Any]]
 
     def __enter__(self) -> "Session":
-        self._lock.__enter__()
-        self._signals.__enter__()
+        with contextlib.ExitStack() as exits:
+            exits.enter_context(self._lock)
+            exits.enter_context(self._signals)
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -47,9 +57,10 @@ class Session:
             if self._working and not self.stopping and kind is None:
                 self._idle("after")
         finally:
-            self.meter.stop()
-            self._signals.__exit__(kind, error, trace)
-            self._lock.__exit__(kind, error, trace)
+            try:
+                self.meter.stop()
+            finally:
+                self._exits.__exit__(kind, error, trace)
 
     @property
     def stopping(self) -> bool:
@@ -57,8 +68,13 @@ class Session:
         return self._signals.stopping
 
     def begin_work(self) -> None:
-        """Start the recorder and measure the idle machine, once. Raises SourceError before anything is trained."""
+        """Prepare the board, start the recorder and measure the idle machine, once.
+
+        Raises SourceError or BoardError before anything is trained.
+        """
         if not self._working:
+            if self._prepare is not None and self._prepared is None:
+                self._prepared = self._exits.enter_context(self._prepare(self._nap))
             self.meter.start()
             self._idle("before")
             self._working = True
@@ -67,6 +83,8 @@ class Session:
         """The machine and software, looked up once."""
         if self._environment is None:
             self._environment = environment(self._board_root)
+            if self._prepared is not None:
+                self._environment["prepared"] = self._prepared
         return self._environment
 
     def task(self, spec: Any) -> Any:
@@ -84,6 +102,12 @@ class Session:
     def synchronise(self, device: str) -> None:
         """Wait until the device is idle."""
         self.backend.synchronise(device)
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep; raises Interrupted when the user asks to stop."""
+        time.sleep(seconds)
+        if self.stopping:
+            raise Interrupted("before anything was trained")
 
     def _idle(self, when: str) -> None:
         if not self._idle_s or not self.meter.description:

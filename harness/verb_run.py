@@ -13,7 +13,7 @@ from typing import Any, List
 from harness import registry
 from harness.errors import HarnessError
 from harness.options import read_method
-from harness.power_source import choose, meter_for, parse_options
+from harness.power_source import choose_all, meters_for
 from harness.progress import Progress
 from harness.rundir import LOCK, split
 from harness.spec import RunSpec, from_dict
@@ -41,6 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the methods and their options")
     parser.add_argument("--json", action="store_true", help="print the records as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
+    parser.add_argument("--prepare", nargs="?", const="", metavar="MODE", help="put a Jetson into power mode MODE (a name or number; "
+                        "default: the present one), lock its clocks and fan, wait until its temperature has settled; put back at the end")
     add_source(parser)
     if desk() is not None:
         desk().add_arguments(parser)
@@ -60,15 +62,25 @@ def desk() -> Any:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name a power source."""
-    parser.add_argument("--source", metavar="S", help="power source: a name of `joulebird sources`, module:Class, or none "
-                        "(default: the best one here)")
-    parser.add_argument("--source-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the source")
+    parser.add_argument("--source", action="append", metavar="S", help="power source: a name of `joulebird sources`, module:Class, or none "
+                        "(default: the best one here); further ones are recorded beside it, to compare")
+    parser.add_argument("--source-option", action="append", default=[], metavar="NAME=VALUE", help="an option of the source; of a further "
+                        "one: SOURCE.NAME=VALUE")
+    parser.add_argument("--period", type=period, metavar="S", help="mean seconds between two readings (default: what suits the source)")
 
 
 def seconds(text: str) -> float:
     """A length of time from the command line, 0 or more."""
     value = float(text)
     if not 0 <= value < 1e6:
+        raise ValueError(text)
+    return value
+
+
+def period(text: str) -> float:
+    """A sampling period from the command line, above 0."""
+    value = float(text)
+    if not 0 < value < 1e3:
         raise ValueError(text)
     return value
 
@@ -105,16 +117,18 @@ def main(args: argparse.Namespace) -> int:
 
 def work(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress) -> List[Any]:
     """Run what is ahead in one session; gives the failures."""
+    from harness.prepare import preparation
     from harness.session import Session
     from harness.study_run import run_all
-    choice = choose(args.source, parse_options(args.source_option))
+    choices = choose_all(args.source, args.source_option)
     idle_s = args.idle
     if idle_s is None:
-        idle_s = 60.0 if choice and choice.real else 2.0
-    with Session(args.runs, meter_for(choice), progress, data_dir=args.data_dir, download=args.download, idle_s=idle_s,
-                 lock=args.lock) as session:
+        idle_s = 60.0 if choices and choices[0].real else 2.0
+    prepare = None if args.prepare is None else preparation(args.prepare, progress.say)
+    with Session(args.runs, meters_for(choices, args.period), progress, data_dir=args.data_dir, download=args.download, idle_s=idle_s,
+                 lock=args.lock, prepare=prepare) as session:
         progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
-        progress.say("power source: %s" % describe_choice(choice))
+        progress.say("power source: %s" % (", ".join(map(describe_choice, choices)) or describe_choice(None)))
         _, failures = run_all(session, ahead)
     progress.close_line()
     return failures

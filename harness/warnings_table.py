@@ -16,6 +16,10 @@ WARNINGS = {
                                 "see `joulebird sources`; delete the stage's folder to measure it again"),
     "recorder_restarted": Warning_("the power recorder failed ({reason}) and was started again; the gap counts against coverage",
                                    "see `joulebird sources`"),
+    "second_recorder_failed": Warning_("source {source}, recorded beside the first, failed ({reason}); its log ends or is missing; "
+                                       "the energy is not touched", "see `joulebird sources`"),
+    "second_recorder_restarted": Warning_("source {source}, recorded beside the first, failed ({reason}) and was started again",
+                                          "see `joulebird sources`"),
     "not_measured": Warning_("no power source was recorded", "name one with --source; `joulebird sources` lists them"),
     "resumed": Warning_("trained in {attempts} attempts; what was repeated after a kill is reported apart", "none needed"),
     "layer_emptied": Warning_("{layers} would have lost every channel; the strongest one was kept", "use a smaller pruning ratio"),

@@ -11,6 +11,7 @@
     cache = ".cache/joulebird"      # code and data sets on the board
     launcher = []                   # e.g. ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", "IMAGE"]
     source = "ina3221"              # default: the best one found there
+    prepare = "MAXN"                # run as with --prepare MAXN ("": in the present mode); default: leave the board as it is
     ssh = ["ssh"]                   # the client to use, with options of your own: ["ssh", "-F", "/path/to/config"]
     lock = "/tmp/joulebird.lock"    # one run at a time on a board, whoever starts it
 
@@ -44,6 +45,7 @@ class Board:
     cache: str = ".cache/joulebird"
     launcher: tuple[str, ...] = ()
     source: str = ""
+    prepare: str | None = None
     ssh: tuple[str, ...] = ("ssh",)
     lock: str = "/tmp/joulebird.lock"
     env: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +129,7 @@ def _board(name: str, table: Any, path: Path) -> Board:
     where = f"{path}: [board.{name}]"
     table = dict(_table(table, where))
     _known(table, [f.name for f in fields(Board) if f.name != "name"], where)
-    for key in ("host", "python", "workdir", "cache", "source", "lock"):
+    for key in ("host", "python", "workdir", "cache", "source", "prepare", "lock"):
         _typed(table, key, str, where)
     for key in ("launcher", "ssh"):
         if key in table:

@@ -106,12 +106,16 @@ def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str
 def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
     """What every job's `joulebird run` is told: our own command line, for one board of these."""
     words = [word for board in boards for word in ("--board", board.name)] + ["--pick"]
-    for name, value in (("--source", args.source), ("--data-dir", args.data_dir and str(Path(args.data_dir).resolve())),
-                        ("--idle", args.idle), ("--every", args.every), ("--patience", args.patience)):
+    for name, value in (("--data-dir", args.data_dir and str(Path(args.data_dir).resolve())),
+                        ("--idle", args.idle), ("--period", args.period), ("--every", args.every), ("--patience", args.patience)):
         if value is not None:
             words += [name, str(value)]
+    for source in args.source or []:
+        words += ["--source", source]
     for option in args.source_option:
         words += ["--source-option", option]
+    if args.prepare is not None:
+        words.append("--prepare=" + args.prepare)
     return words + [name for name, given in (("--download", args.download), ("--wait", args.wait)) if given]
 
 

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
     add_source(parser)
-    parser.set_defaults(data_dir=None, download=False, lock=LOCK)
+    parser.set_defaults(data_dir=None, download=False, lock=LOCK, prepare=None)
 
 
 def main(args: argparse.Namespace) -> int:

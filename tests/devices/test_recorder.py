@@ -69,7 +69,7 @@ def test_edges_are_rows_and_the_header_says_who_measured(recorder, path):
     told = one.close_log()
     (segment,) = read_log(path)
     assert segment.rows[0].t_s == pytest.approx(begin_s, abs=1e-6)
-    assert any(row.t_s == pytest.approx(end_s, abs=1e-6) for row in segment.rows[-3:])          # the next one may have come before the close
+    assert any(row.t_s == pytest.approx(end_s, abs=1e-6) for row in segment.rows[-3:])      # one more may come before the close
     assert told["rows"] == len(segment.rows) > 2 and told["failed"] == 0 and told["path"] == path
     assert segment.source == json.loads(json.dumps(one.describe()))
     assert segment.source["name"] == "simulated" and segment.source["recorder"]["period_s"] == 0.033 and segment.source["simulated"]
