@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from reports.accounting import boot_of, stage_energy
-from reports.check import FAIL, WARN
+from reports.check import FAIL, PASS, WARN
+from reports.cross import sightings
 from reports.integrate import rule_of
 from reports.records import Run, Stage, unique_stages
 from reports.sources import accuracy
@@ -77,6 +78,21 @@ def accuracy_stated(runs: list[Run]) -> Found:
         energy = stage_energy(stage)
         if not energy.void and energy.watts and known.offset_w > 0.25 * energy.watts:
             yield WARN, f"{stage.id}: its {energy.watts:.2f} W are near the sensor's offset of {known.offset_w:.2f} W", "use a finer sensor"
+    yield from sources_agree(runs)
+
+
+def sources_agree(runs: list[Run]) -> Found:
+    """Part of R9: of two sources recorded at once, the one that covers more saw more; two that cover the same saw the same."""
+    for seen in sightings(unique_stages(runs)):
+        if not seen.real:
+            continue
+        if seen.impossible:
+            yield FAIL, f"{seen.text()}: what covers more cannot see less", \
+                "one of them is wrong: check the meter's wiring, range and shunt"
+        elif seen.differs:
+            yield WARN, f"{seen.text()}: more than they state to be off by", "calibrate one against the other, or state their accuracy"
+        else:
+            yield PASS, seen.text(), ""
 
 
 def readings_plausible(runs: list[Run]) -> Found:
@@ -132,7 +148,7 @@ POWER_RULES = {
     "R4": ("sampled at 1 Hz or faster, 60 samples or more a trained stage, 99 % covered", sampled_enough),
     "R5": ("times are of a monotonic clock", clocks_steady),
     "R6": ("logs and marks are of one clock", clocks_aligned),
-    "R9": ("the sensor's accuracy is stated", accuracy_stated),
+    "R9": ("the sensor's accuracy is stated, and sources recorded at once agree", accuracy_stated),
     "R10": ("readings are within range, and move", readings_plausible),
     "R11": ("two rules of integration agree", rules_agree),
 }

@@ -72,11 +72,27 @@ def board_state(runs: list[Run]) -> Found:
         named = {warning.get("name") for warning in stage.record.warnings}
         for name in sorted(named & {"throttled", "mode_changed"}):
             yield FAIL, f"{stage.id}: {name.replace('_', ' ')} while it was measured", STEADY
+        for name in sorted(named & {"limits_changed", "supply_sagged", "swapped", "health_unknown"}):
+            yield WARN, f"{stage.id}: {name.replace('_', ' ')} while it was measured", "see the record for its remedy"
         if len({a.begin.boot_id for a in stage.attempts}) > 1:
             yield WARN, f"{stage.id}: the machine was restarted in the middle of it", "run the stage again for a table to publish"
     unknown = [stage for stage in stages if "power_mode" not in stage.record.environment]
     if unknown and any(stage.record.environment.get("l4t") for stage in unknown):
         yield WARN, f"{len(unknown)} stages do not say in which power mode they ran", "fix it with `joulebird doctor --fix` before running"
+    yield from held_fixed(stages)
+
+
+def held_fixed(stages: list[Stage]) -> Found:
+    """Part of R7: on a Jetson, clocks were locked and the fan fixed, in every stage or in none."""
+    boards = [stage.record.environment for stage in stages if stage.record.environment.get("l4t")]
+    clocks = [one["clocks_locked"] for one in boards if isinstance(one.get("clocks_locked"), bool)]
+    fans = [one["fan"].get("temp_control") for one in boards if isinstance(one.get("fan"), dict)]
+    if len(set(clocks)) > 1:
+        yield FAIL, f"clocks were locked in {sum(clocks)} of {len(clocks)} stages", "run all of them with --prepare, or none"
+    elif clocks and not clocks[0]:
+        yield WARN, "clocks were not locked: they follow the load, and runs differ by it", "run with --prepare"
+    if len(set(fans)) > 1:
+        yield WARN, f"the fan was fixed in {sum(not one for one in fans)} of {len(fans)} stages", "run all of them with --prepare, or none"
 
 
 def idle_known(runs: list[Run]) -> Found:

@@ -1,7 +1,7 @@
 """The notes under a table: what the numbers cover, how they were counted, and what to doubt about them."""
 from typing import Any
 
-from reports import published_data
+from reports import cross, published_data
 from reports.accounting import idle_power
 from reports.grid import Grid
 from reports.labels import BASELINES, is_early_bird, ratio_label
@@ -32,7 +32,7 @@ def table2_notes(grid: Grid, units: Any, energy: str, net: bool, accuracy: str, 
         notes.append("Estimated: rows in low precision ran on full-precision arithmetic that imitates 8 bits; "
                      "their energy is not that of 8-bit hardware.")
     notes += [_flops(units), _accuracy(grid, accuracy), *_improvement(grid), *drawn_notes(grid)]
-    notes += [*_idle(grid.runs, net), *_quality(grid), *_void(grid), *_repeated(grid)]
+    notes += [*cross.notes(unique_stages(grid.runs)), *_idle(grid.runs, net), *_quality(grid), *_void(grid), *_repeated(grid)]
     return notes + (_published(grid) if published else []) + warning_notes(grid.runs)
 
 

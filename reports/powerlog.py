@@ -49,6 +49,12 @@ def first_source(path: str) -> dict | None:
     return _json(notes["source"], path, 1)
 
 
+def has_rows(path: str) -> bool:
+    """Whether a log holds more than its header: a recorder that failed at once leaves only that, or nothing."""
+    with open(path, "rb") as file:
+        return any(line[:1] not in (b"#", b"t", b"\n", b"") for line in file.read(65536).splitlines())
+
+
 def _mapped(path: str) -> mmap.mmap:
     try:
         with Path(path).open("rb") as file:

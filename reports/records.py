@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness import record
 from reports.errors import ReportError
-from reports.powerlog import first_source
+from reports.powerlog import first_source, has_rows
 from reports.sources import words_of
 from reports.trace import PowerTrace
 
@@ -84,7 +84,7 @@ class Stage:
     @cached_property
     def measured(self) -> bool:
         """Whether power was recorded."""
-        return os.path.exists(self.log) and _has_rows(self.log)
+        return os.path.exists(self.log) and has_rows(self.log)
 
     @cached_property
     def source(self) -> dict:
@@ -187,7 +187,7 @@ def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
     for when in ("before", "after"):
         folder = record.idle_dir(root, session, when)
         path = os.path.join(folder, record.POWER)
-        if session and os.path.exists(path) and _has_rows(path):
+        if session and os.path.exists(path) and has_rows(path):
             windows = [a.useful for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS))) if a.useful]
             found += [(PowerTrace.load(path), windows[-1])] if windows else []
     return found
@@ -195,12 +195,6 @@ def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
 
 def _all_runs(root: str) -> list:
     return list(record.find_runs(root))
-
-
-def _has_rows(path: str) -> bool:
-    """Whether a log holds more than its header: a recorder that failed at once leaves only that, or nothing."""
-    with open(path, "rb") as file:
-        return any(line[:1] not in (b"#", b"t", b"\n", b"") for line in file.read(65536).splitlines())
 
 
 def _read(function, *arguments):

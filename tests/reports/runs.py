@@ -78,6 +78,15 @@ class Folder:
         self._log(folder, times, watts)
         self.t_s += seconds + 5.0
 
+    def beside(self, stage_id, watts, label="serial", period_s=0.1, **source):
+        """What another source recorded beside a stage, at constant power."""
+        folder = record.stage_dir(self.root, stage_id)
+        times = [event["t_s"] for event in record.read_events(os.path.join(folder, record.EVENTS))]
+        rows = [(t_us, round(1000 * watts)) for t_us in range(round(1e6 * (times[0] - period_s)), round(1e6 * (times[-1] + 2 * period_s)),
+                                                              round(1e6 * period_s))]
+        facts = dict({"name": label, "sampling": "average", "scope": "dc", "rails": ["DC"], "total": ["DC"], "real": True}, **source)
+        write_log(os.path.join(folder, "power-%s.csv" % label), rows, facts, BOOT)
+
     def _log(self, folder, times, watts):
         """A log at constant power, or swinging by `ripple` watts about it from sample to sample."""
         rows = [(t, round(1000 * (watts + self.ripple * (-1) ** i))) for i, t in enumerate(times)]

@@ -150,6 +150,35 @@ def mode_unknown(root):
     good(root, environment={"code": "c0ffee", "l4t": "# R32"})
 
 
+def clocks_free(root):
+    good(root, environment=dict(GOOD["environment"], clocks_locked=False, fan={"temp_control": 1}))
+
+
+def clocks_mixed(root):
+    folder = good(root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0}))
+    folder.environment["clocks_locked"] = False
+    folder.run("snip", 0.7, [folder.stage("free-1", 16)])
+
+
+def fan_mixed(root):
+    folder = good(root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0}))
+    folder.environment["fan"] = {"temp_control": 1}
+    folder.run("snip", 0.7, [folder.stage("free-1", 16)])
+
+
+def supply_weak(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("weak-1", 16, warnings=[{"name": "supply_sagged", "text": "x", "remedy": "y"}])])
+
+
+def outside_sees_less(root):
+    good(root).beside("dense-1", 8.0)
+
+
+def twice_the_same_differs(root):
+    good(root).beside("dense-1", 11.0, scope="module", accuracy={"gain": 0.01})
+
+
 def no_idle(root):
     folder = Folder(root, **GOOD)
     folder.run("snip", 0.5, [folder.stage("s-1", 16)])
@@ -241,8 +270,10 @@ def one_after_another(root):
 @pytest.mark.parametrize("rule, status, plant", [
     ("R1", FAIL, unknown_scope), ("R2", FAIL, edited_spec), ("R2", WARN, two_codes), ("R3", WARN, one_seed), ("R3", WARN, left_out),
     ("R4", FAIL, holed), ("R4", WARN, thin_coverage), ("R4", WARN, slow_samples), ("R5", FAIL, clock_back), ("R5", WARN, wall_clock_set),
-    ("R6", FAIL, foreign_clock), ("R7", FAIL, throttled), ("R7", FAIL, warned_of_mode), ("R7", WARN, mode_unknown), ("R8", WARN, no_idle),
-    ("R8", WARN, short_idle), ("R9", WARN, accuracy_unknown), ("R9", WARN, near_offset), ("R10", FAIL, stuck_at_zero),
+    ("R6", FAIL, foreign_clock), ("R7", FAIL, throttled), ("R7", FAIL, warned_of_mode), ("R7", WARN, mode_unknown),
+    ("R7", WARN, clocks_free), ("R7", FAIL, clocks_mixed), ("R7", WARN, fan_mixed), ("R7", WARN, supply_weak), ("R8", WARN, no_idle),
+    ("R8", WARN, short_idle), ("R9", WARN, accuracy_unknown), ("R9", WARN, near_offset),
+    ("R9", FAIL, outside_sees_less), ("R9", WARN, twice_the_same_differs), ("R10", FAIL, stuck_at_zero),
     ("R10", FAIL, over_range), ("R10", WARN, never_moves), ("R11", FAIL, rules_differ), ("R12", FAIL, epochs_overlap),
     ("R12", FAIL, search_left_out), ("R12", FAIL, seconds_differ), ("R13", WARN, recorder_unknown), ("R14", FAIL, log_gone),
     ("R14", WARN, log_damaged), ("R16", FAIL, boards_mixed), ("R16", WARN, one_after_another)])
