@@ -48,7 +48,7 @@ class Sighting:
     def text(self) -> str:
         """One sentence."""
         word = "less" if self.share < 0 else "more"
-        span = f", {percent(self.low)} to {percent(self.high)} by stage" if self.stages > 1 else ""
+        span = f", {percent(self.low)} to {percent(self.high)} by stage" if percent(self.low) != percent(self.high) else ""
         real = "" if self.real else "; not both are measurements"
         return (f"{self.one} saw {100 * abs(self.share):.3g} % {word} than {self.other} "
                 f"({self.stages} stage{'s' if self.stages > 1 else ''}{span}{real})")
