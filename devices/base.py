@@ -2,7 +2,6 @@
 from abc import ABC, abstractmethod
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-
 # Mean seconds between two readings, by what a reading is, unless somebody asks for others. tests/benchmarks/bench_sampling_error.py has
 # the errors: a snapshot's falls with the period; what averages over 54 ms and is read at intervals up to 50 ms misses nothing.
 USUAL_PERIODS_S = {"snapshot": 0.02, "average": 0.033}

@@ -6,8 +6,19 @@ import pytest
 from devices.health import Health, Witness, compare
 from devices.settle import wait_settled
 from harness.warnings_table import WARNINGS
-from tests.devices.changing_board import (GPU, Board, change_limit, change_mode, lock, reboot, sag, swap, throttle_by_heat,
-                                          throttle_in_silence)
+from tests.devices.changing_board import (
+    GPU,
+    Board,
+    change_limit,
+    change_mode,
+    lock,
+    reboot,
+    sag,
+    swap,
+    throttle_by_heat,
+    throttle_in_silence,
+)
+
 
 @pytest.fixture
 def board(tmp_path):
