@@ -106,11 +106,17 @@ def seconds(work, device="cpu"):
     return clock() - begin
 
 
-def alternate(works, repeats, device="cpu"):
-    """Seconds of each of `works`, in turn, `repeats` times after one round that does not count."""
+def alternate(works, repeats, device="cpu", warm=0):
+    """Seconds of each of `works`, in turn, `repeats` times after one round that does not count.
+
+    `warm` calls of each go before every timed one: the processor's convolution library keeps 1024 prepared kernels, which four networks of
+    a hundred different shapes turn over, so that each would otherwise pay for kernels that the others drove out.
+    """
     times = [[] for _ in works]
     for round_ in range(repeats + 1):
         for work, kept in zip(works, times):
+            for _ in range(warm):
+                work()
             taken = seconds(work, device)
             if round_:
                 kept.append(taken)
@@ -157,7 +163,7 @@ def thin_rows(batch, repeats, width=1.0, models=MODELS, ratios=RATIOS):
     """(network, ratio of operations thin / dense, ratio of step times: median, least, most, share of selection in the step)."""
     for name, model in models.items():
         loops = [stepper(network(model, share, width), batch) for share in (0.0,) + tuple(ratios)]
-        times = alternate([lambda loop=loop: loop.train_epoch(0) for loop in loops], repeats)
+        times = alternate([lambda loop=loop: loop.train_epoch(0) for loop in loops], repeats, warm=1)
         macs = [flops.count(loop.model).macs for loop in loops]
         for share, loop, taken, count in zip(ratios, loops[1:], times[1:], macs[1:]):
             yield (f"{name}, p = {share:.0%}", count / macs[0]) + ratio(taken, times[0]) + (selection_share(loop),)
