@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness.host.desk import Desk
 from tests.harness.host.loopback import LoopbackBoard, namespaces, python36, sshd_path
+from tests.harness.host.network import Network
 
 
 def need(found, what: str, how: str) -> None:
@@ -98,3 +99,25 @@ def new_desk(tmp_path, sockets):
 def desk(new_desk, alpha):
     """A desk that knows alpha."""
     return new_desk(alpha)
+
+
+@pytest.fixture
+def network():
+    """Wires to the boards alpha and beta; None where there can be none, which is said: the boards are on the loopback address then."""
+    try:
+        wires = Network("alpha", "beta")
+    except OSError as error:
+        warnings.warn(f"two boards on the loopback address, for they can have no networks of their own: {error}", stacklevel=2)
+        yield None
+        return
+    yield wires
+    wires.close()
+
+
+@pytest.fixture
+def pair_desk(network, new_board, new_desk):
+    """A desk with two boards, each at the end of a wire of its own where that is possible."""
+    if network is None:
+        return new_desk(new_board("alpha"), new_board("beta"))
+    boards = [new_board(name, enter=network.enter(name), address=network.address(number)) for number, name in enumerate(("alpha", "beta"))]
+    return new_desk(*boards, enter=network.enter())

@@ -16,9 +16,9 @@ METHODS = Path(__file__).parent / "methods"
 class Desk:
     """A folder with a configuration that names some boards, and the command `joulebird` in it."""
 
-    def __init__(self, folder: Path, sockets: Path, *boards: LoopbackBoard, extra: str = "") -> None:
+    def __init__(self, folder: Path, sockets: Path, *boards: LoopbackBoard, extra: str = "", enter: tuple[str, ...] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.boards = boards
+        self.boards, self.enter = boards, enter
         self.folder, self.runs, self.log = folder, folder / "runs", folder / "err.log"
         env = f'PYTHONPATH = "{METHODS}"\nOMP_NUM_THREADS = "1"\n'
         (folder / "config.toml").write_text("\n".join(f"{board.toml(extra)}[board.{board.name}.env]\n{env}" for board in boards))
@@ -38,8 +38,8 @@ class Desk:
     def start(self, *words: str) -> subprocess.Popen:
         """The command in the background; its talk goes to err.log."""
         with open(self.log, "ab") as log:
-            process = subprocess.Popen([sys.executable, "-m", "harness", *words], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=log)
+            process = subprocess.Popen([*self.enter, sys.executable, "-m", "harness", *words], cwd=self.folder, env=self.env,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         self.running.append(process)
         return process
 

@@ -65,11 +65,12 @@ def free_port() -> int:
 
 
 class LoopbackBoard:
-    """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own, home/disk."""
+    """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own, home/disk; `enter` (words before its first
+    command) and `address` put it on a network of its own."""
 
     def __init__(self, root: Path, name: str = "alpha", python: str = sys.executable, disk: str = "", isolated: bool | None = None,
-                 without: tuple[str, ...] = (), ahead_s: int = 0) -> None:
-        self.ahead_s = ahead_s
+                 without: tuple[str, ...] = (), ahead_s: int = 0, enter: tuple[str, ...] = (), address: str = "127.0.0.1") -> None:
+        self.ahead_s, self.enter, self.address = ahead_s, enter, address
         self.root, self.name, self.disk = root, name, disk
         self.home, self.bin = root / "home", root / "bin"
         self.isolated = namespaces() if isolated is None else isolated
@@ -104,25 +105,26 @@ class LoopbackBoard:
         shutil.copy(self.root / "user_key.pub", self.root / "authorized_keys")
         self.script("login", LOGIN)
         (self.root / "sshd_config").write_text("\n".join([
-            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.root}/host_key", f"PidFile {self.root}/sshd.pid",
+            f"Port {self.port}", f"ListenAddress {self.address}", f"HostKey {self.root}/host_key", f"PidFile {self.root}/sshd.pid",
             f"AuthorizedKeysFile {self.root}/authorized_keys", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
             "PermitRootLogin yes", "StrictModes no", f"ForceCommand {self.bin}/login", f"SetEnv HOME={self.home} PATH={self.path}",
             "MaxSessions 50", "MaxStartups 50", ""]))
         self.know()
         self.ssh_config = self.root / "ssh_config"
         self.ssh_config.write_text("\n".join([
-            f"Host {self.name}", "  HostName 127.0.0.1", f"  Port {self.port}", f"  User {getpass.getuser()}",
+            f"Host {self.name}", f"  HostName {self.address}", f"  Port {self.port}", f"  User {getpass.getuser()}",
             f"  IdentityFile {self.root}/user_key", "  IdentitiesOnly yes", f"  UserKnownHostsFile {self.root}/known_hosts",
             "  GlobalKnownHostsFile /dev/null", "  StrictHostKeyChecking yes", "  IdentityAgent none", ""]))
 
     def know(self, key: str = "") -> None:
         """Write known_hosts with the board's true key, or with another one."""
         key = key or (self.root / "host_key.pub").read_text()
-        (self.root / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}\n")
+        (self.root / "known_hosts").write_text(f"[{self.address}]:{self.port} {key}\n")
 
     def boot(self) -> None:
         """Switch the board on: another boot_id, and wait until it answers."""
         (self.root / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        before = self.log()
         if self.isolated:
             os.makedirs("/run/sshd", exist_ok=True)
             clock = ["--time", "--monotonic", str(self.ahead_s)] if self.ahead_s else []
@@ -131,12 +133,12 @@ class LoopbackBoard:
             argv = [sshd_path(), "-D", "-f", str(self.root / "sshd_config"), "-E", str(self.root / "sshd.log")]
         env = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "BOARD": str(self.root), "DISK": self.disk, "NAME": self.name}
         with open(self.root / "boot.log", "ab") as log:
-            self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 30
+            self.process = subprocess.Popen([*self.enter, *argv], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
+        deadline = time.monotonic() + 30            # its log is read, for from here its network may be out of reach
         while time.monotonic() < deadline and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if "Server listening" in self.log()[len(before):]:
+                return
             time.sleep(0.02)
         raise RuntimeError(f"the board did not boot: {(self.root / 'boot.log').read_text()} {self.log()}")
 

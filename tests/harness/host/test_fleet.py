@@ -1,4 +1,4 @@
-"""Several boards through Snakemake, several jobs through xargs, and what a board's death costs: nothing."""
+"""Several boards through Snakemake, several jobs through GNU parallel or xargs, and what a board's death costs: nothing."""
 import json
 import os
 import shutil
@@ -29,11 +29,18 @@ def snakemake():
 
 
 @pytest.fixture
-def fleet_desk(new_board, new_desk, snakemake):
+def fleet_desk(pair_desk, snakemake):
     """A desk with two boards and snakemake."""
-    desk = new_desk(new_board("alpha"), new_board("beta"))
-    desk.env["PATH"] = f"{snakemake}:{desk.env['PATH']}"
-    return desk
+    pair_desk.env["PATH"] = f"{snakemake}:{pair_desk.env['PATH']}"
+    return pair_desk
+
+
+@pytest.fixture(scope="session")
+def gnu_parallel():
+    """GNU parallel; the moreutils program of the same name is another one."""
+    found = shutil.which("parallel")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True).stdout if found else ""
+    need(version.startswith("GNU parallel"), "GNU parallel", "on Debian and Ubuntu: sudo apt-get install parallel")
 
 
 @pytest.fixture
@@ -184,16 +191,42 @@ def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk
     assert fleet_desk.values() == values
 
 
+def test_the_boards_are_on_networks_of_their_own(network, pair_desk):
+    need(network, "a network for each board", "run these tests as root, with Debian's iproute2, in a container of your own")
+    ask = "readlink /proc/self/ns/net; echo $SSH_CONNECTION"
+    said = {board.name: subprocess.run([*pair_desk.enter, "ssh", "-F", str(board.ssh_config), board.name, ask], capture_output=True,
+                                       text=True, check=True).stdout.split() for board in pair_desk.boards}
+    assert len({said["alpha"][0], said["beta"][0], os.readlink("/proc/self/ns/net")}) == 3
+    assert [(words[1], words[3]) for words in said.values()] == [("10.66.0.1", "10.66.0.2"), ("10.66.1.1", "10.66.1.2")]
+
+
 @pytest.mark.slow
-def test_ids_feed_any_other_engine(new_board, new_desk):
-    """GNU parallel reads them so; xargs, which every machine has, does the same."""
-    desk = new_desk(new_board("alpha"), new_board("beta"))
-    study = desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1)
-    ids = desk.run("plan", study, "--ids")
+def test_ids_feed_any_other_engine(pair_desk):
+    """xargs, which every machine has."""
+    study = pair_desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1)
+    ids = pair_desk.run("plan", study, "--ids")
     assert len(ids.split()) == 3
     run = [sys.executable, "-m", "harness", "run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0",
            "--only", "{}"]
-    done = subprocess.run(["xargs", "-P", "2", "-I", "{}", *run], input=ids, text=True, env=desk.env, cwd=desk.folder, capture_output=True)
+    done = subprocess.run([*pair_desk.enter, "xargs", "-P", "2", "-I", "{}", *run], input=ids, text=True, env=pair_desk.env,
+                          cwd=pair_desk.folder, capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert len(desk.records()) == 3 and desk.run("plan", study, "--ids").strip() == ""
-    assert os.path.isdir(desk.runs)
+    assert len(pair_desk.records()) == 3 and pair_desk.run("plan", study, "--ids").strip() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs, boards", [(1, ""), (2, "--board alpha --board beta")])
+def test_gnu_parallel_runs_the_line_that_the_help_gives(gnu_parallel, pair_desk, jobs, boards):
+    """The whole line as a user types it, on this machine and on two boards."""
+    command = pair_desk.folder / "bin" / "joulebird"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness "$@"\n')
+    command.chmod(0o755)
+    env = {**pair_desk.env, "PATH": f"{command.parent}:{pair_desk.env['PATH']}", "PARALLEL_HOME": str(pair_desk.folder)}
+    study = pair_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
+    line = f"joulebird plan {study} --ids | parallel -j{jobs} joulebird run {study} {boards} --source none --idle 0 --only {{}}"
+    done = subprocess.run([*pair_desk.enter, "bash", "-o", "pipefail", "-c", line], env=env, cwd=pair_desk.folder, capture_output=True,
+                          stdin=subprocess.DEVNULL, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(pair_desk.records()) == ["naps:napping 0.3", "naps:napping 0.5"]
+    assert pair_desk.run("plan", study, "--ids").strip() == ""
