@@ -9,15 +9,20 @@ BOARD_PY := $(BOARD_VENV)/bin/python
 # A Python 3.6, as on a TX2: on the PATH, or pyenv's.
 PYTHON36 ?= $(shell for p in $$(command -v python3.6) "$$(pyenv root 2>/dev/null)"/versions/3.6.*/bin/python3.6; do \
     "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 6))' 2>/dev/null && echo "$$p" && break; done)
-PYTEST ?= -q
+# What of the suites is run: `make test` leaves out what takes long, `make test-slow` runs just that.
+PYTEST ?= -q -m "not slow"
 
-.PHONY: demo test test-host test-board lint fleet clean
+.PHONY: demo test test-slow test-host test-board lint fleet clean
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/joulebird demo
 
 # The board's Python first: the tests of boards over ssh give it to their boards.
 test: test-board test-host
+
+# Kills, cut lines, lost power, faults on a wire, benchmarks: both Pythons again.
+test-slow:
+	@$(MAKE) --no-print-directory test PYTEST='-q -m slow'
 
 test-host: $(VENV)/.ready-tests
 	$(PY) -m pytest $(PYTEST)

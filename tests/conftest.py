@@ -1,11 +1,17 @@
 """Which tests a Python runs: on a board's Python 3.6 only what a board runs."""
 import os
+import signal
 import sys
 
 # The tests import the packages from the tree, installed or not, and so do the processes they start.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+
+# A shell that runs the tests in the background has Ctrl-C ignored, and nohup the hang-up, by them and all that they start.
+for ignored, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, usual)
 
 collect_ignore_glob = []
 if sys.version_info < (3, 11):

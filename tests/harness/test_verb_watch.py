@@ -82,7 +82,7 @@ def test_ctrl_c_is_the_way_to_end_it(board):
     process.stdout.readline()
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and errors == ""
 
 

@@ -11,6 +11,8 @@ from reports.records import load
 from tests.harness.host.desk import wait_for
 from tests.harness.host.loopback import LoopbackBoard
 
+pytestmark = pytest.mark.slow
+
 
 def job_facts(board: LoopbackBoard):
     """state.json of the newest job on a board."""
@@ -68,7 +70,6 @@ def test_the_environment_chooses_the_board_and_the_folder(alpha, desk):
     assert list((desk.folder / "elsewhere").glob("naps-*/record.json")) and list(alpha.home.glob("joulebird/runs/naps-*/record.json"))
 
 
-@pytest.mark.slow
 def test_the_line_is_cut_ten_times_while_running(alpha, desk, undisturbed):
     study = {"epochs": 40, "pause_s": 0.5}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none", "--every", "1")
@@ -82,7 +83,6 @@ def test_the_line_is_cut_ten_times_while_running(alpha, desk, undisturbed):
     assert next(iter(desk.stages().values())).attempts == 1
 
 
-@pytest.mark.slow
 def test_the_desk_is_killed_and_another_desk_takes_over(alpha, desk, new_desk, undisturbed):
     study = {"epochs": 8, "pause_s": 0.4}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
@@ -97,7 +97,6 @@ def test_the_desk_is_killed_and_another_desk_takes_over(alpha, desk, new_desk, u
     assert len(list(alpha.home.glob("joulebird/jobs/*"))) == 1
 
 
-@pytest.mark.slow
 def test_the_boards_process_is_killed(alpha, link, desk, undisturbed):
     study = {"epochs": 6, "pause_s": 0.4}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
@@ -108,7 +107,6 @@ def test_the_boards_process_is_killed(alpha, link, desk, undisturbed):
     assert next(iter(desk.stages().values())).attempts == 2
 
 
-@pytest.mark.slow
 def test_the_line_is_cut_while_pulling(alpha, desk, undisturbed):
     study = {"epochs": 1, "pause_s": 0.1, "heavy": True}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
@@ -122,7 +120,6 @@ def test_the_line_is_cut_while_pulling(alpha, desk, undisturbed):
     assert desk.values() == undisturbed(**study) and "answers again" in desk.said()
 
 
-@pytest.mark.slow
 def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     study = {"epochs": 6, "pause_s": 0.5}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "simulated")

@@ -17,6 +17,8 @@ from harness.host.pick import claim, pick
 from tests.harness.host.conftest import need
 from tests.harness.host.desk import ROOT, wait_for
 
+pytestmark = pytest.mark.slow
+
 DEMO = ["naps:lottery", "naps:snip", "naps:slimming", "naps:thinet", "naps:early"]
 
 
@@ -123,7 +125,6 @@ def test_jobs_of_one_machine_take_turns(sockets, monkeypatch):
     assert pick([board], lambda board: None, print) == board
 
 
-@pytest.mark.slow
 def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_board, new_desk):
     """All three boards sleep at the same time, so that the machine under them does not matter."""
     single = new_desk(new_board("gamma"), name="single")
@@ -145,7 +146,6 @@ def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_
     assert not done[0] & done[1] and len(done[0] | done[1]) == 20           # nothing was done on both
 
 
-@pytest.mark.slow
 def test_a_board_dies_and_the_other_finishes_everything(fleet_desk, boards, new_desk, tmp_path):
     words = ("--source", "none", "--idle", "0", "--patience", "3")
     process = fleet_desk.start("run", demo(fleet_desk, 0.4), "--board", "alpha", "--board", "beta", *words)
@@ -156,7 +156,6 @@ def test_a_board_dies_and_the_other_finishes_everything(fleet_desk, boards, new_
     assert "beta is left out" in "".join(path.read_text() for path in fleet_desk.runs.glob("*/fleet.log"))
 
 
-@pytest.mark.slow
 def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_missing(fleet_desk, boards):
     study = fleet_desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1, fails_at=0.5)
     words = ("run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0")
@@ -171,7 +170,6 @@ def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_m
     assert len(after) == 3 and {name: after[name] for name in before} == before
 
 
-@pytest.mark.slow
 def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk, snakemake):
     """The same files on a "cluster": two jobs of this machine at once in one folder, no board."""
     study = fleet_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
@@ -200,7 +198,6 @@ def test_the_boards_are_on_networks_of_their_own(network, pair_desk):
     assert [(words[1], words[3]) for words in said.values()] == [("10.66.0.1", "10.66.0.2"), ("10.66.1.1", "10.66.1.2")]
 
 
-@pytest.mark.slow
 def test_ids_feed_any_other_engine(pair_desk):
     """xargs, which every machine has."""
     study = pair_desk.naps(ratios=[0.3, 0.5, 0.7], epochs=1, pause_s=0.1)
@@ -214,7 +211,6 @@ def test_ids_feed_any_other_engine(pair_desk):
     assert len(pair_desk.records()) == 3 and pair_desk.run("plan", study, "--ids").strip() == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jobs, boards", [(1, ""), (2, "--board alpha --board beta")])
 def test_gnu_parallel_runs_the_line_that_the_help_gives(gnu_parallel, pair_desk, jobs, boards):
     """The whole line as a user types it, on this machine and on two boards."""

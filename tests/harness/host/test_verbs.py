@@ -8,6 +8,8 @@ import pytest
 from harness import record
 from tests.harness.test_cli import joulebird, refused
 
+pytestmark = pytest.mark.slow
+
 STUDY = """
 [study]
 methods = ["lottery-ticket", "snip"]
