@@ -170,8 +170,9 @@ def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_m
     assert len(after) == 3 and {name: after[name] for name in before} == before
 
 
-def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk, snakemake):
-    """The same files on a "cluster": two jobs of this machine at once in one folder, no board."""
+@pytest.mark.parametrize("executor", ["local", "cluster"])
+def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk, snakemake, executor):
+    """The same files without a board: two jobs of this machine at once in one folder, run by Snakemake itself or handed to a queue."""
     study = fleet_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
     fleet_desk.run("run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0")
     values = fleet_desk.values()
@@ -183,8 +184,14 @@ def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(fleet_desk
             shutil.copy(path, plain / path.parent.name)
     argv = [f"{snakemake}/snakemake", "-s", str(fleet.SNAKEFILE), "--configfile", str(fleet_desk.runs / "fleet.json"),
             "--directory", str(plain), "--cores", "2", "--resources", "board=2", "--config", "flags=--source none"]
+    if executor == "cluster":
+        submit = fleet_desk.folder / "submit"            # a queue that begins every job at once, and says its number
+        submit.write_text('#!/bin/sh\nsetsid sh "$1" </dev/null >/dev/null 2>&1 &\necho $!\n')
+        submit.chmod(0o755)
+        argv += ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit), "--jobs", "2", "--latency-wait", "20"]
     done = subprocess.run(argv, env=fleet_desk.env, capture_output=True, text=True, cwd=fleet_desk.folder)
     assert done.returncode == 0, done.stderr
+    assert ("external jobid" in done.stderr) == (executor == "cluster")
     fleet_desk.runs = plain
     assert fleet_desk.values() == values
 
