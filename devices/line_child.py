@@ -32,6 +32,7 @@ class LineChild:
     def __init__(self, command: Sequence[str], environment: Optional[Dict[str, str]] = None) -> None:
         self._stderr = tempfile.TemporaryFile()
         self._buffer = b""
+        self._silent = False                        # its end of the pipe is closed
         try:
             self._process = subprocess.Popen(list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                              stderr=self._stderr, env=environment, start_new_session=True)
@@ -62,12 +63,18 @@ class LineChild:
             except BlockingIOError:
                 return True
             if not piece:
+                self._silent = True
                 return False
             self._buffer += piece
         return True
 
     def ended(self) -> Optional[int]:
-        """The exit code once the child has ended, else None."""
+        """The exit code once the child has ended, else None. One that was heard to close its pipe is given a moment to be gone."""
+        if self._silent:
+            try:
+                return self._process.wait(1.0)
+            except subprocess.TimeoutExpired:
+                pass
         return self._process.poll()
 
     def errors(self) -> str:
