@@ -43,7 +43,9 @@ lint: $(VENV)/.ready-tests
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "joulebird needs Python 3.11 or newer, and $(PYTHON) is %s.\n  Name another one: make demo PYTHON=python3.11" % sys.version.split()[0])'
-	@$(PYTHON) -m venv $(VENV) || { echo "joulebird: $(PYTHON) could not make a virtual environment."; \
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	    else $(PYTHON) -m venv --without-pip $(VENV) && $(PY) bootstrap_pip.py; fi || { \
+	    echo "joulebird: $(PYTHON) could not make a virtual environment with pip."; \
 	    echo "  On Debian and Ubuntu: sudo apt-get install python3-venv, then the same command again."; rm -rf $(VENV); exit 1; }
 	$(PY) -m pip install --disable-pip-version-check -q $(PIP_ARGS) -r requirements.txt
 	$(PY) -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
