@@ -1,7 +1,7 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
 import os
 import time
-from typing import Any, Callable, List, NamedTuple, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Tuple
 
 import harness
 from harness import record, registry
@@ -14,12 +14,13 @@ from harness.stage import Interrupted
 
 
 class Asked(NamedTuple):
-    """A stage that a method asked for: the name it gave, the stage's id, its function's dotted name and the stages it builds on."""
+    """A stage that a method asked for: the name it gave, the stage's id, its function's dotted name, the stages it builds on and its options."""
 
     name: str
     id: str
     function: str
-    upstream: Tuple[str, ...] = ()
+    upstream: Tuple[str, ...]
+    options: Mapping[str, Any]
 
 
 class Run:
@@ -43,7 +44,7 @@ class Run:
         recipe = recipe_of(function, inputs, options)
         artifact = Artifact(self._root, stage_id(recipe), self._saving)
         if artifact.id not in [one.id for one in self.asked]:
-            self.asked.append(Asked(name, artifact.id, recipe["function"], tuple(one.id for one in artifacts([list(inputs), options]))))
+            self.asked.append(Asked(name, artifact.id, recipe["function"], tuple(one.id for one in artifacts([list(inputs), options])), options))
         if self._session is None:
             return artifact
         if artifact.done():

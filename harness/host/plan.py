@@ -1,8 +1,8 @@
 """What a study costs before it is paid for: runs, shared stages, FLOPs, hours and joules as intervals, from what was recorded before.
 
-A stage is predicted, in this order: from finished stages of the same method's function, setting, batch and ratio (of any ratio, if they
-train nothing); for the training of the dense network, from recorded epochs of the same structure; for anything else that may train, as at
-most a full training of the dense network. What nothing is known of is unknown, never zero.
+A stage is predicted, in this order: from finished stages of the same method's function, setting, batch, precision and ratio (of any ratio,
+if they train nothing); for the training of the dense network, from recorded epochs of the same structure; for anything else that may train,
+as at most a full training of the dense network. What nothing is known of is unknown, never zero.
 """
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from reports.records import Run as FinishedRun
 from reports.records import Stage as FinishedStage
 
 DENSE = "baselines.train:train"
+FULL = "fp32"
 
 
 class Interval(NamedTuple):
@@ -104,21 +105,23 @@ class History:
 
     def _put(self, spec: dict, stage: FinishedStage) -> None:
         ratios = [spec["prune_ratio"]] if stage.work else [spec["prune_ratio"], None]      # what trains nothing costs alike at any ratio
-        for key in [(stage.record.function, *_key(spec), ratio) for ratio in ratios]:
+        precision = stage.work.get("precision", FULL)
+        for key in [(stage.record.function, precision, *_key(spec), ratio) for ratio in ratios]:
             if stage.id not in [one.id for one in self._alike.get(key, [])]:
                 self._alike.setdefault(key, []).append(stage)
         if stage.work.get("epochs"):
-            self._structures.setdefault((stage.work["structure"], stage.work["batch"]), []).append(stage)
+            self._structures.setdefault((stage.work["structure"], stage.work["batch"], precision), []).append(stage)
 
     def predict(self, asked: Asked, spec: RunSpec) -> tuple[Interval, Interval, Interval]:
         """Seconds, joules and FLOPs of a stage."""
-        setting = (asked.function, *_key(spec.to_dict()))
+        precision = asked.options.get("precision", FULL)
+        setting = (asked.function, precision, *_key(spec.to_dict()))
         alike = self._alike.get((*setting, spec.prune_ratio)) or self._alike.get((*setting, None))
         if alike:
             return tuple(_span([value(stage) for stage in alike]) for value in (self._seconds, self._energy, _flops))
         structure, macs, images = self._dense_network(spec)
         flops = 6.0 * macs * images * spec.epochs
-        seen = self._structures.get((structure, spec.batch), [])
+        seen = self._structures.get((structure, spec.batch, precision), [])
         per_epoch = [_span([value(stage) for stage in seen], [stage.work["epochs"] for stage in seen]).times(spec.epochs)
                      for value in (self._seconds, self._energy)]
         if asked.function == DENSE and not asked.upstream:

@@ -117,6 +117,16 @@ def test_a_plan_learns_from_what_ran_and_says_unknown_otherwise(runs, tmp_path):
     assert len(joulebird("plan", study, "--runs", tmp_path / "none", "--ids")[1].split()) == 2
 
 
+def test_full_precision_teaches_a_plan_nothing_of_8_bits(runs, tmp_path):
+    seconds, study = {}, tmp_path / "search.toml"
+    for precision in ("fp32", "bfp8"):
+        study.write_text(STUDY.replace('methods = ["lottery-ticket", "snip"]\n', "")
+                         + f'[[variant]]\nmethod = "eb-train"\noptions = {{search_precision = "{precision}"}}\n')
+        stages = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])["stages"].values()
+        [seconds[precision]] = [stage["seconds"] for stage in stages if stage["name"] == "search"]
+    assert seconds["fp32"][1] > 0 and seconds["bfp8"][1] is None
+
+
 def test_flops_of_a_stage_are_those_that_were_counted_while_training(runs):
     stage = stage_of(runs, "train")
     code, out, _ = joulebird("flops", "--model", "vgg16", "--dataset", "digits", "--channels", runs / "stages" / stage.id / "stage.json",
