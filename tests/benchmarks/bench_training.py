@@ -3,7 +3,8 @@
 Parts (all by default): `epoch`, one epoch of dense and thin networks by our loop and by the loop that most published code has (a DataLoader
 with PIL transforms, `loss.item()` every step), same network, batch, device and threads, alternating; `input`, the input path alone;
 `thin`, a thin network's time a step beside its operations, and what channel selection takes of it; `extras`, masks, the L1 term and the
-mask distance beside a step and an epoch; `memory`, peak memory of one step at batch 256. The images are random, of CIFAR's shape and count.
+mask distance beside a step and an epoch; `memory`, peak memory of one step at batch 256; `thinet`, every layer of VGG16 pruned from --rows
+sampled outputs each: time and peak memory (alone, or the parts before it are in the peak). The images are random, of CIFAR's shape.
 
 Times are CPU times of this process (one thread unless told), so that a busy machine disturbs little; on an accelerator, wall times.
 """
@@ -21,7 +22,7 @@ if __package__ in (None, ""):
 import torch
 from torch.nn import functional
 
-from baselines import channels, flops
+from baselines import channels, flops, thinet
 from baselines.data import CIFAR_MEAN, CIFAR_STD, TensorData
 from baselines.eb_train import Finder
 from baselines.models.preresnet import PreResNet101
@@ -49,7 +50,7 @@ def network(model, ratio, width, seed=0):
 def images_of(count, device="cpu"):
     """Random images and labels of CIFAR-10's shape."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (count, 3, 32, 32), generator=generator).to(torch.uint8).to(device)
+    images = torch.randint(256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8).to(device)
     labels = torch.randint(0, 10, (count,), generator=generator).to(device)
     return TensorData(images, labels, images[:1], labels[:1], 10, CIFAR_MEAN, CIFAR_STD)
 
@@ -234,8 +235,28 @@ def memory_rows(micro=None, batch=256):
     yield "of which it had before", before
 
 
+def thinet_rows(rows, batch, repeats, width=1.0):
+    """(what, value, unit) of pruning all layers of VGG16 as `thinet` does, ten places of each of rows / 10 of CIFAR's images."""
+    data, model = images_of(CIFAR_IMAGES), network(Vgg16, 0.0, width).eval()
+    chosen = thinet.stratified(data.train_labels, -(-rows // 10), torch.Generator().manual_seed(0))
+
+    def prune():
+        thin = model.to(memory_format=fastest_layout("cpu"))
+        for place in range(len(model.thinet_targets())):
+            parts = (images for images, _ in data.plain_batches(batch, order=chosen))
+            thin, _ = thinet.prune_layer(thin, place, 0.3, parts, 10, torch.Generator().manual_seed(place))
+
+    taken = seconds(prune)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    loop = stepper(network(Vgg16, 0.0, width), batch)
+    [steps] = alternate([lambda: loop.train_epoch(0)], repeats)
+    yield f"pruning 13 layers, {len(chosen)} images, {10 * len(chosen)} rows", taken, "s"
+    yield "beside a training epoch of these images", taken / (statistics.median(steps) * len(chosen) / batch), "epochs"
+    yield "peak of the process, CIFAR's images in it", peak / 2**20, "MiB"
+
+
 def main(argv=None):
-    parts = ("epoch", "input", "thin", "extras", "memory")
+    parts = ("epoch", "input", "thin", "extras", "memory", "thinet")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
     parser.add_argument("--images", type=int, default=128)
@@ -244,6 +265,7 @@ def main(argv=None):
     parser.add_argument("--width", type=float, default=1.0, help="multiplies every layer's channels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--micro-batch", type=int, help="for `memory`: a step in parts of so many images")
+    parser.add_argument("--rows", type=int, default=10000, help="for `thinet`: sampled outputs a layer; the method's own default is 100000")
     parser.add_argument("--device", default="cpu", help="for `epoch`: cpu or cuda")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
@@ -268,6 +290,9 @@ def main(argv=None):
     if "memory" in wanted:
         for label, size in memory_rows(options.micro_batch):
             print(f"  PreResNet-101: {label}: {size / 1e9:.2f} GB", flush=True)
+    if "thinet" in wanted:
+        for label, value, unit in thinet_rows(options.rows, options.batch, options.repeats, options.width):
+            print(f"  ThiNet on VGG16: {label}: {value:.4g} {unit}", flush=True)
 
 
 if __name__ == "__main__":
