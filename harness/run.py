@@ -14,7 +14,7 @@ from harness.stage import Interrupted
 
 
 class Asked(NamedTuple):
-    """A stage that a method asked for: the name it gave, the stage's id, its function's dotted name, the stages it builds on and its options."""
+    """A stage that a method asked for: the name it gave, its id, its function's dotted name, the stages it builds on, its options."""
 
     name: str
     id: str
@@ -44,7 +44,8 @@ class Run:
         recipe = recipe_of(function, inputs, options)
         artifact = Artifact(self._root, stage_id(recipe), self._saving)
         if artifact.id not in [one.id for one in self.asked]:
-            self.asked.append(Asked(name, artifact.id, recipe["function"], tuple(one.id for one in artifacts([list(inputs), options])), options))
+            upstream = tuple(one.id for one in artifacts([list(inputs), options]))
+            self.asked.append(Asked(name, artifact.id, recipe["function"], upstream, options))
         if self._session is None:
             return artifact
         if artifact.done():
