@@ -46,14 +46,16 @@ class TensorData(NamedTuple):
         count, device = len(self.train_labels), self.train_images.device
         order = torch.randperm(count, generator=generator)
         offsets = torch.randint(0, 2 * self.pad + 1, (2, count), generator=generator)
-        flips = torch.randint(0, 2, (1, count), generator=generator) if self.flip else torch.zeros(1, count, dtype=torch.long)
-        plan = torch.cat([order[None], offsets, flips]).to(device, non_blocking=True)
+        flips = torch.randint(0, 2, (count,), generator=generator) if self.flip else torch.zeros(count, dtype=torch.long)
+        sizes = [int(part.sum()) for part in flips.split(batch)]
+        mirrored = (flips.nonzero()[:, 0] % batch).to(device, non_blocking=True).split(sizes)      # by batch: places in it
+        plan = torch.cat([order[None], offsets]).to(device, non_blocking=True)
         windows, affine = self._windows(), _affine(self.mean, self.std, device)
-        for start in range(0, count, batch):
-            index, down, right, flip = plan[:, start:start + batch]
+        for start, places in zip(range(0, count, batch), mirrored):
+            index, down, right = plan[:, start:start + batch]
             images = windows[index, :, down, right]
             if self.flip:
-                images = _mirrored(images, flip)
+                images[places] = images.index_select(0, places).flip(3)
             yield _scaled(images, affine), self.train_labels[index]
 
     def test_batches(self, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:
@@ -93,11 +95,6 @@ def _affine(mean: Sequence[float], std: Sequence[float], device: torch.device) -
 
 def _scaled(images: Tensor, affine: Tuple[Tensor, Tensor]) -> Tensor:
     return torch.mul(images, affine[0]).add_(affine[1])
-
-
-def _mirrored(images: Tensor, flip: Tensor) -> Tensor:
-    """Bytes with those images mirrored whose `flip` is 1. Arithmetic modulo 256 takes a fifth of the time of `where` on a CPU."""
-    return images.flip(3).sub_(images).mul_(flip.to(torch.uint8)[:, None, None, None]).add_(images)
 
 
 class DataSet(NamedTuple):

@@ -8,6 +8,7 @@ import torch
 
 from baselines import data
 from baselines.errors import SpecError
+from tests.benchmarks.bench_training import input_row
 
 DIGITS = data.load_digits()
 
@@ -124,3 +125,14 @@ def test_an_absent_folder_is_one_clear_error(tmp_path):
         with pytest.raises(SpecError) as error:
             data.load_cifar100(folder)
         assert error.value.exit_code == 2 and error.value.hint and "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_the_input_path_costs_at_most_a_tenth_of_pils():
+    """CPU time an image; here and not beside the other benchmarks, so that the board's Python runs it too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert input_row(1280, 256, 5)[2] <= 0.1
+    finally:
+        torch.set_num_threads(threads)

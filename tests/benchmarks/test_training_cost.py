@@ -27,10 +27,6 @@ def test_an_epoch_is_never_slower_than_the_plain_loop(name, model, width, batch)
         assert median <= 1.0, f"{label}: {median:.3f} ({least:.3f} to {most:.3f})"
 
 
-def test_the_input_path_costs_at_most_a_tenth_of_pils():
-    assert bench.input_row(1280, 256, 5)[2] <= 0.1
-
-
 def test_masks_and_l1_cost_under_two_percent_of_a_step_and_the_distance_next_to_nothing_of_an_epoch():
     rows = {label: share for label, _, share in bench.extra_rows(64, 5, 0.5)}
     for name in bench.MODELS:
