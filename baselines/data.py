@@ -46,16 +46,15 @@ class TensorData(NamedTuple):
         count, device = len(self.train_labels), self.train_images.device
         order = torch.randperm(count, generator=generator)
         offsets = torch.randint(0, 2 * self.pad + 1, (2, count), generator=generator)
-        flips = torch.randint(0, 2, (count,), generator=generator) if self.flip else torch.zeros(count, dtype=torch.long)
-        sizes = [int(part.sum()) for part in flips.split(batch)]
-        mirrored = (flips.nonzero()[:, 0] % batch).to(device, non_blocking=True).split(sizes)      # by batch: places in it
+        flips = torch.randint(0, 2, (count if self.flip else 0,), generator=generator).numpy().nonzero()[0]
+        sizes = numpy.bincount(flips // batch, minlength=-(-count // batch)).tolist()
+        mirrored = torch.from_numpy(flips % batch).to(device, non_blocking=True).split(sizes)        # by batch: places in it
         plan = torch.cat([order[None], offsets]).to(device, non_blocking=True)
         windows, affine = self._windows(), _affine(self.mean, self.std, device)
         for start, places in zip(range(0, count, batch), mirrored):
             index, down, right = plan[:, start:start + batch]
             images = windows[index, :, down, right]
-            if self.flip:
-                images[places] = images.index_select(0, places).flip(3)
+            images[places] = images.index_select(0, places).flip(3)
             yield _scaled(images, affine), self.train_labels[index]
 
     def test_batches(self, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:

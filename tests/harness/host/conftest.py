@@ -26,8 +26,8 @@ def need(found, what: str, how: str) -> None:
 
 @pytest.fixture(scope="session")
 def needs_sshd():
-    """sshd, ssh-keygen and rsync."""
-    for program, found in (("sshd", sshd_path()), ("ssh-keygen", shutil.which("ssh-keygen")), ("rsync", shutil.which("rsync"))):
+    """sshd, ssh, ssh-keygen and rsync."""
+    for program, found in [("sshd", sshd_path())] + [(program, shutil.which(program)) for program in ("ssh", "ssh-keygen", "rsync")]:
         need(found, program, "on Debian and Ubuntu: sudo apt-get install openssh-server openssh-client rsync")
 
 

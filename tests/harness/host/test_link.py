@@ -85,7 +85,7 @@ def test_login_refused(alpha, link):
     assert "login was refused" in caught.value.message and "ssh-copy-id alpha" in caught.value.hint
 
 
-def test_no_such_host(sockets):
+def test_no_such_host(needs_sshd, sockets):
     with pytest.raises(LinkError) as caught:
         Link(Board("b", "no-such-host.invalid", ssh=("ssh", "-F", "/dev/null")), sockets).run(["true"])
     assert "no such host" in caught.value.message and caught.value.exit_code == 3
