@@ -97,6 +97,12 @@ class PreResNet(Prunable):
             found += [_passed(block.bn1, block.select), _passed(block.bn2), _passed(block.bn3)]
         return found + [_passed(self.bn, self.select)]
 
+    def gates(self) -> List[Optional[nn.Module]]:
+        found = []  # type: List[Optional[nn.Module]]
+        for block in self.blocks:
+            found += [block.select, block.bn2, block.bn3]
+        return found + [self.select]
+
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
         base.check_keep(self, keep)
         counts = [len(index) for index in keep]
