@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import inspect
 import math
+import sys
 import textwrap
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -175,7 +176,7 @@ def _kinds(annotation: Any) -> List[str]:
     """All names in an annotation: Optional[int] gives Optional and int; a quoted annotation is read too."""
     if annotation is None:
         return []
-    text = getattr(annotation, "s", None) or getattr(annotation, "value", None)
+    text = getattr(annotation, "s" if sys.version_info < (3, 8) else "value", None)     # ast.Str on Python 3.6
     if isinstance(text, str):
         annotation = ast.parse(text)
     return [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]

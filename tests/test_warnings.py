@@ -1,6 +1,7 @@
 """Every warning that the code can give has its text and its remedy in the one table, and gives the facts that the text needs."""
 import ast
 import re
+import sys
 
 import pytest
 
@@ -14,7 +15,7 @@ def calls():
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and node.args:
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                name = getattr(node.args[0], "value", getattr(node.args[0], "s", None))  # ast.Str on Python 3.6
+                name = getattr(node.args[0], "s" if sys.version_info < (3, 8) else "value", None)      # ast.Str on Python 3.6
                 if called == "warn" and isinstance(name, str):
                     yield path, name, [word.arg for word in node.keywords]
 
