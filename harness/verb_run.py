@@ -1,7 +1,7 @@
 """joulebird run STUDY|SPEC: run what is not done yet. Give the same command again to continue after any interruption.
 
-A STUDY is a TOML file or the name of an included one (demo, smoke, table1 to table4, figure1, figure2); a SPEC is a JSON file with
-one run or a list of runs:
+A STUDY is a TOML file or the name of an included one (demo, smoke, table1 to table4, figure1, figure2, early-winning); a SPEC is a JSON
+file with one run or a list of runs:
     {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "options": {"epsilon": 0.1}}
 """
 import argparse

@@ -28,7 +28,7 @@ def cells_of(name):
 
 
 @pytest.mark.parametrize("name,runs,seeds", [("table1", 96, 3), ("table2", 288, 3), ("table3", 13, 1), ("table4", 96, 3),
-                                             ("figure1", 228, 3), ("figure2", 114, 3)])
+                                             ("figure1", 228, 3), ("figure2", 114, 3), ("early-winning", 60, 3)])
 def test_the_number_of_runs(name, runs, seeds):
     specs = study.load(name)
     assert len(specs) == len({spec.id for spec in specs}) == runs
@@ -93,6 +93,16 @@ def test_the_variants_of_table_2_share_their_stages(tmp_path):
     assert stages["EB Train (LF)"]["prune"] == stages["EB Train (LL)"]["prune"]
     assert stages["EB Train (LF)"]["retrain"] != stages["EB Train (LL)"]["retrain"]
     assert stages["LT (one-shot)"]["dense"] == stages["ThiNet"]["dense"] != stages["NS"]["dense-l1"]
+
+
+def test_the_tickets_of_the_second_paper_share_one_baseline(tmp_path):
+    parts = {}
+    for spec in study.load("early-winning"):
+        if (spec.model, spec.seed, spec.method) == ("resnet20", 1, "early-winning"):
+            for one in planned(spec, str(tmp_path), Backend()):
+                if one.name.startswith("baseline"):
+                    parts.setdefault(one.name, set()).add(one.id)
+    assert len(parts) >= 6 and all(len(ids) == 1 for ids in parts.values())
 
 
 @pytest.mark.parametrize("name", ["table1", "table3"])
