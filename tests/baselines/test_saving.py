@@ -3,6 +3,7 @@
 import collections
 import os
 import pickle
+import random
 
 import pytest
 import torch
@@ -54,6 +55,8 @@ def test_code_in_a_file_is_not_run(tmp_path, legacy):
     with pytest.raises(SpecError) as error:
         saving.load(path)
     assert not os.path.exists(trace) and error.value.hint
+    text = error.value.message + error.value.hint
+    assert "mkdir, which is not data" in text and "weights_only" not in text and "succeed" not in text  # torch's advice is to run it
 
 
 def test_a_plain_pickle_with_code_is_not_run(tmp_path):
@@ -90,6 +93,52 @@ def test_a_cut_or_missing_file_is_one_clear_error(tmp_path):
             saving.load(path)
     with pytest.raises(SpecError, match="there is no"):
         saving.load(str(tmp_path / "absent.pt"))
+
+
+def damaged(whole, rng):
+    """The bytes with a bit or some bytes changed, a run of them zeroed, or the end cut off."""
+    data, kind, at = bytearray(whole), rng.choice(("bit", "bytes", "zeros", "cut")), rng.randrange(len(whole))
+    if kind == "bit":
+        data[at] ^= 1 << rng.randrange(8)
+    elif kind == "bytes":
+        for place in [at] + [rng.randrange(len(whole)) for _ in range(rng.choice((0, 7)))]:
+            data[place] = rng.randrange(256)
+    elif kind == "zeros":
+        data[at:at + 64] = bytes(len(data[at:at + 64]))
+    return bytes(data[:at] if kind == "cut" else data)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_damaged_file_is_refused_or_holds_the_very_same(tmp_path, legacy):
+    """300 of them. The older format has no checksums: there a changed number may pass, but nothing else than SpecError gets out."""
+    rng, path = random.Random(3), str(tmp_path / "checkpoint.pt")
+    value = {"widths": [3, [2]], "state": collections.OrderedDict(w=torch.arange(30.0), n=torch.tensor(4)), "mask": torch.ones(5) > 0}
+    torch.save(value, path, _use_new_zipfile_serialization=not legacy)
+    with open(path, "rb") as file:
+        whole = file.read()
+    wanted, refused = repr(value), 0
+    for _ in range(300):
+        with open(path, "wb") as file:
+            file.write(damaged(whole, rng))
+        try:
+            assert repr(saving.load(path)) == wanted or legacy
+        except SpecError as error:
+            refused += 1
+            assert error.hint and "\n" not in error.message
+    assert 200 < refused < 300
+
+
+def test_numbers_marked_as_a_folder_are_refused(tmp_path):
+    """No checksum is over that mark, and torch 1.10 then gives whatever the memory held."""
+    path = str(tmp_path / "result.pt")
+    saving.save(path, {"state": torch.arange(30.0)})
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    data[data.rindex(b"PK\1\2", 0, data.rindex(b"data/0")) + 38] = 0x10
+    with open(path, "wb") as file:
+        file.write(data)
+    with pytest.raises(SpecError, match="damaged"):
+        saving.load(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
