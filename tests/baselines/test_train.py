@@ -13,7 +13,6 @@ from baselines import train as training
 from baselines.data import load_digits
 from baselines.errors import SpecError, TrainingError
 from baselines.models.base import Prunable
-from baselines.models.preresnet import PreResNet11
 from baselines.schedule import Schedule
 from baselines.task import Task
 from baselines.train import Loop, evaluate, train
@@ -286,50 +285,3 @@ def test_the_layout_is_chosen_by_device_and_torch():
     assert training.fastest_layout("cuda") is torch.contiguous_format
     current = int(torch.__version__.split(".")[0]) >= 2
     assert training.fastest_layout("cpu") is (torch.channels_last if current else torch.contiguous_format)
-
-
-def waits(names):
-    """The operations among `names` that make the host wait for the device to read a value from it."""
-    return sorted(set(names) & {"aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::is_nonzero", "aten::masked_select"})
-
-
-@pytest.mark.parametrize("model", ["vgg16", "tests.baselines.test_train:ThinPreResNet"])
-def test_no_operation_of_an_epoch_reads_from_the_device(task, model):
-    """What would wait on an accelerator is the same operation on a CPU, so it can be counted here."""
-    from torch.autograd.profiler import profile
-
-    task = task._replace(model=model, sparsity=1e-4)
-    network = task.build()
-    masks = {name: value > 0 for name, value in network.state_dict().items() if value.dim() == 4}
-    data = task.data()._replace(flip=True)
-    loop = Loop(Stage(), task, network, data, 1e-4, masks, Watch())
-    loop.train_epoch(0)
-    with profile() as recorded:
-        loop.train_epoch(1)
-    names = {event.name for event in recorded.function_events}
-    assert "aten::index_select" in names or model == "vgg16"
-    assert len(names) > 20 and waits(names) == []
-    with profile() as recorded:
-        float(torch.ones(2).sum())
-    assert waits(event.name for event in recorded.function_events)  # the test can see one
-
-
-class ThinPreResNet(PreResNet11):
-    """A residual network whose selections leave channels out."""
-
-    @classmethod
-    def dense_widths(cls, width=1.0):
-        stream, *blocks = super().dense_widths(1 / 4)
-        return [stream] + [[max(1, count // 2) for count in block] for block in blocks]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: waiting cannot be caught in the act")
-def test_nothing_waits_for_the_accelerator_inside_an_epoch(task):
-    task = task._replace(device="cuda")
-    loop = Loop(Stage(), task, task.build(), task.data(), 1e-4, None, Watch())
-    loop.train_epoch(0)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        loop.train_epoch(1)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
