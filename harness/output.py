@@ -16,22 +16,36 @@ def add_output(parser: argparse.ArgumentParser, with_json: bool = True) -> None:
 
 
 def put(text: str, path: str = "-") -> None:
-    """Write a result text to stdout ("-") or to a file. Raises HarnessError when the file cannot be written."""
-    if path == "-":
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Write a result text to stdout ("-") or to a file. Raises HarnessError when it cannot be written."""
+    text = text if text.endswith("\n") else text + "\n"
+    if path != "-":
+        put_bytes(text.encode("utf-8"), path)
         return
-    put_bytes((text if text.endswith("\n") else text + "\n").encode("utf-8"), path)
+    try:
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:          # a terminal without the times sign gets a question mark
+            sys.stdout.write(text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # what Python still flushes at exit must not complain again
+        raise HarnessError("stdout: cannot be written (%s)" % error.strerror, "write to a file elsewhere: -o FILE") from None
 
 
 def put_bytes(data: bytes, path: str) -> None:
-    """Write a file whole or not at all. Raises HarnessError when it cannot be written."""
-    part = "%s.part-%d" % (path, os.getpid())
+    """Write a file whole or not at all; a link's target, and a device or pipe as it is. Raises HarnessError when it cannot be written."""
+    target = os.path.realpath(path)
+    whole = os.path.isfile(target) or not os.path.exists(target)
+    part = "%s.part-%d" % (target, os.getpid()) if whole else target
     try:
         with open(part, "wb") as file:
             file.write(data)
-        os.replace(part, path)
+        if whole:
+            os.replace(part, target)
     except OSError as error:
-        if os.path.exists(part):
+        if whole and os.path.exists(part):
             os.remove(part)
         raise HarnessError("%s: cannot be written (%s)" % (path, error.strerror), "name a file in a folder that is there") from None
 
