@@ -8,7 +8,7 @@ named after, x the printed F of the pruned network.
 """
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports import published_data
 from reports.accounting import paper_gflops
@@ -21,6 +21,7 @@ P_PER_GFLOP_EPOCH = 3 * 1_281_167 / 1e6         # Table 3's unit: PFLOP of Image
 TOLERANCE = 0.006
 # The ticket epochs in the file names of the authors' README; none for ResNet50 at 50 %.
 IMAGENET_N = {("ResNet18/ImageNet", 0.1): 11, ("ResNet18/ImageNet", 0.3): 11, ("ResNet50/ImageNet", 0.3): 10, ("ResNet50/ImageNet", 0.7): 8}
+SOLVED = ("EB Train (LF)", "EB Train (LL)")        # one equation for two unknowns: x is quoted at the full-precision row's N
 CLOSED, MASK, LITERATURE, UNEXPLAINED = "closed form", "mask-dependent", "from the literature", "not explained"
 
 
@@ -28,24 +29,26 @@ CLOSED, MASK, LITERATURE, UNEXPLAINED = "closed form", "mask-dependent", "from t
 class Recount:
     """Our count of one published cell (`predicted` and `published` in the table's unit), and how far it is explained.
 
-    `x_gflop` is the forward GFLOP of the pruned network, counted or implied, `n` the ticket's epoch that the cell implies.
+    `x_gflop` is the forward GFLOP of the pruned network, counted or implied, `n` the ticket's epoch that the cell implies. `alone`: x is
+    from this very cell. `predicted` is None where only a doubtful cell itself could give x.
     """
 
     setting: str
     method: str
     ratio: float | None
     published: float
-    predicted: float
+    predicted: float | None
     status: str
     dense_gflop: float
     x_gflop: float | None = None
     n: int | None = None
+    alone: bool = False
     why: str = ""
 
     @property
-    def residual(self) -> float:
-        """(ours - published) / published."""
-        return self.predicted / self.published - 1.0
+    def residual(self) -> float | None:
+        """(ours - published) / published; None without a count, and where x solves the cell, so that nothing can be left over."""
+        return None if self.predicted is None or self.method in SOLVED else self.predicted / self.published - 1.0
 
 
 def recount_table2() -> list[Recount]:
@@ -57,20 +60,19 @@ def _cell2(key: tuple[str, str, float]) -> Recount:
     setting, method, ratio = key
     published, dense = published_data.table2()[key]["flops_0p05p"], paper_gflops(published_data.network_flops()[setting]["dense"])
     if method in ("LT (one-shot)", "SNIP"):
-        return _checked(key, published, (960 if method != "SNIP" else 480) * dense, CLOSED, dense)
+        return _checked(Recount(*key, published, (960 if method != "SNIP" else 480) * dense, CLOSED, dense))
     if method == "ThiNet":
         x = paper_gflops(published_data.network_flops()[setting]["uniform"][str(ratio)])
-        return _checked(key, published, 480 * (dense + x), CLOSED, dense, x)
+        return _checked(Recount(*key, published, 480 * (dense + x), CLOSED, dense, x))
     if method == "NS":
         x = round(published / 480 - dense, 2)
-        return _checked(key, published, 480 * (dense + x), MASK, dense, x)
+        return _checked(Recount(*key, published, 480 * (dense + x), MASK, dense, x, alone=True))
     n, x = _ticket_of(setting, ratio, dense)
     if method == "EB Train (re-init)":
-        return _checked(key, published, 3 * (n * dense + EPOCHS * x), MASK, dense, x, n)
-    if method == "EB Train":
-        return _checked(key, published, 3 * (n * dense + (EPOCHS - n) * x), MASK, dense, x, n)
-    x = (published / 3 - n * dense) / (EPOCHS - n)          # LF = LL: one equation for two unknowns, so N is the full-precision row's
-    return _checked(key, published, 3 * (n * dense + (EPOCHS - n) * x), MASK, dense, x, n)
+        return _checked(Recount(*key, published, 3 * (n * dense + EPOCHS * x), MASK, dense, x, n))
+    if method in SOLVED:
+        x = (published / 3 - n * dense) / (EPOCHS - n)
+    return _checked(Recount(*key, published, 3 * (n * dense + (EPOCHS - n) * x), MASK, dense, x, n, alone=method in SOLVED))
 
 
 def _ticket_of(setting: str, ratio: float, dense: float) -> tuple[int, float]:
@@ -124,34 +126,42 @@ def _cell3(row: dict[str, str]) -> Recount:
     key, unit, networks = (setting, method, ratio), P_PER_GFLOP_EPOCH, published_data.network_flops()
     dense = paper_gflops(networks[setting]["dense"])
     if method == "Unpruned":
-        return _checked(key, published, EPOCHS_IMAGENET * dense * unit, CLOSED, dense)
+        return _checked(Recount(*key, published, EPOCHS_IMAGENET * dense * unit, CLOSED, dense))
     if method == "ThiNet":
         v1 = networks["ResNet50-v1/ImageNet"]
         dense, x = paper_gflops(v1["dense"]), paper_gflops(v1["uniform"][str(ratio)])
-        return _checked(key, published, EPOCHS_IMAGENET * (dense + x) * unit, CLOSED, dense, x)
+        return _checked(Recount(*key, published, EPOCHS_IMAGENET * (dense + x) * unit, CLOSED, dense, x))
     if method == "SFP":
         x = dense * (1 - 0.418)                 # the FLOPs cut that the SFP paper gives for ResNet18
-        return _checked(key, published, EPOCHS_IMAGENET * (dense + x) * unit, LITERATURE, dense, x)
+        return _checked(Recount(*key, published, EPOCHS_IMAGENET * (dense + x) * unit, LITERATURE, dense, x))
     if method == "NS":
         x = round(published / unit / EPOCHS_IMAGENET - dense, 2)
-        return _checked(key, published, EPOCHS_IMAGENET * (dense + x) * unit, MASK, dense, x)
+        return _checked(Recount(*key, published, EPOCHS_IMAGENET * (dense + x) * unit, MASK, dense, x, alone=True))
     n = IMAGENET_N.get((setting, ratio))
     if n is None:
-        return Recount(*key, published, published, UNEXPLAINED, dense, why="one equation for the unknowns N and x, and no N is published")
+        return Recount(*key, published, None, UNEXPLAINED, dense, why="one equation for the unknowns N and x, and no N is published")
     x = round((published / unit - n * dense) / (EPOCHS_IMAGENET - n), 2)
-    return _checked(key, published, (n * dense + (EPOCHS_IMAGENET - n) * x) * unit, MASK, dense, x, n)
+    return _checked(Recount(*key, published, (n * dense + (EPOCHS_IMAGENET - n) * x) * unit, MASK, dense, x, n, alone=True))
 
 
-def _checked(key: tuple, published: float, predicted: float, status: str, dense: float, x: float | None = None,
-             n: int | None = None) -> Recount:
-    """The recount with its status: what misses by more than 0.6 %, or is a doubtful cell, is not explained."""
-    table = "3" if key[0].endswith("ImageNet") else "2"
-    doubt = published_data.doubt(table, *key, "flops")
-    missed = abs(predicted / published - 1) > TOLERANCE
-    if missed and doubt is None:
-        raise ReportError(f"{key}: published {published}, counted {predicted}, and no reason is known",
-                          "add the cell to reports/published/doubtful.csv")
-    return Recount(*key, published, predicted, UNEXPLAINED if missed else status, dense, x, n, doubt.why if doubt else "")
+def _checked(cell: Recount) -> Recount:
+    """The recount with its final status: not explained is what misses by more than 0.6 %, what implies a network that cannot be, and a
+    doubtful cell whose x is only its own.
+    """
+    table = "3" if cell.setting.endswith("ImageNet") else "2"
+    doubt = published_data.doubt(table, cell.setting, cell.method, cell.ratio, "flops")
+    why = doubt.why if doubt else ""
+    if cell.x_gflop is not None and not 0 < cell.x_gflop <= cell.dense_gflop:
+        why = why or f"implies a pruned network of {cell.x_gflop:.2f} GFLOP, where the dense one has {cell.dense_gflop:g}"
+        return replace(cell, predicted=None, status=UNEXPLAINED, x_gflop=None, n=None, why=why)
+    if abs(cell.predicted / cell.published - 1) > TOLERANCE:
+        if doubt is None:
+            raise ReportError(f"{cell.setting} {cell.method} {cell.ratio}: published {cell.published:g}, counted {cell.predicted:g}, "
+                              "and no reason is known", "add the cell to reports/published/doubtful.csv")
+        return replace(cell, status=UNEXPLAINED, why=why)
+    if doubt and cell.alone:
+        return replace(cell, predicted=None, status=UNEXPLAINED, x_gflop=None, n=None, why=why)
+    return replace(cell, why=why)
 
 
 def table(number: int) -> Table:
@@ -180,7 +190,8 @@ def _row(cell: Recount, repeat: bool) -> tuple[Cell, ...]:
     kept = None if cell.x_gflop is None else cell.x_gflop / cell.dense_gflop
     return (Cell(cell.setting if repeat else "", cell.setting), Cell(cell.method, cell.method),
             Cell(ratio_label(cell.ratio)[2:] if cell.ratio is not None else "-", cell.ratio), Cell(f"{cell.published:g}{mark}", data),
-            Cell(f"{cell.predicted:.{places}f}", cell.predicted), Cell(f"{100 * cell.residual:+.2f} %", cell.residual),
+            Cell("-" if cell.predicted is None else f"{cell.predicted:.{places}f}", cell.predicted),
+            Cell("-" if cell.residual is None else f"{100 * cell.residual:+.2f} %", cell.residual),
             Cell(cell.status, cell.status),
             Cell("" if cell.x_gflop is None else f"{cell.x_gflop:.4f}".rstrip("0"), cell.x_gflop),
             Cell("" if kept is None else f"{kept:.3f}", kept), Cell("" if cell.n is None else str(cell.n), cell.n))
@@ -188,11 +199,12 @@ def _row(cell: Recount, repeat: bool) -> tuple[Cell, ...]:
 
 def _notes(number: int, cells: list[Recount]) -> list[str]:
     count = {status: sum(cell.status == status for cell in cells) for status in (CLOSED, MASK, LITERATURE, UNEXPLAINED)}
-    worst = max(abs(cell.residual) for cell in cells if cell.status != UNEXPLAINED)
+    worst = max(abs(cell.residual) for cell in cells if cell.status != UNEXPLAINED and cell.residual is not None)
     notes = [f"{len(cells)} cells: " + ", ".join(f"{many} {status}" for status, many in count.items() if many)
              + f"; the worst explained one is off by {100 * worst:.2f} %.",
              "recount = 3 x sum over epochs of the forward GFLOPs of one image, as the authors' tool prints them (two decimals).",
-             "mask-dependent: the mask decides; x and N are what the published cell implies (LF and LL at their full-precision row's N)."]
+             "mask-dependent: the mask decides; x and N are what the published cell implies (LF and LL at their full-precision row's N: "
+             "x solves the cell, and no residual is left)."]
     reasons: dict[str, list[str]] = {}
     for cell in cells:
         if cell.why:

@@ -47,8 +47,8 @@ class Prunable(nn.Module):
         return [norm.weight.detach().abs().cpu() for norm in self.norms()]
 
     def gates(self) -> List[Optional[nn.Module]]:
-        """For each of `norms()` the module whose output channels are those of `scales()`, one for one: the norm itself, or, where one stands
-        behind it, its selection; None where pruning changes nothing. With the pruned channels of these outputs forced to zero, this
+        """For each of `norms()` the module whose output has the channels of `scales()`, one for one: the norm itself, or the selection
+        behind it where there is one; None where pruning changes nothing. With the pruned channels of these outputs forced to zero, this
         network computes what the cut one computes.
         """
         return list(self.norms())

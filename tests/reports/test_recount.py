@@ -3,7 +3,7 @@ import pytest
 
 from reports import published_data
 from reports.errors import ReportError
-from reports.recount import CLOSED, LITERATURE, MASK, UNEXPLAINED, energy_ticket, recount_table2, recount_table3, table
+from reports.recount import CLOSED, LITERATURE, MASK, SOLVED, UNEXPLAINED, energy_ticket, recount_table2, recount_table3, table
 
 
 def test_every_cell_of_table_2_agrees_with_the_earlier_fit():
@@ -13,8 +13,14 @@ def test_every_cell_of_table_2_agrees_with_the_earlier_fit():
     for cell in cells:
         row = fit[cell.setting, cell.method, cell.ratio]
         assert cell.published == float(row["published"])
+        if cell.alone and cell.why:                                         # counted by the fit, but doubtful with no other cell beside it
+            assert cell.status == UNEXPLAINED and (cell.predicted, cell.x_gflop, cell.n, cell.residual) == (None,) * 4
+            continue
         assert cell.predicted == pytest.approx(float(row["predicted"]), abs=0.006)
-        assert 100 * cell.residual == pytest.approx(float(row["residual_pct"]), abs=0.006)
+        if cell.method in SOLVED:
+            assert cell.residual is None and float(row["residual_pct"]) == 0
+        else:
+            assert 100 * cell.residual == pytest.approx(float(row["residual_pct"]), abs=0.006)
         if row["implied_n_eb"]:
             assert cell.n == int(row["implied_n_eb"])
         if row["implied_pruned_gflops"]:
@@ -31,20 +37,52 @@ def test_what_counts_in_closed_form_is_within_0_6_per_cent():
 def test_unexplained_cells_are_named_with_a_reason_and_never_changed():
     bad = {(cell.setting, cell.method, cell.ratio, cell.published) for cell in recount_table2() if cell.status == UNEXPLAINED}
     thinet = {(f"PreResNet-101/CIFAR-{classes}", "ThiNet", *cell) for classes in (10, 100) for cell in ((0.3, 264.0), (0.7, 173.0))}
-    assert bad == {("VGG16/CIFAR-10", "EB Train", 0.7, 197.0)} | thinet
+    low = {(setting, f"EB Train ({variant})", *cell) for variant in ("LF", "LL") for setting, *cell in
+           (("PreResNet-101/CIFAR-10", 0.7, 64.7), ("PreResNet-101/CIFAR-100", 0.7, 59.8), ("VGG16/CIFAR-10", 0.3, 261.0),
+            ("PreResNet-101/CIFAR-100", 0.3, 129.0), ("VGG16/CIFAR-100", 0.3, 252.0))}
+    assert bad == {("VGG16/CIFAR-10", "EB Train", 0.7, 197.0)} | thinet | low
     assert all(cell.why for cell in recount_table2() if cell.status == UNEXPLAINED)
+
+
+def test_a_low_precision_cell_above_its_full_precision_row_is_doubted():
+    rows = published_data.table2()
+    for (setting, method, ratio), row in rows.items():
+        if method in SOLVED and row["flops_0p05p"] > rows[setting, "EB Train", ratio]["flops_0p05p"]:
+            assert "more than EB Train in full precision" in published_data.doubt("2", setting, method, ratio, "flops").why
+
+
+@pytest.mark.parametrize("method, value", [("EB Train (LF)", 500.0), ("EB Train (LL)", 10.0), ("NS", 700.0), ("NS", 300.0)])
+def test_a_cell_that_implies_an_impossible_network_is_not_explained(monkeypatch, method, value):
+    key = ("VGG16/CIFAR-10", method, 0.5)
+    rows = {**published_data.table2(), key: {**published_data.table2()[key], "flops_0p05p": value}}
+    monkeypatch.setattr(published_data, "table2", lambda: rows)
+    cell = next(cell for cell in recount_table2() if (cell.setting, cell.method, cell.ratio) == key)
+    assert cell.status == UNEXPLAINED and cell.x_gflop is None and "the dense one has 0.63" in cell.why
+    assert f"{value:g}†" in table(2).render()
+
+
+def test_what_a_note_says_cannot_be_counted_really_cannot():
+    """Integer N and x of two decimals that give the doubtful cells as printed, but for those that the notes name."""
+    for published, dense, epochs, unit, half, named in (
+            (64.7, 0.31, 160, 3, 0.05, ()), (59.8, 0.31, 160, 3, 0.05, ((31, 8),)), (1718.78, 8.21, 90, 3.843501, 0.005, ()),
+            (2242.30, 8.21, 90, 3.843501, 0.005, ((40, 510), (65, 199))), (890.65, 8.21, 90, 3.843501, 0.005, ())):
+        found = [(n, k) for n in range(46 if dense < 1 else 90) for k in range(1, round(100 * dense) + 1)
+                 if abs(unit * (n * dense + (epochs - n) * k / 100) - published) <= half + 1e-9]
+        assert tuple(found) == named
 
 
 def test_table_3():
     cells = {(cell.setting, cell.method, cell.ratio): cell for cell in recount_table3()}
     assert len(cells) == 13
     for key, cell in cells.items():
+        if key[:2] == ("ResNet50/ImageNet", "EB Train"):
+            assert cell.status == UNEXPLAINED and cell.residual is None and cell.why
+            continue
         assert abs(cell.residual) < 0.006
         if key[0].startswith("ResNet18"):
             assert cell.residual == pytest.approx(0.0, abs=6e-6)             # all six digits
     assert cells["ResNet18/ImageNet", "EB Train", 0.1].x_gflop == cells["ResNet18/ImageNet", "NS", 0.1].x_gflop == 3.37
     assert cells["ResNet18/ImageNet", "SFP", 0.3].status == LITERATURE
-    assert cells["ResNet50/ImageNet", "EB Train", 0.5].status == UNEXPLAINED
     assert cells["ResNet50/ImageNet", "ThiNet", 0.3].status == CLOSED
 
 
@@ -59,7 +97,7 @@ def test_energies_imply_the_tickets_of_the_earlier_fit():
 
 def test_the_tables_mark_doubtful_cells_and_count_the_rest():
     text = table(2).render()
-    assert "197†" in text and "264†" in text and "96 cells: 32 closed form, 59 mask-dependent, 5 not explained" in text
+    assert "197†" in text and "264†" in text and "96 cells: 32 closed form, 49 mask-dependent, 15 not explained" in text
     assert "2242.3†" in table(3).render()
     with pytest.raises(ReportError, match="no FLOPs"):
         table(1)
