@@ -123,6 +123,8 @@ class Finder(Watch):
 
     def load_state(self, state: Dict[str, Any]) -> None:
         self.masks, self.distances, self.found = list(state["masks"]), list(state["distances"]), state["found"]
+        if not self.masks or any(mask.shape != (sum(self.sizes),) for mask in self.masks):
+            raise ValueError(f"its masks are not of {sum(self.sizes)} channels")
 
 
 def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str = "inherit") -> Dict[str, Any]:

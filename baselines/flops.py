@@ -1,10 +1,11 @@
 """Count what a network computes: exact multiply-accumulates, and operations as the Early-Bird authors counted them."""
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import torch
 from torch import Tensor, nn
 
+from baselines.errors import SpecError
 from baselines.models.base import MapAverage
 
 
@@ -46,6 +47,16 @@ def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
         for handle in handles:
             handle.remove()
     return Count(**totals)
+
+
+def task_count(task: Any, model: nn.Module, shape: Tuple[int, int, int]) -> Count:
+    """`count` for a network of `task`. Raises SpecError when it cannot take the images of the task's data set."""
+    try:
+        return count(model, shape)
+    except RuntimeError as error:
+        size = " x ".join(str(length) for length in shape)
+        raise SpecError(f"{task.model} cannot take the {size} images of {task.dataset}: {str(error).splitlines()[0]}",
+                        "choose a model for images of this size") from error
 
 
 def _hook(totals: Dict[str, int]):

@@ -213,6 +213,9 @@ class Averaging(Watch):
         self.start, self.epochs, self.count = start, epochs, 0
         self.mean = {}  # type: Dict[str, Tensor]
 
+    def begin(self, loop: Any) -> None:
+        self.shapes = {name: parameter.shape for name, parameter in loop.model.named_parameters()}
+
     def epoch_trained(self, loop: Any, epoch: int) -> None:
         if epoch < self.start:
             return
@@ -232,6 +235,8 @@ class Averaging(Watch):
 
     def load_state(self, state: Dict[str, Any]) -> None:
         self.count, self.mean = state["count"], dict(state["mean"])
+        if self.mean and {name: mean.shape for name, mean in self.mean.items()} != self.shapes:
+            raise ValueError("its averaged weights have other shapes")
 
 
 def recompute_statistics(model: nn.Module, batches: Any) -> None:

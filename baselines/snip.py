@@ -18,6 +18,7 @@ from baselines import weights
 from baselines.channels import check_ratio
 from baselines.errors import SpecError, TrainingError
 from baselines.lottery_ticket import ticket, train_ticket
+from baselines.parts import check_parts
 from baselines.task import Task
 
 SCOPES = ("conv", "conv+linear", "official")
@@ -87,6 +88,8 @@ def snip(task: Task, run: Any, *, scope: str = "conv", bn_eval: bool = False, re
 def score(stage: Any, task: Task, ratio: float, scope: str, bn_eval: bool, reinit: bool) -> Dict[str, Any]:
     """SNIP's ticket {"widths", "state", "masks"}: one un-augmented batch of random training images decides."""
     network, data = task.build(), task.data()
+    if not bn_eval:
+        check_parts(task, network, data.shape, min(task.schedule.batch, len(data.train_labels)))
     order = torch.randperm(len(data.train_labels), generator=torch.Generator().manual_seed(task.seed))
     images, labels = next(data.plain_batches(task.schedule.batch, task.schedule.batch, order))
     scores = sensitivity(network, images, labels, scored(network, scope), bn_eval, task.micro_batch)

@@ -65,15 +65,31 @@ class Task(NamedTuple):
 
     def network(self, result: Dict[str, Any]) -> torch.nn.Module:
         """The network that a stage left behind, {"widths", "state"}, on the device. Raises SpecError when it is another network's."""
-        model = self.build(result["widths"])
         try:
+            model = self.build(result["widths"])
             model.load_state_dict(result["state"])
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            if lacks_memory(error):
+                raise
             raise SpecError(
-                f"these weights do not fit {self.model} with {self.source().classes} classes: {str(error).splitlines()[-1].strip()}",
+                f"these weights do not fit {self.model} with {self.source().classes} classes: {misfit(error)}",
                 "they belong to another model, data set or width; name the ones they were trained with",
             ) from error
         return model
+
+
+def misfit(error: Exception) -> str:
+    """What an error says of the saved state that caused it, on one line.
+
+    >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in loading state_dict for Vgg16:\\n\\tsize mismatch"))
+    ("it has no 'state'", 'size mismatch')
+    """
+    return f"it has no {error}" if isinstance(error, KeyError) else (str(error).splitlines() or [type(error).__name__])[-1].strip()
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory, on a device or on the host."""
+    return "out of memory" in str(error) or "allocate memory" in str(error)
 
 
 def synchronize(device: str) -> None:
@@ -94,7 +110,7 @@ _FIELDS = {
 }
 _SCHEDULE = ("epochs", "milestones", "gamma", "lr", "momentum", "weight_decay", "batch")
 _RANGES = {
-    "width": lambda x: x > 0, "prune_ratio": lambda x: 0 <= x < 1, "epochs": lambda x: x >= 1, "lr": lambda x: x > 0,
+    "width": lambda x: 0 < x < float("inf"), "prune_ratio": lambda x: 0 <= x < 1, "epochs": lambda x: x >= 1, "lr": lambda x: x > 0,
     "batch": lambda x: x >= 1, "momentum": lambda x: 0 <= x < 1, "weight_decay": lambda x: x >= 0, "sparsity": lambda x: x >= 0,
     "micro_batch": lambda x: x is None or x >= 1, "gamma": lambda x: x > 0,
     "milestones": lambda x: all(isinstance(epoch, int) and epoch >= 0 for epoch in x),

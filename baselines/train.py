@@ -1,6 +1,7 @@
 """The one training loop: SGD, an L1 term on normalisation scales, masks that hold, a checkpoint an epoch, exact resumption."""
 
 import math
+import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple  # noqa: F401 (type comments)
 
@@ -10,8 +11,9 @@ from torch.nn import functional
 
 from baselines.data import TensorData
 from baselines.errors import SpecError, TrainingError
-from baselines.flops import Count, count
-from baselines.task import Task
+from baselines.flops import task_count
+from baselines.parts import check_parts
+from baselines.task import Task, lacks_memory, misfit
 from baselines.watch import Watch
 
 Result = Dict[str, Any]
@@ -33,7 +35,7 @@ class Loop:
         self.epoch = 0
         self.accuracy_last = self.accuracy_best = 0.0
         self.best_epoch = 0
-        self.done = False
+        self.done = self.has_checkpoint = False
         self.set_masks(masks)
 
     def set_masks(self, masks: Optional[Dict[str, Tensor]]) -> None:
@@ -42,6 +44,9 @@ class Loop:
         unknown = sorted(set(masks or {}) - set(named))
         if unknown:
             raise SpecError(f"a mask names {unknown[0]}, which the network does not have", "the masks belong to another network")
+        misfits = [name for name, mask in (masks or {}).items() if mask.shape != named[name].shape]
+        if misfits:
+            raise SpecError(f"the mask of {misfits[0]} has another shape than the weights", "the masks belong to another network")
         self.masked = [named[name] for name in (masks or {})]
         self.masks = [mask.to(named[name].device, named[name].dtype) for name, mask in (masks or {}).items()]
         self.apply_masks()
@@ -99,19 +104,48 @@ class Loop:
             "done": self.done, "watch": self.watch.state(),
         }
 
-    def restore(self, saved: Dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.model.load_state_dict(saved["state"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.watch.load_state(saved["watch"])
-        for name in ("epoch", "accuracy_last", "accuracy_best", "best_epoch", "done"):
-            setattr(self, name, saved[name])
+    def restore(self, saved: Dict[str, Any], end: int) -> None:
+        """Continue from a checkpoint of a training to epoch `end`. Raises SpecError when it is another's; nothing on disk is touched."""
+        try:
+            self.model.load_state_dict(saved["state"])
+            _load_optimizer(self.optimizer, saved["optimizer"])
+            self.watch.load_state(saved["watch"])
+            for name, kind in _PROGRESS.items():
+                if not isinstance(saved[name], kind):
+                    raise TypeError(f"{name} is {saved[name]!r}")
+                setattr(self, name, saved[name])
+            if not 0 <= self.epoch <= end:
+                raise ValueError(f"it is of epoch {self.epoch}, and the training ends with epoch {end}")
+        except (SpecError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            if lacks_memory(error):
+                raise
+            where = os.path.join(str(self.stage.folder), "checkpoint.pt")
+            raise SpecError(f"{where} is not a checkpoint of this training of {self.task.model}, but another network's: {misfit(error)}",
+                            "put the stage's own checkpoint back, or delete the stage's folder to train it anew") from error
+        self.has_checkpoint = True
 
     def result(self) -> Result:
         """What the stage leaves behind, on the CPU."""
         state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in self.model.state_dict().items()}
         return {"widths": self.model.widths, "state": state, "epoch": self.epoch, "accuracy_last": self.accuracy_last,
                 "accuracy_best": self.accuracy_best, "best_epoch": self.best_epoch}
+
+
+# what a checkpoint says of the progress, and its types
+_PROGRESS = {"epoch": int, "accuracy_last": float, "accuracy_best": float, "best_epoch": int, "done": bool}
+
+
+def _load_optimizer(optimizer: Any, saved: Dict[str, Any]) -> None:
+    """Put a saved state into an optimiser; torch itself compares neither the shapes nor the settings' names."""
+    wanted = [set(group) & {"lr", "momentum", "dampening", "weight_decay"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(saved)
+    for names, group in zip(wanted, optimizer.param_groups):
+        if names - set(group):
+            raise ValueError(f"its optimiser has no {sorted(names - set(group))[0]}")
+    for parameter, values in optimizer.state.items():
+        momentum = values.get("momentum_buffer")
+        if momentum is not None and momentum.shape != parameter.shape:
+            raise ValueError(f"a momentum of {tuple(momentum.shape)} for weights of {tuple(parameter.shape)}")
 
 
 def _signs(scales: List[Tensor]) -> List[Tensor]:
@@ -135,18 +169,19 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
     data = task.data() if data is None else data
     model = task.build() if network is None else task.network(network)
     model.to(memory_format=fastest_layout(task.device))
-    counted = _count(task, model, data)
+    counted = task_count(task, model, data.shape)
+    check_parts(task, model, data.shape, len(data.train_labels))
     loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
     loop.epoch = from_epoch
     loop.watch.begin(loop)
     stage.work(widths=model.widths, macs=counted.macs, forward_flops=counted.forward_flops,
                images_per_epoch=len(data.train_labels), batch=task.schedule.batch, precision=precision)
+    end = task.schedule.epochs if epochs is None else epochs
     saved = stage.resume()
     if saved is None:
         loop.watch.started(loop)
     else:
-        loop.restore(saved)
-    end = task.schedule.epochs if epochs is None else epochs
+        loop.restore(saved, end)
     if loop.epoch >= end and saved is None:      # nothing left to train: the network is still somebody's last one, so it is tested
         loop.accuracy_last = loop.accuracy_best = evaluate(model, data, task.micro_batch or task.schedule.batch)
         loop.best_epoch = loop.epoch
@@ -156,15 +191,6 @@ def train(stage: Any, task: Task, network: Optional[Result] = None, *, from_epoc
         if stage.stopping:
             stage.stop()
     return loop.result()
-
-
-def _count(task: Task, model: nn.Module, data: TensorData) -> Count:
-    try:
-        return count(model, data.shape)
-    except RuntimeError as error:
-        size = " x ".join(str(length) for length in data.shape)
-        raise SpecError(f"{task.model} cannot take the {size} images of {task.dataset}: {str(error).splitlines()[0]}",
-                        "choose a model for images of this size") from error
 
 
 def fastest_layout(device: str) -> torch.memory_format:
@@ -186,10 +212,8 @@ def _one_epoch(loop: Loop, end: int) -> None:
     train_end_s = time.monotonic()
     loss = float(total) / len(loop.data.train_labels)
     if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss of epoch {epoch + 1} is not a number",
-            f"lower the learning rate (it was {loop.lr_at(epoch):g}); the checkpoint of epoch {epoch} is kept",
-        )
+        kept = f"; the checkpoint of epoch {epoch} is kept" if loop.has_checkpoint else ""
+        raise TrainingError(f"the loss of epoch {epoch + 1} is not a number", f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}")
     accuracy = evaluate(loop.model, loop.data, loop.task.micro_batch or loop.task.schedule.batch)
     loop.accuracy_last, loop.epoch = accuracy, epoch + 1
     if accuracy > loop.accuracy_best:
@@ -198,13 +222,14 @@ def _one_epoch(loop: Loop, end: int) -> None:
     loop.stage.checkpoint(loop.checkpoint())
     loop.stage.epoch(epoch=epoch + 1, of=end, begin_s=begin_s, train_end_s=train_end_s, loss=loss, test_accuracy=accuracy,
                      images=len(loop.data.train_labels))
+    loop.has_checkpoint = True
 
 
 def _trained(loop: Loop, epoch: int) -> Tensor:
     try:
         return loop.train_epoch(epoch)
     except RuntimeError as error:
-        if "out of memory" not in str(error) and "allocate memory" not in str(error):
+        if not lacks_memory(error):
             raise
         raise TrainingError(
             f"there is not enough memory for {loop.task.model} with a batch of {loop.task.micro_batch or loop.task.schedule.batch}",

@@ -33,7 +33,7 @@ class Watch:
         return {}
 
     def load_state(self, state: Dict[str, Any]) -> None:
-        """Take back what `state()` gave."""
+        """Take back what `state()` gave. Raises an error (KeyError, TypeError, ValueError, ...) when it is another network's."""
 
 
 class Watches(Watch):
@@ -73,5 +73,7 @@ class Watches(Watch):
         return {str(place): watch.state() for place, watch in enumerate(self.watches)}
 
     def load_state(self, state: Dict[str, Any]) -> None:
+        if len(state) != len(self.watches):
+            raise ValueError(f"it holds {len(state)} states for {len(self.watches)} watches of the training")
         for place, watch in enumerate(self.watches):
             watch.load_state(state[str(place)])

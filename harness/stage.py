@@ -38,6 +38,11 @@ class Stage:
         self.metrics = {}                               # type: Dict[str, Any]
         self.described_work = None                      # type: Optional[Dict[str, Any]]
 
+    @property
+    def folder(self) -> str:
+        """Where the stage's files are, for messages."""
+        return self._folder
+
     def resume(self) -> Optional[Dict[str, Any]]:
         """The state of the last checkpoint, or None when the stage begins afresh."""
         return self._checkpoints.load() if self._saved else None

@@ -12,6 +12,8 @@ class Stopped(Exception):
 class Stage:
     """Keeps what a stage function reports: epochs, warnings, metrics, work, and the last checkpoint as bytes."""
 
+    folder = "stage"
+
     def __init__(self, saved=None, stop_after=None, die_after=None):
         self.saved, self.stop_after, self.die_after = saved, stop_after, die_after
         self.epochs, self.warnings, self.metrics, self.works = [], [], {}, []

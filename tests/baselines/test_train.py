@@ -203,8 +203,15 @@ def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
     with pytest.raises(TrainingError) as error:
         train(stage, task, watch=Spoil())
     assert error.value.exit_code == 5 and "learning rate" in error.value.hint and "epoch 2" in error.value.message
+    assert "the checkpoint of epoch 1 is kept" in error.value.hint
     saved = stage.resume()
     assert saved["epoch"] == 1 and all(torch.isfinite(value.float()).all() for value in saved["state"].values())
+
+
+def test_a_loss_that_diverges_at_once_promises_no_checkpoint(task):
+    with pytest.raises(TrainingError) as error:
+        train(Stage(), task._replace(schedule=task.schedule._replace(lr=1e30)), epochs=1)
+    assert "epoch 1" in error.value.message and "kept" not in error.value.hint
 
 
 @pytest.mark.parametrize("words, kind", [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)])
