@@ -21,17 +21,18 @@ def swalp(task: Task, run: Any, *, average_from: Optional[int] = None, average_l
     if not 0 < start < task.schedule.epochs or blocks not in ("swalp", "qpytorch"):
         raise SpecError(f"SWALP cannot run with average_from={start}, blocks={blocks!r}",
                         f'give an epoch from 1 to {task.schedule.epochs - 1}, and blocks "swalp" or "qpytorch"')
-    return run.stage("train", train_swalp, task, start, average_lr, blocks)
+    return run.stage("train", train_swalp, task, start, average_lr, blocks, precision="bfp8")
 
 
-def train_swalp(stage: Any, task: Task, start: int, average_lr: float, blocks: str) -> Dict[str, Any]:
+def train_swalp(stage: Any, task: Task, start: int, average_lr: float, blocks: str, *,
+                precision: str = "bfp8") -> Dict[str, Any]:
     """Train in 8 bits with the weights averaged from epoch `start` on."""
     if blocks == "swalp":
         rounding = BlockFloat(block="small", activations="tensor", symmetric=False)
     else:
         rounding = BlockFloat()
     watch = Watches([rounding, Averaging(start, task.schedule.epochs), Rate(start, average_lr)])
-    return train(stage, task, watch=watch, precision="bfp8")
+    return train(stage, task, watch=watch, precision=precision)
 
 
 class Rate(Watch):

@@ -49,8 +49,14 @@ def boot_of(trace: PowerTrace, window: Window) -> str | None:
 
 
 def stage_energy(stage: Stage, rail: str | None = None) -> Energy:
-    """Energy of a stage's useful work over all attempts, by integration of its log."""
-    return _sum([measured(stage, a.useful, rail) for a in stage.attempts if a.useful])
+    """Energy of a stage's useful work over all attempts, by integration of its log; void when no events mark it."""
+    return _sum([measured(stage, a.useful, rail) for a in stage.attempts if a.useful] or [_unmarked(stage)])
+
+
+def _unmarked(stage: Stage) -> Energy:
+    """What is known of the energy of a stage whose events are lost: nothing, and why."""
+    seconds = float(stage.record.seconds)
+    return Energy("", seconds, 0.0, Fraction(0), seconds, reason=f"no stage marks in the events of {stage.id}")
 
 
 def evaluation_energy(stage: Stage, rail: str | None = None) -> Energy:
@@ -84,8 +90,8 @@ def net_of(stage: Stage, window: Window, idle: "IdlePowers") -> Energy | None:
 
 def net_energy(stage: Stage, idle: "IdlePowers") -> Energy | None:
     """Useful energy of a stage less the idle power; None when a session has no idle measurement."""
-    parts = [net_of(stage, attempt.useful, idle) for attempt in stage.attempts if attempt.useful]
-    return _sum(parts) if parts and None not in parts else None
+    parts = [net_of(stage, attempt.useful, idle) for attempt in stage.attempts if attempt.useful] or [_unmarked(stage)]
+    return None if None in parts else _sum(parts)
 
 
 class IdlePowers:
@@ -186,10 +192,10 @@ class Accounting:
         else:
             useful = per_epoch_energy(stage, self.gross, self.rail)
             net = per_epoch_energy(stage, self.net, self.rail) if self.net.get(structure(stage)) else None
+        evaluation, repeated = evaluation_energy(stage, self.rail), repeated_energy(stage, self.rail)
         if stage.work.get("precision", "fp32") != "fp32":
-            useful, net = useful.worded("estimated"), net and net.worded("estimated")
-        flops, gflop, images, epochs = flops_of(stage)
-        return Cost(useful, evaluation_energy(stage, self.rail), repeated_energy(stage, self.rail), net, flops, gflop, images, epochs)
+            useful, evaluation, repeated, net = (energy and energy.worded("estimated") for energy in (useful, evaluation, repeated, net))
+        return Cost(useful, evaluation, repeated, net, *flops_of(stage))
 
     def run(self, run: Run) -> Cost:
         """What a run cost: the sum over its stages, shared ones counted in full."""

@@ -10,7 +10,7 @@ from reports.grid import GridCell, build_grid
 from reports.labels import ratio_label
 from reports.records import load
 from reports.tables import Cell, Column, Table
-from reports.units import digits, unit_for
+from reports.units import digits, unit_for, worded
 
 # 97.5 % quantiles of Student's t by degrees of freedom (the last holds for more)
 _T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 12: 2.179, 15: 2.131,
@@ -111,17 +111,19 @@ def _mean_energy(energies: list[Energy]) -> Energy:
 
 def _row(key: tuple, a: GridCell, b: GridCell, factor: float) -> tuple[Cell, ...]:
     ratio, points = energy_difference(a, b), accuracy_difference(a, b)
-    energies = [Cell("void" if cell.joules is None else digits(cell.joules / factor), {"energy_j": cell.joules}) for cell in (a, b)]
+    energies = [Cell("void" if cell.joules is None else worded(digits(cell.joules / factor), cell.words),
+                     {"energy_j": cell.joules, "words": list(cell.words)}) for cell in (a, b)]
+    words = sorted({*a.words, *b.words})
     accuracies = [Cell(f"{statistics.fmean(cell.accuracies):.2f}", {"percent": statistics.fmean(cell.accuracies)}) for cell in (a, b)]
-    return (Cell(key[0], key[0]), Cell(key[1], key[1]), Cell(ratio_label(key[2])[2:], key[2]), *energies, _shown(ratio, "{:.3f}"),
+    return (Cell(key[0], key[0]), Cell(key[1], key[1]), Cell(ratio_label(key[2])[2:], key[2]), *energies, _shown(ratio, "{:.3f}", words),
             Cell(ratio.verdict, ratio.real), *accuracies, _shown(points, "{:+.2f}"), Cell(points.verdict, points.real))
 
 
-def _shown(difference: Difference, form: str) -> Cell:
+def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> Cell:
     if difference.value is None:
         return Cell("void")
     u = "" if difference.u is None else f"±{form.format(difference.u).lstrip('+')}"
-    return Cell(form.format(difference.value) + u, {"value": difference.value, "u": difference.u})
+    return Cell(worded(form.format(difference.value) + u, words), {"value": difference.value, "u": difference.u})
 
 
 def _notes(pairs: list, one: dict, two: dict, energy: str) -> list[str]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from reports import figures
 from reports.accounting import Accounting
 from reports.check import check_runs
+from reports.energy import Energy
 from reports.errors import ReportError
 from reports.records import Run, load, unique_stages
 from reports.scope import one_scope
 from reports.table2 import table2
 from reports.tables import Cell, Column, Table
-from reports.units import si
+from reports.units import si, worded
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b; }
@@ -70,9 +71,10 @@ def runs_table(runs: list[Run], energy: str = "measured") -> Table:
     for run in runs:
         cost = accounting.run(run)
         useful = cost.useful
-        joules = [Cell(_joules(value), value) for value in (useful.joules, useful.u_joules, cost.evaluation.joules, cost.repeated.joules)]
+        joules = [_joules(useful, useful.joules), _joules(useful, useful.u_joules), _joules(cost.evaluation, cost.evaluation.joules),
+                  _joules(cost.repeated, cost.repeated.joules)]
         spent = f"{useful.seconds:.1f} s" if useful.seconds < 1000 else f"{useful.seconds / 3600:.2f} h"
-        watts = "void" if useful.watts is None else f"{useful.watts:.2f} W"
+        watts = "void" if useful.watts is None else worded(f"{useful.watts:.2f} W", useful.words)
         rows.append((Cell(run.id, run.id), *(Cell(f"{100 * run.record.accuracy[rule]:.2f}") for rule in ("best", "last")), *joules,
                      Cell(spent, useful.seconds), Cell(watts, useful.watts), Cell(f"{100 * useful.coverage:.2f} %", useful.coverage)))
     return Table("Every run, shared stages counted in full", columns, tuple(rows))
@@ -88,13 +90,14 @@ def stages_table(runs: list[Run]) -> Table:
         used = sum(stage in run.stages for run in runs)
         cost = accounting.stage(stage)
         rows.append((Cell(stage.id), Cell(stage.record.name), Cell(str(stage.work.get("epochs", "–"))),
-                     Cell(si(stage.work["macs"], "") if stage.work.get("macs") else "–"), Cell(_joules(cost.useful.joules)),
+                     Cell(si(stage.work["macs"], "") if stage.work.get("macs") else "–"), _joules(cost.useful, cost.useful.joules),
                      Cell(f"{stage.record.seconds:.1f}"), Cell(str(stage.record.attempts)), Cell(f"{used} runs" if used > 1 else "1 run")))
     return Table("Every stage once", columns, tuple(rows))
 
 
-def _joules(value: float | None) -> str:
-    return "void" if value is None else "0" if not value else si(value, "J")
+def _joules(energy: Energy, value: float | None) -> Cell:
+    """A number of an energy with the words that must stand beside it."""
+    return Cell("void" if value is None else "0" if not value else worded(si(value, "J"), energy.words), value)
 
 
 def _check(runs: list[Run]) -> str:

@@ -31,7 +31,7 @@ def table2_notes(grid: Grid, units: Any, energy: str, net: bool, accuracy: str, 
     if "estimated" in words:
         notes.append("Estimated: rows in low precision ran on full-precision arithmetic that imitates 8 bits; "
                      "their energy is not that of 8-bit hardware.")
-    notes += [_flops(units), _accuracy(grid, accuracy), *_improvement(grid), *drawn_notes(grid)]
+    notes += [_flops(units), _accuracy(grid, accuracy), *_improvement(grid), *_tickets(grid), *drawn_notes(grid)]
     notes += [*cross.notes(unique_stages(grid.runs)), *_idle(grid.runs, net), *_quality(grid), *_void(grid), *_repeated(grid)]
     return notes + (_published(grid) if published else []) + warning_notes(grid.runs)
 
@@ -66,6 +66,17 @@ def _improvement(grid: Grid) -> list[str]:
     if not any(both):
         return []
     return ["Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in brackets; each row is one method."]
+
+
+def _tickets(grid: Grid) -> list[str]:
+    """Both ways to say when a ticket was drawn."""
+    found = []
+    for (setting, method, ratio), cell in grid.cells.items():
+        tickets = [run.ticket for run in cell.runs if run.ticket]
+        if tickets:
+            searched, paper = (", ".join(str(ticket[name]) for ticket in tickets) for name in ("search_epochs", "paper_n"))
+            found.append(f"{setting} {method} {ratio_label(ratio)} {searched} ({paper})")
+    return [f"Tickets: epochs trained in the search (in brackets the paper's N): {'; '.join(found)}."] if found else []
 
 
 def drawn_notes(grid: Grid) -> list[str]:

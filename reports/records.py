@@ -1,4 +1,5 @@
 """Finished runs and their stages, as the reports see them: what was trained, when, under which clock, and where its power log is."""
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -137,11 +138,17 @@ class Run:
         """The method's options."""
         return self.spec.get("options") or {}
 
+    @property
+    def ticket(self) -> dict[str, int]:
+        """When EB Train drew its ticket: after so many `search_epochs`, which is `paper_n`, one more, in the paper's tables; else empty."""
+        found = self.record.metrics.get("search", {})
+        return {"search_epochs": found["epochs_trained"], "paper_n": found["paper_n"]} if "paper_n" in found else {}
+
 
 def attempts(events: list[dict]) -> Iterable[Attempt]:
     """The attempts that a stage's events tell of (ARCHITECTURE.md, "events.jsonl")."""
     starts = [i for i, event in enumerate(events) if event["event"] == "attempt_begin"]
-    for at, following in zip(starts, [*starts[1:], len(events)], strict=True):
+    for at, following in itertools.pairwise([*starts, len(events)]):
         head, body = events[at], events[at + 1:following]
         boot, session = head.get("boot_id") or None, head.get("session", "")
         begin = next((e["t_s"] for e in body if e["event"] in ("stage_begin", "stage_resume")), None)
@@ -155,12 +162,14 @@ def attempts(events: list[dict]) -> Iterable[Attempt]:
 def load(paths: Iterable[str]) -> list[Run]:
     """The finished runs of some folders: a folder of runs, or the folder of one run.
 
-    Raises ReportError when a folder does not exist, holds no finished run, or a record cannot be read.
+    Raises ReportError when a folder has no name, does not exist, holds no finished run, or a record cannot be read.
     """
     runs: dict = {}
     traces = Traces()
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     for path in map(str, paths):
+        if not path:
+            raise ReportError("a folder of runs without a name", "give the folder of `joulebird run --runs`; the one you are in is `.`")
         path = os.path.normpath(path)
         single = record.is_done(path)
         root = os.path.dirname(path) or "." if single else path

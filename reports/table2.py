@@ -3,14 +3,14 @@ import os
 from collections.abc import Iterable
 
 from reports import published_data
-from reports.accounting import TABLE_UNIT_FLOPS
+from reports.accounting import TABLE_UNIT_FLOPS, Cost
 from reports.energy import Energy
 from reports.errors import ReportError
 from reports.grid import Grid, GridCell, build_grid
 from reports.improvement import improvement_rows
 from reports.labels import ratio_label
 from reports.notes import table2_notes
-from reports.records import load
+from reports.records import Run, load
 from reports.scope import on_board
 from reports.tables import Cell, Column, Table
 from reports.units import digits, spread_of, unit_for
@@ -111,20 +111,22 @@ def _accuracy(cell: GridCell | None) -> Cell:
 def _cost(cell: GridCell | None, units: Units) -> Cell:
     if cell is None:
         return Cell("–")
-    known = [energy.joules for energy in cell.energies if not energy.void]
+    known = cell.known
     spread = spread_of(known)
     text = "void" if not known else digits(sum(known) / len(known) / units.energy)
     if spread is not None:
         text += f"±{digits(spread / units.energy, 2)}"
-    data = {"energy_j": cell.joules, "energy_spread_j": spread, "flops": cell.flops, "paper_flops": cell.paper_flops,
-            "runs": [_run_facts(run.id, e, c) for run, e, c in zip(cell.runs, cell.energies, cell.costs, strict=True)]}
+    text += f" ({cell.partial})" if cell.partial else ""
+    data = {"energy_j": cell.joules, "energy_spread_j": spread, "energy_seeds": len(known), "flops": cell.flops,
+            "paper_flops": cell.paper_flops,
+            "runs": [_run_facts(run, e, c) for run, e, c in zip(cell.runs, cell.energies, cell.costs, strict=True)]}
     return Cell(f"{text} / {digits(units.flops_of(cell), 3)}", data)
 
 
-def _run_facts(run_id: str, energy: Energy, cost) -> dict:
+def _run_facts(run: Run, energy: Energy, cost: Cost) -> dict:
     net = None if cost.net is None else cost.net.joules
-    return {"id": run_id, **energy.as_dict(), "net_j": net, "evaluation_j": cost.evaluation.joules, "repeated_j": cost.repeated.joules,
-            "flops": cost.flops, "epochs": cost.epochs}
+    return {"id": run.id, **run.ticket, **energy.as_dict(), "net_j": net, "evaluation_j": cost.evaluation.joules,
+            "repeated_j": cost.repeated.joules, "flops": cost.flops, "epochs": cost.epochs}
 
 
 def _published(setting: str, method: str, ratios: list[float], units: Units) -> tuple[Cell, ...]:

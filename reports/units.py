@@ -41,6 +41,16 @@ def si(value: float, unit: str) -> str:
     return f"{digits(value / factor, 3)} {name}"
 
 
+def worded(text: str, words: Iterable[str]) -> str:
+    """An energy's number with the words that must stand beside it.
+
+    >>> worded("12.3 J", ("simulated", "estimated")), worded("12.3 J", ())
+    ('12.3 J (estimated, simulated)', '12.3 J')
+    """
+    named = ", ".join(sorted(words))
+    return f"{text} ({named})" if named else text
+
+
 def spread_of(values: list[float]) -> float | None:
     """Standard deviation of a sample; None for a single value.
 

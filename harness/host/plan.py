@@ -43,7 +43,10 @@ NOTHING = Interval(0.0, 0.0)
 
 
 class Planned(NamedTuple):
-    """One stage of a study: its id, name and function, the runs that share it, whether it is done, and what it is predicted to take."""
+    """One stage of a study: its id, name and function, the runs that share it, whether it is done, and what it is predicted to take.
+
+    `words` must stand beside the joules.
+    """
 
     id: str
     name: str
@@ -53,6 +56,7 @@ class Planned(NamedTuple):
     seconds: Interval = NOTHING
     joules: Interval = NOTHING
     flops: Interval = NOTHING
+    words: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -69,6 +73,11 @@ class Plan(NamedTuple):
             if not stage.done:
                 total = total.plus(getattr(stage, what))
         return total
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that must stand beside the joules of the stages that are still to be done, all together."""
+        return tuple(sorted({word for stage in self.stages if not stage.done for word in stage.words}))
 
 
 def make_plan(specs: list[RunSpec], root: str, finished: Iterable[str], backend: Any, past: list[FinishedRun]) -> Plan:
@@ -112,21 +121,22 @@ class History:
         if stage.work.get("epochs"):
             self._structures.setdefault((stage.work["structure"], stage.work["batch"], precision), []).append(stage)
 
-    def predict(self, asked: Asked, spec: RunSpec) -> tuple[Interval, Interval, Interval]:
-        """Seconds, joules and FLOPs of a stage."""
+    def predict(self, asked: Asked, spec: RunSpec) -> tuple[Interval, Interval, Interval, tuple[str, ...]]:
+        """Seconds, joules and FLOPs of a stage, and the words that must stand beside the joules."""
         precision = asked.options.get("precision", FULL)
         setting = (asked.function, precision, *_key(spec.to_dict()))
         alike = self._alike.get((*setting, spec.prune_ratio)) or self._alike.get((*setting, None))
         if alike:
-            return tuple(_span([value(stage) for stage in alike]) for value in (self._seconds, self._energy, _flops))
+            guess = [_span([value(stage) for stage in alike]) for value in (self._seconds, self._energy, _flops)]
+            return (*guess, _words(precision, alike))
         structure, macs, images = self._dense_network(spec)
         flops = 6.0 * macs * images * spec.epochs
         seen = self._structures.get((structure, spec.batch, precision), [])
         per_epoch = [_span([value(stage) for stage in seen], [stage.work["epochs"] for stage in seen]).times(spec.epochs)
                      for value in (self._seconds, self._energy)]
         if asked.function == DENSE and not asked.upstream:
-            return per_epoch[0], per_epoch[1], Interval(flops, flops)
-        return Interval(0.0, per_epoch[0].high), Interval(0.0, per_epoch[1].high), Interval(0.0, flops)
+            return per_epoch[0], per_epoch[1], Interval(flops, flops), _words(precision, seen)
+        return (*(Interval(0.0, one.high) for one in per_epoch), Interval(0.0, flops), _words(precision, seen))
 
     def _seconds(self, stage: FinishedStage) -> float | None:
         return stage.record.seconds
@@ -158,6 +168,12 @@ def _key(spec: dict) -> tuple:
 def _flops(stage: FinishedStage) -> float:
     work = stage.work
     return 6.0 * work["macs"] * work["images_per_epoch"] * work["epochs"] if work else 0.0
+
+
+def _words(precision: str, learnt_from: list[FinishedStage]) -> tuple[str, ...]:
+    """The words beside joules that these stages foretell, for one of this precision."""
+    own = {"estimated"} if precision != FULL else set()
+    return tuple(sorted(own.union(*(stage.words for stage in learnt_from))))
 
 
 def _span(values: list[float | None], weights: list[float] | None = None) -> Interval:

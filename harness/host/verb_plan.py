@@ -16,7 +16,7 @@ from harness.rundir import split
 from harness.verb_run import load_specs
 from reports.errors import ReportError
 from reports.records import Run, load
-from reports.units import si
+from reports.units import si, worded
 
 EXAMPLES = """examples:
   joulebird plan table2 --board tx2
@@ -65,9 +65,10 @@ def facts(plan: Plan) -> dict[str, Any]:
     """What --json prints."""
     return {"runs": {run: {"done": run in plan.finished, "stages": list(stages)} for run, stages in plan.runs.items()},
             "stages": {stage.id: {"name": stage.name, "function": stage.function, "runs": list(stage.runs), "done": stage.done,
-                                  "seconds": list(stage.seconds), "joules": list(stage.joules), "flops": list(stage.flops)}
+                                  "seconds": list(stage.seconds), "joules": list(stage.joules), "flops": list(stage.flops),
+                                  "words": list(stage.words)}
                        for stage in plan.stages},
-            "ahead": {what: list(plan.total(what)) for what in ("seconds", "joules", "flops")}}
+            "ahead": {**{what: list(plan.total(what)) for what in ("seconds", "joules", "flops")}, "words": list(plan.words)}}
 
 
 def as_text(plan: Plan) -> str:
@@ -79,9 +80,9 @@ def as_text(plan: Plan) -> str:
              f"{len(shared)} are shared, which saves {sum(len(stage.runs) - 1 for stage in shared)}", "ahead"]
     for stage in ahead:
         used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
-        lines.append(f"  {(stage.name + used).ljust(22)} {stage.id.ljust(32)} {_time(stage.seconds)}, {_joules(stage.joules)}")
+        lines.append(f"  {(stage.name + used).ljust(22)} {stage.id.ljust(32)} {_time(stage.seconds)}, {_joules(stage.joules, stage.words)}")
     lines += [f"FLOPs    {_interval(plan.total('flops'), lambda value: f'{value:.3g}')}", f"time     {_time(plan.total('seconds'))}",
-              f"energy   {_joules(plan.total('joules'))}"]
+              f"energy   {_joules(plan.total('joules'), plan.words)}"]
     if None in plan.total("joules"):
         lines.append("unknown: no epoch of this network was recorded; a study of one epoch here shows it (joulebird plan --from DIR)")
     return "\n".join(lines)
@@ -91,8 +92,8 @@ def _time(interval: Interval) -> str:
     return _interval(interval, duration)
 
 
-def _joules(interval: Interval) -> str:
-    return _interval(interval, lambda value: si(value, "J"))
+def _joules(interval: Interval, words: tuple[str, ...]) -> str:
+    return worded(_interval(interval, lambda value: si(value, "J")), words if interval.high or interval.low else ())
 
 
 def _interval(interval: Interval, show: Any) -> str:

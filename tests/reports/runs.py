@@ -55,7 +55,8 @@ class Folder:
         return {"event": "attempt_begin", "t_s": t_s, "attempt": number, "boot_id": BOOT, "wall_s": 1.7e9 + t_s, "pid": 1,
                 "session": self.session, "from_epoch": 0}
 
-    def run(self, method, ratio, stages, best=0.93, last=0.92, seed=1, options=None, model="vgg16", dataset="cifar10", **spec):
+    def run(self, method, ratio, stages, best=0.93, last=0.92, seed=1, options=None, model="vgg16", dataset="cifar10", metrics=None,
+            **spec):
         """A finished run over stages that exist; gives its id."""
         digest = zlib.crc32(repr(sorted((options or {}).items())).encode())
         run_id = f"{method}-{model}-{dataset}-p{round(100 * ratio)}-s{seed}-{digest:08x}"
@@ -65,7 +66,8 @@ class Folder:
         record.write_json(os.path.join(record.run_dir(self.root, run_id), record.SPEC), full)
         record.write_run(self.root, record.RunRecord(
             id=run_id, spec=full, stages=tuple(stages), accuracy={"best": best, "last": last, "best_epoch": 3},
-            environment=self.environment, source=self.source, sessions=(self.session,), finished=1.7e9, joulebird="0.1.0"))
+            metrics=metrics or {}, environment=self.environment, source=self.source, sessions=(self.session,), finished=1.7e9,
+            joulebird="0.1.0"))
         return run_id
 
     def idle(self, watts=3.0, when="before", seconds=20.0):

@@ -39,6 +39,15 @@ def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
     assert same[6].text == "real" and apart[6].text == "not significant"
 
 
+def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
+    folder = Folder(tmp_path / "a", source={"name": "simulated", "real": False})
+    folder.run("snip", 0.5, [folder.stage("s-1", 5, 12.0, precision="bfp8")])
+    row = compare([tmp_path / "a"], [study(tmp_path / "b", 10.0, source={"name": "simulated", "real": False})]).lines[0]
+    assert [cell.text.partition(" ")[2] for cell in row[3:6]] == ["(estimated, simulated)", "(simulated)", "(estimated, simulated)"]
+    assert row[3].data["words"] == ["estimated", "simulated"] and "(" not in row[7].text
+    assert "(" not in compare([study(tmp_path / "c", 12.0)], [study(tmp_path / "d", 10.0)]).lines[0][3].text
+
+
 def test_two_single_runs_of_different_methods_can_be_compared(tmp_path):
     assert compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0, method="thinet")]).lines[0][6].text == "real"
 

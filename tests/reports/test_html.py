@@ -5,7 +5,8 @@ import re
 import pytest
 
 from reports.errors import ReportError
-from reports.html import page, report
+from reports.html import page, report, runs_table, stages_table
+from reports.records import load
 from tests.reports.runs import Folder, small_study
 
 VOID_TAGS = {"meta", "br", "img", "link", "hr"}
@@ -61,6 +62,17 @@ def test_simulated_is_seen_at_once_and_names_are_escaped(tmp_path):
     folder.run("snip", 0.5, [folder.stage("s-1", 2)])
     text = page([tmp_path])
     assert '<span class="word">simulated</span>' in text and "<board>" not in text and "&lt;board&gt;" in text
+
+
+def test_every_energy_of_a_run_and_a_stage_has_its_words_beside_it(tmp_path, study):
+    folder = Folder(tmp_path, source={"name": "simulated", "real": False})
+    folder.run("eb-train", 0.5, [folder.stage("s-1", 2, precision="bfp8"), folder.stage("r-1", 3)])
+    runs = load([tmp_path])
+    one, = runs_table(runs).lines
+    assert all(cell.text.endswith(" (estimated, simulated)") for cell in (one[3], one[4], one[5], one[8])) and one[6].text == "0"
+    assert [row[4].text.partition(" (")[2] for row in stages_table(runs).lines] == ["estimated, simulated)", "simulated)"]
+    assert "(estimated, simulated)</td>" in page([tmp_path])
+    assert not any("(" in cell.text for row in runs_table(load([study])).lines for cell in row)
 
 
 def test_runs_without_power_still_have_a_page(tmp_path):

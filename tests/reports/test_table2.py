@@ -113,6 +113,20 @@ def test_low_precision_rows_are_estimated_and_named(tmp_path):
     assert any(note.startswith("Estimated:") for note in table.notes)
 
 
+def test_both_ways_to_count_a_tickets_epochs_are_told_where_there_is_a_ticket(study, tmp_path):
+    folder = Folder(tmp_path)
+    for seed, epochs in ((1, 12), (2, 9)):
+        folder.run("eb-train", 0.5, [folder.stage(f"s-{seed}", 2)], seed=seed,
+                   metrics={"search": {"epochs_trained": epochs, "paper_n": epochs + 1, "mask_distance": 0.05}})
+    folder.run("snip", 0.5, [folder.stage("snip-1", 2)])
+    table = table2([tmp_path])
+    assert [(run["search_epochs"], run["paper_n"]) for run in row_of(table, "EB Train")[3].data["runs"]] == [(12, 13), (9, 10)]
+    assert "paper_n" not in row_of(table, "SNIP")[3].data["runs"][0] and '"paper_n": 13' in table.render("json")
+    note, = [note for note in table.notes if note.startswith("Tickets:")]
+    assert note == "Tickets: epochs trained in the search (in brackets the paper's N): VGG16/CIFAR-10 EB Train p=50% 12, 9 (13, 10)."
+    assert not any(note.startswith("Tickets:") for note in table2([study]).notes)
+
+
 def test_a_hole_is_void_with_its_reason_and_no_number(tmp_path):
     folder = Folder(tmp_path)
     folder.run("snip", 0.5, [folder.stage("s-1", 10, hole=(20, 40))])

@@ -137,9 +137,40 @@ def test_the_clock_set_back_inside_a_window_is_void(tmp_path):
     samples = TEN_W[:600] + [(t - 5_000_000, mw) for t, mw in TEN_W[600:]]
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
     assert trace.steps_back == 1
-    assert trace.energy().joules == pytest.approx(599.5)                    # piece by piece: only the step itself is lost
-    assert trace.energy(10, 50).void_reason == "the clock of the log was set back inside this window"
+    assert trace.energy().void and trace.energy().joules is None and "counted twice" in trace.energy().void_reason
+    assert trace.energy(10, 50).void_reason == "the times of the log go back inside this window"
     assert trace.energy(5, 15).joules == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize("order", [TEN_W[::-1], TEN_W[:900] + TEN_W[300:], TEN_W + TEN_W])
+def test_rows_turned_round_or_pasted_twice_have_no_energy(tmp_path, order):
+    energy = PowerTrace.load(write_log(tmp_path / "power.csv", order)).energy()
+    assert energy.void and energy.joules is None and energy.seconds == 60.0
+
+
+@pytest.mark.parametrize("first, second", [(TEN_W[:900], TEN_W[600:]), (TEN_W[600:], TEN_W[:900]), (TEN_W, TEN_W), (TEN_W[::2], TEN_W)])
+def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
+    """A restarted recorder writes again what a slow meter told last; both are of one clock."""
+    path = tmp_path / "power.csv"
+    path.write_text("".join(header() + "".join(row(t, mw) for t, mw in rows) for rows in (first, second)))
+    trace = PowerTrace.load(path)
+    assert (len(trace.pieces), trace.steps_back, trace.samples) == (1, 0, 1201) and trace.duplicates == len(first) + len(second) - 1201
+    assert trace.energy().joules == 600.0 and trace.energy(10, 50).joules == 400.0
+
+
+def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path):
+    path = tmp_path / "power.csv"
+    path.write_text("".join(header(boot_id="") + "".join(row(t, mw) for t, mw in rows) for rows in (TEN_W, TEN_W)))
+    assert PowerTrace.load(path).energy().void
+
+
+def test_one_row_spans_no_time_and_has_no_energy(tmp_path):
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:1]))
+    for energy in (trace.energy(), trace.energy(start_s=0.0)):
+        assert energy.void and energy.joules is None and energy.coverage == 0.0 and "no time" in energy.void_reason
+    path = tmp_path / "two.csv"                                 # beside another boot that was recorded, one row weighs nothing
+    path.write_text(header(boot_id="a") + row(0, 1) + header(boot_id="b") + "".join(row(t, mw) for t, mw in TEN_W))
+    assert PowerTrace.load(path).energy().joules == 600.0
 
 
 def test_repeated_times_are_dropped_and_counted(tmp_path):

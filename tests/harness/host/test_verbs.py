@@ -100,7 +100,7 @@ def test_a_plan_of_a_finished_study_has_nothing_ahead(runs):
     code, out, errors = joulebird("plan", runs.parent / "tiny.toml", "--runs", runs, "--json")
     plan = json.loads(out)
     assert code == 0 and errors == "" and all(run["done"] for run in plan["runs"].values())
-    assert plan["ahead"] == {"seconds": [0.0, 0.0], "joules": [0.0, 0.0], "flops": [0.0, 0.0]}
+    assert plan["ahead"] == {"seconds": [0.0, 0.0], "joules": [0.0, 0.0], "flops": [0.0, 0.0], "words": []}
     assert joulebird("plan", runs.parent / "tiny.toml", "--runs", runs, "--ids")[1].strip() == ""
 
 
@@ -110,6 +110,7 @@ def test_a_plan_learns_from_what_ran_and_says_unknown_otherwise(runs, tmp_path):
     plan = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])
     ahead = [stage for stage in plan["stages"].values() if not stage["done"]]
     assert ahead and plan["ahead"]["joules"][1] > 0 and plan["ahead"]["flops"][1] > 0
+    assert plan["ahead"]["words"] == ["simulated"] and " J (simulated)" in joulebird("plan", study, "--runs", runs)[1]
     assert [stage for stage in plan["stages"].values() if stage["done"] and len(stage["runs"]) == 2]
     study.write_text(STUDY.replace("0.0625", "0.125"))
     code, out, _ = joulebird("plan", study, "--runs", tmp_path / "none")
