@@ -1,4 +1,9 @@
-"""Put the segments of a power log together: one series of samples for each boot, in the order of its clock."""
+"""Put the segments of a power log together: one series of samples for each boot, in the order of its clock.
+
+A recorder writes no row that is older than its last one, and a restarted one may (a slow meter tells again what it told last): the
+segments of one boot are one clock's, and are sorted. Where the times go back within a segment, or the boot is not known, rows were moved,
+doubled or stamped by a clock that was set back: nobody can tell, so they stay apart, and no energy is taken across.
+"""
 import json
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -61,7 +66,7 @@ def _one_source(name: str, segments: list[Segment]) -> None:
 
 
 def _pieces(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> tuple[list[Piece], int, int]:
-    """The samples of one boot, without repeated times, cut where the clock goes back; gives (pieces, duplicates, steps back)."""
+    """The samples of one boot, sorted where that is safe, no time twice, cut where they go back; gives (pieces, duplicates, cuts)."""
     if len(segments) == 1 and segments[0].rails == rails and len(segments[0].t_us) and (np.diff(segments[0].t_us) > 0).all():
         (only,) = segments
         starts = np.zeros(len(only.t_us), dtype=bool)
@@ -74,6 +79,9 @@ def _pieces(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> tuple
         columns = [rails.index(rail) for rail in s.rails]
         power[at:at + len(s.t_us), columns], read[at:at + len(s.t_us), columns], starts[at] = s.power, s.read, True
         at += len(s.t_us)
+    if boot and all((np.diff(s.t_us) >= 0).all() for s in segments):
+        order = np.argsort(t_us, kind="stable")
+        t_us, power, read, starts = t_us[order], power[order], read[order], starts[order]
     new = np.diff(t_us, prepend=t_us[0] - 1) != 0
     t_us, power, read, starts = t_us[new], power[new], read[new], starts[new]
     back = np.flatnonzero(np.diff(t_us) < 0) + 1

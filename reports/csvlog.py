@@ -10,6 +10,9 @@ from reports.errors import ReportError
 from reports.powerlog import Segment
 
 _TIME = re.compile(r"(t|time|timestamp|elapsed|seconds|date|datetime)([_ ]?[\[(]?(s|ms|us|µs|ns|sec|min|h|utc)[\])]?)?")
+MAX_W = 1e6                     # a log of ours has no room for more, either; both fit integers of nanowatts and microseconds
+MAX_S = 1e10                    # counted from 1970, the year 2286
+_SPOILT = "mend or cut that line, or say which columns hold times and watts, and in which unit: --map t=COL,w=COL (or mw=)"
 _REMEDY = "say which columns to read: --map t=COL,w=COL (or mw=, v= and a=, j=; names, or numbers from 1)"
 
 
@@ -22,16 +25,22 @@ class Columns(NamedTuple):
 
 
 def import_csv(path: str, lines: list[str], mapping: str | None, per_watt: int) -> tuple[Segment, tuple[str, ...]]:
-    """Read a CSV; gives one segment with powers in 1/per_watt W. Rows without a time are damaged, rows without a number failed reads."""
+    """Read a CSV; gives one segment with powers in 1/per_watt W. Rows without a time are damaged, rows without a number failed reads.
+
+    Raises ReportError for what is no CSV, columns that are not there, and times and powers that no log can hold.
+    """
     delimiter = _delimiter(lines)
-    rows = list(csv.reader(lines, delimiter=delimiter))
+    rows = _rows(path, lines, delimiter)
     header_at = _header_row(rows)
     header = [name.strip().lstrip("#").strip() for name in rows[header_at]] if header_at is not None else []
-    body = rows[header_at + 1:] if header_at is not None else [row for row in rows if row]
+    first = 0 if header_at is None else header_at + 1
+    body = rows[first:]
     columns = _mapped(path, mapping, header, body) if mapping else _guessed(path, header, body)
-    t_us, watts, read, damaged = _values(body, columns, header, delimiter)
+    t_us, watts, read, damaged, numbers = _values(path, body, columns, header, first + 1)
     if any(kind == "j" for _, kind, _, _ in columns.rails):
+        refuse_beyond(path, numbers, watts, MAX_W * MAX_S, "J")
         watts, read = _differences(t_us, watts, read, columns)
+    refuse_beyond(path, numbers, np.where(read, watts, 0.0), MAX_W, "W")
     power = np.zeros(watts.shape, dtype=np.int64)
     power[read] = np.rint(watts[read] * per_watt).astype(np.int64)
     names = tuple(name for name, *_ in columns.rails)
@@ -40,6 +49,29 @@ def import_csv(path: str, lines: list[str], mapping: str | None, per_watt: int) 
               "total": [names[0]], "real": True}
     failed = int((~read).any(axis=1).sum())
     return Segment(source, {"boot_id": ""}, names, t_us, power, read, {"unread": failed} if failed else {}, damaged), ()
+
+
+def refuse_beyond(path: str, lines: list[int], values: np.ndarray, limit: float, unit: str) -> None:
+    """Refuse values beyond a limit (or not numbers), whose rows stand in these lines of a file; raises ReportError with the first of them.
+
+    >>> refuse_beyond("log.csv", [2, 3], np.array([[5.0], [1e300]]), 1e6, "W")
+    Traceback (most recent call last):
+    reports.errors.ReportError: log.csv line 3: 1e+300 W cannot be
+    """
+    values = np.asarray(values, dtype=np.float64).reshape(len(lines), -1)
+    wrong = np.argwhere(~(np.abs(values) <= limit))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ReportError(f"{path} line {lines[row]}: {values[row, column]:g} {unit} cannot be", _SPOILT)
+
+
+def _rows(path: str, lines: list[str], delimiter: str) -> list[list[str]]:
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        return list(reader)
+    except csv.Error as error:
+        raise ReportError(f"{path} line {reader.line_num}: this is no CSV ({str(error).partition(' - ')[0]})",
+                          "give a power log as plain text; unpack a compressed one") from None
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -110,14 +142,16 @@ def _guessed(path: str, header: list[str], body: list[list[str]]) -> Columns:
         volt, amp = ([i for i, name in enumerate(low) if name.startswith(words)][:1] for words in (("volt",), ("current", "amp")))
         rails = [("power", "va", (volt[0], amp[0]), 1.0)] if volt and amp else []
     if time is None or not rails or not body:
-        raise ReportError(f"{path}: not a power log that is known here (columns: {', '.join(header[:8]) or 'without names'})", _REMEDY)
+        names = ', '.join(header[:8]) or 'without names'
+        raise ReportError(f"{path}: not a power log that is known here (columns: {names if names.isprintable() else 'not text'})", _REMEDY)
     return Columns(time, header[time], tuple(rails))
 
 
-def _values(body: list[list[str]], columns: Columns, header: list[str], delimiter: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    times, watts, read, damaged, factor = [], [], [], 0, None
+def _values(path: str, body: list[list[str]], columns: Columns, header: list[str], first_line: int) -> tuple:
+    """Microseconds, watts (or joules), what was read, the number of damaged rows, and the line of each row that was not."""
+    times, watts, read, numbers, damaged, factor = [], [], [], [], 0, None
     width = len(header) or max(len(row) for row in body)
-    for row in body:
+    for line, row in enumerate(body, first_line):
         if not row or not "".join(row).strip("\0 "):
             damaged += bool(row)
             continue
@@ -131,11 +165,14 @@ def _values(body: list[list[str]], columns: Columns, header: list[str], delimite
             continue
         values = [_power(row, rail) for rail in columns.rails]
         times.append(t_s)
+        numbers.append(line)
         watts.append([0.0 if value is None else value for value in values])
         read.append([value is not None for value in values])
     shape = (len(times), len(columns.rails))
+    watts, read = np.array(watts, dtype=np.float64).reshape(shape), np.array(read, dtype=bool).reshape(shape)
+    refuse_beyond(path, numbers, times, MAX_S, "s")
     t_us = np.rint(np.array(times, dtype=np.float64) * 1e6).astype(np.int64)
-    return t_us, np.array(watts, dtype=np.float64).reshape(shape), np.array(read, dtype=bool).reshape(shape), damaged
+    return t_us, watts, read, damaged, numbers
 
 
 def _time(cell: str, name: str, factor: float | None) -> tuple[float, float | None]:

@@ -45,17 +45,20 @@ class Energy:
 
     @property
     def coverage(self) -> float:
-        """The share of the window between usable samples, 0 to 1; 1 for an empty window."""
-        return min(self.covered_s / self.seconds, 1.0) if self.seconds > 0 else 1.0
+        """The share of the window between usable samples, 0 to 1; 1 for an empty window, but 0 if it has a `reason`."""
+        if self.seconds > 0:
+            return min(self.covered_s / self.seconds, 1.0)
+        return 0.0 if self.reason else 1.0
 
     @property
     def void_reason(self) -> str | None:
         """Why there is no number, or None when there is one."""
         if self.coverage >= MIN_COVERAGE:
             return None
-        if self.reason:
+        if self.reason and not self.covered_s:
             return self.reason
-        return f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded (longest gap {self.worst_gap_s:.3g} s)"
+        known = f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded (longest gap {self.worst_gap_s:.3g} s)"
+        return f"{known}: {self.reason}" if self.reason else known
 
     @property
     def void(self) -> bool:
@@ -151,7 +154,7 @@ def total_energy(parts: Iterable[Energy]) -> Energy:
     """Add energies of windows that do not overlap. Gain and offset errors of one sensor add up, random ones add in quadrature.
 
     Coverage is judged over the whole: a void part of no weight does not void the sum. A part without a rail was not recorded at all and
-    may stand beside any. Raises ReportError for mixed rails or no parts.
+    may stand beside any. A sum that is void has the reasons of its parts. Raises ReportError for mixed rails or no parts.
     """
     parts = list(parts)
     rails = sorted({part.rail for part in parts if part.rail}) or [""] * bool(parts)
@@ -159,6 +162,7 @@ def total_energy(parts: Iterable[Energy]) -> Energy:
         raise ReportError(f"energies of different rails cannot be added: {', '.join(rails) or 'none given'}", "choose one with --rail")
     sensors = {part.sensor for part in parts if part.samples}
     seen = [part for part in parts if part.samples]
+    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Energy(
         rail=rails[0], seconds=math.fsum(p.seconds for p in parts), covered_s=math.fsum(p.covered_s for p in parts),
         measured_j=sum((p.measured_j for p in parts), Fraction(0)), worst_gap_s=max(p.worst_gap_s for p in parts),
@@ -166,4 +170,4 @@ def total_energy(parts: Iterable[Energy]) -> Energy:
         low_w=min((p.low_w for p in seen), default=0.0), peak_w=max((p.peak_w for p in seen), default=0.0),
         u_gain_j=math.fsum(p.u_gain_j for p in parts), u_offset_j=math.fsum(p.u_offset_j for p in parts),
         u_random_j=math.hypot(*(p.u_random_j for p in parts)), sensor=sensors.pop() if len(sensors) == 1 else "",
-        words=tuple(sorted({word for p in parts for word in p.words})), reason=parts[0].reason if len(parts) == 1 else None)
+        words=tuple(sorted({word for p in parts for word in p.words})), reason="; ".join(reasons) or None)

@@ -37,9 +37,19 @@ class GridCell:
 
     @property
     def joules(self) -> float | None:
-        """Mean energy over the seeds that have one; None when all are void."""
-        known = [energy.joules for energy in self.energies if not energy.void]
+        """Mean energy over the seeds that have one (`partial` says so when others have none); None when all are void."""
+        known = self.known
         return math.fsum(known) / len(known) if known else None
+
+    @property
+    def known(self) -> list[float]:
+        """The energies of the seeds that have one, in joules."""
+        return [energy.joules for energy in self.energies if energy.joules is not None]
+
+    @property
+    def partial(self) -> str:
+        """"1 of 2" when only so many seeds have an energy, which must stand beside their mean; empty when all or none have."""
+        return f"{len(self.known)} of {len(self.runs)}" if 0 < len(self.known) < len(self.runs) else ""
 
     @property
     def flops(self) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.cells import instant
-from reports.csvlog import import_csv
+from reports.csvlog import MAX_S, MAX_W, import_csv, refuse_beyond
 from reports.errors import ReportError
 from reports.powerlog import Segment
 from reports.trace import PowerTrace
@@ -19,7 +19,7 @@ _INPUTS = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
 def import_log(path: str, columns: str | None = None, period_s: float = 1.0) -> PowerTrace:
     """Load a foreign log. `columns` maps a CSV ("t=COL,w=COL"); `period_s` is used where a log holds no times (old tegrastats).
 
-    Raises ReportError for an empty or unreadable file, a form that is not known, or a column that is not there.
+    Raises ReportError for an empty or unreadable file, a form that is not known, a column that is not there, or a value that cannot be.
     """
     try:
         data = Path(path).read_bytes()
@@ -43,22 +43,24 @@ def import_log(path: str, columns: str | None = None, period_s: float = 1.0) -> 
 
 def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, tuple[str, ...]]:
     """A log of NVIDIA's tegrastats: instant milliwatts of each rail; lines without the rails are damaged."""
-    found = [(line, _RAIL.findall(line)) for line in lines if line.strip()]
-    rails = max((tuple(name for name, _, _ in row) for _, row in found), key=len)
+    found = [(number, line, _RAIL.findall(line)) for number, line in enumerate(lines, 1) if line.strip()]
+    rails = max((tuple(name for name, _, _ in row) for _, _, row in found), key=len)
     total = [name for name in _INPUTS if name in rails][:1]
     if not total:
         raise ReportError(f"{path}: tegrastats shows no input rail, only {', '.join(rails)}",
                           "its rails nest, so their sum is not the board: record VDD_IN too")
-    kept = [(line, row) for line, row in found if tuple(name for name, _, _ in row) == rails]
-    stamps = [_STAMP.match(line) for line, _ in kept]
+    kept = [(number, line, row) for number, line, row in found if tuple(name for name, _, _ in row) == rails]
+    stamps = [_STAMP.match(line) for _, line, _ in kept]
     notes: tuple[str, ...] = ()
     if all(stamps):
         t_us = [round(instant(stamp.group(1)) * 1e6) for stamp in stamps if stamp]
     else:
         t_us = [round(i * period_s * 1e6) for i in range(len(kept))]
         notes = (f"the log holds no times: its lines are taken to be {period_s:g} s apart",)
-    power = np.array([[int(now) for _, now, _ in row] for _, row in kept], dtype=np.int64) * (NW_PER_W // 1000)
-    header = sum(1 for line, row in found if not row and not line.startswith("RAM"))
+    watts = np.array([[int(now) / 1e3 for _, now, _ in row] for _, _, row in kept])
+    refuse_beyond(path, [number for number, _, _ in kept], watts, MAX_W, "W")
+    power = np.rint(watts * 1e3).astype(np.int64) * (NW_PER_W // 1000)
+    header = sum(1 for _, line, row in found if not row and not line.startswith("RAM"))
     source = {"name": "tegrastats", "sampling": "snapshot", "scope": "module", "rails": list(rails), "total": total, "real": True}
     damaged = len(found) - len(kept) - min(header, 1)
     return Segment(source, {"boot_id": ""}, rails, np.array(t_us, np.int64), power, np.ones(power.shape, bool), {}, damaged), notes
@@ -66,21 +68,24 @@ def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, t
 
 def ptdaemon(path: str, lines: list[str]) -> tuple[Segment, tuple[str, ...]]:
     """A log of SPEC's PTDaemon: `Time,<date>,Watts,<w>,Volts,...`; readings of -1 are failed."""
-    t_us, power, read, damaged = [], [], [], 0
-    for line in lines:
+    times, watts, numbers, damaged = [], [], [], 0
+    for number, line in enumerate(lines, 1):
         cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
         try:
-            t_us.append(round(instant(cells["Time"]) * 1e6))
+            times.append(instant(cells["Time"]))
         except (KeyError, ValueError):
             damaged += bool(line.strip())
             continue
+        numbers.append(number)
         try:
-            watts = float(cells["Watts"])
+            watts.append(float(cells["Watts"]))
         except (KeyError, ValueError):
-            watts = -1.0
-        power.append(round(max(watts, 0.0) * NW_PER_W))
-        read.append(watts >= 0.0)
+            watts.append(-1.0)
+    read = np.array(watts) >= 0.0
+    power = np.where(read, watts, 0.0)
+    refuse_beyond(path, numbers, times, MAX_S, "s")
+    refuse_beyond(path, numbers, power, MAX_W, "W")
     source = {"name": "ptdaemon", "sampling": "average", "scope": "wall", "rails": ["Watts"], "total": ["Watts"], "real": True}
-    failures = {"unread": read.count(False)} if False in read else {}
-    return Segment(source, {"boot_id": ""}, ("Watts",), np.array(t_us, np.int64), np.array(power, np.int64).reshape(-1, 1),
-                   np.array(read, bool).reshape(-1, 1), failures, damaged), ()
+    failures = {"unread": int((~read).sum())} if not read.all() else {}
+    return Segment(source, {"boot_id": ""}, ("Watts",), np.rint(np.array(times) * 1e6).astype(np.int64),
+                   np.rint(power * NW_PER_W).astype(np.int64).reshape(-1, 1), read.reshape(-1, 1), failures, damaged), ()

@@ -45,17 +45,21 @@ def _accuracy(own: GridCell, others: dict[str, GridCell]) -> Cell:
 
 
 def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
-    """Ratios of energy and of FLOPs, each against its own strongest baseline."""
-    measured = {name: cell.joules for name, cell in others.items() if cell.joules is not None}
+    """Ratios of energy and of FLOPs, each against its own strongest baseline.
+
+    No ratio of energies while a baseline's is void: it may be the strongest. A baseline of which some seeds are void is marked.
+    """
     fewest = min(others, key=lambda name: others[name].flops)
     flops = others[fewest].flops / own.flops if own.flops else None
-    data = {"flops_ratio": flops, "flops_baseline": fewest, "energy_ratio": None, "energy_baseline": None, "u_energy_ratio": None}
-    text = "void"
-    if measured and own.joules:
-        least = min(measured, key=lambda name: measured[name])
-        ratio = measured[least] / own.joules
+    void = [name for name, cell in others.items() if cell.joules is None]
+    data = {"flops_ratio": flops, "flops_baseline": fewest, "energy_ratio": None, "energy_baseline": None, "u_energy_ratio": None,
+            "energy_void": void}
+    text = "void" if not own.joules or len(void) == len(others) else f"void (no {', '.join(void)})"
+    if own.joules and not void:
+        least = min(others, key=lambda name: others[name].joules)
+        ratio = others[least].joules / own.joules
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=_u_ratio(others[least].energies, own.energies))
-        text = f"{ratio:.1f}× ({least})"
+        text = f"{ratio:.1f}× ({least}{', ' * bool(others[least].partial)}{others[least].partial})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
 
 

@@ -16,6 +16,7 @@ from reports.powerlog import MAGIC, Segment, read_segments
 from reports.sources import accuracy, sensor_of, words_of
 
 MW_PER_W = 1000
+_BACK = "the times of the log go back"
 
 
 class Envelope(NamedTuple):
@@ -112,23 +113,39 @@ class PowerTrace:
         """Energy between two times of the log's clock (None: from its begin, to its end) on a rail (None: the source's total).
 
         `boot_id` tells which boot's clock is meant, `max_gap_s` what may be integrated across, `u_edge_s` how far the
-        window's edges may be off. Raises ReportError for an unknown rail, a window that ends before it begins, or a log
-        of several boots without `boot_id`.
+        window's edges may be off. Void where the times of the log go back, and where there is but one row and no window.
+        Raises ReportError for an unknown rail, a window that ends before it begins, or a log of several boots without `boot_id`.
         """
         columns, name = self._columns(rail)
         pieces = [piece for piece in self.pieces if boot_id in (None, piece.boot_id)]
-        if start_s is None and stop_s is None and len(pieces) > 1:
-            return total_energy([self._part(p, p.t_us[0], p.t_us[-1], columns, name, max_gap_s, u_edge_s) for p in pieces])
+        if start_s is None and stop_s is None and pieces:
+            return self._whole(pieces, columns, name, max_gap_s, u_edge_s)
         if boot_id is None and len(self.boots) > 1:
             raise ReportError(f"{self.name}: the log spans {len(self.boots)} boots, each with its own clock",
                               f"say which: {', '.join(self.boots)}")
         begin, end = self._window(pieces, start_s, stop_s)
+        if begin == end and None in (start_s, stop_s):
+            return self._nothing(name, 0, "the window spans no time")
         touched = [p for p in pieces if p.t_us[0] < end and p.t_us[-1] > begin] or pieces[:1]
         if not touched:
             return self._nothing(name, end - begin, "nothing was recorded in this boot")
         if len(touched) > 1:
-            return self._nothing(name, end - begin, "the clock of the log was set back inside this window")
+            return self._nothing(name, end - begin, f"{_BACK} inside this window")
         return self._part(touched[0], begin, end, columns, name, max_gap_s, u_edge_s)
+
+    def _whole(self, pieces: list[Piece], columns: list[int], name: str, max_gap_s: float | None, u_edge_s: float) -> Energy:
+        """The energy of all that was recorded: every boot from its first row to its last."""
+        parts = []
+        for boot in dict.fromkeys(piece.boot_id for piece in pieces):
+            own = [piece for piece in pieces if piece.boot_id == boot]
+            begin, end = min(int(piece.t_us[0]) for piece in own), max(int(piece.t_us[-1]) for piece in own)
+            if len(own) > 1:
+                parts.append(self._nothing(name, end - begin, f"{_BACK}, so that some of it may be counted twice"))
+            elif begin == end:
+                parts.append(self._nothing(name, 0, "one row spans no time"))
+            else:
+                parts.append(self._part(own[0], begin, end, columns, name, max_gap_s, u_edge_s))
+        return total_energy(parts)
 
     def _nothing(self, rail: str, window_us: int, reason: str) -> Energy:
         return Energy(rail, window_us / 1e6, 0.0, Fraction(0), window_us / 1e6, words=self.words, reason=reason)
@@ -204,7 +221,7 @@ class PowerTrace:
     def problems(self) -> list[str]:
         """What is wrong with the log, one plain line each; empty when nothing is."""
         found = [(self.damaged, "damaged lines skipped"), (self.duplicates, "rows with a repeated time skipped"),
-                 (self.steps_back, "times the clock was set back")]
+                 (self.steps_back, "times the clock was set back, or rows were moved or doubled")]
         failed = [f"{count} failed reads ({word})" for word, count in self.failures.items()]
         return [f"{count} {what}" for count, what in found if count] + failed
 

@@ -4,6 +4,7 @@ A window that was recorded for less than 95 % has no number: it is void, and the
 """
 import argparse
 import math
+import os
 from typing import Any
 
 from harness.errors import HarnessError
@@ -53,20 +54,28 @@ def main(args: argparse.Namespace) -> int:
     put(as_json(facts(args, trace, windows, results)) if args.json else as_text(args, trace, windows, results), args.output)
     first = next(iter(results.values()))
     if first.void:
-        raise HarnessError(f"{args.log}: this window has no energy: {first.void_reason}",
-                           "choose a window without the gap (--from, --to), or record again", CHECK_FAILED)
+        cure = "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)" if trace.steps_back else \
+            "choose a window without the gap (--from, --to), or record again"
+        raise HarnessError(f"{args.log}: this window has no energy: {first.void_reason}", cure, CHECK_FAILED)
     return 0
 
 
 def windows_of(args: argparse.Namespace, trace: PowerTrace) -> list[tuple[float | None, float | None, str | None]]:
     """The windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
-        found = [one.useful for one in attempts(read_events(args.events)) if one.useful]
+        found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
         if not found:
-            raise HarnessError(f"{args.events}: marks no window", "name the events.jsonl of a stage that trained at least one epoch")
+            raise HarnessError(f"{args.events}: no stage marks in it", "name the events.jsonl of a stage that trained at least one epoch")
         return [(one.begin_s, one.end_s, one.boot_id if len(trace.boots) > 1 else None) for one in found]
     zero = 0.0 if args.clock else trace.span_s[0]
     return [(None if args.begin is None else zero + args.begin, None if args.end is None else zero + args.end, None)]
+
+
+def events_of(path: str) -> list[dict]:
+    """The events in a file that the user has named, which must be there."""
+    if not os.path.isfile(path):
+        raise HarnessError(f"{path}: no such file", "name the events.jsonl that stands beside the stage's power.csv")
+    return read_events(path)
 
 
 def energy(trace: PowerTrace, windows: list, rail: str | None) -> Energy:
