@@ -2,7 +2,7 @@
 import difflib
 import importlib
 import inspect
-from typing import Any, Dict, List, Type
+from typing import Any, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
 
 from devices import SOURCES
 from devices.base import PowerSource, SourceError
@@ -44,7 +44,50 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
             near = difflib.get_close_matches(option, known, 1)
             raise SourceError("the source %s has no option %s" % (name, option), "did you mean %s?" % near[0] if near else
                               "its options: %s" % (", ".join(known) or "none"))
+    options = {option: checked(name, option, value, kind) for option, value, kind in _typed(found, options)}
     try:
         return found(**options)
     except (TypeError, ValueError) as error:
         raise SourceError("bad options for the source %s: %s" % (name, error), "its options: %s" % ", ".join(known)) from error
+
+
+def _typed(source: Type[PowerSource], options: Dict[str, Any]) -> Iterator[Tuple[str, Any, Any]]:
+    try:
+        kinds = get_type_hints(source.__init__)
+    except NameError:                   # a class of the user's own, annotated with what it does not import
+        kinds = {}
+    for option, value in options.items():
+        yield option, value, kinds.get(option, Any)
+
+
+def checked(source: str, option: str, value: Any, kind: Any) -> Any:
+    """The value of an option if it is of the annotated type; a number becomes text where text is wanted. Raises SourceError.
+
+    >>> checked("nvml", "gpus", 0, str)         # NAME=0 on the command line is JSON for a number
+    '0'
+    """
+    if fits(value, kind):
+        return value
+    if fits("", kind) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise SourceError("the source %s cannot have %s=%r" % (source, option, value), "its type is %s" % inspect.formatannotation(kind))
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of an annotated type; what JSON cannot be is let pass.
+
+    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str]), fits([["a"]], List[List[float]])
+    (True, False, True, False)
+    """
+    origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
+    if origin is Union:
+        return any(fits(value, one) for one in inside)
+    if origin in (list, List):
+        return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
+    if origin in (dict, Dict):
+        return isinstance(value, dict)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind) if kind in (str, bool, type(None)) else True

@@ -72,6 +72,10 @@ class Recorder:
             raise
         return self
 
+    def check(self) -> None:
+        """Raises SourceError when the source gives no reading of its total within some seconds. Meant for before the first log."""
+        self._ask("check", self._start_timeout_s)
+
     def open(self, path: str) -> None:
         """Sample into this file from now on: a new one, or a new segment of one that exists."""
         self._ask("open", path=os.path.abspath(path))

@@ -14,6 +14,7 @@ from devices.sampler import JITTER, Sampler, Syncer
 
 IDLE_PERIOD_S = 0.25            # without a log the source is still read, so that what it pushes does not pile up
 SETTLE_STEP_S = 0.02
+FIRST_READING_S = 2.0           # how long a source may need to give its first whole reading
 LOOK_EVERY_S = 1.0              # for a parent that is gone though somebody else holds its end of the pipe
 
 
@@ -87,6 +88,23 @@ class Child:
         self._syncer = Syncer(self._sampler)
         self._syncer.start()
         return self._description
+
+    def _do_check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        source = self._source
+        assert source is not None
+        until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
+        while True:
+            try:
+                sample = source.read()
+                lacking = [rail for rail in source.total if rail not in sample.watts]
+                if not lacking:
+                    return {}
+                reason = "%s cannot be read (%s)" % (", ".join(lacking), sample.error)
+            except Exception as error:
+                reason = str(error)
+            if time.monotonic() > until_s:
+                raise SourceError("the source %s gives no reading: %s" % (source.name, reason), "see `joulebird sources`")
+            time.sleep(SETTLE_STEP_S)
 
     def _do_open(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None

@@ -79,6 +79,8 @@ class SimulatedSource(Ina3221Source):
     def __init__(self, pid: Optional[int] = None, root: Optional[str] = None, total: Union[str, List[str]] = "module",
                  rails: Union[None, str, List[str]] = None, averaging: bool = True, cores: Optional[int] = None,
                  profile: Optional[List[List[float]]] = None, clock: Callable[[], float] = time.monotonic) -> None:
+        if cores is not None and cores < 1:
+            raise SourceError("a load cannot be a share of %d cores" % cores, "give a number of at least 1")
         super().__init__("", total, rails, clock)
         self._pid, self._keep, self._averaging, self._cores, self._profile = pid, root, averaging, cores, profile
         self._board: Optional[SimulatedBoard] = None

@@ -19,12 +19,20 @@ class Meter:
         self.description = {}                           # type: Dict[str, Any]
 
     def start(self) -> None:
-        """Start the recorder; raises SourceError when the source cannot be used, before anything is trained."""
+        """Start the recorder; raises SourceError when the source cannot be used or read, before anything is trained."""
         if self._make is not None and self._recorder is None:
-            recorder = self._make()
-            recorder.start()
-            self._recorder = recorder
-            self.description = dict(recorder.describe())
+            self._start()
+            try:
+                self._recorder.check()
+            except Exception:
+                self.stop()
+                raise
+
+    def _start(self) -> None:
+        recorder = self._make()
+        recorder.start()
+        self._recorder = recorder
+        self.description = dict(recorder.describe())
 
     def open_log(self, path: str) -> None:
         """Write samples to this file from now on."""
@@ -50,6 +58,8 @@ class Meter:
         if self._path and self._recorder is not None:
             counted = self._guard(self._recorder.close_log) or {}
         self._path = None
+        if counted.get("failed"):
+            self._failures.append(("readings_failed", {"failed": counted["failed"], "rows": counted["rows"]}))
         return {name: value for name, value in counted.items() if name != "path"}
 
     def take_failures(self) -> List[Failure]:
@@ -67,7 +77,8 @@ class Meter:
                 self._note("recorder_failed", error)
 
     def _open(self) -> None:
-        self.start()
+        if self._recorder is None:
+            self._start()
         self._recorder.open(self._path)
 
     def _sample(self) -> None:

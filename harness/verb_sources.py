@@ -5,6 +5,7 @@ from typing import Any, Dict, List
 from devices import discover
 from devices.base import SourceError
 from devices.lookup import make
+from harness.errors import HarnessError
 from harness.output import add_output, as_json, put
 from harness.power_source import parse_options
 
@@ -27,6 +28,8 @@ def main(args: argparse.Namespace) -> int:
     """Try the sources and print what came of it; 4 when the one that was named cannot be used."""
     names = [args.source] if args.source else discover.names()
     options = parse_options(args.source_option)
+    if options and not args.source:
+        raise HarnessError("--source-option without --source", "say whose option it is: --source ina3221, for instance")
     found = [facts_of(name, options if args.source else {}) for name in names]
     put(as_json({"sources": found}) if args.json else as_text(found), args.output)
     return 4 if args.source and not found[0]["usable"] else 0
@@ -37,10 +40,16 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     try:
         with make(name, options) as source:
             sample = source.read()
+            lacking = [rail for rail in source.total if rail not in sample.watts]
+            if lacking:
+                raise SourceError("%s cannot be read (%s)" % (", ".join(lacking), sample.error), "see dmesg, or name other rails")
             facts = dict(source.identity(), usable=True, present_w=sample.watts, rate_hz=round(discover.rate(source, RATE_S), 1))
             return dict(facts, describe=source.describe())
     except (SourceError, OSError) as error:
         return {"name": name, "usable": False, "reason": str(error), "hint": getattr(error, "hint", "")}
+    except Exception as error:          # a driver's bug must not keep the other sources from being listed
+        return {"name": name, "usable": False, "reason": "it failed: %s: %s" % (type(error).__name__, error),
+                "hint": "a bug of that source, unless one of its options is wrong"}
 
 
 def as_text(found: List[Dict[str, Any]]) -> str:

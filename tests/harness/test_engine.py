@@ -86,7 +86,7 @@ def test_samples_bracket_the_marks(here):
     events = {event["event"]: event["t_s"] for event in here.events(done.stages[0])}
     samples = [call[1] for call in here.calls if call[0] == "sample"]
     assert samples[0] <= events["stage_begin"] + 1e-6 and samples[-1] >= events["stage_end"] - 1e-6
-    assert [call[0] for call in here.calls] == ["start", "open", "sample", "sample", "close_log", "stop"]
+    assert [call[0] for call in here.calls] == ["start", "check", "open", "sample", "sample", "close_log", "stop"]
 
 
 def test_a_stage_with_the_same_recipe_is_done_once(here):

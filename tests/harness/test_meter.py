@@ -1,9 +1,15 @@
 """The meter with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
+import glob
 import os
 import signal
+import time
 
+import pytest
+
+from devices.base import SourceError
 from harness.meter import Meter
 from harness.power_source import choose, meter_for, parse_options
+from tests.devices.fake_tx2_tree import FakeTX2
 
 
 def simulated():
@@ -76,3 +82,43 @@ def test_stop_is_harmless_twice():
     meter = Meter(None)
     meter.stop()
     meter.stop()
+
+
+@pytest.fixture
+def board(tmp_path):
+    tree = FakeTX2(str(tmp_path / "tree"), state="train").build()
+    yield tree
+    tree.close()
+
+
+def spoil(board, word):
+    """Make what the driver shows of VDD_IN unreadable, or readable again."""
+    [label] = [path for path in glob.glob(board.root + "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*")
+               if open(path).read().strip() == "VDD_IN"]
+    for path in sum((glob.glob(os.path.join(os.path.dirname(label), form % label[-1])) for form in ("in_*%s_input", "ui_input_%s")), []):
+        os.chmod(path, 0o644)
+        with open(path, "w") as file:
+            file.write(word)
+
+
+def test_a_sensor_without_a_reading_is_an_error_before_anything_is_trained(board):
+    spoil(board, "garbage\n")
+    meter = meter_for(choose("ina3221", {"root": board.root}))
+    with pytest.raises(SourceError, match="gives no reading: VDD_IN cannot be read"):
+        meter.start()
+    assert meter._recorder is None
+
+
+def test_a_sensor_that_fails_later_is_a_warning_with_how_often(board, tmp_path):
+    meter = meter_for(choose("ina3221", {"root": board.root}))
+    meter.start()
+    meter.open_log(str(tmp_path / "power.csv"))
+    meter.sample()
+    spoil(board, "garbage\n")
+    time.sleep(0.3)
+    meter.sample()
+    counted = meter.close_log()
+    meter.stop()
+    [(name, facts)] = meter.take_failures()
+    assert name == "readings_failed" and facts == {"failed": counted["failed"], "rows": counted["rows"]}
+    assert 0 < facts["failed"] < facts["rows"]

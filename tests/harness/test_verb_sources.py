@@ -1,5 +1,7 @@
 """`joulebird sources` as a user meets it."""
+import glob
 import json
+import os
 import subprocess
 import sys
 
@@ -53,6 +55,24 @@ def test_a_named_source_that_cannot_be_used_is_exit_code_4(tmp_path):
 def test_wrong_names_and_options_are_told(tmp_path):
     assert "did you mean ina3221?" in sources("--source", "ina3222")[1]
     assert sources("--source-option", "x")[0] == 2
+    code, _, errors = sources("--source-option", "root=/")
+    assert code == 2 and "--source-option without --source" in errors
+
+
+@pytest.mark.parametrize("words", [("simulated", "cores=x"), ("simulated", "profile=5"), ("simulated", "profile=[]"),
+                                   ("ina3221", "rails={}"), ("simulated", "cores=0")])
+def test_an_option_of_a_wrong_type_is_told_and_never_a_traceback(words):
+    code, out, errors = sources("--source", words[0], "--source-option", words[1])
+    assert code == 4 and out.startswith("%s: not usable here: " % words[0]) and "Traceback" not in errors
+
+
+def test_a_total_that_cannot_be_read_is_not_usable(board):
+    for path in glob.glob(board.root + "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/*_input*"):
+        os.chmod(path, 0o644)
+        with open(path, "w") as file:
+            file.write("garbage")
+    code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + board.root)
+    assert code == 4 and "not usable here" in out
 
 
 def test_to_a_file(tmp_path):

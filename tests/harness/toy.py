@@ -121,6 +121,9 @@ class FakeRecorder:
     def start(self):
         self._do("start")
 
+    def check(self):
+        self._do("check")
+
     def open(self, path):
         self._do("open", os.path.basename(os.path.dirname(path)))
 
