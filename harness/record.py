@@ -227,15 +227,24 @@ def _was_cut(lines: List[bytes], number: int) -> bool:
     return not following or b'"attempt_begin"' in following[0]
 
 
+_JSON_TYPES = {"stages": (list, str), "upstream": (list, str), "sessions": (list, str), "warnings": (list, dict),
+               "spec": (dict, None), "accuracy": (dict, None), "metrics": (dict, None), "environment": (dict, None),
+               "source": (dict, None), "work": ((dict, type(None)), None), "attempts": (int, None),
+               "seconds": ((int, float), None), "finished": ((int, float), None)}
+
+
 def _build(kind: Any, path: str) -> Any:
     data = read_json(path)
     missing = [field for field in kind._fields if field not in data and field not in _defaults(kind)]
     if missing:
         raise HarnessError("%s: lacks %s" % (path, ", ".join(missing)), "the file is damaged: delete it and run again")
     values = {field: data[field] for field in kind._fields if field in data}
-    for field in ("upstream", "stages", "warnings", "sessions"):
-        if field in values:
-            values[field] = tuple(values[field])
+    for field, value in values.items():
+        wanted, inside = _JSON_TYPES.get(field, (str, None))
+        if not isinstance(value, wanted) or inside and not all(isinstance(one, inside) for one in value):
+            raise HarnessError("%s: %s is not what it must be" % (path, field), "the file is damaged: delete it and run again")
+        if wanted is list:
+            values[field] = tuple(value)
     return kind(**values)
 
 

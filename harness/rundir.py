@@ -25,6 +25,8 @@ class RunDir:
 
     def __enter__(self) -> "RunDir":
         """Take the lock. Raises HarnessError when the folder cannot be written, and (exit code 75) when another process holds it."""
+        if os.path.basename(self._name) != self._name or not self._name:
+            raise HarnessError("--lock %s: not a name" % self._name, "a plain word, such as a run's id")
         try:
             os.makedirs(self._root, exist_ok=True)
             self._handle = os.open(os.path.join(self._root, self._name), os.O_RDWR | os.O_CREAT, 0o644)

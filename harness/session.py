@@ -3,7 +3,7 @@ import contextlib
 import os
 import time
 import uuid
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterable, Optional
 
 from harness.backend import Backend
 from harness.checkpoints import Saving, writing
@@ -90,6 +90,12 @@ class Session:
     def task(self, spec: Any) -> Any:
         """The Task of a RunSpec, with the data of this machine."""
         return self.backend.task_from(dict(spec.to_dict(), **self._data))
+
+    def find_data(self, specs: Iterable[Any]) -> None:
+        """Load each data set of some specs once when there are several, so that one that is missing is told before any training."""
+        first = {spec.dataset: spec for spec in specs}
+        for spec in first.values() if len(first) > 1 else ():
+            self.task(spec._replace(device="cpu")).data()
 
     def witness(self, events: str) -> Witness:
         """Somebody who tells what happens to the board during a stage, and writes it into the stage's events (a path)."""

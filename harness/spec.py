@@ -7,6 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from harness import registry
 from harness.errors import HarnessError
 from harness.options import is_kind, resolve_options
+from harness.record import check_format
 
 
 class RunSpec(NamedTuple):
@@ -82,6 +83,8 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     for name in data:
         if name not in RunSpec._fields and name != "format":
             raise HarnessError("%s: unknown field %r" % (where, name), registry.nearest(name, RunSpec._fields))
+    if "format" in data:
+        check_format(data["format"], where)
     for name in RunSpec._fields[:4]:
         if name not in data:
             raise HarnessError("%s: lacks the field %r" % (where, name), "a run needs method, model, dataset and prune_ratio")

@@ -1,5 +1,5 @@
 """Run a list of specs one after the other; a run that fails does not stop the others."""
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from harness.checkpoints import writing
 from harness.errors import HarnessError
@@ -19,6 +19,7 @@ def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], List[T
     records, failures = [], []
     with writing("%s/" % session.root):
         _plan(session, specs)
+        session.find_data(specs)
         for number, spec in enumerate(specs, 1):
             session.progress.run_begin(number, len(specs), spec.id)
             try:
@@ -33,7 +34,7 @@ def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], List[T
 
 def _plan(session: Any, specs: List[RunSpec]) -> None:
     """Tell the estimate which stages lie ahead."""
-    ahead = {}                                          # type: Dict[str, str]
+    ahead: Dict[str, str] = {}
     for spec in split(session.root, specs)[1]:
         for stage in planned(spec, session.root, session.backend):
             if not is_done(stage_dir(session.root, stage.id), STAGE):

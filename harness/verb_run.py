@@ -9,7 +9,7 @@ import importlib
 import json
 import os
 import sys
-from typing import Any, List
+from typing import Any, Dict, List, Tuple
 
 from harness import registry
 from harness.errors import HarnessError
@@ -152,12 +152,23 @@ def load_specs(word: str) -> List[RunSpec]:
         raise HarnessError("%s: no such file" % word, "check the path")
     try:
         with open(word, encoding="utf-8") as file:
-            data = json.load(file)
-    except (OSError, ValueError) as error:
+            data = json.load(file, object_pairs_hook=without_twins)
+    except (OSError, ValueError, RecursionError) as error:
         raise HarnessError("%s: cannot be read as JSON (%s)" % (word, error), "a spec is one JSON object, or a list of them") from None
+    if data == []:
+        raise HarnessError("%s: holds no run" % word, "a spec is one JSON object, or a list of them")
     if isinstance(data, list):
         return [from_dict(one, "%s, run %d" % (word, number)) for number, one in enumerate(data, 1)]
     return [from_dict(data, word)]
+
+
+def without_twins(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    """A JSON object; raises ValueError when a field stands twice in it, for only one of the two could count."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError("%r stands twice in one object" % name)
+    return dict(pairs)
 
 
 def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:

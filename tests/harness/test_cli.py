@@ -121,6 +121,22 @@ def test_a_wrong_spec(tmp_path, change, parts):
 def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(2, ["run", write(tmp_path / "a.json", {"method": "snip"})], "lacks the field 'model'")
     refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "not 3")
+    refused(2, ["run", write(tmp_path / "c.json", dict(SPEC, format=9))], "c.json: format 9", "update joulebird")
+    refused(2, ["run", write(tmp_path / "d.json", [])], "d.json: holds no run")
+    (tmp_path / "e.json").write_text('{"method": "snip", "method": "dense"}')
+    refused(2, ["run", tmp_path / "e.json"], "'method' stands twice")
+    (tmp_path / "f.json").write_text("[" * 100000)
+    refused(2, ["run", tmp_path / "f.json"], "f.json: cannot be read as JSON")
+    refused(2, ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"], "--lock a/b: not a name")
+
+
+def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path):
+    spec = dict(SPEC, method="dense", epochs=1, width=0.0625)
+    path = write(tmp_path / "two.json", [spec, dict(spec, dataset="cifar10")])
+    refused_runs = tmp_path / "runs"
+    code, out, errors = joulebird("run", path, "--runs", refused_runs, "--source", "none", "--quiet")
+    assert code == 2 and "cifar10" in errors.lower().replace("-", "") and "Traceback" not in errors
+    assert not (refused_runs / "stages").exists()
     (tmp_path / "c.json").write_text('{"method": ')
     refused(2, ["run", tmp_path / "c.json"], "cannot be read as JSON")
 

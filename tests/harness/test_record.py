@@ -93,3 +93,14 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     with pytest.raises(HarnessError) as refused:
         record.read_events(path)
     assert "line 6: not an event" in refused.value.message
+
+
+@pytest.mark.parametrize("change", [{"accuracy": "x"}, {"stages": [5]}, {"stages": "abc"}, {"spec": []}, {"warnings": ["w"]},
+                                    {"finished": "now"}])
+def test_a_record_with_a_field_of_another_type_is_damaged(tmp_path, change):
+    os.makedirs(record.run_dir(str(tmp_path), "one"))
+    record.write_run(str(tmp_path), record.RunRecord("one", {}, ("a",), {"best": 0.5}))
+    path = tmp_path / "one" / "record.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
+    with pytest.raises(HarnessError, match="record.json: %s is not what it must be" % list(change)[0]):
+        record.read_run(str(tmp_path), "one")
