@@ -254,3 +254,55 @@ def test_macs_after_uniform_pruning():
         inner = [[first] + [thinet.kept_count(width, float(ratio)) for width in rest] for first, *rest in widths[1:-1]]
         thin = PreResNet101(10, [widths[0]] + inner + [widths[-1]])
         assert count(thin).macs / count(PreResNet101(10)).macs == pytest.approx(expected, abs=6e-5)
+
+
+def test_pruning_leaves_the_statistics_of_what_it_keeps(small):
+    """Sampling a layer shows the network images in eval mode, so running statistics are still those of the training."""
+    start = trained(small)
+    thin = thinet.prune_layers(Stage(), small, start, 0.5, 0, 13, rows=100, locations=10)
+    names = [name for name in thin["state"] if name.endswith(("running_mean", "running_var"))]
+    assert len(names) == 26
+    for name in names:
+        assert set(thin["state"][name].tolist()) <= set(start["state"][name].tolist()), name
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """The images that layers were sampled with, layer by layer, and the seed of each layer's places."""
+    images, seeds = [], []
+    gram_matrix = thinet.gram_matrix
+
+    def noting(network, layer, channels, batches, locations, generator):
+        batches = list(batches)
+        images.append(torch.cat(batches))
+        seeds.append(generator.initial_seed())
+        return gram_matrix(network, layer, channels, batches, locations, generator)
+
+    monkeypatch.setattr(thinet, "gram_matrix", noting)
+    return images, seeds
+
+
+def test_layers_are_sampled_with_plain_training_images_of_every_class(small, sampled):
+    images, seeds = sampled
+    stage, start, data = Stage(), trained(small), small.data()
+    thinet.prune_layers(stage, small, start, 0.5, 0, 2, rows=200, locations=10)
+    assert len(images) == 2 and torch.equal(images[0], images[1]) and len(set(seeds)) == 2
+    assert len(images[0]) == stage.metrics["images"] == 20 and stage.metrics["rows"] == 200
+    plain = data.normalise(data.train_images)
+    found = [int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images[0]]      # un-augmented, or there is none
+    assert torch.bincount(data.train_labels[found]).tolist() == [2] * 10
+    thinet.prune_layers(stage, small._replace(seed=7), start, 0.5, 0, 1, rows=200, locations=10)
+    assert not torch.equal(images[2], images[0]) and seeds[2] not in seeds[:2]
+
+
+def test_every_layer_is_sampled_behind_the_layers_pruned_before(small, monkeypatch):
+    widths, gram_matrix = [], thinet.gram_matrix
+
+    def noting(network, *rest):
+        assert not network.training
+        widths.append(list(network.widths[:3]))
+        return gram_matrix(network, *rest)
+
+    monkeypatch.setattr(thinet, "gram_matrix", noting)
+    thinet.prune_layers(Stage(), small, trained(small), 0.5, 0, 3, rows=50, locations=10)
+    assert widths == [[4, 4, 8], [2, 4, 8], [2, 2, 8]]
