@@ -62,7 +62,7 @@ def _unmarked(stage: Stage) -> Energy:
 def evaluation_energy(stage: Stage, rail: str | None = None) -> Energy:
     """Energy from the end of each epoch's training to the end of the epoch: testing and checkpoint."""
     parts = [measured(stage, Window(e["train_end_s"], e["t_s"], w.boot_id), rail) for e, w in stage.epochs if e.get("train_end_s")]
-    return _sum(parts)
+    return _sum(parts if any(a.useful for a in stage.attempts) else [_unmarked(stage)])
 
 
 def repeated_energy(stage: Stage, rail: str | None = None) -> Energy:

@@ -6,8 +6,10 @@ import pytest
 
 from harness import record
 from reports.accounting import Accounting, evaluation_energy, flops_of, idle_power, repeated_energy, stage_energy
+from reports.check import check
 from reports.errors import ReportError
 from reports.records import Stage, load, unique_stages
+from reports.table2 import table2
 from tests.reports.logs import write_log
 from tests.reports.runs import BOOT, Folder, small_study, write_events
 
@@ -122,3 +124,23 @@ def test_a_damaged_event_says_where(tmp_path):
     with pytest.raises(ReportError, match="line 2"):
         Accounting().run(load([tmp_path])[0])
     assert json.loads(lines[0])
+
+
+@pytest.mark.parametrize("events", [None, b"", b"garbage\n", b'{"event": "stage_begin", "t_s": 100.0}\n'])
+def test_a_stage_whose_marks_are_lost_is_void_and_says_so(tmp_path, events):
+    folder = Folder(tmp_path)
+    folder.idle()
+    run_id = folder.run("snip", 0.5, [folder.stage("a-1", 10), folder.stage("b-1", 10)])
+    path = os.path.join(record.stage_dir(str(tmp_path), "b-1"), record.EVENTS)
+    os.remove(path)
+    if events is not None:
+        with open(path, "wb") as file:
+            file.write(events)
+    (run,) = load([os.path.join(tmp_path, run_id)])
+    cost, lost = Accounting().run(run), Accounting().stage(run.stages[1])
+    assert lost.useful.void_reason == lost.net.void_reason == "no stage marks in the events of b-1"
+    assert cost.useful.void and cost.net.void and cost.evaluation.void and cost.useful.coverage == pytest.approx(0.5)
+    assert cost.useful.void_reason.endswith(": no stage marks in the events of b-1")
+    for form in ("text", "json"):
+        assert "no stage marks in the events of b-1" in table2([tmp_path]).render(form)
+    assert check([tmp_path])

@@ -160,6 +160,11 @@ def test_one_run_of_a_study_can_be_named(runs):
     (2, ["energy", "log.csv", "--rail", "VDD"], ["no rail named VDD"]),
     (2, ["energy", "log.csv", "--events", "e.jsonl", "--from", "1"], ["give one of them"]),
     (2, ["energy", "log.csv", "--from", "soon"], ["--from", "soon"]),
+    (2, ["energy", "log.csv", "--events", "nowhere.jsonl"], ["nowhere.jsonl: no such file", "stands beside"]),
+    (2, ["energy", "log.csv", "--events", "empty.csv"], ["empty.csv: no stage marks in it"]),
+    (2, ["energy", "log.csv", "--events", "letter.csv"], ["letter.csv line 1: not an event"]),
+    (2, ["energy", "bytes.csv"], ["bytes.csv line 2", "no CSV", "unpack"]),
+    (2, ["table", "2", ""], ["without a name"]),
     (2, ["plan", "tabel2"], ["no such study", "did you mean 'table2'"]),
     (2, ["plan", "."], ["is a folder"]),
     (2, ["demo", "--sourse", "x"], ["--sourse"]),
@@ -168,6 +173,7 @@ def test_one_run_of_a_study_can_be_named(runs):
 def test_mistakes(tmp_path, monkeypatch, code, words, parts):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "bytes.csv").write_bytes(bytes(range(256)) * 9)
     (tmp_path / "letter.csv").write_text("Dear Sir,\nthe power was high.\n")
     (tmp_path / "log.csv").write_text("t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in range(100)))
     refused(code, words, *parts)
@@ -180,6 +186,12 @@ def test_a_log_with_a_hole_has_no_energy_and_says_why(tmp_path):
     assert code == 6 and "void" in out and "Traceback" not in errors
     assert len(errors.splitlines()) == 2 and "longest gap 4" in errors and "--from" in errors
     assert joulebird("energy", tmp_path / "log.csv", "--from", "6", "--to", "9")[0] == 0
+
+
+def test_a_log_turned_round_has_no_energy_and_says_what_to_do(tmp_path):
+    (tmp_path / "log.csv").write_text("t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in reversed(range(100))))
+    code, out, errors = joulebird("energy", tmp_path / "log.csv")
+    assert code == 6 and "void" in out and "the times of the log go back" in errors and "sort the rows" in errors
 
 
 def test_a_log_cut_off_anywhere_is_read_up_to_there(runs, tmp_path):
