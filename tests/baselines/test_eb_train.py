@@ -125,6 +125,29 @@ def test_other_weights_train_the_whole_schedule(small, weights):
     assert rewound == (weights == "rewind")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bfp8", "wage8"])
+def test_a_ticket_keeps_its_weights_in_every_precision_of_its_training(small, precision):
+    """With no epoch left to train, what comes out is what came in: none of them starts from weights of its own."""
+    ticket = eb_train.find_ticket(Stage(), small, 0.5, sparsity=1e-4, draw_at=1)
+    thin = eb_train.thin_ticket(Stage(), small, ticket)
+    trained = eb_train.train_ticket(Stage(), small, dict(thin, epoch=4), restart=False, sparsity=1e-4, precision=precision)
+    assert all(torch.equal(value, thin["state"][name]) for name, value in trained["state"].items())
+
+
+def test_the_search_trains_with_l1_and_the_retraining_if_asked(small):
+    """The thirteen layers' mean scales, 0.5 each at the start, tell who was pulled towards zero."""
+    def scales(sparsity, **options):
+        run = Run()
+        task = small._replace(sparsity=sparsity, schedule=small.schedule._replace(batch=80))
+        eb_train.eb_train(task, run, draw_at=1, **options)
+        search, _, retrain = (artifact.result for artifact in run.artifacts.values())
+        return [sum(float(scale.detach().mean()) for scale in small.network(result).scales()) for result in (search, retrain)]
+
+    none, kept, dropped = scales(0.0), scales(0.05), scales(0.05, keep_sparsity=False)
+    assert kept[0] == dropped[0] < none[0] - 0.2
+    assert kept[1] < kept[0] - 0.2 and dropped[1] > dropped[0] - 0.1
+
+
 def test_reinitialised_residual_networks_keep_the_tickets_selection(task):
     task = task._replace(model="baselines.models.preresnet:PreResNet11", width=0.25, prune_ratio=0.5, schedule=Schedule(epochs=1, batch=64))
     ticket = eb_train.find_ticket(Stage(), task, 0.5, sparsity=1e-4, draw_at=1)
@@ -193,6 +216,20 @@ def test_slimming_shares_its_training_and_retrains_everything(small):
     assert [row["epoch"] for row in retrain.stage.epochs] == [1, 2, 3, 4]
     total = sum(trained.result["widths"])
     assert sum(int(mask.sum()) for mask in prune.result["masks"]) == total - int(total * 0.3) - 1
+
+
+@pytest.mark.parametrize("keep_sparsity", [False, True])
+def test_slimming_trains_with_l1_and_retrains_without_unless_asked(small, keep_sparsity):
+    def scales(sparsity):
+        run = Run()
+        task = small._replace(sparsity=sparsity, prune_ratio=0.0, schedule=small.schedule._replace(batch=80))
+        network_slimming.network_slimming(task, run, keep_sparsity=keep_sparsity)
+        first, _, last = (artifact.result for artifact in run.artifacts.values())
+        return [sum(float(scale.detach().mean()) for scale in small.network(result).scales()) for result in (first, last)]
+
+    without, strong = scales(0.0), scales(0.1)
+    assert strong[0] < 0.8 * without[0]                                     # the dense training had it
+    assert (strong[1] < 0.7 * strong[0]) == keep_sparsity                   # and the retraining, if asked
 
 
 def test_slimming_at_ratio_zero_is_the_dense_network(small):
