@@ -16,6 +16,7 @@ from harness.errors import HarnessError
 from harness.options import read_method
 from harness.power_source import choose_all, meters_for
 from harness.progress import Progress
+from harness.record import read_run
 from harness.rundir import LOCK, split
 from harness.spec import RunSpec, from_dict
 
@@ -108,6 +109,10 @@ def main(args: argparse.Namespace) -> int:
     failures = work(args, specs, ahead, progress) if ahead else []
     if not ahead:
         progress.say("all %d runs are done: %s" % (len(specs), args.runs))
+        unmeasured = [spec.id for spec in specs if not read_run(args.runs, spec.id).source]
+        if unmeasured:
+            progress.say("  %d of them without energy, for no power source was recorded: to measure them, delete %s"
+                         % (len(unmeasured), os.path.join(args.runs, "stages")))
     if args.json:
         print_records(args.runs, [spec for spec in specs if spec not in [one for one, _ in failures]])
     if failures:
@@ -192,7 +197,6 @@ def say_plan(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]
 
 def print_records(root: str, specs: List[RunSpec]) -> None:
     """Print the finished runs' records as one JSON object."""
-    from harness.record import read_run
     print(json.dumps({"format": 1, "runs": [read_run(root, spec.id)._asdict() for spec in specs]}, indent=1, sort_keys=True))
 
 

@@ -194,12 +194,13 @@ def test_the_list_of_methods_shows_options_without_importing_torch():
 def test_a_finished_run_returns_without_importing_torch(tmp_path):
     pytest.importorskip("torch")
     spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=1, width=0.0625, batch=512))
-    command = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", "-q", "--json"]
+    command = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", "--json"]
     code, out, errors = joulebird(*command)
     assert code == 0 and "no power source" in errors
     script = "import sys; from harness.__main__ import main; main(%r); sys.exit('torch' in sys.modules)" % command
-    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert process.returncode == 0 and process.stdout == out
+    assert "all 1 runs are done" in process.stderr and "1 of them without energy" in process.stderr
     assert 0 <= json.loads(out)["runs"][0]["accuracy"]["last"] <= 1
 
 
