@@ -226,8 +226,8 @@ def test_a_closed_pipe_is_quiet():
     assert errors == b""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number,times", [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize("number,times", [
+    (signal.SIGINT, 1), pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)])
 def test_ctrl_c(tmp_path, number, times):
     """Once (or SIGTERM): the epoch in hand is finished and kept. Twice: at once. What was finished is there."""
     pytest.importorskip("torch")

@@ -19,15 +19,42 @@ SPECS = [{"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio"
           "options": options} for method, options in (("lottery-ticket", {}), ("eb-train", {"window": 2, "epsilon": 0.5}))]
 
 
-def command(folder):
+# 240 images, two epochs of search and 14 of retraining, a tenth of a second each: what `make test` has time for
+SMALLEST = [{"method": "eb-train", "model": "vgg16", "dataset": "tests.baselines.tiny:TINY", "prune_ratio": 0.5, "width": 0.0625,
+             "epochs": 16, "batch": 80, "options": {"draw_at": 2}}]
+
+
+def command(folder, specs=SPECS):
     spec = folder / "specs.json"
-    spec.write_text(json.dumps(SPECS))
+    spec.write_text(json.dumps(specs))
     return [sys.executable, "-m", "harness", "run", str(spec), "--runs", str(folder / "runs"), "--source", "simulated", "--idle", "0.1"]
 
 
 def outcomes(folder):
     return {one.id: (one.accuracy, one.stages, {name: {key: value for key, value in facts.items()} for name, facts in one.metrics.items()})
             for one in find_runs(str(folder / "runs"))}
+
+
+def test_a_killed_training_goes_on_to_identical_accuracies(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    undisturbed = subprocess.Popen(command(whole, SMALLEST), stderr=subprocess.DEVNULL, env=ENVIRONMENT)     # at the same time
+    try:
+        process = subprocess.Popen(command(killed, SMALLEST), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT)
+        for line in process.stderr:
+            if "epoch 5/16" in line:                        # the third of the retraining
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL and not list(find_runs(str(killed / "runs")))
+        subprocess.run(command(killed, SMALLEST), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    finally:
+        code = undisturbed.wait()
+    assert code == 0
+    assert outcomes(killed) == outcomes(whole) and len(outcomes(whole)) == 1
+    run, = find_runs(str(killed / "runs"))
+    assert [read_stage(str(killed / "runs"), stage).attempts for stage in run.stages] == [1, 1, 2]
 
 
 @pytest.mark.slow
