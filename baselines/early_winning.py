@@ -8,7 +8,7 @@ import copy
 from typing import Any, Dict, List, Optional, Sequence
 
 from baselines import weights
-from baselines.errors import SpecError
+from baselines.errors import SpecError, require
 from baselines.gradual import Gradual, window
 from baselines.lottery_ticket import ticket, train_ticket
 from baselines.memorisation import memorise
@@ -35,6 +35,17 @@ def early_winning(task: Task, run: Any, *, structure_epoch: Optional[int] = None
     `ppr_every` makes the pseudo-prune check every so many baseline epochs at the learning rate `ppr_rate`; `spread` notes each
     layer's weight spread and pseudo pruning rate; `memorise_images` trains the ticket on so many randomly labelled images.
     """
+    epochs, images = task.schedule.epochs, task.source().train_images
+    for name, epoch in (("structure_epoch", structure_epoch), ("weights_epoch", weights_epoch)):
+        require(epoch is None or 0 <= epoch <= epochs, name, epoch, f"from 0 to the schedule's {epochs} epochs")
+    require(not gradual_at or (gradual_from is None and structure_epoch is None), "gradual_at", list(gradual_at),
+            "left out with gradual_from or structure_epoch: it says itself when pruning begins and ends")
+    require(weights_epoch is None or not (gradual_at or gradual_from is not None), "weights_epoch", weights_epoch,
+            "left out when pruning gradually, which keeps the weights it ends with")
+    require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
+    require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
+    for samples in memorise_images:
+        require(1 <= samples <= images, "memorise_images", samples, f"from 1 to the {images} training images of {task.dataset}")
     end = structure_epoch if structure_epoch is not None else (gradual_at[-1] if gradual_at else task.schedule.epochs)
     plan = _plan(task, end, gradual_from, gradual_at, gradual_percent)
     needed = [min(plan)] if plan else [end, end if weights_epoch is None else weights_epoch]
@@ -65,8 +76,6 @@ def _plan(task: Task, end: int, start: Optional[int], at: Sequence[int], percent
 
 def _baseline(task: Task, run: Any, needed: Sequence[int], checks: Dict[str, Any]) -> Dict[int, Any]:
     """The baseline's parts up to the last epoch needed, by the epoch they end at; None at 0: initialisation."""
-    if not all(0 <= epoch <= task.schedule.epochs for epoch in needed):
-        raise SpecError(f"an epoch of {sorted(needed)} is not in the schedule", f"it has {task.schedule.epochs} epochs")
     stops = sorted(set(needed) | {epoch for epoch in GRID if epoch < max(needed)})
     parts, previous, begin = {0: None}, None, 0  # type: Dict[int, Any], Any, int
     for stop in stops:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor  # noqa: F401 (type comments)
 
 from baselines import channels
-from baselines.errors import SpecError
+from baselines.errors import SpecError, require
 from baselines.network_slimming import thinned
-from baselines.precision import averaging_start, watched
+from baselines.precision import averaging_start, check_precision, watched
 from baselines.task import Task
 from baselines.train import train
 from baselines.watch import Watch
@@ -34,6 +34,10 @@ def eb_train(task: Task, run: Any, *, epsilon: float = 0.1, window: int = 5, cri
     `search_lr` and `search_milestones` replace the schedule's while searching alone: Table 1 searches with [0, 100], so from 0.01 on, and
     retrains every ticket with [80, 120].
     """
+    Finder(task.prune_ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)     # refuses the impossible at once
+    check_weights(weights)
+    check_precision("search_precision", search_precision)
+    check_precision("retrain_precision", retrain_precision)
     searching = search_task(task, search_lr, search_milestones)
     ticket = run.stage("search", find_ticket, searching, task.prune_ratio, sparsity=task.sparsity, epsilon=epsilon, window=window,
                        criterion=criterion, draw_at=draw_at, precision=search_precision)
@@ -46,8 +50,7 @@ def search_task(task: Task, lr: Optional[float] = None, milestones: Optional[Seq
     """The task with the schedule of the search; what is None is the training's own. Raises SpecError for an impossible one."""
     schedule = task.schedule
     if lr is not None:
-        if lr <= 0:
-            raise SpecError(f"search_lr is {lr}", "it must be above 0")
+        require(0 < lr < float("inf"), "search_lr", lr, "above 0")
         schedule = schedule._replace(lr=lr)
     if milestones is not None:
         if list(milestones) != sorted(set(milestones)) or min(milestones, default=0) < 0:
@@ -80,12 +83,12 @@ class Finder(Watch):
     """
 
     def __init__(self, ratio: float, epsilon: float, window: int, criterion: str, draw_at: Optional[int], epochs: int) -> None:
-        if criterion not in ("paper", "code"):
-            raise SpecError(f"criterion is {criterion!r}", 'it must be "paper" or "code"')
-        if draw_at is not None and not 1 <= draw_at <= epochs:
-            raise SpecError(f"draw_at is {draw_at}", f"it must be from 1 (before, all scales are equal) to the schedule's {epochs} epochs")
-        if window < 2:
-            raise SpecError(f"window is {window}", "it must be at least 2")
+        require(criterion in ("paper", "code"), "criterion", criterion, '"paper" or "code"')
+        require(draw_at is None or 1 <= draw_at <= epochs, "draw_at", draw_at,
+                f"from 1 (before, all scales are equal) to the schedule's {epochs} epochs")
+        require(window >= 2, "window", window, "at least 2")
+        require(0 <= epsilon <= 1 and (epsilon or criterion == "code"), "epsilon", epsilon,
+                "above 0 (or 0 with the criterion \"code\") and at most 1, the largest distance")
         self.ratio, self.epsilon, self.window, self.criterion, self.draw_at = ratio, epsilon, window, criterion, draw_at
         self.masks, self.sizes, self.distances = [], [], []  # type: List[Tensor], List[int], List[float]
         self.found = False
@@ -127,10 +130,14 @@ class Finder(Watch):
             raise ValueError(f"its masks are not of {sum(self.sizes)} channels")
 
 
+def check_weights(weights: str) -> None:
+    """Refuse an unknown choice of the ticket's weights."""
+    require(weights in ("inherit", "rewind", "reinit"), "weights", weights, '"inherit", "rewind" or "reinit"')
+
+
 def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str = "inherit") -> Dict[str, Any]:
     """The network cut to the ticket's masks, with the search's weights, its initial ones ("rewind") or new ones ("reinit")."""
-    if weights not in ("inherit", "rewind", "reinit"):
-        raise SpecError(f"weights is {weights!r}", 'it must be "inherit", "rewind" or "reinit"')
+    check_weights(weights)
     thin = thinned(stage, task, task.network(ticket), ticket["masks"], ticket["epoch"])
     if weights == "rewind":
         # Which channel an emptied layer keeps depends on the trained scales, so the cut is the trained network's.

@@ -57,8 +57,10 @@ class FolderData:
     def _batches(self, files: "_Files", order: Tensor, labels: Tensor, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:
         order = order.to(labels.device)
         loader = DataLoader(files, batch_size=batch, num_workers=self.workers, pin_memory=str(self.device).startswith("cuda"),
-                            generator=torch.Generator())  # without one of its own it would draw from everybody's
+                            collate_fn=_stacked, generator=torch.Generator())  # without one of its own it would draw from everybody's
         for place, images in enumerate(loader):
+            if isinstance(images, SpecError):
+                raise images
             images = images.to(self.device, non_blocking=True)
             yield normalise(images, self.mean, self.std), labels[order[place * batch:place * batch + len(images)]]
 
@@ -72,8 +74,12 @@ class _Files(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, place: int) -> Tensor:
-        image = _decode(self.paths[int(self.order[place])])
+    def __getitem__(self, place: int) -> Any:
+        """The image, or the SpecError that says why there is none: one that is raised in a worker arrives as its traceback."""
+        try:
+            image = _decode(self.paths[int(self.order[place])])
+        except SpecError as error:
+            return error
         if self.seeds is None:
             return _bytes(middle(image, self.size))
         random = torch.Generator().manual_seed(int(self.seeds[place]))
@@ -81,6 +87,11 @@ class _Files(Dataset):
         image = image.crop((left, top, left + width, top + height)).resize((self.size, self.size), _BILINEAR)
         pixels = _bytes(image)
         return pixels.flip(2) if torch.rand((), generator=random) < 0.5 else pixels
+
+
+def _stacked(images: List[Any]) -> Any:
+    """A batch of images, or the first error among them."""
+    return next((one for one in images if isinstance(one, SpecError)), None) or torch.stack(images)
 
 
 _BILINEAR = 2  # PIL.Image.BILINEAR, in every version
@@ -92,8 +103,9 @@ def _decode(path: str) -> Any:
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
-    except OSError as error:
-        raise SpecError(f"{path} cannot be decoded: {error}", "replace or remove the file") from error
+    except Exception as error:  # whatever a decoder meets in a damaged file is the file's fault
+        reason = (str(error).replace(repr(path), "").splitlines() or [type(error).__name__])[0].strip()
+        raise SpecError(f"{path} cannot be decoded: {reason}", "replace or remove the file") from error
 
 
 def _bytes(image: Any) -> Tensor:
@@ -133,13 +145,17 @@ def folder_loader(classes: int, size: int) -> Callable[..., FolderData]:
     def load(folder: Optional[str] = None, device: str = "cpu", workers: Optional[int] = None) -> FolderData:
         if folder is None:
             raise SpecError("this data set needs a folder", "name one with train/CLASS and val/CLASS: --data-dir DIR (data_dir in a spec)")
-        return FolderData(_listing(folder, "train", classes), _listing(folder, "val", classes), classes, size, device, workers)
+        train, test = (_listing(folder, part, classes) for part in ("train", "val"))
+        odd = sorted(set(train.classes) ^ set(test.classes))
+        if odd:
+            raise SpecError(f"{folder} has the class {odd[0]} in only one of train and val", "both must hold a folder of each class")
+        return FolderData(train.samples, test.samples, classes, size, device, workers)
 
     return load
 
 
-def _listing(folder: str, part: str, classes: int) -> List[Tuple[str, int]]:
-    """(path, class) of every image of one part, classes in alphabetical order of their folders' names."""
+def _listing(folder: str, part: str, classes: int) -> Any:
+    """One part as torchvision's ImageFolder: `samples`, (path, class) of every image, and `classes`, the folders' names in order."""
     from baselines.vision import import_torchvision
 
     path = os.path.join(folder, part)
@@ -150,7 +166,7 @@ def _listing(folder: str, part: str, classes: int) -> List[Tuple[str, int]]:
         raise SpecError(f"{path} holds no images: {str(error).splitlines()[0]}", remedy) from error
     if len(found.classes) != classes:
         raise SpecError(f"{path} holds {len(found.classes)} classes, {classes} were expected", "name the data set that is in the folder")
-    return found.samples
+    return found
 
 
 IMAGENET = DataSet(1000, (3, 224, 224), 1281167, 50000, folder_loader(1000, 224))

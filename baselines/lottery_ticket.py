@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from baselines import weights
-from baselines.errors import SpecError
+from baselines.errors import SpecError, require
 from baselines.task import Task
 from baselines.train import train
 
@@ -25,6 +25,8 @@ def lottery_ticket(task: Task, run: Any, *, rounds: int = 1, rewind_epoch: int =
     """
     if rounds < 1 or not 0 <= rewind_epoch < task.schedule.epochs:
         raise SpecError(f"no training has rounds={rounds}, rewind_epoch={rewind_epoch}", "use one round or more; rewind to an early epoch")
+    require(rule is None or rule in weights.RULES, "rule", rule, "one of " + ", ".join(weights.RULES))
+    require(retrain in ("rewind", "reinit"), "retrain", retrain, '"rewind" or "reinit"')
     rule = rule or ("rethinking" if rounds == 1 else "exact")
     share = share_of_round(task.prune_ratio, rounds)
     start = run.stage("start", train, task, epochs=rewind_epoch) if rewind_epoch else None
@@ -55,8 +57,6 @@ def draw_ticket(stage: Any, task: Task, trained: Result, start: Optional[Result]
     network = task.network(trained)
     names = weights.prunable(network)
     masks = weights.select(weights.magnitudes(trained["state"], names), ratio, rule, previous["masks"] if previous else None)
-    if retrain not in ("rewind", "reinit"):
-        raise SpecError(f"unknown retrain {retrain!r}", "use rewind or reinit")
     origin = task.build(trained["widths"]) if start is None else task.network(start)
     if retrain == "reinit":
         origin = redrawn(task, trained["widths"], masks)

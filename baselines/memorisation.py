@@ -28,6 +28,8 @@ def random_labels(data: TensorData, samples: int, seed: int) -> TensorData:
     The same for every network compared: order and labels depend on `seed` alone, and fewer samples are the first of more. Raises
     SpecError when there are not as many images.
     """
+    if not isinstance(data, TensorData):
+        raise SpecError("images that are read from files cannot be learnt by heart", "use a data set that fits into memory")
     count = len(data.train_labels)
     if not 1 <= samples <= count:
         raise SpecError(f"{samples} images cannot be learnt by heart", f"the data set has {count} training images: ask for 1 to {count}")

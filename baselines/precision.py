@@ -27,12 +27,17 @@ def watched(precision: str, watch: Optional[Watch] = None, average_from: Optiona
 
     `fresh`: the weights are at their start, so WAGE may draw its own. Raises SpecError for an unknown name.
     """
-    if precision not in NAMES:
-        raise SpecError(f"no precision is called {precision!r}", nearest(precision, NAMES))
+    check_precision("precision", precision)
     watches = [] if precision == "fp32" else [BlockFloat() if precision == "bfp8" else Wage(fresh=fresh)]  # type: List[Watch]
     if precision != "fp32" and average_from is not None:
         watches.append(Averaging(average_from, epochs))
     return Watches(watches + ([watch] if watch else []))
+
+
+def check_precision(option: str, precision: str) -> None:
+    """Refuse an unknown precision, the value of `option`."""
+    if precision not in NAMES:
+        raise SpecError(f"{option} is {precision!r}, and no precision is called so", nearest(precision, NAMES))
 
 
 def averaging_start(schedule: Schedule) -> int:

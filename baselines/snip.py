@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from baselines import weights
 from baselines.channels import check_ratio
-from baselines.errors import SpecError, TrainingError
+from baselines.errors import TrainingError, require
 from baselines.lottery_ticket import ticket, train_ticket
 from baselines.parts import check_parts
 from baselines.task import Task
@@ -29,8 +29,7 @@ def scored(network: nn.Module, scope: str = "conv") -> List[str]:
 
     The official order is kept: all weights first, then all biases. Batch norms are never ranked. Raises SpecError for an unknown scope.
     """
-    if scope not in SCOPES:
-        raise SpecError(f"unknown SNIP scope {scope!r}", f"use one of {', '.join(SCOPES)}")
+    require(scope in SCOPES, "scope", scope, "one of " + ", ".join(SCOPES))
     names = weights.prunable(network, linear=scope != "conv")
     if scope == "official":
         present = dict(network.named_parameters())
@@ -81,6 +80,7 @@ def snip(task: Task, run: Any, *, scope: str = "conv", bn_eval: bool = False, re
     `scope`: `conv` (weights of convolutions, as for the lottery ticket), `conv+linear`, or `official` (biases as well). `bn_eval` scores
     with running statistics, `reinit` trains a fresh draw of weights instead of those scored; both as in the official code.
     """
+    require(scope in SCOPES, "scope", scope, "one of " + ", ".join(SCOPES))
     drawn = run.stage("score", score, task, task.prune_ratio, scope, bn_eval, reinit)
     return run.stage("train", train_ticket, task, drawn)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from baselines import flops
 from baselines.channels import check_ratio
+from baselines.errors import require
 from baselines.task import Task
 from baselines.train import evaluate, train
 from baselines.watch import Watch
@@ -25,6 +26,8 @@ def soft_filter(task: Task, run: Any, *, every: int = 1, nesterov: bool = False,
     official ImageNet code does); `nesterov` is the official optimiser. The accuracy is that of the dense-sized network with
     its filters at zero; the metrics of stage `cut` hold the thin one's beside it.
     """
+    require(every >= 1, "every", every, "at least 1 epoch")
+    require(not nesterov or task.schedule.momentum > 0, "nesterov", nesterov, "false where the schedule's momentum is 0")
     start, softly = None, task
     if pretrained:
         start = run.stage("dense", train, task)

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, Optional
 
-from baselines.errors import SpecError
+from baselines.errors import SpecError, require
 from baselines.lowprec import swalp_rate
 from baselines.precision import Averaging, BlockFloat
 from baselines.task import Task
@@ -21,6 +21,7 @@ def swalp(task: Task, run: Any, *, average_from: Optional[int] = None, average_l
     if not 0 < start < task.schedule.epochs or blocks not in ("swalp", "qpytorch"):
         raise SpecError(f"SWALP cannot run with average_from={start}, blocks={blocks!r}",
                         f'give an epoch from 1 to {task.schedule.epochs - 1}, and blocks "swalp" or "qpytorch"')
+    require(0 < average_lr < float("inf"), "average_lr", average_lr, "above 0")
     return run.stage("train", train_swalp, task, start, average_lr, blocks, precision="bfp8")
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from baselines.channels import check_ratio, cut_one
-from baselines.errors import SpecError
+from baselines.errors import require
 from baselines.models.base import Prunable
 from baselines.task import Task
 from baselines.train import fastest_layout, train
@@ -31,13 +31,15 @@ def thinet(task: Task, run: Any, *, mode: str = "table2", rows: int = 100000, lo
     `rows` outputs are sampled for each layer, `locations` from each image; `layers` prunes only that many, counted from the input (0:
     all; the official VGG16 run prunes 10).
     """
-    if mode not in ("table2", "paper"):
-        raise SpecError(f"unknown ThiNet mode {mode!r}", "use table2 or paper")
-    if rows < 1 or locations < 1 or layers < 0:
-        raise SpecError("ThiNet needs rows and locations of at least 1 and no negative layers", "leave them out to get the defaults")
-    sampling = {"rows": rows, "locations": locations}
+    require(mode in ("table2", "paper"), "mode", mode, '"table2" or "paper"')
+    for name, value in (("rows", rows), ("locations", locations), ("tune_epochs", tune_epochs), ("final_epochs", final_epochs)):
+        require(value >= 1, name, value, "at least 1")
+    require(0 < tune_lr < float("inf"), "tune_lr", tune_lr, "above 0")
+    network = task.build()
+    most = len(network.thinet_targets())
+    require(0 <= layers <= most, "layers", layers, f"from 1 to the {most} that ThiNet prunes in {task.model}, or 0 for all")
+    sampling, groups = {"rows": rows, "locations": locations}, target_groups(network, layers)
     network = run.stage("dense", train, task)
-    groups = target_groups(task.build(), layers)
     if mode == "table2":
         thin = run.stage("prune", prune_layers, task, network, task.prune_ratio, groups[0][0], groups[-1][-1] + 1, **sampling)
         return run.stage("retrain", train, task, thin)

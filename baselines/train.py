@@ -213,7 +213,8 @@ def _one_epoch(loop: Loop, end: int) -> None:
     loss = float(total) / len(loop.data.train_labels)
     if not math.isfinite(loss):
         kept = f"; the checkpoint of epoch {epoch} is kept" if loop.has_checkpoint else ""
-        raise TrainingError(f"the loss of epoch {epoch + 1} is not a number", f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}")
+        remedy = f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}"
+        raise TrainingError(f"the loss of epoch {epoch + 1} is not a number", remedy)
     accuracy = evaluate(loop.model, loop.data, loop.task.micro_batch or loop.task.schedule.batch)
     loop.accuracy_last, loop.epoch = accuracy, epoch + 1
     if accuracy > loop.accuracy_best:

@@ -52,12 +52,7 @@ def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
     """All counts of a network with these channel widths (None: the dense one)."""
     flops = registry.import_module("baselines.flops", "counting")
     source = task.source()
-    try:
-        network = task.build(widths)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise HarnessError("these channel widths do not fit %s: %s" % (task.model, str(error).splitlines()[0]),
-                           "the dense ones are %s" % json.dumps(task.dense_widths())) from None
-    count = flops.count(network, tuple(source.shape))
+    network, count = built(task, widths, flops)
     images = source.train_images * task.schedule.epochs
     exact = flops.training_flops(2 * count.macs, images)
     return {
@@ -69,6 +64,29 @@ def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
         "training_005p_as_printed": flops.paper_units([(flops.paper_gflops(count.forward_flops), task.schedule.epochs)])
         * source.train_images / 50000,
     }
+
+
+def built(task: Any, widths: Any, flops: Any) -> Any:
+    """The network and its count. Raises HarnessError when widths are not the model's, SpecError when the images are not."""
+    shape = tuple(task.source().shape)
+    try:
+        if widths is not None and nesting(widths) != nesting(task.dense_widths()):
+            raise ValueError("another number of layers")
+        network = task.build(widths)
+        return network, flops.count(network, shape)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        flops.task_count(task, task.build(), shape)     # where the dense network fails too, it is the images
+        raise HarnessError("these channel widths do not fit %s: %s" % (task.model, str(error).splitlines()[0]),
+                           "the dense ones are %s" % json.dumps(task.dense_widths())) from None
+
+
+def nesting(widths: Any) -> Any:
+    """The form of a nested list, whatever its numbers.
+
+    >>> nesting([64, [100, 3]])
+    [None, [None, None]]
+    """
+    return [nesting(one) for one in widths] if isinstance(widths, (list, tuple)) else None
 
 
 def as_text(facts: Dict[str, Any]) -> str:

@@ -104,10 +104,28 @@ def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
         with pytest.raises(SpecError, match=words) as error:
             load(place)
         assert error.value.hint and "\n" not in str(error.value)
-    with open(os.path.join(folder, "train", "cat", "0.jpg"), "wb") as file:
-        file.write(b"no picture")
-    with pytest.raises(SpecError, match="0.jpg"):
-        list(LOAD(folder, workers=0).plain_batches(4))
+
+
+@pytest.mark.parametrize("content", ["no picture", "cut", "png"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_cannot_be_decoded_is_one_clear_error(folder, workers, content):
+    path = os.path.join(folder, "train", "cat", "0.jpg")
+    with open(path, "rb") as file:
+        whole = file.read()
+    with open(path, "wb") as file:
+        file.write({"no picture": b"no picture", "cut": whole[:len(whole) // 2], "png": b"\x89PNG\r\n\x1a\n" + b"\0" * 40}[content])
+    for batches in (LOAD(folder, workers=workers).plain_batches(4), LOAD(folder, workers=workers).train_batches(4, torch.Generator())):
+        with pytest.raises(SpecError) as error:
+            list(batches)
+        assert error.value.message.startswith(path) and "\n" not in error.value.message and len(error.value.message) < len(path) + 120
+        assert "Traceback" not in error.value.message and error.value.hint == "replace or remove the file"
+
+
+def test_other_classes_in_the_test_images_are_refused(folder):
+    os.rename(os.path.join(folder, "val", "dog"), os.path.join(folder, "val", "fox"))
+    with pytest.raises(SpecError, match="class dog in only one") as error:
+        LOAD(folder)
+    assert error.value.hint
 
 
 def test_a_model_for_other_images_is_one_clear_error(folder):

@@ -56,9 +56,11 @@ def of_another_optimiser(saved):
 
 CHANGES = [without(name) for name in ("state", "optimizer", "watch", "epoch", "accuracy_best", "done")] + [
     changed(["state"], {}), changed(["state"], None), changed(["state", "classifier.bias"], torch.zeros(3)),
-    changed(["optimizer"], {}), changed(["optimizer", "param_groups"], []), changed(["optimizer", "state", 0], {"momentum_buffer": torch.ones(2)}),
-    changed(["optimizer", "state", 999], {"momentum_buffer": torch.ones(2)}), of_another_optimiser,
-    changed(["watch"], {}), changed(["watch", "0"], {}), changed(["watch", "0", "masks"], [torch.ones(5) > 0]), changed(["watch", "0", "masks"], 3),
+    changed(["optimizer"], {}), changed(["optimizer", "param_groups"], []), of_another_optimiser,
+    changed(["optimizer", "state", 0], {"momentum_buffer": torch.ones(2)}),
+    changed(["optimizer", "state", 999], {"momentum_buffer": torch.ones(2)}),
+    changed(["watch"], {}), changed(["watch", "0"], {}),
+    changed(["watch", "0", "masks"], [torch.ones(5) > 0]), changed(["watch", "0", "masks"], 3),
     changed(["epoch"], "one"), changed(["epoch"], 3), changed(["epoch"], -1),
 ]
 
