@@ -70,7 +70,9 @@ def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilo
     finder = Finder(ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)
     trained = train(stage, task, sparsity=sparsity, watch=watched(precision, finder), precision=precision)
     if not finder.found:
-        stage.warn("ticket_not_found", epsilon=epsilon, distance=finder.distances[-1], epochs=trained["epoch"])
+        recent = finder.recent()
+        stage.warn("ticket_not_found", epsilon=epsilon, epochs=trained["epoch"], have=len(recent), wanted=finder.wanted,
+                   distance=round(max(recent), 4) if recent else None)
     stage.metric(epochs_trained=trained["epoch"], paper_n=trained["epoch"] + 1, ticket_found=finder.found)
     masks = list(finder.masks[-1].split(finder.sizes))
     return dict(trained, masks=masks, found=finder.found, distances=finder.distances)
@@ -87,8 +89,7 @@ class Finder(Watch):
         require(draw_at is None or 1 <= draw_at <= epochs, "draw_at", draw_at,
                 f"from 1 (before, all scales are equal) to the schedule's {epochs} epochs")
         require(window >= 2, "window", window, "at least 2")
-        require(0 <= epsilon <= 1 and (epsilon or criterion == "code"), "epsilon", epsilon,
-                "above 0 (or 0 with the criterion \"code\") and at most 1, the largest distance")
+        require(0 < epsilon < float("inf") or (epsilon == 0 and criterion == "code"), "epsilon", epsilon, 'above 0 (0 with "code" too)')
         self.ratio, self.epsilon, self.window, self.criterion, self.draw_at = ratio, epsilon, window, criterion, draw_at
         self.masks, self.sizes, self.distances = [], [], []  # type: List[Tensor], List[int], List[float]
         self.found = False
@@ -106,12 +107,22 @@ class Finder(Watch):
         loop.stage.metric(mask_distance=near[-1])
         if self.draw_at is not None:
             self.found = epoch + 1 == self.draw_at
-        elif self.criterion == "paper":
-            recent = self.distances[1:][-self.window:]  # the first is the distance to the empty mask, which says nothing
-            self.found = len(recent) == self.window and max(recent) < self.epsilon
         else:
-            self.found = len(near) == self.window - 1 and max(near) <= self.epsilon
+            recent = self.recent()
+            below = bool(recent) and (max(recent) < self.epsilon if self.criterion == "paper" else max(recent) <= self.epsilon)
+            self.found = below and len(recent) == self.wanted
         return self.found
+
+    @property
+    def wanted(self) -> int:
+        """How many distances decide."""
+        return self.window if self.criterion == "paper" else self.window - 1
+
+    def recent(self) -> List[float]:
+        """The distances that decide, `wanted` of them once there are so many: between consecutive masks, or of the newest to the others."""
+        if self.criterion == "paper":
+            return self.distances[1:][-self.window:]    # the first is the distance to the empty mask, which says nothing
+        return self._near()
 
     def _put(self, model: Any) -> None:
         mask = torch.cat(channels.ranked_masks(model.scales(), self.ratio))
@@ -152,7 +163,12 @@ def thin_ticket(stage: Any, task: Task, ticket: Dict[str, Any], *, weights: str 
 
 def train_ticket(stage: Any, task: Task, thin: Dict[str, Any], *, restart: bool, sparsity: float,
                  precision: str = "fp32") -> Dict[str, Any]:
-    """Train the thin network: the rest of the schedule after the search's epochs, or (`restart`) the whole of it."""
+    """Train the thin network: the rest of the schedule after the search's epochs, or (`restart`) the whole of it.
+
+    A search that took the whole schedule leaves nothing to train: a warning, since the accuracy is then that of the bare cut.
+    """
+    if not restart and thin["epoch"] >= task.schedule.epochs:
+        stage.warn("not_retrained", epochs=task.schedule.epochs)
     average_from = averaging_start(task.schedule) if precision == "bfp8" else None
     watch = watched(precision, average_from=average_from, epochs=task.schedule.epochs, fresh=False)
     return train(stage, task, thin, from_epoch=0 if restart else thin["epoch"], sparsity=sparsity, watch=watch, precision=precision)

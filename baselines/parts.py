@@ -23,8 +23,8 @@ def check_parts(task: Any, model: nn.Module, shape: Tuple[int, int, int], images
     schedule = task.schedule
     if smallest_part(images, schedule.batch, task.micro_batch) > 1 or not _normalises_points(model, shape):
         return
-    split = f"batch {schedule.batch}" + (f" and micro_batch {task.micro_batch}" if task.micro_batch else "")
-    raise SpecError(f"{split} leave a single image of {images} over, and {task.model} has 1 x 1 maps, which cannot be normalised then",
+    split = f"batch {schedule.batch}" + (f" in parts of micro_batch {task.micro_batch}" if task.micro_batch else "")
+    raise SpecError(f"{split} leaves a single image of {images} over, and {task.model} has 1 x 1 maps, which cannot be normalised then",
                     "change batch" + (" or micro_batch" if task.micro_batch else "") + " so that no part has one image")
 
 

@@ -16,7 +16,7 @@ BAD = {
     "snip": {"scope": ["x"]},
     "thinet": {"mode": ["x"], "rows": [0], "locations": [0, -1], "layers": [-1, 14, 99], "tune_lr": [-1.0, 0.0, NAN, INF],
                "tune_epochs": [0, -1], "final_epochs": [0]},
-    "eb-train": {"epsilon": [-1.0, 0.0, 1.5, NAN, INF], "window": [1, -1], "criterion": ["x"], "draw_at": [0, 4], "weights": ["x"],
+    "eb-train": {"epsilon": [-1.0, 0.0, NAN, INF], "window": [1, -1], "criterion": ["x"], "draw_at": [0, 4], "weights": ["x"],
                  "search_precision": ["x", "fp16"], "retrain_precision": ["x"], "search_lr": [0.0, -1.0, NAN, INF],
                  "search_milestones": [[2, 1], [-1]]},
     "soft-filter": {"every": [0, -1]},

@@ -39,7 +39,6 @@ def spoilt(dense, how):
     return dense + [dense[-1]] if how.endswith("more") else dense[:-1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_pair_is_counted_or_refused(model, dataset, tmp_path):
