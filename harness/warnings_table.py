@@ -28,9 +28,11 @@ WARNINGS = {
     "resumed": Warning_("trained in {attempts} attempts; what was repeated after a kill is reported apart", "none needed"),
     "layer_emptied": Warning_("{layers} would have lost every channel; the strongest one was kept", "use a smaller pruning ratio"),
     "dead_layer": Warning_("every weight of {layers} is pruned: nothing passes through", "use a smaller pruning ratio"),
-    "ticket_not_found": Warning_("the mask had not settled after {epochs} epochs (distance {distance}, wanted {epsilon}); "
-                                 "the last one was taken",
+    "ticket_not_found": Warning_("the mask had not settled after {epochs} epochs (wanted: {wanted} distances below {epsilon}; "
+                                 "there were {have} in a row, up to {distance}); the last one was taken",
                                  "train longer, or use a larger epsilon"),
+    "not_retrained": Warning_("the search took all {epochs} epochs of the schedule: the ticket was cut and not retrained",
+                              "train longer, use a larger epsilon, or retrain the whole schedule (restart)"),
     "zero_scores": Warning_("only {scored_above_zero} weights have a score above zero, and {kept} are kept", "score on a larger batch"),
     "throttled": Warning_("the board held itself back while this was measured: {by}", "cool it, or use a lower power mode"),
     "mode_changed": Warning_("the power mode changed from {before} to {after} while this was measured",

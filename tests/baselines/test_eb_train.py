@@ -197,7 +197,15 @@ def test_a_ticket_that_is_never_found_is_the_last_mask_with_a_warning(small):
     stage = Stage()
     ticket = eb_train.find_ticket(stage, small, 0.5, sparsity=1e-4, epsilon=1e-9)
     assert not ticket["found"] and ticket["epoch"] == 4 and len(stage.epochs) == 4
-    assert [warning["name"] for warning in stage.warnings] == ["ticket_not_found"]
+    [warning] = stage.warnings
+    assert warning["name"] == "ticket_not_found" and (warning["have"], warning["wanted"], warning["epochs"]) == (3, 5, 4)
+    assert warning["distance"] == pytest.approx(max(ticket["distances"][1:]), abs=1e-4)
+    thin = eb_train.thin_ticket(Stage(), small, ticket)
+    for restart, told in ((False, ["not_retrained"]), (True, [])):
+        stage = Stage()
+        trained = eb_train.train_ticket(stage, small, thin, restart=restart, sparsity=0.0)
+        assert [warning["name"] for warning in stage.warnings] == told
+        assert len(stage.epochs) == (4 if restart else 0) and trained["epoch"] == 4
 
 
 def test_unknown_weights_are_refused(small):

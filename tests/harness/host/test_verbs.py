@@ -134,6 +134,7 @@ def test_flops_of_a_stage_are_those_that_were_counted_while_training(runs):
                              "--epochs", "2", "--json")
     facts = json.loads(out)
     assert code == 0 and facts["macs"] == stage.work["macs"] and facts["counter_flops"] == stage.work["forward_flops"]
+    assert facts["counter_training_flops"] == 3 * stage.work["forward_flops"] * 1442 * 2
 
 
 def test_one_run_of_a_study_can_be_named(runs):
