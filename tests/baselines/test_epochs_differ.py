@@ -69,6 +69,15 @@ def test_seeds_give_other_epochs(task):
     assert not torch.equal(one, other)
 
 
+def test_about_half_of_an_epochs_images_are_mirrored(task):
+    data = task.data()._replace(pad=0, flip=True)
+    images = torch.cat([images for images, _ in data.train_batches(64, torch.Generator().manual_seed(2))])
+    plain = data.normalise(data.train_images)
+    as_they_are, mirrored = ((images[:, None, 0] == one[None, :, 0]).flatten(2).all(2).any(1) for one in (plain, plain.flip(3)))
+    assert bool((as_they_are | mirrored).all())
+    assert 80 < int(mirrored.sum()) < 160 and 80 < int(as_they_are.sum()) < 160
+
+
 @pytest.mark.parametrize("name", ["bfp8", "wage8"])
 def test_rounding_draws_other_numbers_in_every_epoch(task, name):
     """The same step from the same weights on the same images, drawn as in epochs 0, 1 and 0 again."""
