@@ -64,7 +64,8 @@ def test_gradual_pruning_goes_on_from_the_baselines_weights(small):
 
 
 def test_learning_by_heart_starts_from_the_ticket_and_holds_its_mask(small):
-    drawn = draw(Stage(), small, train_part(Stage(), small, None, 0, 1), None, 0.8, False)
+    trained = train_part(Stage(), small, None, 0, 1)
+    drawn = draw(Stage(), small, trained, trained, 0.8, False)
     untouched = memorise(Stage(), small._replace(schedule=small.schedule._replace(epochs=0)), drawn, 20)
     assert all(torch.equal(value, drawn["state"][name]) for name, value in untouched["state"].items())
     learnt = memorise(Stage(), small, drawn, 20)

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from stages import Stage
+from stages import Run, Stage
 
 from baselines import precision
+from baselines.eb_train import train_ticket
 from baselines.schedule import Schedule
+from baselines.swalp import swalp
 from baselines.train import Loop, train
 from baselines.watch import Watch
 
@@ -56,3 +58,15 @@ def test_averaged_weights_get_the_statistics_of_one_pass_over_the_training_image
     for name, value in network.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
             assert torch.allclose(value, result["state"][name], rtol=1e-3, atol=1e-4), name
+
+
+def test_weights_are_averaged_from_the_epochs_that_the_methods_name(task):
+    """SWALP: the last third. A ticket in bfp8: from half-way between the last milestone and the end, and not in fp32."""
+    longer = task._replace(schedule=Schedule(epochs=6, milestones=(1, 2), batch=240))
+    assert swalp(longer, Run()).stage.metrics["averaged_epochs"] == 2
+    thin, averaged = {"widths": task.dense_widths(), "state": task.build().state_dict(), "epoch": 3}, {}
+    for name in ("bfp8", "fp32"):
+        stage = Stage()
+        train_ticket(stage, longer, thin, restart=False, sparsity=0.0, precision=name)
+        averaged[name] = stage.metrics.get("averaged_epochs")
+    assert averaged == {"bfp8": 2, "fp32": None}
