@@ -53,7 +53,7 @@ def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, t
     stamps = [_STAMP.match(line) for _, line, _ in kept]
     notes: tuple[str, ...] = ()
     if all(stamps):
-        t_us = [round(instant(stamp.group(1)) * 1e6) for stamp in stamps if stamp]
+        t_us = [_stamp_us(path, number, stamp.group(1)) for (number, _, _), stamp in zip(kept, stamps, strict=True) if stamp]
     else:
         t_us = [round(i * period_s * 1e6) for i in range(len(kept))]
         notes = (f"the log holds no times: its lines are taken to be {period_s:g} s apart",)
@@ -64,6 +64,13 @@ def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, t
     source = {"name": "tegrastats", "sampling": "snapshot", "scope": "module", "rails": list(rails), "total": total, "real": True}
     damaged = len(found) - len(kept) - min(header, 1)
     return Segment(source, {"boot_id": ""}, rails, np.array(t_us, np.int64), power, np.ones(power.shape, bool), {}, damaged), notes
+
+
+def _stamp_us(path: str, number: int, text: str) -> int:
+    try:
+        return round(instant(text) * 1e6)
+    except ValueError:
+        raise ReportError(f"{path} line {number}: {text} is not a time", "remove the line, or repair it") from None
 
 
 def ptdaemon(path: str, lines: list[str]) -> tuple[Segment, tuple[str, ...]]:

@@ -114,6 +114,12 @@ def test_tegrastats_without_times(tmp_path):
     assert "1 s apart" in trace.notes[0] and trace.damaged == 0
 
 
+def test_tegrastats_with_a_date_that_is_none(tmp_path):
+    lines = ["01-26-2021 18:22:00 " + TEGRA.format(2000), "99-99-2021 18:22:01 " + TEGRA.format(2000)]
+    with pytest.raises(ReportError, match="tegra.txt line 2: 99-99-2021 18:22:01 is not a time"):
+        PowerTrace.load(write(tmp_path, "\n".join(lines) + "\n", "tegra.txt"))
+
+
 def test_tegrastats_with_times_and_a_cut_line(tmp_path):
     lines = [f"01-26-2021 18:22:{2 * i:02d} " + TEGRA.format(2000).replace("/1840", "mW/1840mW") for i in range(11)]
     lines[5] = lines[5][:-60]
