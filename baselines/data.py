@@ -54,7 +54,8 @@ class TensorData(NamedTuple):
         for start, places in zip(range(0, count, batch), mirrored):
             index, down, right = plan[:, start:start + batch]
             images = windows[index, :, down, right]
-            images[places] = images.index_select(0, places).flip(3)
+            if len(places):
+                images[places] = images.index_select(0, places).flip(3)
             yield _scaled(images, affine), self.train_labels[index]
 
     def test_batches(self, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:
