@@ -70,7 +70,7 @@ def find_ticket(stage: Any, task: Task, ratio: float, *, sparsity: float, epsilo
     finder = Finder(ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)
     trained = train(stage, task, sparsity=sparsity, watch=watched(precision, finder), precision=precision)
     if not finder.found:
-        recent = finder.recent()
+        recent = finder.recent(finder._near())
         stage.warn("ticket_not_found", epsilon=epsilon, epochs=trained["epoch"], have=len(recent), wanted=finder.wanted,
                    distance=round(max(recent), 4) if recent else None)
     stage.metric(epochs_trained=trained["epoch"], paper_n=trained["epoch"] + 1, ticket_found=finder.found)
@@ -108,7 +108,7 @@ class Finder(Watch):
         if self.draw_at is not None:
             self.found = epoch + 1 == self.draw_at
         else:
-            recent = self.recent()
+            recent = self.recent(near)
             below = bool(recent) and (max(recent) < self.epsilon if self.criterion == "paper" else max(recent) <= self.epsilon)
             self.found = below and len(recent) == self.wanted
         return self.found
@@ -118,11 +118,10 @@ class Finder(Watch):
         """How many distances decide."""
         return self.window if self.criterion == "paper" else self.window - 1
 
-    def recent(self) -> List[float]:
-        """The distances that decide, `wanted` of them once there are so many: between consecutive masks, or of the newest to the others."""
-        if self.criterion == "paper":
-            return self.distances[1:][-self.window:]    # the first is the distance to the empty mask, which says nothing
-        return self._near()
+    def recent(self, near: List[float]) -> List[float]:
+        """The distances that decide, `wanted` of them in the end: between consecutive masks, or `near`, of the newest to the others."""
+        # the first between consecutive ones is to the empty mask, which says nothing
+        return self.distances[1:][-self.window:] if self.criterion == "paper" else near
 
     def _put(self, model: Any) -> None:
         mask = torch.cat(channels.ranked_masks(model.scales(), self.ratio))

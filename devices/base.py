@@ -65,6 +65,14 @@ class PowerSource(ABC):
     def read(self) -> PowerSample:
         """Give the newest sample; the same `t_s` twice means that nothing new has come. Raises OSError or SourceError."""
 
+    def read_total(self) -> PowerSample:
+        """`read`, but every rail of the total must be there; raises SourceError naming those that are not."""
+        sample = self.read()
+        lacking = [rail for rail in self.total if rail not in sample.watts]
+        if lacking:
+            raise SourceError("%s cannot be read (%s)" % (", ".join(lacking), sample.error), "see dmesg, or name other rails")
+        return sample
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the hardware; harmless when called twice."""

@@ -59,7 +59,7 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         least = min(others, key=lambda name: others[name].joules)
         ratio = others[least].joules / own.joules
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=_u_ratio(others[least].energies, own.energies))
-        text = f"{ratio:.1f}× ({least}{', ' * bool(others[least].partial)}{others[least].partial})"
+        text = f"{ratio:.1f}× ({', '.join(filter(None, (least, others[least].partial)))})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
 
 

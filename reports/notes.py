@@ -70,13 +70,14 @@ def _improvement(grid: Grid) -> list[str]:
 
 def _tickets(grid: Grid) -> list[str]:
     """Both ways to say when a ticket was drawn."""
-    found = []
+    found: dict[str, list[str]] = {}
     for (setting, method, ratio), cell in grid.cells.items():
         tickets = [run.ticket for run in cell.runs if run.ticket]
         if tickets:
             searched, paper = (", ".join(str(ticket[name]) for ticket in tickets) for name in ("search_epochs", "paper_n"))
-            found.append(f"{setting} {method} {ratio_label(ratio)} {searched} ({paper})")
-    return [f"Tickets: epochs trained in the search (in brackets the paper's N): {'; '.join(found)}."] if found else []
+            found.setdefault(f"{setting} {method}", []).append(f"{ratio_label(ratio)} {searched} ({paper})")
+    rows = "; ".join(f"{row} {', '.join(cells)}" for row, cells in found.items())
+    return [f"Tickets: epochs trained in the search (in brackets the paper's N): {rows}."] if found else []
 
 
 def drawn_notes(grid: Grid) -> list[str]:
