@@ -3,6 +3,7 @@
 Debian and Ubuntu keep ensurepip in python3-venv, a package that a fresh machine lacks; without it `venv --without-pip` still works.
 A wheel of pip can install itself: one file from the package index (PIP_INDEX_URL if that is set), of known content.
 """
+
 import hashlib
 import os
 import re
@@ -25,7 +26,9 @@ def fetch(address):
 
 def main():
     try:
-        page, base = fetch(os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/")
+        page, base = fetch(
+            os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"
+        )
         link = re.search(rf'href="([^"#]*{re.escape(WHEEL)})[#"]', page.decode())
         if link is None:
             return f"{base} has no {WHEEL}"
@@ -37,7 +40,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, WHEEL)
         path.write_bytes(wheel)
-        return subprocess.call([sys.executable, f"{path}/pip", "install", "--disable-pip-version-check", "-q", "--no-index", str(path)])
+        return subprocess.call(
+            [
+                sys.executable,
+                f"{path}/pip",
+                "install",
+                "--disable-pip-version-check",
+                "-q",
+                "--no-index",
+                str(path),
+            ]
+        )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def require(good: bool, name: str, value: Any, wanted: str) -> None:
 
     >>> require(False, "every", 0, "at least 1")
     Traceback (most recent call last):
-    baselines.errors.SpecError: every is 0
+    joulebird.baselines.errors.SpecError: every is 0
     """
     if not good:
         raise SpecError(f"{name} is {value!r}", f"it must be {wanted}")

@@ -4,7 +4,7 @@ import difflib
 import importlib
 from typing import Any, Dict, Iterable
 
-from baselines.errors import SpecError
+from joulebird.baselines.errors import SpecError
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -32,4 +32,7 @@ def find(table: Dict[str, str], kind: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise SpecError(f"the {kind} {name!r} cannot be imported: {error}", "check the module and attribute names of the path") from error
+        raise SpecError(
+            f"the {kind} {name!r} cannot be imported: {error}",
+            "check the module and attribute names of the path",
+        ) from error

@@ -2,12 +2,12 @@
 
 # name -> "module:class". One line makes a driver known to every verb and to the conformance tests.
 SOURCES = {
-    "ina3221": "devices.ina3221:Ina3221Source",
-    "jtop": "devices.jetson_stats:JtopSource",
-    "tegrastats": "devices.tegrastats:TegrastatsSource",
-    "nvml": "devices.nvml:NvmlSource",
-    "rapl": "devices.rapl:RaplSource",
-    "serial": "devices.serial_meter.source:SerialMeterSource",
-    "simulated": "devices.simulated:SimulatedSource",
-    "replay": "devices.replay:ReplaySource",
+    "ina3221": "joulebird.devices.ina3221.source:Ina3221Source",
+    "jtop": "joulebird.devices.jtop.source:JtopSource",
+    "tegrastats": "joulebird.devices.tegrastats:TegrastatsSource",
+    "nvml": "joulebird.devices.nvml:NvmlSource",
+    "rapl": "joulebird.devices.rapl:RaplSource",
+    "serial": "joulebird.devices.serial_meter.source:SerialMeterSource",
+    "simulated": "joulebird.devices.simulated.source:SimulatedSource",
+    "replay": "joulebird.devices.replay:ReplaySource",
 }

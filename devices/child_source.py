@@ -1,13 +1,17 @@
 """A power source that is read through a child process, which is watched and replaced."""
+
 import os
 from abc import abstractmethod
 from typing import Callable, Dict, List, Optional
 
-from devices.base import PowerSample, PowerSource, SourceError
-from devices.line_child import LineChild
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.util.line_child import LineChild
 
-RETRY_S, RETRY_MOST_S = 1.0, 3.0    # before the next attempt to start the child, which itself loads the board: doubled up to the second
-CARRIER = "VDD_MUX"         # what the carrier board of the developer kit takes; not inside VDD_IN
+RETRY_S, RETRY_MOST_S = (
+    1.0,
+    3.0,
+)  # before the next attempt to start the child, which itself loads the board: doubled up to the second
+CARRIER = "VDD_MUX"  # what the carrier board of the developer kit takes; not inside VDD_IN
 
 
 class ChildSource(PowerSource):
@@ -17,17 +21,19 @@ class ChildSource(PowerSource):
     `read` never blocks: the recorder must go on while a service hangs.
     """
 
-    restart_hint = ""           # what to do when the child has nothing better to say
+    restart_hint = ""  # what to do when the child has nothing better to say
 
-    def __init__(self, interval_s: float, start_timeout_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, interval_s: float, start_timeout_s: float, clock: Callable[[], float]
+    ) -> None:
         self.min_period_s = self.pace_s = interval_s
         self._start_timeout_s, self._clock = start_timeout_s, clock
         self._child: Optional[LineChild] = None
         self._failure: Optional[SourceError] = None
         self._sample: Optional[PowerSample] = None
-        self._deadline_s = 0.0      # by when the child must have said something
-        self._retry_s = 0.0         # when to try again
-        self._failures = 0          # since the last sample
+        self._deadline_s = 0.0  # by when the child must have said something
+        self._retry_s = 0.0  # when to try again
+        self._failures = 0  # since the last sample
 
     @abstractmethod
     def command(self) -> List[str]:
@@ -36,10 +42,6 @@ class ChildSource(PowerSource):
     @abstractmethod
     def take(self, line: str) -> None:
         """Understand one line: call `arrived` with a sample, `fail` with a SourceError, or nothing."""
-
-    def environment(self) -> Optional[Dict[str, str]]:
-        """The child's environment (None: ours)."""
-        return None
 
     def open(self) -> None:
         """Start the child and wait for the first sample; raises SourceError within the start's time limit."""
@@ -77,9 +79,9 @@ class ChildSource(PowerSource):
 
     def fail(self, failure: SourceError, status: str = "UNREADABLE") -> None:
         """End the child and raise `failure` from every read until a new child gives a sample; `status` is its word in the log."""
-        failure.status = status         # type: ignore[attr-defined]
+        failure.status = status  # type: ignore[attr-defined]
         self._failure = failure
-        self._retry_s = self._clock() + min(RETRY_MOST_S, RETRY_S * 2 ** self._failures)
+        self._retry_s = self._clock() + min(RETRY_MOST_S, RETRY_S * 2**self._failures)
         self._failures = min(self._failures + 1, 8)
         if self._child is not None:
             self._child.stop(patience_s=0.05)
@@ -94,29 +96,49 @@ class ChildSource(PowerSource):
             return True
         wanted = [total] + ([CARRIER] if self.scope == "board" else [])
         if total is None:
-            self.fail(SourceError("%s shows no rail of the whole module here: rails nest, so their sum (%.1f W) would be wrong"
-                                  % (self.name, sum(rails.values())),
-                                  "use the source ina3221, or see why VDD_IN is missing: joulebird doctor"))
+            self.fail(
+                SourceError(
+                    "%s shows no rail of the whole module here: rails nest, so their sum (%.1f W) would be wrong"
+                    % (self.name, sum(rails.values())),
+                    "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
+                )
+            )
         elif self.scope == "board" and CARRIER not in rails:
-            self.fail(SourceError("%s shows no %s here, so the carrier board's power cannot be read" % (self.name, CARRIER),
-                                  "use total=module"))
+            self.fail(
+                SourceError(
+                    "%s shows no %s here, so the carrier board's power cannot be read"
+                    % (self.name, CARRIER),
+                    "use total=module",
+                )
+            )
         else:
             self.total = tuple(str(rail) for rail in wanted)
-            self.rails = self.total + tuple(sorted(rail for rail in rails if rail not in self.total))
+            self.rails = self.total + tuple(
+                sorted(rail for rail in rails if rail not in self.total)
+            )
         return bool(self.rails)
 
     def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
         """A sample of our rails, marked when one of them is missing."""
         missing = [rail for rail in self.rails if rail not in watts]
-        return PowerSample(t_s, {rail: watts[rail] for rail in self.rails if rail in watts}, "MISSING" if missing else None)
+        return PowerSample(
+            t_s,
+            {rail: watts[rail] for rail in self.rails if rail in watts},
+            "MISSING" if missing else None,
+        )
 
     def _start(self) -> None:
         self._deadline_s = self._clock() + self._start_timeout_s
         try:
-            self._child = LineChild(self.command(), self.environment())
+            self._child = LineChild(self.command())
         except OSError as error:
-            self.fail(SourceError("%s cannot be started: %s" % (self.command()[0], os.strerror(error.errno or 0)), self.restart_hint),
-                      "NO_TOOL")
+            self.fail(
+                SourceError(
+                    "%s cannot be started: %s" % (self.command()[0], os.strerror(error.errno or 0)),
+                    self.restart_hint,
+                ),
+                "NO_TOOL",
+            )
 
     def _listen(self, timeout_s: float = 0.0) -> None:
         child = self._child
@@ -129,14 +151,26 @@ class ChildSource(PowerSource):
         if lines:
             self._deadline_s = self._clock() + max(2.0, 4 * self.pace_s)
         elif child.ended() is not None:
-            self.fail(SourceError("the child of %s ended: %s" % (self.name, child.errors() or "without a word"), self.restart_hint),
-                      "ENDED")
+            self.fail(
+                SourceError(
+                    "the child of %s ended: %s" % (self.name, child.errors() or "without a word"),
+                    self.restart_hint,
+                ),
+                "ENDED",
+            )
         elif self._clock() > self._deadline_s:
-            self.fail(SourceError("%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint), "SILENT")
+            self.fail(
+                SourceError(
+                    "%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint
+                ),
+                "SILENT",
+            )
 
 
 def checked_total(total: str) -> str:
     """The total asked for, if the board's own rails can give it; raises SourceError."""
     if total not in ("module", "board"):
-        raise SourceError("there is no total %r" % total, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)")
+        raise SourceError(
+            "there is no total %r" % total, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"
+        )
     return total

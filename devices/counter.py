@@ -1,7 +1,8 @@
 """From energy counters to samples of mean power."""
+
 from typing import Dict, Optional
 
-from devices.base import PowerSample, SourceError
+from joulebird.devices.source import PowerSample, SourceError
 
 
 class CounterMeter:
@@ -44,7 +45,10 @@ class CounterMeter:
         if delta >= 0:
             return delta
         if rail not in self._wraps_j:
-            self._joules = {}       # the next reading is a new beginning
-            raise SourceError("the energy counter of %s went back by %.3f J: its driver was loaded again" % (rail, -delta),
-                              "leave the driver alone during a run; set nvidia-smi persistence mode on")
+            self._joules = {}  # the next reading is a new beginning
+            raise SourceError(
+                "the energy counter of %s went back by %.3f J: its driver was loaded again"
+                % (rail, -delta),
+                "leave the driver alone during a run; set nvidia-smi persistence mode on",
+            )
         return delta + self._wraps_j[rail]

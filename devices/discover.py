@@ -1,10 +1,11 @@
 """What can measure here: every registered source tried, the best one, and how fast it can be read."""
+
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from devices import SOURCES
-from devices.base import Found, PowerSource, SourceError
-from devices.lookup import load
+from joulebird.devices import SOURCES
+from joulebird.devices.registry import load
+from joulebird.devices.source import Found, PowerSource, SourceError
 
 # The board's own sensors before a workstation's; direct before through a service; those that nobody registered are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
@@ -56,7 +57,7 @@ def usable_here() -> Iterator[str]:
             if source.real and source.probe().usable:
                 yield name
         except SourceError:
-            continue            # what it needs is not installed, so it is not here
+            continue  # what it needs is not installed, so it is not here
 
 
 def best() -> str:
@@ -64,7 +65,9 @@ def best() -> str:
     return next(usable_here(), FALLBACK)
 
 
-def rate(source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic) -> float:
+def rate(
+    source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+) -> float:
     """How many new readings a second an open source gives when asked without pause; 0 when nothing new came."""
     begin_s = now_s = clock()
     seen, newest_s = 0, None

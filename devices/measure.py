@@ -10,6 +10,7 @@
 The readings are taken by a process of its own and kept in a log; the window is cut at a reading taken just before and just after. Windows
 inside windows share that process: `with m.window() as inner`.
 """
+
 import functools
 import os
 import shutil
@@ -17,12 +18,12 @@ import subprocess
 import sys
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from devices import discover
-from devices.base import SourceError
-from devices.measurement import Measurement
-from devices.recorder import Recorder
-from devices.relay import Relay
-from devices.scratch import Scratch
+from joulebird.devices import discover
+from joulebird.devices.measurement import Measurement
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.source import SourceError
+from joulebird.devices.util.relay import Relay
+from joulebird.devices.util.scratch import Scratch
 
 
 class CommandError(SourceError):
@@ -40,9 +41,21 @@ class joules:
     stderr. Entering raises SourceError when the source cannot be used.
     """
 
-    def __init__(self, source: Optional[str] = None, log: Optional[str] = None, period_s: Optional[float] = None,
-                 report: Optional[Callable[[Measurement], None]] = None, **options: Any) -> None:
-        self._source, self._log, self._period_s, self._report, self._options = source, log, period_s, report, options
+    def __init__(
+        self,
+        source: Optional[str] = None,
+        log: Optional[str] = None,
+        period_s: Optional[float] = None,
+        report: Optional[Callable[[Measurement], None]] = None,
+        **options: Any,
+    ) -> None:
+        self._source, self._log, self._period_s, self._report, self._options = (
+            source,
+            log,
+            period_s,
+            report,
+            options,
+        )
         self._recorder: Optional[Recorder] = None
         self._measurement: Optional[Measurement] = None
         self._scratch: Optional[Scratch] = None
@@ -54,7 +67,11 @@ class joules:
         try:
             if self._log is None:
                 self._scratch = Scratch("measure")
-            path = os.path.abspath(self._log if self._scratch is None else os.path.join(self._scratch.path, "power.csv"))
+            path = os.path.abspath(
+                self._log
+                if self._scratch is None
+                else os.path.join(self._scratch.path, "power.csv")
+            )
             recorder.open(path)
             self._measurement = Measurement(recorder, path, os.path.getsize(path))
             self._measurement.begin()
@@ -81,12 +98,13 @@ class joules:
         def measured(*args: Any, **kwargs: Any) -> Any:
             with joules(self._source, self._log, self._period_s, **self._options) as measurement:
                 result = function(*args, **kwargs)
-            measured.measured = measurement         # type: ignore[attr-defined]
+            measured.measured = measurement  # type: ignore[attr-defined]
             if self._report is not None:
                 self._report(measurement)
             else:
                 sys.stderr.write("%s: %s\n" % (function.__name__, measurement))
             return result
+
         return measured
 
 
@@ -97,21 +115,31 @@ class Measured(NamedTuple):
     measurement: Measurement
 
 
-def measure_command(argv: List[str], source: Optional[str] = None, log: Optional[str] = None, period_s: Optional[float] = None,
-                    **options: Any) -> Measured:
+def measure_command(
+    argv: List[str],
+    source: Optional[str] = None,
+    log: Optional[str] = None,
+    period_s: Optional[float] = None,
+    **options: Any,
+) -> Measured:
     """Run a command to its end and measure it; signals sent to this process go on to the command.
 
     Raises CommandError when the command cannot be started, SourceError when the source cannot be used; nothing has run then.
     """
     if not argv or shutil.which(argv[0]) is None:
-        raise CommandError("cannot run %s: no such command" % (argv[0] if argv else "nothing"), "check its name and the PATH")
+        raise CommandError(
+            "cannot run %s: no such command" % (argv[0] if argv else "nothing"),
+            "check its name and the PATH",
+        )
     relay = Relay()
     with joules(source, log, period_s, **options) as measurement:
         with relay:
             try:
                 process = subprocess.Popen(argv)
             except OSError as error:
-                raise CommandError("cannot run %s: %s" % (argv[0], error), "check that it can be executed") from error
+                raise CommandError(
+                    "cannot run %s: %s" % (argv[0], error), "check that it can be executed"
+                ) from error
             relay.to(process)
             code = process.wait()
     return Measured(code if code >= 0 else 128 - code, measurement)

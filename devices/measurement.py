@@ -1,14 +1,17 @@
 """What a measured window held: joules, seconds, watts by rail, coverage."""
+
 import os
 from typing import Any, Dict, Optional
 
-from devices.base import SourceError
-from devices.integrate import Energy, energy, points
-from devices.powerlog import row_width
-from devices.powerlog_read import read_rows
-from devices.recorder import Recorder
+from joulebird.devices.energy import Energy, energy, points
+from joulebird.devices.powerlog import row_width
+from joulebird.devices.powerlog_read import read_rows
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.source import SourceError
 
-MARGIN_ROWS = 64                # rows before a window that serve to cut its edge; a long log is not read from its beginning
+MARGIN_ROWS = (
+    64  # rows before a window that serve to cut its edge; a long log is not read from its beginning
+)
 
 
 class Measurement:
@@ -80,7 +83,10 @@ class Measurement:
 
     def begin(self) -> None:
         """Take the reading at the first edge."""
-        self._offset = max(self._floor, os.path.getsize(self._log) - MARGIN_ROWS * row_width(len(self.source["rails"])))
+        self._offset = max(
+            self._floor,
+            os.path.getsize(self._log) - MARGIN_ROWS * row_width(len(self.source["rails"])),
+        )
         self._begin_s = self._recorder.sample()
 
     def end(self) -> None:
@@ -102,13 +108,18 @@ class Measurement:
     def _integrate(self, begin_s: float, end_s: float) -> None:
         rows = read_rows(self._log, self.source["rails"], self._offset)
         sampling, total = self.source["sampling"], self.source["total"]
-        self._rails = {rail: energy(points(rows, [rail]), begin_s, end_s, sampling) for rail in self.source["rails"]}
+        self._rails = {
+            rail: energy(points(rows, [rail]), begin_s, end_s, sampling)
+            for rail in self.source["rails"]
+        }
         self._total = energy(points(rows, total or self.source["rails"]), begin_s, end_s, sampling)
         if not total:
             self._total = self._total._replace(joules=None, mean_w=None, peak_w=None)
             self.problem = "this source has no total; see its rails"
         elif self._total.joules is None:
-            self.problem = "only %.1f %% of the window was recorded" % (100.0 * self._total.coverage)
+            self.problem = "only %.1f %% of the window was recorded" % (
+                100.0 * self._total.coverage
+            )
 
     def __str__(self) -> str:
         found = self._of_total()
@@ -116,9 +127,19 @@ class Measurement:
         if not self.source["real"]:
             words.append("not measured")
         if found.joules is None:
-            return "no energy for these %.3f s: %s (%s)" % (found.seconds, self.problem, ", ".join(words))
+            return "no energy for these %.3f s: %s (%s)" % (
+                found.seconds,
+                self.problem,
+                ", ".join(words),
+            )
         return "%.2f J in %.3f s: mean %.2f W, peak %.2f W, coverage %.1f %% (%s)" % (
-            found.joules, found.seconds, found.mean_w, found.peak_w or 0.0, 100.0 * found.coverage, ", ".join(words))
+            found.joules,
+            found.seconds,
+            found.mean_w,
+            found.peak_w or 0.0,
+            100.0 * found.coverage,
+            ", ".join(words),
+        )
 
 
 class Window:

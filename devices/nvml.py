@@ -6,13 +6,14 @@ Volta and later count their energy in millijoules since the driver was loaded; t
 whatever the pace. Older cards show a power only.
 Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
 """
+
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from devices.base import PowerSample, PowerSource, SourceError
-from devices.counter import CounterMeter
+from joulebird.devices.counter import CounterMeter
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
 
-SETTLE_S = 2.0              # a counter that does not move in this long stands still
+SETTLE_S = 2.0  # a counter that does not move in this long stands still
 
 
 class NvmlSource(PowerSource):
@@ -56,10 +57,17 @@ class NvmlSource(PowerSource):
         if not self._wanted:
             chosen = cards
         else:
-            chosen = [(rail, card) for rail, card in cards if rail[3:] in self._wanted or self._uuid(card) in self._wanted]
+            chosen = [
+                (rail, card)
+                for rail, card in cards
+                if rail[3:] in self._wanted or self._uuid(card) in self._wanted
+            ]
         if len(chosen) < max(1, len(self._wanted)):
-            raise SourceError("NVML shows %d cards, and not all of: %s" % (count, ", ".join(self._wanted) or "any"),
-                              "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID")
+            raise SourceError(
+                "NVML shows %d cards, and not all of: %s"
+                % (count, ", ".join(self._wanted) or "any"),
+                "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID",
+            )
         return chosen
 
     def _uuid(self, card: Any) -> str:
@@ -78,14 +86,23 @@ class NvmlSource(PowerSource):
         end_s = self._clock() + SETTLE_S
         while self._take() is None:
             if self._clock() > end_s:
-                raise SourceError("the energy counter of the graphics card stands still", "see what nvidia-smi says of the card")
+                raise SourceError(
+                    "the energy counter of the graphics card stands still",
+                    "see what nvidia-smi says of the card",
+                )
             time.sleep(0.005)
 
     def _take(self) -> Optional[PowerSample]:
         if self.sampling == "snapshot":
-            watts = {rail: self._nvml.nvmlDeviceGetPowerUsage(card) / 1000.0 for rail, card in self._cards.items()}
+            watts = {
+                rail: self._nvml.nvmlDeviceGetPowerUsage(card) / 1000.0
+                for rail, card in self._cards.items()
+            }
             return PowerSample(self._clock(), watts)
-        joules = {rail: self._nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1000.0 for rail, card in self._cards.items()}
+        joules = {
+            rail: self._nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1000.0
+            for rail, card in self._cards.items()
+        }
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
@@ -95,7 +112,9 @@ class NvmlSource(PowerSource):
         try:
             sample = self._take()
         except self._nvml.NVMLError as error:
-            raise SourceError("NVML cannot read: %s" % error, "see what nvidia-smi and dmesg say of the card") from error
+            raise SourceError(
+                "NVML cannot read: %s" % error, "see what nvidia-smi and dmesg say of the card"
+            ) from error
         if sample is None:
             raise SourceError("the energy counter has begun anew", "read again")
         return sample
@@ -106,17 +125,28 @@ class NvmlSource(PowerSource):
             try:
                 self._nvml.nvmlShutdown()
             except self._nvml.NVMLError:
-                pass            # it was gone before
+                pass  # it was gone before
         self._nvml, self._cards, self._meter = None, {}, CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
         """Driver, and name, UUID and power limit of each card."""
         if self._nvml is None:
             return self.identity()
-        cards = {rail: {"name": _text(self._nvml.nvmlDeviceGetName(card)), "uuid": self._uuid(card), "limit_w": self._limit_w(card)}
-                 for rail, card in self._cards.items()}
-        return dict(self.identity(), driver=_text(self._nvml.nvmlSystemGetDriverVersion()), cards=cards,
-                    resolution="1 mJ" if self.sampling == "counter" else "1 mW", accuracy="not stated by the maker for this generation")
+        cards = {
+            rail: {
+                "name": _text(self._nvml.nvmlDeviceGetName(card)),
+                "uuid": self._uuid(card),
+                "limit_w": self._limit_w(card),
+            }
+            for rail, card in self._cards.items()
+        }
+        return dict(
+            self.identity(),
+            driver=_text(self._nvml.nvmlSystemGetDriverVersion()),
+            cards=cards,
+            resolution="1 mJ" if self.sampling == "counter" else "1 mW",
+            accuracy="not stated by the maker for this generation",
+        )
 
     def _limit_w(self, card: Any) -> Optional[float]:
         try:
@@ -134,10 +164,14 @@ def load_nvml() -> Any:
     try:
         import pynvml
     except ImportError:
-        raise SourceError("nvidia-ml-py is not installed for this Python", "pip install nvidia-ml-py") from None
+        raise SourceError(
+            "nvidia-ml-py is not installed for this Python", "pip install nvidia-ml-py"
+        ) from None
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        raise SourceError("NVML cannot be used here: %s" % error,
-                          "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there") from None
+        raise SourceError(
+            "NVML cannot be used here: %s" % error,
+            "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there",
+        ) from None
     return pynvml

@@ -2,6 +2,7 @@
 
 One `os.write` a row survives a killed process; `sync`, once a second, survives a power cut.
 """
+
 import errno
 import json
 import os
@@ -10,11 +11,11 @@ import subprocess
 import time
 from typing import Any, Callable, Dict, Tuple
 
-from devices.base import SourceError
+from joulebird.devices.source import SourceError
 
 FORMAT = 1
 T_WIDTH, RAIL_WIDTH, STATUS_WIDTH = 16, 9, 12
-LIMIT_MW = 10 ** (RAIL_WIDTH - 1)           # a rail at 100 kW is no reading of a rail
+LIMIT_MW = 10 ** (RAIL_WIDTH - 1)  # a rail at 100 kW is no reading of a rail
 MAGIC = "# joulebird-power-log "
 
 
@@ -36,7 +37,9 @@ def row_width(rails: int) -> int:
     return T_WIDTH + (1 + RAIL_WIDTH) * rails + 1 + STATUS_WIDTH + 1
 
 
-def format_row(t_s: float, watts: Dict[str, float], rails: Tuple[str, ...], status: str = "ok") -> bytes:
+def format_row(
+    t_s: float, watts: Dict[str, float], rails: Tuple[str, ...], status: str = "ok"
+) -> bytes:
     """One row; a rail that is absent, not a number or beyond any rail is blank, and then the status is never ok.
 
     >>> format_row(12.3, {"VDD_IN": 3.0561}, ("VDD_IN", "VDD_MUX"))
@@ -45,7 +48,9 @@ def format_row(t_s: float, watts: Dict[str, float], rails: Tuple[str, ...], stat
     fields = ["%*d" % (T_WIDTH, round(t_s * 1e6))]
     for rail in rails:
         value = watts.get(rail)
-        fault = "MISSING" if value is None else "" if abs(value) * 1e3 < LIMIT_MW else "RANGE"      # RANGE: nan and inf too
+        fault = (
+            "MISSING" if value is None else "" if abs(value) * 1e3 < LIMIT_MW else "RANGE"
+        )  # RANGE: nan and inf too
         fields.append(" " * RAIL_WIDTH if fault else "%*d" % (RAIL_WIDTH, round(value * 1e3)))
         if fault and status == "ok":
             status = fault
@@ -61,7 +66,12 @@ def boot_id(path: str = "/proc/sys/kernel/random/boot_id") -> str:
     except OSError:
         pass
     try:
-        done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5)
+        done = subprocess.run(
+            ["sysctl", "-n", "kern.bootsessionuuid"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("ascii", "replace").strip()
@@ -74,12 +84,17 @@ class PowerLog:
     written; what was written before stays readable, and writing may be tried again.
     """
 
-    def __init__(self, path: str, describe: Dict[str, Any], clock: Callable[[], float] = time.monotonic,
-                 wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: str,
+        describe: Dict[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.path = path
         self.rails = tuple(describe["rails"])
-        self.rows = self.failed = 0         # rows written, and how many of them lack a reading
-        self._broken_line = False           # the last write was cut short
+        self.rows = self.failed = 0  # rows written, and how many of them lack a reading
+        self._broken_line = False  # the last write was cut short
         try:
             folder = os.path.dirname(path)
             if folder:
@@ -88,9 +103,13 @@ class PowerLog:
         except OSError as error:
             raise _unwritable(path, error) from error
         clock_line = {"monotonic_s": clock(), "wall_s": wall(), "boot_id": boot_id()}
-        header = [MAGIC + str(FORMAT), "# source " + json.dumps(describe, sort_keys=True), "# clock " + json.dumps(clock_line),
-                  "# units t_us: microseconds of CLOCK_MONOTONIC; *_mw: milliwatts; status: ok, or why the read failed",
-                  ",".join(["t_us"] + [column(rail) + "_mw" for rail in self.rails] + ["status"])]
+        header = [
+            MAGIC + str(FORMAT),
+            "# source " + json.dumps(describe, sort_keys=True),
+            "# clock " + json.dumps(clock_line),
+            "# units t_us: microseconds of CLOCK_MONOTONIC; *_mw: milliwatts; status: ok, or why the read failed",
+            ",".join(["t_us"] + [column(rail) + "_mw" for rail in self.rails] + ["status"]),
+        ]
         try:
             self._broken_line = not _ends_a_line(self._fd)
             self._write(("\n".join(header) + "\n").encode("utf-8"))
@@ -110,7 +129,11 @@ class PowerLog:
         try:
             getattr(os, "fdatasync", os.fsync)(self._fd)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EROFS, errno.EBADF):       # not a disk file, or closed meanwhile
+            if error.errno not in (
+                errno.EINVAL,
+                errno.EROFS,
+                errno.EBADF,
+            ):  # not a disk file, or closed meanwhile
                 raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
@@ -124,7 +147,7 @@ class PowerLog:
 
     def _write(self, data: bytes) -> None:
         if self._broken_line:
-            data = b"\n" + data             # the broken line stands alone, and readers know it by its width
+            data = b"\n" + data  # the broken line stands alone, and readers know it by its width
         try:
             written = os.write(self._fd, data)
         except OSError as error:
@@ -140,10 +163,14 @@ def _ends_a_line(fd: int) -> bool:
         size = os.fstat(fd).st_size
         return size == 0 or os.pread(fd, 1, size - 1) == b"\n"
     except OSError:
-        return True                         # not a disk file
+        return True  # not a disk file
 
 
 def _unwritable(path: str, error: OSError) -> SourceError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return SourceError("cannot write the power log %s: %s" % (path, os.strerror(error.errno or 0)),
-                       "make room on that disk; what was recorded is kept" if full else "check the folder and its permissions")
+    return SourceError(
+        "cannot write the power log %s: %s" % (path, os.strerror(error.errno or 0)),
+        "make room on that disk; what was recorded is kept"
+        if full
+        else "check the folder and its permissions",
+    )

@@ -1,10 +1,11 @@
-"""Read `power.csv`, format 1, row by row: what the board itself needs of it (reports/powerlog.py reads it in bulk)."""
+"""Read `power.csv`, format 1, row by row: what the board itself needs of it (reports/logs/powerlog.py reads it in bulk)."""
+
 import json
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from devices.base import SourceError
-from devices.powerlog import FORMAT, MAGIC, row_width
+from joulebird.devices.powerlog import FORMAT, MAGIC, row_width
+from joulebird.devices.source import SourceError
 
 
 class Head(NamedTuple):
@@ -56,11 +57,17 @@ def walk_log(path: str) -> Iterator[Union[Head, Row, Damaged]]:
     rails: Optional[Tuple[str, ...]] = None
     for number, line in _lines(path):
         if number == 1 and not line.startswith(MAGIC):
-            raise SourceError("%s is not a power log of joulebird" % path, "give a power.csv; `joulebird energy` reads foreign logs")
+            raise SourceError(
+                "%s is not a power log of joulebird" % path,
+                "give a power.csv; `joulebird energy` reads foreign logs",
+            )
         if line.startswith(MAGIC):
             rails, notes = None, {}
-            if not line[len(MAGIC):].isdigit() or int(line[len(MAGIC):]) > FORMAT:
-                raise SourceError("%s: %s is newer than this joulebird reads" % (path, line[2:]), "update joulebird")
+            if not line[len(MAGIC) :].isdigit() or int(line[len(MAGIC) :]) > FORMAT:
+                raise SourceError(
+                    "%s: %s is newer than this joulebird reads" % (path, line[2:]),
+                    "update joulebird",
+                )
         elif line.startswith("# "):
             word, _, rest = line[2:].partition(" ")
             notes[word] = rest
@@ -83,7 +90,9 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if number == 0:
-        raise SourceError("the power log %s is empty" % path, "record again: a log has at least its header lines")
+        raise SourceError(
+            "the power log %s is empty" % path, "record again: a log has at least its header lines"
+        )
 
 
 def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:
@@ -92,7 +101,7 @@ def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:
         with open(path, "rb") as file:
             file.seek(max(0, offset - 1))
             if offset > 0:
-                file.readline()             # up to the first whole line
+                file.readline()  # up to the first whole line
             lines = [line[:-1].decode("utf-8", "replace") for line in file if line.endswith(b"\n")]
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -100,7 +109,9 @@ def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:
 
 
 def _unreadable(path: str, error: OSError) -> SourceError:
-    return SourceError("cannot read the power log %s: %s" % (path, os.strerror(error.errno or 0)), "check its name")
+    return SourceError(
+        "cannot read the power log %s: %s" % (path, os.strerror(error.errno or 0)), "check its name"
+    )
 
 
 def parse_row(line: str, rails: Sequence[str]) -> Optional[Row]:
@@ -116,7 +127,9 @@ def parse_row(line: str, rails: Sequence[str]) -> Optional[Row]:
     if len(fields) != len(rails) + 2:
         return None
     try:
-        watts = {rail: int(field) / 1e3 for rail, field in zip(rails, fields[1:-1]) if field.strip()}
+        watts = {
+            rail: int(field) / 1e3 for rail, field in zip(rails, fields[1:-1]) if field.strip()
+        }
         return Row(int(fields[0]) / 1e6, watts, fields[-1].strip())
     except ValueError:
         return None
@@ -129,4 +142,7 @@ def _json(path: str, notes: Dict[str, str], word: str) -> Dict[str, Any]:
             return value
     except (KeyError, ValueError):
         pass
-    raise SourceError("%s: its `# %s` line is missing or damaged" % (path, word), "repair that line (JSON), or record again")
+    raise SourceError(
+        "%s: its `# %s` line is missing or damaged" % (path, word),
+        "repair that line (JSON), or record again",
+    )

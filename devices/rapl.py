@@ -6,17 +6,18 @@ The counters move about once a millisecond, in steps of some 15 to 61 microjoule
 unless told otherwise: sudo chmod a+r /sys/class/powercap/*/energy_uj, after every boot.
 Source: Linux, Documentation/power/powercap/powercap.rst.
 """
+
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from devices.base import PowerSample, PowerSource, SourceError
-from devices.counter import CounterMeter
-from devices.sysfs import KeptFile, read_text, text_or_none
+from joulebird.devices.counter import CounterMeter
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.util.sysfs import KeptFile, read_text, text_or_none
 
 ZONES = "sys/class/powercap"
 OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj (until the next boot)"
-SETTLE_S = 1.0              # a counter that does not move in this long stands still
+SETTLE_S = 1.0  # a counter that does not move in this long stands still
 
 
 class Zone(NamedTuple):
@@ -31,7 +32,9 @@ def find_zones(root: str) -> List[Zone]:
     """The RAPL zones under a root; packages first. The memory-mapped doubles (intel-rapl-mmio) of a package are left out."""
     folder = os.path.join(root, ZONES)
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(("intel-rapl:", "amd-rapl:")))
+        names = sorted(
+            name for name in os.listdir(folder) if name.startswith(("intel-rapl:", "amd-rapl:"))
+        )
     except OSError:
         return []
     zones = []
@@ -39,7 +42,9 @@ def find_zones(root: str) -> List[Zone]:
         kind = text_or_none(os.path.join(folder, name, "name"))
         if kind is not None:
             wrap_uj = text_or_none(os.path.join(folder, name, "max_energy_range_uj")) or "0"
-            zones.append(Zone(rail_name(kind, name), os.path.join(folder, name), int(wrap_uj) / 1e6))
+            zones.append(
+                Zone(rail_name(kind, name), os.path.join(folder, name), int(wrap_uj) / 1e6)
+            )
     return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
 
 
@@ -76,16 +81,23 @@ class RaplSource(PowerSource):
         """Find the counters and wait until they have moved once."""
         self._zones = find_zones(self._root)
         if not any(zone.rail.startswith("PKG") for zone in self._zones):
-            raise SourceError("this machine shows no RAPL counters under /%s" % ZONES,
-                              "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr")
-        self._files = {zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones}
+            raise SourceError(
+                "this machine shows no RAPL counters under /%s" % ZONES,
+                "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr",
+            )
+        self._files = {
+            zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones
+        }
         self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
         end_s = self._clock() + SETTLE_S
         while self._take() is None:
             if self._clock() > end_s:
-                raise SourceError("the RAPL counters stand still", "a virtual machine may show them without filling them")
+                raise SourceError(
+                    "the RAPL counters stand still",
+                    "a virtual machine may show them without filling them",
+                )
             time.sleep(0.002)
 
     def _take(self) -> Optional[PowerSample]:
@@ -110,8 +122,20 @@ class RaplSource(PowerSource):
 
     def describe(self) -> Dict[str, Any]:
         """Which counters, and at how many joules each wraps."""
-        cpu = [line.split(":", 1)[1].strip() for line in (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()
-               if line.startswith("model name")]
-        return dict(self.identity(), processor=cpu[0] if cpu else "", accuracy="not stated by the makers",
-                    zones={zone.rail: {"name": read_text(os.path.join(zone.folder, "name")), "wrap_j": zone.wrap_j}
-                           for zone in self._zones})
+        cpu = [
+            line.split(":", 1)[1].strip()
+            for line in (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()
+            if line.startswith("model name")
+        ]
+        return dict(
+            self.identity(),
+            processor=cpu[0] if cpu else "",
+            accuracy="not stated by the makers",
+            zones={
+                zone.rail: {
+                    "name": read_text(os.path.join(zone.folder, "name")),
+                    "wrap_j": zone.wrap_j,
+                }
+                for zone in self._zones
+            },
+        )

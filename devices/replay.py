@@ -4,12 +4,13 @@
 
 For trying things out, and for a demonstration: nothing is measured, and `replayed` stands in everything made of it.
 """
+
 import errno
 import time
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-from devices.base import Found, PowerSample, PowerSource, SourceError
-from devices.powerlog_read import Head, Row, walk_log
+from joulebird.devices.powerlog_read import Head, Row, walk_log
+from joulebird.devices.source import Found, PowerSample, PowerSource, SourceError
 
 
 class LogEnded(SourceError):
@@ -22,7 +23,10 @@ class Unread(SourceError):
     """A reading that failed when the log was recorded, with its status then."""
 
     def __init__(self, status: str) -> None:
-        super().__init__("the replayed log has a failed reading here (%s)" % status, "nothing can be done: it failed when it was recorded")
+        super().__init__(
+            "the replayed log has a failed reading here (%s)" % status,
+            "nothing can be done: it failed when it was recorded",
+        )
         self.status = status
 
 
@@ -37,14 +41,22 @@ class ReplaySource(PowerSource):
     real = False
     scope = "unknown"
 
-    def __init__(self, path: str = "", speed: float = 1.0, loop: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str = "",
+        speed: float = 1.0,
+        loop: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if not speed > 0.0:
-            raise SourceError("a log cannot be replayed at speed %r" % speed, "give a number above 0")
+            raise SourceError(
+                "a log cannot be replayed at speed %r" % speed, "give a number above 0"
+            )
         self._path, self._speed, self._loop, self._clock = path, speed, loop, clock
         self._rows: Optional[Iterator[Tuple[float, Row]]] = None
         self._head: Optional[Head] = None
-        self._due: Optional[Tuple[float, Row]] = None       # the row that is shown
-        self._next: Optional[Tuple[float, Row]] = None      # the one after it
+        self._due: Optional[Tuple[float, Row]] = None  # the row that is shown
+        self._next: Optional[Tuple[float, Row]] = None  # the one after it
         self._begin_s = 0.0
 
     def open(self) -> None:
@@ -57,7 +69,10 @@ class ReplaySource(PowerSource):
         assert self._head is not None
         source = self._head.source
         self.rails, self.total = tuple(source["rails"]), tuple(source.get("total", ()))
-        self.sampling, self.scope = source.get("sampling", "snapshot"), source.get("scope", "unknown")
+        self.sampling, self.scope = (
+            source.get("sampling", "snapshot"),
+            source.get("scope", "unknown"),
+        )
         self.min_period_s = source.get("recorder", {}).get("period_s", 0.0) / self._speed
 
     def _begin(self) -> None:
@@ -65,7 +80,9 @@ class ReplaySource(PowerSource):
         self._due = next(self._rows, None)
         if self._due is None:
             self._rows = None
-            raise SourceError("the power log %s has no rows" % self._path, "give another one, or record again")
+            raise SourceError(
+                "the power log %s has no rows" % self._path, "give another one, or record again"
+            )
         self._next = next(self._rows, None)
         self._begin_s = self._clock()
 
@@ -79,12 +96,17 @@ class ReplaySource(PowerSource):
                 if self._head is None:
                     self._head = item
                 if item.source.get("rails") != self._head.source.get("rails"):
-                    raise SourceError("%s: its segments have different rails" % self._path, "replay a log of one source")
+                    raise SourceError(
+                        "%s: its segments have different rails" % self._path,
+                        "replay a log of one source",
+                    )
                 shift_s = _shift_s(self._head.clock, item.clock)
             elif isinstance(item, Row):
                 first_s = item.t_s if first_s is None else first_s
                 at_s = item.t_s + shift_s - first_s
-                if last_s is not None and at_s <= last_s:           # a wall clock that was set back: follow on at once
+                if (
+                    last_s is not None and at_s <= last_s
+                ):  # a wall clock that was set back: follow on at once
                     shift_s += last_s - at_s + 1e-6
                     at_s = last_s + 1e-6
                 last_s = at_s
@@ -100,12 +122,18 @@ class ReplaySource(PowerSource):
             self._due, self._next = self._next, next(self._rows, None)
         if self._next is None and now_s > self._due[0] + 1.0:
             if not self._loop:
-                raise LogEnded("the replayed log %s has ended" % self._path, "use loop=true to begin again")
+                raise LogEnded(
+                    "the replayed log %s has ended" % self._path, "use loop=true to begin again"
+                )
             self._begin()
         at_s, row = self._due
         if not row.watts:
             raise _failure(row.status)
-        return PowerSample(self._begin_s + at_s / self._speed, row.watts, None if row.status == "ok" else row.status)
+        return PowerSample(
+            self._begin_s + at_s / self._speed,
+            row.watts,
+            None if row.status == "ok" else row.status,
+        )
 
     def close(self) -> None:
         """Stop playing."""
@@ -115,7 +143,9 @@ class ReplaySource(PowerSource):
         """The log, the speed, and what its source said of itself then; a simulated log stays simulated."""
         then = dict(self._head.source) if self._head is not None else {}
         facts = self.identity()
-        facts.update({key: then[key] for key in ("accuracy", "simulated", "below_resolution") if key in then})
+        facts.update(
+            {key: then[key] for key in ("accuracy", "simulated", "below_resolution") if key in then}
+        )
         facts.update(path=self._path, speed=self._speed, loop=self._loop, replayed=then)
         return facts
 
@@ -123,7 +153,11 @@ class ReplaySource(PowerSource):
     def probe(cls, **options: Any) -> Found:
         """Whether the log can be played; it never counts as a sensor."""
         found = super().probe(**options)
-        return found if not found.usable else Found(True, "%s; no measurement: it was recorded before" % found.reason)
+        return (
+            found
+            if not found.usable
+            else Found(True, "%s; no measurement: it was recorded before" % found.reason)
+        )
 
 
 def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:

@@ -5,15 +5,16 @@
 Its lines carry no time, so a sample has the time at which its line was read here, later than the truth by up to the recorder's period.
 Of its `current/average` pairs only the current value is used: the average runs since tegrastats was started.
 """
+
 import re
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from devices.base import SourceError
-from devices.child_source import ChildSource, checked_total
+from joulebird.devices.child_source import ChildSource, checked_total
+from joulebird.devices.source import SourceError
 
 RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
-TOTALS = ("VDD_IN", "POM_5V_IN")        # the whole module: TX1, TX2, Xavier NX; Nano
+TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
 
 
 def parse_line(line: str) -> Dict[str, float]:
@@ -33,14 +34,22 @@ class TegrastatsSource(ChildSource):
 
     name = "tegrastats"
     sampling = "snapshot"
-    restart_hint = "run tegrastats by hand and see what it prints; it belongs to L4T (/usr/bin/tegrastats)"
+    restart_hint = (
+        "run tegrastats by hand and see what it prints; it belongs to L4T (/usr/bin/tegrastats)"
+    )
 
-    def __init__(self, interval_s: float = 0.1, total: str = "module", tool: str = "tegrastats", start_timeout_s: float = 4.5,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        interval_s: float = 0.1,
+        total: str = "module",
+        tool: str = "tegrastats",
+        start_timeout_s: float = 4.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(interval_s, start_timeout_s, clock)
         self.scope = checked_total(total)
         self._tool = tool
-        self._mute = 0          # lines without any rail, in a row
+        self._mute = 0  # lines without any rail, in a row
 
     def command(self) -> List[str]:
         """tegrastats at our interval."""
@@ -52,13 +61,22 @@ class TegrastatsSource(ChildSource):
         whole: Optional[str] = next((name for name in TOTALS if name in watts), None)
         if not watts and not self.rails:
             self._mute += 1
-            if self._mute > 3:      # the first line may be cut short, or a date
+            if self._mute > 3:  # the first line may be cut short, or a date
                 self._mute = 0
-                self.fail(SourceError("tegrastats prints no power rails on this machine", self.restart_hint))
+                self.fail(
+                    SourceError(
+                        "tegrastats prints no power rails on this machine", self.restart_hint
+                    )
+                )
         elif self.need(watts, whole):
             self.arrived(self.sample(self._clock(), watts))
 
     def describe(self) -> Dict[str, Any]:
         """The command, and how good its times are."""
-        return dict(self.identity(), command=self.command(), interval_s=self.pace_s, resolution_w=0.001,
-                    time="arrival of the line, late by up to the recorder's period")
+        return dict(
+            self.identity(),
+            command=self.command(),
+            interval_s=self.pace_s,
+            resolution_w=0.001,
+            time="arrival of the line, late by up to the recorder's period",
+        )

@@ -1,3 +1,1 @@
 """Run it: specs, stages, records and the command line."""
-
-__version__ = "0.1.0"

@@ -1,4 +1,5 @@
 """Which tests a Python runs: on a board's Python 3.6 only what a board runs."""
+
 import os
 import signal
 import sys
@@ -9,13 +10,23 @@ sys.path.insert(0, ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and nohup the hang-up, by them and all that they start.
-for ignored, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+for ignored, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, usual)
 
 collect_ignore_glob = []
 if sys.version_info < (3, 11):
-    collect_ignore_glob = ["reports", "harness/host", "benchmarks", "*_property.py", "test_border.py", "test_bootstrap_pip.py"]
+    collect_ignore_glob = [
+        "reports",
+        "harness/host",
+        "benchmarks",
+        "*_property.py",
+        "test_border.py",
+        "test_bootstrap_pip.py",
+    ]
 
 
 def pytest_configure(config):

@@ -1,4 +1,5 @@
 """The Python 3.6 border: what a board runs must be written in its Python."""
+
 import os
 import subprocess
 import sys
@@ -10,15 +11,20 @@ def board_files():
     listed = []
     for folder in ("devices", "baselines", "harness"):
         for path, folders, names in os.walk(os.path.join(ROOT, folder)):
-            folders[:] = [f for f in folders if os.path.join(path, f) != os.path.join(ROOT, "harness", "host")]
+            folders[:] = [
+                f for f in folders if os.path.join(path, f) != os.path.join(ROOT, "harness", "host")
+            ]
             listed += [os.path.join(path, name) for name in names if name.endswith(".py")]
     return listed
 
 
 def vermin(*paths):
     command = os.path.join(os.path.dirname(sys.executable), "vermin")
-    return subprocess.run([command, "-t=3.6-", "--no-tips", "--violations", "--eval-annotations", *paths],
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [command, "-t=3.6-", "--no-tips", "--violations", "--eval-annotations", *paths],
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_board_code_is_python_3_6():

@@ -1,11 +1,12 @@
 """Every warning that the code can give has its text and its remedy in the one table, and gives the facts that the text needs."""
+
 import ast
 import re
 import sys
 
 import pytest
 
-from harness.warnings_table import WARNINGS
+from joulebird.harness.runs.warnings import WARNINGS
 from tests.test_layers import sources, tree_of
 
 
@@ -14,17 +15,28 @@ def calls():
     for path in sources():
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and node.args:
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                name = getattr(node.args[0], "s" if sys.version_info < (3, 8) else "value", None)      # ast.Str on Python 3.6
+                called = (
+                    node.func.attr
+                    if isinstance(node.func, ast.Attribute)
+                    else getattr(node.func, "id", "")
+                )
+                name = getattr(
+                    node.args[0], "s" if sys.version_info < (3, 8) else "value", None
+                )  # ast.Str on Python 3.6
                 if called == "warn" and isinstance(name, str):
                     yield path, name, [word.arg for word in node.keywords]
 
 
 @pytest.mark.parametrize("path, name, facts", list(calls()))
 def test_a_warning_is_in_the_table_with_the_facts_it_needs(path, name, facts):
-    assert name in WARNINGS, "%s warns %r, which harness/warnings_table.py does not know" % (path, name)
+    assert name in WARNINGS, "%s warns %r, which harness/runs/warnings.py does not know" % (
+        path,
+        name,
+    )
     needed = re.findall(r"{(\w+)}", WARNINGS[name].text)
-    assert None in facts or not set(needed) - set(facts), "%s gives %r the facts %s, its text needs %s" % (path, name, facts, needed)
+    assert None in facts or not set(needed) - set(facts), (
+        "%s gives %r the facts %s, its text needs %s" % (path, name, facts, needed)
+    )
 
 
 def test_calls_were_found():

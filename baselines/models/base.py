@@ -148,14 +148,18 @@ def initialise(model: nn.Module, scale: float = 0.5) -> None:
             nn.init.zeros_(module.bias)
 
 
-def copy_conv(new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None) -> None:
+def copy_conv(
+    new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None
+) -> None:
     """Copy a convolution's weights (and bias), keeping the output channels `out` and the input channels `into` (None: all)."""
     weight = old.weight.detach()
     weight = weight if out is None else weight[out.to(weight.device)]
     weight = weight if into is None else weight[:, into.to(weight.device)]
     new.weight.data.copy_(weight)
     if old.bias is not None:
-        new.bias.data.copy_(old.bias.detach() if out is None else old.bias.detach()[out.to(weight.device)])
+        new.bias.data.copy_(
+            old.bias.detach() if out is None else old.bias.detach()[out.to(weight.device)]
+        )
 
 
 def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Optional[Tensor] = None) -> None:
@@ -175,7 +179,9 @@ def copy_linear(new: nn.Linear, old: nn.Linear, into: Optional[Tensor] = None) -
 
 def like(model: Prunable, widths: List[Any]) -> Prunable:
     """A network of the same kind and on the same device as `model`, with other widths; its weights wait to be copied in."""
-    with torch.random.fork_rng(devices=[]):  # building draws random weights; that must not move anybody's random numbers
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # building draws random weights; that must not move anybody's random numbers
         new = type(model)(model.classes, widths)
     new.to(next(model.parameters()).device)
     return new.train(model.training)
@@ -187,4 +193,6 @@ def check_keep(model: Prunable, keep: Sequence[Tensor]) -> None:
         raise ValueError(f"{len(keep)} lists of channels for {len(model.norms())} norms")
     for place, index in enumerate(keep):
         if len(index) == 0:
-            raise ValueError(f"norm {place} would lose every channel; settle() keeps its strongest one")
+            raise ValueError(
+                f"norm {place} would lose every channel; settle() keeps its strongest one"
+            )

@@ -4,8 +4,15 @@ from typing import List, Optional, Sequence
 
 from torch import Tensor, nn
 
-from baselines.models import base
-from baselines.models.base import ChannelSelect, Prunable, Target, copy_conv, copy_linear, copy_norm
+from joulebird.baselines.models import base
+from joulebird.baselines.models.base import (
+    ChannelSelect,
+    Prunable,
+    Target,
+    copy_conv,
+    copy_linear,
+    copy_norm,
+)
 
 
 class Bottleneck(nn.Module):
@@ -14,7 +21,9 @@ class Bottleneck(nn.Module):
     `widths`: channels into the first, second and third convolution. The stream (`channels` in, `out` out) is never narrowed.
     """
 
-    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int, widen: bool) -> None:
+    def __init__(
+        self, channels: int, out: int, widths: Sequence[int], stride: int, widen: bool
+    ) -> None:
         super().__init__()
         first, second, third = widths
         self.bn1 = nn.BatchNorm2d(channels)
@@ -63,7 +72,9 @@ class PreResNet(Prunable):
         self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]  # type: List[List[int]]
         stream, blocks, (last,) = self.widths[0], self.widths[1:-1], self.widths[-1]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
-        self.blocks = nn.Sequential(*[self._block(place, stream, block) for place, block in enumerate(blocks)])
+        self.blocks = nn.Sequential(
+            *[self._block(place, stream, block) for place, block in enumerate(blocks)]
+        )
         self.bn = nn.BatchNorm2d(stream[-1])
         self.select = ChannelSelect(stream[-1], last)
         self.relu = self.select.relu()
@@ -74,7 +85,9 @@ class PreResNet(Prunable):
     def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
         stage, within = divmod(place, (cls.depth - 2) // 9)
         channels = stream[stage] if within == 0 else stream[stage + 1]
-        return Bottleneck(channels, stream[stage + 1], widths, 2 if stage and not within else 1, within == 0)
+        return Bottleneck(
+            channels, stream[stage + 1], widths, 2 if stage and not within else 1, within == 0
+        )
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
@@ -106,11 +119,11 @@ class PreResNet(Prunable):
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
         base.check_keep(self, keep)
         counts = [len(index) for index in keep]
-        blocks = [counts[place:place + 3] for place in range(0, len(counts) - 1, 3)]
+        blocks = [counts[place : place + 3] for place in range(0, len(counts) - 1, 3)]
         new = base.like(self, [self.widths[0]] + blocks + [counts[-1:]])
         copy_conv(new.conv1, self.conv1)
         for place, (new_block, block) in enumerate(zip(new.blocks, self.blocks)):
-            new_block.copy_from(block, keep[3 * place:3 * place + 3])
+            new_block.copy_from(block, keep[3 * place : 3 * place + 3])
         copy_norm(new.bn, self.bn)
         new.select.choose(self.select.chosen(self.bn.num_features)[keep[-1]])
         copy_linear(new.fc, self.fc, keep[-1])

@@ -5,8 +5,17 @@ from typing import List, Optional, Sequence
 import torch
 from torch import Tensor, nn
 
-from baselines.models import base
-from baselines.models.base import ChannelSelect, Kept, MapAverage, Prunable, Target, copy_conv, copy_linear, copy_norm
+from joulebird.baselines.models import base
+from joulebird.baselines.models.base import (
+    ChannelSelect,
+    Kept,
+    MapAverage,
+    Prunable,
+    Target,
+    copy_conv,
+    copy_linear,
+    copy_norm,
+)
 
 
 class BasicBlock(nn.Module):
@@ -34,11 +43,15 @@ class Bottleneck(nn.Module):
     `early`: the first convolution has the stride (He et al. 2016, and ThiNet's networks), not the second (torchvision's).
     """
 
-    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int, first: bool, early: bool) -> None:
+    def __init__(
+        self, channels: int, out: int, widths: Sequence[int], stride: int, first: bool, early: bool
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, widths[0], 1, stride=stride if early else 1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
-        self.conv2 = nn.Conv2d(widths[0], widths[1], 3, stride=1 if early else stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(
+            widths[0], widths[1], 3, stride=1 if early else stride, padding=1, bias=False
+        )
         self.bn2 = nn.BatchNorm2d(widths[1])
         self.conv3 = nn.Conv2d(widths[1], out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out)
@@ -52,10 +65,14 @@ class Bottleneck(nn.Module):
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-def _downsample(channels: int, out: int, stride: int, always: bool = False) -> Optional[nn.Sequential]:
+def _downsample(
+    channels: int, out: int, stride: int, always: bool = False
+) -> Optional[nn.Sequential]:
     if not always and stride == 1 and channels == out:
         return None
-    return nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out)
+    )
 
 
 class ResNet(Prunable):
@@ -69,7 +86,9 @@ class ResNet(Prunable):
     counts = ()  # type: Sequence[int]
     planes = (64, 128, 256, 512)
 
-    def __init__(self, classes: int = 1000, widths: Optional[Sequence[Sequence[int]]] = None) -> None:
+    def __init__(
+        self, classes: int = 1000, widths: Optional[Sequence[Sequence[int]]] = None
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]
@@ -79,7 +98,11 @@ class ResNet(Prunable):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for stage, count in enumerate(self.counts):
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*[self._block(stage, place, next(blocks)) for place in range(count)]))
+            setattr(
+                self,
+                f"layer{stage + 1}",
+                nn.Sequential(*[self._block(stage, place, next(blocks)) for place in range(count)]),
+            )
         self.avgpool = MapAverage()
         self.fc = nn.Linear(stream[-1], classes)
         base.initialise(self, scale=1.0)
@@ -89,7 +112,11 @@ class ResNet(Prunable):
 
     def blocks(self) -> List[nn.Module]:
         """Every block in forward order."""
-        return [block for stage in range(len(self.counts)) for block in getattr(self, f"layer{stage + 1}")]
+        return [
+            block
+            for stage in range(len(self.counts))
+            for block in getattr(self, f"layer{stage + 1}")
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
@@ -116,7 +143,11 @@ class ResNet18(ResNet):
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         planes = [base.scaled(channels, width) for channels in cls.planes]
         stream = planes[:1] + planes
-        return [stream] + [[stream[stage] if place == 0 else planes[stage], planes[stage]] for stage in range(4) for place in range(2)]
+        return [stream] + [
+            [stream[stage] if place == 0 else planes[stage], planes[stage]]
+            for stage in range(4)
+            for place in range(2)
+        ]
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         stream = self.widths[0]
@@ -140,13 +171,20 @@ class ResNet18(ResNet):
         return found
 
     def settle(self, masks: Sequence[Tensor]) -> Kept:
-        masks = [mask if gate is not None else torch.ones_like(mask) for mask, gate in zip(masks, self.gates())]
+        masks = [
+            mask if gate is not None else torch.ones_like(mask)
+            for mask, gate in zip(masks, self.gates())
+        ]
         return super().settle(masks)
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet18":
         base.check_keep(self, keep)
         pairs = list(zip(self._selecting(), self._places()))
-        new = base.like(self, [self.widths[0]] + [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs])
+        new = base.like(
+            self,
+            [self.widths[0]]
+            + [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs],
+        )
         copy_conv(new.conv1, self.conv1)
         copy_norm(new.bn1, self.bn1)
         for new_block, block, (selecting, place) in zip(new.blocks(), self.blocks(), pairs):
@@ -161,7 +199,10 @@ class ResNet18(ResNet):
 
     def thinet_targets(self) -> List[Target]:
         """The output of the first convolution of each block."""
-        return [Target(place, block.conv1, block.bn1, block.conv2) for place, block in zip(self._places(), self.blocks())]
+        return [
+            Target(place, block.conv1, block.bn1, block.conv2)
+            for place, block in zip(self._places(), self.blocks())
+        ]
 
 
 class ResNet50(ResNet):
@@ -183,7 +224,14 @@ class ResNet50(ResNet):
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         stream = self.widths[0]
         channels = stream[stage] if place == 0 else stream[stage + 1]
-        return Bottleneck(channels, stream[stage + 1], widths, 2 if stage and place == 0 else 1, place == 0, self.early)
+        return Bottleneck(
+            channels,
+            stream[stage + 1],
+            widths,
+            2 if stage and place == 0 else 1,
+            place == 0,
+            self.early,
+        )
 
     def _groups(self) -> List[List[int]]:
         """The places of the norms that write each stage's stream; the first two are its first block's last one and its shortcut's."""
@@ -211,10 +259,14 @@ class ResNet50(ResNet):
         groups = self._groups()
         for group in groups:
             if any(not torch.equal(keep[place], keep[group[0]]) for place in group):
-                raise ValueError(f"norms {group} write one stream and must keep the same channels; settle() makes them")
+                raise ValueError(
+                    f"norms {group} write one stream and must keep the same channels; settle() makes them"
+                )
         streams = [keep[0]] + [keep[group[0]] for group in groups]
         inner = [(keep[place], keep[place + 1]) for place in self._places()]
-        new = base.like(self, [[len(index) for index in streams]] + [[len(one), len(two)] for one, two in inner])
+        new = base.like(
+            self, [[len(index) for index in streams]] + [[len(one), len(two)] for one, two in inner]
+        )
         copy_conv(new.conv1, self.conv1, keep[0])
         copy_norm(new.bn1, self.bn1, keep[0])
         stages = [stage for stage, count in enumerate(self.counts) for _ in range(count)]
@@ -246,7 +298,9 @@ class ResNet50v1(ResNet50):
     early = True
 
 
-def _copy_shortcut(new: nn.Module, old: nn.Module, out: Optional[Tensor] = None, into: Optional[Tensor] = None) -> None:
+def _copy_shortcut(
+    new: nn.Module, old: nn.Module, out: Optional[Tensor] = None, into: Optional[Tensor] = None
+) -> None:
     if old.downsample is not None:
         copy_conv(new.downsample[0], old.downsample[0], out, into)
         copy_norm(new.downsample[1], old.downsample[1], out)

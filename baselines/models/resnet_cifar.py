@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.models.base import Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, like, scaled
+from joulebird.baselines.models.base import (
+    Prunable,
+    Target,
+    check_keep,
+    copy_conv,
+    copy_linear,
+    copy_norm,
+    like,
+    scaled,
+)
 
 
 class BasicBlock(nn.Module):
@@ -25,7 +34,9 @@ class BasicBlock(nn.Module):
         y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         if self.stride != 1 or self.missing:
             before = self.missing // 2
-            x = functional.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, before, self.missing - before))
+            x = functional.pad(
+                x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.missing - before)
+            )
         return self.relu(y + x)
 
     def copy_from(self, old: "BasicBlock", keep: Tensor) -> None:
@@ -53,7 +64,9 @@ class ResNetCifar(Prunable):
         self.widths = [[int(width) for width in stream], [int(width) for width in inner]]  # type: List[Any]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stream[0])
-        self.blocks = nn.Sequential(*[self._block(place, *self.widths) for place in range(len(inner))])
+        self.blocks = nn.Sequential(
+            *[self._block(place, *self.widths) for place in range(len(inner))]
+        )
         self.relu = nn.ReLU(inplace=True)
         self.fc = nn.Linear(stream[-1], classes)
         for module in self.modules():
@@ -64,7 +77,9 @@ class ResNetCifar(Prunable):
     def _block(cls, place: int, stream: Sequence[int], inner: Sequence[int]) -> BasicBlock:
         stage, within = divmod(place, (cls.depth - 2) // 6)
         channels = stream[stage] if within == 0 else stream[stage + 1]
-        return BasicBlock(channels, inner[place], stream[stage + 1], 2 if stage and not within else 1)
+        return BasicBlock(
+            channels, inner[place], stream[stage + 1], 2 if stage and not within else 1
+        )
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
@@ -92,7 +107,10 @@ class ResNetCifar(Prunable):
 
     def thinet_targets(self) -> List[Target]:
         """The output of the first convolution of each block."""
-        return [Target(place, block.conv1, block.bn1, block.conv2) for place, block in enumerate(self.blocks)]
+        return [
+            Target(place, block.conv1, block.bn1, block.conv2)
+            for place, block in enumerate(self.blocks)
+        ]
 
 
 class ResNet8(ResNetCifar):

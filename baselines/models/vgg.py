@@ -5,7 +5,17 @@ from typing import List, Optional, Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.models.base import Prunable, Target, check_keep, copy_conv, copy_linear, copy_norm, initialise, like, scaled
+from joulebird.baselines.models.base import (
+    Prunable,
+    Target,
+    check_keep,
+    copy_conv,
+    copy_linear,
+    copy_norm,
+    initialise,
+    like,
+    scaled,
+)
 
 _STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -24,7 +34,11 @@ class Vgg16(Prunable):
         for number, stage in enumerate(_STAGES):
             for _ in stage:
                 width = self.widths[place]
-                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                layers += [
+                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(inplace=True),
+                ]
                 channels, place = width, place + 1
             if number < len(_STAGES) - 1:
                 layers.append(nn.MaxPool2d(2))
@@ -62,4 +76,7 @@ class Vgg16(Prunable):
     def thinet_targets(self) -> List[Target]:
         convs = self.convs()
         followers = convs[1:] + [self.classifier]
-        return [Target(place, *layers) for place, layers in enumerate(zip(convs, self.norms(), followers))]
+        return [
+            Target(place, *layers)
+            for place, layers in enumerate(zip(convs, self.norms(), followers))
+        ]

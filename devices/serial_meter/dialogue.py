@@ -1,18 +1,19 @@
 """The dialogue with a meter from the opening of its port to the first fault: who it is, then its readings."""
+
 import errno
 import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from devices.base import SourceError
-from devices.serial_meter import meters
-from devices.serial_meter.inbox import Inbox
-from devices.serial_meter.rawlog import RawLog
-from devices.serial_meter.records import Ask, Record
-from devices.serial_meter.transport import drain
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.inbox import Inbox
+from joulebird.devices.serial_meter.rawlog import RawLog
+from joulebird.devices.serial_meter.records import Ask, Record
+from joulebird.devices.serial_meter.transport import drain
+from joulebird.devices.source import SourceError
 
-QUIET_S = 0.06                      # no byte for so long: the line is at rest
-FIRST_READING_S = 2.0               # how long to listen at one baud rate before the next is tried, at least
-MISSES = 3                          # questions or silences in a row before the port is opened anew
+QUIET_S = 0.06  # no byte for so long: the line is at rest
+FIRST_READING_S = 2.0  # how long to listen at one baud rate before the next is tried, at least
+MISSES = 3  # questions or silences in a row before the port is opened anew
 
 
 class Setup(NamedTuple):
@@ -44,9 +45,11 @@ class Dialogue:
         self._setup, self._link = setup, link
         self._meter, self._decoder, self._inbox = setup.meter, setup.decoder, setup.inbox
         self._clock, self._stop = setup.clock, setup.stop
-        self._tells = all(ask.answer != "identity" for ask in setup.decoder.start())    # it says by itself who it is, if at all
+        self._tells = all(
+            ask.answer != "identity" for ask in setup.decoder.start()
+        )  # it says by itself who it is, if at all
         self._misses = 0
-        self._late = False                                          # the last answer did not come in time, and may still come
+        self._late = False  # the last answer did not come in time, and may still come
 
     def run(self) -> None:
         """Begin, and read until a fault or `stop`."""
@@ -76,8 +79,10 @@ class Dialogue:
             if ask.answer and record is None and ask.needed:
                 raise OSError(errno.ETIMEDOUT, self._inbox.damage or "no answer to %r" % ask.data)
             if record is not None and record.fields.get("code"):
-                raise SourceError("the %s refuses a setting: %s" % (self._meter.title, record.fields["text"]),
-                                  "compare its model and firmware with the profile %s" % self._meter.name)
+                raise SourceError(
+                    "the %s refuses a setting: %s" % (self._meter.title, record.fields["text"]),
+                    "compare its model and firmware with the profile %s" % self._meter.name,
+                )
         self._inbox.heard_s = self._clock()
 
     def _identify(self, ask: Ask) -> None:
@@ -92,19 +97,26 @@ class Dialogue:
                 self._inbox.identity = said
                 return
         if self._inbox.identity and said:
-            raise SourceError("another meter is at %s now: %s" % (self._setup.port, said), "plug the one back in that the run began with")
+            raise SourceError(
+                "another meter is at %s now: %s" % (self._setup.port, said),
+                "plug the one back in that the run began with",
+            )
         raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not say who it is")
 
     def _poll(self) -> None:
         """One reading, asked for again once when it failed; then wait for the next turn."""
         due_s = self._clock() + self._meter.interval_s
-        if self._link.waiting():                                    # a late answer, which would be taken for the next one's
+        if self._link.waiting():  # a late answer, which would be taken for the next one's
             self._throw(QUIET_S, 2 * self._meter.timeout_s)
             self._resync("late")
         for _ in range(2):
-            if all(self._exchange(ask) is not None or not ask.answer for ask in self._decoder.poll()):
+            if all(
+                self._exchange(ask) is not None or not ask.answer for ask in self._decoder.poll()
+            ):
                 self._misses = 0
-                if not self._meter.settings.get("fresh"):           # else the meter itself waits for its next update
+                if not self._meter.settings.get(
+                    "fresh"
+                ):  # else the meter itself waits for its next update
                     self._stop.wait(max(0.0, due_s - self._clock()))
                 return
             if self._stop.is_set():
@@ -121,7 +133,11 @@ class Dialogue:
         if any(record.kind in ("reading", "flagged") for record in self._receive()):
             self._misses = 0
         silent_s = self._clock() - self._inbox.heard_s
-        if silent_s > (self._setup.quiet_s if self._inbox.ever.is_set() else max(self._setup.quiet_s, FIRST_READING_S)):
+        if silent_s > (
+            self._setup.quiet_s
+            if self._inbox.ever.is_set()
+            else max(self._setup.quiet_s, FIRST_READING_S)
+        ):
             self._missed("no reading for %.1f s" % silent_s)
             self._hello()
 
@@ -130,7 +146,13 @@ class Dialogue:
         self._misses += 1
         inbox = self._inbox
         inbox.counts["timeouts"] += 1
-        why = "; the last frame was refused: " + inbox.damage if inbox.damage else "; the bytes make no sense" if inbox.bytes else ""
+        why = (
+            "; the last frame was refused: " + inbox.damage
+            if inbox.damage
+            else "; the bytes make no sense"
+            if inbox.bytes
+            else ""
+        )
         error = OSError(errno.ETIMEDOUT, what + why)
         if self._misses >= MISSES or not inbox.ever.is_set():
             raise error
@@ -144,7 +166,9 @@ class Dialogue:
         while ask.answer and self._clock() < end_s and not self._stop.is_set():
             damaged = False
             for record in self._receive():
-                if record.kind == ask.answer or (ask.answer == "reading" and record.kind == "flagged"):
+                if record.kind == ask.answer or (
+                    ask.answer == "reading" and record.kind == "flagged"
+                ):
                     return record
                 damaged = damaged or record.kind == "damaged"
             if damaged and self._decoder.polled:

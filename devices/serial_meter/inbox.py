@@ -1,11 +1,12 @@
 """What has come from a meter and was not taken yet: filled by the thread that reads, emptied by `PowerSource.read`."""
+
 import errno
 import threading
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from devices.serial_meter.records import Record
+from joulebird.devices.serial_meter.records import Record
 
-KEPT = 20000                        # readings that wait for somebody to take them
+KEPT = 20000  # readings that wait for somebody to take them
 
 
 class Taken(NamedTuple):
@@ -21,12 +22,12 @@ class Inbox:
 
     def __init__(self) -> None:
         self.counts = {"readings": 0, "flagged": 0, "damaged": 0, "timeouts": 0, "opened": 0}
-        self.identity: Optional[Dict[str, Any]] = None              # what the meter said it is
-        self.ever = threading.Event()                               # a reading has come since the beginning
-        self.heard_s = 0.0                                          # when the last one came
-        self.bytes = 0                                              # bytes since then
-        self.damage = ""                                            # why the last frame was refused, until a good one
-        self.trouble: Optional[BaseException] = None                # why nothing comes
+        self.identity: Optional[Dict[str, Any]] = None  # what the meter said it is
+        self.ever = threading.Event()  # a reading has come since the beginning
+        self.heard_s = 0.0  # when the last one came
+        self.bytes = 0  # bytes since then
+        self.damage = ""  # why the last frame was refused, until a good one
+        self.trouble: Optional[BaseException] = None  # why nothing comes
         self._traceback: Any = None
         self._lock = threading.Lock()
         self._readings: List[Tuple[float, Any]] = []
@@ -71,7 +72,7 @@ class Inbox:
         if taken.readings:
             return taken
         if trouble is not None:
-            raise trouble.with_traceback(traceback)                 # else the traceback grows with every read
+            raise trouble.with_traceback(traceback)  # else the traceback grows with every read
         if not taken.failure and now_s - heard_s > quiet_s:
             raise OSError(errno.ETIMEDOUT, "no reading for %.1f s" % (now_s - heard_s))
         return taken

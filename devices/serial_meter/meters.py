@@ -1,23 +1,24 @@
 """The meters that are known by name, and how to describe another one."""
+
 import difflib
 import json
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
-from devices.base import SourceError
-from devices.serial_meter.meters_line import LINE_METERS
-from devices.serial_meter.meters_other import OTHER_METERS
-from devices.serial_meter.meters_scpi import SCPI_METERS
-from devices.serial_meter.records import Gates
+from joulebird.devices.serial_meter.profiles.line import LINE_METERS
+from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
+from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
+from joulebird.devices.serial_meter.records import Gates
+from joulebird.devices.source import SourceError
 
 DECODERS = {  # family -> "module:class"
-    "line": "devices.serial_meter.line:LineDecoder",
-    "scpi": "devices.serial_meter.scpi:ScpiDecoder",
-    "wattsup": "devices.serial_meter.wattsup:WattsupDecoder",
-    "modbus": "devices.serial_meter.modbus:ModbusDecoder",
-    "um": "devices.serial_meter.um:UmDecoder",
+    "line": "joulebird.devices.serial_meter.decoders.line:LineDecoder",
+    "scpi": "joulebird.devices.serial_meter.decoders.scpi:ScpiDecoder",
+    "wattsup": "joulebird.devices.serial_meter.decoders.wattsup:WattsupDecoder",
+    "modbus": "joulebird.devices.serial_meter.decoders.modbus:ModbusDecoder",
+    "um": "joulebird.devices.serial_meter.decoders.um:UmDecoder",
 }
 
-METERS: Dict[str, Dict[str, Any]] = {}   # name -> the fields of Meter that are not the default
+METERS: Dict[str, Dict[str, Any]] = {}  # name -> the fields of Meter that are not the default
 METERS.update(LINE_METERS)
 METERS.update(SCPI_METERS)
 METERS.update(OTHER_METERS)
@@ -62,8 +63,10 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     like = given.pop("like", "")
     if like and like not in METERS:
         near = difflib.get_close_matches(like, METERS, 1)
-        raise SourceError("no serial meter is called %r" % like,
-                          "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(sorted(METERS)))
+        raise SourceError(
+            "no serial meter is called %r" % like,
+            "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(sorted(METERS)),
+        )
     facts = dict(METERS.get(like, {}), name=given.pop("name", like or "custom"))
     for key in ("gates", "settings"):
         facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
@@ -74,10 +77,15 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         facts["bauds"] = tuple(facts.get("bauds", (115200,)))
         found = Meter(**facts)
     except TypeError as error:
-        raise SourceError("the description of the serial meter is not right: %s" % error,
-                          "its keys are: like, %s" % ", ".join(Meter._fields)) from None
+        raise SourceError(
+            "the description of the serial meter is not right: %s" % error,
+            "its keys are: like, %s" % ", ".join(Meter._fields),
+        ) from None
     if found.family not in DECODERS:
-        raise SourceError("no family of serial meters is called %r" % found.family, "known: %s" % ", ".join(DECODERS))
+        raise SourceError(
+            "no family of serial meters is called %r" % found.family,
+            "known: %s" % ", ".join(DECODERS),
+        )
     return found
 
 
@@ -89,16 +97,24 @@ def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:
     try:
         return dict(json.loads(spec))
     except ValueError as error:
-        raise SourceError("the description of the serial meter is not JSON: %s" % error, 'for example {"like": "um25c"}') from None
+        raise SourceError(
+            "the description of the serial meter is not JSON: %s" % error,
+            'for example {"like": "um25c"}',
+        ) from None
 
 
 def as_json(found: Meter) -> Dict[str, Any]:
     """Give a meter as JSON values; `meter` reads them back."""
-    return dict(found._asdict(), gates=dict(found.gates._asdict(), sentinels=list(found.gates.sentinels)), bauds=list(found.bauds))
+    return dict(
+        found._asdict(),
+        gates=dict(found.gates._asdict(), sentinels=list(found.gates.sentinels)),
+        bauds=list(found.bauds),
+    )
 
 
 def decoder(found: Meter) -> Any:
     """Build a fresh decoder for a meter."""
     from importlib import import_module
+
     module, _, name = DECODERS[found.family].partition(":")
     return getattr(import_module(module), name)(found)

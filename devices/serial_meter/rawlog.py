@@ -4,16 +4,17 @@ One line for each piece: microseconds of the monotonic clock, a letter, and the 
 `<` received, `x` received and thrown away, `!` an event (the decoder begins anew). A segment begins with two lines of `#`: format and
 the meter as JSON. Any prefix is readable.
 """
+
 import json
 import os
 import re
 import time
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
-from devices.base import PowerSample, SourceError
-from devices.powerlog import boot_id
-from devices.serial_meter import meters
-from devices.serial_meter.records import Record
+from joulebird.devices.powerlog import boot_id
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.records import Record
+from joulebird.devices.source import PowerSample, SourceError
 
 MAGIC = "# joulebird-serial-log "
 FORMAT = 1
@@ -50,9 +51,12 @@ class RawLog:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise SourceError("cannot write the raw log %s: %s" % (path, error.strerror), "check the folder and its rights") from error
+            raise SourceError(
+                "cannot write the raw log %s: %s" % (path, error.strerror),
+                "check the folder and its rights",
+            ) from error
         self.lost = 0
-        self._broken_line = True                    # of an earlier run, perhaps
+        self._broken_line = True  # of an earlier run, perhaps
         self._write("%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head)))
 
     def put(self, t_s: float, letter: str, data: Union[bytes, str]) -> None:
@@ -93,7 +97,7 @@ def entries(path: str) -> Iterator[Entry]:
     boot = ""
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if line.startswith(MAGIC) and int(line[len(MAGIC):]) > FORMAT:
+            if line.startswith(MAGIC) and int(line[len(MAGIC) :]) > FORMAT:
                 raise SourceError("%s was written by a newer joulebird" % path, "update joulebird")
             if line.startswith("# {"):
                 head = json.loads(line[2:])
@@ -102,10 +106,14 @@ def entries(path: str) -> Iterator[Entry]:
             if match and meter:
                 yield Entry(meter, boot, int(match.group(1)) / 1e6, match.group(2), match.group(3))
     if meter is None:
-        raise SourceError("%s is not a raw log of a serial meter" % path, "give the file named by raw_log=")
+        raise SourceError(
+            "%s is not a raw log of a serial meter" % path, "give the file named by raw_log="
+        )
 
 
-def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None) -> Iterator[Tuple[float, Record]]:
+def redecode(
+    path: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None
+) -> Iterator[Tuple[float, Record]]:
     """Decode a raw log anew: (seconds of its monotonic clock, record), in order.
 
     `meter` is a name or description as for `meters.meter`, in place of the one in the log: this repairs a run whose readings
@@ -128,7 +136,9 @@ def redecode(path: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Op
                 yield entry.t_s, record
 
 
-def samples(path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None) -> Iterator[PowerSample]:
+def samples(
+    path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None
+) -> Iterator[PowerSample]:
     """Decode a raw log anew as samples of one rail, each reading one; what is flagged or damaged is a sample without watts."""
     for t_s, record in redecode(path, meter, boot):
         if record.kind == "reading":

@@ -1,26 +1,32 @@
 """The thread that reads a meter: opens its port, finds the baud rate, and starts over by itself after every fault."""
+
 import threading
 import time
 from typing import Any, Callable, Dict, Optional
 
-from devices.base import SourceError
-from devices.serial_meter import meters
-from devices.serial_meter.dialogue import Dialogue, Setup
-from devices.serial_meter.inbox import Inbox, Taken
-from devices.serial_meter.rawlog import RawLog
-from devices.serial_meter.transport import Line, open_link
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.dialogue import Dialogue, Setup
+from joulebird.devices.serial_meter.inbox import Inbox, Taken
+from joulebird.devices.serial_meter.rawlog import RawLog
+from joulebird.devices.serial_meter.transport import Line, open_link
+from joulebird.devices.source import SourceError
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 1.0
-HANGS_S = 1.0                       # beyond a stall: the thread does not come back from the kernel
+HANGS_S = 1.0  # beyond a stall: the thread does not come back from the kernel
 
 
 class Reader:
     """Keeps reading one meter in a thread, until `close`. `take` gives what has come; nothing in it waits for the meter."""
 
-    def __init__(self, meter: meters.Meter, port: str, raw_log: Optional[RawLog] = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        meter: meters.Meter,
+        port: str,
+        raw_log: Optional[RawLog] = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         decoder = meters.decoder(meter)
-        decoder.start(), decoder.poll()                             # what may not be sent is refused before the port is opened
+        decoder.start(), decoder.poll()  # what may not be sent is refused before the port is opened
         self.baud = meter.bauds[0]
         self._stop, self._begun = threading.Event(), threading.Event()
         self._setup = Setup(meter, port, decoder, Inbox(), raw_log, clock, self._stop)
@@ -46,8 +52,11 @@ class Reader:
             return
         self.close()
         if isinstance(inbox.trouble, OSError):
-            raise SourceError("no reading from the %s at %s: %s" % (self._setup.meter.title, self._setup.port, inbox.trouble.strerror),
-                              self._advice())
+            raise SourceError(
+                "no reading from the %s at %s: %s"
+                % (self._setup.meter.title, self._setup.port, inbox.trouble.strerror),
+                self._advice(),
+            )
         raise inbox.trouble or SourceError("closed before the first reading")
 
     def close(self) -> None:
@@ -64,13 +73,19 @@ class Reader:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
         if self._setup.inbox.bytes:
-            return "wrong baud rate, or another meter? tried %s baud; bytes came, but none made sense as %s" % (rates, meter.name)
-        return "nothing came: check power and cable (null modem?), and the meter's own settings; tried %s baud" % rates
+            return (
+                "wrong baud rate, or another meter? tried %s baud; bytes came, but none made sense as %s"
+                % (rates, meter.name)
+            )
+        return (
+            "nothing came: check power and cable (null modem?), and the meter's own settings; tried %s baud"
+            % rates
+        )
 
     def _run(self) -> None:
         try:
             self._read_on()
-        except BaseException as bug:                                # shown by the next `take`; a thread must not die unseen
+        except BaseException as bug:  # shown by the next `take`; a thread must not die unseen
             self._setup.inbox.lost(bug)
         self._begun.set()
 
@@ -90,7 +105,11 @@ class Reader:
                     tries += 1
                     if tries >= len(meter.bauds) or isinstance(error, SourceError):
                         return
-            wait_s = FIRST_WAIT_S if self.counts["readings"] > readings else min(2 * wait_s, LONGEST_WAIT_S)
+            wait_s = (
+                FIRST_WAIT_S
+                if self.counts["readings"] > readings
+                else min(2 * wait_s, LONGEST_WAIT_S)
+            )
             self._stop.wait(wait_s)
 
     def _session(self) -> None:

@@ -1,4 +1,5 @@
 """What a decoder makes of bytes: records, and the gates that a reading must pass before anybody believes it."""
+
 import math
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -45,8 +46,13 @@ class Ask(NamedTuple):
     needed: bool = True
 
 
-def out_of_gate(gates: Gates, power_w: float, voltage_v: Optional[float], current_a: Optional[float],
-                factor: Optional[float] = None) -> str:
+def out_of_gate(
+    gates: Gates,
+    power_w: float,
+    voltage_v: Optional[float],
+    current_a: Optional[float],
+    factor: Optional[float] = None,
+) -> str:
     """Say which gate a reading fails, or nothing; `factor` is the power factor, where a meter gives it.
 
     >>> out_of_gate(Gates(), 12.0, 19.02, 0.631), out_of_gate(Gates(), 52.0, 19.02, 0.631)
@@ -63,11 +69,22 @@ def out_of_gate(gates: Gates, power_w: float, voltage_v: Optional[float], curren
     apparent = voltage_v * current_a * (1.0 if factor is None else factor)
     slack = gates.vi_abs_w + gates.vi_rel * max(abs(apparent), abs(power_w))
     low = -slack if gates.ac and factor is None else apparent - slack
-    return "" if low <= power_w <= apparent + slack else "%g W is not %g V x %g A" % (power_w, voltage_v, current_a)
+    return (
+        ""
+        if low <= power_w <= apparent + slack
+        else "%g W is not %g V x %g A" % (power_w, voltage_v, current_a)
+    )
 
 
-def judge(gates: Gates, fields: Fields, power_w: Optional[float], voltage_v: Optional[float] = None,
-          current_a: Optional[float] = None, energy_j: Optional[float] = None, factor: Optional[float] = None) -> Record:
+def judge(
+    gates: Gates,
+    fields: Fields,
+    power_w: Optional[float],
+    voltage_v: Optional[float] = None,
+    current_a: Optional[float] = None,
+    energy_j: Optional[float] = None,
+    factor: Optional[float] = None,
+) -> Record:
     """Turn the numbers of one intact frame into a reading, or say why they are none.
 
     A power that the meter does not give is volts times amperes on DC. An infinite number is over range, a missing one no data.
@@ -98,7 +115,7 @@ class Decoder:
     `meter` is a `meters.Meter`. A decoder also knows what to say to the meter, because an answer is read by its question.
     """
 
-    polled = True                   # False for a meter that talks by itself
+    polled = True  # False for a meter that talks by itself
 
     def __init__(self, meter: Any) -> None:
         self.meter = meter

@@ -1,12 +1,15 @@
 """Write a power.csv anew from the raw log, after its readings were decoded with the wrong profile."""
+
 from typing import Any, Dict, Iterator, Union
 
-from devices.powerlog import format_row
-from devices.powerlog_read import Segment, read_log
-from devices.serial_meter.rawlog import samples
+from joulebird.devices.powerlog import format_row
+from joulebird.devices.powerlog_read import Segment, read_log
+from joulebird.devices.serial_meter.rawlog import samples
 
 
-def rewrite(power_csv: str, raw_log: str, out: str, meter: Union[None, str, Dict[str, Any]] = None) -> int:
+def rewrite(
+    power_csv: str, raw_log: str, out: str, meter: Union[None, str, Dict[str, Any]] = None
+) -> int:
     """Copy `power_csv` to `out` with the readings that `raw_log` gives when it is decoded as `meter`; gives the number of readings.
 
     The segments keep their headers (clock and boot), to which the repair is added; each covers the same time as before. Rows that
@@ -14,7 +17,9 @@ def rewrite(power_csv: str, raw_log: str, out: str, meter: Union[None, str, Dict
     """
     count = 0
     segments = iter(read_log(power_csv))
-    with open(power_csv, encoding="utf-8", errors="replace") as old, open(out, "x", encoding="utf-8") as new:
+    with open(power_csv, encoding="utf-8", errors="replace") as old, open(
+        out, "x", encoding="utf-8"
+    ) as new:
         for line in old:
             if line.startswith("# units"):
                 new.write("# repaired from the raw log %s\n" % raw_log)
@@ -27,7 +32,9 @@ def rewrite(power_csv: str, raw_log: str, out: str, meter: Union[None, str, Dict
     return count
 
 
-def _rows(segment: Segment, raw_log: str, meter: Union[None, str, Dict[str, Any]]) -> Iterator[bytes]:
+def _rows(
+    segment: Segment, raw_log: str, meter: Union[None, str, Dict[str, Any]]
+) -> Iterator[bytes]:
     """The rows of one segment, in the order of time."""
     if not segment.rows:
         return

@@ -1,13 +1,14 @@
 """A power meter on a wire as a power source: the board's jack or the wall, measured from outside."""
+
 import time
 from typing import Any, Callable, Dict, Optional, Union
 
-from devices.base import PowerSample, PowerSource, SourceError
-from devices.serial_meter import meters
-from devices.serial_meter.inbox import Taken
-from devices.serial_meter.rawlog import RawLog
-from devices.serial_meter.reader import Reader
-from devices.serial_meter.transport import ports, stable_name
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.inbox import Taken
+from joulebird.devices.serial_meter.rawlog import RawLog
+from joulebird.devices.serial_meter.reader import Reader
+from joulebird.devices.serial_meter.transport import ports, stable_name
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
 
 RAILS = {"dc": "DC_IN", "wall": "WALL"}
 
@@ -22,9 +23,23 @@ class SerialMeterSource(PowerSource):
 
     name = "serial"
 
-    def __init__(self, port: str = "", meter: Union[str, Dict[str, Any]] = "", baud: int = 0, raw_log: str = "", rail: str = "",
-                 clock: Callable[[], float] = time.monotonic) -> None:
-        self.port, self.spec, self.baud, self.raw_log, self.rail, self.clock = port, meter, baud, raw_log, rail, clock
+    def __init__(
+        self,
+        port: str = "",
+        meter: Union[str, Dict[str, Any]] = "",
+        baud: int = 0,
+        raw_log: str = "",
+        rail: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.port, self.spec, self.baud, self.raw_log, self.rail, self.clock = (
+            port,
+            meter,
+            baud,
+            raw_log,
+            rail,
+            clock,
+        )
         self.meter: Optional[meters.Meter] = None
         self._reader: Optional[Reader] = None
         self._log: Optional[RawLog] = None
@@ -33,8 +48,11 @@ class SerialMeterSource(PowerSource):
     def open(self) -> None:
         """Open the port, identify the meter and wait for its first reading; raises SourceError."""
         if not self.port or not self.spec:
-            raise SourceError("a serial meter needs port= and meter=", "ports here: %s; meters: %s"
-                              % (", ".join(ports()) or "none", ", ".join(sorted(meters.METERS))))
+            raise SourceError(
+                "a serial meter needs port= and meter=",
+                "ports here: %s; meters: %s"
+                % (", ".join(ports()) or "none", ", ".join(sorted(meters.METERS))),
+            )
         self.close()
         meter = meters.meter(self.spec)
         self.meter = meter._replace(bauds=(int(self.baud),)) if self.baud else meter
@@ -68,7 +86,11 @@ class SerialMeterSource(PowerSource):
     def _sample(self, taken: Taken) -> Optional[PowerSample]:
         if taken.readings:
             count = len(taken.readings)
-            t_s = taken.readings[-1][0] if self.sampling == "average" else sum(t for t, _ in taken.readings) / count
+            t_s = (
+                taken.readings[-1][0]
+                if self.sampling == "average"
+                else sum(t for t, _ in taken.readings) / count
+            )
             return PowerSample(t_s, {self.rails[0]: sum(w for _, w in taken.readings) / count})
         return PowerSample(taken.failure_s, {}, taken.failure) if taken.failure else None
 
@@ -83,7 +105,11 @@ class SerialMeterSource(PowerSource):
 
     def counts(self) -> Dict[str, int]:
         """How many readings, flagged and damaged frames, time-outs openings of the port and pieces lost to the raw log so far."""
-        return dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0) if self._reader else {}
+        return (
+            dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0)
+            if self._reader
+            else {}
+        )
 
     def describe(self) -> Dict[str, Any]:
         """Everything that the record must hold: meter, side, sampling, gates, what reveals damage, port, and what the meter said it is."""

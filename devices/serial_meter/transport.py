@@ -3,6 +3,7 @@
 Everything that goes wrong on a wire is an OSError here, also what pyserial and termios raise otherwise. pyserial is needed, and
 imported, only for serial ports and rfc2217.
 """
+
 import contextlib
 import errno
 import fcntl
@@ -17,14 +18,14 @@ import time
 from typing import Any, Iterator, List, NamedTuple
 from urllib.parse import urlsplit
 
-from devices.base import SourceError
+from joulebird.devices.source import SourceError
 
-READ_S = 0.05                       # how long a read waits for the first byte
+READ_S = 0.05  # how long a read waits for the first byte
 WRITE_S = 1.0
 CONNECT_S = 3.0
-USBTMC_READ_MS = 1000               # an instrument waits for its next update before it answers
-USBTMC_SET_TIMEOUT = 0x40045B0A     # _IOW(91, 10, __u32) of linux/usb/tmc.h
-USBTMC_CLEAR = 0x5B02               # _IO(91, 2)
+USBTMC_READ_MS = 1000  # an instrument waits for its next update before it answers
+USBTMC_SET_TIMEOUT = 0x40045B0A  # _IOW(91, 10, __u32) of linux/usb/tmc.h
+USBTMC_CLEAR = 0x5B02  # _IO(91, 2)
 HINTS = {
     errno.ENOENT: "plug the meter in, or look for its name with: ls /dev/serial/by-id/",
     errno.EACCES: "sudo usermod -a -G dialout $USER, then log in again",
@@ -56,7 +57,7 @@ def as_oserror() -> Iterator[None]:
     except termios.error as error:
         raise OSError(*error.args[:2]) from error
     except OSError as error:
-        if error.errno is None:                     # pyserial: "returned no data (device disconnected ...?)"
+        if error.errno is None:  # pyserial: "returned no data (device disconnected ...?)"
             timed_out = "timeout" in type(error).__name__.lower()
             raise OSError(errno.ETIMEDOUT if timed_out else errno.ENODEV, str(error)) from error
         raise
@@ -73,8 +74,15 @@ class TtyLink:
         network = "://" in port
         with as_oserror():
             self._port = serial.serial_for_url(
-                port, baudrate=line.baud, bytesize=int(line.frame[0]), parity=line.frame[1], stopbits=float(line.frame[2:]),
-                timeout=READ_S, write_timeout=None if network else WRITE_S, exclusive=None if network else True)
+                port,
+                baudrate=line.baud,
+                bytesize=int(line.frame[0]),
+                parity=line.frame[1],
+                stopbits=float(line.frame[2:]),
+                timeout=READ_S,
+                write_timeout=None if network else WRITE_S,
+                exclusive=None if network else True,
+            )
         # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most adapters cannot.
         with contextlib.suppress(AttributeError, ValueError, NotImplementedError, OSError):
             self._port.set_low_latency_mode(True)
@@ -145,7 +153,7 @@ class UsbtmcLink:
 
     def __init__(self, port: str) -> None:
         self._fd = os.open(port, os.O_RDWR | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):          # the driver's own default is 5 s
+        with contextlib.suppress(OSError):  # the driver's own default is 5 s
             fcntl.ioctl(self._fd, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
 
     def read(self) -> bytes:
@@ -163,7 +171,7 @@ class UsbtmcLink:
 
     def write(self, data: bytes) -> None:
         """Send a question; raises OSError."""
-        if data.strip():                            # an empty line is for serial lines; here it is half a message
+        if data.strip():  # an empty line is for serial lines; here it is half a message
             os.write(self._fd, data)
 
     def clear(self) -> None:
@@ -194,7 +202,7 @@ def ports(dev: str = "/dev") -> List[str]:
     >>> ports("/nonexistent")
     []
     """
-    patterns = ("serial/by-id/*", "usbtmc[0-9]*", "cu.usb*")        # the last is macOS's
+    patterns = ("serial/by-id/*", "usbtmc[0-9]*", "cu.usb*")  # the last is macOS's
     return sorted(path for pattern in patterns for path in glob.glob(os.path.join(dev, pattern)))
 
 
@@ -207,10 +215,18 @@ def open_link(port: str, line: Line) -> Any:
             return UsbtmcLink(port)
         return TtyLink(port, line)
     except OSError as error:
-        hint = HINTS.get(error.errno or 0, "check the cable and the name; a name under /dev/serial/by-id/ stays when it is replugged")
-        raise SourceError("cannot open the meter at %s: %s" % (port, error.strerror or error), hint) from error
+        hint = HINTS.get(
+            error.errno or 0,
+            "check the cable and the name; a name under /dev/serial/by-id/ stays when it is replugged",
+        )
+        raise SourceError(
+            "cannot open the meter at %s: %s" % (port, error.strerror or error), hint
+        ) from error
     except ValueError as error:
-        raise SourceError("cannot open the meter at %s: %s" % (port, error), "check the port and the line settings") from error
+        raise SourceError(
+            "cannot open the meter at %s: %s" % (port, error),
+            "check the port and the line settings",
+        ) from error
 
 
 def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
@@ -218,7 +234,7 @@ def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
     begin = last = time.monotonic()
     thrown = b""
     link.clear()
-    if isinstance(link, UsbtmcLink):                # reading what was not asked for is an error there
+    if isinstance(link, UsbtmcLink):  # reading what was not asked for is an error there
         return thrown
     while time.monotonic() - last < quiet_s and time.monotonic() - begin < most_s:
         data = link.read()

@@ -1,23 +1,24 @@
 """Where settings come from: flags, then the environment, then ~/.config/joulebird/config.toml, then defaults.
 
-    [defaults]
-    board = "tx2"                   # also JOULEBIRD_BOARD, --board
-    runs = "runs"                   # also JOULEBIRD_RUNS, --runs
+[defaults]
+board = "tx2"                   # also JOULEBIRD_BOARD, --board
+runs = "runs"                   # also JOULEBIRD_RUNS, --runs
 
-    [board.tx2]
-    host = "tx2"                    # any name ssh knows, or user@host, or ssh://user@host:port
-    python = "python3"
-    workdir = "joulebird"           # runs and jobs on the board; relative to the home there
-    cache = ".cache/joulebird"      # code and data sets on the board
-    launcher = []                   # e.g. ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", "IMAGE"]
-    source = "ina3221"              # default: the best one found there
-    prepare = "MAXN"                # run as with --prepare MAXN ("": in the present mode); default: leave the board as it is
-    ssh = ["ssh"]                   # the client to use, with options of your own: ["ssh", "-F", "/path/to/config"]
-    lock = "/tmp/joulebird.lock"    # one run at a time on a board, whoever starts it
+[board.tx2]
+host = "tx2"                    # any name ssh knows, or user@host, or ssh://user@host:port
+python = "python3"
+workdir = "joulebird"           # runs and jobs on the board; relative to the home there
+cache = ".cache/joulebird"      # code and data sets on the board
+launcher = []                   # e.g. ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", "IMAGE"]
+source = "ina3221"              # default: the best one found there
+prepare = "MAXN"                # run as with --prepare MAXN ("": in the present mode); default: leave the board as it is
+ssh = ["ssh"]                   # the client to use, with options of your own: ["ssh", "-F", "/path/to/config"]
+lock = "/tmp/joulebird.lock"    # one run at a time on a board, whoever starts it
 
-    [board.tx2.env]                 # a non-interactive shell reads no profile: everything a run needs is said here
-    OPENBLAS_CORETYPE = "ARMV8"
+[board.tx2.env]                 # a non-interactive shell reads no profile: everything a run needs is said here
+OPENBLAS_CORETYPE = "ARMV8"
 """
+
 import difflib
 import os
 from collections.abc import Iterable, Mapping
@@ -28,9 +29,16 @@ from typing import Any
 
 import tomllib
 
-from harness.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError
 
-BOARD_ENVIRONMENT = MappingProxyType({"OPENBLAS_CORETYPE": "ARMV8", "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"})
+BOARD_ENVIRONMENT = MappingProxyType(
+    {
+        "OPENBLAS_CORETYPE": "ARMV8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "0",
+        "LC_ALL": "C.UTF-8",
+    }
+)
 FORBIDDEN_IN_HOST = set("'`\"$\\;&<>|(){},*?!#") | {chr(code) for code in range(33)} | {"\x7f"}
 
 
@@ -66,9 +74,19 @@ class Config:
     def board(self, name: str) -> Board:
         """The board of this name; a name that is not in the file is taken as a host name for ssh."""
         found = self.boards.get(name)
-        return found if found is not None else _checked(Board(name=name, host=name), "the board's name")
+        return (
+            found
+            if found is not None
+            else _checked(Board(name=name, host=name), "the board's name")
+        )
 
-    def value(self, key: str, flag: str | None = None, env: Mapping[str, str] = os.environ, default: str = "") -> tuple[str, str]:
+    def value(
+        self,
+        key: str,
+        flag: str | None = None,
+        env: Mapping[str, str] = os.environ,
+        default: str = "",
+    ) -> tuple[str, str]:
         """A setting and where it came from: "flag", "environment", "file" or "default".
 
         >>> Config(defaults={"runs": "a"}).value("runs", None, {"JOULEBIRD_RUNS": "b"})
@@ -103,10 +121,15 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if env.get("JOULEBIRD_CONFIG"):
-            raise HarnessError(f"{path}: no such file", "JOULEBIRD_CONFIG names it: create it with `joulebird init`, or unset it") from None
+            raise HarnessError(
+                f"{path}: no such file",
+                "JOULEBIRD_CONFIG names it: create it with `joulebird init`, or unset it",
+            ) from None
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(f"{path}: cannot be read ({error})", "check its permissions, and that it is UTF-8 text") from None
+        raise HarnessError(
+            f"{path}: cannot be read ({error})", "check its permissions, and that it is UTF-8 text"
+        ) from None
     return parse(text, path)
 
 
@@ -115,13 +138,19 @@ def parse(text: str, path: Path) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise HarnessError(f"{path}: not valid TOML: {error}", "correct that line; `joulebird init` shows a board's table") from None
+        raise HarnessError(
+            f"{path}: not valid TOML: {error}",
+            "correct that line; `joulebird init` shows a board's table",
+        ) from None
     _known(data, ("defaults", "board"), str(path))
     defaults = _table(data.get("defaults", {}), f"{path}: [defaults]")
     _known(defaults, ("board", "runs"), f"{path}: [defaults]")
     for key in defaults:
         _typed(defaults, key, str, f"{path}: [defaults]")
-    boards = {name: _board(name, table, path) for name, table in _table(data.get("board", {}), f"{path}: [board]").items()}
+    boards = {
+        name: _board(name, table, path)
+        for name, table in _table(data.get("board", {}), f"{path}: [board]").items()
+    }
     return Config(path, defaults, boards)
 
 
@@ -136,7 +165,10 @@ def _board(name: str, table: Any, path: Path) -> Board:
             table[key] = tuple(_strings(table[key], f"{where} {key}"))
     for key, value in _table(table.get("env", {}), where + ".env").items():
         if not isinstance(value, str) or not key.isidentifier():
-            raise HarnessError(f"{where}.env: {key} is not a variable with a text value", f'write {key} = "..." in quotes')
+            raise HarnessError(
+                f"{where}.env: {key} is not a variable with a text value",
+                f'write {key} = "..." in quotes',
+            )
     return _checked(Board(**{"host": name, **table, "name": name}), f"{where} host")
 
 
@@ -144,16 +176,39 @@ def _checked(board: Board, where: str) -> Board:
     """Refuse a host that ssh or a ProxyCommand could take for an option or a command, and empty or absurd paths."""
     bad = sorted(set(board.host) & FORBIDDEN_IN_HOST)
     if not board.host or board.host.startswith("-") or bad:
-        why = "is empty" if not board.host else "begins with a dash" if board.host.startswith("-") else f"contains {bad[0]!r}"
-        raise HarnessError(f"{where}: {board.host!r} {why}: not a host name", 'give a name that ssh knows: host = "..." under [board.NAME]')
+        why = (
+            "is empty"
+            if not board.host
+            else "begins with a dash"
+            if board.host.startswith("-")
+            else f"contains {bad[0]!r}"
+        )
+        raise HarnessError(
+            f"{where}: {board.host!r} {why}: not a host name",
+            'give a name that ssh knows: host = "..." under [board.NAME]',
+        )
     if not board.ssh or not board.python or not board.workdir or not board.cache or not board.lock:
-        raise HarnessError(f"board {board.name!r}: ssh, python, workdir, cache and lock cannot be empty",
-                           "leave the key out to get its default")
-    for path in (board.workdir, board.cache, board.lock, board.python, *board.launcher, *board.env.values()):
+        raise HarnessError(
+            f"board {board.name!r}: ssh, python, workdir, cache and lock cannot be empty",
+            "leave the key out to get its default",
+        )
+    for path in (
+        board.workdir,
+        board.cache,
+        board.lock,
+        board.python,
+        *board.launcher,
+        *board.env.values(),
+    ):
         if "\0" in path or "\n" in path:
-            raise HarnessError(f"board {board.name!r}: {path!r} contains a line break", "use one line a value")
+            raise HarnessError(
+                f"board {board.name!r}: {path!r} contains a line break", "use one line a value"
+            )
     if ":" in board.cache:
-        raise HarnessError(f"board {board.name!r}: cache cannot contain a colon", "Python would take it for two folders")
+        raise HarnessError(
+            f"board {board.name!r}: cache cannot contain a colon",
+            "Python would take it for two folders",
+        )
     return board
 
 
@@ -168,16 +223,24 @@ def _known(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise HarnessError(f"{where}: must be a table, not {value!r}", "see `joulebird init` for a board's table")
+        raise HarnessError(
+            f"{where}: must be a table, not {value!r}", "see `joulebird init` for a board's table"
+        )
     return value
 
 
 def _typed(table: Mapping[str, Any], key: str, kind: type, where: str) -> None:
     if key in table and not isinstance(table[key], kind):
-        raise HarnessError(f"{where}: {key} must be {kind.__name__}, not {table[key]!r}", f'write {key} = "..." in quotes')
+        raise HarnessError(
+            f"{where}: {key} must be {kind.__name__}, not {table[key]!r}",
+            f'write {key} = "..." in quotes',
+        )
 
 
 def _strings(value: Any, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise HarnessError(f"{where}: must be a list of strings, not {value!r}", 'one string for each word: ["docker", "run"]')
+        raise HarnessError(
+            f"{where}: must be a list of strings, not {value!r}",
+            'one string for each word: ["docker", "run"]',
+        )
     return value

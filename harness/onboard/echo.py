@@ -1,10 +1,16 @@
 """The board's side of the clock probes: answer each line with this machine's clocks."""
+
 import os
 import time
 from typing import Callable
 
 
-def echo(source: int, sink: int, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+def echo(
+    source: int,
+    sink: int,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> None:
     """Answer each byte that arrives on descriptor `source` with "<monotonic ns> <wall ns>" on `sink`; returns when the input ends."""
     while True:
         asked = os.read(source, 1)

@@ -1,11 +1,12 @@
 """What the host asks about files on the board: which there are, and what a data set's hash is."""
+
 import hashlib
 import os
 from typing import Any, Dict, Iterator, List, Tuple
 
-from harness import record
-from harness.errors import HarnessError
-from harness.rundir import is_finished
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.runs.rundir import is_finished
 
 BLOCK = 1 << 20
 
@@ -23,14 +24,27 @@ def listing(root: str, tops: List[str]) -> List[Tuple[str, int, int]]:
 def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
     """The finished ones of these runs (all, when none is named), and every file that they are made of: stages and idle measurements too."""
     done = [name for name in run_ids or finished(root) if is_finished(root, name)]
-    tops = []                                       # type: List[str]
+    tops = []  # type: List[str]
     for name in done:
         run = record.read_run(root, name)
-        wanted = [record.run_dir(root, name)] + [record.stage_dir(root, stage) for stage in run.stages]
-        wanted += [record.idle_dir(root, session, when) for session in run.sessions for when in ("before", "after")]
+        wanted = [record.run_dir(root, name)] + [
+            record.stage_dir(root, stage) for stage in run.stages
+        ]
+        wanted += [
+            record.idle_dir(root, session, when)
+            for session in run.sessions
+            for when in ("before", "after")
+        ]
         tops += [path for path in wanted if path not in tops]
     files = listing(root, [os.path.relpath(path, root) for path in tops])
-    return {"done": done, "files": [one for one in files if not os.path.basename(one[0]).startswith(record.CHECKPOINT.partition(".")[0])]}
+    return {
+        "done": done,
+        "files": [
+            one
+            for one in files
+            if not os.path.basename(one[0]).startswith(record.CHECKPOINT.partition(".")[0])
+        ],
+    }
 
 
 def finished(root: str) -> List[str]:
@@ -71,11 +85,16 @@ def tree_hash(root: str) -> str:
     total = hashlib.sha256()
     count = 0
     for path in walk(root):
-        total.update(os.path.relpath(path, root).replace(os.sep, "/").encode("utf-8", "surrogateescape") + b"\0")
+        total.update(
+            os.path.relpath(path, root).replace(os.sep, "/").encode("utf-8", "surrogateescape")
+            + b"\0"
+        )
         total.update(file_hash(path).encode("ascii") + b"\n")
         count += 1
     if not count:
-        raise HarnessError("%s: no such folder, or it is empty" % root, "name the folder that holds the data set")
+        raise HarnessError(
+            "%s: no such folder, or it is empty" % root, "name the folder that holds the data set"
+        )
     return total.hexdigest()
 
 
@@ -92,6 +111,10 @@ def settle(part: str, final: str, expected: str) -> Dict[str, Any]:
     """Check a data set that has arrived under `part` and rename it into place; raises HarnessError when it is not what was sent."""
     found = tree_hash(part)
     if found != expected:
-        raise HarnessError("the data set arrived damaged (hash %s, not %s)" % (found[:12], expected[:12]), "type the same command again", 3)
+        raise HarnessError(
+            "the data set arrived damaged (hash %s, not %s)" % (found[:12], expected[:12]),
+            "type the same command again",
+            3,
+        )
     os.rename(part, final)
     return {"hash": found}

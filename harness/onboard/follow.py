@@ -1,4 +1,5 @@
 """Look at jobs from a connection that may break: status, log, waiting. Costs the board nothing between two looks."""
+
 import fcntl
 import os
 import signal
@@ -6,9 +7,9 @@ import sys
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from harness.errors import HarnessError
-from harness.onboard import files, lock, machine
-from harness.onboard import job as jobs
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.onboard import files, lock, machine
+from joulebird.harness.onboard import job as jobs
 
 CHUNK = 65536
 
@@ -16,8 +17,12 @@ CHUNK = 65536
 def status(workdir: str, lock_path: str) -> Dict[str, Any]:
     """The board now: who holds it, its jobs (newest last, ten at most), which runs are done, and the machine's facts."""
     found = [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]]
-    return {"holder": lock.holder(lock_path), "jobs": found, "done": files.finished(os.path.join(workdir, "runs")),
-            "machine": machine.facts(workdir)}
+    return {
+        "holder": lock.holder(lock_path),
+        "jobs": found,
+        "done": files.finished(os.path.join(workdir, "runs")),
+        "machine": machine.facts(workdir),
+    }
 
 
 def find(workdir: str, run_id: Optional[str]) -> str:
@@ -26,7 +31,9 @@ def find(workdir: str, run_id: Optional[str]) -> str:
         path = jobs.folder(workdir, job_id)
         if run_id is None or run_id == job_id or run_id in jobs.read(path)["job"].get("runs", []):
             return path
-    which = "no job on the board was given the run %s" % run_id if run_id else "no job on the board yet"
+    which = (
+        "no job on the board was given the run %s" % run_id if run_id else "no job on the board yet"
+    )
     raise HarnessError(which, "see `joulebird status BOARD` for what is there")
 
 
@@ -41,16 +48,22 @@ def log(path: str, offset: int = 0, limit: int = 16 * CHUNK) -> Dict[str, Any]:
     return {"text": data.decode("utf-8", "replace"), "next": offset + len(data)}
 
 
-def follow(path: str, offset: int, every_s: float, emit: Callable[[Dict[str, Any]], None], is_gone: Callable[[], None]) -> None:
+def follow(
+    path: str,
+    offset: int,
+    every_s: float,
+    emit: Callable[[Dict[str, Any]], None],
+    is_gone: Callable[[], None],
+) -> None:
     """Emit what there is, then what the job writes, at most once in `every_s` seconds, and its end as soon as it comes.
 
     Between two looks this process sleeps: the end wakes it through the job's lock, the loss of the connection by the return of `is_gone`.
     """
     wake = threading.Event()
-    reasons = []                                    # type: List[str]
+    reasons = []  # type: List[str]
     for wait, reason in ((lambda: _wait_end(path), "ended"), (is_gone, "gone")):
         threading.Thread(target=_wake, args=(wait, reason, reasons, wake), daemon=True).start()
-    first = True                                    # the first answer, empty or not, tells the other side that we are here
+    first = True  # the first answer, empty or not, tells the other side that we are here
     while "gone" not in reasons:
         ended = "ended" in reasons
         part = log(path, offset)
@@ -72,7 +85,7 @@ def stop(workdir: str, run_id: Optional[str]) -> Dict[str, Any]:
     found = jobs.read(path)
     if found["status"] != "running" or found["rebooted"]:
         raise HarnessError("nothing to stop: the job has ended", "see `joulebird status BOARD`")
-    for key in ("supervisor", "pid"):               # the job itself when its supervisor was killed
+    for key in ("supervisor", "pid"):  # the job itself when its supervisor was killed
         pid = found["state"].get(key)
         if pid and _lives(pid):
             os.kill(pid, signal.SIGTERM)
@@ -113,10 +126,19 @@ def _wait_end(path: str) -> None:
 def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
     path = jobs.folder(workdir, job_id)
     found = jobs.read(path)
-    words = [line for line in log(path, max(0, _size(path) - 2000))["text"].splitlines() if line.strip()]
-    return {"id": job_id, "status": found["status"], "rebooted": found["rebooted"], "runs": found["job"].get("runs", []),
-            "owner": found["job"].get("owner", {}), "code": found["exit"].get("code"), "since_wall_s": found["state"].get("wall_s"),
-            "last": words[-1] if words else ""}
+    words = [
+        line for line in log(path, max(0, _size(path) - 2000))["text"].splitlines() if line.strip()
+    ]
+    return {
+        "id": job_id,
+        "status": found["status"],
+        "rebooted": found["rebooted"],
+        "runs": found["job"].get("runs", []),
+        "owner": found["job"].get("owner", {}),
+        "code": found["exit"].get("code"),
+        "since_wall_s": found["state"].get("wall_s"),
+        "last": words[-1] if words else "",
+    }
 
 
 def _size(path: str) -> int:

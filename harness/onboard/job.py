@@ -5,18 +5,19 @@
 `alive` is locked while the job runs; `exit.json` is written over room that was reserved at the start, so that a full disk cannot hide how
 a job ended.
 """
+
 import json
 import os
 import time
 from typing import Any, Dict, List, Optional
 
-from harness import record
-from harness.environment import boot_id
-from harness.onboard import lock
+from joulebird.harness.core import records as record
+from joulebird.harness.onboard import lock
+from joulebird.harness.runs.environment import boot_id
 
 JOB, STATE, EXIT, LOG, ALIVE = "job.json", "state.json", "exit.json", "out.log", "alive"
-EXIT_ROOM = 8192                    # bytes reserved for exit.json
-TAIL = 4000                         # bytes of the job's last words kept in exit.json
+EXIT_ROOM = 8192  # bytes reserved for exit.json
+TAIL = 4000  # bytes of the job's last words kept in exit.json
 
 
 def folder(workdir: str, job_id: str) -> str:
@@ -42,7 +43,9 @@ def ids(workdir: str) -> List[str]:
         names = os.listdir(os.path.join(workdir, "jobs"))
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if os.path.exists(os.path.join(workdir, "jobs", name, JOB)))
+    return sorted(
+        name for name in names if os.path.exists(os.path.join(workdir, "jobs", name, JOB))
+    )
 
 
 def take_alive(path: str) -> Optional[int]:
@@ -62,7 +65,13 @@ def is_alive(path: str) -> bool:
 def write_exit(path: str, code: int, tail: bytes) -> None:
     """Write how the job ended into the room reserved for it; `code` is negative for a signal."""
     words = tail[-TAIL:].decode("utf-8", "replace")
-    data = {"code": code, "wall_s": time.time(), "t_s": time.monotonic(), "boot_id": boot_id(), "tail": words}
+    data = {
+        "code": code,
+        "wall_s": time.time(),
+        "t_s": time.monotonic(),
+        "boot_id": boot_id(),
+        "tail": words,
+    }
     text = json.dumps(data).encode("utf-8")
     if len(text) > EXIT_ROOM:
         text = json.dumps(dict(data, tail="")).encode("utf-8")
@@ -82,8 +91,13 @@ def read(path: str) -> Dict[str, Any]:
     state = _read(os.path.join(path, STATE))
     ended = _read(os.path.join(path, EXIT))
     status = "running" if is_alive(path) else "ended" if ended else "lost"
-    return {"job": _read(os.path.join(path, JOB)), "state": state, "status": status, "exit": ended,
-            "rebooted": bool(state) and state.get("boot_id") != boot_id()}
+    return {
+        "job": _read(os.path.join(path, JOB)),
+        "state": state,
+        "status": status,
+        "exit": ended,
+        "rebooted": bool(state) and state.get("boot_id") != boot_id(),
+    }
 
 
 def _read(path: str) -> Dict[str, Any]:

@@ -1,11 +1,12 @@
 """One measurement at a time on a board: a lock that names its owner and dies with its holders."""
+
 import fcntl
 import json
 import os
 import time
 from typing import Any, Dict, Optional
 
-from harness.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError
 
 
 def open_lock(path: str) -> int:
@@ -18,9 +19,11 @@ def open_lock(path: str) -> int:
             reason = error.strerror
             continue
         except OSError as error:
-            raise HarnessError("%s: the board's lock cannot be opened (%s)" % (path, error.strerror), hint, 3) from None
+            raise HarnessError(
+                "%s: the board's lock cannot be opened (%s)" % (path, error.strerror), hint, 3
+            ) from None
         if flags & os.O_CREAT:
-            os.fchmod(handle, 0o666)                # the umask would shut colleagues out
+            os.fchmod(handle, 0o666)  # the umask would shut colleagues out
         return handle
     raise HarnessError("%s: the board's lock cannot be opened (%s)" % (path, reason), hint, 3)
 
@@ -36,7 +39,7 @@ def try_lock(handle: int, owner: Dict[str, Any]) -> bool:
         os.ftruncate(handle, 0)
         os.pwrite(handle, (json.dumps(owner) + "\n").encode("utf-8"), 0)
     except OSError:
-        pass                                        # opened for reading only, or a full disk: the lock holds, only the name is lost
+        pass  # opened for reading only, or a full disk: the lock holds, only the name is lost
     return True
 
 

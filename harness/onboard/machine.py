@@ -1,4 +1,5 @@
 """What the board is and how it is doing, in a few reads."""
+
 import getpass
 import os
 import platform
@@ -8,7 +9,7 @@ import sys
 import time
 from typing import Any, Dict
 
-from harness.environment import boot_id
+from joulebird.harness.runs.environment import boot_id
 
 LINGER = "/var/lib/systemd/linger"
 
@@ -30,7 +31,16 @@ def facts(folder: str) -> Dict[str, Any]:
     """The machine in JSON values: Python, user, clocks, boot, free room in `folder`, and what is there for copying and detaching."""
     usage = shutil.disk_usage(folder if os.path.isdir(folder) else os.path.expanduser("~"))
     return {
-        "python": platform.python_version(), "executable": sys.executable, "machine": platform.machine(), "hostname": socket.gethostname(),
-        "user": user(), "home": os.path.expanduser("~"), "boot_id": boot_id(), "t_s": time.monotonic(), "wall_s": time.time(),
-        "free_bytes": usage.free, "rsync": shutil.which("rsync") is not None, "linger": lingers(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "machine": platform.machine(),
+        "hostname": socket.gethostname(),
+        "user": user(),
+        "home": os.path.expanduser("~"),
+        "boot_id": boot_id(),
+        "t_s": time.monotonic(),
+        "wall_s": time.time(),
+        "free_bytes": usage.free,
+        "rsync": shutil.which("rsync") is not None,
+        "linger": lingers(),
     }

@@ -1,4 +1,5 @@
 """A load with a known pattern, so that a meter's readings show when they are taken: all cores busy or idle after a Barker code."""
+
 import os
 import signal
 import subprocess
@@ -6,15 +7,17 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
-from harness.environment import boot_id
-from harness.errors import HarnessError
-from harness.onboard import lock
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.onboard import lock
+from joulebird.harness.runs.environment import boot_id
 
-BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)     # its shifted copies are as unlike it as can be
+BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as unlike it as can be
 BUSY = 75
 
 
-def play(lock_path: str, chip_s: float, workers: int = 0, clock: Callable[[], float] = time.monotonic) -> Dict[str, Any]:
+def play(
+    lock_path: str, chip_s: float, workers: int = 0, clock: Callable[[], float] = time.monotonic
+) -> Dict[str, Any]:
     """Load and idle the processor for `chip_s` seconds a digit; gives {"boot_id", "edges": [[t_s, 1 or 0], ...]}, on this clock.
 
     Takes the board's lock meanwhile; raises HarnessError (75) when somebody measures.
@@ -22,14 +25,21 @@ def play(lock_path: str, chip_s: float, workers: int = 0, clock: Callable[[], fl
     handle = lock.open_lock(lock_path)
     try:
         if not lock.try_lock(handle, {"user": "signature"}):
-            raise HarnessError("the board is in use: no load pattern now", "wait until it is free", BUSY)
-        return {"boot_id": boot_id(), "edges": _pattern(chip_s, workers or os.cpu_count() or 1, clock)}
+            raise HarnessError(
+                "the board is in use: no load pattern now", "wait until it is free", BUSY
+            )
+        return {
+            "boot_id": boot_id(),
+            "edges": _pattern(chip_s, workers or os.cpu_count() or 1, clock),
+        }
     finally:
         os.close(handle)
 
 
 def _pattern(chip_s: float, workers: int, clock: Callable[[], float]) -> List[Tuple[float, int]]:
-    spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(workers)]
+    spinners = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(workers)
+    ]
     try:
         _all(spinners, signal.SIGSTOP)
         edges = [(clock(), 0)]

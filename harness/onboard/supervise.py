@@ -1,21 +1,22 @@
 """Start a job so that it outlives the connection, and stay with it until it ends."""
+
 import os
 import shlex
 import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import Any, Dict, List
 
-from harness import record
-from harness.environment import boot_id
-from harness.errors import HarnessError
-from harness.onboard import job as jobs
-from harness.onboard import lock, machine
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.process import python_command
+from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import lock, machine
+from joulebird.harness.runs.environment import boot_id
 
 START_TIMEOUT_S = 30.0
-GRACE_S = 20.0                      # from the second request to stop until the job is killed
+GRACE_S = 20.0  # from the second request to stop until the job is killed
 BUSY = 75
 
 
@@ -28,7 +29,7 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
     if held is not None:
         return {"busy": held}
     path = jobs.create(workdir, job)
-    command = [sys.executable, "-m", "harness.onboard", "supervise", path]
+    command = python_command("joulebird.harness.onboard.verbs:main", "supervise", path)
     if not (machine.lingers() and _by_systemd(job, command)):
         _by_setsid(command)
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -39,20 +40,39 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
                 return {"busy": lock.holder(job["lock"]) or {}}
             return found
         time.sleep(0.02)
-    raise HarnessError("the job did not start within %d s" % START_TIMEOUT_S, "look on the board: %s" % os.path.join(path, jobs.LOG), 3)
+    raise HarnessError(
+        "the job did not start within %d s" % START_TIMEOUT_S,
+        "look on the board: %s" % os.path.join(path, jobs.LOG),
+        3,
+    )
 
 
 def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
     """Start as a transient unit; False when systemd refuses. The unit gets our whole environment: the user's manager has another one."""
     words = ["env"] + ["%s=%s" % item for item in os.environ.items()] + command
-    argv = ["systemd-run", "--user", "--collect", "--quiet", "--unit=joulebird-%s" % job["id"], "--"] + words
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv = [
+        "systemd-run",
+        "--user",
+        "--collect",
+        "--quiet",
+        "--unit=joulebird-%s" % job["id"],
+        "--",
+    ] + words
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return done.returncode == 0
 
 
 def _by_setsid(command: List[str]) -> None:
     """Start in a session of its own, with no descriptor of the connection left open."""
-    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def supervise(path: str) -> int:
@@ -62,14 +82,20 @@ def supervise(path: str) -> int:
     if alive is None:
         return BUSY
     board = lock.open_lock(job["lock"])
-    owner = dict(job["owner"], job=job["id"], runs=job["runs"], workdir=os.path.dirname(os.path.dirname(path)), since_wall_s=time.time())
+    owner = dict(
+        job["owner"],
+        job=job["id"],
+        runs=job["runs"],
+        workdir=os.path.dirname(os.path.dirname(path)),
+        since_wall_s=time.time(),
+    )
     if not lock.try_lock(board, owner):
         jobs.write_exit(path, BUSY, b"the board is busy")
         return BUSY
     keeper = _Keeper(path)
     try:
         code = keeper.run(job, (alive, board))
-    except Exception as error:                      # the folder must say how the job ended, whatever went wrong
+    except Exception as error:  # the folder must say how the job ended, whatever went wrong
         keeper.note(("%s: %s\n" % (type(error).__name__, error)).encode("utf-8"))
         code = 1
     jobs.write_exit(path, code, keeper.tail)
@@ -83,7 +109,7 @@ class _Keeper:
         self.path = path
         self.tail = b""
         self.stops = 0
-        self.process = None                         # type: Any
+        self.process = None  # type: Any
 
     def run(self, job: Dict[str, Any], locks: Any) -> int:
         """Start the command, stay until it has ended, and give its exit code (negative: the signal)."""
@@ -91,28 +117,45 @@ class _Keeper:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.process = subprocess.Popen(
-            job["argv"], env=dict(os.environ, **job["env"]), cwd=job["cwd"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, pass_fds=locks, start_new_session=True)
+            job["argv"],
+            env=dict(os.environ, **job["env"]),
+            cwd=job["cwd"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=locks,
+            start_new_session=True,
+        )
         self.note(("$ %s\n" % " ".join(shlex.quote(word) for word in job["argv"])).encode("utf-8"))
-        record.write_json(os.path.join(self.path, jobs.STATE), {
-            "pid": self.process.pid, "supervisor": os.getpid(), "boot_id": boot_id(),
-            "wall_s": time.time(), "t_s": time.monotonic()})
-        if self.stops:                              # asked to stop while starting
+        record.write_json(
+            os.path.join(self.path, jobs.STATE),
+            {
+                "pid": self.process.pid,
+                "supervisor": os.getpid(),
+                "boot_id": boot_id(),
+                "wall_s": time.time(),
+                "t_s": time.monotonic(),
+            },
+        )
+        if self.stops:  # asked to stop while starting
             self.process.send_signal(signal.SIGTERM)
         pump = threading.Thread(target=self._pump, daemon=True)
         pump.start()
         code = self.process.wait()
-        pump.join(5.0)                              # a grandchild may keep the pipe open: do not wait for it for ever
+        pump.join(5.0)  # a grandchild may keep the pipe open: do not wait for it for ever
         return code
 
     def note(self, data: bytes) -> None:
         """Add to the job's log, and to the last words that its end will hold; a full disk loses only the log."""
-        self.tail = (self.tail + data)[-jobs.TAIL:]
+        self.tail = (self.tail + data)[-jobs.TAIL :]
         try:
             with open(os.path.join(self.path, jobs.LOG), "ab", 0) as file:
                 file.write(data)
         except OSError as error:
-            self.tail = (self.tail + ("[the log could not be written: %s]\n" % error.strerror).encode("utf-8"))[-jobs.TAIL:]
+            self.tail = (
+                self.tail
+                + ("[the log could not be written: %s]\n" % error.strerror).encode("utf-8")
+            )[-jobs.TAIL :]
 
     def _pump(self) -> None:
         while True:

@@ -8,8 +8,8 @@ import torch
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from baselines.schedule import Schedule  # noqa: E402
-from baselines.task import Task  # noqa: E402
+from joulebird.baselines.training.schedule import Schedule  # noqa: E402
+from joulebird.baselines.training.task import Task  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -24,4 +24,9 @@ def one_thread():
 @pytest.fixture
 def task():
     """VGG16 at a sixteenth of its width on a sixth of the digits, three epochs."""
-    return Task("vgg16", "tests.baselines.tiny:TINY", width=1 / 16, schedule=Schedule(epochs=3, milestones=(2,), batch=32))
+    return Task(
+        "vgg16",
+        "tests.baselines.tiny:TINY",
+        width=1 / 16,
+        schedule=Schedule(epochs=3, milestones=(2,), batch=32),
+    )

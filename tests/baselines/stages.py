@@ -65,11 +65,21 @@ class Run:
         self.artifacts, self.order = {}, []
 
     def stage(self, name, function, *inputs, **options):
-        recipe = repr((function.__module__, function.__name__, [_identity(value) for value in inputs], sorted(options.items())))
+        recipe = repr(
+            (
+                function.__module__,
+                function.__name__,
+                [_identity(value) for value in inputs],
+                sorted(options.items()),
+            )
+        )
         if recipe not in self.artifacts:
             stage = Stage()
             inputs = [value.load() if isinstance(value, Artifact) else value for value in inputs]
-            loaded = {key: value.load() if isinstance(value, Artifact) else value for key, value in options.items()}
+            loaded = {
+                key: value.load() if isinstance(value, Artifact) else value
+                for key, value in options.items()
+            }
             result = function(stage, *inputs, **loaded)
             self.artifacts[recipe] = Artifact(f"{name}-{len(self.artifacts)}", result, stage)
         self.order.append(name)

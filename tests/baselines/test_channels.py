@@ -6,10 +6,10 @@ import os
 import pytest
 import torch
 
-from baselines import channels
-from baselines.errors import SpecError
-from baselines.models.preresnet import PreResNet101
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.models.preresnet import PreResNet101
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.pruning import channels
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
@@ -21,7 +21,9 @@ def spread(model):
     network = model()
     total = sum(norm.num_features for norm in network.norms())
     values = (torch.randperm(total).float() + 1) / total
-    for norm, part in zip(network.norms(), values.split([norm.num_features for norm in network.norms()])):
+    for norm, part in zip(
+        network.norms(), values.split([norm.num_features for norm in network.norms()])
+    ):
         norm.weight.data.copy_(part)
     return network
 
@@ -61,7 +63,11 @@ def test_distance():
     other = [mask.clone() for mask in one]
     assert channels.mask_distance(one, other) == 0
     other[1][0] = ~other[1][0]
-    assert channels.mask_distance(one, other) == channels.mask_distance(other, one) == pytest.approx(0.2)
+    assert (
+        channels.mask_distance(one, other)
+        == channels.mask_distance(other, one)
+        == pytest.approx(0.2)
+    )
     assert channels.mask_distance(one, [~mask for mask in one]) == 1
 
 
@@ -71,6 +77,8 @@ def test_an_emptied_layer_keeps_its_strongest_channel_and_says_so():
     network.norms()[4].weight.data.copy_(torch.linspace(-0.9, 0.1, network.widths[4]))
     masks = [torch.ones(width, dtype=torch.bool) for width in network.widths]
     masks[4][:] = False
-    thin = channels.cut_to_masks(network, masks, lambda name, **facts: warnings.append((name, facts)))
+    thin = channels.cut_to_masks(
+        network, masks, lambda name, **facts: warnings.append((name, facts))
+    )
     assert thin.widths[4] == 1 and thin.norms()[4].weight.item() == pytest.approx(-0.9)
     assert warnings == [("layer_emptied", {"layers": [4]})]

@@ -6,16 +6,22 @@ import numpy
 import pytest
 import torch
 
-from baselines import data
-from baselines.errors import SpecError
+from joulebird.baselines.data import tensors as data
+from joulebird.baselines.errors import SpecError
 from tests.benchmarks.bench_training import input_row
 
 DIGITS = data.load_digits()
 
 
 def test_digits_are_the_known_set_and_the_split_is_stratified():
-    assert len(DIGITS.train_labels) == data.DIGITS.train_images == 1442 and len(DIGITS.test_labels) == data.DIGITS.test_images == 355
-    assert DIGITS.train_images.shape[1:] == data.DIGITS.shape and DIGITS.train_images.dtype == torch.uint8
+    assert (
+        len(DIGITS.train_labels) == data.DIGITS.train_images == 1442
+        and len(DIGITS.test_labels) == data.DIGITS.test_images == 355
+    )
+    assert (
+        DIGITS.train_images.shape[1:] == data.DIGITS.shape
+        and DIGITS.train_images.dtype == torch.uint8
+    )
     counts = torch.bincount(DIGITS.train_labels) + torch.bincount(DIGITS.test_labels)
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert torch.equal(torch.bincount(DIGITS.test_labels), counts // 5)
@@ -45,15 +51,33 @@ def test_augmentation_equals_one_image_at_a_time(flip, pad):
     seen, flipped, offsets = [], 0, set()
     batches = list(some.train_batches(700, torch.Generator().manual_seed(3)))
     assert [len(labels) for _, labels in batches] == [700, 700, 42]
-    images, labels = torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])
+    images, labels = (
+        torch.cat([images for images, _ in batches]),
+        torch.cat([labels for _, labels in batches]),
+    )
     assert torch.equal(torch.bincount(labels), torch.bincount(DIGITS.train_labels))
     padded = torch.nn.functional.pad(some.train_images, [pad] * 4)
     order = torch.randperm(1442, generator=torch.Generator().manual_seed(3))
     for place in range(40):
         source = padded[order[place]]
-        crops = [(y, x, f, source[:, y:y + 32, x:x + 32].flip(2) if f else source[:, y:y + 32, x:x + 32])
-                 for y in range(2 * pad + 1) for x in range(2 * pad + 1) for f in (False, True)]
-        found = [crop[:3] for crop in crops if torch.equal(some.normalise(crop[3][None])[0], images[place])]
+        crops = [
+            (
+                y,
+                x,
+                f,
+                source[:, y : y + 32, x : x + 32].flip(2)
+                if f
+                else source[:, y : y + 32, x : x + 32],
+            )
+            for y in range(2 * pad + 1)
+            for x in range(2 * pad + 1)
+            for f in (False, True)
+        ]
+        found = [
+            crop[:3]
+            for crop in crops
+            if torch.equal(some.normalise(crop[3][None])[0], images[place])
+        ]
         assert found, f"image {place} is no crop of its source"
         seen.append(found[0])
         flipped += all(f for _, _, f in found)
@@ -94,14 +118,16 @@ def write_cifar(folder, classes):
 
 
 def test_cifar_from_a_folder(tmp_path, monkeypatch):
-    from baselines.vision import import_torchvision
+    from joulebird.baselines.data.vision import import_torchvision
 
     sets = import_torchvision().datasets
     write_cifar(tmp_path, 10)
     monkeypatch.setattr(sets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr(sets.cifar, "check_integrity", lambda *args: True)
     loaded = data.load_cifar10(str(tmp_path))
-    assert loaded.train_images.shape == (100, 3, 32, 32) and loaded.train_images.dtype == torch.uint8
+    assert (
+        loaded.train_images.shape == (100, 3, 32, 32) and loaded.train_images.dtype == torch.uint8
+    )
     assert loaded.test_labels.tolist() == [place % 10 for place in range(20)]
     with open(str(tmp_path / "cifar-10-batches-py" / "data_batch_1"), "rb") as file:
         pixels = pickle.load(file)["data"][7].reshape(3, 32, 32)
@@ -110,7 +136,7 @@ def test_cifar_from_a_folder(tmp_path, monkeypatch):
 
 
 def test_the_wrong_number_of_classes_is_an_error(tmp_path, monkeypatch):
-    from baselines.vision import import_torchvision
+    from joulebird.baselines.data.vision import import_torchvision
 
     sets = import_torchvision().datasets
     write_cifar(tmp_path, 12)

@@ -10,11 +10,17 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import gradual, memorisation, ppr, weight_spread, weights
-from baselines.early_winning import draw, early_winning, prune_gradually, train_part
-from baselines.errors import SpecError
-from baselines.lottery_ticket import draw_ticket
-from baselines.train import train
+from joulebird.baselines.analysis import memorisation, ppr, weight_spread
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods.early_winning import (
+    draw,
+    early_winning,
+    prune_gradually,
+    train_part,
+)
+from joulebird.baselines.methods.lottery_ticket import draw_ticket
+from joulebird.baselines.pruning import gradual, weights
+from joulebird.baselines.training.loop import train
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -23,12 +29,20 @@ with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as han
 
 @pytest.fixture
 def small(task):
-    return task._replace(model="baselines.models.resnet_cifar:ResNet8", dataset="tiny:TINY", width=0.5, prune_ratio=0.8, sparsity=0.0,
-                         schedule=task.schedule._replace(epochs=4, milestones=(2, 3), batch=64))
+    return task._replace(
+        model="joulebird.baselines.models.resnet_cifar:ResNet8",
+        dataset="tiny:TINY",
+        width=0.5,
+        prune_ratio=0.8,
+        sparsity=0.0,
+        schedule=task.schedule._replace(epochs=4, milestones=(2, 3), batch=64),
+    )
 
 
 def same(first, second):
-    return sorted(first) == sorted(second) and all(torch.equal(value, second[name]) for name, value in first.items())
+    return sorted(first) == sorted(second) and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
 
 
 def by_name(run):
@@ -37,10 +51,13 @@ def by_name(run):
 
 # the paper's formulas
 
+
 def test_the_cubic_schedule():
     vector = VECTORS["gradual"]
     for epoch, expected in vector["s"].items():
-        assert gradual.sparsity_at(int(epoch), vector["t0"], vector["span"], vector["sf"], vector["si"]) == pytest.approx(expected)
+        assert gradual.sparsity_at(
+            int(epoch), vector["t0"], vector["span"], vector["sf"], vector["si"]
+        ) == pytest.approx(expected)
     plan = gradual.window(100, 150, 0.8)
     assert sorted(plan) == list(range(100, 151)) and list(plan.values()) == sorted(plan.values())
 
@@ -69,7 +86,9 @@ def test_the_decay_law():
         rest = (lr, vector["lambda"], vector["m"])
         assert weight_spread.decay(vector["n"], *rest) == pytest.approx(linear, abs=1e-12)
         assert weight_spread.exact_decay(vector["n"], *rest) == pytest.approx(warm, abs=1e-7)
-        assert weight_spread.exact_decay(vector["n"], *rest, warm=False) == pytest.approx(cold, abs=1e-7)
+        assert weight_spread.exact_decay(vector["n"], *rest, warm=False) == pytest.approx(
+            cold, abs=1e-7
+        )
         assert abs(linear - warm) < (1 - linear) ** 2 / 2 * 1.05
 
 
@@ -79,7 +98,9 @@ def test_the_decay_law_is_what_sgd_does():
     for _ in range(100):
         weight.grad = torch.zeros_like(weight)
         optimizer.step()
-    assert weight.item() == pytest.approx(weight_spread.exact_decay(100, 0.1, 1e-4, 0.9, warm=False), abs=1e-12)
+    assert weight.item() == pytest.approx(
+        weight_spread.exact_decay(100, 0.1, 1e-4, 0.9, warm=False), abs=1e-12
+    )
 
 
 def normal_layer(sigma, count=200001):
@@ -95,7 +116,10 @@ def test_pseudo_rates_of_two_normal_layers():
     rates = weight_spread.pseudo_rates(layers, vector["p"])
     assert rates == pytest.approx(vector["r"], abs=2e-5)
     pruned = sum(rate * 200001 for rate in rates)
-    assert pruned - int(0.8 * 400002) in (1, 2)  # the threshold goes too; its mirror image has the same magnitude
+    assert pruned - int(0.8 * 400002) in (
+        1,
+        2,
+    )  # the threshold goes too; its mirror image has the same magnitude
     assert weight_spread.spread({"w": normal_layer(0.5)}) == pytest.approx([0.5], abs=1e-4)
 
 
@@ -107,9 +131,13 @@ def test_bits_learnt_by_heart(samples, classes, accuracy, bits):
 def test_random_labels_are_the_same_for_all_and_know_nothing_of_the_truth(small):
     data = small.data()
     first, more = memorisation.random_labels(data, 50, 1), memorisation.random_labels(data, 200, 1)
-    assert torch.equal(first.train_labels, more.train_labels[:50]) and torch.equal(first.train_images, more.train_images[:50])
+    assert torch.equal(first.train_labels, more.train_labels[:50]) and torch.equal(
+        first.train_images, more.train_images[:50]
+    )
     assert not torch.equal(first.train_labels, memorisation.random_labels(data, 50, 2).train_labels)
-    assert torch.equal(first.train_images, first.test_images) and torch.equal(first.train_labels, first.test_labels)
+    assert torch.equal(first.train_images, first.test_images) and torch.equal(
+        first.train_labels, first.test_labels
+    )
     order = torch.randperm(240, generator=torch.Generator().manual_seed(1))[:200]
     assert 5 <= int((more.train_labels == data.train_labels[order]).sum()) <= 35
     assert sorted(set(more.train_labels.tolist())) == list(range(10))
@@ -119,7 +147,9 @@ def test_random_labels_are_the_same_for_all_and_know_nothing_of_the_truth(small)
 
 def test_images_learnt_by_heart_are_not_augmented(small):
     data = memorisation.random_labels(small.data(), 30, 1)
-    shown = torch.cat([images for images, _ in data.train_batches(7, torch.Generator().manual_seed(0))])
+    shown = torch.cat(
+        [images for images, _ in data.train_batches(7, torch.Generator().manual_seed(0))]
+    )
     plain = data.normalise(data.train_images)
     matches = (shown[:, None] == plain[None]).flatten(2).all(2)
     assert bool(matches.any(1).all()) and bool(matches.any(0).all())
@@ -135,12 +165,18 @@ def test_saturation_waits_until_the_curve_is_flat():
 
 # one baseline in parts
 
+
 def test_parts_are_the_same_baseline_as_one_training(small):
     whole = train(Stage(), small)
     first = train_part(Stage(), small, None, 0, 1)
     momenta = copy.deepcopy(first["optimizer"]["state"])
     second = train_part(Stage(), small, first, 1, 3)
-    assert all(torch.equal(momenta[key]["momentum_buffer"], first["optimizer"]["state"][key]["momentum_buffer"]) for key in momenta)
+    assert all(
+        torch.equal(
+            momenta[key]["momentum_buffer"], first["optimizer"]["state"][key]["momentum_buffer"]
+        )
+        for key in momenta
+    )
     last = train_part(Stage(), small, second, 3, 4)
     assert same(whole["state"], last["state"])
     for name in ("accuracy_best", "accuracy_last", "best_epoch", "epoch"):
@@ -156,9 +192,13 @@ def test_the_checks_leave_the_baseline_bitwise_unchanged(small):
     checked = train_part(stage, small, None, 0, 3, ratio=0.8, ppr_every=1, spread=True)
     assert same(plain["state"], checked["state"])
     assert torch.equal(following, torch.rand(3))
-    assert [epoch for epoch, _ in checked["ppr"]] == [1, 2, 3] and all(0 <= accuracy <= 1 for _, accuracy in checked["ppr"])
+    assert [epoch for epoch, _ in checked["ppr"]] == [1, 2, 3] and all(
+        0 <= accuracy <= 1 for _, accuracy in checked["ppr"]
+    )
     assert [row["epoch"] for row in checked["spread"]] == [0, 1, 2, 3]
-    assert stage.metrics["ppr"] == checked["ppr"] and len(stage.metrics["weight_std"]) == len(stage.metrics["layers"])
+    assert stage.metrics["ppr"] == checked["ppr"] and len(stage.metrics["weight_std"]) == len(
+        stage.metrics["layers"]
+    )
     momenta = [one["optimizer"]["state"][0]["momentum_buffer"] for one in (plain, checked)]
     assert torch.equal(*momenta)
 
@@ -184,6 +224,7 @@ def test_a_check_that_prunes_and_learns_nothing_finds_the_baseline(small):
 
 # the method
 
+
 def test_one_cell_of_the_grid(small):
     run = Run()
     final = early_winning(small, run, structure_epoch=3, weights_epoch=1).load()
@@ -195,7 +236,9 @@ def test_one_cell_of_the_grid(small):
     expected = weights.select(weights.magnitudes(found["baseline-3"].load()["state"], names), 0.8)
     assert same(masks, expected)
     for name, value in found["baseline-1"].load()["state"].items():
-        assert torch.equal(found["prune"].load()["state"][name], value * masks[name] if name in masks else value)
+        assert torch.equal(
+            found["prune"].load()["state"][name], value * masks[name] if name in masks else value
+        )
     assert final["epoch"] == 4 and found["retrain"].stage.epochs[0]["epoch"] == 1
     assert all(float(final["state"][name][~mask].abs().max()) == 0 for name, mask in masks.items())
 
@@ -206,10 +249,17 @@ def test_cells_share_the_baseline_and_masks_depend_on_s_alone(small):
     for structure, values in ((2, 1), (2, 0), (1, 1), (2, 2)):
         early_winning(short, run, structure_epoch=structure, weights_epoch=values)
     assert sum(artifact.id.startswith("baseline-1") for artifact in run.artifacts.values()) == 1
-    drawn = [artifact.load() for artifact in run.artifacts.values() if artifact.id.startswith("prune")]
-    assert same(drawn[0]["masks"], drawn[1]["masks"]) and not same(drawn[0]["masks"], drawn[2]["masks"])
+    drawn = [
+        artifact.load() for artifact in run.artifacts.values() if artifact.id.startswith("prune")
+    ]
+    assert same(drawn[0]["masks"], drawn[1]["masks"]) and not same(
+        drawn[0]["masks"], drawn[2]["masks"]
+    )
     start = short.build().state_dict()
-    assert all(torch.equal(value, start[name] * drawn[1]["masks"].get(name, 1)) for name, value in drawn[1]["state"].items())
+    assert all(
+        torch.equal(value, start[name] * drawn[1]["masks"].get(name, 1))
+        for name, value in drawn[1]["state"].items()
+    )
 
 
 def test_at_the_end_with_initial_weights_it_is_the_lottery_ticket(small):
@@ -231,17 +281,24 @@ def test_gradual_pruning_ends_where_it_should_and_holds(small):
     final = early_winning(small, run, structure_epoch=3, gradual_from=1).load()
     assert run.order == ["baseline-1", "gradual", "retrain"]
     drawn = by_name(run)["gradual"].load()
-    total, kept = (sum(int(function(mask)) for mask in drawn["masks"].values()) for function in (torch.numel, torch.sum))
+    total, kept = (
+        sum(int(function(mask)) for mask in drawn["masks"].values())
+        for function in (torch.numel, torch.sum)
+    )
     assert kept == round(total * 0.2) and drawn["epoch"] == 3
     for state in (drawn["state"], final["state"]):
-        assert all(float(state[name][~mask].abs().max()) == 0 for name, mask in drawn["masks"].items())
+        assert all(
+            float(state[name][~mask].abs().max()) == 0 for name, mask in drawn["masks"].items()
+        )
     first = by_name(run)["retrain"].stage.epochs[0]
     assert first["epoch"] == 1
 
 
 def test_gradual_pruning_by_hand_given_steps_and_learning_by_heart(small):
     run = Run()
-    early_winning(small, run, gradual_at=(1, 2, 3), gradual_percent=(40, 60, 80), memorise_images=(20,))
+    early_winning(
+        small, run, gradual_at=(1, 2, 3), gradual_percent=(40, 60, 80), memorise_images=(20,)
+    )
     assert run.order == ["baseline-1", "gradual", "memorise-20", "retrain"]
     assert by_name(run)["gradual"].stage.metrics["sparsity"] == pytest.approx(0.8, abs=1e-3)
     learnt = by_name(run)["memorise-20"].stage
@@ -264,19 +321,31 @@ def test_a_killed_gradual_pruning_ends_with_the_same_ticket(small):
 
 
 def test_few_images_are_learnt_by_heart(small):
-    longer = small._replace(prune_ratio=0.0, width=1.0, schedule=small.schedule._replace(epochs=40, milestones=(30,), batch=10, lr=0.05))
+    longer = small._replace(
+        prune_ratio=0.0,
+        width=1.0,
+        schedule=small.schedule._replace(epochs=40, milestones=(30,), batch=10, lr=0.05),
+    )
     stage = Stage()
     drawn = draw(Stage(), longer, None, None, 0.0, False)
     assert memorisation.memorise(stage, longer, drawn, 10)["accuracy_last"] == 1.0
     assert stage.metrics["memorised_bits"] == pytest.approx(10 * math.log2(10))
 
 
-@pytest.mark.parametrize("options", [
-    {"structure_epoch": 5}, {"weights_epoch": -1}, {"gradual_from": 4}, {"gradual_from": 3, "structure_epoch": 2},
-    {"gradual_at": (1, 2), "gradual_percent": (40,)}, {"gradual_at": (2, 1), "gradual_percent": (40, 60)},
-    {"gradual_at": (1, 2), "gradual_percent": (60, 40)}, {"gradual_at": (1, 5), "gradual_percent": (40, 60)},
-    {"gradual_at": (1, 2), "gradual_percent": (40, 100)},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"structure_epoch": 5},
+        {"weights_epoch": -1},
+        {"gradual_from": 4},
+        {"gradual_from": 3, "structure_epoch": 2},
+        {"gradual_at": (1, 2), "gradual_percent": (40,)},
+        {"gradual_at": (2, 1), "gradual_percent": (40, 60)},
+        {"gradual_at": (1, 2), "gradual_percent": (60, 40)},
+        {"gradual_at": (1, 5), "gradual_percent": (40, 60)},
+        {"gradual_at": (1, 2), "gradual_percent": (40, 100)},
+    ],
+)
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(small, options):
     run = Run()
     with pytest.raises(SpecError) as caught:

@@ -4,19 +4,28 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import weights
-from baselines.early_winning import draw, early_winning, prune_gradually, train_part
-from baselines.gradual import Gradual
-from baselines.memorisation import memorise
-from baselines.schedule import Schedule
-from baselines.train import Loop
-from baselines.watch import Watch
+from joulebird.baselines.analysis.memorisation import memorise
+from joulebird.baselines.methods.early_winning import (
+    draw,
+    early_winning,
+    prune_gradually,
+    train_part,
+)
+from joulebird.baselines.pruning import weights
+from joulebird.baselines.pruning.gradual import Gradual
+from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.loop import Loop
+from joulebird.baselines.training.schedule import Schedule
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(model="baselines.models.resnet_cifar:ResNet8", width=0.5, prune_ratio=0.8,
-                         schedule=Schedule(epochs=3, milestones=(2,), batch=240))
+    return task._replace(
+        model="joulebird.baselines.models.resnet_cifar:ResNet8",
+        width=0.5,
+        prune_ratio=0.8,
+        schedule=Schedule(epochs=3, milestones=(2,), batch=240),
+    )
 
 
 def test_a_ticket_has_the_weights_of_the_epoch_its_structure_is_from(small):
@@ -31,7 +40,9 @@ def test_a_ticket_has_the_weights_of_the_epoch_its_structure_is_from(small):
 
 
 @pytest.mark.parametrize("ends", [False, True])
-@pytest.mark.parametrize("options", [{"structure_epoch": 1}, {"structure_epoch": 2, "gradual_from": 1}])
+@pytest.mark.parametrize(
+    "options", [{"structure_epoch": 1}, {"structure_epoch": 2, "gradual_from": 1}]
+)
 def test_the_first_layer_is_pruned_only_if_asked_for(small, options, ends):
     run = Run()
     early_winning(small, run, prune_ends=ends, **options)
@@ -66,8 +77,12 @@ def test_gradual_pruning_goes_on_from_the_baselines_weights(small):
 def test_learning_by_heart_starts_from_the_ticket_and_holds_its_mask(small):
     trained = train_part(Stage(), small, None, 0, 1)
     drawn = draw(Stage(), small, trained, trained, 0.8, False)
-    untouched = memorise(Stage(), small._replace(schedule=small.schedule._replace(epochs=0)), drawn, 20)
-    assert all(torch.equal(value, drawn["state"][name]) for name, value in untouched["state"].items())
+    untouched = memorise(
+        Stage(), small._replace(schedule=small.schedule._replace(epochs=0)), drawn, 20
+    )
+    assert all(
+        torch.equal(value, drawn["state"][name]) for name, value in untouched["state"].items()
+    )
     learnt = memorise(Stage(), small, drawn, 20)
     for name, mask in drawn["masks"].items():
         assert not torch.equal(learnt["state"][name], drawn["state"][name])
@@ -78,12 +93,16 @@ def test_a_check_trains_a_pruned_copy_for_one_epoch_at_its_own_rate(small, monke
     trials, train_epoch = [], Loop.train_epoch
 
     def noting(loop, epoch):
-        if loop.masked:                                     # the baseline is not
-            kept = sum(float(mask.sum()) for mask in loop.masks) / sum(mask.numel() for mask in loop.masks)
+        if loop.masked:  # the baseline is not
+            kept = sum(float(mask.sum()) for mask in loop.masks) / sum(
+                mask.numel() for mask in loop.masks
+            )
             before = [parameter.detach().clone() for parameter in loop.masked]
             total = train_epoch(loop, epoch)
             moved = all(not torch.equal(*pair) for pair in zip(before, loop.masked))
-            trials.append((epoch, loop.optimizer.param_groups[0]["lr"], loop.sparsity, round(kept, 2), moved))
+            trials.append(
+                (epoch, loop.optimizer.param_groups[0]["lr"], loop.sparsity, round(kept, 2), moved)
+            )
             return total
         return train_epoch(loop, epoch)
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import eb_train, network_slimming
-from baselines.eb_train import Finder
-from baselines.errors import SpecError
-from baselines.schedule import Schedule
-from baselines.train import Loop
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods import eb_train, network_slimming
+from joulebird.baselines.methods.eb_train import Finder
+from joulebird.baselines.training.loop import Loop
+from joulebird.baselines.training.schedule import Schedule
 
 
 class Scales:
@@ -16,8 +16,8 @@ class Scales:
 
     def __init__(self, swapped):
         self.values = (torch.arange(100.0) + 1) / 100
-        low, high = self.values[:swapped].clone(), self.values[60:60 + swapped].clone()
-        self.values[:swapped], self.values[60:60 + swapped] = high, low
+        low, high = self.values[:swapped].clone(), self.values[60 : 60 + swapped].clone()
+        self.values[:swapped], self.values[60 : 60 + swapped] = high, low
 
     def scales(self):
         return [self.values]
@@ -49,14 +49,22 @@ def finder(criterion="paper", epsilon=0.1, draw_at=None):
 
 def test_the_papers_criterion_needs_five_near_distances():
     assert follow(finder(), [0] * 10) == 6  # five distances between the masks of epochs 1 to 6
-    assert follow(finder(), [0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0]) == 8  # the last far distance is that of epoch 3
-    assert follow(finder(), [0, 0, 8, 16, 24, 32, 40, 48]) == 6  # every step is below 0.1, however far it drifts
-    assert follow(finder(), [0, 0, 10, 20, 30, 40, 50, 60]) is None  # steps of exactly 0.1 are not below it
+    assert (
+        follow(finder(), [0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 0, 0]) == 8
+    )  # the last far distance is that of epoch 3
+    assert (
+        follow(finder(), [0, 0, 8, 16, 24, 32, 40, 48]) == 6
+    )  # every step is below 0.1, however far it drifts
+    assert (
+        follow(finder(), [0, 0, 10, 20, 30, 40, 50, 60]) is None
+    )  # steps of exactly 0.1 are not below it
 
 
 def test_the_codes_criterion_compares_with_the_newest_mask():
     assert follow(finder("code"), [0] * 10) == 4  # five masks, the initial one included
-    assert follow(finder("code"), [0, 0, 8, 16, 24, 32, 40, 48]) is None  # four steps of drift add up
+    assert (
+        follow(finder("code"), [0, 0, 8, 16, 24, 32, 40, 48]) is None
+    )  # four steps of drift add up
     assert follow(finder("code"), [0, 10, 0, 10, 0, 10]) == 4  # exactly 0.1 is near enough
     assert follow(finder("code"), [30, 0, 0, 0, 0, 0, 0]) == 5  # the far one has left the queue
 
@@ -106,8 +114,15 @@ def test_a_whole_run_inherits_and_continues(small):
     model, thin = small.network(search.result), small.network(prune.result)
     kept = torch.nonzero(search.result["masks"][0], as_tuple=False).flatten()
     assert torch.equal(thin.norms()[0].weight, model.norms()[0].weight[kept])
-    assert prune.stage.metrics["channels_kept"] == sum(prune.result["widths"]) and 0 < prune.stage.metrics["macs_share"] < 1
-    assert retrain.stage.works[0]["macs"] == prune.stage.metrics["macs"] < search.stage.works[0]["macs"]
+    assert (
+        prune.stage.metrics["channels_kept"] == sum(prune.result["widths"])
+        and 0 < prune.stage.metrics["macs_share"] < 1
+    )
+    assert (
+        retrain.stage.works[0]["macs"]
+        == prune.stage.metrics["macs"]
+        < search.stage.works[0]["macs"]
+    )
 
 
 @pytest.mark.parametrize("weights", ["rewind", "reinit"])
@@ -130,18 +145,24 @@ def test_a_ticket_keeps_its_weights_in_every_precision_of_its_training(small, pr
     """With no epoch left to train, what comes out is what came in: none of them starts from weights of its own."""
     ticket = eb_train.find_ticket(Stage(), small, 0.5, sparsity=1e-4, draw_at=1)
     thin = eb_train.thin_ticket(Stage(), small, ticket)
-    trained = eb_train.train_ticket(Stage(), small, dict(thin, epoch=4), restart=False, sparsity=1e-4, precision=precision)
+    trained = eb_train.train_ticket(
+        Stage(), small, dict(thin, epoch=4), restart=False, sparsity=1e-4, precision=precision
+    )
     assert all(torch.equal(value, thin["state"][name]) for name, value in trained["state"].items())
 
 
 def test_the_search_trains_with_l1_and_the_retraining_if_asked(small):
     """The thirteen layers' mean scales, 0.5 each at the start, tell who was pulled towards zero."""
+
     def scales(sparsity, **options):
         run = Run()
         task = small._replace(sparsity=sparsity, schedule=small.schedule._replace(batch=80))
         eb_train.eb_train(task, run, draw_at=1, **options)
         search, _, retrain = (artifact.result for artifact in run.artifacts.values())
-        return [sum(float(scale.detach().mean()) for scale in small.network(result).scales()) for result in (search, retrain)]
+        return [
+            sum(float(scale.detach().mean()) for scale in small.network(result).scales())
+            for result in (search, retrain)
+        ]
 
     none, kept, dropped = scales(0.0), scales(0.05), scales(0.05, keep_sparsity=False)
     assert kept[0] == dropped[0] < none[0] - 0.2
@@ -149,7 +170,12 @@ def test_the_search_trains_with_l1_and_the_retraining_if_asked(small):
 
 
 def test_reinitialised_residual_networks_keep_the_tickets_selection(task):
-    task = task._replace(model="baselines.models.preresnet:PreResNet11", width=0.25, prune_ratio=0.5, schedule=Schedule(epochs=1, batch=64))
+    task = task._replace(
+        model="joulebird.baselines.models.preresnet:PreResNet11",
+        width=0.25,
+        prune_ratio=0.5,
+        schedule=Schedule(epochs=1, batch=64),
+    )
     ticket = eb_train.find_ticket(Stage(), task, 0.5, sparsity=1e-4, draw_at=1)
     inherited = eb_train.thin_ticket(Stage(), task, ticket)["state"]
     for weights in ("rewind", "reinit"):
@@ -186,7 +212,9 @@ def test_the_search_may_have_a_schedule_of_its_own(small, monkeypatch):
     assert seen == [0.5, 0.1, 0.1, 0.01, 0.001]
 
 
-@pytest.mark.parametrize("options", [{"search_lr": 0.0}, {"search_milestones": [2, 1]}, {"search_milestones": [-1]}])
+@pytest.mark.parametrize(
+    "options", [{"search_lr": 0.0}, {"search_milestones": [2, 1]}, {"search_milestones": [-1]}]
+)
 def test_impossible_schedules_of_the_search_are_refused(small, options):
     with pytest.raises(SpecError) as error:
         eb_train.eb_train(small, Run(), **options)
@@ -198,7 +226,11 @@ def test_a_ticket_that_is_never_found_is_the_last_mask_with_a_warning(small):
     ticket = eb_train.find_ticket(stage, small, 0.5, sparsity=1e-4, epsilon=1e-9)
     assert not ticket["found"] and ticket["epoch"] == 4 and len(stage.epochs) == 4
     [warning] = stage.warnings
-    assert warning["name"] == "ticket_not_found" and (warning["have"], warning["wanted"], warning["epochs"]) == (3, 5, 4)
+    assert warning["name"] == "ticket_not_found" and (
+        warning["have"],
+        warning["wanted"],
+        warning["epochs"],
+    ) == (3, 5, 4)
     assert warning["distance"] == pytest.approx(max(ticket["distances"][1:]), abs=1e-4)
     thin = eb_train.thin_ticket(Stage(), small, ticket)
     for restart, told in ((False, ["not_retrained"]), (True, [])):
@@ -230,14 +262,19 @@ def test_slimming_shares_its_training_and_retrains_everything(small):
 def test_slimming_trains_with_l1_and_retrains_without_unless_asked(small, keep_sparsity):
     def scales(sparsity):
         run = Run()
-        task = small._replace(sparsity=sparsity, prune_ratio=0.0, schedule=small.schedule._replace(batch=80))
+        task = small._replace(
+            sparsity=sparsity, prune_ratio=0.0, schedule=small.schedule._replace(batch=80)
+        )
         network_slimming.network_slimming(task, run, keep_sparsity=keep_sparsity)
         first, _, last = (artifact.result for artifact in run.artifacts.values())
-        return [sum(float(scale.detach().mean()) for scale in small.network(result).scales()) for result in (first, last)]
+        return [
+            sum(float(scale.detach().mean()) for scale in small.network(result).scales())
+            for result in (first, last)
+        ]
 
     without, strong = scales(0.0), scales(0.1)
-    assert strong[0] < 0.8 * without[0]                                     # the dense training had it
-    assert (strong[1] < 0.7 * strong[0]) == keep_sparsity                   # and the retraining, if asked
+    assert strong[0] < 0.8 * without[0]  # the dense training had it
+    assert (strong[1] < 0.7 * strong[0]) == keep_sparsity  # and the retraining, if asked
 
 
 def test_slimming_at_ratio_zero_is_the_dense_network(small):

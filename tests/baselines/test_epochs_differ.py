@@ -6,9 +6,9 @@ import pytest
 import torch
 from stages import Stage
 
-from baselines import precision
-from baselines.train import Loop, train
-from baselines.watch import Watch
+from joulebird.baselines.training import precision
+from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.loop import Loop, train
 
 
 class Shown(Watch):
@@ -31,7 +31,9 @@ class Shown(Watch):
 def shown(task, **options):
     """What each epoch showed, one batch of all images an epoch."""
     watch = Shown()
-    train(Stage(), task._replace(schedule=task.schedule._replace(batch=240)), watch=watch, **options)
+    train(
+        Stage(), task._replace(schedule=task.schedule._replace(batch=240)), watch=watch, **options
+    )
     return [torch.cat(images) for images in watch.epochs]
 
 
@@ -42,7 +44,9 @@ def sources(task, images):
     nearest = []
     for down in range(4, 9, 2):
         for right in range(4, 9, 2):
-            nearest.append(torch.cdist(images[:, :1, down:down + 20, right:right + 20].flatten(1), plain))
+            nearest.append(
+                torch.cdist(images[:, :1, down : down + 20, right : right + 20].flatten(1), plain)
+            )
     return torch.stack(nearest).min(0)[0].argmin(1)
 
 
@@ -52,7 +56,9 @@ def test_every_epoch_has_an_order_and_crops_of_its_own(task):
     for place, one in enumerate(epochs):
         for other in epochs[:place]:
             assert float((one == other).flatten(1).all(1).float().mean()) < 0.1
-            assert len(set(map(bytes, one.numpy())) - set(map(bytes, other.numpy()))) > 120      # other crops, whatever the order
+            assert (
+                len(set(map(bytes, one.numpy())) - set(map(bytes, other.numpy()))) > 120
+            )  # other crops, whatever the order
 
 
 def test_orders_of_epochs_are_unrelated(task):
@@ -71,9 +77,14 @@ def test_seeds_give_other_epochs(task):
 
 def test_about_half_of_an_epochs_images_are_mirrored(task):
     data = task.data()._replace(pad=0, flip=True)
-    images = torch.cat([images for images, _ in data.train_batches(64, torch.Generator().manual_seed(2))])
+    images = torch.cat(
+        [images for images, _ in data.train_batches(64, torch.Generator().manual_seed(2))]
+    )
     plain = data.normalise(data.train_images)
-    as_they_are, mirrored = ((images[:, None, 0] == one[None, :, 0]).flatten(2).all(2).any(1) for one in (plain, plain.flip(3)))
+    as_they_are, mirrored = (
+        (images[:, None, 0] == one[None, :, 0]).flatten(2).all(2).any(1)
+        for one in (plain, plain.flip(3))
+    )
     assert bool((as_they_are | mirrored).all())
     assert 80 < int(mirrored.sum()) < 160 and 80 < int(as_they_are.sum()) < 160
 
@@ -95,6 +106,10 @@ def test_rounding_draws_other_numbers_in_every_epoch(task, name):
         loop.optimizer.zero_grad()
         loop.loss(loop.model(images), labels).backward()
         loop.optimizer.step()
-        steps.append(torch.cat([parameter.detach().flatten() for parameter in loop.model.parameters()]).clone())
+        steps.append(
+            torch.cat(
+                [parameter.detach().flatten() for parameter in loop.model.parameters()]
+            ).clone()
+        )
     assert torch.equal(steps[0], steps[2])
     assert not torch.equal(steps[0], steps[1])

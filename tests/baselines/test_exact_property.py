@@ -7,8 +7,10 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from baselines import MODELS, channels, flops
-from baselines.lookup import find
+from joulebird.baselines import MODELS
+from joulebird.baselines.lookup import find
+from joulebird.baselines.pruning import channels
+from joulebird.baselines.training import flops
 
 NAMES = sorted(MODELS)
 
@@ -33,7 +35,9 @@ def output_with_zeroed(network, index, images):
         mask = torch.zeros(1, len(scale), 1, 1, dtype=images.dtype)
         mask[:, kept] = 1
         if gate is not None:
-            handles.append(gate.register_forward_hook(lambda module, inputs, output, mask=mask: output * mask))
+            handles.append(
+                gate.register_forward_hook(lambda module, inputs, output, mask=mask: output * mask)
+            )
     try:
         return network(images)
     finally:
@@ -45,7 +49,10 @@ def vgg_macs(widths):
     """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels, and one linear layer."""
     sides = [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3 + [2] * 3
     convolutions = zip(sides, [3] + widths, widths)
-    return sum(9 * side * side * before * after for side, before, after in convolutions) + 10 * widths[-1]
+    return (
+        sum(9 * side * side * before * after for side, before, after in convolutions)
+        + 10 * widths[-1]
+    )
 
 
 def preresnet_macs(widths):
@@ -55,7 +62,9 @@ def preresnet_macs(widths):
     for place, (first, second, third) in enumerate(blocks):
         stage, within = divmod(place, a_stage)
         area, before = 1024 >> 2 * stage, 1024 >> 2 * (stage - (within == 0 and stage > 0))
-        total += before * first * second + 9 * area * second * third + area * third * stream[stage + 1]
+        total += (
+            before * first * second + 9 * area * second * third + area * third * stream[stage + 1]
+        )
         total += area * stream[stage] * stream[stage + 1] if within == 0 else 0
     return total + 10 * last
 
@@ -66,7 +75,11 @@ def resnet_cifar_macs(widths):
     sizes = [channels for channels in stages for _ in range(len(inner) // 3)]
     areas = [area for area in (1024, 256, 64) for _ in range(len(inner) // 3)]
     blocks = zip(areas, [stem] + sizes, inner, sizes)
-    return 27 * 1024 * stem + sum(9 * area * middle * (before + after) for area, before, middle, after in blocks) + 10 * stages[-1]
+    return (
+        27 * 1024 * stem
+        + sum(9 * area * middle * (before + after) for area, before, middle, after in blocks)
+        + 10 * stages[-1]
+    )
 
 
 def resnet18_macs(widths):
@@ -76,11 +89,11 @@ def resnet18_macs(widths):
     three stages have a 1 x 1 shortcut from stream to stream.
     """
     stream, blocks = widths[0], widths[1:]
-    total = 3 * 49 * 112 ** 2 * stream[0] + 10 * stream[-1]
+    total = 3 * 49 * 112**2 * stream[0] + 10 * stream[-1]
     for stage, side in enumerate((56, 28, 14, 7)):
-        for selected, middle in blocks[2 * stage:2 * stage + 2]:
-            total += 9 * side ** 2 * middle * (selected + stream[stage + 1])
-        total += side ** 2 * stream[stage] * stream[stage + 1] if stage else 0
+        for selected, middle in blocks[2 * stage : 2 * stage + 2]:
+            total += 9 * side**2 * middle * (selected + stream[stage + 1])
+        total += side**2 * stream[stage] * stream[stage + 1] if stage else 0
     return total
 
 
@@ -90,26 +103,43 @@ def resnet50_macs(widths, early=False):
     The first block of each stage has a 1 x 1 shortcut, and the stride of the last three stages: in its 3 x 3, or (`early`) its first 1 x 1.
     """
     stream, blocks = widths[0], iter(widths[1:])
-    total = 3 * 49 * 112 ** 2 * stream[0] + 10 * stream[-1]
+    total = 3 * 49 * 112**2 * stream[0] + 10 * stream[-1]
     for stage, (side, count) in enumerate(((56, 3), (28, 4), (14, 6), (7, 3))):
-        area, out = side ** 2, stream[stage + 1]
+        area, out = side**2, stream[stage + 1]
         for place in range(count):
             one, two = next(blocks)
             before = stream[stage] if place == 0 else out
             larger = 4 if stage and place == 0 and not early else 1
-            total += area * (larger * before * one + 9 * one * two + two * out + (before * out if place == 0 else 0))
+            total += area * (
+                larger * before * one
+                + 9 * one * two
+                + two * out
+                + (before * out if place == 0 else 0)
+            )
     return total
 
 
-LISTS = {"vgg16": vgg_macs, "preresnet101": preresnet_macs, "preresnet164": preresnet_macs, "resnet20": resnet_cifar_macs,
-         "resnet56": resnet_cifar_macs, "resnet18": resnet18_macs, "resnet50": resnet50_macs,
-         "resnet50-v1": functools.partial(resnet50_macs, early=True)}
+LISTS = {
+    "vgg16": vgg_macs,
+    "preresnet101": preresnet_macs,
+    "preresnet164": preresnet_macs,
+    "resnet20": resnet_cifar_macs,
+    "resnet56": resnet_cifar_macs,
+    "resnet18": resnet18_macs,
+    "resnet50": resnet50_macs,
+    "resnet50-v1": functools.partial(resnet50_macs, early=True),
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=some.integers(0, 2 ** 16), width=some.sampled_from([1 / 16, 1 / 8, 3 / 16]), ratio=some.floats(0, 0.95),
-       again=some.floats(0, 0.9), emptied=some.booleans())
+@given(
+    seed=some.integers(0, 2**16),
+    width=some.sampled_from([1 / 16, 1 / 8, 3 / 16]),
+    ratio=some.floats(0, 0.95),
+    again=some.floats(0, 0.9),
+    emptied=some.booleans(),
+)
 @example(seed=1, width=1 / 8, ratio=0.4, again=0.5, emptied=False)
 def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again, emptied):
     """Cut twice: a thin network is cut as exactly as a dense one, and its gates are those of its own channels."""
@@ -132,7 +162,7 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again,
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=some.integers(0, 2 ** 16), ratio=some.floats(0, 0.9))
+@given(seed=some.integers(0, 2**16), ratio=some.floats(0, 0.9))
 def test_thin_in_single_precision_and_its_size(name, seed, ratio):
     torch.set_num_threads(1)
     network = randomised(name, 1 / 8, seed)

@@ -7,20 +7,27 @@ import pytest
 import torch
 from torch import nn
 
-from baselines import flops
-from baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.training import flops
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 # conv MACs, linear MACs, elements normalised, elements rectified, the authors' count, what their script prints
-EXACT = [(Vgg16, 10, 313196544, 5120, 276480, 276480, 627355658, 0.63), (Vgg16, 100, 313196544, 51200, 276480, 276480, 627447908, 0.63),
-         (PreResNet101, 10, 154058752, 2560, 1945600, 1945600, 313959434, 0.31),
-         (PreResNet101, 100, 154058752, 25600, 1945600, 1945600, 314005604, 0.31)]
+EXACT = [
+    (Vgg16, 10, 313196544, 5120, 276480, 276480, 627355658, 0.63),
+    (Vgg16, 100, 313196544, 51200, 276480, 276480, 627447908, 0.63),
+    (PreResNet101, 10, 154058752, 2560, 1945600, 1945600, 313959434, 0.31),
+    (PreResNet101, 100, 154058752, 25600, 1945600, 1945600, 314005604, 0.31),
+]
 
 
-@pytest.mark.parametrize("model, classes, conv, linear, normalised, rectified, authors, printed", EXACT)
-def test_counts_are_the_authors(model, classes, conv, linear, normalised, rectified, authors, printed):
+@pytest.mark.parametrize(
+    "model, classes, conv, linear, normalised, rectified, authors, printed", EXACT
+)
+def test_counts_are_the_authors(
+    model, classes, conv, linear, normalised, rectified, authors, printed
+):
     counted = flops.count(model(classes))
     assert (counted.conv_macs, counted.linear_macs) == (conv, linear)
     assert (counted.norm_elements, counted.relu_elements) == (normalised, rectified)
@@ -28,7 +35,11 @@ def test_counts_are_the_authors(model, classes, conv, linear, normalised, rectif
 
 
 def test_macs_are_the_vectors():
-    for name, network in (("vgg16_c10", Vgg16(10)), ("preres101_c10", PreResNet101(10)), ("preres164_c10", PreResNet164(10))):
+    for name, network in (
+        ("vgg16_c10", Vgg16(10)),
+        ("preres101_c10", PreResNet101(10)),
+        ("preres164_c10", PreResNet164(10)),
+    ):
         assert flops.count(network).macs == VECTORS["models"][name]["macs"]
 
 
@@ -55,7 +66,9 @@ def test_biases_are_counted_where_there_are_any():
 def test_table_two_units():
     for name, network in (("vgg16", Vgg16()), ("preres101", PreResNet101())):
         macs = flops.count(network).macs
-        assert flops.training_flops(2 * macs, 160 * 50000) / 5e13 == pytest.approx(VECTORS["table2_units_dense160"][name], abs=0.005)
+        assert flops.training_flops(2 * macs, 160 * 50000) / 5e13 == pytest.approx(
+            VECTORS["table2_units_dense160"][name], abs=0.005
+        )
     # the paper's cells, from its rounded counts: LT 605 and 298, SNIP 302, NS 547, ThiNet 379, EB Train 253
     assert flops.paper_units([(0.63, 320)]) == pytest.approx(605, abs=0.5)
     assert flops.paper_units([(0.31, 320)]) == pytest.approx(298, abs=0.5)

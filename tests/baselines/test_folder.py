@@ -7,15 +7,15 @@ import pytest
 import torch
 from stages import Stage
 
-from baselines import DATASETS
-from baselines.data import DataSet
-from baselines.errors import SpecError
-from baselines.folder import IMAGENET_MEAN, IMAGENET_STD, folder_loader, random_box
-from baselines.lookup import find
-from baselines.schedule import Schedule
-from baselines.task import Task
-from baselines.train import train
-from baselines.vision import import_torchvision
+from joulebird.baselines import DATASETS
+from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, folder_loader, random_box
+from joulebird.baselines.data.tensors import DataSet
+from joulebird.baselines.data.vision import import_torchvision
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.lookup import find
+from joulebird.baselines.training.loop import train
+from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Task
 
 LOAD = folder_loader(3, 56)
 SMALL = DataSet(3, (3, 56, 56), 12, 6, LOAD)
@@ -32,7 +32,9 @@ def folder(tmp_path):
         for name in ("cat", "dog", "eel"):
             os.makedirs(str(tmp_path / part / name))
             for number in range(count):
-                pixels = numpy.kron(rng.randint(0, 256, (9, 7 + number, 3)), numpy.ones((10, 10, 1))).astype(numpy.uint8)
+                pixels = numpy.kron(
+                    rng.randint(0, 256, (9, 7 + number, 3)), numpy.ones((10, 10, 1))
+                ).astype(numpy.uint8)
                 Image.fromarray(pixels).save(str(tmp_path / part / name / f"{number}.jpg"))
     return str(tmp_path)
 
@@ -42,8 +44,17 @@ def test_test_images_are_torchvisions(folder):
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
-    theirs = ImageFolder(os.path.join(folder, "val"), transforms.Compose([
-        transforms.Resize(64), transforms.CenterCrop(56), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]))
+    theirs = ImageFolder(
+        os.path.join(folder, "val"),
+        transforms.Compose(
+            [
+                transforms.Resize(64),
+                transforms.CenterCrop(56),
+                transforms.ToTensor(),
+                transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+            ]
+        ),
+    )
     data = LOAD(folder, workers=0)
     images = torch.cat([images for images, _ in data.test_batches(4)])
     assert torch.allclose(images, torch.stack([image for image, _ in theirs]), atol=1e-5)
@@ -53,9 +64,13 @@ def test_test_images_are_torchvisions(folder):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_epochs_depend_on_the_generator_alone(folder, workers):
     def epoch(seed):
-        batches = list(LOAD(folder, workers=workers).train_batches(5, torch.Generator().manual_seed(seed)))
+        batches = list(
+            LOAD(folder, workers=workers).train_batches(5, torch.Generator().manual_seed(seed))
+        )
         assert [len(labels) for _, labels in batches] == [5, 5, 2]
-        return torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])
+        return torch.cat([images for images, _ in batches]), torch.cat(
+            [labels for _, labels in batches]
+        )
 
     torch.manual_seed(1)
     state = torch.get_rng_state()
@@ -63,7 +78,11 @@ def test_epochs_depend_on_the_generator_alone(folder, workers):
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.bincount(labels).tolist() == [4, 4, 4] and images.shape == (12, 3, 56, 56)
     again, others = epoch(7), epoch(8)
-    assert torch.equal(images, again[0]) and torch.equal(labels, again[1]) and not torch.equal(images, others[0])
+    assert (
+        torch.equal(images, again[0])
+        and torch.equal(labels, again[1])
+        and not torch.equal(images, others[0])
+    )
 
 
 def test_plain_images_are_the_middles_of_the_training_images(folder):
@@ -82,15 +101,30 @@ def test_random_parts_have_the_areas_and_sides_asked_for():
         shares.append(width * height / 120000)
         ratios.append(width / height)
         edges.update(((left == 0, "left"), (left + width == 400, "right")))
-    assert min(shares) < 0.09 and max(shares) > 0.9 and 0.74 < min(ratios) < 0.78 and 1.28 < max(ratios) < 1.35
+    assert (
+        min(shares) < 0.09
+        and max(shares) > 0.9
+        and 0.74 < min(ratios) < 0.78
+        and 1.28 < max(ratios) < 1.35
+    )
     assert {(True, "left"), (True, "right")} <= edges
-    assert random_box((1000, 10), torch.Generator().manual_seed(0))[2:] == (13, 10)  # nothing else fits
+    assert random_box((1000, 10), torch.Generator().manual_seed(0))[2:] == (
+        13,
+        10,
+    )  # nothing else fits
     assert random_box((10, 1000), torch.Generator().manual_seed(0))[2:] == (10, 13)
 
 
 def test_a_network_trains_on_it_and_resumes(folder):
     schedule = Schedule(epochs=2, milestones=(1,), batch=6)
-    task = Task("resnet18", "tests.baselines.test_folder:SMALL", folder, width=1 / 16, schedule=schedule, micro_batch=3)
+    task = Task(
+        "resnet18",
+        "tests.baselines.test_folder:SMALL",
+        folder,
+        width=1 / 16,
+        schedule=schedule,
+        micro_batch=3,
+    )
     first = Stage(die_after=1)
     with pytest.raises(KeyboardInterrupt):
         train(first, task)
@@ -99,7 +133,11 @@ def test_a_network_trains_on_it_and_resumes(folder):
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
-    cases = ((folder_loader(4, 56), folder, "3 classes"), (LOAD, str(tmp_path / "nowhere"), "holds no images"), (LOAD, None, "a folder"))
+    cases = (
+        (folder_loader(4, 56), folder, "3 classes"),
+        (LOAD, str(tmp_path / "nowhere"), "holds no images"),
+        (LOAD, None, "a folder"),
+    )
     for load, place, words in cases:
         with pytest.raises(SpecError, match=words) as error:
             load(place)
@@ -113,12 +151,28 @@ def test_a_picture_that_cannot_be_decoded_is_one_clear_error(folder, workers, co
     with open(path, "rb") as file:
         whole = file.read()
     with open(path, "wb") as file:
-        file.write({"no picture": b"no picture", "cut": whole[:len(whole) // 2], "png": b"\x89PNG\r\n\x1a\n" + b"\0" * 40}[content])
-    for batches in (LOAD(folder, workers=workers).plain_batches(4), LOAD(folder, workers=workers).train_batches(4, torch.Generator())):
+        file.write(
+            {
+                "no picture": b"no picture",
+                "cut": whole[: len(whole) // 2],
+                "png": b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+            }[content]
+        )
+    for batches in (
+        LOAD(folder, workers=workers).plain_batches(4),
+        LOAD(folder, workers=workers).train_batches(4, torch.Generator()),
+    ):
         with pytest.raises(SpecError) as error:
             list(batches)
-        assert error.value.message.startswith(path) and "\n" not in error.value.message and len(error.value.message) < len(path) + 120
-        assert "Traceback" not in error.value.message and error.value.hint == "replace or remove the file"
+        assert (
+            error.value.message.startswith(path)
+            and "\n" not in error.value.message
+            and len(error.value.message) < len(path) + 120
+        )
+        assert (
+            "Traceback" not in error.value.message
+            and error.value.hint == "replace or remove the file"
+        )
 
 
 def test_other_classes_in_the_test_images_are_refused(folder):
@@ -135,4 +189,9 @@ def test_a_model_for_other_images_is_one_clear_error(folder):
 
 def test_imagenet_is_known_before_it_is_there():
     known = find(DATASETS, "data set", "imagenet")
-    assert (known.classes, known.shape, known.train_images, known.test_images) == (1000, (3, 224, 224), 1281167, 50000)
+    assert (known.classes, known.shape, known.train_images, known.test_images) == (
+        1000,
+        (3, 224, 224),
+        1281167,
+        50000,
+    )

@@ -4,17 +4,28 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import weights
-from baselines.dense import dense
-from baselines.errors import SpecError
-from baselines.lottery_ticket import draw_ticket, lottery_ticket, redrawn, share_of_round, ticket, train_ticket
-from baselines.train import train
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods.dense import dense
+from joulebird.baselines.methods.lottery_ticket import (
+    draw_ticket,
+    lottery_ticket,
+    redrawn,
+    share_of_round,
+    ticket,
+    train_ticket,
+)
+from joulebird.baselines.pruning import weights
+from joulebird.baselines.training.loop import train
 
 
 @pytest.fixture
 def small(task):
     """Two epochs at half of the weights."""
-    return task._replace(dataset="tiny:TINY", prune_ratio=0.5, schedule=task.schedule._replace(epochs=2, milestones=(1,)))
+    return task._replace(
+        dataset="tiny:TINY",
+        prune_ratio=0.5,
+        schedule=task.schedule._replace(epochs=2, milestones=(1,)),
+    )
 
 
 def results(run):
@@ -42,7 +53,11 @@ def test_one_shot_rewinds_everything_to_the_start_and_holds_the_mask(small):
 def test_sparsity_and_sparse_arithmetic_are_noted(small):
     run = Run()
     lottery_ticket(small, run)
-    metrics = next(artifact.stage.metrics for artifact in run.artifacts.values() if artifact.id.startswith("prune"))
+    metrics = next(
+        artifact.stage.metrics
+        for artifact in run.artifacts.values()
+        if artifact.id.startswith("prune")
+    )
     assert 0.5 < metrics["sparsity"] < 0.51
     dense_macs = run.artifacts[next(iter(run.artifacts))].stage.works[0]["macs"]
     assert 0.2 * dense_macs < metrics["theoretical_sparse_macs"] < 0.8 * dense_macs
@@ -66,14 +81,23 @@ def test_the_dense_stage_is_shared_by_ratios_and_with_dense(small):
     dense(small, run)
     for ratio in (0.3, 0.5):
         lottery_ticket(small._replace(prune_ratio=ratio), run)
-    assert [artifact.id.rpartition("-")[0] for artifact in run.artifacts.values()] == ["dense", "prune", "retrain", "prune", "retrain"]
+    assert [artifact.id.rpartition("-")[0] for artifact in run.artifacts.values()] == [
+        "dense",
+        "prune",
+        "retrain",
+        "prune",
+        "retrain",
+    ]
 
 
 def test_a_ratio_of_zero_trains_the_dense_network_again(small):
     run = Run()
     lottery_ticket(small._replace(prune_ratio=0.0), run)
     found = results(run)
-    assert all(torch.equal(value, found["retrain"]["state"][name]) for name, value in found["dense"]["state"].items())
+    assert all(
+        torch.equal(value, found["retrain"]["state"][name])
+        for name, value in found["dense"]["state"].items()
+    )
 
 
 def test_rounds_rewind_to_the_same_epoch_and_prune_equal_shares(small):
@@ -86,11 +110,16 @@ def test_rounds_rewind_to_the_same_epoch_and_prune_equal_shares(small):
     assert weights.sparsity(first) == pytest.approx(0.2, abs=1e-4)
     assert weights.sparsity(second) == pytest.approx(0.36, abs=1e-4)
     for name, value in found["start"]["state"].items():
-        assert torch.equal(found["prune-2"]["state"][name], value * second[name] if name in second else value)
+        assert torch.equal(
+            found["prune-2"]["state"][name], value * second[name] if name in second else value
+        )
         assert name not in first or bool((first[name] | ~second[name]).all())
     assert found["retrain-2"]["epoch"] == 3
     continued = train(Stage(), task, found["start"], from_epoch=1)
-    assert all(torch.equal(value, continued["state"][name]) for name, value in found["dense"]["state"].items())
+    assert all(
+        torch.equal(value, continued["state"][name])
+        for name, value in found["dense"]["state"].items()
+    )
 
 
 def test_a_round_of_everything_equals_the_one_shot_count():
@@ -129,7 +158,9 @@ def test_what_makes_no_ticket_is_refused(small):
 
 
 def test_a_killed_retraining_ends_with_the_same_network(small):
-    drawn = draw_ticket(Stage(), small, train(Stage(), small), None, None, 0.5, "rethinking", "rewind")
+    drawn = draw_ticket(
+        Stage(), small, train(Stage(), small), None, None, 0.5, "rethinking", "rewind"
+    )
     whole = train_ticket(Stage(), small, drawn)
     killed = Stage(die_after=1)
     with pytest.raises(KeyboardInterrupt):

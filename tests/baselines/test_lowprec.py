@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from baselines import lowprec
+from joulebird.baselines.training import lowprec
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -19,7 +19,10 @@ def seeded(seed=0):
 
 
 def test_one_exponent_for_all():
-    assert lowprec.block_float(torch.tensor(BFP["shared"][0]), block="tensor").tolist() == BFP["shared"][1]
+    assert (
+        lowprec.block_float(torch.tensor(BFP["shared"][0]), block="tensor").tolist()
+        == BFP["shared"][1]
+    )
 
 
 def test_one_exponent_a_row():
@@ -35,8 +38,11 @@ def test_vectors_have_an_exponent_for_each_element_or_one_for_all():
 
 
 def test_a_step_just_below_a_power_of_two_keeps_its_exponent():
-    below = torch.tensor([2.0, 2.0 ** -20, 1024.0]) * (1 - 2.0 ** -24)
-    assert lowprec.block_float(below).tolist() == (torch.tensor([2.0, 2.0 ** -20, 1024.0]) * (1 - 2.0 ** -7)).tolist()
+    below = torch.tensor([2.0, 2.0**-20, 1024.0]) * (1 - 2.0**-24)
+    assert (
+        lowprec.block_float(below).tolist()
+        == (torch.tensor([2.0, 2.0**-20, 1024.0]) * (1 - 2.0**-7)).tolist()
+    )
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16])
@@ -61,7 +67,7 @@ def test_random_rounding_is_right_on_average_and_repeats_with_its_seed():
     copies = torch.full((400000,), 0.3)
     copies[0] = 1.2
     first = lowprec.block_float(copies, block="tensor", generator=seeded(4))
-    assert abs(float(first[1:].double().mean()) - 0.3) < 3 * 2 ** -6 / 2 / 400000 ** 0.5
+    assert abs(float(first[1:].double().mean()) - 0.3) < 3 * 2**-6 / 2 / 400000**0.5
     assert sorted(set(first[1:].tolist())) == [0.296875, 0.3125]
     assert torch.equal(first, lowprec.block_float(copies, block="tensor", generator=seeded(4)))
     assert not torch.equal(first, lowprec.block_float(copies, block="tensor", generator=seeded(5)))
@@ -78,7 +84,9 @@ def test_rounding_does_not_change_its_argument():
 def test_swalp_rates():
     vector = VECTORS["swalp_lr"]
     for epoch, rate in vector["epochs"].items():
-        assert lowprec.swalp_rate(int(epoch), vector["lr"], vector["start"], vector["swa_lr"]) == pytest.approx(rate)
+        assert lowprec.swalp_rate(
+            int(epoch), vector["lr"], vector["start"], vector["swa_lr"]
+        ) == pytest.approx(rate)
 
 
 def test_wage_errors():
@@ -90,7 +98,10 @@ def test_wage_errors():
 
 def test_wage_activations_and_weights():
     assert lowprec.wage_activation(torch.tensor(WAGE["a_in"])).tolist() == WAGE["a_out"]
-    assert lowprec.wage_weight(torch.tensor(WAGE["w2_alpha8_in"]), 2, 8).tolist() == WAGE["w2_alpha8_out"]
+    assert (
+        lowprec.wage_weight(torch.tensor(WAGE["w2_alpha8_in"]), 2, 8).tolist()
+        == WAGE["w2_alpha8_out"]
+    )
     for bits, by_fan_in in WAGE["alpha"].items():
         for fan_in, alpha in by_fan_in.items():
             assert lowprec.wage_alpha(int(fan_in), int(bits)) == alpha
@@ -98,7 +109,12 @@ def test_wage_activations_and_weights():
 
 def test_wage_steps_are_whole_units_and_right_on_average():
     gradient = torch.tensor(WAGE["e"])
-    steps = torch.stack([lowprec.wage_update(gradient, 8, generator=seeded(seed)) for seed in range(600)]) * 128
+    steps = (
+        torch.stack(
+            [lowprec.wage_update(gradient, 8, generator=seeded(seed)) for seed in range(600)]
+        )
+        * 128
+    )
     for column, (low, high, chance) in enumerate([(9, 10, 0.6), (-3, -4, 0.2), (0, 1, 0.64)]):
         values = steps[:, column]
         assert set(values.tolist()) == {low, high}

@@ -7,16 +7,22 @@ import os
 import pytest
 import torch
 
-from baselines import MODELS, channels
-from baselines.lookup import find
-from baselines.models.base import ChannelSelect
-from baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
-from baselines.models.vgg import Vgg16
+from joulebird.baselines import MODELS
+from joulebird.baselines.lookup import find
+from joulebird.baselines.models.base import ChannelSelect
+from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.pruning import channels
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
-CASES = [(Vgg16, 10, "vgg16_c10"), (Vgg16, 100, "vgg16_c100"), (PreResNet101, 10, "preres101_c10"),
-         (PreResNet101, 100, "preres101_c100"), (PreResNet164, 10, "preres164_c10")]
+CASES = [
+    (Vgg16, 10, "vgg16_c10"),
+    (Vgg16, 100, "vgg16_c100"),
+    (PreResNet101, 10, "preres101_c10"),
+    (PreResNet101, 100, "preres101_c100"),
+    (PreResNet164, 10, "preres164_c10"),
+]
 
 
 @pytest.mark.parametrize("model, classes, name", CASES)
@@ -32,7 +38,9 @@ def test_parameters_and_channels_are_the_papers(model, classes, name):
 def test_start_values_are_the_authors():
     network = Vgg16()
     for conv in network.convs():
-        assert float(conv.weight.detach().std()) == pytest.approx(math.sqrt(2 / (9 * conv.out_channels)), rel=0.1)
+        assert float(conv.weight.detach().std()) == pytest.approx(
+            math.sqrt(2 / (9 * conv.out_channels)), rel=0.1
+        )
         assert conv.bias is None
     for norm in network.norms():
         assert norm.weight.eq(0.5).all() and norm.bias.eq(0).all()
@@ -43,7 +51,9 @@ def test_start_values_are_the_authors():
 def test_every_model_keeps_the_interface(name):
     model = find(MODELS, "model", name)
     network = model(7, model.dense_widths(0.25)).eval()
-    assert network.classes == 7 and json.loads(json.dumps(network.widths)) == model.dense_widths(0.25)
+    assert network.classes == 7 and json.loads(json.dumps(network.widths)) == model.dense_widths(
+        0.25
+    )
     norms, scales = network.norms(), network.scales()
     assert len(norms) == len(scales) and all(scale.dim() == 1 for scale in scales)
     images = torch.randn((2,) + model.input_shape)
@@ -57,7 +67,9 @@ def test_every_model_keeps_the_interface(name):
         assert norms[target.norm] is target.bn and target.conv in modules and target.next in modules
         assert target.conv.out_channels == target.bn.num_features
     for target in (targets[0], targets[len(targets) // 2], targets[-1]):
-        half = channels.cut_one(network, target.norm, torch.arange(target.conv.out_channels // 2 + 1))
+        half = channels.cut_one(
+            network, target.norm, torch.arange(target.conv.out_channels // 2 + 1)
+        )
         assert half.norms()[target.norm].num_features == target.conv.out_channels // 2 + 1
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from stages import Stage
 
-from baselines import snip
-from baselines.errors import SpecError
-from baselines.parts import check_parts, smallest_part
-from baselines.train import train
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods import snip
+from joulebird.baselines.training.loop import train
+from joulebird.baselines.training.parts import check_parts, smallest_part
 
 
 def test_the_smallest_part_is_that_of_the_loop(task):
@@ -20,13 +20,22 @@ def test_the_smallest_part_is_that_of_the_loop(task):
                 assert smallest_part(images, batch, micro) == min(len(part) for part in parts)
 
 
-@pytest.mark.parametrize("batch, micro, words", [(239, None, "batch 239"), (1, None, "batch 1"), (120, 17, "micro_batch 17")])
+@pytest.mark.parametrize(
+    "batch, micro, words",
+    [(239, None, "batch 239"), (1, None, "batch 1"), (120, 17, "micro_batch 17")],
+)
 def test_a_single_image_on_points_is_refused_before_training(task, batch, micro, words):
-    task = task._replace(model="resnet18", micro_batch=micro, schedule=task.schedule._replace(batch=batch))
+    task = task._replace(
+        model="resnet18", micro_batch=micro, schedule=task.schedule._replace(batch=batch)
+    )
     stage = Stage()
     with pytest.raises(SpecError) as error:
         train(stage, task)
-    assert words in error.value.message and "resnet18" in error.value.message and "batch" in error.value.hint
+    assert (
+        words in error.value.message
+        and "resnet18" in error.value.message
+        and "batch" in error.value.hint
+    )
     assert stage.works == [] and stage.epochs == []
     model = task.build()
     with pytest.raises(ValueError, match="more than 1 value"):
@@ -52,6 +61,8 @@ def test_looking_leaves_the_model_alone(task):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     check_parts(task._replace(schedule=task.schedule._replace(batch=240)), model, (3, 32, 32), 240)
     with pytest.raises(SpecError):
-        check_parts(task._replace(schedule=task.schedule._replace(batch=239)), model, (3, 32, 32), 240)
+        check_parts(
+            task._replace(schedule=task.schedule._replace(batch=239)), model, (3, 32, 32), 240
+        )
     assert model.training and not any(module._forward_pre_hooks for module in model.modules())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -5,21 +5,25 @@ import torch
 from stages import Run, Stage
 from torch import nn
 
-from baselines import lowprec, precision
-from baselines.eb_train import eb_train
-from baselines.errors import SpecError
-from baselines.train import train
-from baselines.watch import Watch
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods.eb_train import eb_train
+from joulebird.baselines.training import lowprec, precision
+from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.loop import train
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(dataset="tiny:TINY", schedule=task.schedule._replace(epochs=2, milestones=(1,), batch=64))
+    return task._replace(
+        dataset="tiny:TINY", schedule=task.schedule._replace(epochs=2, milestones=(1,), batch=64)
+    )
 
 
 def trained(task, name, **options):
     stage = Stage(saved=options.pop("saved", None), die_after=options.pop("die_after", None))
-    return train(stage, task, precision=name, watch=precision.watched(name, **options), sparsity=1e-4), stage
+    return train(
+        stage, task, precision=name, watch=precision.watched(name, **options), sparsity=1e-4
+    ), stage
 
 
 def same(first, second):
@@ -41,7 +45,9 @@ def test_a_killed_training_ends_with_the_same_network(small, name):
     whole = trained(small, name, **options)[0]
     killed = Stage(die_after=1)
     with pytest.raises(KeyboardInterrupt):
-        train(killed, small, precision=name, watch=precision.watched(name, **options), sparsity=1e-4)
+        train(
+            killed, small, precision=name, watch=precision.watched(name, **options), sparsity=1e-4
+        )
     resumed = trained(small, name, saved=killed.saved, **options)[0]
     assert same(whole["state"], resumed["state"])
     assert whole["accuracy_last"] == resumed["accuracy_last"]
@@ -62,8 +68,12 @@ class Look(Watch):
 
     def begin(self, loop):
         self.outputs, self.gradients = [], []
-        for layer in [module for module in loop.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]:
-            layer.register_forward_hook(lambda module, inputs, output: self.outputs.append(output.detach()))
+        for layer in [
+            module for module in loop.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))
+        ]:
+            layer.register_forward_hook(
+                lambda module, inputs, output: self.outputs.append(output.detach())
+            )
 
     def after_step(self, loop):
         self.gradients = [parameter.grad.clone() for parameter in loop.model.parameters()]
@@ -89,7 +99,9 @@ def test_errors_are_rounded_on_the_way_back():
 
 def test_one_step_is_gradient_sgd_weight_momentum():
     weight = nn.Parameter(torch.tensor([[0.3, -1.2, 0.01]]))
-    optimizer = precision.RoundedSGD([weight], lowprec.block_float, lr=0.1, momentum=0.9, weight_decay=1e-2)
+    optimizer = precision.RoundedSGD(
+        [weight], lowprec.block_float, lr=0.1, momentum=0.9, weight_decay=1e-2
+    )
     expected, momentum = weight.detach().clone(), None
     for gradient in (torch.tensor([[0.11, 0.5, -0.3]]), torch.tensor([[-0.07, 0.2, 0.9]])):
         weight.grad = gradient.clone()
@@ -115,7 +127,9 @@ def test_wage_weights_stay_on_their_grid_and_inside_it(small):
 def test_giving_errors_their_power_of_two_back_changes_no_wage_step():
     gradient = torch.randn(50, generator=torch.Generator().manual_seed(0))
     plain = lowprec.wage_update(gradient, 8.0, generator=torch.Generator().manual_seed(1))
-    scaled = lowprec.wage_update(gradient * 2.0 ** -9, 8.0, generator=torch.Generator().manual_seed(1))
+    scaled = lowprec.wage_update(
+        gradient * 2.0**-9, 8.0, generator=torch.Generator().manual_seed(1)
+    )
     assert torch.equal(plain, scaled)
 
 
@@ -142,7 +156,9 @@ class Keep(Watch):
         self.loop = loop
 
     def epoch_end(self, loop, epoch, accuracy):
-        self.weights.append({name: value.detach().clone() for name, value in loop.model.named_parameters()})
+        self.weights.append(
+            {name: value.detach().clone() for name, value in loop.model.named_parameters()}
+        )
         return False
 
     def epoch_trained(self, loop, epoch):
@@ -178,7 +194,14 @@ def test_zero_rows_and_masks_survive(small):
     name = "features.3.weight"
     mask = torch.ones_like(dict(small.build().named_parameters())[name], dtype=torch.bool)
     mask[0] = False
-    result = train(Stage(), small, precision="bfp8", watch=precision.watched("bfp8"), masks={name: mask}, epochs=1)
+    result = train(
+        Stage(),
+        small,
+        precision="bfp8",
+        watch=precision.watched("bfp8"),
+        masks={name: mask},
+        epochs=1,
+    )
     assert float(result["state"][name][0].abs().max()) == 0
     assert all(bool(torch.isfinite(value).all()) for value in result["state"].values())
 
@@ -190,7 +213,9 @@ def test_eb_train_searches_and_retrains_in_the_precisions_asked_for(small, searc
     final = eb_train(task, run, draw_at=1, search_precision=search, retrain_precision=retrain)
     found = [artifact.stage for artifact in run.artifacts.values()]
     assert [found[0].works[0]["precision"], found[2].works[0]["precision"]] == [search, retrain]
-    assert final.load()["epoch"] == 2 and found[2].metrics.get("averaged_epochs") == (1 if retrain == "bfp8" else None)
+    assert final.load()["epoch"] == 2 and found[2].metrics.get("averaged_epochs") == (
+        1 if retrain == "bfp8" else None
+    )
 
 
 def test_full_precision_adds_nothing(small):

@@ -4,12 +4,12 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import precision
-from baselines.eb_train import train_ticket
-from baselines.schedule import Schedule
-from baselines.swalp import swalp
-from baselines.train import Loop, train
-from baselines.watch import Watch
+from joulebird.baselines.methods.eb_train import train_ticket
+from joulebird.baselines.methods.swalp import swalp
+from joulebird.baselines.training import precision
+from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.loop import Loop, train
+from joulebird.baselines.training.schedule import Schedule
 
 
 class Keep(Watch):
@@ -35,15 +35,28 @@ def test_at_a_rate_of_zero_nothing_moves(task, name):
     """A milestone that multiplies the rate by 0: the epochs before it move every weight, those after it none."""
     (first, second, third, fourth), _ = trained(task, name, epochs=4, milestones=(2,), gamma=0.0)
     assert sum(not torch.equal(*pair) for pair in zip(first, second)) > 0.9 * len(first)
-    assert all(torch.equal(*pair) for pair in zip(second, third)) and all(torch.equal(*pair) for pair in zip(third, fourth))
+    assert all(torch.equal(*pair) for pair in zip(second, third)) and all(
+        torch.equal(*pair) for pair in zip(third, fourth)
+    )
 
 
 @pytest.mark.parametrize("name", precision.NAMES)
 def test_momentum_and_decay_are_the_schedules(task, name):
-    _, groups = trained(task, name, epochs=1, milestones=(), momentum=0.8, weight_decay=0.02, lr=0.03)
-    assert all((group["momentum"], group["weight_decay"], group["lr"]) == (0.8, 0.02, 0.03) for group in groups)
-    weakly, strongly = (trained(task, name, epochs=1, milestones=(), weight_decay=decay)[0][0] for decay in (0.0, 0.5))
-    scales = [sum(float(value.abs().sum()) for value in values if value.dim() == 1) for values in (weakly, strongly)]
+    _, groups = trained(
+        task, name, epochs=1, milestones=(), momentum=0.8, weight_decay=0.02, lr=0.03
+    )
+    assert all(
+        (group["momentum"], group["weight_decay"], group["lr"]) == (0.8, 0.02, 0.03)
+        for group in groups
+    )
+    weakly, strongly = (
+        trained(task, name, epochs=1, milestones=(), weight_decay=decay)[0][0]
+        for decay in (0.0, 0.5)
+    )
+    scales = [
+        sum(float(value.abs().sum()) for value in values if value.dim() == 1)
+        for values in (weakly, strongly)
+    ]
     assert scales[1] < 0.9 * scales[0]
 
 
@@ -54,7 +67,9 @@ def test_averaged_weights_get_the_statistics_of_one_pass_over_the_training_image
     loop = Loop(Stage(), task, network, data, 0.0, None, Watch())
     for norm in network.norms():
         norm.reset_running_stats()
-    precision.recompute_statistics(network, data.train_batches(task.schedule.batch, loop.generator(2, purpose=2)))
+    precision.recompute_statistics(
+        network, data.train_batches(task.schedule.batch, loop.generator(2, purpose=2))
+    )
     for name, value in network.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
             assert torch.allclose(value, result["state"][name], rtol=1e-3, atol=1e-4), name
@@ -64,7 +79,10 @@ def test_weights_are_averaged_from_the_epochs_that_the_methods_name(task):
     """SWALP: the last third. A ticket in bfp8: from half-way between the last milestone and the end, and not in fp32."""
     longer = task._replace(schedule=Schedule(epochs=6, milestones=(1, 2), batch=240))
     assert swalp(longer, Run()).stage.metrics["averaged_epochs"] == 2
-    thin, averaged = {"widths": task.dense_widths(), "state": task.build().state_dict(), "epoch": 3}, {}
+    thin, averaged = (
+        {"widths": task.dense_widths(), "state": task.build().state_dict(), "epoch": 3},
+        {},
+    )
     for name in ("bfp8", "fp32"):
         stage = Stage()
         train_ticket(stage, longer, thin, restart=False, sparsity=0.0, precision=name)

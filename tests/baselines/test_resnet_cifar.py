@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.flops import count
-from baselines.models.resnet_cifar import BasicBlock, ResNet8, ResNet20, ResNet56
+from joulebird.baselines.models.resnet_cifar import BasicBlock, ResNet8, ResNet20, ResNet56
+from joulebird.baselines.training.flops import count
 
 torch.set_num_threads(1)
 
@@ -21,7 +21,10 @@ def lively(network):
     return network.eval()
 
 
-@pytest.mark.parametrize("model,parameters,macs,ranked", [(ResNet20, 269722, 40551040, 336), (ResNet56, 853018, 125485696, 1008)])
+@pytest.mark.parametrize(
+    "model,parameters,macs,ranked",
+    [(ResNet20, 269722, 40551040, 336), (ResNet56, 853018, 125485696, 1008)],
+)
 def test_counts(model, parameters, macs, ranked):
     network = model(10)
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
@@ -45,7 +48,10 @@ def test_the_shortcut_subsamples_and_pads_with_zeros_on_both_sides():
 def test_the_cut_is_exact_and_smaller(ratio):
     torch.manual_seed(0)
     network = lively(ResNet8(10, ResNet8.dense_widths(0.5)))
-    keep = [torch.randperm(len(norm.weight))[:max(1, int(len(norm.weight) * (1 - ratio)))].sort()[0] for norm in network.norms()]
+    keep = [
+        torch.randperm(len(norm.weight))[: max(1, int(len(norm.weight) * (1 - ratio)))].sort()[0]
+        for norm in network.norms()
+    ]
     thin = network.cut(keep)
     images = torch.randn(3, 3, 32, 32)
     for norm, index in zip(network.norms(), keep):

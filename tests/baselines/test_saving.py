@@ -8,8 +8,8 @@ import random
 import pytest
 import torch
 
-from baselines import saving
-from baselines.errors import SpecError
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.training import saving
 
 
 class Evil:
@@ -24,8 +24,17 @@ class Evil:
 
 def test_what_is_saved_comes_back(tmp_path):
     state = collections.OrderedDict(a=torch.randn(2, 3), b=torch.arange(3))
-    value = {"widths": [[1, 2], [3]], "state": state, "mask": torch.tensor([True, False]),
-             "half": torch.ones(2).half(), "epoch": 3, "accuracy": 0.5, "none": None, "name": "x", "pair": (1, 2.5)}
+    value = {
+        "widths": [[1, 2], [3]],
+        "state": state,
+        "mask": torch.tensor([True, False]),
+        "half": torch.ones(2).half(),
+        "epoch": 3,
+        "accuracy": 0.5,
+        "none": None,
+        "name": "x",
+        "pair": (1, 2.5),
+    }
     path = tmp_path / "result.pt"
     saving.save(path, value)
     back = saving.load(path)
@@ -42,9 +51,19 @@ def test_optimiser_and_model_states_come_back(tmp_path):
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     path = tmp_path / "checkpoint.pt"
-    saving.save(path, {"optimizer": optimizer.state_dict(), "state": model.state_dict(), "parameter": model.weight})
+    saving.save(
+        path,
+        {
+            "optimizer": optimizer.state_dict(),
+            "state": model.state_dict(),
+            "parameter": model.weight,
+        },
+    )
     back = saving.load(path)
-    assert torch.equal(back["optimizer"]["state"][0]["momentum_buffer"], optimizer.state_dict()["state"][0]["momentum_buffer"])
+    assert torch.equal(
+        back["optimizer"]["state"][0]["momentum_buffer"],
+        optimizer.state_dict()["state"][0]["momentum_buffer"],
+    )
     assert torch.equal(back["parameter"], model.weight)
 
 
@@ -56,7 +75,9 @@ def test_code_in_a_file_is_not_run(tmp_path, legacy):
         saving.load(path)
     assert not os.path.exists(trace) and error.value.hint
     text = error.value.message + error.value.hint
-    assert "mkdir, which is not data" in text and "weights_only" not in text and "succeed" not in text  # torch's advice is to run it
+    assert (
+        "mkdir, which is not data" in text and "weights_only" not in text and "succeed" not in text
+    )  # torch's advice is to run it
 
 
 def test_a_plain_pickle_with_code_is_not_run(tmp_path):
@@ -70,7 +91,11 @@ def test_a_plain_pickle_with_code_is_not_run(tmp_path):
 
 def test_old_format_files_of_tensors_are_read(tmp_path):
     path = str(tmp_path / "old.pth.tar")
-    torch.save({"state_dict": collections.OrderedDict(w=torch.ones(2)), "best_prec1": 0.5}, path, _use_new_zipfile_serialization=False)
+    torch.save(
+        {"state_dict": collections.OrderedDict(w=torch.ones(2)), "best_prec1": 0.5},
+        path,
+        _use_new_zipfile_serialization=False,
+    )
     assert torch.equal(saving.load(path)["state_dict"]["w"], torch.ones(2))
 
 
@@ -97,14 +122,18 @@ def test_a_cut_or_missing_file_is_one_clear_error(tmp_path):
 
 def damaged(whole, rng):
     """The bytes with a bit or some bytes changed, a run of them zeroed, or the end cut off."""
-    data, kind, at = bytearray(whole), rng.choice(("bit", "bytes", "zeros", "cut")), rng.randrange(len(whole))
+    data, kind, at = (
+        bytearray(whole),
+        rng.choice(("bit", "bytes", "zeros", "cut")),
+        rng.randrange(len(whole)),
+    )
     if kind == "bit":
         data[at] ^= 1 << rng.randrange(8)
     elif kind == "bytes":
         for place in [at] + [rng.randrange(len(whole)) for _ in range(rng.choice((0, 7)))]:
             data[place] = rng.randrange(256)
     elif kind == "zeros":
-        data[at:at + 64] = bytes(len(data[at:at + 64]))
+        data[at : at + 64] = bytes(len(data[at : at + 64]))
     return bytes(data[:at] if kind == "cut" else data)
 
 
@@ -112,7 +141,11 @@ def damaged(whole, rng):
 def test_a_damaged_file_is_refused_or_holds_the_very_same(tmp_path, legacy):
     """300 of them. The older format has no checksums: there a changed number may pass, but nothing else than SpecError gets out."""
     rng, path = random.Random(3), str(tmp_path / "checkpoint.pt")
-    value = {"widths": [3, [2]], "state": collections.OrderedDict(w=torch.arange(30.0), n=torch.tensor(4)), "mask": torch.ones(5) > 0}
+    value = {
+        "widths": [3, [2]],
+        "state": collections.OrderedDict(w=torch.arange(30.0), n=torch.tensor(4)),
+        "mask": torch.ones(5) > 0,
+    }
     torch.save(value, path, _use_new_zipfile_serialization=not legacy)
     with open(path, "rb") as file:
         whole = file.read()

@@ -11,8 +11,8 @@ from stages import Run, Stage
 from torch import nn
 from torch.nn import functional
 
-from baselines import snip
-from baselines.errors import SpecError, TrainingError
+from joulebird.baselines.errors import SpecError, TrainingError
+from joulebird.baselines.methods import snip
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -39,12 +39,21 @@ def toy_scores():
 def convolutional(bias=False):
     torch.manual_seed(0)
     front = (nn.Conv2d(3, 5, 3, padding=1, bias=bias), nn.BatchNorm2d(5), nn.ReLU())
-    return nn.Sequential(*front, nn.Conv2d(5, 4, 3, bias=bias), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    return nn.Sequential(
+        *front,
+        nn.Conv2d(5, 4, 3, bias=bias),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
 
 
 def batch():
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(12, 3, 6, 6, generator=generator), torch.randint(0, 3, (12,), generator=generator)
+    return torch.randn(12, 3, 6, 6, generator=generator), torch.randint(
+        0, 3, (12,), generator=generator
+    )
 
 
 def test_scores_equal_the_hand_computed_ones():
@@ -58,7 +67,10 @@ def test_scores_equal_the_hand_computed_ones():
 
 
 def exact_scores():
-    return OrderedDict((str(index), torch.tensor(signed, dtype=torch.float32).abs()) for index, signed in enumerate(VECTOR["signed"]))
+    return OrderedDict(
+        (str(index), torch.tensor(signed, dtype=torch.float32).abs())
+        for index, signed in enumerate(VECTOR["signed"])
+    )
 
 
 def flat(masks):
@@ -74,7 +86,11 @@ def test_ties_keep_the_first():
 
 
 def test_half_rounds_to_even():
-    assert [snip.kept_count(5, 0.5), snip.kept_count(7, 0.5), snip.kept_count(14710464, 0.3)] == [2, 4, 10297325]
+    assert [snip.kept_count(5, 0.5), snip.kept_count(7, 0.5), snip.kept_count(14710464, 0.3)] == [
+        2,
+        4,
+        10297325,
+    ]
 
 
 def test_scoring_leaves_the_network_as_it_was():
@@ -107,8 +123,20 @@ def test_scopes():
     network = convolutional(bias=True)
     assert snip.scored(network) == ["0.weight", "3.weight"]
     assert snip.scored(network, "conv+linear") == ["0.weight", "3.weight", "7.weight"]
-    assert snip.scored(network, "official") == ["0.weight", "3.weight", "7.weight", "0.bias", "3.bias", "7.bias"]
-    assert snip.scored(convolutional(), "official") == ["0.weight", "3.weight", "7.weight", "7.bias"]
+    assert snip.scored(network, "official") == [
+        "0.weight",
+        "3.weight",
+        "7.weight",
+        "0.bias",
+        "3.bias",
+        "7.bias",
+    ]
+    assert snip.scored(convolutional(), "official") == [
+        "0.weight",
+        "3.weight",
+        "7.weight",
+        "7.bias",
+    ]
     with pytest.raises(SpecError):
         snip.scored(network, "everything")
 
@@ -135,12 +163,18 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole_without_batch_statistic
     network = convolutional()
     whole = snip.sensitivity(network, *batch(), snip.scored(network), bn_eval=True)
     parts = snip.sensitivity(network, *batch(), snip.scored(network), bn_eval=True, micro_batch=5)
-    assert all(torch.allclose(value, parts[name], rtol=1e-4, atol=1e-7) for name, value in whole.items())
+    assert all(
+        torch.allclose(value, parts[name], rtol=1e-4, atol=1e-7) for name, value in whole.items()
+    )
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(dataset="tiny:TINY", prune_ratio=0.7, schedule=task.schedule._replace(epochs=1, milestones=()))
+    return task._replace(
+        dataset="tiny:TINY",
+        prune_ratio=0.7,
+        schedule=task.schedule._replace(epochs=1, milestones=()),
+    )
 
 
 def test_the_method_scores_once_and_trains_the_scored_weights(small):
@@ -159,7 +193,9 @@ def test_the_method_scores_once_and_trains_the_scored_weights(small):
 
 
 def test_reinit_keeps_the_mask_and_draws_other_weights(small):
-    kept, drawn = (snip.score(Stage(), small, 0.7, "conv", False, reinit) for reinit in (False, True))
+    kept, drawn = (
+        snip.score(Stage(), small, 0.7, "conv", False, reinit) for reinit in (False, True)
+    )
     assert all(torch.equal(mask, drawn["masks"][name]) for name, mask in kept["masks"].items())
     name = next(iter(kept["masks"]))
     assert not torch.equal(kept["state"][name], drawn["state"][name])

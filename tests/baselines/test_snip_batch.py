@@ -4,12 +4,14 @@ import pytest
 import torch
 from stages import Run
 
-from baselines import snip
+from joulebird.baselines.methods import snip
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(prune_ratio=0.5, schedule=task.schedule._replace(epochs=1, milestones=(), batch=48))
+    return task._replace(
+        prune_ratio=0.5, schedule=task.schedule._replace(epochs=1, milestones=(), batch=48)
+    )
 
 
 @pytest.fixture
@@ -33,12 +35,14 @@ def test_it_scores_one_batch_of_plain_training_images_drawn_by_the_seed(small, s
         snip.snip(small._replace(seed=seed), Run())
         images, labels, bn_eval, micro_batch = scorings[-1]
         assert not bn_eval and micro_batch is None
-        found = [int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images]       # un-augmented, or there is none
+        found = [
+            int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images
+        ]  # un-augmented, or there is none
         assert len(set(found)) == 48 and torch.equal(data.train_labels[found], labels)
         places.append(found)
     assert len(scorings) == 3
     assert places[0] == places[1] != places[2] and sorted(places[0]) != sorted(places[2])
-    assert len(set(places[0]) & set(range(48))) < 30                                          # not just the first ones
+    assert len(set(places[0]) & set(range(48))) < 30  # not just the first ones
 
 
 def test_its_options_reach_the_scoring(small, scorings):

@@ -8,10 +8,10 @@ import torch
 from stages import Run, Stage
 from torch import nn
 
-from baselines import soft_filter
-from baselines.errors import SpecError
-from baselines.flops import count
-from baselines.models.preresnet import PreResNet11
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods import soft_filter
+from joulebird.baselines.models.preresnet import PreResNet11
+from joulebird.baselines.training.flops import count
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -30,7 +30,11 @@ def zeros(weight):
 
 @pytest.fixture
 def small(task):
-    return task._replace(dataset="tiny:TINY", prune_ratio=0.5, schedule=task.schedule._replace(epochs=2, milestones=(1,)))
+    return task._replace(
+        dataset="tiny:TINY",
+        prune_ratio=0.5,
+        schedule=task.schedule._replace(epochs=2, milestones=(1,)),
+    )
 
 
 def test_the_vector():
@@ -55,7 +59,9 @@ def test_keeping_everything_changes_nothing():
 
 def test_a_zeroed_filter_grows_back_by_its_gradient_and_momentum():
     made = layer([[3, 4], [1, 0]])
-    optimizer = torch.optim.SGD([made.weight], lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    optimizer = torch.optim.SGD(
+        [made.weight], lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
 
     def step():
         made.weight.grad = torch.ones_like(made.weight)
@@ -82,13 +88,22 @@ def test_the_method_ends_with_exactly_the_asked_share_at_zero(small):
     for made in soft_filter.convolutions(network):
         assert len(zeros(made.weight)) == soft_filter.zeroed_count(len(made.weight), 0.5)
     cut = list(run.artifacts.values())[1]
-    assert cut.load()["widths"] == [width - soft_filter.zeroed_count(width, 0.5) for width in network.widths]
+    assert cut.load()["widths"] == [
+        width - soft_filter.zeroed_count(width, 0.5) for width in network.widths
+    ]
     thin = small.network(cut.load())
     assert cut.stage.metrics["macs"] == count(thin).macs
     assert cut.stage.metrics["accuracy_zeroed"] == final["accuracy_last"]
 
 
-@pytest.mark.parametrize("model", ["vgg16", "baselines.models.preresnet:PreResNet11", "baselines.models.resnet_cifar:ResNet8"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "vgg16",
+        "joulebird.baselines.models.preresnet:PreResNet11",
+        "joulebird.baselines.models.resnet_cifar:ResNet8",
+    ],
+)
 def test_the_cut_equals_zeroing_the_norms_behind_zeroed_filters(small, model):
     task = small._replace(model=model, width=0.25)
     torch.manual_seed(4)

@@ -4,13 +4,15 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import soft_filter
-from baselines.train import train
+from joulebird.baselines.methods import soft_filter
+from joulebird.baselines.training.loop import train
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(prune_ratio=0.5, schedule=task.schedule._replace(epochs=4, milestones=(), batch=80))
+    return task._replace(
+        prune_ratio=0.5, schedule=task.schedule._replace(epochs=4, milestones=(), batch=80)
+    )
 
 
 def started(task):
@@ -54,14 +56,22 @@ def shares(monkeypatch, task, every):
     return made[0].shares
 
 
-@pytest.mark.parametrize("every, zeroed_after", [
-    (1, (True, True, True, True)), (2, (True, False, True, True)), (4, (True, False, False, True))])
-def test_filters_are_zeroed_when_asked_for_and_grow_in_between(monkeypatch, small, every, zeroed_after):
+@pytest.mark.parametrize(
+    "every, zeroed_after",
+    [
+        (1, (True, True, True, True)),
+        (2, (True, False, True, True)),
+        (4, (True, False, False, True)),
+    ],
+)
+def test_filters_are_zeroed_when_asked_for_and_grow_in_between(
+    monkeypatch, small, every, zeroed_after
+):
     """Before the training, after every so many epochs, and after the last."""
     start, *epochs = shares(monkeypatch, small, every)
     assert start == 0.5
     for (before, after), zeroed in zip(epochs, zeroed_after):
-        assert before < 0.05                                # what was zero has grown
+        assert before < 0.05  # what was zero has grown
         assert after == (0.5 if zeroed else before)
 
 
@@ -71,8 +81,14 @@ def test_momentum_outlives_the_zeroing(small):
     network = small.network(soft)
     names = [name for name, _ in network.named_parameters()]
     filters = 0
-    for name, layer in ((name, module) for name, module in network.named_modules() if module in soft_filter.convolutions(network)):
-        velocity = stage.resume()["optimizer"]["state"][names.index(name + ".weight")]["momentum_buffer"]
+    for name, layer in (
+        (name, module)
+        for name, module in network.named_modules()
+        if module in soft_filter.convolutions(network)
+    ):
+        velocity = stage.resume()["optimizer"]["state"][names.index(name + ".weight")][
+            "momentum_buffer"
+        ]
         for weight, speed in zip(layer.weight.detach(), velocity):
             if not bool(weight.any()):
                 filters += 1

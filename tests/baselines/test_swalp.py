@@ -4,15 +4,18 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from baselines import lowprec, swalp
-from baselines.errors import SpecError
-from baselines.train import train
-from baselines.watch import Watch, Watches
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods import swalp
+from joulebird.baselines.training import lowprec
+from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.loop import train
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(dataset="tiny:TINY", schedule=task.schedule._replace(epochs=3, milestones=(), batch=64))
+    return task._replace(
+        dataset="tiny:TINY", schedule=task.schedule._replace(epochs=3, milestones=(), batch=64)
+    )
 
 
 class Rates(Watch):
@@ -46,7 +49,9 @@ def test_the_averaged_network_is_full_precision_and_its_iterates_are_not(small):
 
 
 def test_blocks_matter(small):
-    first, second = (swalp.swalp(small, Run(), blocks=blocks).load()["state"] for blocks in ("swalp", "qpytorch"))
+    first, second = (
+        swalp.swalp(small, Run(), blocks=blocks).load()["state"] for blocks in ("swalp", "qpytorch")
+    )
     assert not torch.equal(first["features.0.weight"], second["features.0.weight"])
 
 

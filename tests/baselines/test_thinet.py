@@ -9,12 +9,12 @@ import torch
 from stages import Run, Stage, Stopped
 from torch import nn
 
-from baselines import thinet
-from baselines.errors import SpecError
-from baselines.flops import count
-from baselines.models.preresnet import PreResNet11, PreResNet101
-from baselines.models.resnet_cifar import ResNet8
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.errors import SpecError
+from joulebird.baselines.methods import thinet
+from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101
+from joulebird.baselines.models.resnet_cifar import ResNet8
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.training.flops import count
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -25,7 +25,10 @@ def direct_greedy(rows, keep):
     """The paper's loop, literally: the running sum of the dropped columns, and the column that keeps it shortest."""
     dropped, running = [], numpy.zeros(len(rows))
     while rows.shape[1] - len(dropped) > keep:
-        lengths = [numpy.inf if j in dropped else ((running + rows[:, j]) ** 2).sum() for j in range(rows.shape[1])]
+        lengths = [
+            numpy.inf if j in dropped else ((running + rows[:, j]) ** 2).sum()
+            for j in range(rows.shape[1])
+        ]
         dropped.append(int(numpy.argmin(lengths)))
         running = running + rows[:, dropped[-1]]
     return dropped
@@ -41,7 +44,10 @@ def test_vectors(vector):
     factors = thinet.least_squares(gram, kept)
     assert (dropped, kept) == (vector["dropped"], vector["kept"])
     assert factors == pytest.approx(vector["w"])
-    errors = [thinet.squared_error(gram, kept, numpy.ones(len(kept))), thinet.squared_error(gram, kept, factors)]
+    errors = [
+        thinet.squared_error(gram, kept, numpy.ones(len(kept))),
+        thinet.squared_error(gram, kept, factors),
+    ]
     assert errors == pytest.approx(vector["err2"])
 
 
@@ -54,8 +60,12 @@ def test_the_gram_matrix_gives_the_same_picks_and_factors_as_the_rows(seed):
     kept = sorted(set(range(24)) - set(dropped))
     direct = numpy.linalg.lstsq(rows[:, kept], rows.sum(1), rcond=None)[0]
     assert numpy.allclose(thinet.least_squares(gram, kept), direct, rtol=0, atol=1e-12)
-    assert thinet.squared_error(gram, kept, direct) <= thinet.squared_error(gram, kept, numpy.ones(10))
-    assert thinet.squared_error(gram, kept, direct) == pytest.approx(((rows.sum(1) - rows[:, kept] @ direct) ** 2).sum())
+    assert thinet.squared_error(gram, kept, direct) <= thinet.squared_error(
+        gram, kept, numpy.ones(10)
+    )
+    assert thinet.squared_error(gram, kept, direct) == pytest.approx(
+        ((rows.sum(1) - rows[:, kept] @ direct) ** 2).sum()
+    )
 
 
 def test_dead_channels_go_first_and_never_stop_the_fit():
@@ -74,15 +84,26 @@ def test_keeping_everything_changes_nothing():
 
 
 def test_counts_survive_floating_point():
-    assert [thinet.kept_count(10, 0.9), thinet.kept_count(20, 0.9), thinet.kept_count(2, 0.9)] == [1, 2, 1]
+    assert [thinet.kept_count(10, 0.9), thinet.kept_count(20, 0.9), thinet.kept_count(2, 0.9)] == [
+        1,
+        2,
+        1,
+    ]
     assert [thinet.kept_count(width, 0.7) for width in (64, 128, 256, 512)] == [19, 38, 76, 153]
     assert [thinet.kept_count(width, 0.3) for width in (64, 128, 256, 512)] == [44, 89, 179, 358]
 
 
 def layers():
     convolution = dict(kernel_size=3, padding=1)
-    return [nn.Conv2d(6, 9, **convolution), nn.Conv2d(6, 9, stride=2, **convolution), nn.Conv2d(6, 9, 1), nn.Conv2d(6, 9, 1, stride=2),
-            nn.Conv2d(6, 9, 3, dilation=2), nn.Conv2d(6, 9, (1, 3), padding=(0, 2), stride=(2, 1)), nn.Linear(6 * 7 * 7, 9)]
+    return [
+        nn.Conv2d(6, 9, **convolution),
+        nn.Conv2d(6, 9, stride=2, **convolution),
+        nn.Conv2d(6, 9, 1),
+        nn.Conv2d(6, 9, 1, stride=2),
+        nn.Conv2d(6, 9, 3, dilation=2),
+        nn.Conv2d(6, 9, (1, 3), padding=(0, 2), stride=(2, 1)),
+        nn.Linear(6 * 7 * 7, 9),
+    ]
 
 
 @pytest.mark.parametrize("index", range(7))
@@ -98,7 +119,9 @@ def test_the_parts_of_a_sample_sum_to_the_layers_output(index):
     if isinstance(layer, nn.Linear):
         expected = outputs[images, filters]
     else:
-        rows, columns = (torch.randint(outputs.size(axis), (20,), generator=generator) for axis in (2, 3))
+        rows, columns = (
+            torch.randint(outputs.size(axis), (20,), generator=generator) for axis in (2, 3)
+        )
         expected = outputs[images, filters, rows, columns]
     assert parts.shape == (20, 6)
     assert torch.allclose(parts.sum(1), expected - layer.bias[filters], atol=1e-5)
@@ -106,9 +129,13 @@ def test_the_parts_of_a_sample_sum_to_the_layers_output(index):
 
 def test_the_gram_matrix_is_the_sum_over_batches():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)).eval()
+    network = nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)
+    ).eval()
     images = torch.randn(12, 3, 8, 8)
-    gram = thinet.gram_matrix(network, network[2], 5, images.split(5), 7, torch.Generator().manual_seed(1))
+    gram = thinet.gram_matrix(
+        network, network[2], 5, images.split(5), 7, torch.Generator().manual_seed(1)
+    )
     generator, rows = torch.Generator().manual_seed(1), []
     for part in images.split(5):
         rows.append(thinet.channel_parts(network[2], network[1](network[0](part)), 5, 7, generator))
@@ -120,13 +147,19 @@ def test_the_gram_matrix_is_the_sum_over_batches():
 def test_the_pass_stops_at_the_layer_and_leaves_no_hook():
     network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 4, 3), nn.Conv2d(99, 4, 3))
     images = torch.randn(2, 3, 8, 8)
-    assert torch.equal(thinet.layer_input(network, network[2], images), network[1](network[0](images)))
+    assert torch.equal(
+        thinet.layer_input(network, network[2], images), network[1](network[0](images))
+    )
     assert not network[2]._forward_pre_hooks
 
 
 @pytest.fixture
 def small(task):
-    return task._replace(dataset="tiny:TINY", prune_ratio=0.5, schedule=task.schedule._replace(epochs=1, milestones=()))
+    return task._replace(
+        dataset="tiny:TINY",
+        prune_ratio=0.5,
+        schedule=task.schedule._replace(epochs=1, milestones=()),
+    )
 
 
 def trained(task):
@@ -177,20 +210,38 @@ def test_groups_are_layers_or_bottlenecks(small):
     assert thinet.target_groups(small.build(), layers=10)[-1] == [9]
 
 
-@pytest.mark.parametrize("model", ["vgg16", "baselines.models.preresnet:PreResNet11", "baselines.models.resnet_cifar:ResNet8"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "vgg16",
+        "joulebird.baselines.models.preresnet:PreResNet11",
+        "joulebird.baselines.models.resnet_cifar:ResNet8",
+    ],
+)
 def test_a_pruned_layer_costs_no_more_than_what_was_measured(small, model):
     """The error that the Gram matrix promises is the one of the thin network's real outputs, on the same samples."""
     task = small._replace(model=model, width=0.25)
     network = task.network(trained(task)).eval()
     images = next(task.data().plain_batches(64))[0]
     for place in range(len(network.thinet_targets())):
-        thin, promised = thinet.prune_layer(network, place, 0.5, [images], 5, torch.Generator().manual_seed(place))
+        thin, promised = thinet.prune_layer(
+            network, place, 0.5, [images], 5, torch.Generator().manual_seed(place)
+        )
         layers = [net.thinet_targets()[place] for net in (network, thin)]
         sampled = []
         for net, layer in zip((network, thin), layers):
-            inputs, generator = thinet.layer_input(net, layer.next, images), torch.Generator().manual_seed(place)
-            sampled.append(thinet.channel_parts(layer.next, inputs, layer.conv.out_channels, 5, generator).sum(1).double())
-        real = float(((sampled[0] - sampled[1]) ** 2).sum().detach() / (sampled[0] ** 2).sum().detach())
+            inputs, generator = (
+                thinet.layer_input(net, layer.next, images),
+                torch.Generator().manual_seed(place),
+            )
+            sampled.append(
+                thinet.channel_parts(layer.next, inputs, layer.conv.out_channels, 5, generator)
+                .sum(1)
+                .double()
+            )
+        real = float(
+            ((sampled[0] - sampled[1]) ** 2).sum().detach() / (sampled[0] ** 2).sum().detach()
+        )
         assert layers[1].conv.out_channels == thinet.kept_count(layers[0].conv.out_channels, 0.5)
         assert real == pytest.approx(promised, rel=1e-3, abs=1e-6)
         assert promised < 1
@@ -213,13 +264,18 @@ def test_pruning_in_parts_or_at_once_gives_the_same_network(small):
 
 def test_asked_to_stop_it_stops_after_the_layer(small):
     with pytest.raises(Stopped):
-        thinet.prune_layers(Stage(stop_after=0), small, trained(small), 0.5, 0, 13, rows=100, locations=10)
+        thinet.prune_layers(
+            Stage(stop_after=0), small, trained(small), 0.5, 0, 13, rows=100, locations=10
+        )
 
 
 def test_scaling_inputs_equals_scaling_the_channels():
     torch.manual_seed(0)
     factors = torch.tensor([0.5, 2.0, -1.0])
-    for layer, inputs in ((nn.Conv2d(3, 4, 3), torch.randn(2, 3, 5, 5)), (nn.Linear(12, 4), torch.randn(2, 3, 4))):
+    for layer, inputs in (
+        (nn.Conv2d(3, 4, 3), torch.randn(2, 3, 5, 5)),
+        (nn.Linear(12, 4), torch.randn(2, 3, 4)),
+    ):
         scaled = inputs * factors.view(1, 3, *[1] * (inputs.dim() - 2))
         flatten = isinstance(layer, nn.Linear)
         expected = layer(scaled.flatten(1) if flatten else scaled)
@@ -232,7 +288,7 @@ def test_images_are_drawn_evenly_from_the_classes():
     chosen = thinet.stratified(labels, 40, torch.Generator().manual_seed(1))
     assert len(set(chosen.tolist())) == 40
     assert torch.bincount(labels[chosen]).tolist() == [8] * 5
-    assert sorted(thinet.stratified(labels, 10 ** 6, torch.Generator()).tolist()) == list(range(100))
+    assert sorted(thinet.stratified(labels, 10**6, torch.Generator()).tolist()) == list(range(100))
 
 
 def test_what_makes_no_sense_is_refused(small):
@@ -251,7 +307,10 @@ def test_macs_after_uniform_pruning():
         assert count(thin).macs / count(Vgg16(10)).macs == pytest.approx(expected, abs=6e-5)
     for ratio, expected in ratios["preres101_conv1_conv2_out"].items():
         widths = PreResNet101.dense_widths()
-        inner = [[first] + [thinet.kept_count(width, float(ratio)) for width in rest] for first, *rest in widths[1:-1]]
+        inner = [
+            [first] + [thinet.kept_count(width, float(ratio)) for width in rest]
+            for first, *rest in widths[1:-1]
+        ]
         thin = PreResNet101(10, [widths[0]] + inner + [widths[-1]])
         assert count(thin).macs / count(PreResNet101(10)).macs == pytest.approx(expected, abs=6e-5)
 
@@ -289,7 +348,9 @@ def test_layers_are_sampled_with_plain_training_images_of_every_class(small, sam
     assert len(images) == 2 and torch.equal(images[0], images[1]) and len(set(seeds)) == 2
     assert len(images[0]) == stage.metrics["images"] == 20 and stage.metrics["rows"] == 200
     plain = data.normalise(data.train_images)
-    found = [int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images[0]]      # un-augmented, or there is none
+    found = [
+        int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images[0]
+    ]  # un-augmented, or there is none
     assert torch.bincount(data.train_labels[found]).tolist() == [2] * 10
     thinet.prune_layers(stage, small._replace(seed=7), start, 0.5, 0, 1, rows=200, locations=10)
     assert not torch.equal(images[2], images[0]) and seeds[2] not in seeds[:2]

@@ -9,14 +9,14 @@ import torch
 from stages import Stage, Stopped
 from torch.nn import functional
 
-from baselines import train as training
-from baselines.data import load_digits
-from baselines.errors import SpecError, TrainingError
-from baselines.models.base import Prunable
-from baselines.schedule import Schedule
-from baselines.task import Task
-from baselines.train import Loop, evaluate, train
-from baselines.watch import Watch, Watches
+from joulebird.baselines.data.tensors import load_digits
+from joulebird.baselines.errors import SpecError, TrainingError
+from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.training import loop as training
+from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.loop import Loop, evaluate, train
+from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Task
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
@@ -33,22 +33,36 @@ def whole():
     """Three epochs without interruption, with L1."""
     torch.set_num_threads(1)
     stage = Stage()
-    task = Task("vgg16", "tests.baselines.tiny:TINY", width=1 / 16, schedule=Schedule(epochs=3, milestones=(2,), batch=32))
+    task = Task(
+        "vgg16",
+        "tests.baselines.tiny:TINY",
+        width=1 / 16,
+        schedule=Schedule(epochs=3, milestones=(2,), batch=32),
+    )
     return stage, train(stage, task, sparsity=1e-4)
 
 
 def test_it_learns_and_reports_every_epoch(whole):
     stage, result = whole
-    assert [row["epoch"] for row in stage.epochs] == [1, 2, 3] and all(row["of"] == 3 for row in stage.epochs)
+    assert [row["epoch"] for row in stage.epochs] == [1, 2, 3] and all(
+        row["of"] == 3 for row in stage.epochs
+    )
     assert stage.epochs[-1]["loss"] < stage.epochs[0]["loss"]
     assert all(row["begin_s"] < row["train_end_s"] and row["images"] == 240 for row in stage.epochs)
     accuracies = [row["test_accuracy"] for row in stage.epochs]
     assert result["accuracy_last"] == accuracies[-1] and result["accuracy_best"] == max(accuracies)
     assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1 and result["epoch"] == 3
-    work, = stage.works
-    assert work["widths"] == result["widths"] and work["images_per_epoch"] == 240 and work["batch"] == 32 and work["precision"] == "fp32"
+    (work,) = stage.works
+    assert (
+        work["widths"] == result["widths"]
+        and work["images_per_epoch"] == 240
+        and work["batch"] == 32
+        and work["precision"] == "fp32"
+    )
     assert work["forward_flops"] > 2 * work["macs"]
-    assert all(value.device.type == "cpu" and value.is_contiguous() for value in result["state"].values())
+    assert all(
+        value.device.type == "cpu" and value.is_contiguous() for value in result["state"].values()
+    )
 
 
 @pytest.mark.parametrize("killed_after", [1, 2])
@@ -87,15 +101,24 @@ def test_a_later_start_keeps_the_schedules_epochs(task):
     start = train(Stage(), task, epochs=1)
     stage = Stage()
     result = train(stage, task, start, from_epoch=1, watch=Rates())
-    assert [epoch for epoch, _ in rates] == [1, 2] and [row["epoch"] for row in stage.epochs] == [2, 3]
-    assert rates[0][1] == pytest.approx(0.1) and rates[1][1] == pytest.approx(0.01) and result["epoch"] == 3
+    assert [epoch for epoch, _ in rates] == [1, 2] and [row["epoch"] for row in stage.epochs] == [
+        2,
+        3,
+    ]
+    assert (
+        rates[0][1] == pytest.approx(0.1)
+        and rates[1][1] == pytest.approx(0.01)
+        and result["epoch"] == 3
+    )
 
 
 def test_two_steps_equal_sgd_written_out(task):
     """Momentum, decay on everything, L1 on scales only, the average of the batch: against the formulas."""
     data = load_digits()._replace(pad=0)
     data = data._replace(train_images=data.train_images[:96], train_labels=data.train_labels[:96])
-    task = task._replace(schedule=Schedule(epochs=1, batch=48, lr=0.05, weight_decay=0.01), sparsity=0.003)
+    task = task._replace(
+        schedule=Schedule(epochs=1, batch=48, lr=0.05, weight_decay=0.01), sparsity=0.003
+    )
     model = task.build().train().to(memory_format=training.fastest_layout("cpu"))
     buffers = {}
     loop = Loop(Stage(), task, task.build(), data, 0.0, None, Watch())
@@ -104,8 +127,14 @@ def test_two_steps_equal_sgd_written_out(task):
         functional.cross_entropy(model(images), labels).backward()
         norms = {id(norm.weight) for norm in model.norms()}
         for name, parameter in model.named_parameters():
-            gradient = parameter.grad + 0.01 * parameter.data + (0.003 * parameter.data.sign() if id(parameter) in norms else 0)
-            buffers[name] = gradient.clone() if name not in buffers else 0.9 * buffers[name] + gradient
+            gradient = (
+                parameter.grad
+                + 0.01 * parameter.data
+                + (0.003 * parameter.data.sign() if id(parameter) in norms else 0)
+            )
+            buffers[name] = (
+                gradient.clone() if name not in buffers else 0.9 * buffers[name] + gradient
+            )
             parameter.data -= 0.05 * buffers[name]
     result = train(Stage(), task, sparsity=0.003, data=data)
     for name, parameter in model.named_parameters():
@@ -125,7 +154,9 @@ def test_the_l1_step_is_the_vectors(task):
     vector = VECTORS["ns"]["l1"]
     model = OneNorm()
     model.norm.weight.data = torch.tensor(vector["gamma"])
-    task = task._replace(schedule=Schedule(lr=vector["lr"], momentum=vector["m"], weight_decay=vector["wd"]))
+    task = task._replace(
+        schedule=Schedule(lr=vector["lr"], momentum=vector["m"], weight_decay=vector["wd"])
+    )
     loop = Loop(Stage(), task, model, None, vector["s"], None, Watch())
     for expected in (vector["after1"], vector["after2"]):
         model.norm.weight.grad = torch.zeros(3)
@@ -138,7 +169,12 @@ def test_the_l1_step_is_the_vectors(task):
 
 def test_masked_weights_stay_zero_at_every_step(task):
     name = "features.0.weight"
-    mask = torch.rand(task.build().state_dict()[name].shape, generator=torch.Generator().manual_seed(0)) > 0.5
+    mask = (
+        torch.rand(
+            task.build().state_dict()[name].shape, generator=torch.Generator().manual_seed(0)
+        )
+        > 0.5
+    )
     steps = []
 
     class Look(Watch):
@@ -155,7 +191,11 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
     """Re-masking after the step, and masking gradients with a fresh optimiser, are the same training, bit for bit."""
     names = [name for name, value in task.build().state_dict().items() if value.dim() == 4]
     generator = torch.Generator().manual_seed(1)
-    masks = {name: torch.rand(value.shape, generator=generator) > 0.5 for name, value in task.build().state_dict().items() if name in names}
+    masks = {
+        name: torch.rand(value.shape, generator=generator) > 0.5
+        for name, value in task.build().state_dict().items()
+        if name in names
+    }
 
     class MaskGradients(Watch):
         def started(self, loop):
@@ -168,7 +208,10 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
                 if name in masks:
                     parameter.grad.mul_(masks[name])
 
-    assert same(train(Stage(), task, masks=masks, epochs=2), train(Stage(), task, watch=MaskGradients(), epochs=2))
+    assert same(
+        train(Stage(), task, masks=masks, epochs=2),
+        train(Stage(), task, watch=MaskGradients(), epochs=2),
+    )
 
 
 def test_micro_batches_add_up_to_the_batch():
@@ -181,7 +224,9 @@ def test_micro_batches_add_up_to_the_batch():
         model = task.build().eval()
         loop = Loop(Stage(), task._replace(micro_batch=micro), model, data, 0.0, None, Watch())
         loss = loop._backward(images, labels)
-        gradients.append([float(loss)] + [parameter.grad.clone() for parameter in model.parameters()])
+        gradients.append(
+            [float(loss)] + [parameter.grad.clone() for parameter in model.parameters()]
+        )
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-5)
     for one, other in zip(gradients[0][1:], gradients[1][1:]):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
@@ -202,10 +247,16 @@ def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
     stage = Stage()
     with pytest.raises(TrainingError) as error:
         train(stage, task, watch=Spoil())
-    assert error.value.exit_code == 5 and "learning rate" in error.value.hint and "epoch 2" in error.value.message
+    assert (
+        error.value.exit_code == 5
+        and "learning rate" in error.value.hint
+        and "epoch 2" in error.value.message
+    )
     assert "the checkpoint of epoch 1 is kept" in error.value.hint
     saved = stage.resume()
-    assert saved["epoch"] == 1 and all(torch.isfinite(value.float()).all() for value in saved["state"].values())
+    assert saved["epoch"] == 1 and all(
+        torch.isfinite(value.float()).all() for value in saved["state"].values()
+    )
 
 
 def test_a_loss_that_diverges_at_once_promises_no_checkpoint(task):
@@ -214,7 +265,10 @@ def test_a_loss_that_diverges_at_once_promises_no_checkpoint(task):
     assert "epoch 1" in error.value.message and "kept" not in error.value.hint
 
 
-@pytest.mark.parametrize("words, kind", [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)])
+@pytest.mark.parametrize(
+    "words, kind",
+    [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)],
+)
 def test_memory_that_is_not_enough_names_the_way_out(task, words, kind):
     class Full(Watch):
         def after_backward(self, loop):
@@ -222,7 +276,9 @@ def test_memory_that_is_not_enough_names_the_way_out(task, words, kind):
 
     with pytest.raises(kind) as error:
         train(Stage(), task, watch=Full())
-    assert kind is RuntimeError or ("micro_batch" in error.value.hint and "batch of 32" in error.value.message)
+    assert kind is RuntimeError or (
+        "micro_batch" in error.value.hint and "batch of 32" in error.value.message
+    )
 
 
 def test_evaluation_counts_every_image_once_and_changes_nothing(task):
@@ -283,7 +339,9 @@ def test_a_network_of_another_shape_is_one_clear_error(task):
     other = task._replace(width=1 / 8).build()
     with pytest.raises(SpecError) as error:
         train(Stage(), task, {"widths": task.dense_widths(), "state": other.state_dict()})
-    assert "do not fit" in error.value.message and "\n" not in error.value.message and error.value.hint
+    assert (
+        "do not fit" in error.value.message and "\n" not in error.value.message and error.value.hint
+    )
     with pytest.raises(SpecError, match="nowhere.weight"):
         train(Stage(), task, masks={"nowhere.weight": torch.ones(1)})
 
@@ -291,4 +349,6 @@ def test_a_network_of_another_shape_is_one_clear_error(task):
 def test_the_layout_is_chosen_by_device_and_torch():
     assert training.fastest_layout("cuda") is torch.contiguous_format
     current = int(torch.__version__.split(".")[0]) >= 2
-    assert training.fastest_layout("cpu") is (torch.channels_last if current else torch.contiguous_format)
+    assert training.fastest_layout("cpu") is (
+        torch.channels_last if current else torch.contiguous_format
+    )

@@ -10,15 +10,45 @@ import torch
 from stages import Stage
 from torch.autograd.profiler import profile
 
-from baselines.models.preresnet import PreResNet11
-from baselines.precision import NAMES, watched
-from baselines.train import Loop
-from baselines.watch import Watch, Watches
+from joulebird.baselines.models.preresnet import PreResNet11
+from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.loop import Loop
+from joulebird.baselines.training.precision import NAMES, watched
 
-OPERATIONS = {"aten::" + name for name in (
-    "_local_scalar_dense", "item", "is_nonzero", "nonzero", "nonzero_numpy", "argwhere", "masked_select", "equal", "allclose", "bincount",
-    "unique", "_unique", "_unique2", "unique_dim", "unique_consecutive")}
-METHODS = ("cpu", "tolist", "numpy", "to", "type", "item", "__array__", "__bool__", "__float__", "__int__", "__index__", "__complex__")
+OPERATIONS = {
+    "aten::" + name
+    for name in (
+        "_local_scalar_dense",
+        "item",
+        "is_nonzero",
+        "nonzero",
+        "nonzero_numpy",
+        "argwhere",
+        "masked_select",
+        "equal",
+        "allclose",
+        "bincount",
+        "unique",
+        "_unique",
+        "_unique2",
+        "unique_dim",
+        "unique_consecutive",
+    )
+}
+METHODS = (
+    "cpu",
+    "tolist",
+    "numpy",
+    "to",
+    "type",
+    "item",
+    "__array__",
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+    "__complex__",
+)
 
 
 class ThinPreResNet(PreResNet11):
@@ -42,7 +72,7 @@ class Steps:
     def train_batches(self, batch, generator):
         batches = self.data.train_batches(batch, generator)
         yield next(batches)
-        self.open = True            # the first step is done; those that follow are like it
+        self.open = True  # the first step is done; those that follow are like it
         for following in batches:
             yield following
         self.open = False
@@ -89,17 +119,30 @@ def reads(monkeypatch, loop):
 @pytest.mark.parametrize("model", ["vgg16", "tests.baselines.test_train_waiting:ThinPreResNet"])
 def test_no_operation_of_an_epoch_reads_from_the_device(task, monkeypatch, model, precision):
     task = task._replace(model=model, schedule=task.schedule._replace(batch=80))
-    masks = {name: value > 0 for name, value in task.build().state_dict().items() if value.dim() == 4}
+    masks = {
+        name: value > 0 for name, value in task.build().state_dict().items() if value.dim() == 4
+    }
     found, names = reads(monkeypatch, loop_of(task, precision, masks=masks))
     assert "aten::index_select" in names or model == "vgg16"
     assert len(names) > 20 and found == []
 
 
 READS = {
-    "cpu": lambda x: x.cpu(), "cpu().mean()": lambda x: x.cpu().mean(), "to(cpu)": lambda x: x.to("cpu"), "tolist": lambda x: x.tolist(),
-    "numpy": lambda x: x.numpy(), "item": lambda x: x.sum().item(), "float": lambda x: float(x[0]), "int": lambda x: int(x[0]),
-    "bool": lambda x: bool(x[0] > 0), "index": lambda x: range(10)[x.argmin() * 0], "unique": torch.unique, "nonzero": torch.nonzero,
-    "mask": lambda x: x[x > 0], "masked_select": lambda x: x.masked_select(x > 0), "equal": lambda x: torch.equal(x, x),
+    "cpu": lambda x: x.cpu(),
+    "cpu().mean()": lambda x: x.cpu().mean(),
+    "to(cpu)": lambda x: x.to("cpu"),
+    "tolist": lambda x: x.tolist(),
+    "numpy": lambda x: x.numpy(),
+    "item": lambda x: x.sum().item(),
+    "float": lambda x: float(x[0]),
+    "int": lambda x: int(x[0]),
+    "bool": lambda x: bool(x[0] > 0),
+    "index": lambda x: range(10)[x.argmin() * 0],
+    "unique": torch.unique,
+    "nonzero": torch.nonzero,
+    "mask": lambda x: x[x > 0],
+    "masked_select": lambda x: x.masked_select(x > 0),
+    "equal": lambda x: torch.equal(x, x),
 }
 
 
@@ -113,7 +156,9 @@ def test_what_reads_from_the_device_is_seen(task, monkeypatch, name):
     assert reads(monkeypatch, loop_of(task, watch=Read()))[0]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: waiting cannot be caught in the act")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device: waiting cannot be caught in the act"
+)
 @pytest.mark.parametrize("precision", NAMES)
 def test_nothing_waits_for_the_accelerator_inside_an_epoch(task, precision):
     loop = loop_of(task._replace(device="cuda"), precision)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from baselines import weights
-from baselines.errors import SpecError, TrainingError
+from joulebird.baselines.errors import SpecError, TrainingError
+from joulebird.baselines.pruning import weights
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
@@ -19,7 +19,9 @@ with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as han
 
 
 def vector_scores():
-    return OrderedDict((str(index), torch.tensor(layer).abs()) for index, layer in enumerate(VECTOR["layers"]))
+    return OrderedDict(
+        (str(index), torch.tensor(layer).abs()) for index, layer in enumerate(VECTOR["layers"])
+    )
 
 
 def as_ints(masks):
@@ -28,7 +30,10 @@ def as_ints(masks):
 
 def toy():
     torch.manual_seed(3)
-    first, second = (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU()), (nn.Conv2d(6, 4, 3), nn.BatchNorm2d(4), nn.Flatten())
+    first, second = (
+        (nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU()),
+        (nn.Conv2d(6, 4, 3), nn.BatchNorm2d(4), nn.Flatten()),
+    )
     return nn.Sequential(*first, *second, nn.Linear(64, 3))
 
 
@@ -68,7 +73,7 @@ def test_rounds_never_bring_a_weight_back(rule):
         if mask is not None:
             assert all(bool((~following[name] | mask[name]).all()) for name in mask)
         mask = following
-    assert 1 - 0.8 ** 4 - 0.005 <= weights.sparsity(mask) <= 1 - 0.8 ** 4 + 0.005
+    assert 1 - 0.8**4 - 0.005 <= weights.sparsity(mask) <= 1 - 0.8**4 + 0.005
 
 
 def test_ties_go_to_the_lowest_number():
@@ -105,12 +110,16 @@ def test_prunable_layers():
 
 
 def test_a_layer_without_weights_is_named():
-    assert weights.emptied({"a": torch.tensor([False, False]), "b": torch.tensor([False, True])}) == ["a"]
+    assert weights.emptied(
+        {"a": torch.tensor([False, False]), "b": torch.tensor([False, True])}
+    ) == ["a"]
 
 
 def test_distance_of_independent_masks_of_equal_density():
     torch.manual_seed(0)
-    first, second = ({"w": weights.keep_largest({"w": torch.rand(40000)}, 8000)["w"]} for _ in range(2))
+    first, second = (
+        {"w": weights.keep_largest({"w": torch.rand(40000)}, 8000)["w"]} for _ in range(2)
+    )
     assert weights.distance(first, first) == 0
     assert weights.distance(first, second) == weights.distance(second, first)
     assert abs(weights.distance(first, second) - 2 * 0.8 * 0.2) < 0.01
@@ -131,7 +140,10 @@ def train(network, after_step=None, mask_gradients=None, steps=6):
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     generator = torch.Generator().manual_seed(5)
     for _ in range(steps):
-        images, labels = torch.randn(8, 3, 8, 8, generator=generator), torch.randint(0, 3, (8,), generator=generator)
+        images, labels = (
+            torch.randn(8, 3, 8, 8, generator=generator),
+            torch.randint(0, 3, (8,), generator=generator),
+        )
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(images), labels).backward()
         if mask_gradients:
@@ -157,7 +169,9 @@ def test_three_ways_of_masking_agree_bitwise():
     for index in (0, 3):
         assert bool((ours[index].weight[~masks["%d.weight" % index]] == 0).all())
         assert torch.equal(ours[index].weight, gradients[index].weight)
-        assert torch.equal(ours[index].weight, library[index].weight_orig * library[index].weight_mask)
+        assert torch.equal(
+            ours[index].weight, library[index].weight_orig * library[index].weight_mask
+        )
 
 
 def test_a_pruned_weight_is_not_revived_by_momentum_from_before():

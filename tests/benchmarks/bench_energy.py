@@ -3,6 +3,7 @@
 Ours (PowerTrace.load and energy: every row checked, exact integers, uncertainty) and pandas.read_csv with a trapezoid in numpy,
 on the same log of three rails, in processes of their own, alternating: wall time with imports, and peak memory.
 """
+
 import argparse
 import json
 import os
@@ -12,14 +13,22 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SOURCE = {"name": "ina3221", "sampling": "snapshot", "scope": "module", "total": ["VDD_IN"],
-          "rails": ["VDD_IN", "VDD_SYS_GPU", "VDD_SYS_CPU"]}
-HEADER = ("# joulebird-power-log 1\n# source " + json.dumps(SOURCE)
-          + '\n# clock {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": "b"}\n# units t_us: microseconds; *_mw: milliwatts\n')
+SOURCE = {
+    "name": "ina3221",
+    "sampling": "snapshot",
+    "scope": "module",
+    "total": ["VDD_IN"],
+    "rails": ["VDD_IN", "VDD_SYS_GPU", "VDD_SYS_CPU"],
+}
+HEADER = (
+    "# joulebird-power-log 1\n# source "
+    + json.dumps(SOURCE)
+    + '\n# clock {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": "b"}\n# units t_us: microseconds; *_mw: milliwatts\n'
+)
 COLUMNS = "t_us,VDD_IN_mw,VDD_SYS_GPU_mw,VDD_SYS_CPU_mw,status\n"
 OURS = """
 import sys
-from reports.trace import PowerTrace
+from joulebird.reports.logs.trace import PowerTrace
 energy = PowerTrace.load(sys.argv[1]).energy()
 print(energy.joules, energy.samples)
 """
@@ -55,13 +64,21 @@ def write(path, rows):
 def measure(program, path):
     """(seconds, peak MB, joules, rows) of one program on one log, in a process of its own."""
     env = dict(os.environ, PYTHONPATH=ROOT)
-    done = subprocess.run([sys.executable, "-c", MEASURE, program, path], stdout=subprocess.PIPE, text=True, check=True, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, program, path],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=env,
+    )
     return [float(word) for word in done.stdout.split()]
 
 
 def main(argv=None):
     """Run it and print the table; gives (ours, pandas) medians in seconds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args(argv)
@@ -78,9 +95,13 @@ def main(argv=None):
         seconds = statistics.median(run[0] for run in runs)
         spread = f"{min(run[0] for run in runs):.2f} to {max(run[0] for run in runs):.2f}"
         peak = max(run[1] for run in runs)
-        print(f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak {peak:5.0f} MB  {runs[0][2]:.6f} J")
+        print(
+            f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak {peak:5.0f} MB  {runs[0][2]:.6f} J"
+        )
     ratios = [one[0] / two[0] for one, two in zip(found["ours"], found["pandas"], strict=True)]
-    print(f"ours / pandas: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(
+        f"ours / pandas: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    )
     return statistics.median(ratios)
 
 

@@ -4,6 +4,7 @@ The recorder reads a fake TX2 through sysfs: VDD_IN alone at 20 Hz, then the six
 same run, jtop through the real service on the same tree, at the shortest interval that it keeps. A file tree answers at once where
 a board waits for its I2C bus, but waiting costs no processor time.
 """
+
 import argparse
 import json
 import os
@@ -14,14 +15,14 @@ import time
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from devices.base import SourceError
-from devices.recorder import Recorder
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.source import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.jtop_service import JtopService
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
-INTERVALS_S = (0.02, 0.05, 0.1, 0.2, 0.5)       # of jtop, tried in this order
-KEPT = 0.8                                      # the share of readings that must come for a pace to count as kept
+INTERVALS_S = (0.02, 0.05, 0.1, 0.2, 0.5)  # of jtop, tried in this order
+KEPT = 0.8  # the share of readings that must come for a pace to count as kept
 
 
 def family(pid):
@@ -39,7 +40,9 @@ def cpu_s(pids):
     total_s = 0.0
     for pid in pids:
         with open("/proc/%d/stat" % pid) as file:
-            total_s += TICK_S * sum(int(word) for word in file.read().rpartition(") ")[2].split()[13:15])
+            total_s += TICK_S * sum(
+                int(word) for word in file.read().rpartition(") ")[2].split()[13:15]
+            )
         for thread in os.listdir("/proc/%d/task" % pid):
             with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as file:
                 total_s += 1e-9 * int(file.read().split()[0])
@@ -72,18 +75,29 @@ def jtop_at(service, interval_s, seconds, folder):
         pids = [recorder.pid, service.process.pid]
         begin_s, before = time.monotonic(), [cpu_s(family(pid)) for pid in pids]
         time.sleep(seconds)
-        shares = [(cpu_s(family(pid)) - was) / (time.monotonic() - begin_s) for pid, was in zip(pids, before)]
+        shares = [
+            (cpu_s(family(pid)) - was) / (time.monotonic() - begin_s)
+            for pid, was in zip(pids, before)
+        ]
         log = recorder.close_log()
     rate_hz = log["rows"] / (seconds + 0.5)
-    rows = [{"what": "jtop, 12 rails at %g s: %s" % (interval_s, who), "share": share, "rate_hz": rate_hz}
-            for who, share in (("our reader", shares[0]), ("reader and service", sum(shares)))]
+    rows = [
+        {
+            "what": "jtop, 12 rails at %g s: %s" % (interval_s, who),
+            "share": share,
+            "rate_hz": rate_hz,
+        }
+        for who, share in (("our reader", shares[0]), ("reader and service", sum(shares)))
+    ]
     return rows, not log["failed"] and rate_hz > KEPT / interval_s
 
 
 def jtop_rows(tree, seconds, folder):
     """The rows of jtop at the shortest interval that it keeps."""
     for interval_s in INTERVALS_S:
-        service = JtopService(tree.root, folder).start()        # a new one: its reading thread may have died of the pace before
+        service = JtopService(
+            tree.root, folder
+        ).start()  # a new one: its reading thread may have died of the pace before
         try:
             rows, kept = jtop_at(service, interval_s, seconds, folder)
         except (SourceError, OSError):
@@ -100,9 +114,13 @@ def measure(seconds=20.0, folder=None):
     with tempfile.TemporaryDirectory(dir=folder) as work:
         tree = FakeTX2(os.path.join(work, "tree"), state="train").build()
         rows = []
-        for what, options, period_s in (("sysfs, VDD_IN at 20 Hz", {"rails": ["VDD_IN"]}, 0.05),
-                                        ("sysfs, the module's six rails at 50 Hz", {}, 0.02)):
-            share, rate_hz = recorded("ina3221", dict(options, root=tree.root), period_s, seconds, work)
+        for what, options, period_s in (
+            ("sysfs, VDD_IN at 20 Hz", {"rails": ["VDD_IN"]}, 0.05),
+            ("sysfs, the module's six rails at 50 Hz", {}, 0.02),
+        ):
+            share, rate_hz = recorded(
+                "ina3221", dict(options, root=tree.root), period_s, seconds, work
+            )
             rows.append({"what": what, "share": share, "rate_hz": rate_hz})
         rows += jtop_rows(tree, seconds, work)
         tree.close()
@@ -119,7 +137,10 @@ def main():
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
-        print("%-48s %6.2f %% of one core   %6.1f readings a second" % (row["what"], 100 * row["share"], row["rate_hz"]))
+        print(
+            "%-48s %6.2f %% of one core   %6.1f readings a second"
+            % (row["what"], 100 * row["share"], row["rate_hz"])
+        )
 
 
 if __name__ == "__main__":

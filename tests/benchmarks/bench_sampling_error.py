@@ -5,6 +5,7 @@ time through the simulated chip, the driver, the sampler, the log and the integr
 the worst of some runs by period, and the root mean square beside it. Lock-step between a fixed period and the iteration is the danger;
 jitter removes it, and leaves a random error: of many single runs about one in twenty is off by more than twice the root mean square.
 """
+
 import argparse
 import math
 import os
@@ -15,14 +16,28 @@ import tempfile
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from devices.integrate import energy, points
-from devices.powerlog_read import read_log
-from devices.sampler import Sampler
-from devices.simulated import SimulatedSource
+from joulebird.devices.energy import energy, points
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.sampler import Sampler
+from joulebird.devices.simulated.source import SimulatedSource
 
 HIGH_W, LOW_W, DUTY, SPREAD, WINDOW_S, SETTLE_S = 14.0, 6.0, 0.7, 0.02, 60.0, 1.0
-COLUMNS = ((1.0, False), (0.1, False), (0.05, False), (0.1, True), (0.05, True), (0.033, True), (0.02, True))       # period, jittered
-ROWS = ((0.12, False), (0.1, False), (0.1, True), (0.5, False), (0.5, True))                         # iteration, averaging chip
+COLUMNS = (
+    (1.0, False),
+    (0.1, False),
+    (0.05, False),
+    (0.1, True),
+    (0.05, True),
+    (0.033, True),
+    (0.02, True),
+)  # period, jittered
+ROWS = (
+    (0.12, False),
+    (0.1, False),
+    (0.1, True),
+    (0.5, False),
+    (0.5, True),
+)  # iteration, averaging chip
 
 
 class Clock:
@@ -71,8 +86,17 @@ def truth(steps, begin_s, end_s):
 def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
     """The relative error of one window's energy, as the product gives it; readings at both edges, as at the edges of a stage."""
     # The same waveforms in every column, and other intervals in each.
-    steps, clock = waveform(iteration_s, window_s + SETTLE_S + 1.0, random.Random("wave %g %d" % (iteration_s, seed))), Clock()
-    intervals = random.Random("intervals %g %g %d" % (iteration_s, period_s, seed)) if jittered else Even()
+    steps, clock = (
+        waveform(
+            iteration_s,
+            window_s + SETTLE_S + 1.0,
+            random.Random("wave %g %d" % (iteration_s, seed)),
+        ),
+        Clock(),
+    )
+    intervals = (
+        random.Random("intervals %g %g %d" % (iteration_s, period_s, seed)) if jittered else Even()
+    )
     simulated = SimulatedSource(profile=steps, rails=["VDD_IN"], averaging=averaging, clock=clock)
     with tempfile.TemporaryDirectory() as folder, simulated as source:
         origin_s, path = clock.now_s, os.path.join(folder, "power.csv")
@@ -87,7 +111,7 @@ def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
         end_s, _ = sampler.take()
         sampler.close()
         found = energy(points(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.sampling)
-    if found.joules is None:            # at 1 s the log has gaps as long as are allowed, and no failed rows
+    if found.joules is None:  # at 1 s the log has gaps as long as are allowed, and no failed rows
         raise AssertionError("no energy: coverage %r" % found.coverage)
     return found.joules / truth(steps, begin_s - origin_s, end_s - origin_s) - 1.0
 
@@ -113,7 +137,10 @@ def main():
     parser.add_argument("--runs", type=int, default=12)
     runs = parser.parse_args().runs
     print("worst (root mean square) of %d runs of %g s, %% of the energy" % (runs, WINDOW_S))
-    print("%-10s %-16s " % ("iteration", "chip") + " ".join("%14s" % ("%g s %s" % (p, "jittered" if j else "fixed")) for p, j in COLUMNS))
+    print(
+        "%-10s %-16s " % ("iteration", "chip")
+        + " ".join("%14s" % ("%g s %s" % (p, "jittered" if j else "fixed")) for p, j in COLUMNS)
+    )
     for iteration_s, averaging in ROWS:
         cells = []
         for period_s, jittered in COLUMNS:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from baselines import snip, thinet, weights
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.methods import snip, thinet
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.pruning import weights
 
 pytestmark = pytest.mark.slow
 BATCH = 64
@@ -36,7 +37,11 @@ def cpu_s(work):
 
 def half_width():
     torch.manual_seed(0)
-    return Vgg16(10, Vgg16.dense_widths(0.5)), torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
+    return (
+        Vgg16(10, Vgg16.dense_widths(0.5)),
+        torch.randn(BATCH, 3, 32, 32),
+        torch.arange(BATCH) % 10,
+    )
 
 
 def step(network, images, labels):
@@ -54,10 +59,15 @@ def ratio_of(work, reference, repeats=4):
 def test_snip_scores_for_the_price_of_a_step():
     network, images, labels = half_width()
     names = weights.prunable(network)
-    ratio = ratio_of(lambda: snip.sensitivity(network, images, labels, names), lambda: step(network, images, labels))
+    ratio = ratio_of(
+        lambda: snip.sensitivity(network, images, labels, names),
+        lambda: step(network, images, labels),
+    )
     scores = snip.sensitivity(network, images, labels, names)
     select = ratio_of(lambda: snip.select(scores, 0.5), lambda: step(network, images, labels))
-    print(f"\nSNIP on half VGG16, batch {BATCH}: scoring {ratio:.2f}, selection {select:.2f} training steps")
+    print(
+        f"\nSNIP on half VGG16, batch {BATCH}: scoring {ratio:.2f}, selection {select:.2f} training steps"
+    )
     assert ratio < 2 and select < 1
 
 
@@ -69,19 +79,28 @@ def test_thinet_selects_for_less_than_a_forward_pass_a_layer():
     def select():
         for place in range(13):
             target = network.thinet_targets()[place]
-            gram = thinet.gram_matrix(network, target.next, target.conv.out_channels, batches, 10, torch.Generator().manual_seed(1))
+            gram = thinet.gram_matrix(
+                network,
+                target.next,
+                target.conv.out_channels,
+                batches,
+                10,
+                torch.Generator().manual_seed(1),
+            )
             kept = sorted(set(range(len(gram))) - set(thinet.greedy(gram, len(gram) // 2)))
             thinet.least_squares(gram, kept)
 
     ratio = ratio_of(select, lambda: step(trained, images, labels))
-    print(f"\nThiNet on half VGG16, {BATCH} images, 10 places each: selection of 13 layers {ratio:.2f} training steps on the same images")
+    print(
+        f"\nThiNet on half VGG16, {BATCH} images, 10 places each: selection of 13 layers {ratio:.2f} training steps on the same images"
+    )
     assert ratio < 13 / 3
 
 
 MEMORY = """
 import resource, sys, torch
 sys.path.insert(0, {root!r})
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.models.vgg import Vgg16
 from baselines import thinet
 torch.set_num_threads(1)
 network = Vgg16(10).eval()
@@ -94,10 +113,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0 ** (2 if sys.p
 
 def test_thinet_on_vgg16_stays_within_a_gigabyte_however_many_samples():
     from tests.conftest import ROOT
+
     peaks = []
     for count in (1, 3):
-        printed = subprocess.run([sys.executable, "-c", MEMORY.format(root=ROOT, count=count)], stdout=subprocess.PIPE, check=True).stdout
+        printed = subprocess.run(
+            [sys.executable, "-c", MEMORY.format(root=ROOT, count=count)],
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
         peaks.append(float(printed))
-    print(f"\nThiNet on VGG16, batches of 256 images: peak {peaks[0]:.0f} MiB with one batch a layer, {peaks[1]:.0f} MiB with three")
+    print(
+        f"\nThiNet on VGG16, batches of 256 images: peak {peaks[0]:.0f} MiB with one batch a layer, {peaks[1]:.0f} MiB with three"
+    )
     assert max(peaks) < 1024
     assert peaks[1] < 1.15 * peaks[0]

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from baselines import flops
-from baselines.eb_train import Finder
-from baselines.models.preresnet import PreResNet101
-from baselines.models.vgg import Vgg16
+from joulebird.baselines.methods.eb_train import Finder
+from joulebird.baselines.models.preresnet import PreResNet101
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.training import flops
 from tests.benchmarks import bench_training as bench
 
 pytestmark = pytest.mark.slow
@@ -20,9 +20,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name, model, width, batch", [("VGG16", Vgg16, 0.25, 64), ("PreResNet-101", PreResNet101, 0.5, 32)])
+@pytest.mark.parametrize(
+    "name, model, width, batch",
+    [("VGG16", Vgg16, 0.25, 64), ("PreResNet-101", PreResNet101, 0.5, 32)],
+)
 def test_an_epoch_is_never_slower_than_the_plain_loop(name, model, width, batch):
-    for label, _, _, median, least, most in bench.epoch_rows(2 * batch, batch, 5, width, models={name: model}):
+    for label, _, _, median, least, most in bench.epoch_rows(
+        2 * batch, batch, 5, width, models={name: model}
+    ):
         print(label, median, least, most)
         assert median <= 1.0, f"{label}: {median:.3f} ({least:.3f} to {most:.3f})"
 
@@ -66,4 +71,7 @@ def test_looking_for_the_ticket_needs_no_more_memory_than_its_masks():
     finder.begin(loop)
     for _ in range(9):
         bench.look(finder, loop.model)
-    assert sum(mask.numel() for mask in finder.masks) == 5 * 4224 // 4 and finder.masks[0].dtype == torch.bool
+    assert (
+        sum(mask.numel() for mask in finder.masks) == 5 * 4224 // 4
+        and finder.masks[0].dtype == torch.bool
+    )

@@ -1,4 +1,5 @@
 """A fake TX2 to which things happen: heat, throttling, a mode change, swapping, a sagging supply, a reboot."""
+
 from tests.devices.fake_tx2_tree import FakeTX2
 
 GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"
@@ -12,13 +13,23 @@ class Board:
         self.now_s, self.drift_c_per_s, self.heat_c = 0.0, 0.0, 0.0
         self.tree.put("/proc/sys/kernel/random/boot_id", "11111111-aaaa\n", 0o644)
         self.tree.put("/proc/vmstat", "nr_free_pages 1\npswpin 10\npswpout 20\n", 0o644)
-        self.tree.put("/proc/meminfo", "MemTotal: 8040000 kB\nSwapTotal: 4000000 kB\nSwapFree: 3999000 kB\n", 0o644)
+        self.tree.put(
+            "/proc/meminfo",
+            "MemTotal: 8040000 kB\nSwapTotal: 4000000 kB\nSwapFree: 3999000 kB\n",
+            0o644,
+        )
         self.tree.put("/var/lib/nvpmodel/status", "pmode:0000\n", 0o644)
         for number, kind in ((0, "pwm-fan"), (1, "cpu-balanced"), (2, "gpu-balanced")):
             self.cool(number, kind, 0)
 
     def cool(self, number, kind, state):
-        self.tree.put_all("/sys/class/thermal/cooling_device%d" % number, 0o644, type=kind, cur_state=state, max_state=10)
+        self.tree.put_all(
+            "/sys/class/thermal/cooling_device%d" % number,
+            0o644,
+            type=kind,
+            cur_state=state,
+            max_state=10,
+        )
 
     def clock(self):
         return self.now_s
@@ -26,13 +37,17 @@ class Board:
     def sleep(self, seconds):
         self.now_s += seconds
         self.heat_c += self.drift_c_per_s * seconds
-        self.tree.put("/sys/devices/virtual/thermal/thermal_zone2/temp", "%d\n" % (32000 + 1000 * self.heat_c))
+        self.tree.put(
+            "/sys/devices/virtual/thermal/thermal_zone2/temp", "%d\n" % (32000 + 1000 * self.heat_c)
+        )
 
 
 def lock(board):
     board.tree.put_all(GPU, 0o644, min_freq=1300500000, cur_freq=1300500000)
     for core in range(6):
-        board.tree.put_all("/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200)
+        board.tree.put_all(
+            "/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200
+        )
 
 
 def throttle_by_heat(board):

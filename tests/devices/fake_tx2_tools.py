@@ -3,7 +3,7 @@
 Each takes the root of its tree from FAKE_ROOT (empty: "/").
 """
 
-NVPMODEL = r'''#!/bin/bash
+NVPMODEL = r"""#!/bin/bash
 R="$FAKE_ROOT"; S="$R/var/lib/nvpmodel/status"; NAMES=(%(names)s); CUR=%(mode)d
 [ -f "$S" ] && CUR=$(sed -n 's/^pmode:0*\([0-9]\).*/\1/p' "$S")
 case "$1" in
@@ -25,9 +25,9 @@ case "$1" in
      mkdir -p "$(dirname "$S")"; printf 'pmode:%%04d\n' "$2" > "$S";;
  *) echo "nvpmodel fake";;
 esac
-'''
+"""
 
-JETSON_CLOCKS = r'''#!/bin/bash
+JETSON_CLOCKS = r"""#!/bin/bash
 R="$FAKE_ROOT"; C="$R/sys/devices/system/cpu"; G="$R/sys/devices/17000000.gp10b/devfreq/17000000.gp10b"
 E="$R/sys/kernel/debug/bpmp/debug/clk/emc"
 [ "$(id -u)" -ne 0 ] && { echo "Error: Please run as root(sudo)"; exit 1; }
@@ -52,10 +52,10 @@ case "$1" in
   m=$(cat $G/max_freq); w $G/min_freq $m; w $G/cur_freq $m; w $E/rate "$(cat $E/max_rate)"; w $E/mrq_rate_locked 1;;
 esac
 exit 0
-'''
+"""
 
 # one line every --interval milliseconds; current/average in mW, in the field order of a real TX2
-TEGRASTATS = r'''#!/usr/bin/env python3
+TEGRASTATS = r"""#!/usr/bin/env python3
 import os, sys, time
 R = os.environ.get('FAKE_ROOT', '')
 iv = int(sys.argv[sys.argv.index('--interval') + 1]) if '--interval' in sys.argv else 1000
@@ -86,4 +86,4 @@ while True:
         int(rd(R + '/sys/class/devfreq/17000000.gp10b/cur_freq')) // 1000000, temps, ' '.join(out)))
     sys.stdout.flush()
     time.sleep(iv / 1000.0)
-'''
+"""

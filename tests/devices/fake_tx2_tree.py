@@ -7,6 +7,7 @@ Paths and texts are those of L4T 32's driver `ina3221x` (JetPack 4; `l4t28` has 
 hwmon driver of JetPack 5 and 6, which a TX2 never runs; shunts and rail names are those of the production module's device tree
 (tegra186-quill-p3310-1000-c03). The readings go through the chip's arithmetic. It shares no code with the product on purpose.
 """
+
 import argparse
 import os
 import stat
@@ -20,35 +21,109 @@ else:
     import fake_tx2_tools as tools
 
 # address, iio number, [(rail, shunt in mohm, volts; None: the supply)]
-MODULE = [(0x40, 0, [("VDD_SYS_GPU", 10, None), ("VDD_SYS_SOC", 10, None), ("VDD_4V0_WIFI", 10, 4.784)]),
-          (0x41, 1, [("VDD_IN", 20, None), ("VDD_SYS_CPU", 10, None), ("VDD_SYS_DDR", 10, 4.800)])]
+MODULE = [
+    (0x40, 0, [("VDD_SYS_GPU", 10, None), ("VDD_SYS_SOC", 10, None), ("VDD_4V0_WIFI", 10, 4.784)]),
+    (0x41, 1, [("VDD_IN", 20, None), ("VDD_SYS_CPU", 10, None), ("VDD_SYS_DDR", 10, 4.800)]),
+]
 # The carrier board P2597; its shunts are assumptions, and only the resolution depends on them.
-CARRIER = [(0x42, 2, [("VDD_MUX", 20, None), ("VDD_5V0_IO_SYS", 5, 5.000), ("VDD_3V3_SYS", 10, 3.344)]),
-           (0x43, 3, [("VDD_3V3_IO_SLP", 10, 3.344), ("VDD_1V8_IO", 10, 1.816), ("VDD_3V3_SYS_M2", 10, 3.344)])]
+CARRIER = [
+    (0x42, 2, [("VDD_MUX", 20, None), ("VDD_5V0_IO_SYS", 5, 5.000), ("VDD_3V3_SYS", 10, 3.344)]),
+    (
+        0x43,
+        3,
+        [("VDD_3V3_IO_SLP", 10, 3.344), ("VDD_1V8_IO", 10, 1.816), ("VDD_3V3_SYS_M2", 10, 3.344)],
+    ),
+]
 STATES = {  # watts by rail, after real tegrastats lines
-    "idle": {"VDD_IN": 1.876, "VDD_SYS_GPU": 0.153, "VDD_SYS_SOC": 0.383, "VDD_4V0_WIFI": 0.0, "VDD_SYS_CPU": 0.229, "VDD_SYS_DDR": 0.134,
-             "VDD_MUX": 1.10, "VDD_5V0_IO_SYS": 0.45, "VDD_3V3_SYS": 0.30,
-             "VDD_3V3_IO_SLP": 0.05, "VDD_1V8_IO": 0.12, "VDD_3V3_SYS_M2": 0.0},
-    "train": {"VDD_IN": 14.025, "VDD_SYS_GPU": 6.854, "VDD_SYS_SOC": 1.371, "VDD_4V0_WIFI": 0.019, "VDD_SYS_CPU": 2.209,
-              "VDD_SYS_DDR": 2.702, "VDD_MUX": 1.20, "VDD_5V0_IO_SYS": 0.50, "VDD_3V3_SYS": 0.31,
-              "VDD_3V3_IO_SLP": 0.05, "VDD_1V8_IO": 0.12, "VDD_3V3_SYS_M2": 0.0},
+    "idle": {
+        "VDD_IN": 1.876,
+        "VDD_SYS_GPU": 0.153,
+        "VDD_SYS_SOC": 0.383,
+        "VDD_4V0_WIFI": 0.0,
+        "VDD_SYS_CPU": 0.229,
+        "VDD_SYS_DDR": 0.134,
+        "VDD_MUX": 1.10,
+        "VDD_5V0_IO_SYS": 0.45,
+        "VDD_3V3_SYS": 0.30,
+        "VDD_3V3_IO_SLP": 0.05,
+        "VDD_1V8_IO": 0.12,
+        "VDD_3V3_SYS_M2": 0.0,
+    },
+    "train": {
+        "VDD_IN": 14.025,
+        "VDD_SYS_GPU": 6.854,
+        "VDD_SYS_SOC": 1.371,
+        "VDD_4V0_WIFI": 0.019,
+        "VDD_SYS_CPU": 2.209,
+        "VDD_SYS_DDR": 2.702,
+        "VDD_MUX": 1.20,
+        "VDD_5V0_IO_SYS": 0.50,
+        "VDD_3V3_SYS": 0.31,
+        "VDD_3V3_IO_SLP": 0.05,
+        "VDD_1V8_IO": 0.12,
+        "VDD_3V3_SYS_M2": 0.0,
+    },
 }
-ZONES = [("BCPU-therm", 34000), ("MCPU-therm", 34000), ("GPU-therm", 32000), ("PLL-therm", 34000), ("Tboard_tegra", 28000),
-         ("Tdiode_tegra", 30500), ("PMIC-Die", 100000), ("thermal-fan-est", 33200)]
-CPU_FREQS = [345600, 499200, 652800, 806400, 960000, 1113600, 1267200, 1420800, 1574400, 1728000, 1881600, 2035200]
-GPU_FREQS = [114750000, 216750000, 318750000, 420750000, 522750000, 624750000, 726750000, 828750000, 930750000, 1032750000,
-             1134750000, 1236750000, 1300500000]
+ZONES = [
+    ("BCPU-therm", 34000),
+    ("MCPU-therm", 34000),
+    ("GPU-therm", 32000),
+    ("PLL-therm", 34000),
+    ("Tboard_tegra", 28000),
+    ("Tdiode_tegra", 30500),
+    ("PMIC-Die", 100000),
+    ("thermal-fan-est", 33200),
+]
+CPU_FREQS = [
+    345600,
+    499200,
+    652800,
+    806400,
+    960000,
+    1113600,
+    1267200,
+    1420800,
+    1574400,
+    1728000,
+    1881600,
+    2035200,
+]
+GPU_FREQS = [
+    114750000,
+    216750000,
+    318750000,
+    420750000,
+    522750000,
+    624750000,
+    726750000,
+    828750000,
+    930750000,
+    1032750000,
+    1134750000,
+    1236750000,
+    1300500000,
+]
 # id, name, online cores, A57 kHz, Denver kHz, GPU Hz, EMC cap: as /etc/nvpmodel.conf has them (-1: the highest; None: off)
-NVPMODELS = [(0, "MAXN", (0, 1, 2, 3, 4, 5), -1, -1, -1, 0), (1, "MAXQ", (0, 3, 4, 5), 1200000, None, 850000000, 1331200000),
-             (2, "MAXP_CORE_ALL", (0, 1, 2, 3, 4, 5), 1400000, 1400000, 1120000000, 1600000000),
-             (3, "MAXP_CORE_ARM", (0, 3, 4, 5), 2000000, None, 1120000000, 1600000000),
-             (4, "MAXP_CORE_DENVER", (0, 1), 345600, 2035200, 1120000000, 1600000000)]
+NVPMODELS = [
+    (0, "MAXN", (0, 1, 2, 3, 4, 5), -1, -1, -1, 0),
+    (1, "MAXQ", (0, 3, 4, 5), 1200000, None, 850000000, 1331200000),
+    (2, "MAXP_CORE_ALL", (0, 1, 2, 3, 4, 5), 1400000, 1400000, 1120000000, 1600000000),
+    (3, "MAXP_CORE_ARM", (0, 3, 4, 5), 2000000, None, 1120000000, 1600000000),
+    (4, "MAXP_CORE_DENVER", (0, 1), 345600, 2035200, 1120000000, 1600000000),
+]
 RELEASE = "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64, DATE: Wed Feb  2 21:33:23 UTC 2022\n"
-OS_RELEASE = ('NAME="Ubuntu"\nVERSION="18.04.6 LTS (Bionic Beaver)"\nID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 18.04.6 LTS"\n'
-              'VERSION_ID="18.04"\nVERSION_CODENAME=bionic\nUBUNTU_CODENAME=bionic\n')
-DEVICE_TREE = {"model": "quill\0", "compatible": "nvidia,quill\0nvidia,tegra186\0", "serial-number": "0320218112345\0",
-               "nvidia,boardids": "3310:0000:A0\0", "i2c@3160000/clock-frequency": struct.pack(">I", 400000),
-               "nvidia,dtsfilename": "/hardware/nvidia/platform/t18x/quill/kernel-dts/tegra186-quill-p3310-1000-c03-00-base.dts\0"}
+OS_RELEASE = (
+    'NAME="Ubuntu"\nVERSION="18.04.6 LTS (Bionic Beaver)"\nID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 18.04.6 LTS"\n'
+    'VERSION_ID="18.04"\nVERSION_CODENAME=bionic\nUBUNTU_CODENAME=bionic\n'
+)
+DEVICE_TREE = {
+    "model": "quill\0",
+    "compatible": "nvidia,quill\0nvidia,tegra186\0",
+    "serial-number": "0320218112345\0",
+    "nvidia,boardids": "3310:0000:A0\0",
+    "i2c@3160000/clock-frequency": struct.pack(">I", 400000),
+    "nvidia,dtsfilename": "/hardware/nvidia/platform/t18x/quill/kernel-dts/tegra186-quill-p3310-1000-c03-00-base.dts\0",
+}
 
 
 def next_step(table, want):
@@ -66,7 +141,13 @@ def c_div(a, b):
 
 def shown(watts, mohm, volts, offset_uv=0.0, gain=0.0):
     """(mA, mV, mW) as the driver shows a rail: shunt steps of 40 uV, bus steps of 8 mV, C division."""
-    uv = max(-4096, min(4095, int(round((watts / volts * 1000.0 * mohm * (1.0 + gain) + offset_uv) / 40)))) * 40
+    uv = (
+        max(
+            -4096,
+            min(4095, int(round((watts / volts * 1000.0 * mohm * (1.0 + gain) + offset_uv) / 40))),
+        )
+        * 40
+    )
     ma = c_div(c_div(uv * 2, mohm) + (1 if uv > 0 else -1), 2)
     mv = max(0, min(4095, int(round(volts * 1000.0 / 8)))) * 8
     return ma, mv, c_div(mv * ma, 1000)
@@ -74,14 +155,29 @@ def shown(watts, mohm, volts, offset_uv=0.0, gain=0.0):
 
 def nvpmodel_conf():
     """The text of /etc/nvpmodel.conf."""
-    lines = ["# Copyright (c) 2017-2019, NVIDIA CORPORATION.  All rights reserved.", "< PARAM TYPE=FILE NAME=CPU_ONLINE >"]
+    lines = [
+        "# Copyright (c) 2017-2019, NVIDIA CORPORATION.  All rights reserved.",
+        "< PARAM TYPE=FILE NAME=CPU_ONLINE >",
+    ]
     lines += ["CORE_%d /sys/devices/system/cpu/cpu%d/online" % (i, i) for i in range(6)]
-    for name, base in (("CPU_A57", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_"),
-                       ("CPU_DENVER", "/sys/devices/system/cpu/cpu1/cpufreq/scaling_"),
-                       ("GPU", "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/")):
-        lines += ["", "< PARAM TYPE=CLOCK NAME=%s >" % name, "FREQ_TABLE %savailable_frequencies" % base,
-                  "MAX_FREQ %smax_freq" % base, "MIN_FREQ %smin_freq" % base]
-    lines += ["", "< PARAM TYPE=CLOCK NAME=EMC >", "MAX_FREQ /sys/kernel/nvpmodel_emc_cap/emc_iso_cap", ""]
+    for name, base in (
+        ("CPU_A57", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_"),
+        ("CPU_DENVER", "/sys/devices/system/cpu/cpu1/cpufreq/scaling_"),
+        ("GPU", "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"),
+    ):
+        lines += [
+            "",
+            "< PARAM TYPE=CLOCK NAME=%s >" % name,
+            "FREQ_TABLE %savailable_frequencies" % base,
+            "MAX_FREQ %smax_freq" % base,
+            "MIN_FREQ %smin_freq" % base,
+        ]
+    lines += [
+        "",
+        "< PARAM TYPE=CLOCK NAME=EMC >",
+        "MAX_FREQ /sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
+        "",
+    ]
     for number, name, online, a57, denver, gpu, emc in NVPMODELS:
         lines.append("< POWER_MODEL ID=%d NAME=%s >" % (number, name))
         lines += ["CPU_ONLINE CORE_%d %d" % (i, int(i in online)) for i in range(1, 6)]
@@ -95,14 +191,40 @@ def nvpmodel_conf():
 class FakeTX2:
     """A tree under `root`; `words` are the (continuous, trigger) configuration words, `continuous` the running mode."""
 
-    def __init__(self, root, layout="l4t32", carrier=True, wifi=True, mode=0, supply_volts=19.12, state="idle", root_only_power=False,
-                 offsets_uv=None, gains=None, iio_alias=True, words=(0x7607, 0x7003), continuous=True, chips=None):
+    def __init__(
+        self,
+        root,
+        layout="l4t32",
+        carrier=True,
+        wifi=True,
+        mode=0,
+        supply_volts=19.12,
+        state="idle",
+        root_only_power=False,
+        offsets_uv=None,
+        gains=None,
+        iio_alias=True,
+        words=(0x7607, 0x7003),
+        continuous=True,
+        chips=None,
+    ):
         self.root = os.path.abspath(str(root))
-        self.layout, self.wifi, self.mode, self.supply, self.state = layout, wifi, mode, supply_volts, state
-        self.root_only_power, self.iio_alias, self.words, self.continuous = root_only_power, iio_alias, words, continuous
+        self.layout, self.wifi, self.mode, self.supply, self.state = (
+            layout,
+            wifi,
+            mode,
+            supply_volts,
+            state,
+        )
+        self.root_only_power, self.iio_alias, self.words, self.continuous = (
+            root_only_power,
+            iio_alias,
+            words,
+            continuous,
+        )
         self.offsets_uv, self.gains = offsets_uv or {}, gains or {}
         self.chips = chips or MODULE + (CARRIER if carrier else [])
-        self.rails = {}              # name -> (folder, channel, mohm, volts)
+        self.rails = {}  # name -> (folder, channel, mohm, volts)
         self._fds = {}
 
     def p(self, path):
@@ -140,69 +262,133 @@ class FakeTX2:
         node = "iio_device" if self.layout == "l4t28" else "iio:device%d" % number
         iio = "%s/%s" % (device, node)
         self.put_all(device, 0o444, name="ina3221x", modalias="i2c:ina3221x")
-        self.put(device + "/uevent", "DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@%x\n"
-                 "OF_COMPATIBLE_0=ti,ina3221x\nOF_COMPATIBLE_N=1\nMODALIAS=i2c:ina3221x\n" % address, 0o644)
-        self.put_all(iio, 0o444, name="ina3221x", dev="245:%d" % number, in_current_sum_input="0 ma", crit_current_limit_sum="0 ma")
+        self.put(
+            device + "/uevent",
+            "DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@%x\n"
+            "OF_COMPATIBLE_0=ti,ina3221x\nOF_COMPATIBLE_N=1\nMODALIAS=i2c:ina3221x\n" % address,
+            0o644,
+        )
+        self.put_all(
+            iio,
+            0o444,
+            name="ina3221x",
+            dev="245:%d" % number,
+            in_current_sum_input="0 ma",
+            crit_current_limit_sum="0 ma",
+        )
         self.put(iio + "/running_mode", "%d\n" % int(self.continuous), 0o644)
         for channel in range(3):
             # The attributes are a static list: a channel without a device tree node has them too, and prints "(null)" as its name.
             rail, mohm, volts = channels[channel] if channel < len(channels) else ("(null)", 0, 0.0)
             self._iio_channel(iio, channel, rail, mohm, self.supply if volts is None else volts)
         if self.iio_alias and self.layout == "l4t32":
-            self.link(device + "/iio_device", node)                  # the same node again: must not be counted twice
+            self.link(
+                device + "/iio_device", node
+            )  # the same node again: must not be counted twice
         up = "../../../devices/3160000.i2c/i2c-0/" + name
         self.link("/sys/bus/i2c/devices/" + name, up)
         self.link("/sys/bus/i2c/drivers/ina3221x/" + name, "../" + up)
         if self.layout == "l4t32":
             self.link("/sys/bus/iio/devices/iio:device%d" % number, "%s/%s" % (up, node))
         self.link(device + "/driver", "../../../../bus/i2c/drivers/ina3221x")
-        self.link(device + "/of_node", "../../../../firmware/devicetree/base/i2c@3160000/ina3221x@%x" % address)
+        self.link(
+            device + "/of_node",
+            "../../../../firmware/devicetree/base/i2c@3160000/ina3221x@%x" % address,
+        )
         self._device_tree_chip(address, channels)
 
     def _iio_channel(self, iio, channel, rail, mohm, volts):
-        limit = c_div(c_div(4095 * 40 * 2, mohm) + 1, 2) if mohm else 0      # the alert registers power up at 4095 * 40 uV
+        limit = (
+            c_div(c_div(4095 * 40 * 2, mohm) + 1, 2) if mohm else 0
+        )  # the alert registers power up at 4095 * 40 uV
         if mohm:
             self.rails[rail] = (iio, channel, mohm, volts)
-        for name, text in (("rail_name", rail), ("crit_current_limit", "%d ma" % limit), ("warn_current_limit", "%d ma" % limit),
-                           ("crit_power_limit", "%d mw" % (limit * volts)), ("ui_input", "0 0"), ("polling_delay", "0 ms")):
+        for name, text in (
+            ("rail_name", rail),
+            ("crit_current_limit", "%d ma" % limit),
+            ("warn_current_limit", "%d ma" % limit),
+            ("crit_power_limit", "%d mw" % (limit * volts)),
+            ("ui_input", "0 0"),
+            ("polling_delay", "0 ms"),
+        ):
             self.put("%s/%s_%d" % (iio, name, channel), text + "\n", 0o644)
-        for name in ("voltage%d_input", "current%d_input", "power%d_input", "current%d_trigger_input", "power%d_trigger_input"):
-            self.put("%s/in_%s" % (iio, name % channel), "0\n", 0o400 if self.root_only_power else 0o444)
+        for name in (
+            "voltage%d_input",
+            "current%d_input",
+            "power%d_input",
+            "current%d_trigger_input",
+            "power%d_trigger_input",
+        ):
+            self.put(
+                "%s/in_%s" % (iio, name % channel), "0\n", 0o400 if self.root_only_power else 0o444
+            )
 
     def _device_tree_chip(self, address, channels):
         node = "/sys/firmware/devicetree/base/i2c@3160000/ina3221x@%x" % address
         self.put(node + "/compatible", b"ti,ina3221x\0")
-        for name, word in (("reg", address), ("ti,continuous-config", self.words[0]), ("ti,trigger-config", self.words[1])):
+        for name, word in (
+            ("reg", address),
+            ("ti,continuous-config", self.words[0]),
+            ("ti,trigger-config", self.words[1]),
+        ):
             self.put("%s/%s" % (node, name), struct.pack(">I", word))
         if self.continuous:
             self.put(node + "/ti,enable-forced-continuous", b"")
         for channel, (rail, mohm, _) in enumerate(channels):
             self.put("%s/channel@%d/reg" % (node, channel), struct.pack(">I", channel))
             self.put("%s/channel@%d/ti,rail-name" % (node, channel), rail + "\0")
-            self.put("%s/channel@%d/ti,shunt-resistor-mohm" % (node, channel), struct.pack(">I", mohm))
+            self.put(
+                "%s/channel@%d/ti,shunt-resistor-mohm" % (node, channel), struct.pack(">I", mohm)
+            )
 
     def _hwmon_chip(self, address, number, channels):
         name = "0-%04x" % address
         where = "devices/platform/bus@0/3160000.i2c/i2c-0/" + name
         hwmon = "/sys/%s/hwmon/hwmon%d" % (where, number + 1)
         self.put("/sys/%s/name" % where, "ina3221\n")
-        self.put_all(hwmon, 0o644, name="ina3221", samples=1, update_interval=5, in7_label="sum of shunt voltages", in7_input=0)
+        self.put_all(
+            hwmon,
+            0o644,
+            name="ina3221",
+            samples=1,
+            update_interval=5,
+            in7_label="sum of shunt voltages",
+            in7_input=0,
+        )
         for channel, (rail, mohm, volts) in enumerate(channels):
             self.rails[rail] = (hwmon, channel, mohm, self.supply if volts is None else volts)
             n = channel + 1
-            self.put_all(hwmon, 0o644, **{"in%d_label" % n: rail, "in%d_enable" % n: 1, "in%d_input" % n: 0, "curr%d_input" % n: 0,
-                                          "shunt%d_resistor" % n: mohm * 1000, "in%d_input" % (n + 3): 0, "curr%d_crit_alarm" % n: 0})
+            self.put_all(
+                hwmon,
+                0o644,
+                **{
+                    "in%d_label" % n: rail,
+                    "in%d_enable" % n: 1,
+                    "in%d_input" % n: 0,
+                    "curr%d_input" % n: 0,
+                    "shunt%d_resistor" % n: mohm * 1000,
+                    "in%d_input" % (n + 3): 0,
+                    "curr%d_crit_alarm" % n: 0,
+                },
+            )
         self.link("/sys/bus/i2c/devices/" + name, "../../../" + where)
         self.link("/sys/bus/i2c/drivers/ina3221/" + name, "../../../../" + where)
-        self.link("/sys/class/hwmon/hwmon%d" % (number + 1), "../../%s/hwmon/hwmon%d" % (where, number + 1))
+        self.link(
+            "/sys/class/hwmon/hwmon%d" % (number + 1),
+            "../../%s/hwmon/hwmon%d" % (where, number + 1),
+        )
 
     def _power(self):
         for address, number, channels in self.chips:
             if not self.wifi:
                 channels = [c for c in channels if c[0] != "VDD_4V0_WIFI"]
-            (self._hwmon_chip if self.layout == "hwmon" else self._iio_chip)(address, number, channels)
+            (self._hwmon_chip if self.layout == "hwmon" else self._iio_chip)(
+                address, number, channels
+            )
         self.put("/sys/devices/3160000.i2c/i2c-0/name", "Tegra I2C adapter\n")
-        self.put("/sys/devices/c250000.i2c/i2c-6/6-004c/name", "tmp451\n")         # another device: not to be taken for one of ours
+        self.put(
+            "/sys/devices/c250000.i2c/i2c-6/6-004c/name", "tmp451\n"
+        )  # another device: not to be taken for one of ours
         self.link("/sys/bus/i2c/devices/6-004c", "../../../devices/c250000.i2c/i2c-6/6-004c")
         os.makedirs(self.p("/sys/class/power_supply"), exist_ok=True)
         os.makedirs(self.p("/sys/class/hwmon"), exist_ok=True)
@@ -218,34 +404,67 @@ class FakeTX2:
             if i not in online:
                 continue
             top = next_step(CPU_FREQS, denver if i in (1, 2) else a57) or 345600
-            self.put_all(core + "/cpufreq", 0o644, scaling_governor="schedutil", scaling_min_freq=345600, scaling_max_freq=top,
-                         scaling_cur_freq=345600, scaling_available_frequencies=" ".join(map(str, CPU_FREQS)) + " ",
-                         scaling_available_governors="interactive conservative ondemand userspace powersave performance schedutil ",
-                         cpuinfo_min_freq=345600, cpuinfo_max_freq=2035200, cpuinfo_cur_freq=345600)
+            self.put_all(
+                core + "/cpufreq",
+                0o644,
+                scaling_governor="schedutil",
+                scaling_min_freq=345600,
+                scaling_max_freq=top,
+                scaling_cur_freq=345600,
+                scaling_available_frequencies=" ".join(map(str, CPU_FREQS)) + " ",
+                scaling_available_governors="interactive conservative ondemand userspace powersave performance schedutil ",
+                cpuinfo_min_freq=345600,
+                cpuinfo_max_freq=2035200,
+                cpuinfo_cur_freq=345600,
+            )
             for state, name in enumerate(("C1", "c7") if i not in (1, 2) else ("C1", "c6", "c7")):
                 self.put_all("%s/cpuidle/state%d" % (core, state), 0o644, name=name, disable=0)
         ranges = {0: "0-5", 1: "0,3-5", 2: "0-5", 3: "0,3-5", 4: "0-1"}
         self.put_all(base, 0o444, online=ranges[self.mode], possible="0-5", present="0-5")
         tick = " %d 1889 461134 59280326 55795 0 10322 0 0 0\n"
-        self.put("/proc/stat", "cpu " + tick % 26716126 + "".join("cpu%d" % i + tick % 1673575 for i in online) +
-                 "intr 1183148227\nctxt 1028840383\nbtime 1674644431\nprocesses 30001646\nprocs_running 1\nprocs_blocked 0\n", 0o644)
+        self.put(
+            "/proc/stat",
+            "cpu "
+            + tick % 26716126
+            + "".join("cpu%d" % i + tick % 1673575 for i in online)
+            + "intr 1183148227\nctxt 1028840383\nbtime 1674644431\nprocesses 30001646\nprocs_running 1\nprocs_blocked 0\n",
+            0o644,
+        )
 
     def _gpu(self):
         gpu, emc = NVPMODELS[self.mode][5:7]
         device = "/sys/devices/17000000.gp10b"
         devfreq = device + "/devfreq/17000000.gp10b"
-        self.put_all(devfreq, 0o644, cur_freq=114750000, min_freq=114750000, max_freq=next_step(GPU_FREQS, gpu), target_freq=114750000,
-                     governor="nvhost_podgov", available_frequencies=" ".join(map(str, GPU_FREQS)),
-                     available_governors="wmark_active wmark_simple nvhost_podgov userspace performance simple_ondemand")
+        self.put_all(
+            devfreq,
+            0o644,
+            cur_freq=114750000,
+            min_freq=114750000,
+            max_freq=next_step(GPU_FREQS, gpu),
+            target_freq=114750000,
+            governor="nvhost_podgov",
+            available_frequencies=" ".join(map(str, GPU_FREQS)),
+            available_governors="wmark_active wmark_simple nvhost_podgov userspace performance simple_ondemand",
+        )
         self.put_all(device, 0o644, load=0, railgate_enable=1, enable_3d_scaling=1, tpc_pg_mask=0)
         self.put(device + "/power/control", "auto\n", 0o644)
         self.put("/sys/firmware/devicetree/base/gp10b/name", b"gp10b\0")
         self.link(device + "/of_node", "../../firmware/devicetree/base/gp10b")
         self.link(devfreq + "/device", "../../../17000000.gp10b")
         self.link("/sys/devices/gpu.0", "17000000.gp10b")
-        self.link("/sys/class/devfreq/17000000.gp10b", "../../devices/17000000.gp10b/devfreq/17000000.gp10b")
-        self.put_all("/sys/kernel/debug/bpmp/debug/clk/emc", 0o644, rate=40800000, min_rate=40800000,
-                     max_rate=1866000000, mrq_rate_locked=0, state=1)
+        self.link(
+            "/sys/class/devfreq/17000000.gp10b",
+            "../../devices/17000000.gp10b/devfreq/17000000.gp10b",
+        )
+        self.put_all(
+            "/sys/kernel/debug/bpmp/debug/clk/emc",
+            0o644,
+            rate=40800000,
+            min_rate=40800000,
+            max_rate=1866000000,
+            mrq_rate_locked=0,
+            state=1,
+        )
         self.put_all("/sys/kernel/debug/clk/ape", 0o444, clk_rate=150000000, clk_enable_count=1)
         self.put("/sys/kernel/actmon_avg_activity/mc_all", "0\n")
         self.put("/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", "%d\n" % emc, 0o644)
@@ -254,9 +473,21 @@ class FakeTX2:
         for i, (kind, millidegrees) in enumerate(ZONES):
             zone = "/sys/devices/virtual/thermal/thermal_zone%d" % i
             self.put_all(zone, 0o644, type=kind, temp=millidegrees, mode="enabled")
-            self.link("/sys/class/thermal/thermal_zone%d" % i, "../../devices/virtual/thermal/thermal_zone%d" % i)
-        self.put_all("/sys/devices/pwm-fan", 0o644, target_pwm=0, cur_pwm=0, rpm_measured=0, temp_control=1,
-                     pwm_cap=255, tach_enable=0, step_time=100)
+            self.link(
+                "/sys/class/thermal/thermal_zone%d" % i,
+                "../../devices/virtual/thermal/thermal_zone%d" % i,
+            )
+        self.put_all(
+            "/sys/devices/pwm-fan",
+            0o644,
+            target_pwm=0,
+            cur_pwm=0,
+            rpm_measured=0,
+            temp_control=1,
+            pwm_cap=255,
+            tach_enable=0,
+            step_time=100,
+        )
         for name, content in DEVICE_TREE.items():
             self.put("/sys/firmware/devicetree/base/" + name, content)
         self.link("/proc/device-tree", "../sys/firmware/devicetree/base")
@@ -264,8 +495,14 @@ class FakeTX2:
         self.put("/etc/os-release", OS_RELEASE, 0o644)
         self.put("/etc/nvpmodel/nvpmodel_t186.conf", nvpmodel_conf(), 0o644)
         self.link("/etc/nvpmodel.conf", "nvpmodel/nvpmodel_t186.conf")
-        self.put("/sys/devices/virtual/dmi/id/product_name", "fake\n")              # jtop on x86 lists this folder unasked
-        self.put("/usr/sbin/nvpmodel", tools.NVPMODEL % {"names": " ".join(m[1] for m in NVPMODELS), "mode": self.mode}, 0o755)
+        self.put(
+            "/sys/devices/virtual/dmi/id/product_name", "fake\n"
+        )  # jtop on x86 lists this folder unasked
+        self.put(
+            "/usr/sbin/nvpmodel",
+            tools.NVPMODEL % {"names": " ".join(m[1] for m in NVPMODELS), "mode": self.mode},
+            0o755,
+        )
         self.put("/usr/bin/jetson_clocks", tools.JETSON_CLOCKS, 0o755)
         self.put("/usr/bin/tegrastats", tools.TEGRASTATS, 0o755)
 
@@ -297,12 +534,24 @@ class FakeTX2:
         out = {}
         for rail in sorted(set(watts) & set(self.rails)):
             folder, channel, mohm, volts = self.rails[rail]
-            ma, mv, mw = out[rail] = shown(watts[rail], mohm, volts, self.offsets_uv.get(rail, 0.0), self.gains.get(rail, 0.0))
+            ma, mv, mw = out[rail] = shown(
+                watts[rail], mohm, volts, self.offsets_uv.get(rail, 0.0), self.gains.get(rail, 0.0)
+            )
             if self.layout == "hwmon":
-                texts = {"in%d_input" % (channel + 1): mv, "curr%d_input" % (channel + 1): ma, "in%d_input" % (channel + 4): ma * mohm}
+                texts = {
+                    "in%d_input" % (channel + 1): mv,
+                    "curr%d_input" % (channel + 1): ma,
+                    "in%d_input" % (channel + 4): ma * mohm,
+                }
             else:
-                texts = {"in_voltage%d_input": mv, "in_current%d_input": ma, "in_power%d_input": mw, "in_current%d_trigger_input": ma,
-                         "in_power%d_trigger_input": mw, "ui_input_%d": "%d %d" % (mv, ma)}
+                texts = {
+                    "in_voltage%d_input": mv,
+                    "in_current%d_input": ma,
+                    "in_power%d_input": mw,
+                    "in_current%d_trigger_input": ma,
+                    "in_power%d_trigger_input": mw,
+                    "ui_input_%d": "%d %d" % (mv, ma),
+                }
                 texts = {name % channel: value for name, value in texts.items()}
             for name, value in texts.items():
                 self._update("%s/%s" % (folder, name), "%s\n" % value)
@@ -325,7 +574,13 @@ def main():
     parser.add_argument("--state", choices=sorted(STATES), default="idle")
     parser.add_argument("--live", type=float, default=0.0, metavar="SECONDS")
     args = parser.parse_args()
-    tree = FakeTX2(args.folder, layout=args.layout, carrier=not args.no_carrier, mode=args.mode, state=args.state).build()
+    tree = FakeTX2(
+        args.folder,
+        layout=args.layout,
+        carrier=not args.no_carrier,
+        mode=args.mode,
+        state=args.state,
+    ).build()
     begin = time.monotonic()
     while time.monotonic() - begin < args.live:
         tree.set_rails(STATES["train" if (time.monotonic() - begin) % 2.0 < 1.0 else "idle"])

@@ -1,8 +1,9 @@
 """Power sources that misbehave as real ones do, named by dotted path as a user's own would be: tests.devices.faulty:Script."""
+
 import os
 import time
 
-from devices.base import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
 
 
 class Faulty(PowerSource):
@@ -28,7 +29,11 @@ class Script(Faulty):
     """Does what each word of `script` says, over and over: ok, an errno's name, SOURCE, BUG, SILENT (nothing new), PAST, FUTURE, OLD."""
 
     def __init__(self, script=("ok",)):
-        self._script, self._at, self._last = list(script), 0, PowerSample(time.monotonic(), {"A": 1.0})
+        self._script, self._at, self._last = (
+            list(script),
+            0,
+            PowerSample(time.monotonic(), {"A": 1.0}),
+        )
 
     def read(self):
         word = self._script[self._at % len(self._script)]
@@ -46,6 +51,7 @@ class Script(Faulty):
         if word == "BUG":
             raise ZeroDivisionError("a driver's bug")
         import errno
+
         raise OSError(getattr(errno, word), os.strerror(getattr(errno, word)))
 
 

@@ -1,4 +1,5 @@
 """Start, hurt and stop the real jtop service on a fake tree, from a test."""
+
 import os
 import re
 import signal
@@ -15,14 +16,23 @@ class JtopService:
     def __init__(self, tree, folder, version=""):
         self.socket = os.path.join(str(folder), "jtop.sock")
         self._log = os.path.join(str(folder), "jtop.log")
-        self._command = [sys.executable, os.path.join(HERE, "jtop_fake_service.py"), tree, self.socket, "--version", version]
+        self._command = [
+            sys.executable,
+            os.path.join(HERE, "jtop_fake_service.py"),
+            tree,
+            self.socket,
+            "--version",
+            version,
+        ]
         self.process = None
         self.server_pid = None
 
     def start(self):
         """Run it until it says that it is ready."""
         with open(self._log, "w") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
             with open(self._log) as log:

@@ -1,4 +1,5 @@
 """Code that runs where files refuse to be read, even when the tests run as root."""
+
 import ctypes
 import os
 import subprocess
@@ -18,8 +19,14 @@ def refused_run(script, paths):
     try:
         for path in paths:
             os.chmod(path, 0)
-        ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               universal_newlines=True, timeout=60, preexec_fn=obey_modes)
+        ended = subprocess.run(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            timeout=60,
+            preexec_fn=obey_modes,
+        )
     finally:
         for path, mode in zip(paths, modes):
             os.chmod(path, mode)

@@ -1,4 +1,5 @@
 """Board control on a fake TX2 with its own nvpmodel and jetson_clocks."""
+
 import json
 import os
 import signal
@@ -7,14 +8,16 @@ import sys
 
 import pytest
 
-from devices.board import Board
-from devices.board_note import BoardError
-from devices.board_state import mode_names
-from devices.command import Ran, run_command
-from devices.identify import identify
+from joulebird.devices.board.control import Board
+from joulebird.devices.board.identify import identify
+from joulebird.devices.board.note import BoardError
+from joulebird.devices.board.state import mode_names
+from joulebird.devices.util.command import Ran, run_command
 from tests.devices.fake_tx2_tree import FakeTX2
 
-AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "-Ur"]       # NVIDIA's tools insist on root: of a namespace of ours will do
+AS_ROOT = (
+    [] if os.geteuid() == 0 else ["unshare", "-Ur"]
+)  # NVIDIA's tools insist on root: of a namespace of ours will do
 FAN = "sys/devices/pwm-fan"
 
 
@@ -43,7 +46,9 @@ class Commands:
 
 
 def board_of(tree, tmp_path, run=run_command, sudo=None):
-    return Board(tree.root, folder=str(tmp_path / "state"), run=run, sudo=AS_ROOT if sudo is None else sudo)
+    return Board(
+        tree.root, folder=str(tmp_path / "state"), run=run, sudo=AS_ROOT if sudo is None else sudo
+    )
 
 
 def text(tree, path):
@@ -58,21 +63,44 @@ def what_counts(board):
 
 def test_the_state_of_a_board(tree, tmp_path):
     state = board_of(tree, tmp_path).state()
-    assert state["power_mode"] == {"id": 3, "name": "MAXP_CORE_ARM"} and state["clocks_locked"] is False
-    assert state["clock_limits_hz"]["gpu"] == [114750000, 1134750000] and "cpu1" not in state["clock_limits_hz"]
-    assert state["fan"] == {"target_pwm": 80, "temp_control": 1} and state["boot_id"] == "11111111-aaaa"
-    assert state["board"]["tx2"] and state["board"]["l4t"] == "32.7.1" and state["board"]["jetpack"] == "4.6.1"
+    assert (
+        state["power_mode"] == {"id": 3, "name": "MAXP_CORE_ARM"}
+        and state["clocks_locked"] is False
+    )
+    assert (
+        state["clock_limits_hz"]["gpu"] == [114750000, 1134750000]
+        and "cpu1" not in state["clock_limits_hz"]
+    )
+    assert (
+        state["fan"] == {"target_pwm": 80, "temp_control": 1}
+        and state["boot_id"] == "11111111-aaaa"
+    )
+    assert (
+        state["board"]["tx2"]
+        and state["board"]["l4t"] == "32.7.1"
+        and state["board"]["jetpack"] == "4.6.1"
+    )
 
 
 def test_modes_are_named_by_the_boards_own_table(tree):
-    assert mode_names(tree.root) == {0: "MAXN", 1: "MAXQ", 2: "MAXP_CORE_ALL", 3: "MAXP_CORE_ARM", 4: "MAXP_CORE_DENVER"}
+    assert mode_names(tree.root) == {
+        0: "MAXN",
+        1: "MAXQ",
+        2: "MAXP_CORE_ALL",
+        3: "MAXP_CORE_ARM",
+        4: "MAXP_CORE_DENVER",
+    }
 
 
 def test_prepare_and_restore(tree, tmp_path):
     board = board_of(tree, tmp_path)
     before = what_counts(board)
     state = board.prepare(mode=0)
-    assert state["power_mode"]["name"] == "MAXN" and state["clocks_locked"] and state["fan"] == {"target_pwm": 255, "temp_control": 0}
+    assert (
+        state["power_mode"]["name"] == "MAXN"
+        and state["clocks_locked"]
+        and state["fan"] == {"target_pwm": 255, "temp_control": 0}
+    )
     assert board.restore() is True
     assert what_counts(board) == before
     assert board.restore() is False and os.listdir(str(tmp_path / "state")) == ["board.lock"]
@@ -83,8 +111,18 @@ def test_the_mode_is_set_before_the_clocks_are_locked(tree, tmp_path):
     board = board_of(tree, tmp_path, commands)
     board.prepare(mode=0)
     board.restore()
-    order = [line.split("bin/")[1].split(" /")[0] for line in commands.seen if "-q" not in line and "tee" not in line]
-    assert order == ["jetson_clocks --store", "nvpmodel -m 0", "jetson_clocks", "nvpmodel -m 3", "jetson_clocks --restore"]
+    order = [
+        line.split("bin/")[1].split(" /")[0]
+        for line in commands.seen
+        if "-q" not in line and "tee" not in line
+    ]
+    assert order == [
+        "jetson_clocks --store",
+        "nvpmodel -m 0",
+        "jetson_clocks",
+        "nvpmodel -m 3",
+        "jetson_clocks --restore",
+    ]
 
 
 def test_only_what_is_asked_for_is_changed(tree, tmp_path):
@@ -105,6 +143,7 @@ def test_a_step_that_fails_leaves_the_board_as_it_was(tree, tmp_path, broken):
             if ran is self.answer:
                 self.broken = None
             return ran
+
     board = board_of(tree, tmp_path, Once(broken))
     with pytest.raises(BoardError, match="it broke"):
         board.prepare(mode=0)
@@ -114,7 +153,12 @@ def test_a_step_that_fails_leaves_the_board_as_it_was(tree, tmp_path, broken):
 def test_clocks_that_did_not_lock_are_an_error_not_a_hope(tree, tmp_path):
     class Deaf(Commands):
         def __call__(self, command, given):
-            return Ran(0, "", "") if command[-1].endswith("jetson_clocks") else Commands.__call__(self, command, given)
+            return (
+                Ran(0, "", "")
+                if command[-1].endswith("jetson_clocks")
+                else Commands.__call__(self, command, given)
+            )
+
     with pytest.raises(BoardError, match="has not locked: cpu0, cpu3, cpu4, cpu5, gpu"):
         board_of(tree, tmp_path, Deaf()).prepare(mode=0)
 
@@ -125,7 +169,10 @@ def test_root_refused_gives_the_line_to_paste(tree, tmp_path):
         board_of(tree, tmp_path, refused, sudo=["sudo", "-n"]).prepare(mode=0)
     assert all(line.startswith("sudo -n ") for line in refused.seen if "-q" not in line)
     hint = caught.value.hint
-    assert "/etc/sudoers.d/" in hint and "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks" in hint
+    assert (
+        "/etc/sudoers.d/" in hint
+        and "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks" in hint
+    )
     assert "/usr/bin/tee /sys/devices/pwm-fan/target_pwm" in hint and caught.value.exit_code == 6
 
 
@@ -144,7 +191,7 @@ def test_a_board_without_the_tools(tree, tmp_path):
 PREPARE = """
 import os, signal, sys, time
 sys.path.insert(0, %r)
-from devices.board import Board
+from joulebird.devices.board.control import Board
 board = Board(%r, folder=%r, sudo=%r)
 with board.prepared(mode=0):
     print("prepared")
@@ -157,7 +204,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def prepared_process(tree, tmp_path):
     """A process that has prepared the board and waits."""
     script = PREPARE % (ROOT, tree.root, str(tmp_path / "state"), AS_ROOT)
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
+    )
     assert process.stdout.readline() == "prepared\n"
     return process
 
@@ -184,7 +233,9 @@ def test_after_a_kill_the_next_call_puts_the_board_back(tree, tmp_path):
     end(prepared_process(tree, tmp_path), signal.SIGKILL)
     assert board.left_over()["before"]["power_mode"]["id"] == 3 and what_counts(board) != before
     with board_of(tree, tmp_path).prepared(mode=1, lock_clocks=False, fan_pwm=None):
-        assert board.left_over()["before"]["power_mode"]["id"] == 3         # not what the killed one had set
+        assert (
+            board.left_over()["before"]["power_mode"]["id"] == 3
+        )  # not what the killed one had set
     assert what_counts(board) == before
 
 
@@ -229,6 +280,13 @@ def test_a_note_of_a_newer_joulebird_is_refused(tree, tmp_path):
 
 
 def test_a_workstation_is_no_board(tmp_path):
-    assert identify(str(tmp_path)) == {"jetson": False, "tx2": False, "model": None, "compatible": [], "l4t": None, "jetpack": None}
+    assert identify(str(tmp_path)) == {
+        "jetson": False,
+        "tx2": False,
+        "model": None,
+        "compatible": [],
+        "l4t": None,
+        "jetpack": None,
+    }
     state = Board(str(tmp_path)).state()
     assert state["power_mode"] is None and state["fan"] is None and state["clocks_locked"] is None

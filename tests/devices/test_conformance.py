@@ -1,4 +1,5 @@
 """What every registered power source must be, found in the registry: a newcomer is tested without a line here."""
+
 import builtins
 import inspect
 import json
@@ -10,10 +11,10 @@ import time
 
 import pytest
 
-from devices import SOURCES
-from devices.base import Found, PowerSample, PowerSource, SourceError
-from devices.lookup import load
-from devices.powerlog import PowerLog
+from joulebird.devices import SOURCES
+from joulebird.devices.powerlog import PowerLog
+from joulebird.devices.registry import load
+from joulebird.devices.source import Found, PowerSample, PowerSource, SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 
 NAMES = sorted(SOURCES)
@@ -22,7 +23,16 @@ IDENTITY = {"name", "sampling", "scope", "rails", "total", "real"}
 
 def log_of_a_board(folder):
     path = str(folder / "power.csv")
-    log = PowerLog(path, {"name": "ina3221", "rails": ["VDD_IN"], "total": ["VDD_IN"], "sampling": "average", "scope": "module"})
+    log = PowerLog(
+        path,
+        {
+            "name": "ina3221",
+            "rails": ["VDD_IN"],
+            "total": ["VDD_IN"],
+            "sampling": "average",
+            "scope": "module",
+        },
+    )
     log.row(1.0, {"VDD_IN": 2.0})
     log.close()
     return path
@@ -43,7 +53,9 @@ def options_for(name, folder):
 def test_class(name):
     source = load(name)
     assert issubclass(source, PowerSource) and source.name == name
-    assert source.sampling in ("average", "snapshot", "counter", "simulated") and isinstance(source.real, bool)
+    assert source.sampling in ("average", "snapshot", "counter", "simulated") and isinstance(
+        source.real, bool
+    )
     assert isinstance(source.scope, str) and source.min_period_s >= 0.0
 
 
@@ -66,9 +78,15 @@ def test_options(name):
     for option, parameter in inspect.signature(source).parameters.items():
         if option == "clock":
             continue
-        assert parameter.default is not inspect.Parameter.empty, "%s: %s has no default" % (name, option)
+        assert parameter.default is not inspect.Parameter.empty, "%s: %s has no default" % (
+            name,
+            option,
+        )
         json.dumps(parameter.default)
-        assert "`%s`" % option in source.__doc__, "%s: the docstring does not name `%s`" % (name, option)
+        assert "`%s`" % option in source.__doc__, "%s: the docstring does not name `%s`" % (
+            name,
+            option,
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,19 +95,30 @@ def test_the_constructor_touches_nothing(name, monkeypatch):
 
     def touched(*args, **options):
         raise AssertionError("the constructor of %s touches the world: %r" % (name, args))
+
     with monkeypatch.context() as patch:
-        for where, what in ((builtins, "open"), (os, "open"), (os, "listdir"), (os, "stat"), (socket, "socket"), (subprocess, "Popen")):
+        for where, what in (
+            (builtins, "open"),
+            (os, "open"),
+            (os, "listdir"),
+            (os, "stat"),
+            (socket, "socket"),
+            (subprocess, "Popen"),
+        ):
             patch.setattr(where, what, touched)
         instance = source()
-    instance.close()                            # harmless before open, and twice
+    instance.close()  # harmless before open, and twice
     instance.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loading_imports_no_library(name):
     """A library that one source needs is imported when that source is opened."""
-    code = ("import sys\nfrom devices.lookup import load\nload(%r)\n"
-            "print([m for m in ('jtop', 'serial', 'pynvml', 'numpy', 'torch') if m in sys.modules])" % name)
+    code = (
+        "import sys\nfrom joulebird.devices.registry import load\nload(%r)\n"
+        "print([m for m in ('jtop', 'serial', 'pynvml', 'numpy', 'torch') if m in sys.modules])"
+        % name
+    )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"
 
 
@@ -99,7 +128,9 @@ def test_probe_says_why(name, tmp_path):
     for options in ({}, options_for(name, tmp_path)):
         found = load(name).probe(**options)
         assert isinstance(found, Found) and found.reason
-        assert found.usable or found.hint, "%s is not usable here (%s) and does not say what to do" % (name, found.reason)
+        assert found.usable or found.hint, (
+            "%s is not usable here (%s) and does not say what to do" % (name, found.reason)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,14 +139,24 @@ def test_what_is_usable_reads_and_describes_itself(name, tmp_path):
     try:
         source.open()
     except SourceError as error:
-        assert name not in ANYWHERE and name != "simulated", "%s must be usable here: %s" % (name, error.message)
+        assert name not in ANYWHERE and name != "simulated", "%s must be usable here: %s" % (
+            name,
+            error.message,
+        )
         assert error.message and error.hint
-        return                                  # no such hardware here: what it says of that is what can be checked
+        return  # no such hardware here: what it says of that is what can be checked
     try:
         facts = source.describe()
         assert IDENTITY <= set(facts) and json.loads(json.dumps(facts)) is not None
-        assert facts["name"] == name and set(facts["total"]) <= set(facts["rails"]) and facts["rails"] == list(source.rails)
-        assert facts["sampling"] in ("average", "snapshot", "counter", "simulated") and facts["real"] is source.real
+        assert (
+            facts["name"] == name
+            and set(facts["total"]) <= set(facts["rails"])
+            and facts["rails"] == list(source.rails)
+        )
+        assert (
+            facts["sampling"] in ("average", "snapshot", "counter", "simulated")
+            and facts["real"] is source.real
+        )
         first, second = source.read(), source.read()
         for sample in (first, second):
             assert isinstance(sample, PowerSample) and set(sample.watts) <= set(source.rails)

@@ -1,8 +1,9 @@
 """From energy counters to samples."""
+
 import pytest
 
-from devices.base import SourceError
-from devices.counter import CounterMeter
+from joulebird.devices.counter import CounterMeter
+from joulebird.devices.source import SourceError
 
 
 def feed(meter, readings):

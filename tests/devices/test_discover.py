@@ -1,17 +1,21 @@
 """Finding what can measure here, and loading sources by name."""
+
 import pytest
 
-import devices
-from devices import discover, lookup
-from devices.base import SourceError
-from devices.simulated import SimulatedSource
+import joulebird.devices
+from joulebird.devices import discover
+from joulebird.devices import registry as lookup
+from joulebird.devices.simulated.source import SimulatedSource
+from joulebird.devices.source import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.faulty import Rare, Script
 
 
 def test_every_registered_source_is_listed_with_a_reason():
     found = discover.available()
-    assert [name for name, _, _ in found] == discover.names() and set(discover.names()) == set(devices.SOURCES)
+    assert [name for name, _, _ in found] == discover.names() and set(discover.names()) == set(
+        joulebird.devices.SOURCES
+    )
     for name, state, facts in found:
         assert state.reason, name
         assert (facts is not None) == state.usable
@@ -23,16 +27,22 @@ def test_every_registered_source_is_listed_with_a_reason():
 
 
 def test_the_best_is_a_real_sensor_or_the_simulated_board(monkeypatch):
-    here = [name for name, state, _ in discover.available() if state.usable and lookup.load(name).real]
+    here = [
+        name for name, state, _ in discover.available() if state.usable and lookup.load(name).real
+    ]
     assert discover.best() == (here[0] if here else "simulated")
-    monkeypatch.setattr(discover, "SOURCES", {"simulated": devices.SOURCES["simulated"]})
+    monkeypatch.setattr(discover, "SOURCES", {"simulated": joulebird.devices.SOURCES["simulated"]})
     assert discover.best() == "simulated" and discover.names() == ["simulated"]
 
 
 def test_a_sensor_comes_before_the_simulated_board(monkeypatch):
-    monkeypatch.setitem(devices.SOURCES, "mine", "tests.devices.faulty:Script")
+    monkeypatch.setitem(joulebird.devices.SOURCES, "mine", "tests.devices.faulty:Script")
     monkeypatch.setattr(discover, "ORDER", ("mine",))
-    assert discover.best() == "mine" and discover.names()[0] == "mine" and discover.names()[-1] == "simulated"
+    assert (
+        discover.best() == "mine"
+        and discover.names()[0] == "mine"
+        and discover.names()[-1] == "simulated"
+    )
 
 
 def test_a_survey_with_options(tmp_path):
@@ -58,17 +68,25 @@ def test_a_dotted_path_works_wherever_a_name_does():
     assert lookup.make("tests.devices.faulty:Script", {"script": ["ok"]}).read().watts == {"A": 1.0}
 
 
-@pytest.mark.parametrize("name, hint", [
-    ("ina32221", "did you mean ina3221"), ("zzz", "package.module:Class"), ("tests.devices.faulty:Nobody", "check the spelling"),
-    ("devices.base:SourceError", "derive it from"), ("devices.base:PowerSample", "derive it from"),
-])
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("ina32221", "did you mean ina3221"),
+        ("zzz", "package.module:Class"),
+        ("tests.devices.faulty:Nobody", "check the spelling"),
+        ("joulebird.devices.source:SourceError", "derive it from"),
+        ("joulebird.devices.source:PowerSample", "derive it from"),
+    ],
+)
 def test_a_name_that_is_none_gets_a_remedy(name, hint):
     with pytest.raises(SourceError) as caught:
         lookup.load(name)
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("options, said", [({"rots": "/"}, "no option rots"), ({"clock": 1}, "no option clock")])
+@pytest.mark.parametrize(
+    "options, said", [({"rots": "/"}, "no option rots"), ({"clock": 1}, "no option clock")]
+)
 def test_an_option_that_is_none_gets_a_remedy(options, said):
     with pytest.raises(SourceError, match=said) as caught:
         lookup.make("ina3221", options)

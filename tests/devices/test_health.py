@@ -1,11 +1,12 @@
 """What a board's files say of its health, and what is made of two such samples."""
+
 import json
 
 import pytest
 
-from devices.health import Health, Witness, compare
-from devices.settle import wait_settled
-from harness.warnings_table import WARNINGS
+from joulebird.devices.board.settle import wait_settled
+from joulebird.devices.health.compare import Health, Witness, compare
+from joulebird.harness.runs.warnings import WARNINGS
 from tests.devices.changing_board import (
     GPU,
     Board,
@@ -29,7 +30,11 @@ def board(tmp_path):
 
 def test_a_sample_of_a_tx2(board):
     sample = Health(board.tree.root, board.clock).sample()
-    assert sample["temps_c"]["GPU-therm"] == 32.0 and "PMIC-Die" not in sample["temps_c"] and len(sample["temps_c"]) == 7
+    assert (
+        sample["temps_c"]["GPU-therm"] == 32.0
+        and "PMIC-Die" not in sample["temps_c"]
+        and len(sample["temps_c"]) == 7
+    )
     assert sample["limits"]["gpu_max_hz"] == 1300500000 and sample["limits"]["online"] == "0-5"
     assert sample["clocks_hz"]["cpu0"] == 345600000 and sample["clocks_locked"] is False
     assert (sample["power_mode"], sample["boot_id"], sample["cooling"]) == (0, "11111111-aaaa", {})
@@ -50,10 +55,18 @@ def test_a_machine_without_any_of_this(tmp_path):
     assert compare(sample, sample) == []
 
 
-@pytest.mark.parametrize("happen, name, fact", [
-    (throttle_by_heat, "throttled", "gpu-balanced 2 (state 3)"), (throttle_in_silence, "throttled", "853 of 1300 MHz"),
-    (change_mode, "mode_changed", "3"), (change_limit, "limits_changed", "gpu_max_hz 1300500000 -> 1134750000"),
-    (swap, "swapped", "1000"), (sag, "supply_sagged", "6.4"), (reboot, "rebooted", "22222222-bbbb")])
+@pytest.mark.parametrize(
+    "happen, name, fact",
+    [
+        (throttle_by_heat, "throttled", "gpu-balanced 2 (state 3)"),
+        (throttle_in_silence, "throttled", "853 of 1300 MHz"),
+        (change_mode, "mode_changed", "3"),
+        (change_limit, "limits_changed", "gpu_max_hz 1300500000 -> 1134750000"),
+        (swap, "swapped", "1000"),
+        (sag, "supply_sagged", "6.4"),
+        (reboot, "rebooted", "22222222-bbbb"),
+    ],
+)
 def test_each_trouble_is_one_warning(board, happen, name, fact):
     lock(board)
     health = Health(board.tree.root)
@@ -64,7 +77,9 @@ def test_each_trouble_is_one_warning(board, happen, name, fact):
     assert fact in str(found[0][1])
 
 
-@pytest.mark.parametrize("name", ["throttled", "mode_changed", "limits_changed", "swapped", "supply_sagged", "rebooted"])
+@pytest.mark.parametrize(
+    "name", ["throttled", "mode_changed", "limits_changed", "swapped", "supply_sagged", "rebooted"]
+)
 def test_each_warning_is_in_the_table_of_texts(name):
     assert name in WARNINGS and WARNINGS[name].remedy
 
@@ -102,8 +117,13 @@ def test_a_board_that_warms_up_is_waited_for(board):
         board.sleep(seconds)
         if board.now_s > 100:
             board.drift_c_per_s = 0.0
+
     ended = wait_settled(health, board.clock, sleep)
-    assert ended["settled"] and 150 < ended["waited_s"] < 170 and ended["temps_c"]["GPU-therm"] == pytest.approx(37.0, abs=0.2)
+    assert (
+        ended["settled"]
+        and 150 < ended["waited_s"] < 170
+        and ended["temps_c"]["GPU-therm"] == pytest.approx(37.0, abs=0.2)
+    )
 
 
 def test_a_board_at_rest_is_watched_for_a_minute(board):

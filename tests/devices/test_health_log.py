@@ -1,19 +1,20 @@
 """A board's health once a second among a stage's events, written by a process that ends with the one that asked for it."""
+
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zipfile
 
 import pytest
 
-from devices.health import Health
-from devices.health_log import EVENTS, Diary, HealthLog, append, line_of
-from harness.record import HEALTH_LINE
-from harness.warnings_table import WARNINGS
+from joulebird.devices.health.compare import Health
+from joulebird.devices.health.log import EVENTS, Diary, HealthLog, append, line_of
+from joulebird.harness.core.records import HEALTH_LINE
+from joulebird.harness.runs.warnings import WARNINGS
 from tests.devices.changing_board import Board, change_mode, sag, swap, throttle_by_heat
+from tests.packed import pack
 
 
 @pytest.fixture
@@ -42,14 +43,23 @@ def test_the_log_is_written_beside_us(board, tmp_path):
         child = log._child._process
     assert child.returncode == 0
     times = [sample["t_s"] for sample in samples]
-    assert times == sorted(times) and abs(times[0] - time.monotonic()) < 60 and samples[0]["volts"] == {"VDD_IN": 19.12}
+    assert (
+        times == sorted(times)
+        and abs(times[0] - time.monotonic()) < 60
+        and samples[0]["volts"] == {"VDD_IN": 19.12}
+    )
 
 
 def test_the_log_ends_with_its_parent(board, tmp_path):
     path = str(tmp_path / "events.jsonl")
-    script = ("import sys, time\nfrom devices.health_log import HealthLog\nlog = HealthLog(%r, root=%r, period_s=0.05).__enter__()\n"
-              "print(log._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n" % (path, board.tree.root))
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    script = (
+        "import sys, time\nfrom joulebird.devices.health.log import HealthLog\nlog = HealthLog(%r, root=%r, period_s=0.05).__enter__()\n"
+        "print(log._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n"
+        % (path, board.tree.root)
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
+    )
     child = int(parent.stdout.readline())
     lines_of(path, 1)
     parent.send_signal(signal.SIGKILL)
@@ -72,15 +82,16 @@ def running(pid):
 def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
     """On a board these packages are one file, and the child must find itself in it."""
     archive, path = str(tmp_path / "joulebird.pyz"), str(tmp_path / "events.jsonl")
-    with zipfile.ZipFile(archive, "w") as packed:
-        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        for name in sorted(os.listdir(os.path.join(folder, "devices"))):
-            if name.endswith(".py"):
-                packed.write(os.path.join(folder, "devices", name), "devices/" + name)
-    script = ("import sys\nsys.path.insert(0, %r)\nfrom devices.health_log import HealthLog\n"
-              "with HealthLog(%r, root=%r, period_s=0.05):\n    sys.stdin.readline()\n" % (archive, path, board.tree.root))
+    pack(archive)
+    script = (
+        "import sys\nsys.path.insert(0, %r)\nfrom joulebird.devices.health.log import HealthLog\n"
+        "with HealthLog(%r, root=%r, period_s=0.05):\n    sys.stdin.readline()\n"
+        % (archive, path, board.tree.root)
+    )
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, cwd=str(tmp_path), env=environ)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, cwd=str(tmp_path), env=environ
+    )
     assert lines_of(path, 2)[0]["power_mode"] == 0
     process.communicate(b"end\n")
     assert process.returncode == 0
@@ -88,9 +99,11 @@ def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
 
 def test_a_line_says_what_it_is_before_anything_else(board):
     """Readers of events pass over these lines without parsing them."""
-    (name, facts), = Diary().events(Health(board.tree.root).sample())
+    ((name, facts),) = Diary().events(Health(board.tree.root).sample())
     line = line_of(name, facts)
-    assert name == "health" and line.startswith(HEALTH_LINE + b', "t_s": ') and line.endswith(b"}\n")
+    assert (
+        name == "health" and line.startswith(HEALTH_LINE + b', "t_s": ') and line.endswith(b"}\n")
+    )
     assert json.loads(line.decode())["temps_c"]["GPU-therm"] == 32.0
 
 
@@ -99,18 +112,31 @@ def test_what_seldom_changes_is_written_when_it_does(board):
     first, second = [dict(diary.events(health.sample()))["health"] for _ in range(2)]
     swap(board)
     third = dict(diary.events(health.sample()))["health"]
-    assert {"limits", "swap", "boot_id", "clocks_locked"} <= set(first) and not {"limits", "swap", "boot_id", "clocks_locked"} & set(second)
+    assert {"limits", "swap", "boot_id", "clocks_locked"} <= set(first) and not {
+        "limits",
+        "swap",
+        "boot_id",
+        "clocks_locked",
+    } & set(second)
     assert {"temps_c", "clocks_hz", "power_mode", "cooling", "volts", "gpu_load"} <= set(second)
     assert third["swap"]["pages_out"] == 1020 and "limits" not in third
 
 
-@pytest.mark.parametrize("happen, event", [
-    (throttle_by_heat, "throttle"), (change_mode, "mode_change"), (swap, "swap"), (sag, "supply_sag")])
+@pytest.mark.parametrize(
+    "happen, event",
+    [
+        (throttle_by_heat, "throttle"),
+        (change_mode, "mode_change"),
+        (swap, "swap"),
+        (sag, "supply_sag"),
+    ],
+)
 def test_a_trouble_is_an_event_at_its_beginning(board, happen, event):
     diary, health = Diary(), Health(board.tree.root)
 
     def names():
         return [name for name, _ in diary.events(health.sample())]
+
     assert names() == ["health"]
     happen(board)
     assert names() == ["health", event] and names() == ["health"]
@@ -134,8 +160,9 @@ def test_the_last_of_a_disk_is_left_to_the_training(tmp_path, monkeypatch):
 
     class Full:
         f_bavail, f_frsize = 3, facts.f_frsize
+
     assert append(handle, "health", {"t_s": 1.0})
-    monkeypatch.setattr("devices.health_log.os.fstatvfs", lambda _: Full)
+    monkeypatch.setattr("joulebird.devices.health.log.os.fstatvfs", lambda _: Full)
     assert not append(handle, "health", {"t_s": 2.0})
     os.close(handle)
     assert (tmp_path / "events.jsonl").read_bytes() == b'{"event": "health", "t_s": 1.0}\n'

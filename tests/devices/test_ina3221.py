@@ -1,4 +1,5 @@
 """The INA3221 driver on file trees of every JetPack, through every fault a read can give."""
+
 import errno
 import itertools
 import json
@@ -11,13 +12,20 @@ import tempfile
 
 import pytest
 
-from devices.base import SourceError
-from devices.ina3221 import Ina3221Source
+from joulebird.devices.ina3221.source import Ina3221Source
+from joulebird.devices.source import SourceError
 from tests.devices.fake_tx2_tree import CARRIER, MODULE, FakeTX2
 
 SIX = {"VDD_IN", "VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI", "VDD_SYS_CPU", "VDD_SYS_DDR"}
 # What 14.025, 6.854, ... W become in steps of 2 mA (VDD_IN) or 4 mA.
-TRAIN_MW = {"VDD_IN": 14034, "VDD_SYS_GPU": 6883, "VDD_SYS_SOC": 1377, "VDD_4V0_WIFI": 19, "VDD_SYS_CPU": 2218, "VDD_SYS_DDR": 2707}
+TRAIN_MW = {
+    "VDD_IN": 14034,
+    "VDD_SYS_GPU": 6883,
+    "VDD_SYS_SOC": 1377,
+    "VDD_4V0_WIFI": 19,
+    "VDD_SYS_CPU": 2218,
+    "VDD_SYS_DDR": 2707,
+}
 
 
 @pytest.fixture
@@ -28,6 +36,7 @@ def board(tmp_path):
     def make(**options):
         made.append(FakeTX2(tmp_path / str(len(made)), **options).build())
         return made[-1]
+
     yield make
     for tree in made:
         tree.close()
@@ -41,18 +50,25 @@ def milliwatts(sample):
 def test_every_form_gives_the_same_watts(board, layout):
     with Ina3221Source(root=board(layout=layout, state="train").root) as source:
         sample = source.read()
-        assert set(source.rails) == SIX and source.rails[0] == "VDD_IN" and source.total == ("VDD_IN",)
+        assert (
+            set(source.rails) == SIX and source.rails[0] == "VDD_IN" and source.total == ("VDD_IN",)
+        )
         assert milliwatts(sample) == TRAIN_MW
         assert sample.error is None and source.scope == "module" and source.real
 
 
 def test_rails_go_by_name_whatever_their_number(board):
     """The iio number is the probe order, and a channel may sit anywhere."""
-    chips = [(0x40, 3, [("VDD_SYS_CPU", 10, None), ("VDD_IN", 20, None)]), (0x41, 0, [("VDD_SYS_GPU", 10, None)])]
+    chips = [
+        (0x40, 3, [("VDD_SYS_CPU", 10, None), ("VDD_IN", 20, None)]),
+        (0x41, 0, [("VDD_SYS_GPU", 10, None)]),
+    ]
     tree = board(chips=chips, state="train")
     with Ina3221Source(root=tree.root) as source:
         assert source.total == ("VDD_IN",)
-        assert milliwatts(source.read()) == {rail: TRAIN_MW[rail] for rail in ("VDD_IN", "VDD_SYS_CPU", "VDD_SYS_GPU")}
+        assert milliwatts(source.read()) == {
+            rail: TRAIN_MW[rail] for rail in ("VDD_IN", "VDD_SYS_CPU", "VDD_SYS_GPU")
+        }
 
 
 def test_a_node_reached_by_five_paths_is_one_node(board):
@@ -78,11 +94,17 @@ def test_a_foreign_carrier_serves_for_the_module_only(board):
     assert "total=module" in caught.value.hint
 
 
-@pytest.mark.parametrize("rails, total", [
-    (["POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU"], ("POM_5V_IN",)),
-    (["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"], ("VDD_IN",)),
-    (["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"], ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")),
-])
+@pytest.mark.parametrize(
+    "rails, total",
+    [
+        (["POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU"], ("POM_5V_IN",)),
+        (["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"], ("VDD_IN",)),
+        (
+            ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"],
+            ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
+        ),
+    ],
+)
 def test_other_jetsons_have_their_own_total(board, rails, total):
     tree = board(layout="hwmon", chips=[(0x40, 0, [(rail, 5, None) for rail in rails])])
     with Ina3221Source(root=tree.root) as source:
@@ -90,8 +112,10 @@ def test_other_jetsons_have_their_own_total(board, rails, total):
 
 
 def test_an_agx_xavier_has_no_total_and_says_so(board):
-    chips = [(0x40, 0, [("GPU", 5, None), ("CPU", 5, None), ("SOC", 5, None)]),
-             (0x41, 1, [("CV", 5, None), ("VDDRQ", 5, None), ("SYS5V", 5, None)])]
+    chips = [
+        (0x40, 0, [("GPU", 5, None), ("CPU", 5, None), ("SOC", 5, None)]),
+        (0x41, 1, [("CV", 5, None), ("VDDRQ", 5, None), ("SYS5V", 5, None)]),
+    ]
     root = board(chips=chips).root
     with pytest.raises(SourceError, match="no rail for the whole module") as caught:
         Ina3221Source(root=root).open()
@@ -108,7 +132,10 @@ def test_channels_without_a_shunt_are_left_out(board):
     assert open(tree.p("/sys/bus/i2c/devices/0-0040/iio:device0/rail_name_2")).read() == "(null)\n"
     with Ina3221Source(root=tree.root, rails="all") as source:
         assert len(source.rails) == 11 and "(null)" not in source.rails
-    tree = board(layout="hwmon", chips=[(0x40, 0, [("VDD_IN", 5, None), ("NC", 5, None), ("VDD_SOC", 5, None)])])
+    tree = board(
+        layout="hwmon",
+        chips=[(0x40, 0, [("VDD_IN", 5, None), ("NC", 5, None), ("VDD_SOC", 5, None)])],
+    )
     tree.put("/sys/class/hwmon/hwmon1/in3_enable", "0\n")
     with Ina3221Source(root=tree.root) as source:
         assert source.rails == ("VDD_IN",)
@@ -143,10 +170,15 @@ def test_a_total_that_does_not_exist_is_refused_at_once():
 
 # which file is read
 
+
 def test_the_file_with_both_values_of_one_conversion_is_preferred(board):
     tree = board(state="train", chips=MODULE)
     iio = tree.p("/sys/bus/i2c/devices/0-0041/iio:device1")
-    expected = [("ui_input_0", 14034.08e-3), ("in_power0_input", 14034e-3), ("in_voltage0_input in_current0_input", 14034.08e-3)]
+    expected = [
+        ("ui_input_0", 14034.08e-3),
+        ("in_power0_input", 14034e-3),
+        ("in_voltage0_input in_current0_input", 14034.08e-3),
+    ]
     for attribute, watts in expected:
         with Ina3221Source(root=tree.root, rails=["VDD_IN"]) as source:
             assert source.describe()["channels"]["VDD_IN"]["attribute"] == attribute
@@ -183,7 +215,7 @@ def test_the_time_is_the_middle_of_reading_the_total(board):
     source = Ina3221Source(root=board().root, clock=lambda: float(next(ticks)))
     with source:
         begin = next(ticks)
-        assert source.read().t_s == begin + 1.5          # between the two looks at the clock around VDD_IN
+        assert source.read().t_s == begin + 1.5  # between the two looks at the clock around VDD_IN
 
 
 def test_a_live_tree_is_read_live(board):
@@ -197,14 +229,22 @@ def test_a_live_tree_is_read_live(board):
 
 # what the record keeps
 
+
 def test_the_record_holds_shunts_words_and_clock(board):
     with Ina3221Source(root=board(chips=MODULE).root) as source:
         facts = json.loads(json.dumps(source.describe()))
     chip = facts["chips"][0]
-    assert facts["sampling"] == "average" and chip["running_mode"] == "continuous" and chip["forced_continuous"]
+    assert (
+        facts["sampling"] == "average"
+        and chip["running_mode"] == "continuous"
+        and chip["forced_continuous"]
+    )
     assert (chip["continuous_config"], chip["trigger_config"]) == ("0x7607", "0x7003")
     assert chip["averaging_window_s"] == pytest.approx(0.05376) and chip["bus_hz"] == 400000
-    assert facts["channels"]["VDD_IN"]["shunt_mohm"] == 20 and facts["channels"]["VDD_SYS_GPU"]["shunt_mohm"] == 10
+    assert (
+        facts["channels"]["VDD_IN"]["shunt_mohm"] == 20
+        and facts["channels"]["VDD_SYS_GPU"]["shunt_mohm"] == 10
+    )
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
     assert facts["accuracy"]["offset_mw"]["VDD_SYS_GPU"] == pytest.approx(153)
     assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)
@@ -213,7 +253,11 @@ def test_the_record_holds_shunts_words_and_clock(board):
 def test_a_chip_that_converts_once_a_reading_gives_snapshots(board):
     with Ina3221Source(root=board(continuous=False).root) as source:
         chip = source.describe()["chips"][0]
-        assert source.sampling == "snapshot" and chip["running_mode"] == "triggered" and chip["averages"] == 1
+        assert (
+            source.sampling == "snapshot"
+            and chip["running_mode"] == "triggered"
+            and chip["averages"] == 1
+        )
 
 
 def test_the_drivers_own_words_average_over_422_ms(board):
@@ -235,10 +279,17 @@ def test_the_device_tree_is_found_without_link_or_uevent(board):
     with Ina3221Source(root=tree.root) as source:
         assert source.describe()["channels"]["VDD_IN"]["shunt_mohm"] == 20
     shutil.rmtree(tree.p("/proc/device-tree"))
-    with Ina3221Source(root=tree.root) as source:           # nothing known is nothing made up
+    with Ina3221Source(root=tree.root) as source:  # nothing known is nothing made up
         facts = source.describe()
-        assert facts["channels"]["VDD_IN"]["shunt_mohm"] is None and facts["chips"][0]["averages"] is None
-        assert facts["sampling"] == "snapshot" and facts["below_resolution"] == [] and "VDD_IN" not in facts["accuracy"]["offset_mw"]
+        assert (
+            facts["channels"]["VDD_IN"]["shunt_mohm"] is None
+            and facts["chips"][0]["averages"] is None
+        )
+        assert (
+            facts["sampling"] == "snapshot"
+            and facts["below_resolution"] == []
+            and "VDD_IN" not in facts["accuracy"]["offset_mw"]
+        )
 
 
 def test_readings_within_the_offset_are_marked(board):
@@ -250,15 +301,22 @@ def test_readings_within_the_offset_are_marked(board):
 
 # faults
 
+
 def failing(monkeypatch, source, rails, number):
     """From now on the kernel answers reads of these rails with an error."""
-    fds = {file._fd for reader in source._readers if reader.channel.rail in rails for file in reader._files}
+    fds = {
+        file._fd
+        for reader in source._readers
+        if reader.channel.rail in rails
+        for file in reader._files
+    }
     real = os.pread
 
     def pread(fd, count, offset):
         if fd in fds:
             raise OSError(number, os.strerror(number))
         return real(fd, count, offset)
+
     monkeypatch.setattr(os, "pread", pread)
 
 
@@ -269,7 +327,7 @@ def test_a_rail_that_fails_is_absent_and_named(board, monkeypatch, name):
         sample = source.read()
         assert set(sample.watts) == SIX - {"VDD_SYS_GPU"} and sample.error == name
         monkeypatch.undo()
-        assert set(source.read().watts) == SIX                # nothing to reopen, nothing lost
+        assert set(source.read().watts) == SIX  # nothing to reopen, nothing lost
 
 
 @pytest.mark.parametrize("name", ["EAGAIN", "EIO", "EREMOTEIO"])
@@ -281,15 +339,20 @@ def test_when_every_rail_fails_the_read_raises(board, monkeypatch, name):
         assert caught.value.errno == getattr(errno, name)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="LOUD: no /proc/self/mem here, so no file that really answers EIO")
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/mem"),
+    reason="LOUD: no /proc/self/mem here, so no file that really answers EIO",
+)
 def test_an_error_from_the_kernel_itself(board):
     tree = board(chips=MODULE)
     path = tree.p("/sys/devices/3160000.i2c/i2c-0/0-0040/iio:device0/ui_input_0")
     os.unlink(path)
-    os.symlink("/proc/self/mem", path)                        # its first page is never mapped
+    os.symlink("/proc/self/mem", path)  # its first page is never mapped
     with Ina3221Source(root=tree.root) as source:
         sample = source.read()
-        assert sample.error == "EIO" and "VDD_SYS_GPU" not in sample.watts and "VDD_IN" in sample.watts
+        assert (
+            sample.error == "EIO" and "VDD_SYS_GPU" not in sample.watts and "VDD_IN" in sample.watts
+        )
 
 
 @pytest.mark.parametrize("text", ["", "19144\n", "busy now\n"])
@@ -326,8 +389,8 @@ def test_a_file_that_vanishes_is_found_again(board, monkeypatch):
 
 REFUSED = """
 import json, os, sys
-from devices.base import SourceError
-from devices.ina3221 import Ina3221Source
+from joulebird.devices.source import SourceError
+from joulebird.devices.ina3221.source import Ina3221Source
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -354,10 +417,19 @@ def test_a_permission_refused(ui_too):
         tree.close()
         if ui_too:
             for number in (0, 1, 2):
-                os.chmod(tree.p("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_%d" % number), stat.S_IRUSR)
+                os.chmod(
+                    tree.p(
+                        "/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_%d" % number
+                    ),
+                    stat.S_IRUSR,
+                )
         said = as_nobody(tree.root)
         if ui_too:
-            assert "was refused" in said["message"] and "sudo chmod a+r" in said["hint"] and "in_power[0-2]_input" in said["hint"]
+            assert (
+                "was refused" in said["message"]
+                and "sudo chmod a+r" in said["hint"]
+                and "in_power[0-2]_input" in said["hint"]
+            )
         else:
             assert said["attribute"] == "ui_input_0"
     finally:

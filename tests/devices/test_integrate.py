@@ -1,20 +1,25 @@
 """Energy of short windows: exact at the ends, void with holes."""
+
 import pytest
 
-from devices.integrate import energy
+from joulebird.devices.energy import energy
 
-RAMP = [(0.05 * i, 2.0 + 0.1 * i) for i in range(101)]            # 2 W to 12 W in 5 s
+RAMP = [(0.05 * i, 2.0 + 0.1 * i) for i in range(101)]  # 2 W to 12 W in 5 s
 
 
 def ramp_joules(begin_s, end_s):
-    return 2.0 * (end_s - begin_s) + 2.0 * (end_s ** 2 - begin_s ** 2) / 2.0
+    return 2.0 * (end_s - begin_s) + 2.0 * (end_s**2 - begin_s**2) / 2.0
 
 
-@pytest.mark.parametrize("begin_s, end_s", [(0.0, 5.0), (1.0, 2.0), (1.013, 3.987), (2.501, 2.502), (2.51, 2.61)])
+@pytest.mark.parametrize(
+    "begin_s, end_s", [(0.0, 5.0), (1.0, 2.0), (1.013, 3.987), (2.501, 2.502), (2.51, 2.61)]
+)
 def test_a_ramp_is_exact_wherever_it_is_cut(begin_s, end_s):
     found = energy(RAMP, begin_s, end_s, "snapshot")
     assert found.joules == pytest.approx(ramp_joules(begin_s, end_s), rel=1e-9)
-    assert found.coverage == pytest.approx(1.0, abs=1e-9) and found.seconds == pytest.approx(end_s - begin_s)
+    assert found.coverage == pytest.approx(1.0, abs=1e-9) and found.seconds == pytest.approx(
+        end_s - begin_s
+    )
 
 
 def test_an_average_stands_for_the_interval_before_it():
@@ -26,15 +31,21 @@ def test_an_average_stands_for_the_interval_before_it():
 
 def test_windows_add_up():
     whole = energy(RAMP, 0.3, 4.4, "snapshot").joules
-    parts = [energy(RAMP, a, b, "snapshot").joules for a, b in ((0.3, 1.111), (1.111, 2.5), (2.5, 4.4))]
+    parts = [
+        energy(RAMP, a, b, "snapshot").joules for a, b in ((0.3, 1.111), (1.111, 2.5), (2.5, 4.4))
+    ]
     assert sum(parts) == pytest.approx(whole, rel=1e-12)
 
 
 def test_a_short_hole_counts_with_the_mean_and_a_long_one_voids():
-    flat = [(0.05 * i, 10.0) for i in range(2001)]                 # 100 s
+    flat = [(0.05 * i, 10.0) for i in range(2001)]  # 100 s
     short = [p for p in flat if not 50.0 < p[0] < 52.0]
     found = energy(short, 0.0, 100.0, "snapshot")
-    assert found.joules == pytest.approx(1000.0) and found.coverage == pytest.approx(0.98) and found.worst_gap_s == pytest.approx(2.0)
+    assert (
+        found.joules == pytest.approx(1000.0)
+        and found.coverage == pytest.approx(0.98)
+        and found.worst_gap_s == pytest.approx(2.0)
+    )
     long = [p for p in flat if not 50.0 < p[0] < 60.0]
     found = energy(long, 0.0, 100.0, "snapshot")
     assert found.joules is None and found.mean_w is None and found.coverage == pytest.approx(0.9)
@@ -45,7 +56,9 @@ def test_a_failed_reading_is_a_hole_on_both_sides():
     series[50] = (5.0, None)
     found = energy(series, 0.0, 10.0, "snapshot")
     assert found.coverage == pytest.approx(0.98) and found.joules == pytest.approx(100.0)
-    assert energy(series, 0.0, 10.0, "counter").coverage == pytest.approx(1.0)      # the next reading holds what the failed one missed
+    assert energy(series, 0.0, 10.0, "counter").coverage == pytest.approx(
+        1.0
+    )  # the next reading holds what the failed one missed
 
 
 def test_a_window_before_or_behind_the_log_has_no_energy():

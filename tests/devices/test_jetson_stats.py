@@ -1,4 +1,5 @@
 """The jtop source against the real jetson-stats service on a fake TX2."""
+
 import os
 import signal
 import socket as sockets
@@ -8,15 +9,17 @@ import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.jetson_stats import JtopSource
-from devices.recorder import Recorder
+from joulebird.devices.jtop.source import JtopSource
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.source import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.jtop_service import JtopService
 from tests.devices.refusal import refused_run
 
-pytest.importorskip("jtop", reason="jetson-stats is a test requirement: pip install -r tests/requirements*.txt")
-SOON_S = 5.0                # every failure must be known by then; a promise to the user, not a benchmark
+pytest.importorskip(
+    "jtop", reason="jetson-stats is a test requirement: pip install -r tests/requirements*.txt"
+)
+SOON_S = 5.0  # every failure must be known by then; a promise to the user, not a benchmark
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def open_source(service):
         opened.append(source)
         source.open()
         return source
+
     yield make
     for source in opened:
         source.close()
@@ -116,7 +120,10 @@ def test_a_change_of_power_is_seen_at_once_and_not_averaged(open_source, service
     source = open_source()
     source.read()
     low = board.set_rails({"VDD_IN": 2.0})["VDD_IN"][2] / 1000.0
-    changed = until(source, lambda seen: not failed(seen) and seen.watts["VDD_IN"] != pytest.approx(14.0, abs=0.1))
+    changed = until(
+        source,
+        lambda seen: not failed(seen) and seen.watts["VDD_IN"] != pytest.approx(14.0, abs=0.1),
+    )
     assert changed.watts["VDD_IN"] == low
 
 
@@ -134,7 +141,10 @@ def test_a_socket_left_behind_by_a_dead_service(service):
 
 def test_a_user_who_may_not_use_the_socket(service):
     service.start()
-    script = "from devices.jetson_stats import JtopSource\nprint(*JtopSource.probe(socket=%r))" % service.socket
+    script = (
+        "from joulebird.devices.jtop.source import JtopSource\nprint(*JtopSource.probe(socket=%r))"
+        % service.socket
+    )
     said = refused_run(script, [service.socket])
     assert "can't access" in said and "usermod -aG jtop" in said
 
@@ -151,7 +161,10 @@ def test_another_version_of_the_service(board, tmp_path):
 def test_a_server_that_is_stuck_when_we_come(service):
     service.start()
     service.signal_server(signal.SIGSTOP)
-    assert "does not answer" in failure_of(JtopSource(socket=service.socket, start_timeout_s=2.0).open).message
+    assert (
+        "does not answer"
+        in failure_of(JtopSource(socket=service.socket, start_timeout_s=2.0).open).message
+    )
 
 
 def test_a_server_that_gets_stuck_and_recovers(open_source, service):
@@ -229,7 +242,9 @@ def test_a_reading_thread_that_died_of_an_unreadable_value(open_source, service,
     error = until(source, failed)
     assert "reading thread is dead" in error.message
     assert "systemctl restart" in error.hint
-    time.sleep(2.0)                 # the service still answers, with what it read last: that must never pass as new
+    time.sleep(
+        2.0
+    )  # the service still answers, with what it read last: that must never pass as new
     assert failed(until(source, failed))
 
 
@@ -239,7 +254,7 @@ def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, bo
     folder, channel = board.rails["VDD_IN"][:2]
     path = board.p("%s/in_power%d_input" % (folder, channel))
     os.rename(path, path + ".gone")
-    os.mkdir(path)                  # opening it fails with an OSError, as a chip that does not answer does
+    os.mkdir(path)  # opening it fails with an OSError, as a chip that does not answer does
     sample = until(source, lambda seen: not failed(seen) and "VDD_IN" not in seen.watts)
     assert sample.error == "MISSING" and "VDD_SYS_GPU" in sample.watts
     os.rmdir(path)
@@ -248,7 +263,7 @@ def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, bo
 
 
 def test_a_board_whose_total_is_a_sum_of_nested_rails_is_refused(service, board):
-    service.start()                 # it looks for the files once, when it starts
+    service.start()  # it looks for the files once, when it starts
     folder, channel = board.rails["VDD_IN"][:2]
     path = board.p("%s/in_power%d_input" % (folder, channel))
     os.unlink(path)
@@ -262,7 +277,9 @@ def test_a_board_without_the_carrier_of_the_kit(tmp_path):
     tree.build()
     service = JtopService(tree.root, tmp_path).start()
     try:
-        assert "VDD_MUX" in failure_of(JtopSource(total="board", socket=service.socket).open).message
+        assert (
+            "VDD_MUX" in failure_of(JtopSource(total="board", socket=service.socket).open).message
+        )
     finally:
         service.stop()
         tree.close()
@@ -279,10 +296,14 @@ def test_nothing_is_left_running_after_close(open_source, service):
 
 def test_the_child_ends_when_its_parent_is_killed(service):
     service.start()
-    script = ("import sys, time\nfrom devices.jetson_stats import JtopSource\n"
-              "source = JtopSource(interval_s=0.2, socket=%r)\nsource.open()\n"
-              "print(source._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n" % service.socket)
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    script = (
+        "import sys, time\nfrom joulebird.devices.jtop.source import JtopSource\n"
+        "source = JtopSource(interval_s=0.2, socket=%r)\nsource.open()\n"
+        "print(source._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n" % service.socket
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
+    )
     child = int(parent.stdout.readline())
     parent.kill()
     parent.wait()

@@ -1,10 +1,11 @@
 """Lines of a child process, read without blocking."""
+
 import sys
 import time
 
 import pytest
 
-from devices.line_child import LineChild
+from joulebird.devices.util.line_child import LineChild
 
 
 def child(script):
@@ -20,8 +21,10 @@ def lines_until(running, count):
 
 
 def test_lines_come_whole_however_they_are_written():
-    running = child("import sys, time\nfor piece in ('on', 'e\\ntw', 'o\\n', 'thr', 'ee\\nrest'):\n"
-                    "    sys.stdout.write(piece); time.sleep(0.02)")
+    running = child(
+        "import sys, time\nfor piece in ('on', 'e\\ntw', 'o\\n', 'thr', 'ee\\nrest'):\n"
+        "    sys.stdout.write(piece); time.sleep(0.02)"
+    )
     assert lines_until(running, 3) == ["one", "two", "three"]
     running.stop()
 
@@ -30,7 +33,7 @@ def test_reading_never_waits_longer_than_told():
     running = child("import time; time.sleep(60)")
     begin = time.monotonic()
     assert running.lines() == [] and running.lines(timeout_s=0.05) == []
-    assert time.monotonic() - begin < 10        # of the child's 60
+    assert time.monotonic() - begin < 10  # of the child's 60
     assert running.ended() is None
     running.stop()
     assert running.ended() is not None
@@ -53,7 +56,9 @@ def test_how_it_ended_and_its_last_words():
 
 
 def test_one_that_ignores_every_request_is_killed():
-    running = child("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(60)")
+    running = child(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(60)"
+    )
     assert lines_until(running, 1) == ["deaf"]
     running.stop()
     running.stop()

@@ -1,4 +1,5 @@
 """Joules of code and of commands, nested windows, exit codes and signals."""
+
 import os
 import signal
 import subprocess
@@ -7,11 +8,11 @@ import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.measure import CommandError, joules, measure_command
-from devices.powerlog_read import read_log
+from joulebird.devices.measure import CommandError, joules, measure_command
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.source import SourceError
 
-FLAT = {"profile": [[1.0, 10.0]]}                    # VDD_IN at 10 W, in the simulated chip's steps
+FLAT = {"profile": [[1.0, 10.0]]}  # VDD_IN at 10 W, in the simulated chip's steps
 STEPS = {"profile": [[0.5, 12.0], [0.5, 4.0]], "averaging": False}
 
 
@@ -20,7 +21,9 @@ def test_joules_are_watts_times_seconds():
         time.sleep(0.6)
     assert m.seconds == pytest.approx(0.6, abs=0.3)
     assert m.joules == pytest.approx(10.0 * m.seconds, rel=0.005)
-    assert m.watts_mean["VDD_IN"] == pytest.approx(10.0, abs=0.03) and m.watts_peak["VDD_IN"] == pytest.approx(10.0, abs=0.03)
+    assert m.watts_mean["VDD_IN"] == pytest.approx(10.0, abs=0.03) and m.watts_peak[
+        "VDD_IN"
+    ] == pytest.approx(10.0, abs=0.03)
     assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.worst_gap_s < 0.5 and m.problem == ""
     assert set(m.watts_mean) == set(m.source["rails"]) and m.total.mean_w == m.watts_mean["VDD_IN"]
     assert "not measured" in str(m) and "simulated" in str(m) and " J in " in str(m)
@@ -44,30 +47,40 @@ def test_a_nested_measurement_of_its_own_works_too():
     with joules("simulated", **FLAT) as outer:
         with joules("simulated", **FLAT) as inner:
             time.sleep(0.2)
-    assert inner.joules == pytest.approx(10.0 * inner.seconds, rel=0.005) and outer.seconds > inner.seconds
+    assert (
+        inner.joules == pytest.approx(10.0 * inner.seconds, rel=0.005)
+        and outer.seconds > inner.seconds
+    )
 
 
 def test_a_later_window_reads_only_the_end_of_the_log(tmp_path, monkeypatch):
     """So that a window an epoch costs nothing in a ten-hour run."""
-    import devices.measurement
+    import joulebird.devices.measurement
+
     log = str(tmp_path / "power.csv")
     read = []
-    real = devices.measurement.read_rows
-    monkeypatch.setattr(devices.measurement, "read_rows", lambda *args: read.append(real(*args)) or read[-1])
+    real = joulebird.devices.measurement.read_rows
+    monkeypatch.setattr(
+        joulebird.devices.measurement,
+        "read_rows",
+        lambda *args: read.append(real(*args)) or read[-1],
+    )
     with joules("simulated", log=log, period_s=0.002, **FLAT) as m:
         time.sleep(1.0)
         with m.window() as w:
             time.sleep(0.1)
         count = len(read_log(log)[-1].rows)
     assert count > 200 and len(read[0]) < 200 and len(read[1]) > 200
-    assert w.joules == pytest.approx(10.0 * w.seconds, rel=0.005) and m.joules == pytest.approx(10.0 * m.seconds, rel=0.005)
+    assert w.joules == pytest.approx(10.0 * w.seconds, rel=0.005) and m.joules == pytest.approx(
+        10.0 * m.seconds, rel=0.005
+    )
 
 
 def test_the_log_can_be_kept(tmp_path, monkeypatch):
     log = tmp_path / "logs" / "power.csv"
     monkeypatch.chdir(str(tmp_path))
     with joules("simulated", log="logs/power.csv", **FLAT) as m:
-        os.chdir("/")                                # as a script may
+        os.chdir("/")  # as a script may
         time.sleep(0.1)
     assert m.joules and read_log(str(log))[0].rows
 
@@ -92,15 +105,20 @@ def test_a_decorator(capsys):
         "Train it."
         time.sleep(0.1)
         return a + b
+
     assert train(1, b=2) == 3 and train.__doc__ == "Train it."
     first = train.measured
     assert first.joules > 0.9 and capsys.readouterr().err.startswith("train: ")
     assert train(1) == 2 and train.measured is not first
     got = []
-    assert joules("simulated", report=got.append, **FLAT)(lambda: 5)() == 5 and got[0].seconds >= 0.0
+    assert (
+        joules("simulated", report=got.append, **FLAT)(lambda: 5)() == 5 and got[0].seconds >= 0.0
+    )
 
 
-@pytest.mark.parametrize("script, said", [(["EIO"], "only 0.0 %"), (["ok", "EIO"], "of the window was recorded")])
+@pytest.mark.parametrize(
+    "script, said", [(["EIO"], "only 0.0 %"), (["ok", "EIO"], "of the window was recorded")]
+)
 def test_what_could_not_be_read_has_no_energy(script, said):
     with joules("tests.devices.faulty:Script", script=script) as m:
         time.sleep(0.3)
@@ -111,7 +129,9 @@ def test_what_could_not_be_read_has_no_energy(script, said):
 def test_a_slow_meter_measures_a_short_window():
     with joules("tests.devices.faulty:Rare") as m:
         time.sleep(0.3)
-    assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.joules == pytest.approx(m.seconds, rel=1e-3)
+    assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.joules == pytest.approx(
+        m.seconds, rel=1e-3
+    )
 
 
 def test_a_recorder_that_dies_leaves_the_code_alone():
@@ -135,11 +155,17 @@ def test_a_source_that_cannot_be_used():
 
 # commands
 
-@pytest.mark.parametrize("command, code", [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+
+@pytest.mark.parametrize(
+    "command, code", [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)]
+)
 def test_the_exit_code_goes_through(command, code):
     found = measure_command(["sh", "-c", "sleep 0.2; " + command], "simulated", **FLAT)
     assert found.exit_code == code
-    assert found.measurement.joules == pytest.approx(10.0 * found.measurement.seconds, rel=0.005) and found.measurement.seconds >= 0.2
+    assert (
+        found.measurement.joules == pytest.approx(10.0 * found.measurement.seconds, rel=0.005)
+        and found.measurement.seconds >= 0.2
+    )
 
 
 def test_a_command_that_cannot_be_run(tmp_path):
@@ -158,7 +184,7 @@ def test_a_command_that_cannot_be_run(tmp_path):
 CHILD = "trap 'echo got %s; exit 5' %s; echo ready; while true; do sleep 0.05; done"
 MEASURE = """
 import sys
-from devices.measure import measure_command
+from joulebird.devices.measure import measure_command
 found = measure_command(["sh", "-c", sys.argv[1]], "simulated", profile=[[1.0, 10.0]])
 print("joules %.2f" % found.measurement.joules, flush=True)
 sys.exit(found.exit_code)
@@ -168,7 +194,11 @@ sys.exit(found.exit_code)
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "USR1"])
 def test_signals_go_on_to_the_command(name):
     """The command decides what a signal means; what it drew until then is still told."""
-    process = subprocess.Popen([sys.executable, "-c", MEASURE, CHILD % (name, name)], stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MEASURE, CHILD % (name, name)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     assert process.stdout.readline() == b"ready\n"
     time.sleep(0.2)
     process.send_signal(getattr(signal, "SIG" + name))

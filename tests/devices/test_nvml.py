@@ -1,18 +1,26 @@
 """NVML cards: the binding's answers replayed, the real binding without a driver, and a real card where there is one."""
+
 import sys
 import types
 
 import pytest
 
-from devices.base import SourceError
-from devices.nvml import NvmlSource
+from joulebird.devices.nvml import NvmlSource
+from joulebird.devices.source import SourceError
 
 
 class Cards:
     """What the module pynvml answers for two cards whose power is given in watts."""
 
     def __init__(self, watts=(200.0, 50.0), counts=True):
-        self.watts, self.counts, self.t_s, self.loaded_s, self.lost, self.shut = list(watts), counts, 10.0, 0.0, False, False
+        self.watts, self.counts, self.t_s, self.loaded_s, self.lost, self.shut = (
+            list(watts),
+            counts,
+            10.0,
+            0.0,
+            False,
+            False,
+        )
 
     def clock(self):
         """Every look at the clock takes 10 ms."""
@@ -34,11 +42,14 @@ class Cards:
 
         def shutdown():
             self.shut = True
+
         made.nvmlInit = lambda: None
         made.nvmlShutdown = shutdown
         made.nvmlDeviceGetCount = lambda: len(self.watts)
         made.nvmlDeviceGetHandleByIndex = lambda index: index
-        made.nvmlDeviceGetUUID = lambda card: b"GPU-uuid-%d" % card          # older bindings answer in bytes
+        made.nvmlDeviceGetUUID = lambda card: (
+            b"GPU-uuid-%d" % card
+        )  # older bindings answer in bytes
         made.nvmlDeviceGetName = lambda card: "Some card"
         made.nvmlSystemGetDriverVersion = lambda: b"550.1"
         made.nvmlDeviceGetEnforcedPowerLimit = lambda card: 300000
@@ -60,7 +71,9 @@ def test_the_counter_gives_the_mean_since_the_reading_before(cards):
         source.read()
         cards.t_s += 7.0
         watts = source.read().watts
-    assert watts["GPU0"] == pytest.approx(200.0, rel=0.01) and watts["GPU1"] == pytest.approx(50.0, rel=0.01)
+    assert watts["GPU0"] == pytest.approx(200.0, rel=0.01) and watts["GPU1"] == pytest.approx(
+        50.0, rel=0.01
+    )
     assert cards.shut
 
 
@@ -68,10 +81,15 @@ def test_an_older_card_shows_its_power(monkeypatch):
     cards = Cards(counts=False)
     monkeypatch.setitem(sys.modules, "pynvml", cards.module())
     with NvmlSource(clock=cards.clock) as source:
-        assert source.sampling == "snapshot" and source.read().watts == {"GPU0": 200.0, "GPU1": 50.0}
+        assert source.sampling == "snapshot" and source.read().watts == {
+            "GPU0": 200.0,
+            "GPU1": 50.0,
+        }
 
 
-@pytest.mark.parametrize("wanted, rails", [("1", ("GPU1",)), ("GPU-uuid-0", ("GPU0",)), ("1, 0", ("GPU0", "GPU1"))])
+@pytest.mark.parametrize(
+    "wanted, rails", [("1", ("GPU1",)), ("GPU-uuid-0", ("GPU0",)), ("1, 0", ("GPU0", "GPU1"))]
+)
 def test_cards_are_chosen_by_number_or_uuid(cards, wanted, rails):
     with NvmlSource(gpus=wanted, clock=cards.clock) as source:
         assert source.rails == rails
@@ -119,6 +137,7 @@ def test_the_real_binding_on_this_machine():
     found = NvmlSource.probe()
     try:
         import pynvml
+
         pynvml.nvmlInit()
     except Exception:
         assert not found.usable and found.hint

@@ -1,4 +1,5 @@
 """power.csv: the bytes on disk, prefixes, restarts, a full disk."""
+
 import json
 import os
 import subprocess
@@ -6,11 +7,16 @@ import sys
 
 import pytest
 
-from devices.base import SourceError
-from devices.powerlog import PowerLog, boot_id, format_row, row_width
-from devices.powerlog_read import read_log, read_rows
+from joulebird.devices.powerlog import PowerLog, boot_id, format_row, row_width
+from joulebird.devices.powerlog_read import read_log, read_rows
+from joulebird.devices.source import SourceError
 
-TWO = {"name": "test", "rails": ["VDD_IN", "VDD_SYS_GPU"], "total": ["VDD_IN"], "sampling": "snapshot"}
+TWO = {
+    "name": "test",
+    "rails": ["VDD_IN", "VDD_SYS_GPU"],
+    "total": ["VDD_IN"],
+    "sampling": "snapshot",
+}
 
 
 @pytest.fixture
@@ -31,11 +37,21 @@ def read_bytes(path):
 
 
 def test_the_file_is_what_architecture_says(path):
-    write(path, [(12.3, {"VDD_IN": 3.056, "VDD_SYS_GPU": 0.076}, "ok"), (12.349, {"VDD_SYS_GPU": 0.076}, "EAGAIN")])
+    write(
+        path,
+        [
+            (12.3, {"VDD_IN": 3.056, "VDD_SYS_GPU": 0.076}, "ok"),
+            (12.349, {"VDD_SYS_GPU": 0.076}, "EAGAIN"),
+        ],
+    )
     lines = read_bytes(path).decode("ascii").split("\n")
     assert lines[0] == "# joulebird-power-log 1"
-    assert json.loads(lines[1][len("# source "):]) == TWO
-    assert json.loads(lines[2][len("# clock "):]) == {"monotonic_s": 12.3, "wall_s": 1700000000.1, "boot_id": boot_id()}
+    assert json.loads(lines[1][len("# source ") :]) == TWO
+    assert json.loads(lines[2][len("# clock ") :]) == {
+        "monotonic_s": 12.3,
+        "wall_s": 1700000000.1,
+        "boot_id": boot_id(),
+    }
     assert lines[3].startswith("# units ")
     assert lines[4] == "t_us,VDD_IN_mw,VDD_SYS_GPU_mw,status"
     assert lines[5] == "        12300000,     3056,       76,          ok"
@@ -43,21 +59,26 @@ def test_the_file_is_what_architecture_says(path):
     assert lines[7:] == [""]
 
 
-@pytest.mark.parametrize("watts, text, status", [
-    ({"VDD_IN": -0.153, "VDD_SYS_GPU": 0.0}, "     -153,        0", "ok"),
-    ({"VDD_IN": float("nan"), "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
-    ({"VDD_IN": float("inf"), "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
-    ({"VDD_IN": 1e6, "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
-    ({"VDD_IN": 1.0}, "     1000,         ", "MISSING"),
-    ({}, "         ,         ", "MISSING"),
-])
+@pytest.mark.parametrize(
+    "watts, text, status",
+    [
+        ({"VDD_IN": -0.153, "VDD_SYS_GPU": 0.0}, "     -153,        0", "ok"),
+        ({"VDD_IN": float("nan"), "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
+        ({"VDD_IN": float("inf"), "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
+        ({"VDD_IN": 1e6, "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
+        ({"VDD_IN": 1.0}, "     1000,         ", "MISSING"),
+        ({}, "         ,         ", "MISSING"),
+    ],
+)
 def test_every_row_has_one_width_and_no_value_is_made_up(watts, text, status):
     row = format_row(1.0, watts, ("VDD_IN", "VDD_SYS_GPU"))
     assert row == ("%16d,%s,%12s\n" % (1000000, text, status)).encode()
     assert len(row) == row_width(2)
 
 
-@pytest.mark.parametrize("status", ["a,b\nc", "much longer than twelve characters", "", "caf\u00e9 au lait"])
+@pytest.mark.parametrize(
+    "status", ["a,b\nc", "much longer than twelve characters", "", "caf\u00e9 au lait"]
+)
 def test_a_status_never_breaks_the_row(status):
     row = format_row(1.0, {}, ("VDD_IN",), status)
     assert len(row) == row_width(1) and row.count(b",") == 2 and row.count(b"\n") == 1
@@ -74,11 +95,17 @@ def test_any_prefix_is_readable(path):
         with open(path, "wb") as file:
             file.write(whole[:cut])
         (segment,) = read_log(path)
-        assert segment.rows == expected[:(cut - header) // row_width(2)] and segment.damaged == 0
+        assert segment.rows == expected[: (cut - header) // row_width(2)] and segment.damaged == 0
 
 
 def test_a_restart_completes_the_cut_line_and_begins_a_segment(path):
-    write(path, [(1.0, {"VDD_IN": 1.0, "VDD_SYS_GPU": 0.1}, "ok"), (2.0, {"VDD_IN": 2.0, "VDD_SYS_GPU": 0.1}, "ok")])
+    write(
+        path,
+        [
+            (1.0, {"VDD_IN": 1.0, "VDD_SYS_GPU": 0.1}, "ok"),
+            (2.0, {"VDD_IN": 2.0, "VDD_SYS_GPU": 0.1}, "ok"),
+        ],
+    )
     whole = read_bytes(path)
     for cut, kept, damaged in ((len(whole) - 10, 1, 1), (len(whole) - 1, 2, 0), (len(whole), 2, 0)):
         with open(path, "wb") as file:
@@ -105,12 +132,19 @@ def test_folders_are_made_and_rail_names_stay_columns(tmp_path):
     assert read_log(path)[0].rows[0].watts == {"out, 1": 2.0}
 
 
-@pytest.mark.parametrize("content, said, hint", [
-    (b"", "is empty", "record again"),
-    (b"time,power\n1,2\n", "not a power log", "joulebird energy"),
-    (b"# joulebird-power-log 2\n", "newer", "update joulebird"),
-    (b"# joulebird-power-log 1\n# source {\n# clock {}\nt_us,A_mw,status\n", "`# source` line", "repair"),
-])
+@pytest.mark.parametrize(
+    "content, said, hint",
+    [
+        (b"", "is empty", "record again"),
+        (b"time,power\n1,2\n", "not a power log", "joulebird energy"),
+        (b"# joulebird-power-log 2\n", "newer", "update joulebird"),
+        (
+            b"# joulebird-power-log 1\n# source {\n# clock {}\nt_us,A_mw,status\n",
+            "`# source` line",
+            "repair",
+        ),
+    ],
+)
 def test_what_is_no_log_is_refused_with_a_remedy(path, content, said, hint):
     with open(path, "wb") as file:
         file.write(content)
@@ -126,7 +160,11 @@ def test_a_log_that_is_not_there(path):
 
 # a full disk
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="LOUD: no /dev/full here, so no file that is always full")
+
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"),
+    reason="LOUD: no /dev/full here, so no file that is always full",
+)
 def test_a_full_disk_is_said_at_once():
     with pytest.raises(SourceError, match="No space left") as caught:
         PowerLog("/dev/full", TWO)
@@ -135,8 +173,8 @@ def test_a_full_disk_is_said_at_once():
 
 FULL = """
 import resource, signal, sys
-from devices.base import SourceError
-from devices.powerlog import PowerLog
+from joulebird.devices.source import SourceError
+from joulebird.devices.powerlog import PowerLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = PowerLog(sys.argv[1], {"rails": ["VDD_IN"]})
 log.row(1.0, {"VDD_IN": 1.0})

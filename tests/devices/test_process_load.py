@@ -1,4 +1,5 @@
 """Processor time of a process tree, by /proc and by ps."""
+
 import os
 import shutil
 import subprocess
@@ -7,10 +8,9 @@ import time
 
 import pytest
 
-from devices.process_load import ProcessLoad
+from joulebird.devices.simulated.load import ProcessLoad
 
 BURN = "import time\nt = time.time()\nwhile time.time() - t < %f: pass"
-
 
 
 @pytest.fixture(params=["proc", "ps"])
@@ -21,7 +21,7 @@ def where(request, tmp_path):
         return "/proc"
     if shutil.which("ps") is None:
         pytest.skip("LOUD: no ps here; only the way of /proc is tested")
-    return str(tmp_path)                        # where there is no /proc
+    return str(tmp_path)  # where there is no /proc
 
 
 def test_it_counts_children_that_come_later(where):
@@ -31,7 +31,7 @@ def test_it_counts_children_that_come_later(where):
     child = subprocess.Popen([sys.executable, "-c", BURN % 30.0])
     try:
         limit = time.monotonic() + 60.0
-        while load.seconds() < 1.0 and time.monotonic() < limit:       # ps may count in whole seconds
+        while load.seconds() < 1.0 and time.monotonic() < limit:  # ps may count in whole seconds
             now[0] += 1.0
             time.sleep(0.1)
         assert load.seconds() >= 1.0
@@ -51,7 +51,7 @@ def test_it_leaves_out_what_it_is_told(where):
             now[0] += 1.0
             time.sleep(0.2)
             used = load.seconds()
-        assert used <= time.process_time() - begin + 1.01              # ours alone, in ps's whole seconds
+        assert used <= time.process_time() - begin + 1.01  # ours alone, in ps's whole seconds
     finally:
         child.kill()
         child.wait()

@@ -1,18 +1,29 @@
 """RAPL counters in a powercap tree."""
+
 import os
 
 import pytest
 
-from devices.base import SourceError
-from devices.rapl import RaplSource
+from joulebird.devices.rapl import RaplSource
+from joulebird.devices.source import SourceError
 from tests.devices.refusal import refused_run
 
 
 class Machine:
     """A powercap tree of a two-part package, a psys and a memory-mapped double, and a clock that adds energy as it is read."""
 
-    def __init__(self, root, zones=(("intel-rapl:0", "package-0", 30.0), ("intel-rapl:0:0", "core", 20.0), ("intel-rapl:0:1", "dram", 4.0),
-                                    ("intel-rapl:1", "psys", 60.0), ("intel-rapl-mmio:0", "package-0", 30.0)), start_uj=0):
+    def __init__(
+        self,
+        root,
+        zones=(
+            ("intel-rapl:0", "package-0", 30.0),
+            ("intel-rapl:0:0", "core", 20.0),
+            ("intel-rapl:0:1", "dram", 4.0),
+            ("intel-rapl:1", "psys", 60.0),
+            ("intel-rapl-mmio:0", "package-0", 30.0),
+        ),
+        start_uj=0,
+    ):
         self.root, self.zones, self.t_s, self.start_uj = str(root), zones, 100.0, start_uj
         for folder, name, _ in zones:
             self.put(folder, "name", name)
@@ -29,7 +40,11 @@ class Machine:
         """Let time pass, at each zone's power."""
         self.t_s += seconds
         for folder, _, watts in self.zones:
-            self.put(folder, "energy_uj", (self.start_uj + int(watts * (self.t_s - 100.0) * 1e6)) % 262143328850)
+            self.put(
+                folder,
+                "energy_uj",
+                (self.start_uj + int(watts * (self.t_s - 100.0) * 1e6)) % 262143328850,
+            )
 
     def clock(self):
         """CLOCK_MONOTONIC of the machine; every look at it takes 10 ms."""
@@ -44,11 +59,19 @@ def machine(tmp_path):
 
 def test_each_zone_is_a_rail_and_packages_with_memory_are_the_total(machine):
     with RaplSource(root=machine.root, clock=machine.clock) as source:
-        assert source.rails == ("PKG0", "CORE0", "DRAM0", "PSYS") and source.total == ("PKG0", "DRAM0")
+        assert source.rails == ("PKG0", "CORE0", "DRAM0", "PSYS") and source.total == (
+            "PKG0",
+            "DRAM0",
+        )
         source.read()
         machine.advance(5.0)
         watts = source.read().watts
-    assert {rail: round(power, 1) for rail, power in watts.items()} == {"PKG0": 30.0, "CORE0": 20.0, "DRAM0": 4.0, "PSYS": 60.0}
+    assert {rail: round(power, 1) for rail, power in watts.items()} == {
+        "PKG0": 30.0,
+        "CORE0": 20.0,
+        "DRAM0": 4.0,
+        "PSYS": 60.0,
+    }
 
 
 def test_a_wrap_between_two_readings_is_counted(tmp_path):
@@ -78,6 +101,9 @@ def test_counters_that_stand_still(tmp_path):
 
 
 def test_counters_that_only_root_may_read(machine):
-    ended = refused_run("from devices.rapl import RaplSource\nprint(*RaplSource.probe(root=%r), sep=' | ')" % machine.root,
-                        [os.path.join(machine.root, "sys/class/powercap/intel-rapl:0/energy_uj")])
+    ended = refused_run(
+        "from joulebird.devices.rapl import RaplSource\nprint(*RaplSource.probe(root=%r), sep=' | ')"
+        % machine.root,
+        [os.path.join(machine.root, "sys/class/powercap/intel-rapl:0/energy_uj")],
+    )
     assert "only root may read" in ended and "chmod a+r" in ended

@@ -1,4 +1,5 @@
 """The recorder as a real process: beside a busy training, through kills, hangs, bugs and full disks."""
+
 import json
 import os
 import shutil
@@ -6,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 
 import pytest
 
-from devices.base import SourceError
-from devices.powerlog_read import read_log
-from devices.recorder import Recorder
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.source import SourceError
+from tests.packed import pack
 
 FAULTY = "tests.devices.faulty:"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -31,6 +32,7 @@ def recorder():
     def make(*args, **options):
         made.append(Recorder(*args, **options))
         return made[-1]
+
     yield make
     for one in made:
         one.stop()
@@ -69,10 +71,16 @@ def test_edges_are_rows_and_the_header_says_who_measured(recorder, path):
     told = one.close_log()
     (segment,) = read_log(path)
     assert segment.rows[0].t_s == pytest.approx(begin_s, abs=1e-6)
-    assert any(row.t_s == pytest.approx(end_s, abs=1e-6) for row in segment.rows[-3:])      # one more may come before the close
+    assert any(
+        row.t_s == pytest.approx(end_s, abs=1e-6) for row in segment.rows[-3:]
+    )  # one more may come before the close
     assert told["rows"] == len(segment.rows) > 2 and told["failed"] == 0 and told["path"] == path
     assert segment.source == json.loads(json.dumps(one.describe()))
-    assert segment.source["name"] == "simulated" and segment.source["recorder"]["period_s"] == 0.033 and segment.source["simulated"]
+    assert (
+        segment.source["name"] == "simulated"
+        and segment.source["recorder"]["period_s"] == 0.033
+        and segment.source["simulated"]
+    )
 
 
 def test_one_recorder_serves_many_logs(recorder, tmp_path):
@@ -83,8 +91,13 @@ def test_one_recorder_serves_many_logs(recorder, tmp_path):
         one.open(str(tmp_path / name))
         times.append(one.sample())
     one.close_log()
-    first = {name: [segment.rows[0].t_s for segment in read_log(str(tmp_path / name))] for name in ("a", "b")}
-    assert first["a"] == pytest.approx([times[0], times[2]], abs=1e-6) and first["b"] == pytest.approx([times[1]], abs=1e-6)
+    first = {
+        name: [segment.rows[0].t_s for segment in read_log(str(tmp_path / name))]
+        for name in ("a", "b")
+    }
+    assert first["a"] == pytest.approx([times[0], times[2]], abs=1e-6) and first[
+        "b"
+    ] == pytest.approx([times[1]], abs=1e-6)
 
 
 BURN = """
@@ -99,7 +112,9 @@ time.sleep(60)
 @pytest.mark.parametrize("seconds", [2.5, pytest.param(10.0, marks=pytest.mark.slow)])
 def test_it_holds_20_hz_beside_processes_that_use_every_core(recorder, path, seconds):
     """Two processes of four threads each keep every core and their interpreter locks busy, and so does this one for a while."""
-    busy = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(max(2, os.cpu_count() or 2))]
+    busy = [
+        subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(max(2, os.cpu_count() or 2))
+    ]
     try:
         one = recorder("simulated").start()
         one.open(path)
@@ -117,20 +132,25 @@ def test_it_holds_20_hz_beside_processes_that_use_every_core(recorder, path, sec
     rate = (len(rows) - 1) / (end_s - begin_s)
     print("achieved %.2f Hz, worst gap %.1f ms" % (rate, 1e3 * max(gaps)))
     assert rate >= 18.0 and all(row.status == "ok" for row in rows)
-    assert max(gaps) <= 20 * 0.05               # twenty periods: what is integrated across without a hole
+    assert max(gaps) <= 20 * 0.05  # twenty periods: what is integrated across without a hole
 
 
-@pytest.mark.parametrize("source, options, said, hint", [
-    ("nothing", {}, "no power source is called nothing", "there are"),
-    ("simulate", {}, "no power source is called simulate", "did you mean simulated?"),
-    ("simulated", {"core": 2}, "no option core", "did you mean cores?"),
-    ("simulated", {"pid": 2 ** 22 + 1}, "no process", "leave the option out"),
-    ("tests.devices.nowhere:X", {}, "cannot be loaded", "check the spelling"),
-    ("tests.devices.faulty:time", {}, "is no power source", "derive it"),
-    (FAULTY + "Refusing", {}, "no meter at /dev/ttyUSB7", "plug it in"),
-    (FAULTY + "Broken", {}, "failed to open: KeyError: 'firmware'", "a bug of that source"),
-])
-def test_a_source_that_cannot_be_opened_is_told_before_anything_runs(recorder, source, options, said, hint):
+@pytest.mark.parametrize(
+    "source, options, said, hint",
+    [
+        ("nothing", {}, "no power source is called nothing", "there are"),
+        ("simulate", {}, "no power source is called simulate", "did you mean simulated?"),
+        ("simulated", {"core": 2}, "no option core", "did you mean cores?"),
+        ("simulated", {"pid": 2**22 + 1}, "no process", "leave the option out"),
+        ("tests.devices.nowhere:X", {}, "cannot be loaded", "check the spelling"),
+        ("tests.devices.faulty:time", {}, "is no power source", "derive it"),
+        (FAULTY + "Refusing", {}, "no meter at /dev/ttyUSB7", "plug it in"),
+        (FAULTY + "Broken", {}, "failed to open: KeyError: 'firmware'", "a bug of that source"),
+    ],
+)
+def test_a_source_that_cannot_be_opened_is_told_before_anything_runs(
+    recorder, source, options, said, hint
+):
     one = recorder(source, options)
     with pytest.raises(SourceError) as caught:
         one.start()
@@ -172,7 +192,9 @@ def test_a_call_before_the_start(recorder):
 
 
 def test_failed_readings_are_rows_and_raise_nothing(recorder, path):
-    one = recorder(FAULTY + "Script", {"script": ["ok", "EAGAIN", "ok", "SOURCE", "ok", "BUG"]}, period_s=0.01).start()
+    one = recorder(
+        FAULTY + "Script", {"script": ["ok", "EAGAIN", "ok", "SOURCE", "ok", "BUG"]}, period_s=0.01
+    ).start()
     one.open(path)
     for _ in range(6):
         one.sample()
@@ -186,7 +208,9 @@ def test_failed_readings_are_rows_and_raise_nothing(recorder, path):
 
 
 def test_a_clock_that_jumps_never_bends_the_log(recorder, path):
-    one = recorder(FAULTY + "Script", {"script": ["ok", "FUTURE", "ok", "PAST", "ok", "OLD"]}, period_s=0.01).start()
+    one = recorder(
+        FAULTY + "Script", {"script": ["ok", "FUTURE", "ok", "PAST", "ok", "OLD"]}, period_s=0.01
+    ).start()
     one.open(path)
     for _ in range(12):
         one.sample()
@@ -217,7 +241,11 @@ def test_a_slow_meter_covers_a_short_stage(recorder, tmp_path):
         end_s = one.sample()
         one.close_log()
         times = [row.t_s for row in rows_of(str(tmp_path / name))]
-        assert times[0] <= begin_s + 1e-6 and times[-1] >= end_s - 1e-6 and all(b > a for a, b in zip(times, times[1:]))
+        assert (
+            times[0] <= begin_s + 1e-6
+            and times[-1] >= end_s - 1e-6
+            and all(b > a for a, b in zip(times, times[1:]))
+        )
 
 
 def test_what_a_driver_prints_does_not_mix_with_the_answers(recorder, path):
@@ -227,6 +255,7 @@ def test_what_a_driver_prints_does_not_mix_with_the_answers(recorder, path):
 
 
 # kills
+
 
 def test_killed_in_mid_run_it_leaves_a_readable_prefix_and_says_so(recorder, path):
     one = recorder("simulated", {"cores": 1}).start()
@@ -241,12 +270,17 @@ def test_killed_in_mid_run_it_leaves_a_readable_prefix_and_says_so(recorder, pat
         assert "start it again" in caught.value.hint
     before = len(rows_of(path))
     assert before > 3
-    one.start()                                                 # and on: a new segment
+    one.start()  # and on: a new segment
     one.open(path)
     one.sample()
     one.close_log()
     segments = read_log(path)
-    assert len(segments) == 2 and len(segments[0].rows) == before and segments[1].rows and not segments[0].damaged
+    assert (
+        len(segments) == 2
+        and len(segments[0].rows) == before
+        and segments[1].rows
+        and not segments[0].damaged
+    )
 
 
 def test_its_last_words_come_with_the_error(recorder, path):
@@ -259,7 +293,7 @@ def test_its_last_words_come_with_the_error(recorder, path):
 
 PARENT = """
 import os, sys, time
-from devices.recorder import Recorder
+from joulebird.devices.recorder.parent import Recorder
 recorder = Recorder("simulated", {"cores": 1}).start()
 recorder.open(sys.argv[1])
 recorder.sample()
@@ -322,13 +356,17 @@ def test_stop_ends_the_process_and_may_be_called_twice(recorder, path):
 
 # disks
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="LOUD: no /dev/full here, so no file that is always full")
+
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"),
+    reason="LOUD: no /dev/full here, so no file that is always full",
+)
 def test_a_full_disk_at_the_beginning(recorder, path):
     one = recorder("simulated", {"cores": 1}).start()
     with pytest.raises(SourceError, match="No space left") as caught:
         one.open("/dev/full")
     assert "make room" in caught.value.hint and one.alive
-    one.open(path)                                               # elsewhere there is room
+    one.open(path)  # elsewhere there is room
     one.sample()
     assert one.close_log()["rows"] >= 1
 
@@ -338,8 +376,8 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 import time
-from devices.base import SourceError
-from devices.recorder import Recorder
+from joulebird.devices.source import SourceError
+from joulebird.devices.recorder.parent import Recorder
 with Recorder("tests.devices.faulty:Script", period_s=0.002) as recorder:
     recorder.open(sys.argv[1])
     recorder.sample()
@@ -363,15 +401,18 @@ def test_a_disk_that_fills_up_is_said_and_the_log_stays_readable(path):
 
 # how it is started
 
+
 def test_it_imports_no_torch(recorder):
-    code = ("import sys, devices.recorder_child, devices.simulated\n"
-            "print([name for name in ('torch', 'numpy', 'serial', 'jtop') if name in sys.modules])")
+    code = (
+        "import sys, joulebird.devices.recorder.child, devices.simulated\n"
+        "print([name for name in ('torch', 'numpy', 'serial', 'jtop') if name in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"[]"]
 
 
 APP = """
 import sys
-from devices.recorder import Recorder
+from joulebird.devices.recorder.parent import Recorder
 with Recorder("simulated", {"cores": 1}) as recorder:
     recorder.open(sys.argv[1])
     recorder.sample()
@@ -382,13 +423,15 @@ with Recorder("simulated", {"cores": 1}) as recorder:
 def test_it_starts_from_a_zipapp(tmp_path):
     """On a board the packages come as one archive, and nothing is installed."""
     app, log = str(tmp_path / "app.pyz"), str(tmp_path / "power.csv")
-    with zipfile.ZipFile(app, "w") as archive:
-        for name in os.listdir(os.path.join(ROOT, "devices")):
-            if name.endswith(".py"):
-                archive.write(os.path.join(ROOT, "devices", name), "devices/" + name)
-        archive.writestr("__main__.py", APP)
+    pack(app, APP)
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, app, log], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=str(tmp_path), env=clean)
+    done = subprocess.run(
+        [sys.executable, app, log],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=str(tmp_path),
+        env=clean,
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert int(done.stdout) >= 1 and rows_of(log)
 
@@ -396,13 +439,26 @@ def test_it_starts_from_a_zipapp(tmp_path):
 def test_a_source_of_the_users_own_beside_the_script(tmp_path):
     shutil.copy(os.path.join(ROOT, "tests", "devices", "faulty.py"), str(tmp_path / "mylab.py"))
     script = tmp_path / "script.py"
-    script.write_text("from devices.recorder import Recorder\nwith Recorder('mylab:Script') as r:\n    print(r.describe()['name'])\n")
-    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, cwd="/", env=dict(os.environ, PYTHONPATH=ROOT))
+    script.write_text(
+        "from joulebird.devices.recorder.parent import Recorder\nwith Recorder('mylab:Script') as r:\n    print(r.describe()['name'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        cwd="/",
+        env=dict(os.environ, PYTHONPATH=ROOT),
+    )
     assert done.stdout.split() == [b"faulty"]
 
 
-@pytest.mark.parametrize("options, given, period_s", [
-    ({"averaging": True}, None, 0.033), ({"averaging": False}, None, 0.02), ({"averaging": False}, 0.1, 0.1)])
+@pytest.mark.parametrize(
+    "options, given, period_s",
+    [
+        ({"averaging": True}, None, 0.033),
+        ({"averaging": False}, None, 0.02),
+        ({"averaging": False}, 0.1, 0.1),
+    ],
+)
 def test_the_period_is_the_sources_unless_one_is_given(recorder, options, given, period_s):
     one = recorder("simulated", dict(options, profile=[[1.0, 5.0]]), period_s=given).start()
     assert one.describe()["recorder"]["period_s"] == period_s

@@ -1,16 +1,24 @@
 """Replaying logs: in time with a clock, failures and all."""
+
 import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.powerlog import PowerLog
-from devices.powerlog_read import read_log
-from devices.recorder import Recorder
-from devices.replay import ReplaySource
+from joulebird.devices.powerlog import PowerLog
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.replay import ReplaySource
+from joulebird.devices.source import SourceError
 
-ONE = {"name": "ina3221", "rails": ["VDD_IN"], "total": ["VDD_IN"], "sampling": "average", "scope": "module", "real": True,
-       "accuracy": {"gain": 0.005}}
+ONE = {
+    "name": "ina3221",
+    "rails": ["VDD_IN"],
+    "total": ["VDD_IN"],
+    "sampling": "average",
+    "scope": "module",
+    "real": True,
+    "accuracy": {"gain": 0.005},
+}
 
 
 class Clock:
@@ -39,10 +47,20 @@ def test_rows_come_when_they_are_due(path, speed):
     record(path, [(10.0, 1.0, "ok"), (10.5, 2.0, "ok"), (11.0, 3.0, "ok")])
     clock = Clock()
     with ReplaySource(path, speed=speed, clock=clock) as source:
-        for after_s, t_s, watts in ((0.0, 0.0, 1.0), (0.4, 0.0, 1.0), (0.5, 0.5, 2.0), (0.9, 0.5, 2.0), (1.0, 1.0, 3.0), (1.5, 1.0, 3.0)):
+        for after_s, t_s, watts in (
+            (0.0, 0.0, 1.0),
+            (0.4, 0.0, 1.0),
+            (0.5, 0.5, 2.0),
+            (0.9, 0.5, 2.0),
+            (1.0, 1.0, 3.0),
+            (1.5, 1.0, 3.0),
+        ):
             clock.now_s = 5000.0 + after_s / speed
             sample = source.read()
-            assert (sample.t_s, sample.watts) == (pytest.approx(5000.0 + t_s / speed), {"VDD_IN": watts})
+            assert (sample.t_s, sample.watts) == (
+                pytest.approx(5000.0 + t_s / speed),
+                {"VDD_IN": watts},
+            )
 
 
 def test_it_ends_or_begins_again(path):
@@ -59,7 +77,9 @@ def test_it_ends_or_begins_again(path):
 
 
 def test_what_failed_fails_again(path):
-    record(path, [(10.0, 1.0, "ok"), (10.5, None, "EAGAIN"), (11.0, None, "STALE"), (11.5, 2.0, "ok")])
+    record(
+        path, [(10.0, 1.0, "ok"), (10.5, None, "EAGAIN"), (11.0, None, "STALE"), (11.5, 2.0, "ok")]
+    )
     clock = Clock()
     with ReplaySource(path, clock=clock) as source:
         clock.now_s += 0.6
@@ -77,18 +97,31 @@ def test_it_says_what_it_replays(path):
     record(path, [(10.0, 1.0, "ok")])
     with ReplaySource(path) as source:
         facts = source.describe()
-        assert (source.rails, source.total, source.sampling, source.scope) == (("VDD_IN",), ("VDD_IN",), "average", "module")
-    assert facts["name"] == "replay" and facts["real"] is False and facts["replayed"]["name"] == "ina3221"
+        assert (source.rails, source.total, source.sampling, source.scope) == (
+            ("VDD_IN",),
+            ("VDD_IN",),
+            "average",
+            "module",
+        )
+    assert (
+        facts["name"] == "replay"
+        and facts["real"] is False
+        and facts["replayed"]["name"] == "ina3221"
+    )
     assert facts["accuracy"] == {"gain": 0.005} and "simulated" not in facts
     record(path + "2", [(10.0, 1.0, "ok")], dict(ONE, simulated=True, real=False))
     with ReplaySource(path + "2") as source:
         assert source.describe()["simulated"] is True
-    assert not ReplaySource.probe().usable and "no measurement" in ReplaySource.probe(path=path).reason
+    assert (
+        not ReplaySource.probe().usable and "no measurement" in ReplaySource.probe(path=path).reason
+    )
 
 
 def test_segments_of_one_boot_keep_their_distance(path):
     record(path, [(10.0, 1.0, "ok")], mono=9.0)
-    record(path, [(13.0, 2.0, "ok")], mono=12.0, wall=1e9 + 500.0)         # the wall clock was set meanwhile: no matter
+    record(
+        path, [(13.0, 2.0, "ok")], mono=12.0, wall=1e9 + 500.0
+    )  # the wall clock was set meanwhile: no matter
     clock = Clock()
     with ReplaySource(path, clock=clock) as source:
         clock.now_s += 3.0
@@ -97,21 +130,29 @@ def test_segments_of_one_boot_keep_their_distance(path):
 
 def test_segments_of_two_boots_go_by_the_wall_clock(path, monkeypatch):
     record(path, [(1000.0, 1.0, "ok")], mono=1000.0, wall=1e9)
-    monkeypatch.setattr("devices.powerlog.boot_id", lambda: "another boot")
+    monkeypatch.setattr("joulebird.devices.powerlog.boot_id", lambda: "another boot")
     record(path, [(5.0, 2.0, "ok")], mono=3.0, wall=1e9 + 60.0)
-    record(path, [(2.0, 3.0, "ok")], mono=2.0, wall=1e9 - 999.0)            # set back: it follows on at once
+    record(path, [(2.0, 3.0, "ok")], mono=2.0, wall=1e9 - 999.0)  # set back: it follows on at once
     clock = Clock()
     with ReplaySource(path, clock=clock) as source:
         clock.now_s += 61.9
         assert source.read().watts == {"VDD_IN": 1.0}
         clock.now_s += 0.2
-        assert source.read().watts["VDD_IN"] in (2.0, 3.0) and source.read().t_s == pytest.approx(5062.0, abs=1e-4)
+        assert source.read().watts["VDD_IN"] in (2.0, 3.0) and source.read().t_s == pytest.approx(
+            5062.0, abs=1e-4
+        )
 
 
-@pytest.mark.parametrize("content, said", [
-    (None, "cannot read"), ("", "is empty"), ("a,b\n1,2\n", "not a power log"), ("header only", "has no rows"),
-    ("two sources", "different rails"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "cannot read"),
+        ("", "is empty"),
+        ("a,b\n1,2\n", "not a power log"),
+        ("header only", "has no rows"),
+        ("two sources", "different rails"),
+    ],
+)
 def test_a_log_that_cannot_be_replayed(path, content, said):
     if content == "header only":
         record(path, [])
@@ -141,7 +182,9 @@ def test_a_recorder_records_a_replay(path, tmp_path):
     with Recorder("replay", {"path": path}, period_s=0.01) as recorder:
         recorder.open(again)
         limit = 0
-        while limit < 400 and not any(row.status == "END" for segment in read_log(again) for row in segment.rows):
+        while limit < 400 and not any(
+            row.status == "END" for segment in read_log(again) for row in segment.rows
+        ):
             recorder.sample()
             limit += 1
             time.sleep(0.01)
@@ -150,4 +193,6 @@ def test_a_recorder_records_a_replay(path, tmp_path):
     assert len(rows) >= 40
     assert all(b.t_s > a.t_s for a, b in zip(rows, rows[1:]))
     for row in rows:
-        assert row.watts["VDD_IN"] == pytest.approx(2.0 + 2.5 * (row.t_s - rows[0].t_s) + (rows[0].watts["VDD_IN"] - 2.0), abs=0.002)
+        assert row.watts["VDD_IN"] == pytest.approx(
+            2.0 + 2.5 * (row.t_s - rows[0].t_s) + (rows[0].watts["VDD_IN"] - 2.0), abs=0.002
+        )

@@ -1,9 +1,10 @@
 """The sampler in virtual time: intervals, duplicates, old data, failures, a clock that jumps."""
+
 import pytest
 
-from devices.base import PowerSample, SourceError
-from devices.powerlog_read import read_log
-from devices.sampler import Sampler, status_of
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.sampler import Sampler, status_of
+from joulebird.devices.source import PowerSample, SourceError
 from tests.devices.faulty import Faulty
 
 
@@ -60,7 +61,9 @@ def test_the_mean_period_is_kept_and_the_jitter_is_uniform(bench):
     steps = [b - a for a, b in zip(times, times[1:])]
     assert len(times) == pytest.approx(2000, rel=0.03)
     assert min(steps) >= 0.0249 and max(steps) <= 0.0751
-    counts = [sum(low <= step < low + 0.0125 for step in steps) for low in (0.025, 0.0375, 0.05, 0.0625)]
+    counts = [
+        sum(low <= step < low + 0.0125 for step in steps) for low in (0.025, 0.0375, 0.05, 0.0625)
+    ]
     assert all(count == pytest.approx(len(steps) / 4, rel=0.2) for count in counts)
 
 
@@ -74,7 +77,7 @@ def test_the_mean_period_holds_though_a_reading_takes_time(bench):
 def test_missed_ticks_are_not_made_up_for(bench):
     clock, _, sampler = bench
     run(clock, sampler, 1.0)
-    clock.now_s += 10.0                          # the machine slept
+    clock.now_s += 10.0  # the machine slept
     run(clock, sampler, 1.0)
     assert sampler.missed == 1 and sampler.late_s > 9.0
     times = [row.t_s for row in rows(sampler)]
@@ -104,7 +107,11 @@ def test_old_data_is_stale_and_new_data_ends_it(bench):
     run(clock, sampler, 1.0)
     got = rows(sampler)
     stale = [row for row in got if row.status == "STALE"]
-    assert stale and stale[0].t_s == pytest.approx(1005.0, abs=0.1) and not any(row.watts for row in stale)
+    assert (
+        stale
+        and stale[0].t_s == pytest.approx(1005.0, abs=0.1)
+        and not any(row.watts for row in stale)
+    )
     assert got[0].status == "ok" and got[-1].status == "ok"
 
 
@@ -113,18 +120,26 @@ def test_a_slow_meter_is_not_stale_between_its_readings(tmp_path):
     source = Source(clock)
     source.min_period_s = 2.0
     sampler = Sampler(source, 0.05, clock)
-    assert sampler.period_s == 1.0               # twice as often as there is something new
+    assert sampler.period_s == 1.0  # twice as often as there is something new
     sampler.open(str(tmp_path / "power.csv"), source.describe())
     source.answer = PowerSample(1000.0, {"A": 1.0})
     run(clock, sampler, 9.0)
     assert [row.status for row in rows(sampler)] == ["ok"]
 
 
-@pytest.mark.parametrize("error, status", [
-    (OSError(11, "again"), "EAGAIN"), (OSError(5, "io"), "EIO"), (OSError(121, "remote"), "EREMOTEIO"), (OSError(19, "gone"), "ENODEV"),
-    (SourceError("the meter said nonsense"), "UNREADABLE"), (ZeroDivisionError("bug"), "ZeroDivision"), (ValueError("bug"), "Value"),
-    (type("NoData", (SourceError,), {"status": "NODATA"})("x"), "NODATA"),
-])
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        (OSError(11, "again"), "EAGAIN"),
+        (OSError(5, "io"), "EIO"),
+        (OSError(121, "remote"), "EREMOTEIO"),
+        (OSError(19, "gone"), "ENODEV"),
+        (SourceError("the meter said nonsense"), "UNREADABLE"),
+        (ZeroDivisionError("bug"), "ZeroDivision"),
+        (ValueError("bug"), "Value"),
+        (type("NoData", (SourceError,), {"status": "NODATA"})("x"), "NODATA"),
+    ],
+)
 def test_a_failure_is_a_row_and_sampling_goes_on(bench, error, status):
     clock, source, sampler = bench
     run(clock, sampler, 0.5)
@@ -159,7 +174,11 @@ def test_a_sample_with_a_wrong_clock_is_a_failure(bench, t_s):
     source.answer = None
     clock.now_s += 1.0
     assert sampler.take() == (1002.0, "ok")
-    assert [(row.t_s, row.status) for row in rows(sampler)] == [(1000.0, "ok"), (1001.0, "CLOCK"), (1002.0, "ok")]
+    assert [(row.t_s, row.status) for row in rows(sampler)] == [
+        (1000.0, "ok"),
+        (1001.0, "CLOCK"),
+        (1002.0, "ok"),
+    ]
 
 
 def test_rows_never_go_back_in_time(bench):
@@ -176,11 +195,19 @@ def test_rows_never_go_back_in_time(bench):
 
 def test_a_log_that_cannot_be_written_is_told_once_and_tried_again(bench, monkeypatch):
     import os
+
     clock, _, sampler = bench
     sampler.take()
     real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-                        if fd == sampler.log._fd else real(fd, data))
+    monkeypatch.setattr(
+        os,
+        "write",
+        lambda fd, data: (
+            (_ for _ in ()).throw(OSError(28, "No space left on device"))
+            if fd == sampler.log._fd
+            else real(fd, data)
+        ),
+    )
     run(clock, sampler, 1.0)
     monkeypatch.undo()
     with pytest.raises(SourceError, match="No space left"):
@@ -198,7 +225,11 @@ def test_each_trouble_is_said_once(bench, capsys):
         clock.now_s += 0.1
         sampler.take()
     said = capsys.readouterr().err
-    assert said.count("[Errno 5] io") == 1 and said.count("ZeroDivisionError: bug") == 1 and "Traceback" in said
+    assert (
+        said.count("[Errno 5] io") == 1
+        and said.count("ZeroDivisionError: bug") == 1
+        and "Traceback" in said
+    )
 
 
 def test_the_rate_and_the_worst_gap_of_the_readings_are_counted(bench):
@@ -209,4 +240,6 @@ def test_the_rate_and_the_worst_gap_of_the_readings_are_counted(bench):
         sampler.take()
     counted = sampler.close()
     assert counted["rows"] == 6 and counted["failed"] == 2
-    assert counted["worst_gap_s"] == pytest.approx(0.3) and counted["rate_hz"] == pytest.approx(3 / 0.5)
+    assert counted["worst_gap_s"] == pytest.approx(0.3) and counted["rate_hz"] == pytest.approx(
+        3 / 0.5
+    )

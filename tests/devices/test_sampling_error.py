@@ -1,11 +1,12 @@
 """What random intervals are for: energies of training-like waves in virtual time; benchmarks/bench_sampling_error.py has the table."""
+
 import pytest
 
-from devices.simulated import SimulatedSource
+from joulebird.devices.simulated.source import SimulatedSource
 from tests.benchmarks.bench_sampling_error import errors, rms, worst
 
-RUNS = 12           # seeded: the same waves and the same intervals everywhere
-BOUNDS = {False: 0.012, True: 0.003}        # of a minute's energy: snapshots, averages
+RUNS = 12  # seeded: the same waves and the same intervals everywhere
+BOUNDS = {False: 0.012, True: 0.003}  # of a minute's energy: snapshots, averages
 ITERATIONS_S = (0.1, 0.12, 0.5)
 
 
@@ -27,7 +28,10 @@ def test_at_the_usual_period_a_minute_is_right(iteration_s, averaging):
 @pytest.mark.parametrize("averaging", [False, True])
 @pytest.mark.parametrize("iteration_s", ITERATIONS_S)
 def test_at_the_usual_period_none_of_fifty_minutes_is_wrong(iteration_s, averaging):
-    assert worst(errors(iteration_s, averaging, usual_period_s(averaging), True, 50)) <= BOUNDS[averaging]
+    assert (
+        worst(errors(iteration_s, averaging, usual_period_s(averaging), True, 50))
+        <= BOUNDS[averaging]
+    )
 
 
 @pytest.mark.slow
@@ -37,10 +41,18 @@ def test_at_50_ms_one_in_fifty_would_be_wrong(averaging, iteration_s):
     assert worst(errors(iteration_s, averaging, 0.05, True, 50)) > BOUNDS[averaging]
 
 
-@pytest.mark.parametrize("iteration_s, averaging, period_s, at_least", [
-    (0.1, False, 0.1, 0.30), (0.1, False, 1.0, 0.25), (0.5, False, 1.0, 0.35), (0.5, True, 1.0, 0.30),
-])
-def test_a_fixed_period_in_step_with_the_iteration_is_wrong(iteration_s, averaging, period_s, at_least):
+@pytest.mark.parametrize(
+    "iteration_s, averaging, period_s, at_least",
+    [
+        (0.1, False, 0.1, 0.30),
+        (0.1, False, 1.0, 0.25),
+        (0.5, False, 1.0, 0.35),
+        (0.5, True, 1.0, 0.30),
+    ],
+)
+def test_a_fixed_period_in_step_with_the_iteration_is_wrong(
+    iteration_s, averaging, period_s, at_least
+):
     """Without which the test above would show nothing."""
     assert at_least <= worst(errors(iteration_s, averaging, period_s, False, RUNS)) <= 0.55
 

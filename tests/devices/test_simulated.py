@@ -1,4 +1,5 @@
 """The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that others can read."""
+
 import os
 import subprocess
 import sys
@@ -7,10 +8,10 @@ import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.ina3221 import Ina3221Source
-from devices.simulated import SimulatedSource
-from devices.simulated_board import BOARD, IDLE_W, TRAIN_W
+from joulebird.devices.ina3221.source import Ina3221Source
+from joulebird.devices.simulated.board import BOARD, IDLE_W, TRAIN_W
+from joulebird.devices.simulated.source import SimulatedSource
+from joulebird.devices.source import SourceError
 
 IDLE = [[1.0, IDLE_W]]
 TRAIN = [[1.0, TRAIN_W]]
@@ -30,7 +31,11 @@ def test_it_is_read_by_the_driver_for_real_boards():
     with SimulatedSource(profile=TRAIN) as source:
         mine = source.read()
         with Ina3221Source(root=source.root) as plain:
-            assert plain.read().watts == mine.watts and plain.rails == source.rails and plain.sampling == source.sampling
+            assert (
+                plain.read().watts == mine.watts
+                and plain.rails == source.rails
+                and plain.sampling == source.sampling
+            )
 
 
 @pytest.mark.parametrize("profile, inner_share", [(IDLE, 0.61), (TRAIN, 0.94)])
@@ -39,7 +44,9 @@ def test_its_rails_are_those_of_real_lines(profile, inner_share):
     with SimulatedSource(profile=profile) as source:
         watts = source.read().watts
     assert watts["VDD_IN"] == pytest.approx(profile[0][1], abs=0.02)
-    assert sum(w for rail, w in watts.items() if rail != "VDD_IN") / watts["VDD_IN"] == pytest.approx(inner_share, abs=0.01)
+    assert sum(w for rail, w in watts.items() if rail != "VDD_IN") / watts[
+        "VDD_IN"
+    ] == pytest.approx(inner_share, abs=0.01)
 
 
 def test_every_reading_is_one_the_chip_can_give():
@@ -51,7 +58,9 @@ def test_every_reading_is_one_the_chip_can_give():
             clock.now_s += 0.013
             source.read()
             for rail in source.rails:
-                folder, number = (source.describe()["channels"][rail][key] for key in ("path", "number"))
+                folder, number = (
+                    source.describe()["channels"][rail][key] for key in ("path", "number")
+                )
                 with open("%s/ui_input_%d" % (folder, number)) as file:
                     mv, ma = (int(word) for word in file.read().split())
                 with open("%s/in_power%d_input" % (folder, number)) as file:
@@ -69,7 +78,9 @@ def test_averaging_is_a_first_order_lag_of_54_ms():
         share = (source.read().watts["VDD_IN"] - IDLE_W) / (TRAIN_W - IDLE_W)
         assert share == pytest.approx(0.635, abs=0.01)
         clock.now_s += 0.161 - 0.05376
-        assert (source.read().watts["VDD_IN"] - IDLE_W) / (TRAIN_W - IDLE_W) == pytest.approx(0.95, abs=0.01)
+        assert (source.read().watts["VDD_IN"] - IDLE_W) / (TRAIN_W - IDLE_W) == pytest.approx(
+            0.95, abs=0.01
+        )
 
 
 def test_the_lag_does_not_depend_on_how_often_it_is_read():
@@ -81,12 +92,14 @@ def test_the_lag_does_not_depend_on_how_often_it_is_read():
                 clock.now_s += 0.48 / parts
                 watts = source.read().watts["VDD_IN"]
             readings.append(watts)
-    assert max(readings) - min(readings) < 0.039            # one step
+    assert max(readings) - min(readings) < 0.039  # one step
 
 
 def test_without_averaging_a_reading_is_the_instant():
     clock = Clock()
-    with SimulatedSource(profile=[[0.07, 14.0], [0.03, 6.0]], averaging=False, clock=clock) as source:
+    with SimulatedSource(
+        profile=[[0.07, 14.0], [0.03, 6.0]], averaging=False, clock=clock
+    ) as source:
         assert source.sampling == "snapshot"
         for cycle in range(5):
             for phase_s, watts in ((0.01, 14.0), (0.06, 14.0), (0.08, 6.0)):
@@ -103,11 +116,19 @@ def test_a_profile_that_is_none(profile):
 
 def test_it_follows_a_process_and_its_children():
     """Idle while the process waits; full when a child of it keeps one of one core busy."""
-    shell = subprocess.Popen([sys.executable, "-c", "import subprocess, sys\nsys.stdin.readline()\n"
-                              "subprocess.run([sys.executable, '-c', '%s'])" % BURN], stdin=subprocess.PIPE, start_new_session=True)
+    shell = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys\nsys.stdin.readline()\n"
+            "subprocess.run([sys.executable, '-c', '%s'])" % BURN,
+        ],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         with SimulatedSource(pid=shell.pid, cores=1) as source:
-            time.sleep(1.0)                                  # its start is load, too
+            time.sleep(1.0)  # its start is load, too
             source.read()
             time.sleep(0.5)
             idle = [(time.sleep(0.12), source.read().watts["VDD_IN"])[1] for _ in range(5)]
@@ -118,7 +139,9 @@ def test_it_follows_a_process_and_its_children():
                 time.sleep(0.12)
                 peak = max(peak, source.read().watts["VDD_IN"])
         assert min(idle) == pytest.approx(IDLE_W, abs=0.02)
-        assert peak >= IDLE_W + 0.2 * (TRAIN_W - IDLE_W)     # a shared machine need not give it a whole core
+        assert peak >= IDLE_W + 0.2 * (
+            TRAIN_W - IDLE_W
+        )  # a shared machine need not give it a whole core
     finally:
         os.killpg(shell.pid, 9)
         shell.wait()
@@ -127,7 +150,7 @@ def test_it_follows_a_process_and_its_children():
 
 def test_a_process_that_does_not_exist():
     with pytest.raises(SourceError, match="no process 4194305") as caught:
-        SimulatedSource(pid=2 ** 22 + 1).open()
+        SimulatedSource(pid=2**22 + 1).open()
     assert "leave the option out" in caught.value.hint
 
 
@@ -148,7 +171,7 @@ def test_its_files_are_removed(tmp_path, monkeypatch):
 
 KILLED = """
 import os
-from devices.simulated import SimulatedSource
+from joulebird.devices.simulated.source import SimulatedSource
 source = SimulatedSource()
 source.open()
 print(source.root, flush=True)
@@ -157,12 +180,16 @@ os.kill(os.getpid(), 9)
 
 
 def test_files_of_a_killed_one_are_removed_by_the_next(tmp_path, monkeypatch):
-    done = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, env=dict(os.environ, TMPDIR=str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ, TMPDIR=str(tmp_path)),
+    )
     folder = done.stdout.decode().strip()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert done.returncode == -9 and os.path.isdir(folder)
     with SimulatedSource(profile=IDLE) as first:
-        assert os.path.isdir(folder)                        # too young: its process might be about to lock it
+        assert os.path.isdir(folder)  # too young: its process might be about to lock it
         for path in (folder, first.root):
             os.utime(path, (1.0, 1.0))
         with SimulatedSource(profile=IDLE):
@@ -180,7 +207,12 @@ def test_files_that_were_asked_for_stay(tmp_path):
 def test_it_is_visible_as_what_it_is():
     with SimulatedSource(profile=IDLE) as source:
         facts = source.describe()
-    assert facts["name"] == "simulated" and facts["simulated"] is True and facts["real"] is False and facts["follows"] == "profile"
+    assert (
+        facts["name"] == "simulated"
+        and facts["simulated"] is True
+        and facts["real"] is False
+        and facts["follows"] == "profile"
+    )
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
     assert "no measurement" in SimulatedSource.probe().reason

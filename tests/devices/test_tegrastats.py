@@ -1,31 +1,48 @@
 """tegrastats lines, real ones and those of the fake board's tool."""
+
 import os
 import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.tegrastats import TegrastatsSource, parse_line
+from joulebird.devices.source import SourceError
+from joulebird.devices.tegrastats import TegrastatsSource, parse_line
 from tests.devices.fake_tx2_tree import FakeTX2
 
 # 60 lines, a second apart, of a real TX2 under load: data of the public repository ssaraff98/tegrastats_parser
-LOG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "tegrastats_tx2_load_60s.txt")
-JETPACK3 = ("RAM 707/7854MB (lfb 1659x4MB) CPU [0%@345,off,off,0%@345,0%@345,0%@345] BCPU@30C MCPU@30C GPU@28.5C PLL@30C Tboard@26C "
-            "Tdiode@27.5C PMIC@100C thermal@29.4C VDD_IN 1038/1134 VDD_CPU 153/153 VDD_GPU 153/153 VDD_SOC 384/384 "
-            "VDD_WIFI 38/124 VDD_DDR 192/192")
-JETPACK4 = ("RAM 1004/7852MB (lfb 7x2MB) CPU [0%@350,4%@345,2%@499,1%@341,1%@349,0%@345] EMC_FREQ 17%@40 GR3D_FREQ 0%@114 APE 150 "
-            "MTS fg 0% bg 0% PLL@34C MCPU@34C PMIC@100C Tboard@28C GPU@32C BCPU@34C thermal@33.2C Tdiode@30.5C VDD_SYS_GPU 153/153 "
-            "VDD_SYS_SOC 383/383 VDD_4V0_WIFI 0/0 VDD_IN 1876/1876 VDD_SYS_CPU 229/229 VDD_SYS_DDR 134/134")
-LOADED = ("RAM 4722/7844MB (lfb 1x512kB) CPU [91%@2035,off,off,9%@2035] SWAP 149/1024MB (cached 7MB) EMC_FREQ 2%@1866 GR3D_FREQ 99%@1300 "
-          "APE 150 MTS fg 0% bg 0% VDD_IN 14025/14416 VDD_CPU 2209/2538 VDD_GPU 6854/6903 VDD_SOC 1371/1370 VDD_WIFI 19/19 NVENC 716 "
-          "NVDEC 716 VDD_DDR 2702/2702")
-LATER = ("06-03-2023 10:11:12 RAM 2345/15523MB (lfb 1x4MB) IRAM 0/252kB(lfb 252kB) CPU [1%@729] GR3D_FREQ 0% cv0@-256C "
-         "VDD_GPU_SOC 2401mW/2401mW VDD_CPU_CV 400mW/410mW VIN_SYS_5V0 3102mW/3102mW NC 0mW/0mW VDDQ_VDD2_1V8AO 402mW/402mW")
+LOG = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "data", "tegrastats_tx2_load_60s.txt"
+)
+JETPACK3 = (
+    "RAM 707/7854MB (lfb 1659x4MB) CPU [0%@345,off,off,0%@345,0%@345,0%@345] BCPU@30C MCPU@30C GPU@28.5C PLL@30C Tboard@26C "
+    "Tdiode@27.5C PMIC@100C thermal@29.4C VDD_IN 1038/1134 VDD_CPU 153/153 VDD_GPU 153/153 VDD_SOC 384/384 "
+    "VDD_WIFI 38/124 VDD_DDR 192/192"
+)
+JETPACK4 = (
+    "RAM 1004/7852MB (lfb 7x2MB) CPU [0%@350,4%@345,2%@499,1%@341,1%@349,0%@345] EMC_FREQ 17%@40 GR3D_FREQ 0%@114 APE 150 "
+    "MTS fg 0% bg 0% PLL@34C MCPU@34C PMIC@100C Tboard@28C GPU@32C BCPU@34C thermal@33.2C Tdiode@30.5C VDD_SYS_GPU 153/153 "
+    "VDD_SYS_SOC 383/383 VDD_4V0_WIFI 0/0 VDD_IN 1876/1876 VDD_SYS_CPU 229/229 VDD_SYS_DDR 134/134"
+)
+LOADED = (
+    "RAM 4722/7844MB (lfb 1x512kB) CPU [91%@2035,off,off,9%@2035] SWAP 149/1024MB (cached 7MB) EMC_FREQ 2%@1866 GR3D_FREQ 99%@1300 "
+    "APE 150 MTS fg 0% bg 0% VDD_IN 14025/14416 VDD_CPU 2209/2538 VDD_GPU 6854/6903 VDD_SOC 1371/1370 VDD_WIFI 19/19 NVENC 716 "
+    "NVDEC 716 VDD_DDR 2702/2702"
+)
+LATER = (
+    "06-03-2023 10:11:12 RAM 2345/15523MB (lfb 1x4MB) IRAM 0/252kB(lfb 252kB) CPU [1%@729] GR3D_FREQ 0% cv0@-256C "
+    "VDD_GPU_SOC 2401mW/2401mW VDD_CPU_CV 400mW/410mW VIN_SYS_5V0 3102mW/3102mW NC 0mW/0mW VDDQ_VDD2_1V8AO 402mW/402mW"
+)
 
 
-@pytest.mark.parametrize("line, rails, some", [
-    (JETPACK3, 6, {"VDD_IN": 1.038, "VDD_WIFI": 0.038}), (JETPACK4, 6, {"VDD_IN": 1.876, "VDD_4V0_WIFI": 0.0}),
-    (LOADED, 6, {"VDD_IN": 14.025, "VDD_DDR": 2.702}), (LATER, 4, {"VIN_SYS_5V0": 3.102, "VDDQ_VDD2_1V8AO": 0.402})])
+@pytest.mark.parametrize(
+    "line, rails, some",
+    [
+        (JETPACK3, 6, {"VDD_IN": 1.038, "VDD_WIFI": 0.038}),
+        (JETPACK4, 6, {"VDD_IN": 1.876, "VDD_4V0_WIFI": 0.0}),
+        (LOADED, 6, {"VDD_IN": 14.025, "VDD_DDR": 2.702}),
+        (LATER, 4, {"VIN_SYS_5V0": 3.102, "VDDQ_VDD2_1V8AO": 0.402}),
+    ],
+)
 def test_lines_of_every_release(line, rails, some):
     watts = parse_line(line)
     assert len(watts) == rails
@@ -41,7 +58,9 @@ def test_a_minute_of_a_real_board():
     with open(LOG) as log:
         samples = [parse_line(line) for line in log]
     assert len(samples) == 60 and all(set(watts) == set(samples[0]) for watts in samples)
-    assert all(watts["VDD_IN"] > sum(watts.values()) - watts["VDD_IN"] for watts in samples)     # the others nest inside it
+    assert all(
+        watts["VDD_IN"] > sum(watts.values()) - watts["VDD_IN"] for watts in samples
+    )  # the others nest inside it
 
 
 @pytest.fixture
@@ -62,7 +81,10 @@ def test_the_tool_is_read_line_by_line(board):
         deadline = time.monotonic() + 5
         while source.read().watts["VDD_IN"] > 4 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert source.read().watts["VDD_IN"] == pytest.approx(3.0, abs=0.04) and source.read().t_s > first.t_s
+        assert (
+            source.read().watts["VDD_IN"] == pytest.approx(3.0, abs=0.04)
+            and source.read().t_s > first.t_s
+        )
         child = source._child._process
     assert child.poll() is not None
 
@@ -90,11 +112,15 @@ def script(tmp_path, text):
     return str(path)
 
 
-@pytest.mark.parametrize("text, reason", [
-    ("while :; do echo 'RAM 1/2MB CPU [0%@345]'; sleep 0.02; done", "no power rails"),
-    ("while :; do echo 'VDD_CPU 1/1 VDD_GPU 2/2'; sleep 0.02; done", "rails nest"),
-    ("echo 'Error: needs root' >&2; exit 1", "needs root"),
-    ("exec sleep 60", "does not answer")])
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("while :; do echo 'RAM 1/2MB CPU [0%@345]'; sleep 0.02; done", "no power rails"),
+        ("while :; do echo 'VDD_CPU 1/1 VDD_GPU 2/2'; sleep 0.02; done", "rails nest"),
+        ("echo 'Error: needs root' >&2; exit 1", "needs root"),
+        ("exec sleep 60", "does not answer"),
+    ],
+)
 def test_why_it_cannot_be_used(tmp_path, text, reason):
     found = TegrastatsSource.probe(tool=script(tmp_path, text), start_timeout_s=1.0)
     assert not found.usable and reason in found.reason and found.hint
@@ -106,8 +132,11 @@ def test_a_machine_without_the_tool():
 
 
 def test_a_line_that_lacks_the_total_is_marked(tmp_path):
-    tool = script(tmp_path, "echo 'VDD_IN 5000/5000 VDD_SYS_CPU 300/300'; sleep 0.3\n"
-                  "while :; do echo 'VDD_SYS_CPU 300/300'; sleep 0.02; done")
+    tool = script(
+        tmp_path,
+        "echo 'VDD_IN 5000/5000 VDD_SYS_CPU 300/300'; sleep 0.3\n"
+        "while :; do echo 'VDD_SYS_CPU 300/300'; sleep 0.02; done",
+    )
     with TegrastatsSource(tool=tool) as source:
         deadline = time.monotonic() + 5
         while source.read().error is None and time.monotonic() < deadline:

@@ -1,14 +1,17 @@
 """What the engine asks of baselines is there, under the names that it asks for."""
+
 import os
 
 import pytest
 import torch
 
-from harness.backend import Backend
+from joulebird.harness.runs.backend import Backend
 
 
 def test_a_task_and_its_results_can_be_had():
-    task = Backend().task_from({"method": "dense", "model": "vgg16", "dataset": "digits", "device": "cpu"})
+    task = Backend().task_from(
+        {"method": "dense", "model": "vgg16", "dataset": "digits", "device": "cpu"}
+    )
     assert task.recipe()["model"] == "vgg16"
 
 

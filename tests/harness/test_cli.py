@@ -1,4 +1,5 @@
 """The command line as a user meets it: real processes, one or two lines for every mistake, no traceback, the right exit code."""
+
 import json
 import os
 import re
@@ -9,17 +10,28 @@ import time
 
 import pytest
 
-from harness import __version__
-from harness.__main__ import VERBS, help_text
+from joulebird import __version__
+from joulebird.harness.cli.main import VERBS, help_text
 
-SPEC = {"method": "tests.harness.toy:only_grow", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5}
+SPEC = {
+    "method": "tests.harness.toy:only_grow",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.5,
+}
 HOST = sys.version_info >= (3, 11)
 
 
 def joulebird(*words, **options):
     """Run the command; gives its exit code, stdout and stderr."""
-    process = subprocess.run([sys.executable, "-m", "harness"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, OMP_NUM_THREADS="1"), **options)
+    process = subprocess.run(
+        [sys.executable, "-m", "joulebird"] + [str(word) for word in words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        **options,
+    )
     return process.returncode, process.stdout, process.stderr
 
 
@@ -55,15 +67,20 @@ def test_version():
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["flops", "--help"]])
 def test_help_imports_nothing_heavy(words):
-    script = ("import sys; sys.argv = ['x'] + %r; from harness.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
-              "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules)\n"
-              "sys.exit(str(heavy) if heavy else 0)" % words)
-    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    script = (
+        "import sys; sys.argv = ['x'] + %r; from joulebird.harness.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)" % words
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.returncode == 0, process.stderr
 
 
 def test_help_is_fast_beside_an_empty_python():
     """Help takes less than 0.25 s where Python itself starts in 0.02 s; the ratio holds on slower machines."""
+
     def seconds(words):
         best_s = 1e9
         for _ in range(5):
@@ -71,47 +88,66 @@ def test_help_is_fast_beside_an_empty_python():
             subprocess.run([sys.executable] + words, stdout=subprocess.PIPE, check=True)
             best_s = min(best_s, time.monotonic() - begin_s)
         return best_s
-    assert seconds(["-m", "harness", "--help"]) < 12 * seconds(["-c", "pass"])
+
+    assert seconds(["-m", "joulebird", "--help"]) < 12 * seconds(["-c", "pass"])
 
 
-@pytest.mark.parametrize("words,parts", [
-    (["rnu"], ["unknown verb 'rnu'", "did you mean 'run'"]),
-    (["run", "--nosuch"], ["run: unrecognized arguments: --nosuch", "run --help"]),
-    (["run"], ["name a study or a spec"]),
-    (["run", "nowhere.json"], ["nowhere.json: no such file"]),
-    (["run", "x.json", "--idle", "-3"], ["--idle"]),
-    (["flops", "--model", "vgg61", "--dataset", "digits"], ["unknown model 'vgg61'", "did you mean 'vgg16'"]),
-    (["flops", "--model", "vgg16", "--dataset", "digitz"], ["unknown dataset 'digitz'", "did you mean 'digits'"]),
-    (["flops", "--model", "vgg16", "--dataset", "digits", "--uniform", "1.5"], ["--uniform", "below 1"]),
-    (["flops", "--model", "vgg16", "--dataset", "digits", "--channels", "nowhere.json"], ["nowhere.json: no such file"]),
-    (["flops", "--model", "vgg16"], ["--dataset"]),
-])
+@pytest.mark.parametrize(
+    "words,parts",
+    [
+        (["rnu"], ["unknown verb 'rnu'", "did you mean 'run'"]),
+        (["run", "--nosuch"], ["run: unrecognized arguments: --nosuch", "run --help"]),
+        (["run"], ["name a study or a spec"]),
+        (["run", "nowhere.json"], ["nowhere.json: no such file"]),
+        (["run", "x.json", "--idle", "-3"], ["--idle"]),
+        (
+            ["flops", "--model", "vgg61", "--dataset", "digits"],
+            ["unknown model 'vgg61'", "did you mean 'vgg16'"],
+        ),
+        (
+            ["flops", "--model", "vgg16", "--dataset", "digitz"],
+            ["unknown dataset 'digitz'", "did you mean 'digits'"],
+        ),
+        (
+            ["flops", "--model", "vgg16", "--dataset", "digits", "--uniform", "1.5"],
+            ["--uniform", "below 1"],
+        ),
+        (
+            ["flops", "--model", "vgg16", "--dataset", "digits", "--channels", "nowhere.json"],
+            ["nowhere.json: no such file"],
+        ),
+        (["flops", "--model", "vgg16"], ["--dataset"]),
+    ],
+)
 def test_a_wrong_command_line(words, parts):
     refused(2, words, *parts)
 
 
-@pytest.mark.parametrize("change,parts", [
-    ({"method": "eb-trian"}, ["unknown method 'eb-trian'", "did you mean 'eb-train'"]),
-    ({"method": "tests.harness.toy:nothing"}, ["has no 'nothing'"]),
-    ({"method": "tests.harness.nowhere:x"}, ["tests.harness.nowhere"]),
-    ({"method": "snip", "model": "vgg17"}, ["unknown model 'vgg17'"]),
-    ({"dataset": "cifar-10"}, ["unknown dataset", "did you mean 'cifar10'"]),
-    ({"prune_ratio": "half"}, ["prune_ratio must be a number, not 'half'"]),
-    ({"prune_ratio": 1.0}, ["prune_ratio must be", "below 1"]),
-    ({"prune_ratio": True}, ["prune_ratio must be a number, not True"]),
-    ({"seed": 1.5}, ["seed must be a whole number"]),
-    ({"seed": -1}, ["seed must be"]),
-    ({"epochs": 0}, ["epochs must be at least 1"]),
-    ({"lr": 0}, ["lr must be above 0"]),
-    ({"milestones": [8, 3]}, ["milestones must increase"]),
-    ({"milestones": "80"}, ["milestones must be a list"]),
-    ({"device": "tpu"}, ["device must be"]),
-    ({"epoch": 3}, ["unknown field 'epoch'", "did you mean 'epochs'"]),
-    ({"options": {"stpe": 1}}, ["unknown option 'stpe'", "did you mean 'step'"]),
-    ({"options": {"step": "big"}}, ["step must be float, not 'big'"]),
-    ({"options": [1]}, ["options must be a table"]),
-    ({"method": None}, ["method must be a text"]),
-])
+@pytest.mark.parametrize(
+    "change,parts",
+    [
+        ({"method": "eb-trian"}, ["unknown method 'eb-trian'", "did you mean 'eb-train'"]),
+        ({"method": "tests.harness.toy:nothing"}, ["has no 'nothing'"]),
+        ({"method": "tests.harness.nowhere:x"}, ["tests.harness.nowhere"]),
+        ({"method": "snip", "model": "vgg17"}, ["unknown model 'vgg17'"]),
+        ({"dataset": "cifar-10"}, ["unknown dataset", "did you mean 'cifar10'"]),
+        ({"prune_ratio": "half"}, ["prune_ratio must be a number, not 'half'"]),
+        ({"prune_ratio": 1.0}, ["prune_ratio must be", "below 1"]),
+        ({"prune_ratio": True}, ["prune_ratio must be a number, not True"]),
+        ({"seed": 1.5}, ["seed must be a whole number"]),
+        ({"seed": -1}, ["seed must be"]),
+        ({"epochs": 0}, ["epochs must be at least 1"]),
+        ({"lr": 0}, ["lr must be above 0"]),
+        ({"milestones": [8, 3]}, ["milestones must increase"]),
+        ({"milestones": "80"}, ["milestones must be a list"]),
+        ({"device": "tpu"}, ["device must be"]),
+        ({"epoch": 3}, ["unknown field 'epoch'", "did you mean 'epochs'"]),
+        ({"options": {"stpe": 1}}, ["unknown option 'stpe'", "did you mean 'step'"]),
+        ({"options": {"step": "big"}}, ["step must be float, not 'big'"]),
+        ({"options": [1]}, ["options must be a table"]),
+        ({"method": None}, ["method must be a text"]),
+    ],
+)
 def test_a_wrong_spec(tmp_path, change, parts):
     path = write(tmp_path / "spec.json", dict(SPEC, **change))
     refused(2, ["run", path, "--runs", tmp_path / "runs"], *parts)
@@ -121,20 +157,31 @@ def test_a_wrong_spec(tmp_path, change, parts):
 def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(2, ["run", write(tmp_path / "a.json", {"method": "snip"})], "lacks the field 'model'")
     refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "not 3")
-    refused(2, ["run", write(tmp_path / "c.json", dict(SPEC, format=9))], "c.json: format 9", "update joulebird")
+    refused(
+        2,
+        ["run", write(tmp_path / "c.json", dict(SPEC, format=9))],
+        "c.json: format 9",
+        "update joulebird",
+    )
     refused(2, ["run", write(tmp_path / "d.json", [])], "d.json: holds no run")
     (tmp_path / "e.json").write_text('{"method": "snip", "method": "dense"}')
     refused(2, ["run", tmp_path / "e.json"], "'method' stands twice")
     (tmp_path / "f.json").write_text("[" * 100000)
     refused(2, ["run", tmp_path / "f.json"], "f.json: cannot be read as JSON")
-    refused(2, ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"], "--lock a/b: not a name")
+    refused(
+        2,
+        ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"],
+        "--lock a/b: not a name",
+    )
 
 
 def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path):
     spec = dict(SPEC, method="dense", epochs=1, width=0.0625)
     path = write(tmp_path / "two.json", [spec, dict(spec, dataset="cifar10")])
     refused_runs = tmp_path / "runs"
-    code, out, errors = joulebird("run", path, "--runs", refused_runs, "--source", "none", "--quiet")
+    code, out, errors = joulebird(
+        "run", path, "--runs", refused_runs, "--source", "none", "--quiet"
+    )
     assert code == 2 and "cifar10" in errors.lower().replace("-", "") and "Traceback" not in errors
     assert not (refused_runs / "stages").exists()
     (tmp_path / "c.json").write_text('{"method": ')
@@ -144,9 +191,19 @@ def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path)
 def test_a_wrong_power_source(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     refused_at = ["run", path, "--runs", tmp_path / "runs", "-q"]
-    refused(2, refused_at + ["--source", "ina3222"], "unknown source 'ina3222'", "did you mean 'ina3221'")
+    refused(
+        2,
+        refused_at + ["--source", "ina3222"],
+        "unknown source 'ina3222'",
+        "did you mean 'ina3221'",
+    )
     refused(2, refused_at + ["--source", "ina3221", "--source-option", "root"], "not NAME=VALUE")
-    refused(4, refused_at + ["--source", "ina3221", "--source-option", "root=%s" % tmp_path], "INA3221", str(tmp_path))
+    refused(
+        4,
+        refused_at + ["--source", "ina3221", "--source-option", "root=%s" % tmp_path],
+        "INA3221",
+        str(tmp_path),
+    )
     refused(4, refused_at + ["--source", "ina3221", "--source-option", "ruut=/"], "ruut")
     assert list((tmp_path / "runs" / "stages").glob("*/stage.json")) == []
 
@@ -161,13 +218,19 @@ def test_a_data_set_that_is_not_there(tmp_path):
 def test_a_runs_folder_that_cannot_be_written(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     (tmp_path / "file").write_text("")
-    refused(2, ["run", path, "--runs", tmp_path / "file" / "runs", "--source", "none"], "cannot be written", "--runs")
+    refused(
+        2,
+        ["run", path, "--runs", tmp_path / "file" / "runs", "--source", "none"],
+        "cannot be written",
+        "--runs",
+    )
 
 
 def test_a_damaged_record_and_a_newer_one(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     command = ["run", path, "--runs", tmp_path / "runs", "--source", "none", "-q"]
-    from harness.spec import from_dict
+    from joulebird.harness.runs.spec import from_dict
+
     folder = tmp_path / "runs" / from_dict(SPEC).id
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{")
@@ -179,26 +242,40 @@ def test_a_damaged_record_and_a_newer_one(tmp_path):
 def test_a_dry_run_trains_nothing(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     code, out, errors = joulebird("run", path, "--runs", tmp_path / "runs", "-n")
-    assert (code, errors) == (0, "") and re.match(r"to do +tests-harness-toy-only-grow-vgg16-digits-p50-s1-[0-9a-f]{6}\n$", out)
+    assert (code, errors) == (0, "") and re.match(
+        r"to do +tests-harness-toy-only-grow-vgg16-digits-p50-s1-[0-9a-f]{6}\n$", out
+    )
     code, out, _ = joulebird("run", path, "--runs", tmp_path / "runs", "-n", "--json")
     assert len(json.loads(out)["ahead"]) == 1 and not (tmp_path / "runs").exists()
 
 
 def test_the_list_of_methods_shows_options_without_importing_torch():
-    script = ("import sys; from harness.__main__ import main; main(['run', '--list']); sys.exit('torch' in sys.modules)")
-    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True)
+    script = "import sys; from joulebird.harness.cli.main import main; main(['run', '--list']); sys.exit('torch' in sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
+    )
     assert process.returncode == 0
     assert "epsilon = 0.1 (float)" in process.stdout and "lottery-ticket\n" in process.stdout
 
 
 def test_a_finished_run_returns_without_importing_torch(tmp_path):
     pytest.importorskip("torch")
-    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=1, width=0.0625, batch=512))
+    spec = write(
+        tmp_path / "spec.json", dict(SPEC, method="dense", epochs=1, width=0.0625, batch=512)
+    )
     command = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", "--json"]
     code, out, errors = joulebird(*command)
     assert code == 0 and "no power source" in errors
-    script = "import sys; from harness.__main__ import main; main(%r); sys.exit('torch' in sys.modules)" % command
-    process = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    script = (
+        "import sys; from joulebird.harness.cli.main import main; main(%r); sys.exit('torch' in sys.modules)"
+        % command
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     assert process.returncode == 0 and process.stdout == out
     assert "all 1 runs are done" in process.stderr and "1 of them without energy" in process.stderr
     assert 0 <= json.loads(out)["runs"][0]["accuracy"]["last"] <= 1
@@ -206,9 +283,16 @@ def test_a_finished_run_returns_without_importing_torch(tmp_path):
 
 def test_a_failed_training_ends_with_exit_code_5_and_keeps_its_log(tmp_path):
     pytest.importorskip("torch")
-    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e30))
+    spec = write(
+        tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e30)
+    )
     code, _, errors = joulebird("run", spec, "--runs", tmp_path / "runs", "--source", "none", "-q")
-    assert code == 5 and "Traceback" not in errors and "not a number" in errors and "learning rate" in errors
+    assert (
+        code == 5
+        and "Traceback" not in errors
+        and "not a number" in errors
+        and "learning rate" in errors
+    )
     assert list((tmp_path / "runs" / "stages").glob("*/events.jsonl"))
 
 
@@ -219,21 +303,48 @@ def test_a_board_says_which_verbs_need_the_host():
 
 
 def test_a_closed_pipe_is_quiet():
-    process = subprocess.Popen([sys.executable, "-m", "harness", "run", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "joulebird", "run", "--list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     process.stdout.close()
     errors = process.stderr.read()
     process.wait()
     assert errors == b""
 
 
-@pytest.mark.parametrize("number,times", [
-    (signal.SIGINT, 1), pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number,times",
+    [
+        (signal.SIGINT, 1),
+        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c(tmp_path, number, times):
     """Once (or SIGTERM): the epoch in hand is finished and kept. Twice: at once. What was finished is there."""
     pytest.importorskip("torch")
-    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=60, width=0.0625, batch=256))
-    command = [sys.executable, "-m", "harness", "run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
+    spec = write(
+        tmp_path / "spec.json", dict(SPEC, method="dense", epochs=60, width=0.0625, batch=256)
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "joulebird",
+        "run",
+        str(spec),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--source",
+        "none",
+    ]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+    )
     for line in process.stderr:
         if "epoch 2/60" in line:
             break
@@ -244,4 +355,3 @@ def test_ctrl_c(tmp_path, number, times):
     assert process.wait() == 130 and "Traceback" not in rest
     assert "stopping after this epoch" in rest and "the same command again" in rest
     assert list((tmp_path / "runs" / "stages").glob("*/checkpoint.pt"))
-

@@ -1,4 +1,5 @@
 """A full disk: one clear error, the log stays readable, and the same command completes the run once there is room."""
+
 import json
 import os
 import subprocess
@@ -6,11 +7,11 @@ import sys
 
 import pytest
 
-from harness import record
-from harness.checkpoints import Saving, writing
-from harness.errors import HarnessError
-from harness.record import read_events, read_run
-from harness.spec import from_dict
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import read_events, read_run
+from joulebird.harness.runs.checkpoints import Saving, writing
+from joulebird.harness.runs.spec import from_dict
 from tests.harness.test_kill import SPEC, TOY
 
 
@@ -19,14 +20,20 @@ def small_disk(tmp_path):
     """A file system of 512 KiB. Needs the right to mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], stderr=subprocess.DEVNULL):
-        pytest.skip("LEFT OUT: no right to mount a small disk here (run as root); the error itself is tested without one")
+    if subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], stderr=subprocess.DEVNULL
+    ):
+        pytest.skip(
+            "LEFT OUT: no right to mount a small disk here (run as root); the error itself is tested without one"
+        )
     yield folder
     subprocess.check_call(["umount", "-l", str(folder)])
 
 
 def run(root, spec):
-    process = subprocess.Popen([sys.executable, "-c", TOY, str(root), json.dumps(spec)], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", TOY, str(root), json.dumps(spec)], stderr=subprocess.PIPE
+    )
     return process, process.communicate()[1].decode()
 
 
@@ -46,18 +53,27 @@ def test_a_disk_that_fills_up_while_training(small_disk):
     assert process.returncode == 0, errors
     done = read_run(str(small_disk / "runs"), from_dict(spec).id)
     after = read_events(str(small_disk / "runs" / "stages" / done.stages[0] / record.EVENTS))
-    assert [event["epoch"] for event in after if event["event"] == "epoch"] == list(range(1, 401)) and len(trained) > 0
+    assert [event["epoch"] for event in after if event["event"] == "epoch"] == list(
+        range(1, 401)
+    ) and len(trained) > 0
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(122, "Disk quota exceeded")])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), OSError(122, "Disk quota exceeded")]
+)
 def test_a_full_disk_is_told_from_its_error_number(tmp_path, error):
     class Full:
         @staticmethod
         def save(path, value):
             raise error
+
     with pytest.raises(HarnessError) as refused:
         Saving(Full).save(str(tmp_path / "result.pt"), {})
-    assert refused.value.exit_code == 5 and "disk is full" in refused.value.message and "result.pt" in refused.value.message
+    assert (
+        refused.value.exit_code == 5
+        and "disk is full" in refused.value.message
+        and "result.pt" in refused.value.message
+    )
 
 
 def test_other_errors_pass_through(tmp_path):

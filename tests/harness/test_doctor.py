@@ -1,12 +1,23 @@
 """Every check of the doctor, on a fake TX2 that is well and on one that is not."""
+
 import os
 import re
 import types
 
 import pytest
 
-from devices.command import Ran, run_command
-from harness.doctor import BAD, OK, SKIP, WARN, Context, as_facts, as_text, checks, examine
+from joulebird.devices.util.command import Ran, run_command
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    SKIP,
+    WARN,
+    Context,
+    as_facts,
+    as_text,
+    checks,
+    examine,
+)
 from tests.devices.fake_tx2_tree import FakeTX2
 
 GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"
@@ -20,9 +31,13 @@ class Commands:
     """What the board's commands answer; those of the tree are really run. `answers`: a piece of the command line -> how it ends."""
 
     def __init__(self):
-        self.answers = {"version_info": Ran(0, "3.6.9\n", ""), "numpy": Ran(0, "1.19.5\n", ""),
-                        "import json, torch": Ran(0, TORCH + "\n", ""), "dmesg": Ran(0, "[1.0] all is well\n", ""),
-                        "sudo -n -l": Ran(0, "/usr/sbin/nvpmodel\n", "")}
+        self.answers = {
+            "version_info": Ran(0, "3.6.9\n", ""),
+            "numpy": Ran(0, "1.19.5\n", ""),
+            "import json, torch": Ran(0, TORCH + "\n", ""),
+            "dmesg": Ran(0, "[1.0] all is well\n", ""),
+            "sudo -n -l": Ran(0, "/usr/sbin/nvpmodel\n", ""),
+        }
 
     def __call__(self, command, text):
         line = " ".join(command)
@@ -43,23 +58,38 @@ class Patient:
         tree = self.tree
         tree.put_all(GPU, 0o644, min_freq=1300500000, cur_freq=1300500000)
         for core in range(6):
-            tree.put_all("/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200)
+            tree.put_all(
+                "/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200
+            )
         tree.put_all("/sys/devices/pwm-fan", 0o644, temp_control=0, target_pwm=255)
         self.memory()
         tree.put("/run/systemd/timesync/synchronized", "")
         tree.put("/proc/1/comm", "systemd\n")
 
     def memory(self, available=6000000, swapped=0):
-        self.tree.put("/proc/meminfo", "MemTotal: 8040000 kB\nMemAvailable: %d kB\nSwapTotal: 4000000 kB\nSwapFree: %d kB\n"
-                      % (available, 4000000 - swapped), 0o644)
+        self.tree.put(
+            "/proc/meminfo",
+            "MemTotal: 8040000 kB\nMemAvailable: %d kB\nSwapTotal: 4000000 kB\nSwapFree: %d kB\n"
+            % (available, 4000000 - swapped),
+            0o644,
+        )
 
     def running(self, *names):
         for number, name in enumerate(names):
             self.tree.put("/proc/%d/comm" % (100 + number), name + "\n")
 
     def context(self):
-        return Context(self.tree.root, run=self.commands, environ=self.environ, python="python3", machine=self.machine,
-                       folder=self.tree.root, wall=lambda: self.now_s, state_folder=self.state, sudo=self.sudo)
+        return Context(
+            self.tree.root,
+            run=self.commands,
+            environ=self.environ,
+            python="python3",
+            machine=self.machine,
+            folder=self.tree.root,
+            wall=lambda: self.now_s,
+            state_folder=self.state,
+            sudo=self.sudo,
+        )
 
     def look(self, name):
         return BY_NAME[name].look(self.context())
@@ -81,9 +111,13 @@ def test_a_board_that_is_well(patient):
 
 
 def test_a_workstation_is_not_judged_as_a_board(tmp_path):
-    results = examine(Context(str(tmp_path), run=Commands(), folder=str(tmp_path), wall=lambda: NOW_S), checks())
+    results = examine(
+        Context(str(tmp_path), run=Commands(), folder=str(tmp_path), wall=lambda: NOW_S), checks()
+    )
     assert not [result for result in results if result.status == BAD]
-    assert {"board", "power mode", "rails", "sudo"} <= {result.name for result in results if result.status == SKIP}
+    assert {"board", "power mode", "rails", "sudo"} <= {
+        result.name for result in results if result.status == SKIP
+    }
 
 
 def no_release(p):
@@ -165,11 +199,16 @@ def high_supply(p):
 
 
 def foreign_shunt(p):
-    p.tree.put("/sys/firmware/devicetree/base/i2c@3160000/ina3221x@41/channel@0/ti,shunt-resistor-mohm", b"\0\0\0\x05")
+    p.tree.put(
+        "/sys/firmware/devicetree/base/i2c@3160000/ina3221x@41/channel@0/ti,shunt-resistor-mohm",
+        b"\0\0\0\x05",
+    )
 
 
 def triggered(p):
-    p.tree.put(os.path.dirname(p.tree.rails["VDD_IN"][0]) + "/iio:device1/running_mode", "0\n", 0o644)
+    p.tree.put(
+        os.path.dirname(p.tree.rails["VDD_IN"][0]) + "/iio:device1/running_mode", "0\n", 0o644
+    )
 
 
 def no_device_tree(p):
@@ -190,7 +229,9 @@ def new_python(p):
 
 
 def no_python(p):
-    p.commands.answers["version_info"] = Ran(None, "", "python3 cannot be run: No such file or directory")
+    p.commands.answers["version_info"] = Ran(
+        None, "", "python3 cannot be run: No such file or directory"
+    )
 
 
 def numpy_crashes(p):
@@ -206,7 +247,9 @@ def no_openblas(p):
 
 
 def no_torch(p):
-    p.commands.answers["import json, torch"] = Ran(1, "", "ModuleNotFoundError: No module named 'torch'\n")
+    p.commands.answers["import json, torch"] = Ran(
+        1, "", "ModuleNotFoundError: No module named 'torch'\n"
+    )
 
 
 def torch_of_pypi(p):
@@ -215,7 +258,9 @@ def torch_of_pypi(p):
 
 
 def torch_without_gpu(p):
-    p.commands.answers["import json, torch"] = Ran(0, '{"version": "1.10.0", "cuda": "10.2", "available": false, "file": "/x"}\n', "")
+    p.commands.answers["import json, torch"] = Ran(
+        0, '{"version": "1.10.0", "cuda": "10.2", "available": false, "file": "/x"}\n', ""
+    )
 
 
 def little_memory(p):
@@ -242,32 +287,56 @@ def chores(p):
     p.running("unattended-upgr")
 
 
-ILLS = [("board", no_release, WARN, "without /etc/nv_tegra_release", "JetPack"), ("board", old_release, WARN, "L4T 28.1.0", "32.7.1"),
-        ("board", other_board, OK, "no TX2", ""), ("power mode", no_nvpmodel, BAD, "does not tell", "nvpmodel -q"),
-        ("clocks", unlocked, WARN, "not locked", "jetson_clocks"), ("clocks", no_clocks, BAD, "no clock limits", "throttled"),
-        ("fan", governed_fan, WARN, "governed", "temp_control"),
-        ("sudo", password, WARN, "password is required", "NOPASSWD: /usr/sbin/nvpmodel"),
-        ("temperature", warm, WARN, "85.0 C", "cool"), ("temperature", hot, BAD, "96.0 C at most (GPU-therm)", "cool"),
-        ("throttling", throttled, BAD, "gpu-balanced 1 (state 2)", "power mode"), ("kernel log", alarm, WARN, "OC ALARM", "19 V"),
-        ("rails", no_vdd_in, BAD, "no VDD_IN", "dmesg"), ("rails", twin_rails, BAD, "VDD_SYS_GPU", "rails="),
-        ("rails", no_monitor, BAD, "no power monitor", "mount /sys"), ("reading", absurd_power, BAD, "does not draw that", "shunt"),
-        ("reading", nothing_drawn, BAD, "0.00 W", "meter"), ("reading", high_supply, BAD, "24.00 V", "supply"),
-        ("reading", no_monitor, BAD, "no INA3221", "Jetson"), ("sampling", foreign_shunt, WARN, "5 mohm", "meter"),
-        ("sampling", triggered, WARN, "triggered", "running_mode"), ("sampling", no_device_tree, WARN, "not told", "/proc/device-tree"),
-        ("sampling", no_vdd_in, SKIP, "no VDD_IN", ""), ("speed", no_vdd_in, SKIP, "no VDD_IN", ""),
-        ("other clients", others_read, WARN, "tegrastats, jtop", "systemctl stop jtop"),
-        ("source", no_monitor, BAD, "simulated", "sources"), ("python", old_python, BAD, "3.5.2", "3.6"),
-        ("python", new_python, WARN, "3.8.10", "18.04"), ("python", no_python, BAD, "does not run", "apt"),
-        ("numpy", numpy_crashes, BAD, "illegal instruction", "OPENBLAS_CORETYPE=ARMV8"), ("numpy", no_numpy, BAD, "No module", "pip3"),
-        ("openblas", no_openblas, WARN, "not set", "ARMV8"), ("torch", no_torch, BAD, "No module", "NVIDIA's wheel"),
-        ("torch", torch_of_pypi, BAD, "hides NVIDIA's (/home/u/torch)", "pip3 uninstall"),
-        ("torch", torch_without_gpu, BAD, "no GPU", "video"),
-        ("memory", little_memory, WARN, "1.4 of 7.7 GiB", "multi-user"), ("swap", swapped, WARN, "0.86 GiB", "swapoff"),
-        ("clock", wrong_date, BAD, "2018-01-26", "date -s"), ("clock", not_synchronised, WARN, "not synchronised", "set-ntp"),
-        ("desktop", desktop, WARN, "Xorg, lightdm", "multi-user"), ("chores", chores, WARN, "unattended-upgr", "apt-daily")]
+ILLS = [
+    ("board", no_release, WARN, "without /etc/nv_tegra_release", "JetPack"),
+    ("board", old_release, WARN, "L4T 28.1.0", "32.7.1"),
+    ("board", other_board, OK, "no TX2", ""),
+    ("power mode", no_nvpmodel, BAD, "does not tell", "nvpmodel -q"),
+    ("clocks", unlocked, WARN, "not locked", "jetson_clocks"),
+    ("clocks", no_clocks, BAD, "no clock limits", "throttled"),
+    ("fan", governed_fan, WARN, "governed", "temp_control"),
+    ("sudo", password, WARN, "password is required", "NOPASSWD: /usr/sbin/nvpmodel"),
+    ("temperature", warm, WARN, "85.0 C", "cool"),
+    ("temperature", hot, BAD, "96.0 C at most (GPU-therm)", "cool"),
+    ("throttling", throttled, BAD, "gpu-balanced 1 (state 2)", "power mode"),
+    ("kernel log", alarm, WARN, "OC ALARM", "19 V"),
+    ("rails", no_vdd_in, BAD, "no VDD_IN", "dmesg"),
+    ("rails", twin_rails, BAD, "VDD_SYS_GPU", "rails="),
+    ("rails", no_monitor, BAD, "no power monitor", "mount /sys"),
+    ("reading", absurd_power, BAD, "does not draw that", "shunt"),
+    ("reading", nothing_drawn, BAD, "0.00 W", "meter"),
+    ("reading", high_supply, BAD, "24.00 V", "supply"),
+    ("reading", no_monitor, BAD, "no INA3221", "Jetson"),
+    ("sampling", foreign_shunt, WARN, "5 mohm", "meter"),
+    ("sampling", triggered, WARN, "triggered", "running_mode"),
+    ("sampling", no_device_tree, WARN, "not told", "/proc/device-tree"),
+    ("sampling", no_vdd_in, SKIP, "no VDD_IN", ""),
+    ("speed", no_vdd_in, SKIP, "no VDD_IN", ""),
+    ("other clients", others_read, WARN, "tegrastats, jtop", "systemctl stop jtop"),
+    ("source", no_monitor, BAD, "simulated", "sources"),
+    ("python", old_python, BAD, "3.5.2", "3.6"),
+    ("python", new_python, WARN, "3.8.10", "18.04"),
+    ("python", no_python, BAD, "does not run", "apt"),
+    ("numpy", numpy_crashes, BAD, "illegal instruction", "OPENBLAS_CORETYPE=ARMV8"),
+    ("numpy", no_numpy, BAD, "No module", "pip3"),
+    ("openblas", no_openblas, WARN, "not set", "ARMV8"),
+    ("torch", no_torch, BAD, "No module", "NVIDIA's wheel"),
+    ("torch", torch_of_pypi, BAD, "hides NVIDIA's (/home/u/torch)", "pip3 uninstall"),
+    ("torch", torch_without_gpu, BAD, "no GPU", "video"),
+    ("memory", little_memory, WARN, "1.4 of 7.7 GiB", "multi-user"),
+    ("swap", swapped, WARN, "0.86 GiB", "swapoff"),
+    ("clock", wrong_date, BAD, "2018-01-26", "date -s"),
+    ("clock", not_synchronised, WARN, "not synchronised", "set-ntp"),
+    ("desktop", desktop, WARN, "Xorg, lightdm", "multi-user"),
+    ("chores", chores, WARN, "unattended-upgr", "apt-daily"),
+]
 
 
-@pytest.mark.parametrize("name, fall_ill, status, found, remedy", ILLS, ids=["%s: %s" % (ill[0], ill[1].__name__) for ill in ILLS])
+@pytest.mark.parametrize(
+    "name, fall_ill, status, found, remedy",
+    ILLS,
+    ids=["%s: %s" % (ill[0], ill[1].__name__) for ill in ILLS],
+)
 def test_each_ill_is_found_and_has_its_remedy(patient, name, fall_ill, status, found, remedy):
     fall_ill(patient)
     finding = patient.look(name)
@@ -278,47 +347,72 @@ def test_each_ill_is_found_and_has_its_remedy(patient, name, fall_ill, status, f
 
 def test_every_check_has_an_ill():
     """`disk`, `access` and `left over` are below; what only reports cannot be wrong."""
-    assert set(BY_NAME) - {ill[0] for ill in ILLS} == {"disk", "access", "left over", "jtop", "lingering", "transfer"}
+    assert set(BY_NAME) - {ill[0] for ill in ILLS} == {
+        "disk",
+        "access",
+        "left over",
+        "jtop",
+        "lingering",
+        "transfer",
+    }
 
 
 def test_a_full_disk(patient, monkeypatch):
     for free, status in ((1 << 30, WARN), (1 << 20, BAD), (1 << 34, OK)):
-        monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: types.SimpleNamespace(free=free))
+        monkeypatch.setattr(
+            "shutil.disk_usage", lambda folder, free=free: types.SimpleNamespace(free=free)
+        )
         assert patient.look("disk").status == status
 
 
 def test_closed_files_are_opened_by_fix(patient, monkeypatch):
     real, opened = os.access, []
     closed = [patient.tree.p("%s/in_power%d_input" % patient.tree.rails["VDD_IN"][:2])]
-    monkeypatch.setattr("os.access", lambda path, mode: path in opened or path not in closed if mode == os.R_OK else real(path, mode))
+    monkeypatch.setattr(
+        "os.access",
+        lambda path, mode: (
+            path in opened or path not in closed if mode == os.R_OK else real(path, mode)
+        ),
+    )
 
     def chmod(command, text):
         assert command[-3:-1] == ["chmod", "a+r"]
         opened.extend(command[-1:])
         return Ran(0, "", "")
+
     context = patient.context()
     finding = BY_NAME["access"].look(context)
     assert finding.status == BAD and "sudo chmod a+r " + closed[0] in finding.remedy
     context.run = lambda command, text: Ran(1, "", "sudo: a password is required")
-    assert examine(context, [BY_NAME["access"]], fix=True)[0].fixed.startswith("could not be fixed: chmod a+r failed")
+    assert examine(context, [BY_NAME["access"]], fix=True)[0].fixed.startswith(
+        "could not be fixed: chmod a+r failed"
+    )
     context.run = chmod
     result = examine(context, [BY_NAME["access"]], fix=True)[0]
     assert result.status == OK and "may be read by all" in result.fixed
 
 
 def test_a_board_left_by_a_killed_run_is_put_back_by_fix(patient):
-    from devices.board import Board
+    from joulebird.devices.board.control import Board
+
     board = Board(patient.tree.root, folder=patient.state, sudo=AS_ROOT)
     board.prepare(mode=2)
-    board._note.release()                   # what the system does when the process is killed
-    assert patient.look("left over").status == BAD and patient.look("power mode").found == "2 MAXP_CORE_ALL"
+    board._note.release()  # what the system does when the process is killed
+    assert (
+        patient.look("left over").status == BAD
+        and patient.look("power mode").found == "2 MAXP_CORE_ALL"
+    )
     results = examine(patient.context(), [BY_NAME["left over"], BY_NAME["power mode"]], fix=True)
-    assert [(result.status, result.found) for result in results] == [(OK, "nothing to put back"), (OK, "0 MAXN")]
+    assert [(result.status, result.found) for result in results] == [
+        (OK, "nothing to put back"),
+        (OK, "0 MAXN"),
+    ]
     assert "as it was" in results[0].fixed
 
 
 def test_a_run_that_still_holds_the_board_is_no_left_over(patient):
-    from devices.board import Board
+    from joulebird.devices.board.control import Board
+
     board = Board(patient.tree.root, folder=patient.state, sudo=AS_ROOT)
     board.prepare(mode=2)
     patient.tree.put("/proc/%d/comm" % os.getpid(), "python3\n")
@@ -344,4 +438,6 @@ def test_the_text_for_people(patient):
     assert re.search(r"^!      clocks +not locked.*\n +do: sudo jetson_clocks", text, re.MULTILINE)
     assert re.search(r"^WRONG  temperature +96.0 C", text, re.MULTILINE)
     assert text.endswith("do not apply: jtop\n1 wrong, 1 warnings, 26 fine")
-    assert "\x1b" not in text and "\x1b[31mWRONG" in as_text(examine(patient.context(), checks()), colour=True)
+    assert "\x1b" not in text and "\x1b[31mWRONG" in as_text(
+        examine(patient.context(), checks()), colour=True
+    )

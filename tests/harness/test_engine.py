@@ -1,26 +1,36 @@
 """The engine without torch: marks, reuse, resumption, failures of the recorder, stopping."""
+
 import io
 import json
 import os
 
 import pytest
 
-from harness import record
-from harness.errors import HarnessError
-from harness.events import attempts
-from harness.meter import Meter
-from harness.progress import Progress
-from harness.run import planned, run_spec
-from harness.rundir import RunDir, is_finished
-from harness.session import Session
-from harness.spec import from_dict
-from harness.stage import Interrupted
-from harness.study_run import run_all
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.power.meter import Meter
+from joulebird.harness.runs.batch import run_all
+from joulebird.harness.runs.events import attempts
+from joulebird.harness.runs.run import planned, run_spec
+from joulebird.harness.runs.rundir import RunDir, is_finished
+from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.spec import from_dict
+from joulebird.harness.runs.stage import Interrupted
 from tests.harness import toy
 
 
 def spec_of(method="prune_and_grow", **fields):
-    data = dict({"method": "tests.harness.toy:" + method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 4}, **fields)
+    data = dict(
+        {
+            "method": "tests.harness.toy:" + method,
+            "model": "vgg16",
+            "dataset": "digits",
+            "prune_ratio": 0.5,
+            "epochs": 4,
+        },
+        **fields,
+    )
     return from_dict(data)
 
 
@@ -35,7 +45,13 @@ class Fixture:
 
     def session(self, **options):
         meter = Meter(lambda: toy.FakeRecorder(self.calls, self.breaks_at))
-        return Session(self.root, meter, Progress(self.talk, environ={}), backend=toy.Backend(self.log), **options)
+        return Session(
+            self.root,
+            meter,
+            Progress(self.talk, environ={}),
+            backend=toy.Backend(self.log),
+            **options,
+        )
 
     def run(self, *specs, **options):
         with self.session(**options) as session:
@@ -45,7 +61,9 @@ class Fixture:
         return open(self.log).read().splitlines() if os.path.exists(self.log) else []
 
     def events(self, stage_id):
-        return record.read_events(os.path.join(record.stage_dir(self.root, stage_id), record.EVENTS))
+        return record.read_events(
+            os.path.join(record.stage_dir(self.root, stage_id), record.EVENTS)
+        )
 
 
 @pytest.fixture
@@ -65,7 +83,11 @@ def test_a_run_leaves_the_files_that_architecture_names(here):
         assert "checkpoint.pt" not in names and not [name for name in names if "part" in name]
     assert done.accuracy == {"best": 0.9, "last": 0.9, "best_epoch": 4}
     assert [one["name"] for one in done.warnings] == ["layer_emptied"]
-    assert "conv3" in done.warnings[0]["text"] and done.warnings[0]["remedy"] and done.warnings[0]["stage"] == "halve"
+    assert (
+        "conv3" in done.warnings[0]["text"]
+        and done.warnings[0]["remedy"]
+        and done.warnings[0]["stage"] == "halve"
+    )
     assert done.metrics["dense"]["value"] > 0 and done.source["name"] == "fake"
 
 
@@ -76,7 +98,11 @@ def test_events_come_in_the_order_of_the_contract(here):
     times = [event["t_s"] for event in here.events(done.stages[0]) if event["event"] != "metric"]
     assert times == sorted(times)
     stage = record.read_stage(here.root, done.stages[0])
-    assert stage.work["epochs"] == 4 and stage.work["macs"] == 1000 and len(stage.work["structure"]) == 12
+    assert (
+        stage.work["epochs"] == 4
+        and stage.work["macs"] == 1000
+        and len(stage.work["structure"]) == 12
+    )
     assert stage.seconds == pytest.approx(times[-1] - times[1], abs=1e-5)
     assert record.read_stage(here.root, done.stages[1]).upstream == (done.stages[0],)
 
@@ -86,12 +112,20 @@ def test_samples_bracket_the_marks(here):
     events = {event["event"]: event["t_s"] for event in here.events(done.stages[0])}
     samples = [call[1] for call in here.calls if call[0] == "sample"]
     assert samples[0] <= events["stage_begin"] + 1e-6 and samples[-1] >= events["stage_end"] - 1e-6
-    assert [call[0] for call in here.calls] == ["start", "check", "open", "sample", "sample", "close_log", "stop"]
+    assert [call[0] for call in here.calls] == [
+        "start",
+        "check",
+        "open",
+        "sample",
+        "sample",
+        "close_log",
+        "stop",
+    ]
 
 
 def test_a_stage_with_the_same_recipe_is_done_once(here):
     here.run(spec_of(prune_ratio=0.3), spec_of(prune_ratio=0.5))
-    assert len(here.grown()) == 3           # one dense training, two retrainings
+    assert len(here.grown()) == 3  # one dense training, two retrainings
     here.run(spec_of(prune_ratio=0.7))
     assert len(here.grown()) == 4
 
@@ -106,6 +140,7 @@ def test_a_finished_run_is_only_read(here):
 
 def test_deleting_a_stage_asks_for_it_again(here):
     import shutil
+
     spec = spec_of()
     done = here.run(spec)[0]
     assert is_finished(here.root, spec.id)
@@ -119,9 +154,11 @@ def test_a_recorder_that_breaks_does_not_harm_the_training(here):
     here.breaks_at = "open"
     done = here.run(spec_of())[0]
     failures = [one for one in done.warnings if one["name"] == "recorder_failed"]
-    assert failures and "the recorder is gone" in failures[0]["text"] and "void" in failures[0]["text"]
+    assert (
+        failures and "the recorder is gone" in failures[0]["text"] and "void" in failures[0]["text"]
+    )
     assert done.accuracy["last"] == 0.9
-    assert [call[0] for call in here.calls].count("start") >= 3          # each stage tries anew
+    assert [call[0] for call in here.calls].count("start") >= 3  # each stage tries anew
 
 
 def test_a_source_that_cannot_start_ends_the_session_before_any_training(here):
@@ -132,7 +169,9 @@ def test_a_source_that_cannot_start_ends_the_session_before_any_training(here):
 
 
 def test_without_a_source_the_record_says_so(here):
-    with Session(here.root, Meter(None), Progress(here.talk, environ={}), backend=toy.Backend()) as session:
+    with Session(
+        here.root, Meter(None), Progress(here.talk, environ={}), backend=toy.Backend()
+    ) as session:
         done = run_spec(session, spec_of(method="only_grow"))
     assert [one["name"] for one in done.warnings] == ["not_measured"] and done.source == {}
 
@@ -146,6 +185,7 @@ def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
         epoch(number, *rest)
         if number == 2:
             session._signals.stopping = True
+
     session.progress.epoch = stop_at_two
     with pytest.raises(Interrupted) as stopped, session:
         run_spec(session, spec)
@@ -164,7 +204,9 @@ def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
 
 def test_failed_training_lets_the_other_runs_go_on(here):
     with here.session() as session:
-        records, failures = run_all(session, [spec_of(method="breaks"), spec_of(method="only_grow")])
+        records, failures = run_all(
+            session, [spec_of(method="breaks"), spec_of(method="only_grow")]
+        )
     assert [one.id for one in records] == [spec_of(method="only_grow").id]
     assert failures[0][1].exit_code == 5 and "epoch 3" in failures[0][1].message
 
@@ -185,9 +227,14 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(here):
 def test_a_plan_names_the_stages_without_doing_them(here):
     spec = spec_of()
     plan = planned(spec, here.root, toy.Backend())
-    assert [one.name for one in plan] == ["dense", "halve", "retrain"] and not os.path.exists(here.root)
+    assert [one.name for one in plan] == ["dense", "halve", "retrain"] and not os.path.exists(
+        here.root
+    )
     assert tuple(one.id for one in plan) == here.run(spec)[0].stages
-    assert [one.name for one in planned(spec_of(method="looks_inside", seed=7), here.root, toy.Backend())] == ["dense"]
+    assert [
+        one.name
+        for one in planned(spec_of(method="looks_inside", seed=7), here.root, toy.Backend())
+    ] == ["dense"]
 
 
 def test_idle_is_measured_around_the_work_of_a_session_only(here):
@@ -195,7 +242,10 @@ def test_idle_is_measured_around_the_work_of_a_session_only(here):
     here.run(spec, idle_s=0.05)
     folders = sorted(os.listdir(os.path.join(here.root, "idle")))
     assert [name.rpartition("-")[2] for name in folders] == ["after", "before"]
-    names = [event["event"] for event in record.read_events(os.path.join(here.root, "idle", folders[0], "events.jsonl"))]
+    names = [
+        event["event"]
+        for event in record.read_events(os.path.join(here.root, "idle", folders[0], "events.jsonl"))
+    ]
     assert names == ["attempt_begin", "stage_begin", "stage_end"]
     here.run(spec, idle_s=0.05)
     assert len(os.listdir(os.path.join(here.root, "idle"))) == 2
@@ -227,7 +277,10 @@ def test_a_recorder_that_dies_between_epochs_is_started_again(here):
     def make():
         made.append(toy.FakeRecorder(here.calls))
         return made[-1]
-    session = Session(here.root, Meter(make), Progress(here.talk, environ={}), backend=toy.Backend())
+
+    session = Session(
+        here.root, Meter(make), Progress(here.talk, environ={}), backend=toy.Backend()
+    )
     epoch = session.progress.epoch
 
     def die_at_two(number, *rest):
@@ -235,6 +288,7 @@ def test_a_recorder_that_dies_between_epochs_is_started_again(here):
         if number == 2:
             made[-1].alive = False
             made[-1].breaks_at = "open"
+
     session.progress.epoch = die_at_two
     with session:
         done = run_spec(session, spec_of(method="only_grow"))

@@ -1,8 +1,16 @@
 """What a record says about its machine, from files under a root that the test makes."""
+
 import os
 
-from harness.environment import board, boot_id, code_hash, environment, first_line, processor
-from harness.witness import Witness
+from joulebird.harness.runs.environment import (
+    board,
+    boot_id,
+    code_hash,
+    environment,
+    first_line,
+    processor,
+)
+from joulebird.harness.runs.witness import Witness
 
 
 def put(root, path, text):
@@ -20,20 +28,35 @@ def test_what_is_there_is_said_and_what_is_not_is_none(tmp_path):
 
 def test_the_environment_names_version_code_and_machine(tmp_path):
     found = environment(str(tmp_path))
-    assert found["code"] == code_hash() and len(found["code"]) == 12 and found["python"] and found["cores"] >= 1
+    assert (
+        found["code"] == code_hash()
+        and len(found["code"]) == 12
+        and found["python"]
+        and found["cores"] >= 1
+    )
     assert "board" not in found
 
 
 def test_a_jetson_is_described_by_its_own_files(tmp_path):
-    put(tmp_path, "etc/nv_tegra_release", "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64\n")
+    put(
+        tmp_path,
+        "etc/nv_tegra_release",
+        "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64\n",
+    )
     put(tmp_path, "proc/device-tree/compatible", "nvidia,quill\0nvidia,tegra186\0")
     put(tmp_path, "proc/device-tree/model", "quill\0")
     found = board(str(tmp_path))
-    assert found["board"].startswith("quill") and found["jetpack"] == "4.6.1" and "power_mode" in found
+    assert (
+        found["board"].startswith("quill") and found["jetpack"] == "4.6.1" and "power_mode" in found
+    )
 
 
 def test_a_witness_is_silent_elsewhere_and_never_raises(tmp_path):
     assert Witness(str(tmp_path)).poll() == []
-    put(tmp_path, "etc/nv_tegra_release", "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64\n")
+    put(
+        tmp_path,
+        "etc/nv_tegra_release",
+        "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64\n",
+    )
     for name, facts in Witness(str(tmp_path)).poll():
         assert name == "health_unknown" and facts["reason"]

@@ -1,4 +1,5 @@
 """SIGKILL at any moment, the same command again: the same numbers, nothing finished done twice."""
+
 import json
 import os
 import random
@@ -9,28 +10,36 @@ import time
 
 import pytest
 
-from harness import record
-from harness.events import attempts, kept_epochs
-from harness.record import read_events, read_run, read_stage, stage_dir
-from harness.spec import from_dict
+from joulebird.harness.core import records as record
+from joulebird.harness.core.records import read_events, read_run, read_stage, stage_dir
+from joulebird.harness.runs.events import attempts, kept_epochs
+from joulebird.harness.runs.spec import from_dict
 
 TOY = """
 import sys
-from harness.meter import Meter
-from harness.progress import Progress
-from harness.run import run_spec
-from harness.session import Session
-from harness.spec import from_dict
+from joulebird.harness.power.meter import Meter
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.runs.run import run_spec
+from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.spec import from_dict
 from tests.harness import toy
 with Session(sys.argv[1], Meter(None), Progress(quiet=True), backend=toy.Backend()) as session:
     run_spec(session, from_dict(__import__("json").loads(sys.argv[2])))
 """
-SPEC = {"method": "tests.harness.toy:prune_and_grow", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 30,
-        "options": {"pause_s": 0.02}}
+SPEC = {
+    "method": "tests.harness.toy:prune_and_grow",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.5,
+    "epochs": 30,
+    "options": {"pause_s": 0.02},
+}
 
 
 def start(root, spec):
-    return subprocess.Popen([sys.executable, "-c", TOY, str(root), json.dumps(spec)], stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", TOY, str(root), json.dumps(spec)], stderr=subprocess.PIPE
+    )
 
 
 def finish(process):
@@ -80,7 +89,9 @@ def check_attempts(events, stage):
 
 @pytest.mark.parametrize("instant", ["after save", "after event", "after rename"])
 def test_a_kill_within_the_commit_of_an_epoch_loses_at_most_that_epoch(tmp_path, instant):
-    script = TOY.replace("with Session", """
+    script = TOY.replace(
+        "with Session",
+        """
 import os, signal
 from harness import checkpoints, events
 def die(*args):
@@ -96,8 +107,13 @@ def kill_after(owner, name, turn):
         return result
     setattr(owner, name, outer)
 kill_after(*%s, 3)
-with Session""" % {"after save": '(checkpoints.Checkpoints, "save")', "after event": '(events.EventLog, "write")',
-                   "after rename": '(checkpoints.Checkpoints, "commit")'}[instant])
+with Session"""
+        % {
+            "after save": '(checkpoints.Checkpoints, "save")',
+            "after event": '(events.EventLog, "write")',
+            "after rename": '(checkpoints.Checkpoints, "commit")',
+        }[instant],
+    )
     spec = dict(SPEC, method="tests.harness.toy:only_grow", epochs=5, options={})
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), json.dumps(spec)])
     process.communicate()

@@ -1,4 +1,5 @@
 """The meter with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
+
 import glob
 import os
 import signal
@@ -6,9 +7,9 @@ import time
 
 import pytest
 
-from devices.base import SourceError
-from harness.meter import Meter
-from harness.power_source import choose, meter_for, parse_options
+from joulebird.devices.source import SourceError
+from joulebird.harness.power.meter import Meter
+from joulebird.harness.power.sources import choose, meter_for, parse_options
 from tests.devices.fake_tx2_tree import FakeTX2
 
 
@@ -66,16 +67,20 @@ def test_nothing_is_measured_without_a_source():
 
 
 def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
-    monkeypatch.setattr("devices.discover.usable_here", lambda: iter(()))
+    monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(()))
     choice = choose(None)
     assert choice.name == "simulated" and not choice.real
-    monkeypatch.setattr("devices.discover.usable_here", lambda: iter(("rapl",)))
+    monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(("rapl",)))
     assert choose(None)[:1] == ("rapl",) and choose(None).real
 
 
 def test_options_of_a_source_are_json_where_they_can_be():
-    assert parse_options(["total=board", "cores=2", "rails=[\"VDD_IN\"]", "root=/x=y"]) == {
-        "total": "board", "cores": 2, "rails": ["VDD_IN"], "root": "/x=y"}
+    assert parse_options(["total=board", "cores=2", 'rails=["VDD_IN"]', "root=/x=y"]) == {
+        "total": "board",
+        "cores": 2,
+        "rails": ["VDD_IN"],
+        "root": "/x=y",
+    }
 
 
 def test_stop_is_harmless_twice():
@@ -93,9 +98,20 @@ def board(tmp_path):
 
 def spoil(board, word):
     """Make what the driver shows of VDD_IN unreadable, or readable again."""
-    [label] = [path for path in glob.glob(board.root + "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*")
-               if open(path).read().strip() == "VDD_IN"]
-    for path in sum((glob.glob(os.path.join(os.path.dirname(label), form % label[-1])) for form in ("in_*%s_input", "ui_input_%s")), []):
+    [label] = [
+        path
+        for path in glob.glob(
+            board.root + "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
+        )
+        if open(path).read().strip() == "VDD_IN"
+    ]
+    for path in sum(
+        (
+            glob.glob(os.path.join(os.path.dirname(label), form % label[-1]))
+            for form in ("in_*%s_input", "ui_input_%s")
+        ),
+        [],
+    ):
         os.chmod(path, 0o644)
         with open(path, "w") as file:
             file.write(word)
@@ -120,5 +136,8 @@ def test_a_sensor_that_fails_later_is_a_warning_with_how_often(board, tmp_path):
     counted = meter.close_log()
     meter.stop()
     [(name, facts)] = meter.take_failures()
-    assert name == "readings_failed" and facts == {"failed": counted["failed"], "rows": counted["rows"]}
+    assert name == "readings_failed" and facts == {
+        "failed": counted["failed"],
+        "rows": counted["rows"],
+    }
     assert 0 < facts["failed"] < facts["rows"]

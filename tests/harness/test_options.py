@@ -1,12 +1,13 @@
 """Options are read from a method's text: types, defaults, and every way to get them wrong."""
+
 import subprocess
 import sys
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.options import Option, check_value, read_method, resolve_options, takes
-from harness.registry import dotted, names
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.registry import dotted, names
+from joulebird.harness.runs.options import Option, check_value, read_method, resolve_options, takes
 
 METHODS = '''
 """Methods to read."""
@@ -56,7 +57,7 @@ def test_types_and_defaults_come_from_the_text(module):
     assert method.options["layers"] == Option("layers", int, False, True, [1, 2])
     assert method.options["quoted"].optional and method.options["quoted"].kind is float
     assert method.options["bare"].kind is int and method.options["rewind"].kind is bool
-    assert module not in sys.modules                    # nothing of it was run
+    assert module not in sys.modules  # nothing of it was run
 
 
 def test_a_name_bound_to_another_function_is_followed(module):
@@ -67,24 +68,30 @@ def test_given_values_are_put_in_and_checked(module):
     values = resolve_options(module + ":plain", {"epsilon": 1, "layers": [3], "draw_at": 4}, "here")
     assert values["epsilon"] == 1.0 and isinstance(values["epsilon"], float)
     assert values["layers"] == [3] and values["draw_at"] == 4 and values["criterion"] == "paper"
-    assert takes(module + ":needs", "prune_ratio") and "prune_ratio" not in read_method(module + ":needs").options
+    assert (
+        takes(module + ":needs", "prune_ratio")
+        and "prune_ratio" not in read_method(module + ":needs").options
+    )
 
 
-@pytest.mark.parametrize("name,given,part", [
-    ("plain", {"epsilom": 1}, "did you mean 'epsilon'"),
-    ("plain", {"window": 2.5}, "window must be int, not 2.5"),
-    ("plain", {"window": True}, "window must be int, not True"),
-    ("plain", {"epsilon": float("nan")}, "epsilon must be float"),
-    ("plain", {"rewind": 1}, "rewind must be bool, not 1"),
-    ("plain", {"layers": 3}, "layers must be a list of int, not 3"),
-    ("plain", {"layers": [1, "2"]}, "layers must be int, not '2'"),
-    ("plain", {"criterion": None}, "criterion must be str, not None"),
-    ("needs", {}, "option 'epsilon' is required"),
-    ("odd", {}, "not plain"),
-    ("computed", {}, "not a plain value"),
-    ("not_a_function", {}, "is not a function"),
-    ("absent", {}, "has no 'absent'"),
-])
+@pytest.mark.parametrize(
+    "name,given,part",
+    [
+        ("plain", {"epsilom": 1}, "did you mean 'epsilon'"),
+        ("plain", {"window": 2.5}, "window must be int, not 2.5"),
+        ("plain", {"window": True}, "window must be int, not True"),
+        ("plain", {"epsilon": float("nan")}, "epsilon must be float"),
+        ("plain", {"rewind": 1}, "rewind must be bool, not 1"),
+        ("plain", {"layers": 3}, "layers must be a list of int, not 3"),
+        ("plain", {"layers": [1, "2"]}, "layers must be int, not '2'"),
+        ("plain", {"criterion": None}, "criterion must be str, not None"),
+        ("needs", {}, "option 'epsilon' is required"),
+        ("odd", {}, "not plain"),
+        ("computed", {}, "not a plain value"),
+        ("not_a_function", {}, "is not a function"),
+        ("absent", {}, "has no 'absent'"),
+    ],
+)
 def test_mistakes(module, name, given, part):
     with pytest.raises(HarnessError) as refused:
         resolve_options("%s:%s" % (module, name), given, "here")
@@ -105,9 +112,10 @@ def test_what_is_read_from_the_text_is_what_python_sees():
     """The conformance of the reader: for every registered method the text says the same as inspect does."""
     pytest.importorskip("torch")
     script = (
-        "import inspect\nfrom harness.options import read_method\nfrom harness.registry import dotted, load, names\n"
+        "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom joulebird.harness.core.registry import dotted, load, names\n"
         "for name in names('method'):\n"
         "    found = {k: (list(p.default) if isinstance(p.default, tuple) else p.default)\n"
         "             for k, p in inspect.signature(load('method', name)).parameters.items() if p.kind == p.KEYWORD_ONLY}\n"
-        "    assert found == {k: o.default for k, o in read_method(dotted('method', name)).options.items()}, name\n")
+        "    assert found == {k: o.default for k, o in read_method(dotted('method', name)).options.items()}, name\n"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,4 +1,5 @@
 """Results reach stdout or a file whole, and what is no plain file stays what it is."""
+
 import os
 import stat
 import subprocess
@@ -7,10 +8,10 @@ import threading
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.output import put
+from joulebird.harness.cli.output import put
+from joulebird.harness.core.errors import HarnessError
 
-PRINT = "import sys; from harness.output import put; put(%r)"
+PRINT = "import sys; from joulebird.harness.cli.output import put; put(%r)"
 
 
 def test_a_file_is_written_whole_and_again(tmp_path):
@@ -47,13 +48,21 @@ def test_a_folder_that_is_not_there_or_is_named_itself(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a device of Linux")
 def test_a_full_disk_behind_stdout_is_one_error(tmp_path):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "harness", "flops", "--model", "vgg16", "--dataset", "digits"], stdout=full,
-                              stderr=subprocess.PIPE, universal_newlines=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "joulebird", "flops", "--model", "vgg16", "--dataset", "digits"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 2
-    assert done.stderr.startswith("joulebird: stdout: cannot be written (No space left on device)\n")
+    assert done.stderr.startswith(
+        "joulebird: stdout: cannot be written (No space left on device)\n"
+    )
 
 
 def test_a_terminal_that_lacks_a_letter_gets_a_question_mark():
     ascii_only = dict(os.environ, PYTHONIOENCODING="ascii")
-    done = subprocess.run([sys.executable, "-c", PRINT % "1.3\u00d7"], stdout=subprocess.PIPE, env=ascii_only)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT % "1.3\u00d7"], stdout=subprocess.PIPE, env=ascii_only
+    )
     assert done.returncode == 0 and done.stdout == b"1.3?\n"

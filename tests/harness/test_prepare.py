@@ -1,4 +1,5 @@
 """A session that prepares a fake TX2: before anything is measured, until all is measured, and back however it ends."""
+
 import io
 import os
 import signal
@@ -8,18 +9,18 @@ import time
 
 import pytest
 
-from devices.board import Board
-from devices.board_note import BoardError
-from devices.command import Ran, run_command
-from harness import record
-from harness.errors import HarnessError
-from harness.meter import Meter
-from harness.prepare import preparation
-from harness.progress import Progress
-from harness.session import Session
-from harness.spec import from_dict
-from harness.stage import Interrupted
-from harness.study_run import run_all
+from joulebird.devices.board.control import Board
+from joulebird.devices.board.note import BoardError
+from joulebird.devices.util.command import Ran, run_command
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.power.meter import Meter
+from joulebird.harness.runs.batch import run_all
+from joulebird.harness.runs.prepare import preparation
+from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.spec import from_dict
+from joulebird.harness.runs.stage import Interrupted
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness import toy
 
@@ -47,7 +48,15 @@ class Hasty:
         def nap(seconds):
             sleep(0.0)
             self.now_s += seconds
-        self.made = Board(root, self.folder, self.run, AS_ROOT if self.sudo is None else self.sudo, lambda: self.now_s, nap)
+
+        self.made = Board(
+            root,
+            self.folder,
+            self.run,
+            AS_ROOT if self.sudo is None else self.sudo,
+            lambda: self.now_s,
+            nap,
+        )
         return self.made
 
 
@@ -57,27 +66,40 @@ def state_of(tree):
 
 
 def spec(method="tests.harness.toy:only_grow"):
-    return from_dict({"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 4}, "test")
+    return from_dict(
+        {"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 4},
+        "test",
+    )
 
 
 def session(root, tree, make, mode="MAXN", talk=None):
     talk = talk or io.StringIO()
     progress = Progress(talk, environ={})
-    return Session(str(root), Meter(None), progress, backend=toy.Backend(), board_root=tree.root,
-                   prepare=preparation(mode, progress.say, tree.root, make))
+    return Session(
+        str(root),
+        Meter(None),
+        progress,
+        backend=toy.Backend(),
+        board_root=tree.root,
+        prepare=preparation(mode, progress.say, tree.root, make),
+    )
 
 
 def test_the_board_is_prepared_while_stages_run_and_put_back_after(tmp_path, tree):
     before, make, talk = state_of(tree), Hasty(tmp_path / "state"), io.StringIO()
     with session(tmp_path / "runs", tree, make, talk=talk) as one:
-        assert state_of(tree) == before                     # nothing is touched before a stage has to be done
+        assert state_of(tree) == before  # nothing is touched before a stage has to be done
         (done,), failures = run_all(one, [spec()])
         assert not failures and state_of(tree)["power_mode"] == {"id": 0, "name": "MAXN"}
     assert state_of(tree) == before and make.made.left_over() is None
     prepared = done.environment["prepared"]
     assert prepared["power_mode"] == "MAXN" and prepared["clocks_locked"] is True
     assert prepared["fan"] == {"target_pwm": 255, "temp_control": 0}
-    assert prepared["settled"] is True and prepared["waited_s"] >= 60 and prepared["temps_c"]["GPU-therm"] == 32.0
+    assert (
+        prepared["settled"] is True
+        and prepared["waited_s"] >= 60
+        and prepared["temps_c"]["GPU-therm"] == 32.0
+    )
     assert done.environment["power_mode"] == "MAXN" and done.environment["clocks_locked"] is True
     assert "mode MAXN" in talk.getvalue() and "putting the board back" in talk.getvalue()
 
@@ -106,12 +128,22 @@ def test_a_session_that_fails_puts_the_board_back(tmp_path, tree, method):
 
 def test_without_root_it_ends_with_the_line_to_paste_before_anything_is_trained(tmp_path, tree):
     def refused(command, text):
-        return Ran(1, "", "sudo: a password is required") if command[0] == "sudo" else run_command(command, text)
+        return (
+            Ran(1, "", "sudo: a password is required")
+            if command[0] == "sudo"
+            else run_command(command, text)
+        )
+
     with pytest.raises(BoardError) as caught:
-        with session(tmp_path / "runs", tree, Hasty(tmp_path / "state", refused, ["sudo", "-n"])) as one:
+        with session(
+            tmp_path / "runs", tree, Hasty(tmp_path / "state", refused, ["sudo", "-n"])
+        ) as one:
             run_all(one, [spec()])
     assert caught.value.exit_code == 6 and "/etc/sudoers.d/joulebird" in caught.value.hint
-    assert "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks, /usr/bin/tee /sys/devices/pwm-fan/" in caught.value.hint
+    assert (
+        "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks, /usr/bin/tee /sys/devices/pwm-fan/"
+        in caught.value.hint
+    )
     assert not os.path.exists(str(tmp_path / "runs" / "stages"))
 
 
@@ -127,13 +159,17 @@ def test_a_stop_while_the_board_settles_ends_the_wait_and_puts_it_back(tmp_path,
                 if clock[0] == 3:
                     os.kill(os.getpid(), signal.SIGTERM)
                 make_nap(seconds)
+
             one._nap = nap
             run_all(one, [spec()])
     assert clock[0] == 3 and state_of(tree) == before
     assert not record.is_done(str(tmp_path / "runs" / spec().id))
 
 
-@pytest.mark.parametrize("mode, known", [("MAXX", "0 MAXN"), ("7", "4 MAXP_CORE_DENVER"), ("smoke", "a STUDY goes before --prepare")])
+@pytest.mark.parametrize(
+    "mode, known",
+    [("MAXX", "0 MAXN"), ("7", "4 MAXP_CORE_DENVER"), ("smoke", "a STUDY goes before --prepare")],
+)
 def test_a_mode_that_the_board_has_not(tree, mode, known):
     with pytest.raises(HarnessError) as caught:
         preparation(mode, print, tree.root)
@@ -149,7 +185,7 @@ def test_another_machine_is_not_prepared(tmp_path):
 SCRIPT = """
 import io, sys
 sys.path.insert(0, %r)
-from harness.study_run import run_all
+from joulebird.harness.runs.batch import run_all
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness.test_prepare import Hasty, session, spec
 class Tree:
@@ -167,8 +203,10 @@ def slow(task, run):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_middle_of_a_training_puts_the_board_back(tmp_path, tree, number):
     before, runs = state_of(tree), tmp_path / "runs"
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT % (ROOT, tree.root, str(runs), str(tmp_path / "state"))],
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT % (ROOT, tree.root, str(runs), str(tmp_path / "state"))],
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 60
     while not list(runs.glob("stages/*/epochs.csv")):
         assert process.poll() is None and time.monotonic() < deadline

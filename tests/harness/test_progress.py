@@ -1,9 +1,10 @@
 """What is said while training: lines or a moving line, colour only where it is wanted, and the time that is left."""
+
 import io
 
 import pytest
 
-from harness.progress import Estimate, Progress
+from joulebird.harness.cli.progress import Estimate, Progress
 
 
 class Terminal(io.StringIO):
@@ -38,11 +39,14 @@ def test_on_a_terminal_one_line_moves_and_ends_before_what_follows():
     assert text.count("\r") == 2 and "\x1b[1mrun-a" in text and "left\x1b[K\n" in text
 
 
-@pytest.mark.parametrize("environ,colour,moving", [
-    ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
-    ({"TERM": "dumb"}, False, False),
-    ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, False),
-])
+@pytest.mark.parametrize(
+    "environ,colour,moving",
+    [
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, False),
+    ],
+)
 def test_colour_and_movement_follow_the_environment(environ, colour, moving):
     text = talk(Terminal(), environ)
     assert ("\x1b[1m" in text) == colour and ("\r" in text) == moving
@@ -78,7 +82,9 @@ def test_the_estimate_covers_the_whole_study_from_what_was_done():
     estimate.begin("a")
     clock.now_s = 10.0
     estimate.epoch(1, 5)
-    assert estimate.left_s() == pytest.approx(4 * 10 + 2 * 50)      # what is unknown counts as a full training
+    assert estimate.left_s() == pytest.approx(
+        4 * 10 + 2 * 50
+    )  # what is unknown counts as a full training
     clock.now_s = 50.0
     estimate.epoch(5, 5)
     estimate.end("train", 50.0)
@@ -88,4 +94,6 @@ def test_the_estimate_covers_the_whole_study_from_what_was_done():
     estimate.begin("b")
     clock.now_s = 60.0
     estimate.epoch(4, 5)
-    assert estimate.left_s() == pytest.approx((10.0 + 40.0 + 10.0) / 3)     # one epoch, as long as those so far on average
+    assert estimate.left_s() == pytest.approx(
+        (10.0 + 40.0 + 10.0) / 3
+    )  # one epoch, as long as those so far on average

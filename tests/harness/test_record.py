@@ -1,19 +1,24 @@
 """Files of a run: whole or not there, readable after a kill, older formats read, newer ones refused."""
+
 import json
 import os
 
 import pytest
 
-from harness import record
-from harness.errors import HarnessError
-from harness.events import EventLog, attempts, kept_epochs, last_saved
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.runs.events import EventLog, attempts, kept_epochs, last_saved
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
-    run = record.RunRecord("r", {"seed": 1}, ("a", "b"), {"best": 0.5}, warnings=({"name": "w"},), sessions=("s",))
+    run = record.RunRecord(
+        "r", {"seed": 1}, ("a", "b"), {"best": 0.5}, warnings=({"name": "w"},), sessions=("s",)
+    )
     os.makedirs(record.run_dir(str(tmp_path), "r"))
     record.write_run(str(tmp_path), run)
-    assert record.read_run(str(tmp_path), "r") == run and list(record.find_runs(str(tmp_path))) == [run]
+    assert record.read_run(str(tmp_path), "r") == run and list(record.find_runs(str(tmp_path))) == [
+        run
+    ]
     stage = record.StageRecord("s", "dense", "m:f", upstream=("x",), work={"macs": 1})
     os.makedirs(record.stage_dir(str(tmp_path), "s"))
     record.write_stage(str(tmp_path), stage)
@@ -30,21 +35,34 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert record.read_json(path)["x"] == 1 and os.listdir(str(tmp_path)) == ["a.json"]
 
 
-@pytest.mark.parametrize("text,part", [
-    ("", "not valid JSON"), ("[1]", "not a JSON object"), ("{}", "no format version"), ('{"format": "1"}', "no format version"),
-    ('{"format": 2}', "format 2"), ('{"format": 1, "id": "r"}', "lacks spec, stages, accuracy"),
-])
+@pytest.mark.parametrize(
+    "text,part",
+    [
+        ("", "not valid JSON"),
+        ("[1]", "not a JSON object"),
+        ("{}", "no format version"),
+        ('{"format": "1"}', "no format version"),
+        ('{"format": 2}', "format 2"),
+        ('{"format": 1, "id": "r"}', "lacks spec, stages, accuracy"),
+    ],
+)
 def test_a_damaged_record_is_named(tmp_path, text, part):
     os.makedirs(str(tmp_path / "r"))
     (tmp_path / "r" / "record.json").write_text(text)
     with pytest.raises(HarnessError) as refused:
         record.read_run(str(tmp_path), "r")
-    assert part in refused.value.message and "record.json" in refused.value.message and refused.value.hint
+    assert (
+        part in refused.value.message
+        and "record.json" in refused.value.message
+        and refused.value.hint
+    )
 
 
 def test_an_older_record_with_fewer_fields_is_read(tmp_path):
     os.makedirs(str(tmp_path / "r"))
-    (tmp_path / "r" / "record.json").write_text(json.dumps({"format": 1, "id": "r", "spec": {}, "stages": ["a"], "accuracy": {}}))
+    (tmp_path / "r" / "record.json").write_text(
+        json.dumps({"format": 1, "id": "r", "spec": {}, "stages": ["a"], "accuracy": {}})
+    )
     assert record.read_run(str(tmp_path), "r").warnings == ()
 
 
@@ -66,11 +84,16 @@ def test_events_cut_anywhere_are_read_up_to_there(tmp_path):
     log.close()
     data = open(path, "rb").read()
     whole = record.read_events(path)
-    assert [event["event"] for event in whole] == ["attempt_begin", "stage_begin", "epoch", "epoch"] and whole[2]["loss"] is None
+    assert [event["event"] for event in whole] == [
+        "attempt_begin",
+        "stage_begin",
+        "epoch",
+        "epoch",
+    ] and whole[2]["loss"] is None
     for cut in range(len(data)):
         with open(path, "wb") as file:
             file.write(data[:cut])
-        assert record.read_events(path) == whole[:data[:cut].count(b"\n")]
+        assert record.read_events(path) == whole[: data[:cut].count(b"\n")]
 
 
 def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
@@ -87,7 +110,9 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     log.close()
     events = record.read_events(path)
     assert [one.begin["attempt"] for one in attempts(events)] == [1, 2]
-    assert [event["epoch"] for event in kept_epochs(events)] == [1, 2] and last_saved(events)["checkpoint"] == "1-1"
+    assert [event["epoch"] for event in kept_epochs(events)] == [1, 2] and last_saved(events)[
+        "checkpoint"
+    ] == "1-1"
     with open(path, "ab") as file:
         file.write(b"garbage\n" + json.dumps({"event": "epoch", "epoch": 3}).encode() + b"\n")
     with pytest.raises(HarnessError) as refused:
@@ -95,12 +120,23 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     assert "line 6: not an event" in refused.value.message
 
 
-@pytest.mark.parametrize("change", [{"accuracy": "x"}, {"stages": [5]}, {"stages": "abc"}, {"spec": []}, {"warnings": ["w"]},
-                                    {"finished": "now"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accuracy": "x"},
+        {"stages": [5]},
+        {"stages": "abc"},
+        {"spec": []},
+        {"warnings": ["w"]},
+        {"finished": "now"},
+    ],
+)
 def test_a_record_with_a_field_of_another_type_is_damaged(tmp_path, change):
     os.makedirs(record.run_dir(str(tmp_path), "one"))
     record.write_run(str(tmp_path), record.RunRecord("one", {}, ("a",), {"best": 0.5}))
     path = tmp_path / "one" / "record.json"
     path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
-    with pytest.raises(HarnessError, match="record.json: %s is not what it must be" % list(change)[0]):
+    with pytest.raises(
+        HarnessError, match="record.json: %s is not what it must be" % list(change)[0]
+    ):
         record.read_run(str(tmp_path), "one")

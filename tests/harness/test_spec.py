@@ -1,11 +1,18 @@
 """Specs: resolved, hashable, the same id wherever they come from."""
+
 import json
 import subprocess
 import sys
 
-from harness.spec import RunSpec, check_milestones, from_dict
+from joulebird.harness.runs.spec import RunSpec, check_milestones, from_dict
 
-DATA = {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "options": {"epsilon": 0.2}}
+DATA = {
+    "method": "eb-train",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.5,
+    "options": {"epsilon": 0.2},
+}
 
 
 def test_a_spec_survives_json_and_keeps_its_id():
@@ -18,8 +25,16 @@ def test_a_spec_survives_json_and_keeps_its_id():
 def test_the_id_is_readable_and_says_every_difference():
     spec = from_dict(DATA)
     assert spec.id.startswith("eb-train-vgg16-digits-p50-s1-")
-    others = [dict(DATA, seed=2), dict(DATA, width=0.5), dict(DATA, epochs=100), dict(DATA, lr=0.2), dict(DATA, options={}),
-              dict(DATA, prune_ratio=0.3), dict(DATA, milestones=[1, 2]), dict(DATA, device="cpu")]
+    others = [
+        dict(DATA, seed=2),
+        dict(DATA, width=0.5),
+        dict(DATA, epochs=100),
+        dict(DATA, lr=0.2),
+        dict(DATA, options={}),
+        dict(DATA, prune_ratio=0.3),
+        dict(DATA, milestones=[1, 2]),
+        dict(DATA, device="cpu"),
+    ]
     assert len({from_dict(one).id for one in others} | {spec.id}) == len(others) + 1
     assert from_dict(dict(DATA, prune_ratio=0.125)).id.startswith("eb-train-vgg16-digits-p12.5-s1-")
 
@@ -31,8 +46,10 @@ def test_what_is_written_out_and_what_is_left_to_defaults_is_the_same_run():
 
 
 def test_the_id_is_the_same_in_another_process():
-    script = "import json, sys; from harness.spec import from_dict; print(from_dict(json.loads(sys.argv[1])).id)"
-    out = subprocess.check_output([sys.executable, "-c", script, json.dumps(DATA)], universal_newlines=True)
+    script = "import json, sys; from joulebird.harness.runs.spec import from_dict; print(from_dict(json.loads(sys.argv[1])).id)"
+    out = subprocess.check_output(
+        [sys.executable, "-c", script, json.dumps(DATA)], universal_newlines=True
+    )
     assert out.strip() == from_dict(DATA).id
 
 

@@ -1,11 +1,12 @@
 """`joulebird doctor` as a user meets it; its checks are tested in test_doctor.py."""
+
 import json
 import subprocess
 import sys
 
 import pytest
 
-from harness.doctor import checks
+from joulebird.harness.doctor.check import checks
 from tests.devices.fake_tx2_tree import FakeTX2
 
 
@@ -19,18 +20,29 @@ def board(tmp_path, monkeypatch):
 
 
 def doctor(*words):
-    process = subprocess.run([sys.executable, "-m", "harness", "doctor"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             universal_newlines=True)
+    process = subprocess.run(
+        [sys.executable, "-m", "joulebird", "doctor"] + list(words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     return process.returncode, process.stdout, process.stderr
 
 
 def test_all_checks_as_json(board):
     code, out, errors = doctor("--root", board.root, "--json")
     facts = json.loads(out)
-    assert [check["name"] for check in facts["checks"]] == [check.name for check in checks()] and errors == ""
+    assert [check["name"] for check in facts["checks"]] == [
+        check.name for check in checks()
+    ] and errors == ""
     found = {check["name"]: check for check in facts["checks"]}
-    assert found["board"]["found"] == "a Jetson TX2, L4T 32.7.1, JetPack 4.6.1" and found["reading"]["status"] == "ok"
-    assert found["torch"]["status"] == "bad" and found["torch"]["remedy"]       # this machine's torch has no Jetson's GPU
+    assert (
+        found["board"]["found"] == "a Jetson TX2, L4T 32.7.1, JetPack 4.6.1"
+        and found["reading"]["status"] == "ok"
+    )
+    assert (
+        found["torch"]["status"] == "bad" and found["torch"]["remedy"]
+    )  # this machine's torch has no Jetson's GPU
     assert code == 6 and facts["wrong"] >= 1
 
 

@@ -1,4 +1,5 @@
 """`joulebird measure -- COMMAND`: joules of any command, which notices nothing of it."""
+
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 
 from tests.devices.fake_tx2_tree import FakeTX2
 
-COMMAND = [sys.executable, "-m", "harness", "measure"]
+COMMAND = [sys.executable, "-m", "joulebird", "measure"]
 
 
 @pytest.fixture
@@ -25,28 +26,54 @@ def of(board):
 
 
 def measure(*words, **options):
-    done = subprocess.run(COMMAND + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, **options)
+    done = subprocess.run(
+        COMMAND + list(words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        **options,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 def test_joules_are_watts_times_seconds(board, tmp_path):
     path = str(tmp_path / "joules.json")
-    code, out, errors = measure(*(of(board) + ["--json", "-o", path, "--", "sh", "-c", "sleep 0.5; echo done"]))
+    code, out, errors = measure(
+        *(of(board) + ["--json", "-o", path, "--", "sh", "-c", "sleep 0.5; echo done"])
+    )
     assert (code, out, errors) == (0, "done\n", "")
     with open(path) as file:
         facts = json.load(file)
-    assert facts["joules"] == pytest.approx(14.034 * facts["seconds"], rel=1e-4) and facts["seconds"] >= 0.5
-    assert facts["real"] is True and facts["scope"] == "module" and facts["coverage"] > 0.99 and facts["problem"] == ""
-    assert facts["rails"]["VDD_SYS_GPU"]["peak_w"] == pytest.approx(facts["rails"]["VDD_SYS_GPU"]["mean_w"], rel=1e-9)
+    assert (
+        facts["joules"] == pytest.approx(14.034 * facts["seconds"], rel=1e-4)
+        and facts["seconds"] >= 0.5
+    )
+    assert (
+        facts["real"] is True
+        and facts["scope"] == "module"
+        and facts["coverage"] > 0.99
+        and facts["problem"] == ""
+    )
+    assert facts["rails"]["VDD_SYS_GPU"]["peak_w"] == pytest.approx(
+        facts["rails"]["VDD_SYS_GPU"]["mean_w"], rel=1e-9
+    )
     assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"] and facts["exit_code"] == 0
 
 
 def test_the_result_for_people_goes_to_stderr(board):
     code, out, errors = measure(*(of(board) + ["--", "echo", "hello"]))
     assert code == 0 and out == "hello\n"
-    assert "joulebird: echo hello" in errors and "source ina3221" in errors and "coverage 100.0 %" in errors
+    assert (
+        "joulebird: echo hello" in errors
+        and "source ina3221" in errors
+        and "coverage 100.0 %" in errors
+    )
     total = [line for line in errors.splitlines() if line.endswith("total")]
-    assert len(total) == 1 and total[0].split()[0] == "VDD_IN" and total[0].split()[2:4] == ["14.034", "14.034"]
+    assert (
+        len(total) == 1
+        and total[0].split()[0] == "VDD_IN"
+        and total[0].split()[2:4] == ["14.034", "14.034"]
+    )
     assert "simulated" not in errors
 
 
@@ -57,7 +84,9 @@ def test_simulated_joules_say_so():
     assert facts["real"] is False and facts["source"]["name"] == "simulated"
 
 
-@pytest.mark.parametrize("script, code", [("exit 7", 7), ("kill -TERM $$", 128 + 15), ("kill -KILL $$", 128 + 9)])
+@pytest.mark.parametrize(
+    "script, code", [("exit 7", 7), ("kill -TERM $$", 128 + 15), ("kill -KILL $$", 128 + 9)]
+)
 def test_the_exit_code_passes_through(board, script, code):
     got, _, errors = measure(*(of(board) + ["--", "sh", "-c", script]))
     assert got == code and "exit code %d" % code in errors
@@ -76,8 +105,12 @@ def test_input_passes_through(board):
 
 def test_a_signal_reaches_the_command(board, tmp_path):
     script = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
-    process = subprocess.Popen(COMMAND + of(board) + ["--", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               universal_newlines=True)
+    process = subprocess.Popen(
+        COMMAND + of(board) + ["--", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate(timeout=30)
@@ -93,33 +126,56 @@ def test_the_readings_can_be_kept(board, tmp_path):
 def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
     folder, channel = board.rails["VDD_IN"][:2]
     path = board.p("%s/ui_input_%d" % (folder, channel))
-    code, _, errors = measure(*(of(board) + ["--", "sh", "-c", "sleep 0.2; : > %s; sleep 0.6" % path]))
+    code, _, errors = measure(
+        *(of(board) + ["--", "sh", "-c", "sleep 0.2; : > %s; sleep 0.6" % path])
+    )
     assert code == 0 and "void J" in errors and "of the window was recorded" in errors
 
 
-@pytest.mark.parametrize("words, code, text", [
-    ([], 2, "name a command"), (["--"], 2, "name a command"), (["--", "no-such-command-here"], 2, "no such command"),
-    (["--source", "nosuch", "--", "touch", "ran"], 4, "no power source is called nosuch"),
-    (["--source", "ina3221", "--source-option", "root=/nowhere", "--", "touch", "ran"], 4, "no INA3221")])
+@pytest.mark.parametrize(
+    "words, code, text",
+    [
+        ([], 2, "name a command"),
+        (["--"], 2, "name a command"),
+        (["--", "no-such-command-here"], 2, "no such command"),
+        (["--source", "nosuch", "--", "touch", "ran"], 4, "no power source is called nosuch"),
+        (
+            ["--source", "ina3221", "--source-option", "root=/nowhere", "--", "touch", "ran"],
+            4,
+            "no INA3221",
+        ),
+    ],
+)
 def test_mistakes_are_told_before_anything_runs(tmp_path, words, code, text):
     got, out, errors = measure(*words, cwd=str(tmp_path))
-    assert got == code and text in errors and "Traceback" not in errors and len(errors.splitlines()) <= 2
+    assert (
+        got == code
+        and text in errors
+        and "Traceback" not in errors
+        and len(errors.splitlines()) <= 2
+    )
     assert os.listdir(str(tmp_path)) == []
 
 
 def test_nothing_outlives_a_killed_measure(board):
-    process = subprocess.Popen(COMMAND + of(board) + ["--", "sleep", "5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        COMMAND + of(board) + ["--", "sleep", "5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + 20
     while len(children(process.pid)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    recorder = [pid for pid in children(process.pid) if "devices.recorder" in command_of(pid)]
+    recorder = [
+        pid
+        for pid in children(process.pid)
+        if "joulebird.devices.recorder.parent" in command_of(pid)
+    ]
     sleeping = [pid for pid in children(process.pid) if "sleep" in command_of(pid)]
     process.kill()
     process.communicate()
     for pid in sleeping:
         os.kill(pid, signal.SIGKILL)
-    while any("devices.recorder" in command_of(pid) for pid in recorder):
+    while any("joulebird.devices.recorder.parent" in command_of(pid) for pid in recorder):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -1,4 +1,5 @@
 """`joulebird sources` as a user meets it."""
+
 import glob
 import json
 import os
@@ -11,8 +12,12 @@ from tests.devices.fake_tx2_tree import FakeTX2
 
 
 def sources(*words):
-    process = subprocess.run([sys.executable, "-m", "harness", "sources"] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             universal_newlines=True)
+    process = subprocess.run(
+        [sys.executable, "-m", "joulebird", "sources"] + list(words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     return process.returncode, process.stdout, process.stderr
 
 
@@ -24,7 +29,8 @@ def board(tmp_path):
 
 
 def test_every_registered_source_is_tried():
-    from devices import SOURCES
+    from joulebird.devices import SOURCES
+
     code, out, _ = sources("--json")
     found = {facts["name"]: facts for facts in json.loads(out)["sources"]}
     assert code == 0 and set(SOURCES) <= set(found)
@@ -38,7 +44,7 @@ def test_the_text_says_what_is_no_measurement_and_why_others_cannot():
     code, out, _ = sources()
     assert code == 0 and "simulated: module (no sensor behind it: not a measurement), up to " in out
     assert out.index("simulated: module") < out.index("not usable here")
-    assert "\n    " in out[out.index("not usable here"):]
+    assert "\n    " in out[out.index("not usable here") :]
 
 
 def test_one_source_with_its_options(board):
@@ -59,11 +65,23 @@ def test_wrong_names_and_options_are_told(tmp_path):
     assert code == 2 and "--source-option without --source" in errors
 
 
-@pytest.mark.parametrize("words", [("simulated", "cores=x"), ("simulated", "profile=5"), ("simulated", "profile=[]"),
-                                   ("ina3221", "rails={}"), ("simulated", "cores=0")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulated", "cores=x"),
+        ("simulated", "profile=5"),
+        ("simulated", "profile=[]"),
+        ("ina3221", "rails={}"),
+        ("simulated", "cores=0"),
+    ],
+)
 def test_an_option_of_a_wrong_type_is_told_and_never_a_traceback(words):
     code, out, errors = sources("--source", words[0], "--source-option", words[1])
-    assert code == 4 and out.startswith("%s: not usable here: " % words[0]) and "Traceback" not in errors
+    assert (
+        code == 4
+        and out.startswith("%s: not usable here: " % words[0])
+        and "Traceback" not in errors
+    )
 
 
 def test_a_total_that_cannot_be_read_is_not_usable(board):

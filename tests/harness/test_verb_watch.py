@@ -1,4 +1,5 @@
 """`joulebird watch`: lines, JSON, a terminal, a failing sensor."""
+
 import io
 import json
 import os
@@ -10,11 +11,11 @@ import time
 
 import pytest
 
-from devices.base import PowerSample, PowerSource, SourceError
-from harness.verb_watch import PlainLines, Screen, screen, take
+from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.harness.verbs.watch import PlainLines, Screen, screen, take
 from tests.devices.fake_tx2_tree import FakeTX2
 
-COMMAND = [sys.executable, "-m", "harness", "watch"]
+COMMAND = [sys.executable, "-m", "joulebird", "watch"]
 
 
 @pytest.fixture
@@ -55,7 +56,11 @@ class Scripted(PowerSource):
 
 
 def test_json_lines(board):
-    done = subprocess.run(COMMAND + of(board) + ["-n", "3", "--period", "0.1", "--json"], stdout=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(
+        COMMAND + of(board) + ["-n", "3", "--period", "0.1", "--json"],
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and len(lines) == 3
     assert all(line["watts"]["VDD_IN"] == pytest.approx(14.034, abs=1e-3) for line in lines)
@@ -64,21 +69,36 @@ def test_json_lines(board):
 
 
 def test_plain_lines_where_there_is_no_terminal(board):
-    done = subprocess.run(COMMAND + of(board) + ["-n", "2", "--period", "0.1"], stdout=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(
+        COMMAND + of(board) + ["-n", "2", "--period", "0.1"],
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("# ina3221, mean watts: VDD_IN ") and len(lines) == 3 and "\x1b" not in done.stdout
+    assert (
+        lines[0].startswith("# ina3221, mean watts: VDD_IN ")
+        and len(lines) == 3
+        and "\x1b" not in done.stdout
+    )
     assert float(lines[1].split()[0]) == pytest.approx(14.034, abs=1e-3)
 
 
 def test_it_stops_after_the_seconds(board):
-    done = subprocess.run(COMMAND + of(board) + ["--seconds", "0.25", "--period", "0.1", "--json"], stdout=subprocess.PIPE,
-                          universal_newlines=True)
+    done = subprocess.run(
+        COMMAND + of(board) + ["--seconds", "0.25", "--period", "0.1", "--json"],
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
     assert 1 <= len(done.stdout.splitlines()) <= 3 and done.returncode == 0
 
 
 def test_ctrl_c_is_the_way_to_end_it(board):
-    process = subprocess.Popen(COMMAND + of(board) + ["--period", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               universal_newlines=True)
+    process = subprocess.Popen(
+        COMMAND + of(board) + ["--period", "0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     process.stdout.readline()
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -89,7 +109,13 @@ def test_ctrl_c_is_the_way_to_end_it(board):
 def on_a_terminal(words, **environ):
     """What is written on a terminal."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(COMMAND + words, stdout=follower, stderr=follower, stdin=follower, env=dict(os.environ, **environ))
+    process = subprocess.Popen(
+        COMMAND + words,
+        stdout=follower,
+        stderr=follower,
+        stdin=follower,
+        env=dict(os.environ, **environ),
+    )
     os.close(follower)
     pieces = []
     while True:
@@ -125,7 +151,10 @@ def test_a_reading_that_fails_is_said_and_watching_goes_on():
     lines = PlainLines(source, out)
     lines(take(source, 0.0))
     lines(take(source, 0.0))
-    assert out.getvalue().splitlines()[1:] == ["        -         -  # the meter is unplugged", "    5.000         -"]
+    assert out.getvalue().splitlines()[1:] == [
+        "        -         -  # the meter is unplugged",
+        "    5.000         -",
+    ]
 
 
 def test_the_history_is_drawn_to_scale():
@@ -140,9 +169,21 @@ def test_a_stream_that_is_no_terminal_gets_lines():
     assert isinstance(screen(Scripted([1.0]), io.StringIO(), {"TERM": "xterm"}), PlainLines)
 
 
-@pytest.mark.parametrize("words, code, text", [(["--period", "0"], 2, "--period must be above 0"),
-                                               (["--source", "nosuch"], 4, "no power source is called nosuch"),
-                                               (["--source", "ina3221", "--source-option", "root=/nowhere"], 4, "no INA3221")])
+@pytest.mark.parametrize(
+    "words, code, text",
+    [
+        (["--period", "0"], 2, "--period must be above 0"),
+        (["--source", "nosuch"], 4, "no power source is called nosuch"),
+        (["--source", "ina3221", "--source-option", "root=/nowhere"], 4, "no INA3221"),
+    ],
+)
 def test_mistakes_are_one_or_two_lines(words, code, text):
-    done = subprocess.run(COMMAND + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-    assert done.returncode == code and text in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
+    done = subprocess.run(
+        COMMAND + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
+    assert (
+        done.returncode == code
+        and text in done.stderr
+        and "Traceback" not in done.stderr
+        and done.stdout == ""
+    )

@@ -1,4 +1,5 @@
 """A board's health in the events and the record of a stage: followed by a process of its own, from the stage's begin to its end."""
+
 import io
 import json
 import os
@@ -6,14 +7,14 @@ import time
 
 import pytest
 
-from harness import record
-from harness.environment import environment
-from harness.meter import Meter
-from harness.progress import Progress
-from harness.session import Session
-from harness.spec import from_dict
-from harness.study_run import run_all
-from harness.witness import Witness
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core import records as record
+from joulebird.harness.power.meter import Meter
+from joulebird.harness.runs.batch import run_all
+from joulebird.harness.runs.environment import environment
+from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.spec import from_dict
+from joulebird.harness.runs.witness import Witness
 from tests.devices.changing_board import Board, change_mode
 from tests.harness import toy
 
@@ -57,12 +58,28 @@ def wait_for_health(folder, count):
 
 
 def wait_for_event(folder, name):
-    wait(lambda: name in [event["event"] for event in record.read_events(os.path.join(folder, "events.jsonl"))])
+    wait(
+        lambda: (
+            name
+            in [
+                event["event"] for event in record.read_events(os.path.join(folder, "events.jsonl"))
+            ]
+        )
+    )
 
 
 def run(root, method, board_root):
-    spec = from_dict({"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 2}, "test")
-    with Session(str(root), Meter(None), Progress(io.StringIO(), environ={}), backend=toy.Backend(), board_root=board_root) as session:
+    spec = from_dict(
+        {"method": method, "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "epochs": 2},
+        "test",
+    )
+    with Session(
+        str(root),
+        Meter(None),
+        Progress(io.StringIO(), environ={}),
+        backend=toy.Backend(),
+        board_root=board_root,
+    ) as session:
         (done,), failures = run_all(session, [spec])
     assert not failures
     return done
@@ -73,12 +90,30 @@ def test_health_is_in_the_events_of_a_stage_and_its_troubles_in_the_record(tmp_p
     done = run(tmp_path / "runs", "tests.harness.test_witness:throttles_between", board.tree.root)
     path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
     names = [event["event"] for event in record.read_events(path)]
-    assert names[0] == "attempt_begin" and names[-1] == "stage_end" and names.count("throttle") == 1 and "health" not in names
+    assert (
+        names[0] == "attempt_begin"
+        and names[-1] == "stage_end"
+        and names.count("throttle") == 1
+        and "health" not in names
+    )
     health = record.read_health(path)
-    assert health[0]["temps_c"]["GPU-therm"] == 32.0 and health[0]["power_mode"] == 0 and health[0]["clocks_locked"] is False
-    assert [(one["name"], one["by"]) for one in done.warnings if one["name"] == "throttled"] == [("throttled", "gpu-balanced 2 (state 3)")]
-    assert done.environment["power_mode"] == "MAXN" and done.environment["clocks_locked"] is False and done.environment["l4t"] == "32.7.1"
-    assert done.environment["boot_id"] == "11111111-aaaa" and done.environment["fan"]["temp_control"] == 1
+    assert (
+        health[0]["temps_c"]["GPU-therm"] == 32.0
+        and health[0]["power_mode"] == 0
+        and health[0]["clocks_locked"] is False
+    )
+    assert [(one["name"], one["by"]) for one in done.warnings if one["name"] == "throttled"] == [
+        ("throttled", "gpu-balanced 2 (state 3)")
+    ]
+    assert (
+        done.environment["power_mode"] == "MAXN"
+        and done.environment["clocks_locked"] is False
+        and done.environment["l4t"] == "32.7.1"
+    )
+    assert (
+        done.environment["boot_id"] == "11111111-aaaa"
+        and done.environment["fan"]["temp_control"] == 1
+    )
 
 
 def test_elsewhere_there_is_no_health_and_no_process(tmp_path):
@@ -107,11 +142,19 @@ def test_events_that_cannot_be_written_end_the_log_not_the_stage(tmp_path, board
 def test_health_between_events_in_any_order_is_passed_over(tmp_path):
     """The two writers do not wait for each other; a kill may cut a line of either."""
     path = tmp_path / "events.jsonl"
-    lines = [{"event": "attempt_begin", "t_s": 1.0}, {"event": "health", "t_s": 3.0}, {"event": "stage_begin", "t_s": 2.0}]
+    lines = [
+        {"event": "attempt_begin", "t_s": 1.0},
+        {"event": "health", "t_s": 3.0},
+        {"event": "stage_begin", "t_s": 2.0},
+    ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     text += '{"epoch": 1, "ev\n{"event": "health", "t_s": 4.0}\n{"event": "health", "t\n'
     path.write_text(text + '{"event": "attempt_begin", "t_s": 9.0}\n{"event": "health", "t')
-    assert [event["event"] for event in record.read_events(str(path))] == ["attempt_begin", "stage_begin", "attempt_begin"]
+    assert [event["event"] for event in record.read_events(str(path))] == [
+        "attempt_begin",
+        "stage_begin",
+        "attempt_begin",
+    ]
     assert [event["t_s"] for event in record.read_health(str(path))] == [3.0, 4.0]
 
 

@@ -1,4 +1,5 @@
 """Tiny methods, stages and files that need no torch, so that the engine is tested on its own."""
+
 import collections
 import json
 import os
@@ -9,7 +10,7 @@ Task.recipe = lambda self: {"seed": self.seed, "epochs": self.epochs}
 
 
 class Json:
-    """Saves as baselines.saving does, but JSON."""
+    """Saves as joulebird.baselines.training.saving does, but JSON."""
 
     @staticmethod
     def save(path, value):
@@ -34,7 +35,8 @@ class Backend:
         return Task(spec["seed"], spec["epochs"], "cpu", self.log)
 
     def saving(self):
-        from harness.checkpoints import Saving
+        from joulebird.harness.runs.checkpoints import Saving
+
         return Saving(Json)
 
     def synchronise(self, device):
@@ -50,12 +52,22 @@ def grow(stage, task, start=None, *, step=1.0, pause_s=0.0, fail_at=0):
         time.sleep(pause_s)
         epoch = state["epoch"] + 1
         if epoch == fail_at:
-            from baselines.errors import TrainingError
-            raise TrainingError("the loss of epoch %d is not a number" % epoch, "lower the learning rate")
+            from joulebird.baselines.errors import TrainingError
+
+            raise TrainingError(
+                "the loss of epoch %d is not a number" % epoch, "lower the learning rate"
+            )
         state = {"epoch": epoch, "value": 0.9 * state["value"] + task.seed + step * epoch}
         stage.checkpoint(state)
-        stage.epoch(epoch=epoch, of=task.epochs, begin_s=begin_s, train_end_s=time.monotonic(), loss=1.0 / epoch,
-                    test_accuracy=min(1.0, 0.5 + 0.1 * epoch), images=10)
+        stage.epoch(
+            epoch=epoch,
+            of=task.epochs,
+            begin_s=begin_s,
+            train_end_s=time.monotonic(),
+            loss=1.0 / epoch,
+            test_accuracy=min(1.0, 0.5 + 0.1 * epoch),
+            images=10,
+        )
         if stage.stopping:
             stage.stop()
     if task.log:

@@ -1,7 +1,15 @@
 """Write power logs as ARCHITECTURE.md says, for the tests of the reports."""
+
 import json
 
-SOURCE = {"name": "ina3221", "sampling": "snapshot", "scope": "module", "rails": ["VDD_IN"], "total": ["VDD_IN"], "real": True}
+SOURCE = {
+    "name": "ina3221",
+    "sampling": "snapshot",
+    "scope": "module",
+    "rails": ["VDD_IN"],
+    "total": ["VDD_IN"],
+    "real": True,
+}
 
 
 def header(source=None, boot_id="boot-1", version=1):
@@ -9,8 +17,10 @@ def header(source=None, boot_id="boot-1", version=1):
     source = dict(SOURCE, **(source or {}))
     columns = ",".join(["t_us", *(rail + "_mw" for rail in source["rails"]), "status"])
     clock = {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": boot_id}
-    return (f"# joulebird-power-log {version}\n# source {json.dumps(source)}\n# clock {json.dumps(clock)}\n"
-            f"# units t_us: microseconds of CLOCK_MONOTONIC; *_mw: milliwatts; status: ok, or why the read failed\n{columns}\n")
+    return (
+        f"# joulebird-power-log {version}\n# source {json.dumps(source)}\n# clock {json.dumps(clock)}\n"
+        f"# units t_us: microseconds of CLOCK_MONOTONIC; *_mw: milliwatts; status: ok, or why the read failed\n{columns}\n"
+    )
 
 
 def row(t_us, *mw, status="ok"):

@@ -1,4 +1,5 @@
 """Every rule of the check passes a good study, and finds the violation that is planted for it."""
+
 import atexit
 import copy
 import functools
@@ -9,21 +10,30 @@ import tempfile
 
 import pytest
 
-from harness import record
-from reports.check import FAIL, PASS, WARN, check, check_runs
-from reports.errors import ReportError
-from reports.records import load
+from joulebird.harness.core import records as record
+from joulebird.reports.checks.check import FAIL, PASS, WARN, check, check_runs
+from joulebird.reports.errors import ReportError
+from joulebird.reports.runs.records import load
 from tests.reports.logs import write_log
 from tests.reports.runs import Folder, small_study, write_events
 
-GOOD = {"environment": {"code": "c0ffee", "l4t": "# R32", "power_mode": {"id": 0, "name": "MAXN"}}, "ripple": 0.2, "epoch_s": 1.0,
-        "source": {"accuracy": {"gain": 0.005, "offset_mw": 76, "quantum_mw": 38}, "recorder": {"period_s": 0.05}}}
+GOOD = {
+    "environment": {"code": "c0ffee", "l4t": "# R32", "power_mode": {"id": 0, "name": "MAXN"}},
+    "ripple": 0.2,
+    "epoch_s": 1.0,
+    "source": {
+        "accuracy": {"gain": 0.005, "offset_mw": 76, "quantum_mw": 38},
+        "recorder": {"period_s": 0.05},
+    },
+}
 
 
 def good(root, **changes):
     """A study that passes, but for the changes; gives the folder, to which more may be added."""
     if changes:
-        return small_study(root, ratios=(0.5,), seeds=(1, 2, 3), idle_s=60.0, **dict(GOOD, **changes))
+        return small_study(
+            root, ratios=(0.5,), seeds=(1, 2, 3), idle_s=60.0, **dict(GOOD, **changes)
+        )
     model, folder = pattern()
     shutil.copytree(model, root, dirs_exist_ok=True)
     copied = copy.deepcopy(folder)
@@ -56,7 +66,11 @@ def test_a_good_study_passes_every_rule(clean):
     report = check([clean])
     assert [finding for finding in report.findings if finding.status != PASS] == []
     assert [finding.rule for finding in report.findings] == [f"R{i}" for i in range(1, 17)]
-    assert report.exit_code() == 0 and report.exit_code(strict=True) == 0 and "16 pass, 0 warn, 0 fail" in report.text()
+    assert (
+        report.exit_code() == 0
+        and report.exit_code(strict=True) == 0
+        and "16 pass, 0 warn, 0 fail" in report.text()
+    )
 
 
 def unknown_scope(root):
@@ -83,7 +97,9 @@ def one_seed(root):
 def left_out(root):
     good(root)
     os.makedirs(os.path.join(root, "snip-vgg16-cifar10-p90-s1-abc"))
-    record.write_json(os.path.join(root, "snip-vgg16-cifar10-p90-s1-abc", record.SPEC), {"method": "snip"})
+    record.write_json(
+        os.path.join(root, "snip-vgg16-cifar10-p90-s1-abc", record.SPEC), {"method": "snip"}
+    )
 
 
 def holed(root):
@@ -101,7 +117,12 @@ def slow_samples(root):
     stage_id = folder.stage("slow-1", 100)
     begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
     path = os.path.join(record.stage_dir(folder.root, stage_id), record.POWER)
-    write_log(path, [(round(1e6 * (begin + 2 * i)), 10_000 + i % 2) for i in range(-1, 52)], folder.source, "boot-1")
+    write_log(
+        path,
+        [(round(1e6 * (begin + 2 * i)), 10_000 + i % 2) for i in range(-1, 52)],
+        folder.source,
+        "boot-1",
+    )
     folder.run("snip", 0.7, [stage_id])
 
 
@@ -110,7 +131,12 @@ def clock_back(root):
     stage_id = folder.stage("back-1", 16)
     begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
     times = [round(1e6 * (begin + 0.05 * i - (3 if i > 200 else 0))) for i in range(-1, 400)]
-    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER), [(t, 10_000) for t in times], folder.source, "boot-1")
+    write_log(
+        os.path.join(record.stage_dir(folder.root, stage_id), record.POWER),
+        [(t, 10_000) for t in times],
+        folder.source,
+        "boot-1",
+    )
     folder.run("snip", 0.7, [stage_id])
 
 
@@ -127,8 +153,12 @@ def foreign_clock(root):
     folder = good(root)
     stage_id = folder.stage("foreign-1", 16)
     events = events_of(folder, stage_id)
-    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER),
-              [(round(1e6 * (events[1]["t_s"] + 0.05 * i)), 10_000) for i in range(400)], folder.source, "another-machine")
+    write_log(
+        os.path.join(record.stage_dir(folder.root, stage_id), record.POWER),
+        [(round(1e6 * (events[1]["t_s"] + 0.05 * i)), 10_000) for i in range(400)],
+        folder.source,
+        "another-machine",
+    )
     folder.run("snip", 0.7, [stage_id])
 
 
@@ -143,7 +173,15 @@ def throttled(root):
 
 def warned_of_mode(root):
     folder = good(root)
-    folder.run("snip", 0.7, [folder.stage("mode-1", 16, warnings=[{"name": "mode_changed", "text": "x", "remedy": "y"}])])
+    folder.run(
+        "snip",
+        0.7,
+        [
+            folder.stage(
+                "mode-1", 16, warnings=[{"name": "mode_changed", "text": "x", "remedy": "y"}]
+            )
+        ],
+    )
 
 
 def mode_unknown(root):
@@ -155,20 +193,32 @@ def clocks_free(root):
 
 
 def clocks_mixed(root):
-    folder = good(root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0}))
+    folder = good(
+        root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0})
+    )
     folder.environment["clocks_locked"] = False
     folder.run("snip", 0.7, [folder.stage("free-1", 16)])
 
 
 def fan_mixed(root):
-    folder = good(root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0}))
+    folder = good(
+        root, environment=dict(GOOD["environment"], clocks_locked=True, fan={"temp_control": 0})
+    )
     folder.environment["fan"] = {"temp_control": 1}
     folder.run("snip", 0.7, [folder.stage("free-1", 16)])
 
 
 def supply_weak(root):
     folder = good(root)
-    folder.run("snip", 0.7, [folder.stage("weak-1", 16, warnings=[{"name": "supply_sagged", "text": "x", "remedy": "y"}])])
+    folder.run(
+        "snip",
+        0.7,
+        [
+            folder.stage(
+                "weak-1", 16, warnings=[{"name": "supply_sagged", "text": "x", "remedy": "y"}]
+            )
+        ],
+    )
 
 
 def outside_sees_less(root):
@@ -215,7 +265,12 @@ def rules_differ(root):
     stage_id = folder.stage("ramp-1", 16)
     begin = next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == "stage_begin")
     ramp = [(round(1e6 * (begin + 0.95 * i)), 1000 * i) for i in range(-1, 19)]
-    write_log(os.path.join(record.stage_dir(folder.root, stage_id), record.POWER), ramp, folder.source, "boot-1")
+    write_log(
+        os.path.join(record.stage_dir(folder.root, stage_id), record.POWER),
+        ramp,
+        folder.source,
+        "boot-1",
+    )
     folder.run("snip", 0.7, [stage_id])
 
 
@@ -267,27 +322,63 @@ def one_after_another(root):
             folder.run(method, 0.5, [folder.stage(f"{method}-{seed}", 4)], seed=seed)
 
 
-@pytest.mark.parametrize("rule, status, plant", [
-    ("R1", FAIL, unknown_scope), ("R2", FAIL, edited_spec), ("R2", WARN, two_codes), ("R3", WARN, one_seed), ("R3", WARN, left_out),
-    ("R4", FAIL, holed), ("R4", WARN, thin_coverage), ("R4", WARN, slow_samples), ("R5", FAIL, clock_back), ("R5", WARN, wall_clock_set),
-    ("R6", FAIL, foreign_clock), ("R7", FAIL, throttled), ("R7", FAIL, warned_of_mode), ("R7", WARN, mode_unknown),
-    ("R7", WARN, clocks_free), ("R7", FAIL, clocks_mixed), ("R7", WARN, fan_mixed), ("R7", WARN, supply_weak), ("R8", WARN, no_idle),
-    ("R8", WARN, short_idle), ("R9", WARN, accuracy_unknown), ("R9", WARN, near_offset),
-    ("R9", FAIL, outside_sees_less), ("R9", WARN, twice_the_same_differs), ("R10", FAIL, stuck_at_zero),
-    ("R10", FAIL, over_range), ("R10", WARN, never_moves), ("R11", FAIL, rules_differ), ("R12", FAIL, epochs_overlap),
-    ("R12", FAIL, search_left_out), ("R12", FAIL, seconds_differ), ("R13", WARN, recorder_unknown), ("R14", FAIL, log_gone),
-    ("R14", WARN, log_damaged), ("R16", FAIL, boards_mixed), ("R16", WARN, one_after_another)])
+@pytest.mark.parametrize(
+    "rule, status, plant",
+    [
+        ("R1", FAIL, unknown_scope),
+        ("R2", FAIL, edited_spec),
+        ("R2", WARN, two_codes),
+        ("R3", WARN, one_seed),
+        ("R3", WARN, left_out),
+        ("R4", FAIL, holed),
+        ("R4", WARN, thin_coverage),
+        ("R4", WARN, slow_samples),
+        ("R5", FAIL, clock_back),
+        ("R5", WARN, wall_clock_set),
+        ("R6", FAIL, foreign_clock),
+        ("R7", FAIL, throttled),
+        ("R7", FAIL, warned_of_mode),
+        ("R7", WARN, mode_unknown),
+        ("R7", WARN, clocks_free),
+        ("R7", FAIL, clocks_mixed),
+        ("R7", WARN, fan_mixed),
+        ("R7", WARN, supply_weak),
+        ("R8", WARN, no_idle),
+        ("R8", WARN, short_idle),
+        ("R9", WARN, accuracy_unknown),
+        ("R9", WARN, near_offset),
+        ("R9", FAIL, outside_sees_less),
+        ("R9", WARN, twice_the_same_differs),
+        ("R10", FAIL, stuck_at_zero),
+        ("R10", FAIL, over_range),
+        ("R10", WARN, never_moves),
+        ("R11", FAIL, rules_differ),
+        ("R12", FAIL, epochs_overlap),
+        ("R12", FAIL, search_left_out),
+        ("R12", FAIL, seconds_differ),
+        ("R13", WARN, recorder_unknown),
+        ("R14", FAIL, log_gone),
+        ("R14", WARN, log_damaged),
+        ("R16", FAIL, boards_mixed),
+        ("R16", WARN, one_after_another),
+    ],
+)
 def test_a_planted_violation_is_found(tmp_path, rule, status, plant):
     plant(tmp_path)
     report = check([tmp_path])
     found = [finding for finding in report.of(rule) if finding.status == status]
     assert found, report.text()
     assert all(finding.remedy for finding in found)
-    assert report.exit_code() == (6 if report.worst == FAIL else 0) and report.exit_code(strict=True) == 6
+    assert (
+        report.exit_code() == (6 if report.worst == FAIL else 0)
+        and report.exit_code(strict=True) == 6
+    )
 
 
 def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():
-    marks = [mark for mark in test_a_planted_violation_is_found.pytestmark if mark.name == "parametrize"]
+    marks = [
+        mark for mark in test_a_planted_violation_is_found.pytestmark if mark.name == "parametrize"
+    ]
     assert {case[0] for case in marks[0].args[1]} == {f"R{i}" for i in range(1, 17)} - {"R15"}
 
 

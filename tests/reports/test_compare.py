@@ -1,9 +1,10 @@
 """Comparing two sets of runs."""
+
 import numpy as np
 import pytest
 
-from reports.compare import compare, t975, welch
-from reports.errors import ReportError
+from joulebird.reports.errors import ReportError
+from joulebird.reports.runs.compare import compare, t975, welch
 from tests.reports.runs import Folder
 
 
@@ -33,7 +34,9 @@ def test_a_difference_within_the_spread_is_not_significant(tmp_path):
 
 def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
     source = {"source": {"accuracy": {"gain": 0.02, "offset_mw": 76}}}
-    same = compare([study(tmp_path / "a", 10.3, **source)], [study(tmp_path / "b", 10.0, **source)]).lines[0]
+    same = compare(
+        [study(tmp_path / "a", 10.3, **source)], [study(tmp_path / "b", 10.0, **source)]
+    ).lines[0]
     other = {"source": dict(source["source"], serial="other")}
     apart = compare([tmp_path / "a"], [study(tmp_path / "c", 10.0, **other)]).lines[0]
     assert same[6].text == "real" and apart[6].text == "not significant"
@@ -42,14 +45,30 @@ def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
 def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
     folder = Folder(tmp_path / "a", source={"name": "simulated", "real": False})
     folder.run("snip", 0.5, [folder.stage("s-1", 5, 12.0, precision="bfp8")])
-    row = compare([tmp_path / "a"], [study(tmp_path / "b", 10.0, source={"name": "simulated", "real": False})]).lines[0]
-    assert [cell.text.partition(" ")[2] for cell in row[3:6]] == ["(estimated, simulated)", "(simulated)", "(estimated, simulated)"]
+    row = compare(
+        [tmp_path / "a"], [study(tmp_path / "b", 10.0, source={"name": "simulated", "real": False})]
+    ).lines[0]
+    assert [cell.text.partition(" ")[2] for cell in row[3:6]] == [
+        "(estimated, simulated)",
+        "(simulated)",
+        "(estimated, simulated)",
+    ]
     assert row[3].data["words"] == ["estimated", "simulated"] and "(" not in row[7].text
-    assert "(" not in compare([study(tmp_path / "c", 12.0)], [study(tmp_path / "d", 10.0)]).lines[0][3].text
+    assert (
+        "("
+        not in compare([study(tmp_path / "c", 12.0)], [study(tmp_path / "d", 10.0)])
+        .lines[0][3]
+        .text
+    )
 
 
 def test_two_single_runs_of_different_methods_can_be_compared(tmp_path):
-    assert compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0, method="thinet")]).lines[0][6].text == "real"
+    assert (
+        compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0, method="thinet")])
+        .lines[0][6]
+        .text
+        == "real"
+    )
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
@@ -73,5 +92,7 @@ def test_a_void_energy_is_not_compared(tmp_path):
 
 def test_welch_against_a_case_computed_by_hand():
     """Variances 16.772 and 5.598 of five each: standard error 2.1152, 6.40 degrees of freedom, of which the table has 6."""
-    assert welch([27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]) == pytest.approx(2.447 * 2.1152, rel=1e-4)
+    assert welch([27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]) == pytest.approx(
+        2.447 * 2.1152, rel=1e-4
+    )
     assert welch([1.0], [2.0]) == 0.0 and t975(2.5) == 4.303

@@ -1,13 +1,14 @@
 """What two sources saw of the same stages, in words and in numbers that are known."""
+
 import os
 
 import pytest
 
-from harness import record
-from reports.check import PASS, check
-from reports.cross import notes, other_logs, sightings
-from reports.records import load, unique_stages
-from reports.table2 import table2
+from joulebird.harness.core import records as record
+from joulebird.reports.checks.check import PASS, check
+from joulebird.reports.runs.cross import notes, other_logs, sightings
+from joulebird.reports.runs.records import load, unique_stages
+from joulebird.reports.tables.table2 import table2
 from tests.reports.runs import Folder, small_study
 
 MODULE = {"source": {"accuracy": {"gain": 0.005}}}
@@ -27,11 +28,22 @@ def stages_of(folder):
 def test_the_meter_outside_saw_more(folder):
     folder.beside("score-1", 7.0, accuracy={"gain": 0.001})
     folder.beside("train-1", 12.0, accuracy={"gain": 0.001})
-    found, = sightings(stages_of(folder))
-    assert (found.one, found.other, found.stages, found.wider, found.real) == ("serial (dc)", "ina3221 (module)", 2, True, True)
-    assert found.share == pytest.approx(19 / 15 - 1, rel=1e-3) and found.low == pytest.approx(0.2, rel=1e-3)
+    (found,) = sightings(stages_of(folder))
+    assert (found.one, found.other, found.stages, found.wider, found.real) == (
+        "serial (dc)",
+        "ina3221 (module)",
+        2,
+        True,
+        True,
+    )
+    assert found.share == pytest.approx(19 / 15 - 1, rel=1e-3) and found.low == pytest.approx(
+        0.2, rel=1e-3
+    )
     assert found.high == pytest.approx(0.4, rel=1e-3) and not found.impossible and not found.differs
-    assert found.text() == "serial (dc) saw 26.7 % more than ina3221 (module) (2 stages, +20 % to +40 % by stage)"
+    assert (
+        found.text()
+        == "serial (dc) saw 26.7 % more than ina3221 (module) (2 stages, +20 % to +40 % by stage)"
+    )
 
 
 def test_it_does_not_matter_which_of_them_counts(folder):
@@ -39,22 +51,29 @@ def test_it_does_not_matter_which_of_them_counts(folder):
     folder.source.update(name="serial", scope="dc")
     folder.run("snip", 0.7, [folder.stage("desk-1", 16, 12.0)])
     folder.beside("desk-1", 10.0, "board", name="ina3221", scope="module")
-    found, = sightings(stages_of(folder))
+    (found,) = sightings(stages_of(folder))
     assert found.text() == "serial (dc) saw 20 % more than ina3221 (module) (1 stage)"
 
 
-@pytest.mark.parametrize("watts, scope, impossible, differs", [
-    (9.0, "dc", True, False), (9.99, "dc", False, False), (10.3, "module", False, True), (10.03, "module", False, False),
-    (9.0, "somewhere", False, False)])
+@pytest.mark.parametrize(
+    "watts, scope, impossible, differs",
+    [
+        (9.0, "dc", True, False),
+        (9.99, "dc", False, False),
+        (10.3, "module", False, True),
+        (10.03, "module", False, False),
+        (9.0, "somewhere", False, False),
+    ],
+)
 def test_what_cannot_be_and_what_should_not(folder, watts, scope, impossible, differs):
     folder.beside("train-1", watts, scope=scope, accuracy={"gain": 0.005})
-    found, = sightings(stages_of(folder))
+    (found,) = sightings(stages_of(folder))
     assert (found.impossible, found.differs) == (impossible, differs)
 
 
 def test_a_simulated_board_is_no_second_witness(folder):
     folder.beside("train-1", 8.0, "simulated", real=False)
-    found, = sightings(stages_of(folder))
+    (found,) = sightings(stages_of(folder))
     assert not found.real and "not both are measurements" in found.text()
     assert not [one for one in check([folder.root]).of("R9") if "saw" in one.text]
 
@@ -75,5 +94,7 @@ def test_the_table_and_the_check_tell_it(tmp_path):
     folder = small_study(tmp_path, **MODULE)
     folder.beside("dense-1", 12.0, accuracy={"gain": 0.001})
     told = "serial (dc) saw 20 % more than ina3221 (module) (1 stage)"
-    assert list(notes(stages_of(folder))) == ["Beside it: %s." % told] and told in table2([folder.root]).render("text").replace("\n", " ")
+    assert list(notes(stages_of(folder))) == ["Beside it: %s." % told] and told in table2(
+        [folder.root]
+    ).render("text").replace("\n", " ")
     assert told in [one.text for one in check([folder.root]).of("R9") if one.status == PASS]

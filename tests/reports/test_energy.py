@@ -1,12 +1,13 @@
 """Energies: uncertainty that covers the error, sums, ratios and nets."""
+
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from reports.energy import Energy, total_energy
-from reports.errors import ReportError
-from reports.trace import PowerTrace
+from joulebird.reports.errors import ReportError
+from joulebird.reports.logs.energy import Energy, total_energy
+from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.logs import write_log
 
 
@@ -22,7 +23,12 @@ def training_wave(rng, seconds):
     while t < seconds + 2:
         busy, idle = rng.uniform(0.15, 0.4), rng.uniform(0.05, 0.2)
         high, low = rng.uniform(11, 14), rng.uniform(5, 7)
-        corners += [(t + 0.005, high), (t + busy, high), (t + busy + 0.005, low), (t + busy + idle, low)]
+        corners += [
+            (t + 0.005, high),
+            (t + busy, high),
+            (t + busy + 0.005, low),
+            (t + busy + idle, low),
+        ]
         t += busy + idle
     return np.array(corners).T
 
@@ -42,14 +48,20 @@ def test_the_uncertainty_covers_the_error_of_jittered_sampling(tmp_path, seconds
         times, watts = training_wave(rng, seconds)
         t_us = jittered(rng, seconds + 1)
         power = np.rint(np.interp(t_us / 1e6, times, watts) * 1000).astype(int)
-        trace = PowerTrace.load(write_log(tmp_path / "power.csv", zip(t_us.tolist(), power.tolist(), strict=True)))
+        trace = PowerTrace.load(
+            write_log(tmp_path / "power.csv", zip(t_us.tolist(), power.tolist(), strict=True))
+        )
         begin = float(rng.uniform(0.2, 0.4))
         energy = trace.energy(begin, begin + seconds * 0.9)
-        truth = polygon_joules(times, watts, round(begin * 1e6) / 1e6, round((begin + seconds * 0.9) * 1e6) / 1e6)
+        truth = polygon_joules(
+            times, watts, round(begin * 1e6) / 1e6, round((begin + seconds * 0.9) * 1e6) / 1e6
+        )
         covered += abs(energy.joules - truth) <= energy.u_joules
         relative.append(energy.u_joules / energy.joules)
     assert covered >= 0.95 * trials
-    assert np.median(relative) < {3: 0.08, 20: 0.03, 60: 0.016}[seconds]     # it covers, and still says something
+    assert (
+        np.median(relative) < {3: 0.08, 20: 0.03, 60: 0.016}[seconds]
+    )  # it covers, and still says something
 
 
 def test_the_uncertainty_covers_a_smooth_slow_wave(tmp_path):
@@ -59,7 +71,9 @@ def test_the_uncertainty_covers_a_smooth_slow_wave(tmp_path):
         t_us = jittered(rng, 40)
         period, phase = rng.uniform(5, 200), rng.uniform(0, 6)
         power = np.rint(8000 + 5000 * np.sin(2 * np.pi * t_us / 1e6 / period + phase)).astype(int)
-        trace = PowerTrace.load(write_log(tmp_path / "power.csv", zip(t_us.tolist(), power.tolist(), strict=True)))
+        trace = PowerTrace.load(
+            write_log(tmp_path / "power.csv", zip(t_us.tolist(), power.tolist(), strict=True))
+        )
         energy = trace.energy(1.0, 31.0)
         angle = 2 * np.pi / period
         truth = 8 * 30 + 5 / angle * (np.cos(angle * 1 + phase) - np.cos(angle * 31 + phase))
@@ -71,8 +85,12 @@ def test_samples_at_the_break_points_give_the_energy_to_nine_digits(tmp_path):
     rng = np.random.default_rng(7)
     t_us = np.cumsum(rng.integers(20_000, 80_000, 2000))
     mw = rng.integers(1_000, 15_000, 2000)
-    truth = float(np.sum((mw[1:] + mw[:-1]).astype(object) * np.diff(t_us).astype(object)) / 2 / 1e9)
-    energy = PowerTrace.load(write_log(tmp_path / "power.csv", zip(t_us.tolist(), mw.tolist(), strict=True))).energy()
+    truth = float(
+        np.sum((mw[1:] + mw[:-1]).astype(object) * np.diff(t_us).astype(object)) / 2 / 1e9
+    )
+    energy = PowerTrace.load(
+        write_log(tmp_path / "power.csv", zip(t_us.tolist(), mw.tolist(), strict=True))
+    ).energy()
     assert energy.joules == pytest.approx(truth, rel=1e-12)
 
 
@@ -88,9 +106,9 @@ def test_a_shared_gain_cancels_in_a_ratio(tmp_path):
     ratio = one.ratio(two)
     assert ratio.value == pytest.approx(2.0)
     apart = (one.u_joules / one.joules) ** 2 + (two.u_joules / two.joules) ** 2
-    assert ratio.u < 0.5 * 2.0 * apart ** 0.5
+    assert ratio.u < 0.5 * 2.0 * apart**0.5
     elsewhere = constant(tmp_path, 6, accuracy=accuracy, serial="another")
-    assert one.ratio(elsewhere).u == pytest.approx(2.0 * apart ** 0.5, rel=1e-6)
+    assert one.ratio(elsewhere).u == pytest.approx(2.0 * apart**0.5, rel=1e-6)
 
 
 def test_offset_cancels_in_the_net(tmp_path):
@@ -100,17 +118,34 @@ def test_offset_cancels_in_the_net(tmp_path):
 
 
 def test_a_sum_is_judged_as_a_whole():
-    long = Energy("VDD_IN", 100.0, 100.0, Fraction(1000), 0.05, 2000, u_gain_j=10.0, u_random_j=1.0, sensor="x")
+    long = Energy(
+        "VDD_IN",
+        100.0,
+        100.0,
+        Fraction(1000),
+        0.05,
+        2000,
+        u_gain_j=10.0,
+        u_random_j=1.0,
+        sensor="x",
+    )
     short = Energy("VDD_IN", 0.02, 0.0, Fraction(0), 0.02)
     both = total_energy([long, long, short])
     assert short.void and not both.void
-    assert both.joules == pytest.approx(2000.2) and both.u_gain_j == 20.0 and both.u_random_j == pytest.approx(2 ** 0.5)
+    assert (
+        both.joules == pytest.approx(2000.2)
+        and both.u_gain_j == 20.0
+        and both.u_random_j == pytest.approx(2**0.5)
+    )
     with pytest.raises(ReportError, match="different rails"):
         total_energy([long, Energy("wall", 1, 1, Fraction(1))])
 
 
 def test_a_ratio_with_a_void_energy_is_refused():
-    good, void = Energy("r", 1.0, 1.0, Fraction(1), samples=9), Energy("r", 10.0, 1.0, Fraction(1), samples=9)
+    good, void = (
+        Energy("r", 1.0, 1.0, Fraction(1), samples=9),
+        Energy("r", 10.0, 1.0, Fraction(1), samples=9),
+    )
     with pytest.raises(ReportError, match="void"):
         good.ratio(void)
 
@@ -123,4 +158,4 @@ def test_a_log_from_another_clock_carries_the_error_of_its_alignment(tmp_path):
     path.write_text(path.read_text().replace('"boot_id"', '"u_s": 0.5, "boot_id"'))
     moved = PowerTrace.load(path).energy(5, 55)
     assert moved.joules == here.joules and moved.u_joules > here.u_joules
-    assert moved.u_random_j == pytest.approx((here.u_random_j ** 2 + (0.5 * 8) ** 2) ** 0.5)
+    assert moved.u_random_j == pytest.approx((here.u_random_j**2 + (0.5 * 8) ** 2) ** 0.5)

@@ -1,13 +1,14 @@
 """Figures: what they show, that they are honest, and that equal runs give equal bytes."""
+
 import io
 
 import numpy as np
 import pytest
 
-from reports.errors import ReportError
-from reports.figures import power
-from reports.records import load, unique_stages
-from reports.timeline import timeline
+from joulebird.reports.errors import ReportError
+from joulebird.reports.figures.power import power
+from joulebird.reports.runs.records import load, unique_stages
+from joulebird.reports.runs.timeline import timeline
 from tests.reports.runs import Folder, small_study
 
 
@@ -18,7 +19,9 @@ def study(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("form, magic", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    "form, magic", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
+)
 def test_forms_and_determinism(study, tmp_path, form, magic):
     first, second = tmp_path / f"a{form}", tmp_path / f"b{form}"
     power([study], first)
@@ -35,7 +38,11 @@ def svg_of(paths):
 
 def test_the_figure_names_scope_and_stages(study):
     text = svg_of([study])
-    assert "VDD_IN (module) on tx2-a by ina3221" in text and "power (W)" in text and "simulated" not in text
+    assert (
+        "VDD_IN (module) on tx2-a by ina3221" in text
+        and "power (W)" in text
+        and "simulated" not in text
+    )
     for name in ("dense", "search", "score", "nsretrain"):
         assert f"<!-- {name} -->" in text
 
@@ -54,7 +61,10 @@ def test_the_timeline_orders_stages_and_cuts_pauses(tmp_path):
     two = folder.stage("two-1", 3, 6.0)
     folder.run("snip", 0.5, [two, one])
     line = timeline(unique_stages(load([tmp_path])))
-    assert [(band.name, round(band.end_s - band.begin_s, 6)) for band in line.bands] == [("one", 20.0), ("two", 30.0)]
+    assert [(band.name, round(band.end_s - band.begin_s, 6)) for band in line.bands] == [
+        ("one", 20.0),
+        ("two", 30.0),
+    ]
     assert len(line.cuts) == 1 and line.length_s == pytest.approx(51.0)
     assert [float(np.nanmax(part.high_w)) for part in line.stretches] == [10.0, 6.0]
     assert all(part.t_s[0] >= 0 and part.t_s[-1] <= line.length_s for part in line.stretches)
@@ -65,7 +75,9 @@ def test_a_hole_is_not_drawn_over(tmp_path):
     folder.run("snip", 0.5, [folder.stage("s-1", 10, hole=(30, 60))])
     line = timeline(unique_stages(load([tmp_path])))
     assert len(line.stretches) == 2
-    assert line.stretches[0].t_s[-1] == pytest.approx(30, abs=0.2) and line.stretches[1].t_s[0] == pytest.approx(60, abs=0.2)
+    assert line.stretches[0].t_s[-1] == pytest.approx(30, abs=0.2) and line.stretches[1].t_s[
+        0
+    ] == pytest.approx(60, abs=0.2)
 
 
 def test_what_cannot_be_drawn_says_why(study, tmp_path):

@@ -1,12 +1,13 @@
 """The self-contained page."""
+
 import html.parser
 import re
 
 import pytest
 
-from reports.errors import ReportError
-from reports.html import page, report, runs_table, stages_table
-from reports.records import load
+from joulebird.reports.errors import ReportError
+from joulebird.reports.html import page, report, runs_table, stages_table
+from joulebird.reports.runs.records import load
 from tests.reports.runs import Folder, small_study
 
 VOID_TAGS = {"meta", "br", "img", "link", "hr"}
@@ -45,10 +46,19 @@ def test_the_page_is_whole_and_stands_alone(study):
     text = page([study])
     reader = Balance()
     reader.feed(text)
-    assert reader.open == [] and {"table", "svg", "details"} <= reader.seen and not {"script", "img", "link", "iframe"} & reader.seen
+    assert (
+        reader.open == []
+        and {"table", "svg", "details"} <= reader.seen
+        and not {"script", "img", "link", "iframe"} & reader.seen
+    )
     assert not re.findall(r'(?:src|href)\s*=\s*"(?!#)', re.sub(r"xmlns[^>]*", "", text))
     shown = " ".join(reader.text)
-    for wanted in ("EB Train Improv.", "Every run, shared stages counted in full", "R16", "ina3221"):
+    for wanted in (
+        "EB Train Improv.",
+        "Every run, shared stages counted in full",
+        "R16",
+        "ina3221",
+    ):
         assert wanted in shown
 
 
@@ -58,19 +68,36 @@ def test_the_same_runs_give_the_same_bytes(study, tmp_path):
 
 
 def test_simulated_is_seen_at_once_and_names_are_escaped(tmp_path):
-    folder = Folder(tmp_path, source={"name": "simulated", "simulated": True, "real": False}, environment={"host": "<board>"})
+    folder = Folder(
+        tmp_path,
+        source={"name": "simulated", "simulated": True, "real": False},
+        environment={"host": "<board>"},
+    )
     folder.run("snip", 0.5, [folder.stage("s-1", 2)])
     text = page([tmp_path])
-    assert '<span class="word">simulated</span>' in text and "<board>" not in text and "&lt;board&gt;" in text
+    assert (
+        '<span class="word">simulated</span>' in text
+        and "<board>" not in text
+        and "&lt;board&gt;" in text
+    )
 
 
 def test_every_energy_of_a_run_and_a_stage_has_its_words_beside_it(tmp_path, study):
     folder = Folder(tmp_path, source={"name": "simulated", "real": False})
     folder.run("eb-train", 0.5, [folder.stage("s-1", 2, precision="bfp8"), folder.stage("r-1", 3)])
     runs = load([tmp_path])
-    one, = runs_table(runs).lines
-    assert all(cell.text.endswith(" (estimated, simulated)") for cell in (one[3], one[4], one[5], one[8])) and one[6].text == "0"
-    assert [row[4].text.partition(" (")[2] for row in stages_table(runs).lines] == ["estimated, simulated)", "simulated)"]
+    (one,) = runs_table(runs).lines
+    assert (
+        all(
+            cell.text.endswith(" (estimated, simulated)")
+            for cell in (one[3], one[4], one[5], one[8])
+        )
+        and one[6].text == "0"
+    )
+    assert [row[4].text.partition(" (")[2] for row in stages_table(runs).lines] == [
+        "estimated, simulated)",
+        "simulated)",
+    ]
     assert "(estimated, simulated)</td>" in page([tmp_path])
     assert not any("(" in cell.text for row in runs_table(load([study])).lines for cell in row)
 

@@ -1,13 +1,14 @@
 """Logs written by others, whole and broken."""
+
 import gzip
 import random
 
 import pytest
 
-from reports.errors import ReportError
-from reports.trace import PowerTrace
+from joulebird.reports.errors import ReportError
+from joulebird.reports.logs.trace import PowerTrace
 
-HUNDRED_S = [(i / 10, 10.0) for i in range(1001)]               # 1000 J
+HUNDRED_S = [(i / 10, 10.0) for i in range(1001)]  # 1000 J
 
 
 def write(tmp_path, text, name="log.csv"):
@@ -25,11 +26,20 @@ def test_a_plain_csv(tmp_path):
     assert energy.joules == pytest.approx(1000.0, rel=1e-9) and energy.coverage == 1.0
 
 
-@pytest.mark.parametrize("head, scale_t, scale_w", [
-    ("timestamp_ms,board_mw", 1e3, 1e3), ("t_us,power_uW", 1e6, 1e6), ("Time [s],Power [kW]", 1, 1e-3), ("elapsed,watts", 1, 1)])
+@pytest.mark.parametrize(
+    "head, scale_t, scale_w",
+    [
+        ("timestamp_ms,board_mw", 1e3, 1e3),
+        ("t_us,power_uW", 1e6, 1e6),
+        ("Time [s],Power [kW]", 1, 1e-3),
+        ("elapsed,watts", 1, 1),
+    ],
+)
 def test_units_are_read_from_the_names(tmp_path, head, scale_t, scale_w):
     rows = "".join(f"{t * scale_t!r},{w * scale_w!r}\n" for t, w in HUNDRED_S)
-    assert PowerTrace.load(write(tmp_path, head + "\n" + rows)).energy().joules == pytest.approx(1000.0, rel=1e-9)
+    assert PowerTrace.load(write(tmp_path, head + "\n" + rows)).energy().joules == pytest.approx(
+        1000.0, rel=1e-9
+    )
 
 
 def test_columns_can_be_mapped_by_name_and_number(tmp_path):
@@ -38,7 +48,9 @@ def test_columns_can_be_mapped_by_name_and_number(tmp_path):
     assert PowerTrace.load(path, columns="t=when,w=b").energy().joules == pytest.approx(1000.0)
     assert PowerTrace.load(path, columns="t=1,w=2").energy().joules == pytest.approx(100.0)
     assert PowerTrace.load(path, columns="t=when,v=a,a=b").energy().joules == pytest.approx(1000.0)
-    bare = write(tmp_path, "".join(f"{t};{w}\n".replace(".", ",") for t, w in HUNDRED_S), "bare.csv")
+    bare = write(
+        tmp_path, "".join(f"{t};{w}\n".replace(".", ",") for t, w in HUNDRED_S), "bare.csv"
+    )
     assert PowerTrace.load(bare, columns="t=1,w=2").energy().joules == pytest.approx(1000.0)
 
 
@@ -51,11 +63,15 @@ def test_an_energy_counter_is_differenced(tmp_path):
     text = "t_s,total_j\n" + "".join(f"{t},{5000 + 10 * t}\n" for t, _ in HUNDRED_S)
     trace = PowerTrace.load(write(tmp_path, text), columns="t=t_s,j=total_j")
     assert trace.source["sampling"] == "counter"
-    assert trace.energy().joules == pytest.approx(1000.0) and trace.energy(10, 20).joules == pytest.approx(100.0)
+    assert trace.energy().joules == pytest.approx(1000.0) and trace.energy(
+        10, 20
+    ).joules == pytest.approx(100.0)
 
 
 def test_times_of_day_and_units_in_cells(tmp_path):
-    text = "timestamp, name, power.draw [W]\n" + "".join(f"2024/01/02 00:00:{i:02d}.000, X, 10.00 W\n" for i in range(60))
+    text = "timestamp, name, power.draw [W]\n" + "".join(
+        f"2024/01/02 00:00:{i:02d}.000, X, 10.00 W\n" for i in range(60)
+    )
     assert PowerTrace.load(write(tmp_path, text)).energy().joules == pytest.approx(590.0)
 
 
@@ -66,12 +82,15 @@ def test_a_truncated_last_number_is_not_believed(tmp_path):
         assert trace.energy().joules == pytest.approx(999.0) and trace.damaged == 1
 
 
-@pytest.mark.parametrize("name, damage, lines_lost", [
-    ("header repeated", lambda rows: rows[:500] + ["time,power"] + rows[500:], 1),
-    ("nul block", lambda rows: rows[:500] + ["\0" * 100] + rows[501:], 1),
-    ("ragged row", lambda rows: rows[:500] + ["50.0"] + rows[501:], 1),
-    ("comment", lambda rows: rows[:500] + ["# a remark, made later"] + rows[500:], 1),
-])
+@pytest.mark.parametrize(
+    "name, damage, lines_lost",
+    [
+        ("header repeated", lambda rows: rows[:500] + ["time,power"] + rows[500:], 1),
+        ("nul block", lambda rows: rows[:500] + ["\0" * 100] + rows[501:], 1),
+        ("ragged row", lambda rows: rows[:500] + ["50.0"] + rows[501:], 1),
+        ("comment", lambda rows: rows[:500] + ["# a remark, made later"] + rows[500:], 1),
+    ],
+)
 def test_damaged_lines_are_counted_and_the_rest_is_right(tmp_path, name, damage, lines_lost):
     rows = damage([f"{t:.1f},{w}" for t, w in HUNDRED_S])
     trace = PowerTrace.load(write(tmp_path, "time,power\n" + "\n".join(rows) + "\n"))
@@ -84,13 +103,19 @@ def test_an_unreadable_number_is_a_failed_read(tmp_path, cell):
     rows[500] = f"50.0,{cell}"
     trace = PowerTrace.load(write(tmp_path, "time,power\n" + "\n".join(rows) + "\n"))
     energy = trace.energy()
-    assert energy.joules == pytest.approx(1000.0) and energy.failed == 1 and energy.coverage == pytest.approx(0.998)
+    assert (
+        energy.joules == pytest.approx(1000.0)
+        and energy.failed == 1
+        and energy.coverage == pytest.approx(0.998)
+    )
 
 
 def test_a_clock_set_back_is_not_silent(tmp_path):
     rows = [(t if t < 50 else t - 30, w) for t, w in HUNDRED_S]
     trace = PowerTrace.load(write(tmp_path, table(rows)))
-    assert trace.steps_back == 1 and trace.problems()[0].startswith("1 times the clock was set back")
+    assert trace.steps_back == 1 and trace.problems()[0].startswith(
+        "1 times the clock was set back"
+    )
     assert trace.energy().void and trace.energy(0, 15).joules == pytest.approx(150.0)
 
 
@@ -102,12 +127,16 @@ def test_a_hole_and_duplicates_are_not_silent(tmp_path):
     assert trace.duplicates == 10 and trace.energy().joules == pytest.approx(1000.0)
 
 
-TEGRA = ("RAM 896/7859MB (lfb 26x4MB) SWAP 0/3929MB (cached 0MB) CPU [4%@2035,4%@345] EMC_FREQ 0% GR3D_FREQ 0% PLL@34.5C "
-         "VDD_SYS_GPU 153/153 VDD_SYS_SOC 383/383 VDD_4V0_WIFI 0/0 VDD_IN {}/1840 VDD_SYS_CPU 306/306 VDD_SYS_DDR 269/269")
+TEGRA = (
+    "RAM 896/7859MB (lfb 26x4MB) SWAP 0/3929MB (cached 0MB) CPU [4%@2035,4%@345] EMC_FREQ 0% GR3D_FREQ 0% PLL@34.5C "
+    "VDD_SYS_GPU 153/153 VDD_SYS_SOC 383/383 VDD_4V0_WIFI 0/0 VDD_IN {}/1840 VDD_SYS_CPU 306/306 VDD_SYS_DDR 269/269"
+)
 
 
 def test_tegrastats_without_times(tmp_path):
-    text = "Tue Jan 26 18:22:31 UTC 2021\n" + "".join(TEGRA.format(1000 + i) + "\n" for i in range(11))
+    text = "Tue Jan 26 18:22:31 UTC 2021\n" + "".join(
+        TEGRA.format(1000 + i) + "\n" for i in range(11)
+    )
     trace = PowerTrace.load(write(tmp_path, text, "tegra.txt"))
     assert trace.energy().joules == pytest.approx(10.05)
     assert trace.energy(rail="VDD_SYS_GPU").joules == pytest.approx(1.53)
@@ -115,37 +144,57 @@ def test_tegrastats_without_times(tmp_path):
 
 
 def test_tegrastats_with_a_date_that_is_none(tmp_path):
-    lines = ["01-26-2021 18:22:00 " + TEGRA.format(2000), "99-99-2021 18:22:01 " + TEGRA.format(2000)]
+    lines = [
+        "01-26-2021 18:22:00 " + TEGRA.format(2000),
+        "99-99-2021 18:22:01 " + TEGRA.format(2000),
+    ]
     with pytest.raises(ReportError, match="tegra.txt line 2: 99-99-2021 18:22:01 is not a time"):
         PowerTrace.load(write(tmp_path, "\n".join(lines) + "\n", "tegra.txt"))
 
 
 def test_tegrastats_with_times_and_a_cut_line(tmp_path):
-    lines = [f"01-26-2021 18:22:{2 * i:02d} " + TEGRA.format(2000).replace("/1840", "mW/1840mW") for i in range(11)]
+    lines = [
+        f"01-26-2021 18:22:{2 * i:02d} " + TEGRA.format(2000).replace("/1840", "mW/1840mW")
+        for i in range(11)
+    ]
     lines[5] = lines[5][:-60]
     trace = PowerTrace.load(write(tmp_path, "\n".join(lines) + "\n", "tegra.txt"))
     assert trace.energy().joules == pytest.approx(40.0) and trace.damaged == 1 and trace.notes == ()
 
 
 def test_ptdaemon(tmp_path):
-    text = "".join(f"Time,07-01-2020 10:00:{i:02d}.000,Watts,{10.0 if i != 7 else -1.0},Volts,230.0,Mark,run\n" for i in range(60))
+    text = "".join(
+        f"Time,07-01-2020 10:00:{i:02d}.000,Watts,{10.0 if i != 7 else -1.0},Volts,230.0,Mark,run\n"
+        for i in range(60)
+    )
     energy = PowerTrace.load(write(tmp_path, text)).energy()
     assert energy.joules == pytest.approx(590.0) and energy.failed == 1
 
 
-@pytest.mark.parametrize("text, columns, says", [
-    ("\n\n", None, "empty"), ("hello\nworld\n", None, "not a power log"), ("a,b\n1,2\n", None, "not a power log"),
-    ("t,w\n1,2\n", "t=t,w=volts", "no column 'volts'"), ("t,w\n1,2\n", "t=t", "needs a time and a power"),
-    ("t,w\n1,2\n", "t=t,q=w", "cannot read 'q=w'"), ("time,power\nx,y\n", None, "known here|no sample"),
-    ("RAM 1/2MB VDD_SYS_GPU 1/1\n", None, "no input rail"),
-    ("t,w\n0,1\n\n1,5000000000\n", None, "line 4: 5e[+]09 W"), ("t,w\n0,1e300\n1,1\n", None, "line 2: 1e[+]300 W"),
-    ("t,w\n0,1\n1e300,1\n", None, "line 3: .* s cannot be"), ("t,volts,amps\n0,1e300,-1e300\n", None, "line 2: -inf W"),
-    ("0,1\n1,1e8\n", "t=1,w=2", "line 2: 1e[+]08 W"), ("t_s,e_j\n0,0\n1,1e300\n", "t=t_s,j=e_j", "line 3: 1e[+]300 J"),
-    ("t_s,e_j\n0,0\n1,1e9\n", "t=t_s,j=e_j", "line 3: 1e[+]09 W"),
-    (TEGRA.format(1) + "\n" + TEGRA.format("9" * 30) + "\n", None, "line 2: 1e[+]27 W"),
-    ("Time,07-01-2020 10:00:00.000,Watts,1e300,Volts,230.0\n", None, "line 1: 1e[+]300 W"),
-    ("t,w\n0,1\n1," + "5" * 200_000 + "\n", None, "line 3: this is no CSV"), ("t,w\n0,\r1\r2\n", None, "line 2: this is no CSV"),
-])
+@pytest.mark.parametrize(
+    "text, columns, says",
+    [
+        ("\n\n", None, "empty"),
+        ("hello\nworld\n", None, "not a power log"),
+        ("a,b\n1,2\n", None, "not a power log"),
+        ("t,w\n1,2\n", "t=t,w=volts", "no column 'volts'"),
+        ("t,w\n1,2\n", "t=t", "needs a time and a power"),
+        ("t,w\n1,2\n", "t=t,q=w", "cannot read 'q=w'"),
+        ("time,power\nx,y\n", None, "known here|no sample"),
+        ("RAM 1/2MB VDD_SYS_GPU 1/1\n", None, "no input rail"),
+        ("t,w\n0,1\n\n1,5000000000\n", None, "line 4: 5e[+]09 W"),
+        ("t,w\n0,1e300\n1,1\n", None, "line 2: 1e[+]300 W"),
+        ("t,w\n0,1\n1e300,1\n", None, "line 3: .* s cannot be"),
+        ("t,volts,amps\n0,1e300,-1e300\n", None, "line 2: -inf W"),
+        ("0,1\n1,1e8\n", "t=1,w=2", "line 2: 1e[+]08 W"),
+        ("t_s,e_j\n0,0\n1,1e300\n", "t=t_s,j=e_j", "line 3: 1e[+]300 J"),
+        ("t_s,e_j\n0,0\n1,1e9\n", "t=t_s,j=e_j", "line 3: 1e[+]09 W"),
+        (TEGRA.format(1) + "\n" + TEGRA.format("9" * 30) + "\n", None, "line 2: 1e[+]27 W"),
+        ("Time,07-01-2020 10:00:00.000,Watts,1e300,Volts,230.0\n", None, "line 1: 1e[+]300 W"),
+        ("t,w\n0,1\n1," + "5" * 200_000 + "\n", None, "line 3: this is no CSV"),
+        ("t,w\n0,\r1\r2\n", None, "line 2: this is no CSV"),
+    ],
+)
 def test_what_is_no_power_log_is_refused_with_a_remedy(tmp_path, text, columns, says):
     with pytest.raises(ReportError, match=says) as caught:
         PowerTrace.load(write(tmp_path, text), columns=columns)
@@ -164,6 +213,9 @@ def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
 
 
 def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
-    lines = [f"Time,07-01-2020 10:00:{i:02d}.000,Watts,{'nan' if i == 7 else 10.0},Volts,230.0\n" for i in range(60)]
+    lines = [
+        f"Time,07-01-2020 10:00:{i:02d}.000,Watts,{'nan' if i == 7 else 10.0},Volts,230.0\n"
+        for i in range(60)
+    ]
     energy = PowerTrace.load(write(tmp_path, "".join(lines))).energy()
     assert energy.joules == pytest.approx(590.0) and energy.failed == 1

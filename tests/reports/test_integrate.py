@@ -1,10 +1,11 @@
 """Integration against signals whose energy is known."""
+
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from reports.integrate import Series, integrate
+from joulebird.reports.logs.integrate import Series, integrate
 
 SECOND = 1_000_000
 
@@ -92,4 +93,6 @@ def test_a_window_outside_the_log_is_not_covered():
 
 def test_sums_stay_exact_beyond_64_bits():
     samples = series([(0, 10**11), (10**15, 10**11), (2 * 10**15, 10**11 + 1)])
-    assert integrate(samples, 0, 2 * 10**15, "trapezoids", 10**16).total == Fraction(4 * 10**26 + 10**15, 2)
+    assert integrate(samples, 0, 2 * 10**15, "trapezoids", 10**16).total == Fraction(
+        4 * 10**26 + 10**15, 2
+    )

@@ -1,9 +1,14 @@
 """Names as the papers write them."""
-from baselines import DATASETS, METHODS, MODELS
-from reports import labels
+
+from joulebird.baselines import DATASETS, METHODS, MODELS
+from joulebird.reports.runs import labels
 
 
 def test_everything_that_can_be_trained_has_a_name_of_its_own():
-    for registry, names in ((METHODS, labels.METHODS), (MODELS, labels.MODELS), (DATASETS, labels.DATASETS)):
+    for registry, names in (
+        (METHODS, labels.METHODS),
+        (MODELS, labels.MODELS),
+        (DATASETS, labels.DATASETS),
+    ):
         assert set(registry) == set(names) and len(set(names.values())) == len(names)
     assert labels.method_label("swalp", {}) == "SWALP"

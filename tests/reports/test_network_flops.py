@@ -1,12 +1,13 @@
 """reports/published/network_flops.json, counted again from the networks of baselines/."""
+
 import pytest
 import torch
 from torch import nn
 
-from baselines.flops import count
-from baselines.models.preresnet import PreResNet101
-from baselines.models.vgg import Vgg16
-from reports import published_data
+from joulebird.baselines.models.preresnet import PreResNet101
+from joulebird.baselines.models.vgg import Vgg16
+from joulebird.baselines.training.flops import count
+from joulebird.reports.tables import published as published_data
 
 RATIOS = ("0.1", "0.3", "0.5", "0.7")
 
@@ -28,7 +29,12 @@ def test_vgg16(classes, dataset):
     known = published_data.network_flops()[f"VGG16/{dataset}"]
     assert count(Vgg16(classes)).forward_flops == known["dense"]
     for ratio in RATIOS:
-        assert count(Vgg16(classes, [kept(width, ratio) for width in Vgg16.dense_widths()])).forward_flops == known["uniform"][ratio]
+        assert (
+            count(
+                Vgg16(classes, [kept(width, ratio) for width in Vgg16.dense_widths()])
+            ).forward_flops
+            == known["uniform"][ratio]
+        )
 
 
 @pytest.mark.parametrize("classes, dataset", [(10, "CIFAR-10"), (100, "CIFAR-100")])
@@ -38,7 +44,10 @@ def test_preresnet101(classes, dataset):
     stream, *blocks, final = PreResNet101.dense_widths()
     for ratio in RATIOS:
         thin = [[into, kept(one, ratio), kept(two, ratio)] for into, one, two in blocks]
-        assert count(PreResNet101(classes, [stream, *thin, final])).forward_flops == known["uniform"][ratio]
+        assert (
+            count(PreResNet101(classes, [stream, *thin, final])).forward_flops
+            == known["uniform"][ratio]
+        )
 
 
 class Block(nn.Module):
@@ -48,20 +57,30 @@ class Block(nn.Module):
         super().__init__()
         parts, channels = [], into
         for i, (kernel, out, step) in enumerate(layers):
-            parts += [nn.Conv2d(channels, out, kernel, step, kernel // 2, bias=False), nn.BatchNorm2d(out)]
+            parts += [
+                nn.Conv2d(channels, out, kernel, step, kernel // 2, bias=False),
+                nn.BatchNorm2d(out),
+            ]
             parts += [nn.ReLU()] if i < len(layers) - 1 else []
             channels = out
         self.body, self.end = nn.Sequential(*parts), nn.ReLU()
         self.short = nn.Sequential()
         if stride != 1 or into != channels:
-            self.short = nn.Sequential(nn.Conv2d(into, channels, 1, stride, bias=bias), nn.BatchNorm2d(channels))
+            self.short = nn.Sequential(
+                nn.Conv2d(into, channels, 1, stride, bias=bias), nn.BatchNorm2d(channels)
+            )
 
     def forward(self, x):
         return self.end(self.body(x) + self.short(x))
 
 
 def imagenet(blocks, out):
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    stem = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     return nn.Sequential(*stem, *blocks, nn.AvgPool2d(7), nn.Flatten(), nn.Linear(out, 1000))
 
 
@@ -78,11 +97,13 @@ def resnet18():
 def resnet50(ratio="0", v1=False, bias=False):
     blocks, into = [], 64
     for stage, depth in enumerate((3, 4, 6, 3)):
-        inner, out = kept(64 * 2 ** stage, ratio), 256 * 2 ** stage
+        inner, out = kept(64 * 2**stage, ratio), 256 * 2**stage
         for number in range(depth):
             stride = 2 if stage and not number else 1
             first, second = (stride, 1) if v1 else (1, stride)
-            blocks.append(Block(into, [(1, inner, first), (3, inner, second), (1, out, 1)], stride, bias))
+            blocks.append(
+                Block(into, [(1, inner, first), (3, inner, second), (1, out, 1)], stride, bias)
+            )
             into = out
     return imagenet(blocks, 2048)
 
@@ -91,7 +112,10 @@ def test_resnet18_and_50_for_imagenet():
     known = published_data.network_flops()
     assert count(resnet18(), (3, 224, 224)).forward_flops == known["ResNet18/ImageNet"]["dense"]
     # The authors' ResNet50 has a bias on its shortcuts; it moves the count by 0.02 %.
-    assert count(resnet50(bias=True), (3, 224, 224)).forward_flops == known["ResNet50/ImageNet"]["dense"]
+    assert (
+        count(resnet50(bias=True), (3, 224, 224)).forward_flops
+        == known["ResNet50/ImageNet"]["dense"]
+    )
 
 
 def test_resnet50_v1_as_the_thinet_rows_count_it():

@@ -1,4 +1,5 @@
 """Table 2 from folders of runs: rows, numbers, words and notes."""
+
 import json
 import os
 import pathlib
@@ -7,9 +8,9 @@ import sys
 
 import pytest
 
-from harness import record
-from reports.errors import ReportError
-from reports.table2 import table2
+from joulebird.harness.core import records as record
+from joulebird.reports.errors import ReportError
+from joulebird.reports.tables.table2 import table2
 from tests.reports.runs import Folder, small_study
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -42,7 +43,14 @@ def test_the_same_logs_give_the_same_bytes(study):
 
 def test_rows_stand_in_the_papers_order(study):
     table = table2([study])
-    assert [row[1].text for row in table.lines] == ["LT (one-shot)", "SNIP", "NS", "ThiNet", "EB Train", "EB Train Improv."]
+    assert [row[1].text for row in table.lines] == [
+        "LT (one-shot)",
+        "SNIP",
+        "NS",
+        "ThiNet",
+        "EB Train",
+        "EB Train Improv.",
+    ]
     assert [column.title for column in table.columns][2:] == ["p=30%", "p=50%", "p=30%", "p=50%"]
     assert table.lines[0][0].text == "VGG16/CIFAR-10" and table.lines[1][0].text == ""
 
@@ -50,10 +58,14 @@ def test_rows_stand_in_the_papers_order(study):
 def test_numbers(study):
     table = table2([study])
     data = row_of(table, "EB Train")[4].data
-    assert data["energy_j"] == pytest.approx(139.0) and data["flops"] == 3 * 50_000 * (4 * 600e6 + 12 * 300e6)
+    assert data["energy_j"] == pytest.approx(139.0) and data["flops"] == 3 * 50_000 * (
+        4 * 600e6 + 12 * 300e6
+    )
     assert row_of(table, "EB Train")[2].data["percent"] == pytest.approx(93.0)
     improvement = row_of(table, "EB Train Improv.")
-    assert improvement[2].text == "+0.50 (SNIP)" and improvement[4].text == "1.2× (SNIP) / 1.6× (SNIP)"
+    assert (
+        improvement[2].text == "+0.50 (SNIP)" and improvement[4].text == "1.2× (SNIP) / 1.6× (SNIP)"
+    )
     assert improvement[4].data["energy_ratio"] == pytest.approx(165 / 139)
     assert 0 < improvement[4].data["u_energy_ratio"] < 0.01
 
@@ -71,9 +83,13 @@ def test_accuracy_rule_and_ways_to_count(study):
     assert row_of(net, "SNIP")[4].data["energy_j"] == pytest.approx(165 - 3.1 * 17, rel=1e-3)
     assert "Net energy (J)" in net.columns[-1].group and "net of it" in net.render()
     each = table2([study], energy="per-epoch")
-    assert "Energy is per-epoch" in each.render() and "Energy is measured" in table2([study]).render()
+    assert (
+        "Energy is per-epoch" in each.render() and "Energy is measured" in table2([study]).render()
+    )
     mean = (16 * 10.0 * 5 + 16 * 10.5 * 2 + 4 * 10.5 * 2) / (16 * 7 + 8)
-    assert row_of(each, "LT (one-shot)")[4].data["energy_j"] == pytest.approx(32 * mean + 0.2 * 10, rel=1e-6)
+    assert row_of(each, "LT (one-shot)")[4].data["energy_j"] == pytest.approx(
+        32 * mean + 0.2 * 10, rel=1e-6
+    )
     for wrong in ({"accuracy": "mean"}, {"energy": "guessed"}, {"flops": "none"}):
         with pytest.raises(ReportError) as caught:
             table2([study], **wrong)
@@ -83,7 +99,9 @@ def test_accuracy_rule_and_ways_to_count(study):
 def test_flops_as_the_paper_rounds_them(tmp_path):
     folder = Folder(tmp_path, epoch_s=0.2)
     folder.run("snip", 0.5, [folder.stage("s-1", 160)])
-    paper, exact = (row_of(table2([tmp_path], flops=flops), "SNIP")[3].text for flops in ("paper", "exact"))
+    paper, exact = (
+        row_of(table2([tmp_path], flops=flops), "SNIP")[3].text for flops in ("paper", "exact")
+    )
     assert paper.endswith("/ 288") and exact.endswith("/ 288")
     folder = Folder(tmp_path / "digits")
     folder.run("snip", 0.5, [folder.stage("s-1", 2, images=1437)], dataset="digits")
@@ -93,7 +111,9 @@ def test_flops_as_the_paper_rounds_them(tmp_path):
 
 
 def test_simulated_stands_in_title_heading_and_notes(tmp_path):
-    small_study(tmp_path, ratios=(0.5,), source={"name": "simulated", "simulated": True, "real": False})
+    small_study(
+        tmp_path, ratios=(0.5,), source={"name": "simulated", "simulated": True, "real": False}
+    )
     table = table2([tmp_path])
     assert "[simulated]" in table.title and "simulated" in table.columns[-1].group
     assert any(note.startswith("Simulated:") for note in table.notes)
@@ -104,26 +124,56 @@ def test_simulated_stands_in_title_heading_and_notes(tmp_path):
 
 def test_low_precision_rows_are_estimated_and_named(tmp_path):
     folder = Folder(tmp_path)
-    search, retrain = folder.stage("search-1", 2, precision="bfp8"), folder.stage("retrain-1", 3, precision="bfp8")
+    search, retrain = (
+        folder.stage("search-1", 2, precision="bfp8"),
+        folder.stage("retrain-1", 3, precision="bfp8"),
+    )
     full = folder.stage("full-1", 3)
-    folder.run("eb-train", 0.5, [search, retrain], options={"search_precision": "bfp8", "retrain_precision": "bfp8"})
-    folder.run("eb-train", 0.5, [search, full], options={"search_precision": "bfp8", "retrain_precision": "fp32"})
+    folder.run(
+        "eb-train",
+        0.5,
+        [search, retrain],
+        options={"search_precision": "bfp8", "retrain_precision": "bfp8"},
+    )
+    folder.run(
+        "eb-train",
+        0.5,
+        [search, full],
+        options={"search_precision": "bfp8", "retrain_precision": "fp32"},
+    )
     table = table2([tmp_path])
-    assert [row[1].text for row in table.lines] == ["EB Train (LF), estimated", "EB Train (LL), estimated"]
+    assert [row[1].text for row in table.lines] == [
+        "EB Train (LF), estimated",
+        "EB Train (LL), estimated",
+    ]
     assert any(note.startswith("Estimated:") for note in table.notes)
 
 
 def test_both_ways_to_count_a_tickets_epochs_are_told_where_there_is_a_ticket(study, tmp_path):
     folder = Folder(tmp_path)
     for seed, epochs in ((1, 12), (2, 9)):
-        folder.run("eb-train", 0.5, [folder.stage(f"s-{seed}", 2)], seed=seed,
-                   metrics={"search": {"epochs_trained": epochs, "paper_n": epochs + 1, "mask_distance": 0.05}})
+        folder.run(
+            "eb-train",
+            0.5,
+            [folder.stage(f"s-{seed}", 2)],
+            seed=seed,
+            metrics={
+                "search": {"epochs_trained": epochs, "paper_n": epochs + 1, "mask_distance": 0.05}
+            },
+        )
     folder.run("snip", 0.5, [folder.stage("snip-1", 2)])
     table = table2([tmp_path])
-    assert [(run["search_epochs"], run["paper_n"]) for run in row_of(table, "EB Train")[3].data["runs"]] == [(12, 13), (9, 10)]
-    assert "paper_n" not in row_of(table, "SNIP")[3].data["runs"][0] and '"paper_n": 13' in table.render("json")
-    note, = [note for note in table.notes if note.startswith("Tickets:")]
-    assert note == "Tickets: epochs trained in the search (in brackets the paper's N): VGG16/CIFAR-10 EB Train p=50% 12, 9 (13, 10)."
+    assert [
+        (run["search_epochs"], run["paper_n"]) for run in row_of(table, "EB Train")[3].data["runs"]
+    ] == [(12, 13), (9, 10)]
+    assert "paper_n" not in row_of(table, "SNIP")[3].data["runs"][
+        0
+    ] and '"paper_n": 13' in table.render("json")
+    (note,) = [note for note in table.notes if note.startswith("Tickets:")]
+    assert (
+        note
+        == "Tickets: epochs trained in the search (in brackets the paper's N): VGG16/CIFAR-10 EB Train p=50% 12, 9 (13, 10)."
+    )
     assert not any(note.startswith("Tickets:") for note in table2([study]).notes)
 
 
@@ -132,8 +182,15 @@ def test_a_hole_is_void_with_its_reason_and_no_number(tmp_path):
     folder.run("snip", 0.5, [folder.stage("s-1", 10, hole=(20, 40))])
     folder.run("eb-train", 0.5, [folder.stage("e-1", 5)])
     table = table2([tmp_path])
-    assert row_of(table, "SNIP")[3].text == "void / 18.0" and row_of(table, "SNIP")[3].data["energy_j"] is None
-    assert any(note.startswith("Void: SNIP p=50%: only 79.9 %") or note.startswith("Void: SNIP p=50%: only 80.0 %") for note in table.notes)
+    assert (
+        row_of(table, "SNIP")[3].text == "void / 18.0"
+        and row_of(table, "SNIP")[3].data["energy_j"] is None
+    )
+    assert any(
+        note.startswith("Void: SNIP p=50%: only 79.9 %")
+        or note.startswith("Void: SNIP p=50%: only 80.0 %")
+        for note in table.notes
+    )
     assert row_of(table, "EB Train Improv.")[3].text == "void / 2.0× (SNIP)"
 
 
@@ -149,7 +206,12 @@ def test_a_dense_network_is_the_same_at_every_ratio(tmp_path):
     folder = small_study(tmp_path)
     folder.run("dense", 0.0, ["dense-1"], 0.94)
     first = table2([tmp_path]).lines[0]
-    assert first[1].text == "Dense" and [cell.text for cell in first[2:]] == ["94.00", "94.00", "160.0 / 28.8", "160.0 / 28.8"]
+    assert first[1].text == "Dense" and [cell.text for cell in first[2:]] == [
+        "94.00",
+        "94.00",
+        "160.0 / 28.8",
+        "160.0 / 28.8",
+    ]
 
 
 def test_settings_are_blocks_and_options_set_rows_apart(tmp_path):
@@ -159,8 +221,14 @@ def test_settings_are_blocks_and_options_set_rows_apart(tmp_path):
     folder.run("eb-train", 0.5, [stage], options={"epsilon": 0.05})
     folder.run("snip", 0.7, [stage], dataset="cifar100")
     table = table2([tmp_path])
-    assert {row[0].data for row in table.lines} == {"VGG16/CIFAR-10", "VGG16/CIFAR-100"} and None in table.rows
-    assert [row[1].text for row in table.lines if row[0].data == "VGG16/CIFAR-10"] == ["EB Train (epsilon=0.05)", "EB Train (epsilon=0.1)"]
+    assert {row[0].data for row in table.lines} == {
+        "VGG16/CIFAR-10",
+        "VGG16/CIFAR-100",
+    } and None in table.rows
+    assert [row[1].text for row in table.lines if row[0].data == "VGG16/CIFAR-10"] == [
+        "EB Train (epsilon=0.05)",
+        "EB Train (epsilon=0.1)",
+    ]
     assert "–" in [cell.text for cell in table.lines[0]]
 
 
@@ -177,7 +245,11 @@ def test_published_cells_stand_below_ours_in_the_papers_units(study):
     rows = [row for row in table.lines if row[1].text.strip() == "published"]
     assert len(rows) == 5
     thinet = rows[3]
-    assert thinet[2].text == "92.82" and thinet[4].text == "298.0† / 451" and "Energy (kJ) / FLOPs (x0.05P)" == table.columns[-1].group
+    assert (
+        thinet[2].text == "92.82"
+        and thinet[4].text == "298.0† / 451"
+        and "Energy (kJ) / FLOPs (x0.05P)" == table.columns[-1].group
+    )
     assert any("298.0" in note and "one dense training" in note for note in table.notes)
 
 
@@ -186,7 +258,10 @@ def test_the_papers_own_improvement_row_is_shown_and_doubted(tmp_path):
     table = table2([tmp_path], published=True)
     row = row_of(table, "EB Train Improv., published")
     assert [cell.text for cell in row[2:]] == ["0.19", "0.01", "6.6×† / 1.2×", "8.6×† / 1.4×"]
-    assert any("6.6x: the strongest baseline is ThiNet" in note and "probably 5.3x" in note for note in table.notes)
+    assert any(
+        "6.6x: the strongest baseline is ThiNet" in note and "probably 5.3x" in note
+        for note in table.notes
+    )
 
 
 def test_one_board_of_several_can_be_chosen(tmp_path):
@@ -205,10 +280,16 @@ def test_one_board_of_several_can_be_chosen(tmp_path):
 
 def test_warnings_repeats_and_missing_idle_are_told(tmp_path):
     folder = Folder(tmp_path)
-    warning = {"name": "throttled", "text": "the board throttled while this was measured", "remedy": "cool it"}
+    warning = {
+        "name": "throttled",
+        "text": "the board throttled while this was measured",
+        "remedy": "cool it",
+    }
     folder.run("snip", 0.5, [folder.stage("s-1", 2, warnings=[warning])])
     text = table2([tmp_path]).render()
-    assert "Warning (1 stage): the board throttled while this was measured; remedy: cool it." in text
+    assert (
+        "Warning (1 stage): the board throttled while this was measured; remedy: cool it." in text
+    )
     assert "Idle power was not recorded" in text and "accuracy is not stated" in text
 
 
@@ -216,12 +297,16 @@ def test_runs_without_any_power_have_void_energies(tmp_path):
     folder = Folder(tmp_path)
     folder.run("snip", 0.5, [folder.stage("s-1", 2, logged=False)])
     table = table2([tmp_path])
-    assert row_of(table, "SNIP")[3].text == "void / 3.60" and "no power was recorded" in table.render()
+    assert (
+        row_of(table, "SNIP")[3].text == "void / 3.60" and "no power was recorded" in table.render()
+    )
 
 
 def test_importing_the_table_is_light():
-    code = ("import sys, reports.table2, reports.recount; heavy = {'pandas', 'matplotlib', 'torch'} & set(sys.modules); "
-            "sys.exit(str(heavy) if heavy else 0)")
+    code = (
+        "import sys, joulebird.reports.tables.table2, joulebird.reports.tables.recount; heavy = {'pandas', 'matplotlib', 'torch'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

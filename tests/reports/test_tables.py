@@ -1,4 +1,5 @@
 """Tables in all their forms."""
+
 import csv
 import html.parser
 import io
@@ -6,12 +7,24 @@ import json
 
 import pytest
 
-from reports.errors import ReportError
-from reports.tables import FORMS, Cell, Column, Table, ascii_text
+from joulebird.reports.errors import ReportError
+from joulebird.reports.tables.table import FORMS, Cell, Column, Table, ascii_text
 
-TABLE = Table("Energy & ratio of 2 runs", (Column("Method", number=False), Column("p=30%", "Energy (kJ)"), Column("p=50%", "Energy (kJ)")),
-              ((Cell("LT"), Cell("6322", 6.322e6), Cell("6322±3", {"energy_j": 6322000.0})), None,
-               (Cell("EB_Train | x"), Cell("2.7×"), Cell("void"))), ("one note: 5 % <b>",), {"unit": "J"})
+TABLE = Table(
+    "Energy & ratio of 2 runs",
+    (
+        Column("Method", number=False),
+        Column("p=30%", "Energy (kJ)"),
+        Column("p=50%", "Energy (kJ)"),
+    ),
+    (
+        (Cell("LT"), Cell("6322", 6.322e6), Cell("6322±3", {"energy_j": 6322000.0})),
+        None,
+        (Cell("EB_Train | x"), Cell("2.7×"), Cell("void")),
+    ),
+    ("one note: 5 % <b>",),
+    {"unit": "J"},
+)
 
 TEXT = """\
 Energy & ratio of 2 runs
@@ -63,7 +76,9 @@ EB_Train | x,2.7×,void
 """
 
 
-@pytest.mark.parametrize("form, expected", [("text", TEXT), ("md", MARKDOWN), ("tex", TEX), ("csv", CSV)])
+@pytest.mark.parametrize(
+    "form, expected", [("text", TEXT), ("md", MARKDOWN), ("tex", TEX), ("csv", CSV)]
+)
 def test_the_written_forms(form, expected):
     assert TABLE.render(form) == expected
 
@@ -71,7 +86,10 @@ def test_the_written_forms(form, expected):
 def test_json_holds_exact_values_and_facts():
     data = json.loads(TABLE.render("json"))
     assert data["format"] == 1 and data["unit"] == "J" and data["notes"] == ["one note: 5 % <b>"]
-    assert data["rows"][0]["Energy (kJ), p=50%"] == {"text": "6322±3", "value": {"energy_j": 6322000.0}}
+    assert data["rows"][0]["Energy (kJ), p=50%"] == {
+        "text": "6322±3",
+        "value": {"energy_j": 6322000.0},
+    }
     assert len(data["rows"]) == 2
 
 
@@ -106,4 +124,6 @@ def test_an_unknown_form_is_refused():
 
 
 def test_a_plain_terminal_gets_plain_signs():
-    assert ascii_text(TABLE.render("text")).isascii() and "6322+-3" in ascii_text(TABLE.render("text"))
+    assert ascii_text(TABLE.render("text")).isascii() and "6322+-3" in ascii_text(
+        TABLE.render("text")
+    )

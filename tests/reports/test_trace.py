@@ -1,27 +1,35 @@
 """Loading logs of ours: whole, cut, damaged, resumed; and their energies."""
+
 import json
 
 import numpy as np
 import pytest
 
-from reports.errors import ReportError
-from reports.trace import PowerTrace
+from joulebird.reports.errors import ReportError
+from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.logs import header, row, write_log
 
-TEN_W = [(i * 50_000, 10_000) for i in range(1201)]            # 60 s at 10 W
+TEN_W = [(i * 50_000, 10_000) for i in range(1201)]  # 60 s at 10 W
 
 
 def test_a_whole_log(tmp_path):
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W))
     energy = trace.energy()
-    assert (energy.joules, energy.seconds, energy.coverage, energy.samples) == (600.0, 60.0, 1.0, 1201)
+    assert (energy.joules, energy.seconds, energy.coverage, energy.samples) == (
+        600.0,
+        60.0,
+        1.0,
+        1201,
+    )
     assert (energy.rail, energy.worst_gap_s, energy.watts) == ("VDD_IN", 0.05, 10.0)
     assert trace.problems() == [] and trace.period_s == 0.05 and trace.scope == "module"
 
 
 def test_nested_rails_are_not_added_up(tmp_path):
     source = {"rails": ["VDD_IN", "VDD_GPU"], "total": ["VDD_IN"]}
-    trace = PowerTrace.load(write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source))
+    trace = PowerTrace.load(
+        write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source)
+    )
     assert trace.energy().joules == 600.0
     assert trace.energy(rail="VDD_GPU").joules == 240.0
     with pytest.raises(ReportError, match="no rail named VDD_CPU") as caught:
@@ -31,7 +39,9 @@ def test_nested_rails_are_not_added_up(tmp_path):
 
 def test_a_board_without_a_total_needs_a_rail(tmp_path):
     source = {"rails": ["VDD_CPU", "VDD_GPU"], "total": []}
-    trace = PowerTrace.load(write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source))
+    trace = PowerTrace.load(
+        write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source)
+    )
     with pytest.raises(ReportError, match="no rail as the total") as caught:
         trace.energy()
     assert "VDD_CPU, VDD_GPU" in caught.value.hint and trace.energy(rail="VDD_GPU").joules == 240.0
@@ -40,7 +50,10 @@ def test_a_board_without_a_total_needs_a_rail(tmp_path):
 def test_a_total_of_two_rails_needs_both(tmp_path):
     source = {"rails": ["VDD_IN", "VDD_MUX"], "total": ["VDD_IN", "VDD_MUX"], "scope": "board"}
     path = tmp_path / "power.csv"
-    path.write_text(header(source) + "".join(row(i * 100_000, 10_000, 2_000 if i != 50 else None) for i in range(101)))
+    path.write_text(
+        header(source)
+        + "".join(row(i * 100_000, 10_000, 2_000 if i != 50 else None) for i in range(101))
+    )
     energy = PowerTrace.load(path).energy()
     assert energy.failed == 1 and energy.coverage == pytest.approx(0.98)
     assert energy.joules == pytest.approx(120.0)
@@ -72,7 +85,9 @@ def test_damage_in_the_middle_costs_only_its_lines(tmp_path):
     text = write_log(tmp_path / "power.csv", TEN_W)
     data = bytearray(open(text, "rb").read())
     first = len(header())
-    data[first + 40 * 100:first + 40 * 103 + 7] = b"\0" * 127              # a block of NUL, as after a power cut
+    data[first + 40 * 100 : first + 40 * 103 + 7] = (
+        b"\0" * 127
+    )  # a block of NUL, as after a power cut
     data[first + 40 * 600 + 20] = ord("x")
     (tmp_path / "power.csv").write_bytes(data)
     trace = PowerTrace.load(tmp_path / "power.csv")
@@ -83,8 +98,14 @@ def test_damage_in_the_middle_costs_only_its_lines(tmp_path):
 
 def test_a_restart_appends_a_segment_of_the_same_clock(tmp_path):
     path = tmp_path / "power.csv"
-    path.write_text(header() + "".join(row(t, mw) for t, mw in TEN_W[:600]) + row(0, 0)[:13] + "\n"
-                    + header() + "".join(row(t, mw) for t, mw in TEN_W[640:]))
+    path.write_text(
+        header()
+        + "".join(row(t, mw) for t, mw in TEN_W[:600])
+        + row(0, 0)[:13]
+        + "\n"
+        + header()
+        + "".join(row(t, mw) for t, mw in TEN_W[640:])
+    )
     trace = PowerTrace.load(path)
     assert len(trace.pieces) == 1 and trace.damaged == 1
     assert trace.energy().joules == pytest.approx(600.0)
@@ -94,8 +115,12 @@ def test_a_restart_appends_a_segment_of_the_same_clock(tmp_path):
 
 def test_a_reboot_begins_another_clock(tmp_path):
     path = tmp_path / "power.csv"
-    path.write_text(header(boot_id="a") + "".join(row(t, mw) for t, mw in TEN_W)
-                    + header(boot_id="b") + "".join(row(t, mw) for t, mw in TEN_W))
+    path.write_text(
+        header(boot_id="a")
+        + "".join(row(t, mw) for t, mw in TEN_W)
+        + header(boot_id="b")
+        + "".join(row(t, mw) for t, mw in TEN_W)
+    )
     trace = PowerTrace.load(path)
     assert trace.boots == ("a", "b")
     assert trace.energy().joules == 1200.0
@@ -109,7 +134,9 @@ def test_a_reboot_begins_another_clock(tmp_path):
 def test_a_long_hole_is_void_and_never_a_smaller_number(tmp_path):
     samples = [(t, mw) for t, mw in TEN_W if not 20_000_000 < t < 40_000_000]
     energy = PowerTrace.load(write_log(tmp_path / "power.csv", samples)).energy()
-    assert energy.void and energy.joules is None and energy.u_joules is None and energy.watts is None
+    assert (
+        energy.void and energy.joules is None and energy.u_joules is None and energy.watts is None
+    )
     assert energy.worst_gap_s == pytest.approx(20.0)
     assert "void" in str(energy) and energy.as_dict()["joules"] is None
 
@@ -117,7 +144,9 @@ def test_a_long_hole_is_void_and_never_a_smaller_number(tmp_path):
 def test_a_short_hole_is_filled_with_the_mean_and_widens_the_uncertainty(tmp_path):
     wave = [(t, 14_000 if t // 500_000 % 2 else 6_000) for t, _ in TEN_W]
     whole = PowerTrace.load(write_log(tmp_path / "whole.csv", wave)).energy()
-    holed = PowerTrace.load(write_log(tmp_path / "holed.csv", [s for s in wave if not 20_000_000 < s[0] < 22_000_000])).energy()
+    holed = PowerTrace.load(
+        write_log(tmp_path / "holed.csv", [s for s in wave if not 20_000_000 < s[0] < 22_000_000])
+    ).energy()
     assert holed.coverage == pytest.approx(58 / 60)
     assert abs(holed.joules - whole.joules) <= holed.u_joules
     assert holed.u_holes_j == pytest.approx(2 * 4, rel=0.1)
@@ -137,7 +166,11 @@ def test_the_clock_set_back_inside_a_window_is_void(tmp_path):
     samples = TEN_W[:600] + [(t - 5_000_000, mw) for t, mw in TEN_W[600:]]
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
     assert trace.steps_back == 1
-    assert trace.energy().void and trace.energy().joules is None and "counted twice" in trace.energy().void_reason
+    assert (
+        trace.energy().void
+        and trace.energy().joules is None
+        and "counted twice" in trace.energy().void_reason
+    )
     assert trace.energy(10, 50).void_reason == "the times of the log go back inside this window"
     assert trace.energy(5, 15).joules == pytest.approx(100.0)
 
@@ -148,28 +181,51 @@ def test_rows_turned_round_or_pasted_twice_have_no_energy(tmp_path, order):
     assert energy.void and energy.joules is None and energy.seconds == 60.0
 
 
-@pytest.mark.parametrize("first, second", [(TEN_W[:900], TEN_W[600:]), (TEN_W[600:], TEN_W[:900]), (TEN_W, TEN_W), (TEN_W[::2], TEN_W)])
+@pytest.mark.parametrize(
+    "first, second",
+    [(TEN_W[:900], TEN_W[600:]), (TEN_W[600:], TEN_W[:900]), (TEN_W, TEN_W), (TEN_W[::2], TEN_W)],
+)
 def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
     """A restarted recorder writes again what a slow meter told last; both are of one clock."""
     path = tmp_path / "power.csv"
-    path.write_text("".join(header() + "".join(row(t, mw) for t, mw in rows) for rows in (first, second)))
+    path.write_text(
+        "".join(header() + "".join(row(t, mw) for t, mw in rows) for rows in (first, second))
+    )
     trace = PowerTrace.load(path)
-    assert (len(trace.pieces), trace.steps_back, trace.samples) == (1, 0, 1201) and trace.duplicates == len(first) + len(second) - 1201
+    assert (len(trace.pieces), trace.steps_back, trace.samples) == (
+        1,
+        0,
+        1201,
+    ) and trace.duplicates == len(first) + len(second) - 1201
     assert trace.energy().joules == 600.0 and trace.energy(10, 50).joules == 400.0
 
 
 def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path):
     path = tmp_path / "power.csv"
-    path.write_text("".join(header(boot_id="") + "".join(row(t, mw) for t, mw in rows) for rows in (TEN_W, TEN_W)))
+    path.write_text(
+        "".join(
+            header(boot_id="") + "".join(row(t, mw) for t, mw in rows) for rows in (TEN_W, TEN_W)
+        )
+    )
     assert PowerTrace.load(path).energy().void
 
 
 def test_one_row_spans_no_time_and_has_no_energy(tmp_path):
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:1]))
     for energy in (trace.energy(), trace.energy(start_s=0.0)):
-        assert energy.void and energy.joules is None and energy.coverage == 0.0 and "no time" in energy.void_reason
-    path = tmp_path / "two.csv"                                 # beside another boot that was recorded, one row weighs nothing
-    path.write_text(header(boot_id="a") + row(0, 1) + header(boot_id="b") + "".join(row(t, mw) for t, mw in TEN_W))
+        assert (
+            energy.void
+            and energy.joules is None
+            and energy.coverage == 0.0
+            and "no time" in energy.void_reason
+        )
+    path = tmp_path / "two.csv"  # beside another boot that was recorded, one row weighs nothing
+    path.write_text(
+        header(boot_id="a")
+        + row(0, 1)
+        + header(boot_id="b")
+        + "".join(row(t, mw) for t, mw in TEN_W)
+    )
     assert PowerTrace.load(path).energy().joules == 600.0
 
 
@@ -178,14 +234,17 @@ def test_repeated_times_are_dropped_and_counted(tmp_path):
     assert trace.duplicates == 5 and trace.energy().joules == 600.0
 
 
-@pytest.mark.parametrize("content, says, remedy", [
-    (b"", "empty", "record again"),
-    (header(version=2).encode(), "format 2", "update joulebird"),
-    (header().encode(), "holds no sample", "record again"),
-    (header().replace("# clock", "# clok").encode() + row(0, 1).encode(), "header", "restore"),
-    (header().replace('{"name"', "{").encode() + row(0, 1).encode(), "damaged", "repair"),
-    (header().encode() + b"garbage\n" * 5, "5 damaged lines", "record again"),
-])
+@pytest.mark.parametrize(
+    "content, says, remedy",
+    [
+        (b"", "empty", "record again"),
+        (header(version=2).encode(), "format 2", "update joulebird"),
+        (header().encode(), "holds no sample", "record again"),
+        (header().replace("# clock", "# clok").encode() + row(0, 1).encode(), "header", "restore"),
+        (header().replace('{"name"', "{").encode() + row(0, 1).encode(), "damaged", "repair"),
+        (header().encode() + b"garbage\n" * 5, "5 damaged lines", "record again"),
+    ],
+)
 def test_unusable_logs_say_what_to_do(tmp_path, content, says, remedy):
     path = tmp_path / "power.csv"
     path.write_bytes(content)
@@ -212,8 +271,12 @@ def test_a_window_that_ends_before_it_begins(tmp_path):
 
 
 def test_words_follow_the_source(tmp_path):
-    simulated = PowerTrace.load(write_log(tmp_path / "a.csv", TEN_W, {"name": "simulated", "real": False}))
-    replayed = PowerTrace.load(write_log(tmp_path / "b.csv", TEN_W, {"name": "replay", "real": False}))
+    simulated = PowerTrace.load(
+        write_log(tmp_path / "a.csv", TEN_W, {"name": "simulated", "real": False})
+    )
+    replayed = PowerTrace.load(
+        write_log(tmp_path / "b.csv", TEN_W, {"name": "replay", "real": False})
+    )
     assert simulated.energy().words == ("simulated",) and "(simulated)" in str(simulated.energy())
     assert replayed.words == ("replayed",)
     assert json.loads(json.dumps(simulated.energy().as_dict()))["words"] == ["simulated"]

@@ -1,14 +1,19 @@
 """Properties of integration: additive over adjacent windows, the same whatever the chunking."""
+
 import tempfile
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.trace import PowerTrace
+from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.logs import header, row
 
-samples = st.lists(st.tuples(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(-200, 99_999))), min_size=2, max_size=60)
+samples = st.lists(
+    st.tuples(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(-200, 99_999))),
+    min_size=2,
+    max_size=60,
+)
 
 
 def build(steps, sampling, damage=()):
@@ -34,7 +39,7 @@ def test_adjacent_windows_add_up_exactly(steps, sampling, data):
     trace = load(text)
     a, b, c = sorted(data.draw(st.integers(-1_000_000, last + 1_000_000)) for _ in range(3))
     first, second, both = (trace.energy(x / 1e6, y / 1e6) for x, y in ((a, b), (b, c), (a, c)))
-    if sampling != "counter":                           # a counter's long interval is known only as a whole
+    if sampling != "counter":  # a counter's long interval is known only as a whole
         assert first.measured_j + second.measured_j == both.measured_j
         assert abs(first.covered_s + second.covered_s - both.covered_s) < 1e-6
     assert both.covered_s <= both.seconds + 1e-9
@@ -48,7 +53,11 @@ def test_chunking_changes_nothing(steps, damage, block_rows):
     text, _ = build(steps, "snapshot", damage)
     whole, chunked = load(text), load(text, block_rows=block_rows)
     assert chunked.energy() == whole.energy()
-    assert (chunked.damaged, chunked.samples, chunked.failures) == (whole.damaged, whole.samples, whole.failures)
+    assert (chunked.damaged, chunked.samples, chunked.failures) == (
+        whole.damaged,
+        whole.samples,
+        whole.failures,
+    )
     assert whole.damaged == len(damage)
 
 
@@ -57,5 +66,5 @@ def test_chunking_changes_nothing(steps, damage, block_rows):
 def test_any_prefix_is_readable(steps, size):
     text, _ = build(steps, "snapshot")
     start = len(header())
-    kept = text[:start + len(row(0, 0)) + size]
+    kept = text[: start + len(row(0, 0)) + size]
     assert load(kept).samples <= len(steps)

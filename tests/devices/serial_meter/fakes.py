@@ -1,12 +1,13 @@
 """One fake meter for each family, speaking its protocol on a socket: a board that takes 12 W at 19 V."""
+
 import socket
 import struct
 import threading
 import time
 
-from devices.serial_meter.line import xor
-from devices.serial_meter.modbus import crc
-from devices.serial_meter.um import SUMMED
+from joulebird.devices.serial_meter.decoders.line import xor
+from joulebird.devices.serial_meter.decoders.modbus import crc
+from joulebird.devices.serial_meter.decoders.um import SUMMED
 
 VOLTS, AMPS = 19.02, 0.631
 WATTS = 12.0
@@ -20,7 +21,7 @@ class Fake(object):
     def __init__(self):
         self.port, self._line = socket.socketpair()
         self._line.settimeout(0.005)
-        self.asked = []                             # every piece of bytes that came
+        self.asked = []  # every piece of bytes that came
         self.said = 0
         self._buffer = b""
         self._alive = True
@@ -53,7 +54,7 @@ class Fake(object):
             self.said += 1
             try:
                 self._line.sendall(data)
-            except socket.timeout:                  # nobody reads: lost, as on a real line
+            except socket.timeout:  # nobody reads: lost, as on a real line
                 pass
 
     def lines(self, data, end):
@@ -123,7 +124,11 @@ class FakeWattsup(Fake):
         return out
 
     def push(self):
-        return b"#d,-,18,120,1192,135,282,2,124,9,121,1193,136,119,1191,134,75,0,0,600,160;\r\n" if self.logging else b""
+        return (
+            b"#d,-,18,120,1192,135,282,2,124,9,121,1193,136,119,1191,134,75,0,0,600,160;\r\n"
+            if self.logging
+            else b""
+        )
 
 
 class FakePzem(Fake):

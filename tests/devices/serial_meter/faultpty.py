@@ -3,6 +3,7 @@
 A replugged meter is a new /dev/pts/N behind the same link, exactly like /dev/serial/by-id. Faults act on what the meter sends; they are
 seeded, so that a test repeats.
 """
+
 import os
 import pty
 import random
@@ -12,7 +13,11 @@ import threading
 import time
 import tty
 
-BAUD = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[0] == "B" and name[1:].isdigit()}
+BAUD = {
+    getattr(termios, name): int(name[1:])
+    for name in dir(termios)
+    if name[0] == "B" and name[1:].isdigit()
+}
 
 
 class FaultPty(object):
@@ -38,13 +43,17 @@ class FaultPty(object):
     def plug(self):
         """Connect: a new terminal appears behind the link."""
         master, slave = pty.openpty()
-        while os.ttyname(slave) in self.names:      # a number that became free again: keep it, and take another
+        while (
+            os.ttyname(slave) in self.names
+        ):  # a number that became free again: keep it, and take another
             self._taken.append((master, slave))
             master, slave = pty.openpty()
         tty.setraw(slave)
-        os.set_blocking(master, False)              # a client may come between the select and the read, with nothing to say
+        os.set_blocking(
+            master, False
+        )  # a client may come between the select and the read, with nothing to say
         self.names.append(os.ttyname(slave))
-        os.close(slave)                             # nobody else keeps it open: its hang-up tells that the client has left
+        os.close(slave)  # nobody else keeps it open: its hang-up tells that the client has left
         os.symlink(self.names[-1], self.link + ".new")
         os.rename(self.link + ".new", self.link)
         self._master = master
@@ -61,7 +70,10 @@ class FaultPty(object):
 
     def _mangle(self, data):
         if self.baud and self.client_baud() != self.baud:
-            return bytes(self.random.choice((0, 0x80, 0xF8, 0xFF, 0xE0, 0xFE)) for _ in range(max(1, len(data) // 2)))
+            return bytes(
+                self.random.choice((0, 0x80, 0xF8, 0xFF, 0xE0, 0xFE))
+                for _ in range(max(1, len(data) // 2))
+            )
         out = bytearray()
         for byte in data:
             if self.random.random() < self.drop:
@@ -75,19 +87,21 @@ class FaultPty(object):
         step = 1 if self.dribble else max(1, len(data))
         for at in range(0, len(data), step):
             try:
-                self.sent += os.write(master, data[at:at + step])
+                self.sent += os.write(master, data[at : at + step])
             except OSError:
-                return                              # no client: lost, as on a real line
+                return  # no client: lost, as on a real line
             if self.dribble:
                 time.sleep(self.dribble)
 
     def _turn(self):
         master = self._master
-        ready = select.select([self.peer] + ([master] if master is not None else []), [], [], 0.005)[0]
+        ready = select.select(
+            [self.peer] + ([master] if master is not None else []), [], [], 0.005
+        )[0]
         if master in ready:
             try:
                 self.peer.sendall(os.read(master, 4096))
-            except OSError:                         # EIO: no client yet
+            except OSError:  # EIO: no client yet
                 time.sleep(0.005)
         if self.peer in ready:
             data = self.peer.recv(4096)
@@ -100,7 +114,7 @@ class FaultPty(object):
         while self._alive:
             with self._lock:
                 self._turn()
-            time.sleep(0.0005)                      # the lock must have a chance to change hands
+            time.sleep(0.0005)  # the lock must have a chance to change hands
 
     def close(self):
         self._alive = False

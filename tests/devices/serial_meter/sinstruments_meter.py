@@ -1,4 +1,5 @@
 """A WT310E for sinstruments' server: what it answers is ours, the line and the TCP server are its own."""
+
 from sinstruments.simulator import BaseDevice
 
 ANSWERS = {

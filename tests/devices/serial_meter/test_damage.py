@@ -3,11 +3,12 @@
 How far a changed frame can still mislead depends on what the protocol offers: not at all past a checksum, by the slack of volts x
 amperes where a meter gives all three, and within the gates where it gives nothing to compare (`check` "none").
 """
+
 import random
 
 import pytest
 
-from devices.serial_meter import meters
+from joulebird.devices.serial_meter import meters
 from tests.devices.serial_meter.vectors import frame, replies, spec
 
 FRAMES = [v for v in replies() if v["decoded"] is not None]
@@ -18,18 +19,26 @@ def most_wrong(meter, power_w):
     """How far a damaged frame's power may be off, in watts."""
     if meter.check == "none":
         return float("inf")
-    if meter.family == "wattsup":                                   # whole points of power factor, of twice the power at most
+    if meter.family == "wattsup":  # whole points of power factor, of twice the power at most
         return 0.2 + 0.05 * 2 * power_w
-    return 0.0 if meter.check == "checksum" else meter.gates.vi_abs_w + 1.2 * meter.gates.vi_rel * abs(power_w)
+    return (
+        0.0
+        if meter.check == "checksum"
+        else meter.gates.vi_abs_w + 1.2 * meter.gates.vi_rel * abs(power_w)
+    )
 
 
 def damaged(data, rng, others):
     """Every drop, every flip of one bit, and some other value at each place."""
     for at, byte in enumerate(data):
-        yield data[:at] + data[at + 1:]
-        values = {byte ^ 1 << bit for bit in range(8)} | {rng.randrange(256) for _ in range(others)} | set(b"0123456789.,-;#\n*")
+        yield data[:at] + data[at + 1 :]
+        values = (
+            {byte ^ 1 << bit for bit in range(8)}
+            | {rng.randrange(256) for _ in range(others)}
+            | set(b"0123456789.,-;#\n*")
+        )
         for value in values - {byte}:
-            yield data[:at] + bytes([value]) + data[at + 1:]
+            yield data[:at] + bytes([value]) + data[at + 1 :]
 
 
 def powers(meter, data):
@@ -45,7 +54,10 @@ def judge_damage(vector, rng, others):
         tried += 1
         for power_w in powers(meter, data):
             assert meter.gates.min_w <= power_w <= meter.gates.max_w, data
-            assert not true or min(abs(power_w - w) - most_wrong(meter, w) for w in true) <= 1e-9, (data, power_w)
+            assert not true or min(abs(power_w - w) - most_wrong(meter, w) for w in true) <= 1e-9, (
+                data,
+                power_w,
+            )
     return tried
 
 
@@ -61,7 +73,7 @@ def test_a_damaged_frame_costs_at_most_the_one_after_it():
     rng = random.Random(21)
     for vector in FRAMES:
         spec_of = meters.meter(spec(vector))
-        spec_of.settings.pop("increasing", None)                    # the same frame comes again
+        spec_of.settings.pop("increasing", None)  # the same frame comes again
         true = powers(spec_of, frame(vector))
         if not true:
             continue

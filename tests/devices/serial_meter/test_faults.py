@@ -1,14 +1,15 @@
 """Each family through the fault proxy: the source lives on, the gap is seen, it goes on by itself, and no wrong number comes out."""
+
 import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.source import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS
 from tests.devices.serial_meter.faultpty import FaultPty
 
-REPLUG_S = 5.0                      # what the project promises
+REPLUG_S = 5.0  # what the project promises
 
 
 class Bench(object):
@@ -35,7 +36,9 @@ class Bench(object):
             sample = self.source.read()
             if sample.t_s != self.last_s:
                 self.last_s = sample.t_s
-                (self.errors if sample.error else self.watts).append(sample.error or sample.watts[self.source.rails[0]])
+                (self.errors if sample.error else self.watts).append(
+                    sample.error or sample.watts[self.source.rails[0]]
+                )
                 self.times.append(sample.t_s)
         except (OSError, SourceError) as error:
             self.errors.append(error)
@@ -73,7 +76,10 @@ class Lab(object):
                 bench.read()
             time.sleep(0.005)
         for bench in self.benches:
-            assert all(abs(w - WATTS) <= 0.02 * WATTS for w in bench.watts), (bench.family, bench.watts)
+            assert all(abs(w - WATTS) <= 0.02 * WATTS for w in bench.watts), (
+                bench.family,
+                bench.watts,
+            )
             assert bench.times == sorted(bench.times)
 
     def go_on(self, count=3):
@@ -83,7 +89,9 @@ class Lab(object):
 
     def all_are_gaps(self):
         """What came was failures only."""
-        assert {b.family: (b.watts, b.errors[:3]) for b in self.benches if b.watts or not b.errors} == {}
+        assert {
+            b.family: (b.watts, b.errors[:3]) for b in self.benches if b.watts or not b.errors
+        } == {}
 
 
 def test_a_clean_line_gives_readings_and_no_failure(tmp_path):
@@ -96,7 +104,7 @@ def test_a_clean_line_gives_readings_and_no_failure(tmp_path):
 
 def test_bytes_that_dribble_in_are_put_together(tmp_path):
     with Lab(tmp_path) as lab:
-        lab.set("dribble", 0.001)                   # every frame comes in pieces of one byte
+        lab.set("dribble", 0.001)  # every frame comes in pieces of one byte
         lab.go_on(2)
         lab.set("dribble", 0.0)
         lab.go_on()
@@ -114,9 +122,13 @@ def test_garbage_costs_a_reading_at_most(tmp_path):
 @pytest.mark.parametrize("fault", ["drop", "flip"])
 def test_lost_and_changed_bytes_never_give_a_wrong_number(fault, tmp_path):
     with Lab(tmp_path) as lab:
-        lab.set(fault, lambda bench: 0.003 if bench.family == "um" else 0.01)       # for about a third of the frames
+        lab.set(
+            fault, lambda bench: 0.003 if bench.family == "um" else 0.01
+        )  # for about a third of the frames
         lab.watch(10.0, until=lambda b: b.source.counts()["readings"] >= 30 and len(b.errors) >= 2)
-        assert {b.family for b in lab.benches if b.source.counts()["readings"] < 3 or not b.errors} == set()
+        assert {
+            b.family for b in lab.benches if b.source.counts()["readings"] < 3 or not b.errors
+        } == set()
         lab.set(fault, 0.0)
         lab.go_on()
 
@@ -126,7 +138,7 @@ def test_a_stall_is_a_gap_and_ends_by_itself(tmp_path):
     with Lab(tmp_path) as lab:
         lab.go_on()
         lab.set("stall", True)
-        lab.watch(0.2)                              # what was on its way
+        lab.watch(0.2)  # what was on its way
         lab.watch(1.5)
         lab.all_are_gaps()
         lab.set("stall", False)
@@ -157,7 +169,7 @@ def test_a_replugged_meter_goes_on_under_its_new_name(tmp_path):
             lab.all_are_gaps()
             for bench in lab.benches:
                 bench.proxy.plug()
-            lab.go_on()                             # within REPLUG_S
+            lab.go_on()  # within REPLUG_S
         assert {len(set(bench.proxy.names)) for bench in lab.benches} == {3}
 
 

@@ -1,81 +1,124 @@
 """The table of meters, and meters of one's own."""
+
 import json
 
 import pytest
 
-from devices.base import SourceError
-from devices.serial_meter import meters
-from devices.serial_meter.forms import field
-from devices.serial_meter.line import LONGEST_LINE, xor
-from devices.serial_meter.records import Gates, judge, out_of_gate
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.decoders.forms import field
+from joulebird.devices.serial_meter.decoders.line import LONGEST_LINE, xor
+from joulebird.devices.serial_meter.records import Gates, judge, out_of_gate
+from joulebird.devices.source import SourceError
 
 
 @pytest.mark.parametrize("name", sorted(meters.METERS))
 def test_a_known_meter_says_what_the_record_needs(name):
     meter = meters.meter(name)
-    assert meter.title and meter.scope in ("dc", "wall") and meter.sampling in ("average", "snapshot")
-    assert meter.check in ("checksum", "v*i", "none") and meter.interval_s > 0 and meter.counter_step_j >= 0
-    assert meter.gates.max_w > 0 and len(meter.line) == 3 and all(baud >= 1200 for baud in meter.bauds)
+    assert (
+        meter.title and meter.scope in ("dc", "wall") and meter.sampling in ("average", "snapshot")
+    )
+    assert (
+        meter.check in ("checksum", "v*i", "none")
+        and meter.interval_s > 0
+        and meter.counter_step_j >= 0
+    )
+    assert (
+        meter.gates.max_w > 0 and len(meter.line) == 3 and all(baud >= 1200 for baud in meter.bauds)
+    )
     assert meter.sampling == "snapshot" or meter.sampling_known
     assert meters.meter(json.loads(json.dumps(meters.as_json(meter)))) == meter
     decoder = meters.decoder(meter)
     assert decoder.polled == bool(decoder.poll())
-    assert decoder.feed(b"\x00\xffgarbage") == [] or all(r.kind == "damaged" for r in decoder.feed(b"\x00\xffgarbage\n"))
+    assert decoder.feed(b"\x00\xffgarbage") == [] or all(
+        r.kind == "damaged" for r in decoder.feed(b"\x00\xffgarbage\n")
+    )
 
 
 def test_the_families_and_the_meters_that_are_promised():
     families = {meters.meter(name).family for name in meters.METERS}
     assert families == set(meters.DECODERS) == {"line", "scpi", "wattsup", "modbus", "um"}
-    for name in ("wt310e", "gpm8213", "hmc8015", "hioki3334", "hioki-pw3335", "rigol-dp800", "keysight-e36300", "pzem004t", "pzem017",
-                 "rd6006", "um24c", "um25c", "um34c", "wattsup", "smartpower3", "edgepowermeter", "ina219-csv"):
+    for name in (
+        "wt310e",
+        "gpm8213",
+        "hmc8015",
+        "hioki3334",
+        "hioki-pw3335",
+        "rigol-dp800",
+        "keysight-e36300",
+        "pzem004t",
+        "pzem017",
+        "rd6006",
+        "um24c",
+        "um25c",
+        "um34c",
+        "wattsup",
+        "smartpower3",
+        "edgepowermeter",
+        "ina219-csv",
+    ):
         assert name in meters.METERS
 
 
 def line(settings, text, **more):
     """The records of one text read with settings of one's own."""
-    return meters.decoder(meters.meter(dict({"family": "line", "settings": settings}, **more))).feed(text)
+    return meters.decoder(
+        meters.meter(dict({"family": "line", "settings": settings}, **more))
+    ).feed(text)
 
 
-@pytest.mark.parametrize("settings, text", [
-    ({"columns": "t_ms,voltage_V,current_mA,power_mW"}, b"1,19.020,631.0,12001.6\n"),
-    ({"columns": "voltage_mV current_uA", "separator": ";"}, b"19020;631000\n"),
-    ({"columns": "voltage_V,current_A", "separator": ";", "decimal": ","}, b"19,020;0,631\r\n"),
-    ({"regex": r"U (?P<voltage_V>[\d.]+) V, P (?P<power_mW>\d+) mW"}, b"U 19.02 V, P 12002 mW\n"),
-    ({"forms": [{"form": "pairs", "fields": "V=voltage_V P=power_mW"}]}, b"P=12002, V=19.02\n"),
-    ({"forms": [{"form": "json", "fields": "bus.mW=power_mW"}]}, b'{"bus": {"mW": 12002}, "more": [1]}\n'),
-    ({"columns": "power_W", "ignore": "#.*"}, b"# hello\n12.002\n"),
-    ({"columns": "power_W", "checksum": "xor"}, b"12.002*1F\n"),
-])
+@pytest.mark.parametrize(
+    "settings, text",
+    [
+        ({"columns": "t_ms,voltage_V,current_mA,power_mW"}, b"1,19.020,631.0,12001.6\n"),
+        ({"columns": "voltage_mV current_uA", "separator": ";"}, b"19020;631000\n"),
+        ({"columns": "voltage_V,current_A", "separator": ";", "decimal": ","}, b"19,020;0,631\r\n"),
+        (
+            {"regex": r"U (?P<voltage_V>[\d.]+) V, P (?P<power_mW>\d+) mW"},
+            b"U 19.02 V, P 12002 mW\n",
+        ),
+        ({"forms": [{"form": "pairs", "fields": "V=voltage_V P=power_mW"}]}, b"P=12002, V=19.02\n"),
+        (
+            {"forms": [{"form": "json", "fields": "bus.mW=power_mW"}]},
+            b'{"bus": {"mW": 12002}, "more": [1]}\n',
+        ),
+        ({"columns": "power_W", "ignore": "#.*"}, b"# hello\n12.002\n"),
+        ({"columns": "power_W", "checksum": "xor"}, b"12.002*1F\n"),
+    ],
+)
 def test_a_line_of_ones_own(settings, text):
-    record, = line(settings, text)
+    (record,) = line(settings, text)
     assert record.kind == "reading" and record.power_w == pytest.approx(12.002, abs=1e-3), record
 
 
-@pytest.mark.parametrize("settings, text, why", [
-    ({"columns": "power_W"}, b"12,002\n", "not a line"),
-    ({"columns": "power_W"}, b"1_2.0\n", "not a number"),           # Python's float takes this
-    ({"columns": "power_W"}, b"12.0 \n", "not a number"),
-    ({"columns": "power_W"}, b"\xef\xbb\xbf12.0\n", "ascii"),
-    ({"columns": "power_W", "decimal": ","}, b"12.002\n", "point"),
-    ({"columns": "power_W", "checksum": "xor"}, b"12.002\n", "checksum"),
-    ({"columns": "power_W", "checksum": "xor"}, b"12.003*1F\n", "checksum"),
-    ({"columns": "voltage_V,current_A,power_W"}, b"19.0,0.63,21.97\n", "19 V x 0.63 A"),
-    ({"columns": "power_W"}, b"-7\n", "outside"),
-    ({"columns": "power_W"}, b"99999\n", "outside"),
-    ({"columns": "power_W,voltage_V"}, b"12,19000\n", "above"),
-    ({"columns": "power_W,current_A"}, b"12,630\n", "above"),
-    ({"columns": "n:int,power_W"}, b"1.5,12\n", "whole number"),
-    ({"forms": [{"form": "json", "fields": "p=power_W"}]}, b'{"p": true}\n', "not a number"),
-    ({"forms": [{"form": "json", "fields": "p=power_W"}]}, b'{"q": 12}\n', "not a line"),
-    ({"forms": [{"form": "pairs", "fields": "P=power_W"}]}, b"P=12 P=13\n", "not a line"),
-])
+@pytest.mark.parametrize(
+    "settings, text, why",
+    [
+        ({"columns": "power_W"}, b"12,002\n", "not a line"),
+        ({"columns": "power_W"}, b"1_2.0\n", "not a number"),  # Python's float takes this
+        ({"columns": "power_W"}, b"12.0 \n", "not a number"),
+        ({"columns": "power_W"}, b"\xef\xbb\xbf12.0\n", "ascii"),
+        ({"columns": "power_W", "decimal": ","}, b"12.002\n", "point"),
+        ({"columns": "power_W", "checksum": "xor"}, b"12.002\n", "checksum"),
+        ({"columns": "power_W", "checksum": "xor"}, b"12.003*1F\n", "checksum"),
+        ({"columns": "voltage_V,current_A,power_W"}, b"19.0,0.63,21.97\n", "19 V x 0.63 A"),
+        ({"columns": "power_W"}, b"-7\n", "outside"),
+        ({"columns": "power_W"}, b"99999\n", "outside"),
+        ({"columns": "power_W,voltage_V"}, b"12,19000\n", "above"),
+        ({"columns": "power_W,current_A"}, b"12,630\n", "above"),
+        ({"columns": "n:int,power_W"}, b"1.5,12\n", "whole number"),
+        ({"forms": [{"form": "json", "fields": "p=power_W"}]}, b'{"p": true}\n', "not a number"),
+        ({"forms": [{"form": "json", "fields": "p=power_W"}]}, b'{"q": 12}\n', "not a line"),
+        ({"forms": [{"form": "pairs", "fields": "P=power_W"}]}, b"P=12 P=13\n", "not a line"),
+    ],
+)
 def test_a_line_that_is_not_believed(settings, text, why):
-    record, = line(settings, text)
+    (record,) = line(settings, text)
     assert record.kind == "damaged" and record.power_w is None and why in record.reason, record
 
 
 def test_a_counter_must_go_up_and_begins_anew_after_a_gap():
     decoder = meters.decoder(meters.meter("diy-checked"))
+
     def text(number):
         body = b"D,%d,0,19020,631000,12000" % number
         return body + b"*%02X\n" % xor(body)
@@ -113,8 +156,10 @@ def test_ac_and_dc_gates():
     wall = Gates(ac=True)
     assert out_of_gate(wall, 7.0, 120.0, 0.1) == "" and out_of_gate(Gates(), 7.0, 120.0, 0.1)
     assert out_of_gate(wall, 13.0, 120.0, 0.1)
-    assert out_of_gate(wall, 7.0, 120.0, 0.1, 0.58) == "" and out_of_gate(wall, 7.0, 120.0, 0.1, 0.9)
-    assert judge(wall, {}, None, 120.0, 0.1).kind == "flagged"      # volts x amperes are no watts on AC
+    assert out_of_gate(wall, 7.0, 120.0, 0.1, 0.58) == "" and out_of_gate(
+        wall, 7.0, 120.0, 0.1, 0.9
+    )
+    assert judge(wall, {}, None, 120.0, 0.1).kind == "flagged"  # volts x amperes are no watts on AC
     assert judge(Gates(sentinels=(-1.0,)), {}, -1.0).reason == "no_data"
 
 
@@ -133,6 +178,6 @@ def test_two_questions_make_one_reading():
     kinds = []
     for ask, reply in zip(decoder.poll(), (b"19.02\n", b"0.631\n")):
         decoder.sent(ask.data)
-        record, = decoder.feed(reply)
+        (record,) = decoder.feed(reply)
         kinds.append(record.kind)
     assert kinds == ["note", "reading"] and record.power_w == pytest.approx(12.00162)

@@ -2,6 +2,7 @@
 
 What they answer with is set here; how they frame, check and carry it is theirs.
 """
+
 import asyncio
 import os
 import pty
@@ -15,8 +16,9 @@ import tty
 
 import pytest
 
-from devices.serial_meter import meters, modbus
-from devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.decoders import modbus
+from joulebird.devices.serial_meter.source import SerialMeterSource
 from tests.devices.serial_meter.fakes import quick
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -76,12 +78,21 @@ class ModbusServer(threading.Thread):
         self.loop.run_until_complete(self._serve())
 
     async def _serve(self):
-        from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+        from pymodbus.datastore import (
+            ModbusDeviceContext,
+            ModbusSequentialDataBlock,
+            ModbusServerContext,
+        )
         from pymodbus.framer import FramerType
         from pymodbus.server import ModbusSerialServer
-        block = ModbusSequentialDataBlock(1, self.registers)        # pymodbus: 1 maps to address 0
-        context = ModbusServerContext(devices={self.unit: ModbusDeviceContext(ir=block, hr=block)}, single=False)
-        self.server = ModbusSerialServer(context, framer=FramerType.RTU, port=self.port, baudrate=9600)
+
+        block = ModbusSequentialDataBlock(1, self.registers)  # pymodbus: 1 maps to address 0
+        context = ModbusServerContext(
+            devices={self.unit: ModbusDeviceContext(ir=block, hr=block)}, single=False
+        )
+        self.server = ModbusSerialServer(
+            context, framer=FramerType.RTU, port=self.port, baudrate=9600
+        )
         self.ready.set()
         await self.server.serve_forever()
 
@@ -101,6 +112,7 @@ def modbus_server():
         assert server.ready.wait(10.0)
         made.append((server, terminals))
         return terminals.right
+
     yield start
     for server, terminals in made:
         server.close()
@@ -120,7 +132,9 @@ def test_pymodbus_as_a_pzem(modbus_server):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_pymodbus_as_a_riden_supply(modbus_server):
     registers = [60062, 0, 12345, 142] + [0] * 6 + [1902, 631, 0, 1200, 2405] + [0] * 10
-    with SerialMeterSource(port=modbus_server(registers), meter=quick("rd6006", bauds=[9600])) as source:
+    with SerialMeterSource(
+        port=modbus_server(registers), meter=quick("rd6006", bauds=[9600])
+    ) as source:
         assert numbers(source, 3) == [12.0] * 3
         assert source.describe()["identity"] == {"model_id": 60062, "serial": 12345, "fw": 142}
 
@@ -137,9 +151,12 @@ def test_pymodbus_says_that_there_is_no_such_register(modbus_server):
 
 def test_pymodbus_computes_the_same_checksums():
     from pymodbus.framer.rtu import FramerRTU
+
     for name in ("pzem004t", "pzem017", "rd6006", "dps5005"):
         for ask in meters.decoder(meters.meter(name)).poll():
-            assert FramerRTU.compute_CRC(ask.data[:-2]) == int.from_bytes(modbus.crc(ask.data[:-2]), "big")
+            assert FramerRTU.compute_CRC(ask.data[:-2]) == int.from_bytes(
+                modbus.crc(ask.data[:-2]), "big"
+            )
 
 
 def free_port():
@@ -152,19 +169,28 @@ def free_port():
 def sinstruments(tmp_path):
     """sinstruments' server as a process: a terminal with a delay for the baud rate, and a TCP port."""
     number, link = free_port(), tmp_path / "wt310"
-    (tmp_path / "sim.yml").write_text("""
+    (tmp_path / "sim.yml").write_text(
+        """
 devices:
 - {class: WT310, package: sinstruments_meter, name: wt,
    transports: [{type: serial, url: %s, baudrate: 9600}, {type: tcp, url: "127.0.0.1:%d"}]}
-""" % (link, number))
+"""
+        % (link, number)
+    )
     program = os.path.join(os.path.dirname(sys.executable), "sinstruments-server")
     with open(str(tmp_path / "said"), "wb") as said:
-        server = subprocess.Popen([program, "-c", str(tmp_path / "sim.yml")], stdout=said, stderr=said,
-                                  env=dict(os.environ, PYTHONPATH=HERE))
+        server = subprocess.Popen(
+            [program, "-c", str(tmp_path / "sim.yml")],
+            stdout=said,
+            stderr=said,
+            env=dict(os.environ, PYTHONPATH=HERE),
+        )
     try:
         end_s = time.monotonic() + 30.0
         while not link.is_symlink() or not listens(number):
-            assert server.poll() is None and time.monotonic() < end_s, (tmp_path / "said").read_text()
+            assert server.poll() is None and time.monotonic() < end_s, (
+                tmp_path / "said"
+            ).read_text()
             time.sleep(0.05)
         yield str(link), "socket://127.0.0.1:%d" % number
     finally:
@@ -210,6 +236,7 @@ class VisaBridge(threading.Thread):
     def __init__(self, path):
         super().__init__(daemon=True)
         import pyvisa
+
         self.error = pyvisa.errors.VisaIOError
         self.manager = pyvisa.ResourceManager("%s@sim" % path)
         self.instrument = self.manager.open_resource("ASRL1::INSTR", timeout=20)
@@ -226,7 +253,7 @@ class VisaBridge(threading.Thread):
                 while True:
                     os.write(self.master, self.instrument.read_bytes(1))
             except self.error:
-                pass                                # nothing more to say
+                pass  # nothing more to say
 
     def close(self):
         self.stop = True
@@ -242,7 +269,9 @@ def test_pyvisa_sim_as_a_bench_supply(tmp_path):
     bridge = VisaBridge(tmp_path / "psu.yaml")
     bridge.start()
     try:
-        with SerialMeterSource(port=bridge.name_of_port, meter=quick("rigol-dp800", bauds=[9600], timeout_s=2.0)) as source:
+        with SerialMeterSource(
+            port=bridge.name_of_port, meter=quick("rigol-dp800", bauds=[9600], timeout_s=2.0)
+        ) as source:
             assert numbers(source, 3) == pytest.approx([12.002] * 3)
             assert source.describe()["identity"]["text"].startswith("RIGOL")
     finally:

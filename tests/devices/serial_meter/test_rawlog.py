@@ -1,16 +1,24 @@
 """The raw log holds what was said to the byte, and gives the same readings again, or better ones."""
+
 import json
 import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.powerlog_read import read_log
-from devices.recorder import Recorder
-from devices.serial_meter import meters
-from devices.serial_meter.rawlog import RawLog, entries, escape, redecode, samples, unescape
-from devices.serial_meter.repair import rewrite
-from devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.rawlog import (
+    RawLog,
+    entries,
+    escape,
+    redecode,
+    samples,
+    unescape,
+)
+from joulebird.devices.serial_meter.repair import rewrite
+from joulebird.devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.source import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 
@@ -47,10 +55,14 @@ def test_decoding_again_gives_what_was_decoded_then(family, tmp_path):
     again = list(redecode(str(tmp_path / "raw.log")))
     kinds = [record.kind for _, record in again]
     for kind, word in (("reading", "readings"), ("flagged", "flagged"), ("damaged", "damaged")):
-        assert kinds.count(kind) >= counts[word] > -1 and kinds.count(kind) - counts[word] <= 2     # a few came while it was closing
+        assert (
+            kinds.count(kind) >= counts[word] > -1 and kinds.count(kind) - counts[word] <= 2
+        )  # a few came while it was closing
     found = {round(t_s * 1e6): record.power_w for t_s, record in again if record.kind == "reading"}
     alone = [s for s in seen if not s.error and round(s.t_s * 1e6) in found]
-    assert alone and all(found[round(s.t_s * 1e6)] == pytest.approx(list(s.watts.values())[0]) for s in alone)
+    assert alone and all(
+        found[round(s.t_s * 1e6)] == pytest.approx(list(s.watts.values())[0]) for s in alone
+    )
 
 
 def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
@@ -62,8 +74,13 @@ def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
         def push(self):
             return b"19.020,%d\r\n" % 631
 
-    wrong = {"family": "line", "name": "mine", "interval_s": 0.05, "gates": {"max_w": 1e6, "max_a": 1e6},
-             "settings": {"columns": "voltage_V,current_A"}}
+    wrong = {
+        "family": "line",
+        "name": "mine",
+        "interval_s": 0.05,
+        "gates": {"max_w": 1e6, "max_a": 1e6},
+        "settings": {"columns": "voltage_V,current_A"},
+    }
     seen, _ = run(tmp_path, Milliamperes(), wrong)
     assert seen[-1].watts["DC_IN"] == pytest.approx(12001.62)
     right = dict(wrong, settings={"columns": "voltage_V,current_mA"})
@@ -77,11 +94,18 @@ def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
 @pytest.mark.slow
 def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
     """A stage's power.csv whose readings were a thousand times too large, with a gap in it; another stage's stays what it is."""
-    wrong = quick("csv-vip", gates={"max_w": 1e5, "max_v": 1e5, "vi_rel": 0.0},
-                  settings={"forms": [{"form": "csv", "fields": "t_ms:int voltage_V current_A power_W*1000"}]})
+    wrong = quick(
+        "csv-vip",
+        gates={"max_w": 1e5, "max_v": 1e5, "vi_rel": 0.0},
+        settings={
+            "forms": [{"form": "csv", "fields": "t_ms:int voltage_V current_A power_W*1000"}]
+        },
+    )
     fake = FAMILIES["line"][0]()
     proxy = FaultPty(str(tmp_path / "meter"), fake.port)
-    raw, first, second, repaired = (str(tmp_path / name) for name in ("raw.log", "first.csv", "second.csv", "repaired.csv"))
+    raw, first, second, repaired = (
+        str(tmp_path / name) for name in ("raw.log", "first.csv", "second.csv", "repaired.csv")
+    )
     try:
         with Recorder("serial", {"port": proxy.link, "meter": wrong, "raw_log": raw}) as recorder:
             recorder.open(first)
@@ -106,7 +130,7 @@ def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
     silent = [row.t_s for row in before.rows if row.status.startswith("E")]
     assert silent and silent == [row.t_s for row in after.rows if row.status.startswith("E")]
     with pytest.raises(FileExistsError):
-        rewrite(first, raw, repaired)               # what is there is never written over
+        rewrite(first, raw, repaired)  # what is there is never written over
 
 
 def test_any_prefix_of_a_raw_log_is_readable(tmp_path):
@@ -117,7 +141,7 @@ def test_any_prefix_of_a_raw_log_is_readable(tmp_path):
     for length in range(first, len(whole), 37):
         (tmp_path / "cut.log").write_bytes(whole[:length])
         found = list(redecode(str(tmp_path / "cut.log")))
-        assert found == all_of_it[:len(found)]
+        assert found == all_of_it[: len(found)]
 
 
 def test_a_second_run_is_another_segment(tmp_path):
@@ -177,4 +201,8 @@ def test_the_header_holds_the_whole_meter(tmp_path):
     meter = meters.meter(quick("wt310e"))
     RawLog(str(tmp_path / "raw.log"), meter, "/dev/x").close()
     head = json.loads((tmp_path / "raw.log").read_text().splitlines()[2][2:])
-    assert meters.meter(head["meter"]) == meter and head["port"] == "/dev/x" and head["clock"]["wall_s"] > 1e9
+    assert (
+        meters.meter(head["meter"]) == meter
+        and head["port"] == "/dev/x"
+        and head["clock"]["wall_s"] > 1e9
+    )

@@ -1,17 +1,18 @@
 """The source: its options, several readings at once, another meter, a meter without a value, a late answer; and the recorder."""
+
 import struct
 import time
 
 import pytest
 
-from devices.base import SourceError
-from devices.powerlog_read import read_log
-from devices.recorder import Recorder
-from devices.serial_meter import meters
-from devices.serial_meter.inbox import Taken
-from devices.serial_meter.modbus import crc
-from devices.serial_meter.rawlog import entries, unescape
-from devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.powerlog_read import read_log
+from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.decoders.modbus import crc
+from joulebird.devices.serial_meter.inbox import Taken
+from joulebird.devices.serial_meter.rawlog import entries, unescape
+from joulebird.devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.source import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, FakeLine, FakePzem, FakeWt310e, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 
@@ -26,6 +27,7 @@ def bench(tmp_path):
         source = SerialMeterSource(port=proxy.link, meter=meter, **options)
         made.append((source, proxy, fake))
         return source, proxy
+
     yield build
     for closing in made:
         for part in closing:
@@ -58,9 +60,15 @@ def test_it_says_what_it_needs():
 
 
 def test_an_unknown_meter_and_a_wrong_description():
-    for meter, word in (("wt310", "wt310e"), ("{not json", "um25c"), ({"family": "tarot"}, "line"),
-                        ('{"like": "um25c", "baudrate": 1}', "its keys are"), ({"like": "um25c", "colour": "red"}, "its keys are"),
-                        ({"family": "line"}, "columns"), ({"like": "um25c", "gates": {"max_k": 1}}, "its keys are")):
+    for meter, word in (
+        ("wt310", "wt310e"),
+        ("{not json", "um25c"),
+        ({"family": "tarot"}, "line"),
+        ('{"like": "um25c", "baudrate": 1}', "its keys are"),
+        ({"like": "um25c", "colour": "red"}, "its keys are"),
+        ({"family": "line"}, "columns"),
+        ({"like": "um25c", "gates": {"max_k": 1}}, "its keys are"),
+    ):
         with pytest.raises(SourceError) as caught:
             SerialMeterSource(port="/nowhere", meter=meter).open()
         assert word in caught.value.hint
@@ -70,13 +78,30 @@ def test_it_describes_the_meter_and_its_side(bench):
     source, _ = bench(FakeWt310e(), quick("wt310e"))
     with source:
         facts = source.describe()
-    assert (facts["scope"], facts["sampling"], facts["rails"], facts["real"]) == ("dc", "average", ["DC_IN"], True)
+    assert (facts["scope"], facts["sampling"], facts["rails"], facts["real"]) == (
+        "dc",
+        "average",
+        ["DC_IN"],
+        True,
+    )
     assert facts["identity"] == {"text": "YOKOGAWA,WT310E,C2KH12345E,F1.04"}
-    assert facts["meter"]["counter_step_j"] > 0 and facts["meter"]["gates"]["max_w"] == 90.0 and facts["meter"]["check"] == "v*i"
+    assert (
+        facts["meter"]["counter_step_j"] > 0
+        and facts["meter"]["gates"]["max_w"] == 90.0
+        and facts["meter"]["check"] == "v*i"
+    )
     source, _ = bench(FakePzem(), quick("pzem004t"), rail="BRICK")
     with source:
-        assert (source.scope, source.sampling, source.rails, source.total) == ("wall", "snapshot", ("BRICK",), ("BRICK",))
-        assert source.read().watts["BRICK"] == WATTS and source.describe()["meter"]["sampling_known"] is False
+        assert (source.scope, source.sampling, source.rails, source.total) == (
+            "wall",
+            "snapshot",
+            ("BRICK",),
+            ("BRICK",),
+        )
+        assert (
+            source.read().watts["BRICK"] == WATTS
+            and source.describe()["meter"]["sampling_known"] is False
+        )
 
 
 def test_several_readings_are_one_sample_and_nothing_new_is_the_same_sample(bench):
@@ -125,7 +150,9 @@ def test_a_meter_without_a_value_is_a_blank_and_never_a_number(bench):
 def test_another_instrument_is_named(bench):
     class Rigol(FakeWt310e):
         def answer(self, data):
-            return FakeWt310e.answer(self, data).replace(b"YOKOGAWA,WT310E", b"RIGOL TECHNOLOGIES,DP832")
+            return FakeWt310e.answer(self, data).replace(
+                b"YOKOGAWA,WT310E", b"RIGOL TECHNOLOGIES,DP832"
+            )
 
     source, _ = bench(Rigol(), quick("wt310e", bauds=[9600]))
     with pytest.raises(SourceError) as caught:
@@ -154,7 +181,9 @@ def test_another_meter_of_the_same_kind_is_refused_until_the_right_one_is_back(b
 def test_a_refused_setting_is_told(bench):
     class Refuses(FakeWt310e):
         def answer(self, data):
-            return FakeWt310e.answer(self, data).replace(b'0,"No error"', b'-222,"Data out of range"')
+            return FakeWt310e.answer(self, data).replace(
+                b'0,"No error"', b'-222,"Data out of range"'
+            )
 
     source, _ = bench(Refuses(), quick("wt310e", bauds=[9600]))
     with pytest.raises(SourceError) as caught:
@@ -164,6 +193,7 @@ def test_a_refused_setting_is_told(bench):
 
 def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
     """Some answers come only after the time is up. Each counts the questions so far, so that it shows which one it answers."""
+
     class Late(FakePzem):
         count = 0
         slow = False
@@ -172,7 +202,9 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
             replies = b""
             for _ in range(0, len(data), 8):
                 self.count += 1
-                body = struct.pack(">BBB10H", 1, 4, 20, 2301, 87, 0, 120, 0, self.count, 0, 500, 61, 0)
+                body = struct.pack(
+                    ">BBB10H", 1, 4, 20, 2301, 87, 0, 120, 0, self.count, 0, 500, 61, 0
+                )
                 replies += body + crc(body)
             time.sleep(0.6 if self.slow and self.count % 4 == 0 else 0.0)
             return replies
@@ -187,7 +219,9 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
     for entry in entries(str(tmp_path / "raw.log")):
         asked += entry.letter == ">"
         if entry.letter == "<":
-            answers += [(asked, record.fields["energy_Wh"]) for record in decoder.feed(unescape(entry.text))]
+            answers += [
+                (asked, record.fields["energy_Wh"]) for record in decoder.feed(unescape(entry.text))
+            ]
     assert len(answers) > 12 and all(number == answered for number, answered in answers), answers
     assert source.meter.name == "pzem004t" and asked - len(answers) >= 4
 
@@ -206,7 +240,9 @@ def test_the_recorder_lives_through_an_unplugged_meter(bench, tmp_path):
     family = FAMILIES["scpi"]
     source, proxy = bench(family[0](), family[1])
     path = str(tmp_path / "power.csv")
-    with Recorder("serial", {"port": proxy.link, "meter": family[1], "raw_log": str(tmp_path / "raw.log")}) as recorder:
+    with Recorder(
+        "serial", {"port": proxy.link, "meter": family[1], "raw_log": str(tmp_path / "raw.log")}
+    ) as recorder:
         recorder.open(path)
         time.sleep(1.0)
         proxy.unplug()
@@ -214,13 +250,20 @@ def test_the_recorder_lives_through_an_unplugged_meter(bench, tmp_path):
         time.sleep(1.5)
         plugged_s = time.monotonic()
         proxy.plug()
-        wait_for(lambda: read_log(path)[0].rows[-1].t_s > plugged_s and read_log(path)[0].rows[-1].status == "ok")
+        wait_for(
+            lambda: (
+                read_log(path)[0].rows[-1].t_s > plugged_s
+                and read_log(path)[0].rows[-1].status == "ok"
+            )
+        )
         recorder.sample()
         assert recorder.alive and recorder.close_log()["failed"] > 0
-    segment, = read_log(path)
+    (segment,) = read_log(path)
     assert segment.source["meter"]["name"] == "wt310e" and segment.source["scope"] == "dc"
     good = [row for row in segment.rows if row.status == "ok"]
-    assert len(good) > 5 and all(row.watts["DC_IN"] == pytest.approx(WATTS, rel=0.01) for row in good)
+    assert len(good) > 5 and all(
+        row.watts["DC_IN"] == pytest.approx(WATTS, rel=0.01) for row in good
+    )
     assert not [row for row in good if unplugged_s + 0.3 < row.t_s < plugged_s]
     gap = {row.status for row in segment.rows if unplugged_s + 0.3 < row.t_s < plugged_s}
     assert gap and "ok" not in gap

@@ -1,4 +1,5 @@
 """The wire: every kind of it, and everything that goes wrong on it as an OSError or a SourceError that says what to do."""
+
 import os
 import pty
 import socket
@@ -11,9 +12,9 @@ import tty
 
 import pytest
 
-from devices.base import SourceError
-from devices.serial_meter.source import SerialMeterSource
-from devices.serial_meter.transport import Line, as_oserror, drain, open_link, stable_name
+from joulebird.devices.serial_meter.source import SerialMeterSource
+from joulebird.devices.serial_meter.transport import Line, as_oserror, drain, open_link, stable_name
+from joulebird.devices.source import SourceError
 from tests.devices.serial_meter.fakes import WATTS, FakeUm, FakeWt310e, quick
 
 
@@ -26,7 +27,7 @@ def terminal():
         try:
             os.close(fd)
         except OSError:
-            pass                                    # the test has unplugged it
+            pass  # the test has unplugged it
 
 
 def read_all(link, count):
@@ -54,7 +55,12 @@ def test_an_unplugged_port_is_an_oserror_whatever_is_done(terminal):
     link = open_link(terminal[1], Line())
     os.close(terminal[2])
     os.close(terminal[0])
-    for action in (link.read, link.waiting, lambda: link.write(b"x"), lambda: drain(link, 0.1, 0.2)):
+    for action in (
+        link.read,
+        link.waiting,
+        lambda: link.write(b"x"),
+        lambda: drain(link, 0.1, 0.2),
+    ):
         with pytest.raises(OSError) as caught:
             action()
         assert caught.value.errno
@@ -90,10 +96,14 @@ def test_a_port_without_the_right_to_it(tmp_path):
     path = tmp_path / "ttyUSB0"
     path.write_bytes(b"")
     path.chmod(0)
-    for parent in list(path.parents)[:-2]:          # so that nobody may look for it, if these tests run as root
+    for parent in list(path.parents)[
+        :-2
+    ]:  # so that nobody may look for it, if these tests run as root
         parent.chmod(parent.stat().st_mode | 0o011)
-    code = ("import os, serial\nfrom devices.serial_meter.transport import *\nif os.geteuid() == 0: os.seteuid(65534)\n"
-            "try: open_link(%r, Line())\nexcept SourceError as error: print(error.hint)" % str(path))
+    code = (
+        "import os, serial\nfrom joulebird.devices.serial_meter.transport import *\nif os.geteuid() == 0: os.seteuid(65534)\n"
+        "try: open_link(%r, Line())\nexcept SourceError as error: print(error.hint)" % str(path)
+    )
     assert b"dialout" in subprocess.check_output([sys.executable, "-c", code])
 
 
@@ -166,7 +176,9 @@ def new_watts(source, count, seconds=5.0):
 def test_a_meter_on_the_network_comes_back_after_a_hang_up():
     server = Server(FakeWt310e())
     try:
-        with SerialMeterSource(port="socket://127.0.0.1:%d" % server.number, meter=quick("wt310e")) as source:
+        with SerialMeterSource(
+            port="socket://127.0.0.1:%d" % server.number, meter=quick("wt310e")
+        ) as source:
             assert new_watts(source, 3) == pytest.approx([WATTS] * 3, rel=0.01)
             server.cut = True
             end_s = time.monotonic() + 5.0
@@ -180,7 +192,10 @@ def test_a_meter_on_the_network_comes_back_after_a_hang_up():
 
 
 def test_an_address_that_is_none():
-    for port, word in (("socket://nowhere", "socket://host:port"), ("socket://127.0.0.1:1", "network interface")):
+    for port, word in (
+        ("socket://nowhere", "socket://host:port"),
+        ("socket://127.0.0.1:1", "network interface"),
+    ):
         with pytest.raises(SourceError) as caught:
             open_link(port, Line())
         assert word in caught.value.hint
@@ -193,6 +208,7 @@ def test_a_meter_behind_an_rfc2217_server(terminal):
 
     class Pty(serial.Serial):
         """A pty has no modem lines."""
+
         cts = dsr = ri = cd = dtr = rts = break_condition = False
 
     fake = FakeUm()
@@ -208,10 +224,18 @@ def test_a_meter_behind_an_rfc2217_server(terminal):
         fake.port.settimeout(0.01)
         manager = rfc2217.PortManager(port, Connection(client))
         while not stop:
-            for receive, give in ((lambda: client.recv(1024), lambda data: port.write(b"".join(manager.filter(data)))),
-                                  (lambda: os.read(terminal[0], 1024), fake.port.sendall),
-                                  (lambda: fake.port.recv(1024), lambda data: os.write(terminal[0], data)),
-                                  (lambda: port.read(200), lambda data: client.sendall(b"".join(manager.escape(data))))):
+            for receive, give in (
+                (
+                    lambda: client.recv(1024),
+                    lambda data: port.write(b"".join(manager.filter(data))),
+                ),
+                (lambda: os.read(terminal[0], 1024), fake.port.sendall),
+                (lambda: fake.port.recv(1024), lambda data: os.write(terminal[0], data)),
+                (
+                    lambda: port.read(200),
+                    lambda data: client.sendall(b"".join(manager.escape(data))),
+                ),
+            ):
                 try:
                     data = receive()
                     if data:
@@ -228,7 +252,10 @@ def test_a_meter_behind_an_rfc2217_server(terminal):
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        with SerialMeterSource(port="rfc2217://127.0.0.1:%d" % listener.getsockname()[1], meter=quick("um34c", timeout_s=2.0)) as source:
+        with SerialMeterSource(
+            port="rfc2217://127.0.0.1:%d" % listener.getsockname()[1],
+            meter=quick("um34c", timeout_s=2.0),
+        ) as source:
             assert new_watts(source, 2) == pytest.approx([WATTS] * 2, rel=0.01)
     finally:
         stop.append(True)
@@ -252,8 +279,10 @@ def test_usbtmc_asks_and_reads_whole_answers(tmp_path, terminal):
         os.set_blocking(terminal[0], False)
         fake.port.settimeout(0.005)
         while not stop:
-            for receive, give in ((lambda: os.read(terminal[0], 1024), fake.port.sendall),
-                                  (lambda: fake.port.recv(1024), lambda data: os.write(terminal[0], data))):
+            for receive, give in (
+                (lambda: os.read(terminal[0], 1024), fake.port.sendall),
+                (lambda: fake.port.recv(1024), lambda data: os.write(terminal[0], data)),
+            ):
                 try:
                     give(receive())
                 except (socket.timeout, BlockingIOError):
@@ -278,6 +307,8 @@ def test_the_stable_name_of_a_port(tmp_path):
     device.write_bytes(b"")
     (by_id / "usb-FTDI_meter-if00").symlink_to(device)
     assert stable_name(str(device), str(by_id)) == str(by_id / "usb-FTDI_meter-if00")
-    assert stable_name(str(by_id / "usb-FTDI_meter-if00"), str(by_id)) == str(by_id / "usb-FTDI_meter-if00")
+    assert stable_name(str(by_id / "usb-FTDI_meter-if00"), str(by_id)) == str(
+        by_id / "usb-FTDI_meter-if00"
+    )
     assert stable_name("socket://meter:5025", str(by_id)) == "socket://meter:5025"
     assert stable_name("/dev/ttyUSB9", str(tmp_path / "none")) == "/dev/ttyUSB9"

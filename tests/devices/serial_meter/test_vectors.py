@@ -1,13 +1,14 @@
 """All frames of the five families: whole, byte by byte, split anywhere."""
+
 import math
 
 import pytest
 
-from devices.serial_meter import meters
+from joulebird.devices.serial_meter import meters
 from tests.devices.serial_meter.vectors import VECTORS, frame, replies, spec
 
 KINDS = {  # what the file of frames says is to be expected -> the kinds of the records
-    "ok": None,                                                     # anything but damaged; looked at one by one
+    "ok": None,  # anything but damaged; looked at one by one
     "ignore": [],
     "no_data": ["flagged"],
     "overrange": ["flagged"],
@@ -18,14 +19,23 @@ KINDS = {  # what the file of frames says is to be expected -> the kinds of the 
     "incomplete": [],
     "timeout": [],
     "unknown model": ["damaged"],
-    "ok if tail is not enforced": ["damaged"],                      # it is enforced
+    "ok if tail is not enforced": ["damaged"],  # it is enforced
     "checksum_error if enforced": ["damaged"],
     "one record after resync": ["reading"],
-    "header must be stripped or refused": ["reading"],              # it is stripped
+    "header must be stripped or refused": ["reading"],  # it is stripped
 }
-NOTHING_WHOLE = ("wattsup-shortcount", "um-unknown-model")          # no packet ends in these: they never come to be judged
-NOT_A_READING = {"wattsup-version": "identity", "wattsup-user": "note", "wattsup-header": "note", "scpi-err": "note",
-                 "epm-hello": "identity", "epm-anchor": "note"}
+NOTHING_WHOLE = (
+    "wattsup-shortcount",
+    "um-unknown-model",
+)  # no packet ends in these: they never come to be judged
+NOT_A_READING = {
+    "wattsup-version": "identity",
+    "wattsup-user": "note",
+    "wattsup-header": "note",
+    "scpi-err": "note",
+    "epm-hello": "identity",
+    "epm-anchor": "note",
+}
 ids = [v["id"] for v in VECTORS]
 
 
@@ -47,7 +57,7 @@ def same(value, expected):
     if isinstance(expected, list):
         return len(value) == len(expected) and all(same(a, b) for a, b in zip(value, expected))
     if expected is None:
-        return value is None or not math.isfinite(value)            # a WT210's two codes for "no value"
+        return value is None or not math.isfinite(value)  # a WT210's two codes for "no value"
     if expected == "inf":
         return value == float("inf")
     if isinstance(expected, float):
@@ -79,15 +89,23 @@ def test_a_frame_decodes_to_its_values(vector):
         assert kinds == [NOT_A_READING.get(vector["id"], "reading")], records
     else:
         assert kinds == wanted or (wanted == ["damaged"] and set(kinds) == {"damaged"}), records
-    expected = {key: item for key, item in (vector["decoded"] or {}).items() if key not in ("items", "records", "float")}
+    expected = {
+        key: item
+        for key, item in (vector["decoded"] or {}).items()
+        if key not in ("items", "records", "float")
+    }
     if expected:
-        missing = {key: item for key, item in expected.items() if not same(all_fields(records[-1]).get(key), item)}
+        missing = {
+            key: item
+            for key, item in expected.items()
+            if not same(all_fields(records[-1]).get(key), item)
+        }
         assert not missing, records[-1]
 
 
 @by_id(replies())
 def test_a_frame_may_come_byte_by_byte_or_split_anywhere(vector):
-    whole = repr(decode(vector))                                    # repr, because NaN is not equal to itself
+    whole = repr(decode(vector))  # repr, because NaN is not equal to itself
     length = len(frame(vector))
     assert repr(decode(vector, *range(1, length))) == whole
     for cut in range(1, length):
@@ -100,7 +118,11 @@ def test_a_frame_may_come_byte_by_byte_or_split_anywhere(vector):
 def test_two_frames_in_one_piece_are_two(vector):
     decoder = meters.decoder(meters.meter(spec(vector)))
     decoder.meter.settings.pop("increasing", None)
-    records = decoder.feed(frame(vector) * 2) if vector["family"] != "scpi" else decoder.feed(frame(vector)) + decoder.feed(frame(vector))
+    records = (
+        decoder.feed(frame(vector) * 2)
+        if vector["family"] != "scpi"
+        else decoder.feed(frame(vector)) + decoder.feed(frame(vector))
+    )
     assert [r.kind for r in records] == [records[0].kind] * 2 and records[0] == records[1]
 
 
@@ -115,7 +137,14 @@ def test_a_request_is_understood(vector):
 def test_what_is_sent_is_what_the_protocols_say():
     """The requests that are ours to send, to the byte; the others are never among them."""
     sent = set()
-    for name in ("wattsup", "um25c", "pzem004t", {"like": "pzem004t", "settings": {"unit": 0xF8}}, "pzem017", "rd6006"):
+    for name in (
+        "wattsup",
+        "um25c",
+        "pzem004t",
+        {"like": "pzem004t", "settings": {"unit": 0xF8}},
+        "pzem017",
+        "rd6006",
+    ):
         decoder = meters.decoder(meters.meter(name))
         sent |= {ask.data for ask in decoder.start() + decoder.poll() + decoder.stop()}
     requests = {v["id"]: frame(v) for v in VECTORS if v["direction"] == "request"}

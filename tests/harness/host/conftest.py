@@ -1,4 +1,5 @@
 """The loopback board as fixtures. What is missing on a machine is said, never passed over in silence."""
+
 import os
 import shutil
 import sys
@@ -27,21 +28,35 @@ def need(found, what: str, how: str) -> None:
 @pytest.fixture(scope="session")
 def needs_sshd():
     """sshd, ssh, ssh-keygen and rsync."""
-    for program, found in [("sshd", sshd_path())] + [(program, shutil.which(program)) for program in ("ssh", "ssh-keygen", "rsync")]:
-        need(found, program, "on Debian and Ubuntu: sudo apt-get install openssh-server openssh-client rsync")
+    for program, found in [("sshd", sshd_path())] + [
+        (program, shutil.which(program)) for program in ("ssh", "ssh-keygen", "rsync")
+    ]:
+        need(
+            found,
+            program,
+            "on Debian and Ubuntu: sudo apt-get install openssh-server openssh-client rsync",
+        )
 
 
 @pytest.fixture(scope="session")
 def needs_namespaces():
     """A board that can be rebooted, with a TX2's /sys."""
-    need(namespaces(), "the right to make namespaces", "run these tests as root, in a container of your own")
+    need(
+        namespaces(),
+        "the right to make namespaces",
+        "run these tests as root, in a container of your own",
+    )
 
 
 @pytest.fixture(scope="session")
 def old_python():
     """A Python 3.6 with the board's torch."""
     found = python36()
-    need(found, "a Python 3.6 with torch 1.10", "make test-board makes one; or name it in JOULEBIRD_PYTHON36")
+    need(
+        found,
+        "a Python 3.6 with torch 1.10",
+        "make test-board makes one; or name it in JOULEBIRD_PYTHON36",
+    )
     return found
 
 
@@ -62,6 +77,7 @@ def new_board(needs_sshd, tmp_path):
         boards.append(board)
         board.boot()
         return board
+
     yield make
     for board in boards:
         board.off()
@@ -90,6 +106,7 @@ def new_desk(tmp_path, sockets):
         desk = Desk(tmp_path / name, sockets, *boards, **options)
         desks.append(desk)
         return desk
+
     yield make
     for desk in desks:
         desk.close()
@@ -107,7 +124,10 @@ def network():
     try:
         wires = Network("alpha", "beta")
     except OSError as error:
-        warnings.warn(f"two boards on the loopback address, for they can have no networks of their own: {error}", stacklevel=2)
+        warnings.warn(
+            f"two boards on the loopback address, for they can have no networks of their own: {error}",
+            stacklevel=2,
+        )
         yield None
         return
     yield wires
@@ -119,5 +139,8 @@ def pair_desk(network, new_board, new_desk):
     """A desk with two boards, each at the end of a wire of its own where that is possible."""
     if network is None:
         return new_desk(new_board("alpha"), new_board("beta"))
-    boards = [new_board(name, enter=network.enter(name), address=network.address(number)) for number, name in enumerate(("alpha", "beta"))]
+    boards = [
+        new_board(name, enter=network.enter(name), address=network.address(number))
+        for number, name in enumerate(("alpha", "beta"))
+    ]
     return new_desk(*boards, enter=network.enter())

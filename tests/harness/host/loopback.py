@@ -3,6 +3,7 @@
 As root (CI) the board lives in process, mount and host-name namespaces of its own: it can be "switched off" with everything that runs
 on it, comes up with another boot_id, and sees a TX2's /sys. Elsewhere it is a plain sshd, and the tests that need more say so.
 """
+
 import getpass
 import json
 import os
@@ -14,8 +15,8 @@ import time
 import uuid
 from pathlib import Path
 
-from harness.host.config import Board
-from harness.host.link import Link
+from joulebird.harness.host.config import Board
+from joulebird.harness.host.link.ssh import Link
 
 SETUP = r"""
 set -e
@@ -42,19 +43,41 @@ def python36() -> str | None:
     """A Python 3.6 with torch, for the board: JOULEBIRD_PYTHON36, else the board suite's environment, else python3.6 or pyenv's."""
     root = Path(__file__).parents[3]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = [os.environ.get("JOULEBIRD_PYTHON36"), str(root / ".venv36/bin/python"), shutil.which("python3.6"),
-                  *map(str, sorted(pyenv.glob("3.6.*/bin/python3.6")))]
+    candidates = [
+        os.environ.get("JOULEBIRD_PYTHON36"),
+        str(root / ".venv36/bin/python"),
+        shutil.which("python3.6"),
+        *map(str, sorted(pyenv.glob("3.6.*/bin/python3.6"))),
+    ]
     check = "import sys, torch; sys.exit(sys.version_info[:2] != (3, 6))"
     for path in filter(None, candidates):
-        if os.path.exists(path) and subprocess.run([path, "-c", check], capture_output=True).returncode == 0:
+        if (
+            os.path.exists(path)
+            and subprocess.run([path, "-c", check], capture_output=True).returncode == 0
+        ):
             return path
     return None
 
 
 def namespaces() -> bool:
     """Whether a board may have namespaces of its own here."""
-    probe = ["unshare", "--mount", "--pid", "--uts", "--fork", "mount", "-t", "proc", "proc", "/proc"]
-    return os.getuid() == 0 and shutil.which("unshare") is not None and subprocess.run(probe, capture_output=True).returncode == 0
+    probe = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--uts",
+        "--fork",
+        "mount",
+        "-t",
+        "proc",
+        "proc",
+        "/proc",
+    ]
+    return (
+        os.getuid() == 0
+        and shutil.which("unshare") is not None
+        and subprocess.run(probe, capture_output=True).returncode == 0
+    )
 
 
 def free_port() -> int:
@@ -68,8 +91,18 @@ class LoopbackBoard:
     """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own, home/disk; `enter` (words before its first
     command) and `address` put it on a network of its own."""
 
-    def __init__(self, root: Path, name: str = "alpha", python: str = sys.executable, disk: str = "", isolated: bool | None = None,
-                 without: tuple[str, ...] = (), ahead_s: int = 0, enter: tuple[str, ...] = (), address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str = "alpha",
+        python: str = sys.executable,
+        disk: str = "",
+        isolated: bool | None = None,
+        without: tuple[str, ...] = (),
+        ahead_s: int = 0,
+        enter: tuple[str, ...] = (),
+        address: str = "127.0.0.1",
+    ) -> None:
         self.ahead_s, self.enter, self.address = ahead_s, enter, address
         self.root, self.name, self.disk = root, name, disk
         self.home, self.bin = root / "home", root / "bin"
@@ -101,20 +134,52 @@ class LoopbackBoard:
 
     def _keys(self) -> None:
         for key in ("host_key", "user_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.root / key)], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.root / key)],
+                check=True,
+            )
         shutil.copy(self.root / "user_key.pub", self.root / "authorized_keys")
         self.script("login", LOGIN)
-        (self.root / "sshd_config").write_text("\n".join([
-            f"Port {self.port}", f"ListenAddress {self.address}", f"HostKey {self.root}/host_key", f"PidFile {self.root}/sshd.pid",
-            f"AuthorizedKeysFile {self.root}/authorized_keys", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-            "PermitRootLogin yes", "StrictModes no", f"ForceCommand {self.bin}/login", f"SetEnv HOME={self.home} PATH={self.path}",
-            "MaxSessions 50", "MaxStartups 50", ""]))
+        (self.root / "sshd_config").write_text(
+            "\n".join(
+                [
+                    f"Port {self.port}",
+                    f"ListenAddress {self.address}",
+                    f"HostKey {self.root}/host_key",
+                    f"PidFile {self.root}/sshd.pid",
+                    f"AuthorizedKeysFile {self.root}/authorized_keys",
+                    "UsePAM no",
+                    "PasswordAuthentication no",
+                    "KbdInteractiveAuthentication no",
+                    "PermitRootLogin yes",
+                    "StrictModes no",
+                    f"ForceCommand {self.bin}/login",
+                    f"SetEnv HOME={self.home} PATH={self.path}",
+                    "MaxSessions 50",
+                    "MaxStartups 50",
+                    "",
+                ]
+            )
+        )
         self.know()
         self.ssh_config = self.root / "ssh_config"
-        self.ssh_config.write_text("\n".join([
-            f"Host {self.name}", f"  HostName {self.address}", f"  Port {self.port}", f"  User {getpass.getuser()}",
-            f"  IdentityFile {self.root}/user_key", "  IdentitiesOnly yes", f"  UserKnownHostsFile {self.root}/known_hosts",
-            "  GlobalKnownHostsFile /dev/null", "  StrictHostKeyChecking yes", "  IdentityAgent none", ""]))
+        self.ssh_config.write_text(
+            "\n".join(
+                [
+                    f"Host {self.name}",
+                    f"  HostName {self.address}",
+                    f"  Port {self.port}",
+                    f"  User {getpass.getuser()}",
+                    f"  IdentityFile {self.root}/user_key",
+                    "  IdentitiesOnly yes",
+                    f"  UserKnownHostsFile {self.root}/known_hosts",
+                    "  GlobalKnownHostsFile /dev/null",
+                    "  StrictHostKeyChecking yes",
+                    "  IdentityAgent none",
+                    "",
+                ]
+            )
+        )
 
     def know(self, key: str = "") -> None:
         """Write known_hosts with the board's true key, or with another one."""
@@ -128,19 +193,52 @@ class LoopbackBoard:
         if self.isolated:
             os.makedirs("/run/sshd", exist_ok=True)
             clock = ["--time", "--monotonic", str(self.ahead_s)] if self.ahead_s else []
-            argv = ["unshare", *clock, "--mount", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c", SETUP]
+            argv = [
+                "unshare",
+                *clock,
+                "--mount",
+                "--pid",
+                "--uts",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-c",
+                SETUP,
+            ]
         else:
-            argv = [sshd_path(), "-D", "-f", str(self.root / "sshd_config"), "-E", str(self.root / "sshd.log")]
-        env = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "BOARD": str(self.root), "DISK": self.disk, "NAME": self.name}
+            argv = [
+                sshd_path(),
+                "-D",
+                "-f",
+                str(self.root / "sshd_config"),
+                "-E",
+                str(self.root / "sshd.log"),
+            ]
+        env = {
+            "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
+            "BOARD": str(self.root),
+            "DISK": self.disk,
+            "NAME": self.name,
+        }
         with open(self.root / "boot.log", "ab") as log:
-            self.process = subprocess.Popen([*self.enter, *argv], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True)
-        deadline = time.monotonic() + 30            # its log is read, for from here its network may be out of reach
+            self.process = subprocess.Popen(
+                [*self.enter, *argv],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = (
+            time.monotonic() + 30
+        )  # its log is read, for from here its network may be out of reach
         while time.monotonic() < deadline and self.process.poll() is None:
-            if "Server listening" in self.log()[len(before):]:
+            if "Server listening" in self.log()[len(before) :]:
                 return
             time.sleep(0.02)
-        raise RuntimeError(f"the board did not boot: {(self.root / 'boot.log').read_text()} {self.log()}")
+        raise RuntimeError(
+            f"the board did not boot: {(self.root / 'boot.log').read_text()} {self.log()}"
+        )
 
     def off(self) -> None:
         """Switch it off: everything that runs on it dies at once."""
@@ -158,7 +256,11 @@ class LoopbackBoard:
 
     def cut(self) -> int:
         """Break every connection to the board; what runs detached on it goes on. Gives how many were cut."""
-        victims = [pid for pid in _children(self.process.pid) if "sshd" in _name(pid) and _name(pid).find("-D") < 0]
+        victims = [
+            pid
+            for pid in _children(self.process.pid)
+            if "sshd" in _name(pid) and _name(pid).find("-D") < 0
+        ]
         for pid in victims:
             try:
                 os.kill(pid, 9)
@@ -168,7 +270,12 @@ class LoopbackBoard:
 
     def board(self, **changes) -> Board:
         """How joulebird reaches it."""
-        ours = {"name": self.name, "host": self.name, "ssh": ("ssh", "-F", str(self.ssh_config)), "lock": str(self.root / "board.lock")}
+        ours = {
+            "name": self.name,
+            "host": self.name,
+            "ssh": ("ssh", "-F", str(self.ssh_config)),
+            "lock": str(self.root / "board.lock"),
+        }
         return Board(**{**ours, **changes})
 
     def toml(self, extra: str = "") -> str:

@@ -2,6 +2,7 @@
 
 The machine's own network is not touched: the wires and their addresses exist only inside the namespaces made here.
 """
+
 import os
 import shutil
 import subprocess
@@ -56,7 +57,23 @@ class Network:
 
     def _wire(self, number: int, board: str) -> None:
         near, far = self._namespace("desk"), self._namespace(board)
-        self._run("-n", near, "link", "add", f"wire{number}", "type", "veth", "peer", "name", "eth0", "netns", far)
-        for space, device, address in ((near, f"wire{number}", f"10.66.{number}.1"), (far, "eth0", self.address(number))):
+        self._run(
+            "-n",
+            near,
+            "link",
+            "add",
+            f"wire{number}",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            far,
+        )
+        for space, device, address in (
+            (near, f"wire{number}", f"10.66.{number}.1"),
+            (far, "eth0", self.address(number)),
+        ):
             self._run("-n", space, "address", "add", f"{address}/30", "dev", device)
             self._run("-n", space, "link", "set", device, "up")

@@ -1,4 +1,5 @@
 """`joulebird run --board`, from a desk to a real sshd and back."""
+
 import json
 import os
 import signal
@@ -6,8 +7,8 @@ import time
 
 import pytest
 
-from reports.accounting import Accounting
-from reports.records import load
+from joulebird.reports.runs.accounting import Accounting
+from joulebird.reports.runs.records import load
 from tests.harness.host.desk import wait_for
 from tests.harness.host.loopback import LoopbackBoard
 
@@ -22,13 +23,17 @@ def job_facts(board: LoopbackBoard):
 
 def epochs(board: LoopbackBoard) -> int:
     """Epochs finished on the board so far."""
-    return sum(path.read_text().count('"epoch"') for path in board.home.glob("joulebird/runs/stages/*/events.jsonl"))
+    return sum(
+        path.read_text().count('"epoch"')
+        for path in board.home.glob("joulebird/runs/stages/*/events.jsonl")
+    )
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """What a study gives on this machine, by its arguments."""
     from tests.harness.host.desk import Desk
+
     known = {}
 
     def values(**study):
@@ -38,6 +43,7 @@ def undisturbed(tmp_path_factory):
             here.run("run", here.naps(**study), "--source", "none", "--idle", "0")
             known[key] = here.values()
         return known[key]
+
     return values
 
 
@@ -45,10 +51,14 @@ def test_a_study_on_a_board_ends_here_with_the_values_of_a_local_run(alpha, desk
     study = {"ratios": [0.3, 0.5], "epochs": 3, "pause_s": 0.1}
     out = desk.run("run", desk.naps(**study), "--board", "alpha", "--source", "none", "--json")
     assert desk.values() == undisturbed(**study)
-    assert [run["id"] for run in json.loads(out)["runs"]] == [one.id for one in desk.records().values()]
+    assert [run["id"] for run in json.loads(out)["runs"]] == [
+        one.id for one in desk.records().values()
+    ]
     name = next(iter((alpha.home / ".cache/joulebird").glob("board-*.pyz"))).name
     assert {one.environment["code"] for one in desk.records().values()} == {name[6:18]}
-    assert {one.environment["boot_id"] for one in desk.records().values()} == {(alpha.root / "boot_id").read_text().strip()}
+    assert {one.environment["boot_id"] for one in desk.records().values()} == {
+        (alpha.root / "boot_id").read_text().strip()
+    }
 
 
 def test_a_finished_run_asks_nobody(alpha, desk):
@@ -67,15 +77,22 @@ def test_the_board_is_here_means_this_machine(desk):
 def test_the_environment_chooses_the_board_and_the_folder(alpha, desk):
     desk.env.update(JOULEBIRD_BOARD="alpha", JOULEBIRD_RUNS="elsewhere")
     desk.run("run", desk.naps(epochs=1), "--source", "none")
-    assert list((desk.folder / "elsewhere").glob("naps-*/record.json")) and list(alpha.home.glob("joulebird/runs/naps-*/record.json"))
+    assert list((desk.folder / "elsewhere").glob("naps-*/record.json")) and list(
+        alpha.home.glob("joulebird/runs/naps-*/record.json")
+    )
 
 
 def test_the_line_is_cut_ten_times_while_running(alpha, desk, undisturbed):
     study = {"epochs": 40, "pause_s": 0.5}
-    process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none", "--every", "1")
+    process = desk.start(
+        "run", desk.naps(**study), "--board", "alpha", "--source", "none", "--every", "1"
+    )
     wait_for(lambda: epochs(alpha) > 0, "the first epoch")
     for count in range(10):
-        wait_for(lambda count=count: desk.said().count("answers again") == count, "an answer after the cut before")
+        wait_for(
+            lambda count=count: desk.said().count("answers again") == count,
+            "an answer after the cut before",
+        )
         assert process.poll() is None and alpha.cut() > 0
     desk.end(process)
     assert desk.values() == undisturbed(**study)
@@ -112,9 +129,17 @@ def test_the_line_is_cut_while_pulling(alpha, desk, undisturbed):
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
 
     moving = []
-    while not moving and process.poll() is None:        # without a pause: the loopback is quick
-        moving = [path for path in desk.runs.glob("stages/*/*result.pt*") if path.stat().st_size > 1_000_000]
-        moving += [path for path in desk.runs.glob("stages/*/.*result.pt*") if path.stat().st_size > 1_000_000]
+    while not moving and process.poll() is None:  # without a pause: the loopback is quick
+        moving = [
+            path
+            for path in desk.runs.glob("stages/*/*result.pt*")
+            if path.stat().st_size > 1_000_000
+        ]
+        moving += [
+            path
+            for path in desk.runs.glob("stages/*/.*result.pt*")
+            if path.stat().st_size > 1_000_000
+        ]
     assert process.poll() is None and alpha.cut() > 0
     desk.end(process)
     assert desk.values() == undisturbed(**study) and "answers again" in desk.said()
@@ -124,16 +149,18 @@ def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     study = {"epochs": 6, "pause_s": 0.5}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "simulated")
     wait_for(lambda: epochs(alpha) > 1, "an epoch")
-    time.sleep(0.3)                                     # in the middle of an epoch
+    time.sleep(0.3)  # in the middle of an epoch
     alpha.reboot()
     desk.end(process)
     assert desk.values() == undisturbed(**study)
     assert "rebooted" in desk.said() and "going on from the last checkpoint" in desk.said()
     (stage,) = load(str(desk.runs))[0].stages
-    assert stage.record.attempts == 2 and {"resumed", "rebooted"} <= {one["name"] for one in stage.record.warnings}
+    assert stage.record.attempts == 2 and {"resumed", "rebooted"} <= {
+        one["name"] for one in stage.record.warnings
+    }
     cost = Accounting().stage(stage)
     assert cost.useful.coverage > 0.95 and 2.5 < cost.useful.seconds < 30.0 and not cost.useful.void
-    assert cost.repeated.joules > 0                     # what the power cut undid is told apart
+    assert cost.repeated.joules > 0  # what the power cut undid is told apart
 
 
 def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk, undisturbed):
@@ -148,7 +175,16 @@ def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk
 
 
 def test_stop_twice_ends_now(alpha, desk):
-    process = desk.start("run", desk.naps(epochs=2, pause_s=120.0), "--board", "alpha", "--source", "none", "--idle", "0")
+    process = desk.start(
+        "run",
+        desk.naps(epochs=2, pause_s=120.0),
+        "--board",
+        "alpha",
+        "--source",
+        "none",
+        "--idle",
+        "0",
+    )
     wait_for(lambda: list(alpha.home.glob("joulebird/runs/stages/*/events.jsonl")), "the stage")
     desk.run("stop", "alpha")
     desk.run("stop", "alpha")
@@ -156,7 +192,9 @@ def test_stop_twice_ends_now(alpha, desk):
 
 
 def test_ctrl_c_leaves_the_run_there(alpha, desk):
-    process = desk.start("run", desk.naps(epochs=5, pause_s=0.4), "--board", "alpha", "--source", "none")
+    process = desk.start(
+        "run", desk.naps(epochs=5, pause_s=0.4), "--board", "alpha", "--source", "none"
+    )
     wait_for(lambda: epochs(alpha) > 0, "an epoch")
     process.send_signal(signal.SIGINT)
     desk.end(process, 130)
@@ -166,7 +204,9 @@ def test_ctrl_c_leaves_the_run_there(alpha, desk):
 
 
 def test_somebody_else_measures(alpha, desk, new_desk):
-    first = desk.start("run", desk.naps(epochs=4, pause_s=0.5), "--board", "alpha", "--source", "none")
+    first = desk.start(
+        "run", desk.naps(epochs=4, pause_s=0.5), "--board", "alpha", "--source", "none"
+    )
     wait_for(lambda: epochs(alpha) > 0, "an epoch")
     other = new_desk(alpha, name="other")
     study = other.naps(ratios=[0.7], epochs=1)
@@ -180,7 +220,11 @@ def test_somebody_else_measures(alpha, desk, new_desk):
 def test_status_logs_and_pull(alpha, desk, new_desk):
     desk.run("run", desk.naps(ratios=[0.3, 0.5], epochs=1), "--board", "alpha", "--source", "none")
     status = json.loads(desk.run("status", "alpha", "--json"))
-    assert status["holder"] is None and [job["code"] for job in status["jobs"]] == [0] and len(status["done"]) == 2
+    assert (
+        status["holder"] is None
+        and [job["code"] for job in status["jobs"]] == [0]
+        and len(status["done"]) == 2
+    )
     assert "2 finished runs there" in desk.run("status", "alpha")
     run_id = status["done"][0]
     assert run_id in desk.run("logs", "alpha", run_id)
@@ -197,7 +241,12 @@ def test_a_board_with_an_odd_name_and_odd_folders_and_its_data_set(alpha, new_de
     desk = new_desk(alpha)
     path = desk.folder / "config.toml"
     text = path.read_text().replace("[board.alpha", f"[board.{json.dumps(name)}")
-    path.write_text(text.replace('host = "alpha"', 'host = "alpha"\nworkdir = "my $(touch pwned) runs"\ncache = "it\'s; touch pwned"'))
+    path.write_text(
+        text.replace(
+            'host = "alpha"',
+            'host = "alpha"\nworkdir = "my $(touch pwned) runs"\ncache = "it\'s; touch pwned"',
+        )
+    )
     (desk.folder / "data; touch pwned").mkdir()
     (desk.folder / "data; touch pwned" / "x").write_text("1")
     study = desk.naps(epochs=1)
@@ -217,24 +266,53 @@ def test_a_launcher_gets_the_environment_inside(alpha, new_desk):
     desk.run("run", desk.naps(epochs=1), "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
     log = next(alpha.home.glob("joulebird/jobs/*/out.log")).read_text()
-    assert log.startswith("$ container env ") and "OPENBLAS_CORETYPE=ARMV8" in log and "JOULEBIRD_CODE=" in log
+    assert (
+        log.startswith("$ container env ")
+        and "OPENBLAS_CORETYPE=ARMV8" in log
+        and "JOULEBIRD_CODE=" in log
+    )
 
 
 def test_what_fails_on_the_board_is_said_here_with_its_code(alpha, desk):
-    desk.run("run", desk.naps(epochs=1), "--board", "alpha", "--source", "ina3221", "--source-option", "root=/nowhere", code=4)
+    desk.run(
+        "run",
+        desk.naps(epochs=1),
+        "--board",
+        "alpha",
+        "--source",
+        "ina3221",
+        "--source-option",
+        "root=/nowhere",
+        code=4,
+    )
     assert "alpha: " in desk.said() and "joulebird: alpha" in desk.said()
 
 
-@pytest.mark.parametrize("fault, code, words", [
-    ("key", 3, "another host key"), ("host", 3, "no such host"), ("login", 3, "login was refused"), ("off", 3, "nothing listens")])
+@pytest.mark.parametrize(
+    "fault, code, words",
+    [
+        ("key", 3, "another host key"),
+        ("host", 3, "no such host"),
+        ("login", 3, "login was refused"),
+        ("off", 3, "nothing listens"),
+    ],
+)
 def test_a_board_that_cannot_be_reached(alpha, desk, fault, code, words):
     if fault == "key":
-        alpha.know(key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+        alpha.know(
+            key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        )
     if fault == "login":
         (alpha.root / "authorized_keys").write_text("")
     if fault == "off":
         alpha.off()
-    desk.run("run", desk.naps(), "--board", "alpha" if fault != "host" else "no-such-host.invalid", code=code)
+    desk.run(
+        "run",
+        desk.naps(),
+        "--board",
+        "alpha" if fault != "host" else "no-such-host.invalid",
+        code=code,
+    )
     said = desk.said().strip().splitlines()
     assert words in said[0] and len(said) == 2 and "Traceback" not in desk.said()
 
@@ -263,12 +341,17 @@ def test_the_wall_clock_is_stepped_by_a_day(alpha, new_desk, tmp_path, undisturb
     lib = tmp_path / "lib"
     lib.mkdir()
     (lib / "sitecustomize.py").write_text(
-        f"import os, time\nreal = time.time\ntime.time = lambda: real() + 86400 * os.path.exists({str(tmp_path / 'stepped')!r})\n")
+        f"import os, time\nreal = time.time\ntime.time = lambda: real() + 86400 * os.path.exists({str(tmp_path / 'stepped')!r})\n"
+    )
     desk = new_desk(alpha)
     text = (desk.folder / "config.toml").read_text()
-    (desk.folder / "config.toml").write_text(text.replace('PYTHONPATH = "', f'PYTHONPATH = "{lib}:'))
+    (desk.folder / "config.toml").write_text(
+        text.replace('PYTHONPATH = "', f'PYTHONPATH = "{lib}:')
+    )
     study = {"epochs": 5, "pause_s": 0.4}
-    process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "simulated", "--idle", "0")
+    process = desk.start(
+        "run", desk.naps(**study), "--board", "alpha", "--source", "simulated", "--idle", "0"
+    )
     wait_for(lambda: epochs(alpha) > 1, "an epoch")
     (tmp_path / "stepped").write_text("")
     desk.end(process)

@@ -1,4 +1,5 @@
 """The clocks of board and desk: injected offset and drift are found through a jittery link, and the stated error covers what is left."""
+
 import os
 import random
 import subprocess
@@ -8,11 +9,11 @@ import time
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.host import clock
-from harness.host.agent import Agent
-from harness.host.clock import Alignment, Probe, align
-from harness.onboard.echo import echo
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.desk_meter import clock
+from joulebird.harness.host.desk_meter.clock import Alignment, Probe, align
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.onboard.echo import echo
 
 OFFSET_S, DRIFT = 5.0, 20e-6
 
@@ -25,7 +26,12 @@ def board_clock(here_s):
 def jittery(moments, random_source, mean_s=0.008, least_s=0.001):
     """Probes over a link whose two ways each take a least time and an exponential wait, and now and then a long one."""
     for here_s in moments:
-        there, back = (least_s + random_source.expovariate(1 / mean_s) + (0.2 if random_source.random() < 0.02 else 0.0) for _ in range(2))
+        there, back = (
+            least_s
+            + random_source.expovariate(1 / mean_s)
+            + (0.2 if random_source.random() < 0.02 else 0.0)
+            for _ in range(2)
+        )
         yield Probe(here_s, board_clock(here_s + there), here_s + there + back)
 
 
@@ -54,12 +60,15 @@ def test_the_stated_error_is_not_a_blanket():
     """On a good link it is small: half the best round trips, not the worst."""
     line = align(list(jittery(moments(600.0), random.Random(1), mean_s=0.0003, least_s=0.0002)))
     assert line.error_s(board_clock(300.0)) < 0.001
-    assert line.facts(board_clock(0.0), board_clock(600.0))["drift_ppm"] == pytest.approx(-20, abs=2)
+    assert line.facts(board_clock(0.0), board_clock(600.0))["drift_ppm"] == pytest.approx(
+        -20, abs=2
+    )
 
 
 def test_a_clock_that_changes_its_rate_is_covered_too():
     def bent(here_s):
         return here_s + 5.0 + 20e-6 * max(0.0, here_s - 2000.0)
+
     probes = [Probe(t, bent(t + 0.0005), t + 0.001) for t in moments(4000.0)]
     line = align(probes)
     for here_s in range(0, 4000, 100):
@@ -95,7 +104,9 @@ def test_a_real_echo_through_pipes_finds_the_offset():
     """The board's own code answers, its clock shifted; this machine's scheduling is the jitter."""
     asked, ask = os.pipe()
     answer, answered = os.pipe()
-    thread = threading.Thread(target=echo, args=(asked, answered, lambda: board_clock(time.monotonic())))
+    thread = threading.Thread(
+        target=echo, args=(asked, answered, lambda: board_clock(time.monotonic()))
+    )
     thread.start()
     with open(ask, "wb", 0) as stdin, open(answer, "rb") as stdout:
         probes = []
@@ -116,16 +127,20 @@ def test_watching_a_real_board(alpha, link, tmp_path):
         time.sleep(1.0)
         alpha.cut()
         time.sleep(2.0)
-    (boot, probes), = watch.probes.items()
+    ((boot, probes),) = watch.probes.items()
     assert boot == (alpha.root / "boot_id").read_text().strip() and len(probes) >= 3 * clock.BURST
     now = time.monotonic()
     assert abs(align(probes).here(now) - now) <= align(probes).error_s(now)
     read = clock.read_log(tmp_path / "clock.csv")[boot]
-    assert len(read) == len(probes) and all(one == pytest.approx(other, abs=1e-8) for one, other in zip(read, probes))
+    assert len(read) == len(probes) and all(
+        one == pytest.approx(other, abs=1e-8) for one, other in zip(read, probes)
+    )
 
 
 def test_asking_a_dead_channel_is_the_end():
-    process = subprocess.Popen([sys.executable, "-c", "pass"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "pass"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     process.wait()
     with pytest.raises((EOFError, OSError)):
         clock.ask(process.stdin, process.stdout)

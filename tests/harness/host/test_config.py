@@ -1,10 +1,11 @@
 """Flags over environment over file over defaults; unknown keys and hostile hosts are refused with what to do."""
+
 from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.host import config
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host import config
 
 TEXT = """
 [defaults]
@@ -32,12 +33,21 @@ def env(tmp_path):
 def test_board_from_file(env):
     board = config.load(env).board("tx2")
     assert (board.name, board.host, board.python, board.launcher, board.ssh) == (
-        "tx2", "nvidia@tx2.lan", "python3", ("docker", "run", "--rm"), ("ssh", "-p", "22"))
+        "tx2",
+        "nvidia@tx2.lan",
+        "python3",
+        ("docker", "run", "--rm"),
+        ("ssh", "-p", "22"),
+    )
 
 
 def test_the_boards_environment_is_ours_and_the_users_over_it(env):
     found = config.load(env).board("tx2").environment()
-    assert found["OPENBLAS_CORETYPE"] == "CORTEXA57" and found["CUDA_HOME"] == "/usr/local/cuda 10" and found["LC_ALL"] == "C.UTF-8"
+    assert (
+        found["OPENBLAS_CORETYPE"] == "CORTEXA57"
+        and found["CUDA_HOME"] == "/usr/local/cuda 10"
+        and found["LC_ALL"] == "C.UTF-8"
+    )
     assert config.Board("b").environment()["OPENBLAS_CORETYPE"] == "ARMV8"
 
 
@@ -54,8 +64,12 @@ def test_order_of_origins(env):
 
 
 def test_where_the_file_is(tmp_path):
-    assert config.config_path({"JOULEBIRD_CONFIG": "/a/b.toml", "XDG_CONFIG_HOME": "/x"}) == Path("/a/b.toml")
-    assert config.config_path({"XDG_CONFIG_HOME": "relative", "HOME": "/h"}) == Path("/h/.config/joulebird/config.toml")
+    assert config.config_path({"JOULEBIRD_CONFIG": "/a/b.toml", "XDG_CONFIG_HOME": "/x"}) == Path(
+        "/a/b.toml"
+    )
+    assert config.config_path({"XDG_CONFIG_HOME": "relative", "HOME": "/h"}) == Path(
+        "/h/.config/joulebird/config.toml"
+    )
 
 
 def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
@@ -64,26 +78,52 @@ def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
         config.load({"JOULEBIRD_CONFIG": str(tmp_path / "absent.toml")})
 
 
-@pytest.mark.parametrize("text, message, hint", [
-    ("[boards.x]", "unknown key 'boards'", "did you mean 'board'"),
-    ("[board.x]\nhots='a'", "unknown key 'hots'", "did you mean 'host'"),
-    ("[board.x]\nhost=7", "host must be str", "quotes"),
-    ("[board.x]\nlauncher='docker run'", "launcher: must be a list", "one string for each word"),
-    ("[board.x.env]\nA=1", "A is not a variable with a text value", "quotes"),
-    ("[board.x.env]\n'A=B'='1'", "not a variable", "quotes"),
-    ("[board]\nx=1", "must be a table", "joulebird init"),
-    ("[defaults]\nruns=1", "runs must be str", "quotes"),
-    ("[board.x", "not valid TOML", "correct that line"),
-    ("[board.x]\npython=''", "cannot be empty", "leave the key out"),
-    ("[board.x]\nworkdir=\"a\\nb\"", "line break", "one line"),
-])
+@pytest.mark.parametrize(
+    "text, message, hint",
+    [
+        ("[boards.x]", "unknown key 'boards'", "did you mean 'board'"),
+        ("[board.x]\nhots='a'", "unknown key 'hots'", "did you mean 'host'"),
+        ("[board.x]\nhost=7", "host must be str", "quotes"),
+        (
+            "[board.x]\nlauncher='docker run'",
+            "launcher: must be a list",
+            "one string for each word",
+        ),
+        ("[board.x.env]\nA=1", "A is not a variable with a text value", "quotes"),
+        ("[board.x.env]\n'A=B'='1'", "not a variable", "quotes"),
+        ("[board]\nx=1", "must be a table", "joulebird init"),
+        ("[defaults]\nruns=1", "runs must be str", "quotes"),
+        ("[board.x", "not valid TOML", "correct that line"),
+        ("[board.x]\npython=''", "cannot be empty", "leave the key out"),
+        ('[board.x]\nworkdir="a\\nb"', "line break", "one line"),
+    ],
+)
 def test_bad_files_say_what_to_do(text, message, hint):
     with pytest.raises(HarnessError) as caught:
         config.parse(text, Path("c.toml"))
-    assert message in caught.value.message and hint in caught.value.hint and caught.value.exit_code == 2
+    assert (
+        message in caught.value.message
+        and hint in caught.value.hint
+        and caught.value.exit_code == 2
+    )
 
 
-@pytest.mark.parametrize("host", ["-oProxyCommand=touch /tmp/x", "a b", "a;b", "$(id)", "`id`", "a'b", 'a"b', "a|b", "a\nb", "a>b", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "-oProxyCommand=touch /tmp/x",
+        "a b",
+        "a;b",
+        "$(id)",
+        "`id`",
+        "a'b",
+        'a"b',
+        "a|b",
+        "a\nb",
+        "a>b",
+        "",
+    ],
+)
 def test_a_host_that_could_be_taken_for_something_else_is_refused(host):
     with pytest.raises(HarnessError) as caught:
         config.Config().board(host)

@@ -1,4 +1,5 @@
 """The code travels as one small file, once, and arrives whole or not at all."""
+
 import hashlib
 import io
 import subprocess
@@ -6,9 +7,9 @@ import zipfile
 
 import pytest
 
-from harness.host import deploy
-from harness.host.agent import Agent
-from harness.host.link_errors import LinkError
+from joulebird.harness.host.link import deploy
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.errors import LinkError
 
 
 def test_the_same_sources_give_the_same_bytes_and_a_small_file():
@@ -19,8 +20,25 @@ def test_the_same_sources_give_the_same_bytes_and_a_small_file():
 
 def test_it_holds_what_the_board_runs_and_nothing_else():
     names = zipfile.ZipFile(io.BytesIO(deploy.build().data)).namelist()
-    assert {"__main__.py", "harness/onboard/__main__.py", "devices/base.py", "baselines/errors.py"} <= set(names)
-    assert not [name for name in names if name.startswith(("harness/host/", "reports/", "tests/")) or name.endswith(".pyc")]
+    assert {
+        "__main__.py",
+        "joulebird/harness/onboard/verbs.py",
+        "joulebird/devices/source.py",
+        "joulebird/baselines/errors.py",
+    } <= set(names)
+    assert not [
+        name
+        for name in names
+        if name.startswith(
+            (
+                "joulebird/harness/host/",
+                "joulebird/reports/",
+                "joulebird/harness/verbs/table",
+                "tests/",
+            )
+        )
+        or name.endswith(".pyc")
+    ]
 
 
 def test_a_source_that_changes_changes_the_name(tmp_path, monkeypatch):
@@ -36,14 +54,19 @@ def test_pushed_once(alpha, link):
     first, second = deploy.deploy(link), deploy.deploy(link)
     assert first.sent_bytes == len(deploy.build().data) and second.sent_bytes == 0
     found = alpha.home / first.path
-    assert hashlib.sha256(found.read_bytes()).hexdigest() == first.sha256 and found.name == f"board-{first.sha256[:12]}.pyz"
+    assert (
+        hashlib.sha256(found.read_bytes()).hexdigest() == first.sha256
+        and found.name == f"board-{first.sha256[:12]}.pyz"
+    )
 
 
 def test_a_warm_deploy_is_one_question(link, monkeypatch):
     deploy.deploy(link)
     asked = []
     run = link.run
-    monkeypatch.setattr(link, "run", lambda *args, **options: asked.append(args) or run(*args, **options))
+    monkeypatch.setattr(
+        link, "run", lambda *args, **options: asked.append(args) or run(*args, **options)
+    )
     deploy.deploy(link)
     assert len(asked) == 1
 
@@ -61,7 +84,9 @@ def test_python36_runs_it(new_board, old_python, sockets):
     assert facts["python"].startswith("3.6.")
 
 
-@pytest.mark.parametrize("cache", ["two words", "it's", "$(touch pwned)", "a;touch pwned", "-n", "a\\b"])
+@pytest.mark.parametrize(
+    "cache", ["two words", "it's", "$(touch pwned)", "a;touch pwned", "-n", "a\\b"]
+)
 def test_odd_folder_names_are_names(alpha, sockets, cache):
     line = alpha.link(sockets, cache=cache, workdir=cache)
     assert Agent(line).call("facts")["user"]
@@ -70,7 +95,18 @@ def test_odd_folder_names_are_names(alpha, sockets, cache):
 
 def test_a_cut_upload_leaves_nothing_in_place_and_the_next_one_completes(alpha, link):
     code = deploy.build()
-    argv = link.argv(["sh", "-c", deploy.RECEIVE, "sh", ".cache/joulebird", code.name, code.name + ".part-x", code.sha256])
+    argv = link.argv(
+        [
+            "sh",
+            "-c",
+            deploy.RECEIVE,
+            "sh",
+            ".cache/joulebird",
+            code.name,
+            code.name + ".part-x",
+            code.sha256,
+        ]
+    )
     link.open()
     upload = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     upload.stdin.write(code.data[:100_000])

@@ -1,4 +1,5 @@
 """`sources`, `watch` and `doctor` on a board that looks like a TX2, from the desk."""
+
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from tests.devices.fake_tx2_tree import FakeTX2
 def tx2(needs_namespaces, needs_sshd, tmp_path, old_python):
     """A loopback board with Python 3.6, its torch, and a TX2's /sys."""
     from tests.harness.host.loopback import LoopbackBoard
+
     board = LoopbackBoard(tmp_path / "tx2", "tx2", python=old_python)
     tree = FakeTX2(str(tmp_path / "tx2" / "tree"), state="train").build()
     board.boot()
@@ -25,21 +27,55 @@ def at_desk(tx2, new_desk):
 
 
 def test_sources_are_the_boards(at_desk):
-    found = {one["name"]: one for one in json.loads(at_desk.run("sources", "--board", "tx2", "--json"))["sources"]}
-    assert found["ina3221"]["usable"] and "VDD_IN" in found["ina3221"]["rails"] and found["ina3221"]["real"]
-    assert "VDD_IN" in at_desk.run("sources", "--board", "tx2", "-o", "sources.txt") + (at_desk.folder / "sources.txt").read_text()
-    at_desk.run("sources", "--board", "tx2", "--source", "ina3221", "--source-option", "root=/nowhere", code=4)
+    found = {
+        one["name"]: one
+        for one in json.loads(at_desk.run("sources", "--board", "tx2", "--json"))["sources"]
+    }
+    assert (
+        found["ina3221"]["usable"]
+        and "VDD_IN" in found["ina3221"]["rails"]
+        and found["ina3221"]["real"]
+    )
+    assert (
+        "VDD_IN"
+        in at_desk.run("sources", "--board", "tx2", "-o", "sources.txt")
+        + (at_desk.folder / "sources.txt").read_text()
+    )
+    at_desk.run(
+        "sources",
+        "--board",
+        "tx2",
+        "--source",
+        "ina3221",
+        "--source-option",
+        "root=/nowhere",
+        code=4,
+    )
 
 
 def test_watching_draws_here_at_most_once_a_second(at_desk):
-    lines = [json.loads(line) for line in at_desk.run("watch", "--board", "tx2", "-n", "3", "--json", "--period", "0.1").splitlines()]
-    assert len(lines) == 3 and lines[0]["total"] == ["VDD_IN"] and lines[-1]["t_s"] - lines[0]["t_s"] > 1.5
+    lines = [
+        json.loads(line)
+        for line in at_desk.run(
+            "watch", "--board", "tx2", "-n", "3", "--json", "--period", "0.1"
+        ).splitlines()
+    ]
+    assert (
+        len(lines) == 3
+        and lines[0]["total"] == ["VDD_IN"]
+        and lines[-1]["t_s"] - lines[0]["t_s"] > 1.5
+    )
     assert "VDD_IN" in at_desk.run("watch", "--board", "tx2", "-n", "1")
 
 
 def test_doctor_checks_the_way_and_the_board(at_desk):
-    checks = {one["name"]: one for one in json.loads(at_desk.run("doctor", "--board", "tx2", "--json", code=6))["checks"]}
-    assert [checks[name]["status"] for name in ("ssh", "code", "rsync", "linger", "lock", "date")] == ["ok"] * 6
+    checks = {
+        one["name"]: one
+        for one in json.loads(at_desk.run("doctor", "--board", "tx2", "--json", code=6))["checks"]
+    }
+    assert [
+        checks[name]["status"] for name in ("ssh", "code", "rsync", "linger", "lock", "date")
+    ] == ["ok"] * 6
     assert checks["python"]["found"].startswith("3.6.")
     assert checks["torch"]["status"] == "bad" and "finds no GPU" in checks["torch"]["found"]
 
@@ -49,18 +85,25 @@ def test_a_torch_without_cuda_is_refused_before_hours_are_lost(at_desk, tmp_path
     shadow = tmp_path / "shadow" / "torch"
     shadow.mkdir(parents=True)
     (shadow / "__init__.py").write_text(
-        '__version__ = "1.10.0"\nclass version: cuda = None\nclass cuda: is_available = staticmethod(bool)\n')
+        '__version__ = "1.10.0"\nclass version: cuda = None\nclass cuda: is_available = staticmethod(bool)\n'
+    )
     path = at_desk.folder / "config.toml"
     path.write_text(path.read_text().replace('PYTHONPATH = "', f'PYTHONPATH = "{shadow.parent}:'))
     text = at_desk.run("doctor", "--board", "tx2", "torch", code=6)
     assert "hides NVIDIA's" in text and "NVIDIA's wheel" in text and "ssh" not in text.split()
     at_desk.run("run", at_desk.naps(epochs=1, device="auto"), "--board", "tx2", code=6)
-    assert "torch: 1.10.0 has no CUDA" in at_desk.said() and "pip3 uninstall torch" in at_desk.said()
+    assert (
+        "torch: 1.10.0 has no CUDA" in at_desk.said() and "pip3 uninstall torch" in at_desk.said()
+    )
     assert not list(at_desk.boards[0].home.glob("joulebird/jobs/*"))
 
 
 def test_an_unreachable_board_is_code_3(tx2, at_desk):
     tx2.off()
     for verb in ("sources", "watch", "doctor", "status", "deploy", "pull"):
-        at_desk.run(verb, *(["--board", "tx2"] if verb in ("sources", "watch", "doctor") else ["tx2"]), code=3)
+        at_desk.run(
+            verb,
+            *(["--board", "tx2"] if verb in ("sources", "watch", "doctor") else ["tx2"]),
+            code=3,
+        )
     assert "Traceback" not in at_desk.said()

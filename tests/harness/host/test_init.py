@@ -1,4 +1,5 @@
 """`joulebird init` and `deploy`: a board's table in the configuration, tried before it is written."""
+
 import json
 
 import tomllib
@@ -9,9 +10,12 @@ def test_init_tries_and_writes_and_keeps_what_is_there(alpha, desk):
     before = path.read_text()
     desk.run("init", "no-such", "no-such-host.invalid", code=3)
     assert path.read_text() == before
-    desk.run("init", "tx2 of \"Ann\"", "nvidia@tx2.lan", "--no-try")
+    desk.run("init", 'tx2 of "Ann"', "nvidia@tx2.lan", "--no-try")
     boards = tomllib.loads(path.read_text())["board"]
-    assert boards['tx2 of "Ann"'] == {"host": "nvidia@tx2.lan", "python": "python3"} and path.read_text().startswith(before)
+    assert boards['tx2 of "Ann"'] == {
+        "host": "nvidia@tx2.lan",
+        "python": "python3",
+    } and path.read_text().startswith(before)
     desk.run("init", "alpha", code=2)
     assert "has a board 'alpha' already" in desk.said()
 
@@ -30,7 +34,10 @@ def test_deploy_says_what_it_sent_and_sends_data_once(alpha, desk):
     assert first["sent_bytes"] > 0 and second["sent_bytes"] == 0 and first["data"] == second["data"]
     assert (alpha.home / first["data"] / "batch 1").read_bytes() == b"x" * 1000
     (data / "batch 1").write_bytes(b"y")
-    assert json.loads(desk.run("deploy", "alpha", "--data-dir", "my data", "--json"))["data"] != first["data"]
+    assert (
+        json.loads(desk.run("deploy", "alpha", "--data-dir", "my data", "--json"))["data"]
+        != first["data"]
+    )
     desk.run("deploy", "alpha", "--data-dir", "absent", code=2)
 
 

@@ -1,17 +1,38 @@
 """A line to a real sshd: commands arrive word for word, failures say what to do."""
+
 import json
 import subprocess
 import sys
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.host.config import Board
-from harness.host.link import Link, remote_command
-from harness.host.link_errors import LinkError
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.config import Board
+from joulebird.harness.host.link.errors import LinkError
+from joulebird.harness.host.link.ssh import Link, remote_command
 
-HOSTILE = ["plain", "two words", "it's", 'say "x"', "a;touch /tmp/joulebird-pwned", "$(touch /tmp/joulebird-pwned)", "`id`", "-rf",
-           "--", "*", "~", "$HOME", "a\\b", "a|b", "a&b", "a>b", "ünï", "!x", "#x", ""]
+HOSTILE = [
+    "plain",
+    "two words",
+    "it's",
+    'say "x"',
+    "a;touch /tmp/joulebird-pwned",
+    "$(touch /tmp/joulebird-pwned)",
+    "`id`",
+    "-rf",
+    "--",
+    "*",
+    "~",
+    "$HOME",
+    "a\\b",
+    "a|b",
+    "a&b",
+    "a>b",
+    "ünï",
+    "!x",
+    "#x",
+    "",
+]
 
 
 def test_words_arrive_as_they_are(link):
@@ -24,7 +45,11 @@ def test_output_and_status_come_back(link):
     assert link.run(["cat"], stdin=b"\0\xff\n").stdout == b"\0\xff\n"
     with pytest.raises(LinkError) as caught:
         link.run(["sh", "-c", "echo no such thing >&2; exit 7"])
-    assert caught.value.status == 7 and caught.value.exit_code == 3 and "no such thing" in caught.value.message
+    assert (
+        caught.value.status == 7
+        and caught.value.exit_code == 3
+        and "no such thing" in caught.value.message
+    )
     assert link.run(["sh", "-c", "exit 7"], check=False).status == 7
 
 
@@ -64,7 +89,9 @@ def test_a_board_that_is_off_is_lost_and_back_when_it_is_on(alpha, link):
 
 
 def test_another_host_key_is_refused_with_the_remedy(alpha, link):
-    alpha.know(key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    alpha.know(
+        key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    )
     with pytest.raises(LinkError) as caught:
         link.run(["true"])
     assert not caught.value.lost
@@ -87,7 +114,9 @@ def test_login_refused(alpha, link):
 
 def test_no_such_host(needs_sshd, sockets):
     with pytest.raises(LinkError) as caught:
-        Link(Board("b", "no-such-host.invalid", ssh=("ssh", "-F", "/dev/null")), sockets).run(["true"])
+        Link(Board("b", "no-such-host.invalid", ssh=("ssh", "-F", "/dev/null")), sockets).run(
+            ["true"]
+        )
     assert "no such host" in caught.value.message and caught.value.exit_code == 3
 
 
@@ -105,6 +134,13 @@ def test_timeout(link):
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_remote_command_survives_a_shell(word):
-    argv = [sys.executable, "-c", "import os, sys; sys.stdout.write(sys.argv[1] + os.environ['V'])", word]
-    done = subprocess.run(["sh", "-c", remote_command(argv, {"V": word})], capture_output=True, text=True, check=True)
+    argv = [
+        sys.executable,
+        "-c",
+        "import os, sys; sys.stdout.write(sys.argv[1] + os.environ['V'])",
+        word,
+    ]
+    done = subprocess.run(
+        ["sh", "-c", remote_command(argv, {"V": word})], capture_output=True, text=True, check=True
+    )
     assert done.stdout == word + word

@@ -1,8 +1,9 @@
 """Patience with a line: none for what waiting cannot cure, slower and slower for what it can, and an end."""
+
 import pytest
 
-from harness.host.link_errors import LinkError
-from harness.host.patience import Patience
+from joulebird.harness.host.link.errors import LinkError
+from joulebird.harness.host.link.patience import Patience
 
 LOST, WRONG = LinkError("b: no answer", "", lost=True), LinkError("b: another key", "")
 
@@ -27,7 +28,11 @@ def test_waits_longer_each_time_and_says_so_once():
     patience.heard()
     for _ in range(8):
         patience.lost(LOST)
-    assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30] and len(clock.said) == 1 and "goes on" in clock.said[0]
+    assert (
+        clock.slept == [1, 2, 4, 8, 16, 30, 30, 30]
+        and len(clock.said) == 1
+        and "goes on" in clock.said[0]
+    )
     patience.heard()
     patience.lost(LOST)
     assert clock.slept[-1] == 1 and clock.said[1] == "b answers again"

@@ -1,13 +1,14 @@
 """What a board's own `joulebird run` is told: our command line's wishes, and the configuration's where we wish nothing."""
+
 import argparse
 
 import pytest
 
-from harness import verb_run
-from harness.host.config import Board
-from harness.host.fleet import flags
-from harness.host.run_boards import words
-from harness.power_source import choose_all
+from joulebird.harness.host.boards.fleet import flags
+from joulebird.harness.host.boards.run_boards import words
+from joulebird.harness.host.config import Board
+from joulebird.harness.power.sources import choose_all
+from joulebird.harness.verbs import run as verb_run
 
 TX2 = Board(name="tx2", host="tx2", source="ina3221", prepare="MAXN")
 PLAIN = Board(name="desk", host="desk")
@@ -19,23 +20,53 @@ def parsed(*given):
     return parser.parse_args([*given, "smoke"] if "--prepare" not in given else ["smoke", *given])
 
 
-@pytest.mark.parametrize("given, board, told", [
-    ([], PLAIN, []),
-    ([], TX2, ["--source", "ina3221", "--prepare=MAXN"]),
-    (["--prepare"], TX2, ["--source", "ina3221", "--prepare="]),
-    (["--prepare=MAXQ"], PLAIN, ["--prepare=MAXQ"]),
-    (["--source", "jtop", "--source", "serial", "--source-option", "serial.port=/dev/ttyUSB0", "--period", "0.1"], TX2,
-     ["--source", "jtop", "--source", "serial", "--source-option", "serial.port=/dev/ttyUSB0", "--period", "0.1", "--prepare=MAXN"]),
-])
+@pytest.mark.parametrize(
+    "given, board, told",
+    [
+        ([], PLAIN, []),
+        ([], TX2, ["--source", "ina3221", "--prepare=MAXN"]),
+        (["--prepare"], TX2, ["--source", "ina3221", "--prepare="]),
+        (["--prepare=MAXQ"], PLAIN, ["--prepare=MAXQ"]),
+        (
+            [
+                "--source",
+                "jtop",
+                "--source",
+                "serial",
+                "--source-option",
+                "serial.port=/dev/ttyUSB0",
+                "--period",
+                "0.1",
+            ],
+            TX2,
+            [
+                "--source",
+                "jtop",
+                "--source",
+                "serial",
+                "--source-option",
+                "serial.port=/dev/ttyUSB0",
+                "--period",
+                "0.1",
+                "--prepare=MAXN",
+            ],
+        ),
+    ],
+)
 def test_the_words_for_a_board(given, board, told):
     assert list(words(parsed(*given), board)) == told
     again = argparse.ArgumentParser()
     verb_run.configure(again)
-    assert again.parse_args(["smoke", *told]).prepare == (told[-1].partition("=")[2] if told and "--prepare" in told[-1] else None)
+    assert again.parse_args(["smoke", *told]).prepare == (
+        told[-1].partition("=")[2] if told and "--prepare" in told[-1] else None
+    )
 
 
 def test_a_fleet_is_told_of_all_sources_and_the_state():
-    told = flags(parsed("--source", "ina3221", "--source", "rapl", "--prepare=MAXN", "--period", "0.1"), [TX2, PLAIN])
+    told = flags(
+        parsed("--source", "ina3221", "--source", "rapl", "--prepare=MAXN", "--period", "0.1"),
+        [TX2, PLAIN],
+    )
     assert " ".join(told).startswith("--board tx2 --board desk --pick") and "--prepare=MAXN" in told
     assert " ".join(told).count("--source ") == 2 and told[told.index("--period") + 1] == "0.1"
 
@@ -49,4 +80,9 @@ def test_a_period_that_cannot_be(period, capsys):
 
 def test_the_first_source_is_the_one_that_counts():
     first, second = choose_all(["simulated", "replay"], ["cores=2", "replay.path=power.csv"])
-    assert (first.name, first.options, second.name, second.options) == ("simulated", {"cores": 2}, "replay", {"path": "power.csv"})
+    assert (first.name, first.options, second.name, second.options) == (
+        "simulated",
+        {"cores": 2},
+        "replay",
+        {"path": "power.csv"},
+    )

@@ -1,8 +1,9 @@
 """Studies: their grid, and every mistake with the place where it was made."""
+
 import pytest
 
-from harness.errors import HarnessError
-from harness.host import study
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.studies import study
 
 GOOD = """
 [study]
@@ -28,24 +29,40 @@ def test_a_study_is_the_grid_of_its_lists(tmp_path):
     assert len(specs) == len(set(specs)) == 2 * 2 * 2 * 2
     assert {spec.seed for spec in specs} == {1, 2} and {spec.width for spec in specs} == {0.25}
     early = [spec for spec in specs if spec.method == "eb-train"]
-    assert all(dict(spec.options)["epsilon"] == 0.2 and dict(spec.options)["window"] == 5 for spec in early)
+    assert all(
+        dict(spec.options)["epsilon"] == 0.2 and dict(spec.options)["window"] == 5 for spec in early
+    )
     assert all(spec.milestones == (5, 7) and spec.epochs == 10 for spec in specs)
     assert len({spec.id for spec in specs}) == len(specs)
 
 
 def test_a_setting_may_have_ratios_of_its_own(tmp_path):
     path = tmp_path / "study.toml"
-    path.write_text(GOOD + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = [0.1]\n')
+    path.write_text(
+        GOOD + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = [0.1]\n'
+    )
     found = {(spec.dataset, spec.prune_ratio) for spec in study.load(str(path))}
     assert found == {("digits", 0.1), ("cifar10", 0.3), ("cifar10", 0.5)}
 
 
-@pytest.mark.parametrize("entry,parts", [
-    ('[[setting]]\nmodel = "vgg16"\ndataset = "digits"\n', ["[[setting]] 1", "lacks prune_ratios"]),
-    ('[[setting]]\nmodel = "vgg"\ndataset = "digits"\nprune_ratios = [0.1]\n', ["model 'vgg' is not in [study] models", "vgg16"]),
-    ('[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = 0.1\n', ["prune_ratios must be a list"]),
-    ('[setting]\nmodel = "vgg16"\n', ["setting must be a list of tables"]),
-])
+@pytest.mark.parametrize(
+    "entry,parts",
+    [
+        (
+            '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\n',
+            ["[[setting]] 1", "lacks prune_ratios"],
+        ),
+        (
+            '[[setting]]\nmodel = "vgg"\ndataset = "digits"\nprune_ratios = [0.1]\n',
+            ["model 'vgg' is not in [study] models", "vgg16"],
+        ),
+        (
+            '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = 0.1\n',
+            ["prune_ratios must be a list"],
+        ),
+        ('[setting]\nmodel = "vgg16"\n', ["setting must be a list of tables"]),
+    ],
+)
 def test_a_mistake_in_a_setting_is_named(tmp_path, entry, parts):
     path = tmp_path / "study.toml"
     path.write_text(GOOD + entry)
@@ -73,7 +90,12 @@ each = {draw_at = [1, 2], criterion = ["paper", "code"]}
 
 def rows_of(specs, *names):
     """What the specs say of these fields and options, in their order, without repeats."""
-    return list(dict.fromkeys(tuple(getattr(spec, name, dict(spec.options).get(name)) for name in names) for spec in specs))
+    return list(
+        dict.fromkeys(
+            tuple(getattr(spec, name, dict(spec.options).get(name)) for name in names)
+            for spec in specs
+        )
+    )
 
 
 def test_variants_are_rows_of_their_own_over_the_methods_options(tmp_path):
@@ -82,18 +104,34 @@ def test_variants_are_rows_of_their_own_over_the_methods_options(tmp_path):
     early = [spec for spec in study.load(str(path)) if spec.method == "eb-train"]
     assert {dict(spec.options)["epsilon"] for spec in early} == {0.2}
     assert rows_of(early, "weights", "restart", "dataset", "prune_ratio", "lr") == [
-        ("inherit", False, "digits", 0.3, 0.1), ("reinit", False, "digits", 0.3, 0.1), ("inherit", False, "digits", 0.5, 0.1),
-        ("reinit", False, "digits", 0.5, 0.1), ("inherit", True, "digits", 0.7, 0.5), ("inherit", False, "cifar10", 0.3, 0.1),
-        ("reinit", False, "cifar10", 0.3, 0.1), ("inherit", False, "cifar10", 0.5, 0.1), ("reinit", False, "cifar10", 0.5, 0.1)]
+        ("inherit", False, "digits", 0.3, 0.1),
+        ("reinit", False, "digits", 0.3, 0.1),
+        ("inherit", False, "digits", 0.5, 0.1),
+        ("reinit", False, "digits", 0.5, 0.1),
+        ("inherit", True, "digits", 0.7, 0.5),
+        ("inherit", False, "cifar10", 0.3, 0.1),
+        ("reinit", False, "cifar10", 0.3, 0.1),
+        ("inherit", False, "cifar10", 0.5, 0.1),
+        ("reinit", False, "cifar10", 0.5, 0.1),
+    ]
     drawn = [spec for spec in early if spec.prune_ratio == 0.7]
-    assert rows_of(drawn, "draw_at", "criterion") == [(1, "paper"), (1, "code"), (2, "paper"), (2, "code")]
+    assert rows_of(drawn, "draw_at", "criterion") == [
+        (1, "paper"),
+        (1, "code"),
+        (2, "paper"),
+        (2, "code"),
+    ]
 
 
 def test_variants_may_stand_instead_of_methods_in_an_order_of_their_own(tmp_path):
     path = tmp_path / "study.toml"
     plain = GOOD.replace('methods = ["dense", "eb-train"]\n', "")
     path.write_text(plain + VARIANTS + '[[variant]]\nmethod = "eb-train"\n')
-    assert rows_of(study.load(str(path)), "weights", "restart") == [("reinit", False), ("inherit", False), ("inherit", True)]
+    assert rows_of(study.load(str(path)), "weights", "restart") == [
+        ("reinit", False),
+        ("inherit", False),
+        ("inherit", True),
+    ]
     path.write_text(plain)
     with pytest.raises(HarnessError, match="lacks methods"):
         study.load(str(path))
@@ -101,30 +139,77 @@ def test_variants_may_stand_instead_of_methods_in_an_order_of_their_own(tmp_path
 
 def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
     path = tmp_path / "study.toml"
-    path.write_text(GOOD.replace("epochs = 10", "epochs = 10\nmilestones = [6, 8]")
-                    + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nschedule = {epochs = 20, batch = 64}\n'
-                    + '[[variant]]\nmethod = "dense"\nschedule = {batch = 32, milestones = [3]}\n')
+    path.write_text(
+        GOOD.replace("epochs = 10", "epochs = 10\nmilestones = [6, 8]")
+        + '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nschedule = {epochs = 20, batch = 64}\n'
+        + '[[variant]]\nmethod = "dense"\nschedule = {batch = 32, milestones = [3]}\n'
+    )
     rows = rows_of(study.load(str(path)), "dataset", "method", "epochs", "milestones", "batch")
-    assert rows == [("digits", "dense", 20, (10, 15), 64), ("digits", "eb-train", 20, (10, 15), 64), ("digits", "dense", 20, (3,), 32),
-                    ("cifar10", "dense", 10, (6, 8), 256), ("cifar10", "eb-train", 10, (6, 8), 256), ("cifar10", "dense", 10, (3,), 32)]
+    assert rows == [
+        ("digits", "dense", 20, (10, 15), 64),
+        ("digits", "eb-train", 20, (10, 15), 64),
+        ("digits", "dense", 20, (3,), 32),
+        ("cifar10", "dense", 10, (6, 8), 256),
+        ("cifar10", "eb-train", 10, (6, 8), 256),
+        ("cifar10", "dense", 10, (3,), 32),
+    ]
 
 
-@pytest.mark.parametrize("old,new,parts", [
-    (VARIANTS, '[variant]\nmethod = "dense"\n', ["variant must be a list of tables"]),
-    ('method = "eb-train"\noptions', "options", ["[[variant]] 1", "lacks method"]),
-    ('method = "eb-train"\nmodels', 'method = "ebtrain"\nmodels', ["[[variant]] 2", "did you mean 'eb-train'"]),
-    ("options = {weights", "option = {weights", ["[[variant]] 1", "unknown key 'option'", "did you mean 'options'"]),
-    ('{weights = "reinit"}', "3", ["[[variant]] 1", "options must be a table"]),
-    ("{weights", "{weihgts", ["[[variant]] 1 options", "unknown option 'weihgts'", "did you mean 'weights'"]),
-    ('models = ["vgg16"]\ndatasets = ["digits"]', 'models = ["vgg"]', ["'vgg' in models is not in [study] models", "vgg16"]),
-    ('models = ["vgg16"]\ndatasets = ["digits"]', "models = []", ["[[variant]] 2", "models must be a list with at least one entry"]),
-    ("prune_ratios = [0.7]", "prune_ratios = [7]", ["[[variant]] 2", "prune_ratios", "below 1"]),
-    ("schedule = {lr = 0.5}", "schedule = {lrate = 0.5}", ["[[variant]] 2 schedule", "unknown key 'lrate'"]),
-    ("schedule = {lr = 0.5}", "schedule = 0.5", ["[[variant]] 2 schedule", "must be a table"]),
-    ("draw_at = [1, 2]", "draw_at = 1", ["[[variant]] 2 each", "draw_at must be a list"]),
-    ("draw_at = [1, 2]", 'draw_at = ["final"]', ["[[variant]] 2 each", "draw_at must be int, not 'final'"]),
-    ("draw_at = [1, 2]", "restart = [true, false]", ["[[variant]] 2", "restart is in options and in each"]),
-])
+@pytest.mark.parametrize(
+    "old,new,parts",
+    [
+        (VARIANTS, '[variant]\nmethod = "dense"\n', ["variant must be a list of tables"]),
+        ('method = "eb-train"\noptions', "options", ["[[variant]] 1", "lacks method"]),
+        (
+            'method = "eb-train"\nmodels',
+            'method = "ebtrain"\nmodels',
+            ["[[variant]] 2", "did you mean 'eb-train'"],
+        ),
+        (
+            "options = {weights",
+            "option = {weights",
+            ["[[variant]] 1", "unknown key 'option'", "did you mean 'options'"],
+        ),
+        ('{weights = "reinit"}', "3", ["[[variant]] 1", "options must be a table"]),
+        (
+            "{weights",
+            "{weihgts",
+            ["[[variant]] 1 options", "unknown option 'weihgts'", "did you mean 'weights'"],
+        ),
+        (
+            'models = ["vgg16"]\ndatasets = ["digits"]',
+            'models = ["vgg"]',
+            ["'vgg' in models is not in [study] models", "vgg16"],
+        ),
+        (
+            'models = ["vgg16"]\ndatasets = ["digits"]',
+            "models = []",
+            ["[[variant]] 2", "models must be a list with at least one entry"],
+        ),
+        (
+            "prune_ratios = [0.7]",
+            "prune_ratios = [7]",
+            ["[[variant]] 2", "prune_ratios", "below 1"],
+        ),
+        (
+            "schedule = {lr = 0.5}",
+            "schedule = {lrate = 0.5}",
+            ["[[variant]] 2 schedule", "unknown key 'lrate'"],
+        ),
+        ("schedule = {lr = 0.5}", "schedule = 0.5", ["[[variant]] 2 schedule", "must be a table"]),
+        ("draw_at = [1, 2]", "draw_at = 1", ["[[variant]] 2 each", "draw_at must be a list"]),
+        (
+            "draw_at = [1, 2]",
+            'draw_at = ["final"]',
+            ["[[variant]] 2 each", "draw_at must be int, not 'final'"],
+        ),
+        (
+            "draw_at = [1, 2]",
+            "restart = [true, false]",
+            ["[[variant]] 2", "restart is in options and in each"],
+        ),
+    ],
+)
 def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
     path = tmp_path / "study.toml"
     assert old in VARIANTS
@@ -136,24 +221,51 @@ def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
         assert part in refused.value.message + "\n" + refused.value.hint
 
 
-@pytest.mark.parametrize("old,new,parts", [
-    ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
-    ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
-    ("seeds = [1, 2]", "seeds = 1", ["[study]", "seeds must be a list"]),
-    ("seeds = [1, 2]", "seeds = [1, 2.5]", ["[study] seeds", "whole number", "2.5"]),
-    ("prune_ratios = [0.3, 0.5]", "prune_ratios = [30, 50]", ["[study] prune_ratios", "below 1"]),
-    ("prune_ratios = [0.3, 0.5]", "", ["[study]", "lacks prune_ratios"]),
-    ("methods = [\"dense\", \"eb-train\"]", "methods = []", ["methods must be a list with at least one entry"]),
-    ("\"dense\"", "\"danse\"", ["[study] methods", "unknown method 'danse'", "did you mean 'dense'"]),
-    ("vgg16", "vgg", ["[study] models", "unknown model 'vgg'", "did you mean 'vgg16'"]),
-    ("epochs = 10", "epochs = \"ten\"", ["[schedule]", "epochs must be a whole number, not 'ten'"]),
-    ("epochs = 10", "epoch = 10", ["[schedule]", "did you mean 'epochs'"]),
-    ("epochs = 10", "milestones = [5, 5]", ["[schedule]", "milestones must increase"]),
-    ("epsilon = 0.2", "epsilon = \"small\"", ["[method.eb-train]", "epsilon must be float, not 'small'"]),
-    ("epsilon = 0.2", "epsilom = 0.2", ["[method.eb-train]", "unknown option 'epsilom'", "did you mean 'epsilon'"]),
-    ("[method.eb-train]", "[method.ebtrain]", ["[method.ebtrain]", "did you mean 'eb-train'"]),
-    ("[study]", "[study", ["not valid TOML"]),
-])
+@pytest.mark.parametrize(
+    "old,new,parts",
+    [
+        ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
+        ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
+        ("seeds = [1, 2]", "seeds = 1", ["[study]", "seeds must be a list"]),
+        ("seeds = [1, 2]", "seeds = [1, 2.5]", ["[study] seeds", "whole number", "2.5"]),
+        (
+            "prune_ratios = [0.3, 0.5]",
+            "prune_ratios = [30, 50]",
+            ["[study] prune_ratios", "below 1"],
+        ),
+        ("prune_ratios = [0.3, 0.5]", "", ["[study]", "lacks prune_ratios"]),
+        (
+            'methods = ["dense", "eb-train"]',
+            "methods = []",
+            ["methods must be a list with at least one entry"],
+        ),
+        (
+            '"dense"',
+            '"danse"',
+            ["[study] methods", "unknown method 'danse'", "did you mean 'dense'"],
+        ),
+        ("vgg16", "vgg", ["[study] models", "unknown model 'vgg'", "did you mean 'vgg16'"]),
+        (
+            "epochs = 10",
+            'epochs = "ten"',
+            ["[schedule]", "epochs must be a whole number, not 'ten'"],
+        ),
+        ("epochs = 10", "epoch = 10", ["[schedule]", "did you mean 'epochs'"]),
+        ("epochs = 10", "milestones = [5, 5]", ["[schedule]", "milestones must increase"]),
+        (
+            "epsilon = 0.2",
+            'epsilon = "small"',
+            ["[method.eb-train]", "epsilon must be float, not 'small'"],
+        ),
+        (
+            "epsilon = 0.2",
+            "epsilom = 0.2",
+            ["[method.eb-train]", "unknown option 'epsilom'", "did you mean 'epsilon'"],
+        ),
+        ("[method.eb-train]", "[method.ebtrain]", ["[method.ebtrain]", "did you mean 'eb-train'"]),
+        ("[study]", "[study", ["not valid TOML"]),
+    ],
+)
 def test_a_mistake_is_named_with_its_file_table_and_key(tmp_path, old, new, parts):
     path = tmp_path / "my study.toml"
     assert old in GOOD
@@ -179,5 +291,11 @@ def test_every_included_study_is_valid(name):
 
 def test_the_demo_is_the_five_methods_of_table_2_at_three_ratios():
     specs = study.load("demo")
-    assert {spec.method for spec in specs} == {"lottery-ticket", "snip", "network-slimming", "thinet", "eb-train"}
+    assert {spec.method for spec in specs} == {
+        "lottery-ticket",
+        "snip",
+        "network-slimming",
+        "thinet",
+        "eb-train",
+    }
     assert {spec.prune_ratio for spec in specs} == {0.3, 0.5, 0.7} and len(specs) == 15

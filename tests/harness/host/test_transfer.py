@@ -1,15 +1,22 @@
 """Files to and from a real board, by rsync and by tar: whole, once, and what means "done" last."""
+
 import os
 from pathlib import Path
 
 import pytest
 
-from harness.host import transfer
-from harness.host.agent import Agent
-from harness.host.link_errors import LinkError
+from joulebird.harness.host.link import transfer
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.errors import LinkError
 
-RUNS = {"r 1/spec.json": b"{}", "r 1/record.json": b"{1}", "stages/s'1/power.csv": b"t\n" * 50_000, "stages/s'1/stage.json": b"{2}",
-        "stages/s'1/$(touch pwned)": b"x", "other/record.json": b"{3}"}
+RUNS = {
+    "r 1/spec.json": b"{}",
+    "r 1/record.json": b"{1}",
+    "stages/s'1/power.csv": b"t\n" * 50_000,
+    "stages/s'1/stage.json": b"{2}",
+    "stages/s'1/$(touch pwned)": b"x",
+    "other/record.json": b"{3}",
+}
 
 
 @pytest.fixture(params=["rsync", "tar"])
@@ -47,7 +54,9 @@ def line(alpha, sockets):
 
 def content(root: Path) -> dict:
     """All files below a folder."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
 
 
 def test_pull_brings_everything_once(alpha, runs, line, tmp_path, way):
@@ -70,25 +79,38 @@ def test_what_means_done_comes_last(runs, line, tmp_path, way, monkeypatch):
     order = []
     for copy in ("_pull_rsync", "_pull_tar"):
         whole = getattr(transfer, copy)
-        monkeypatch.setattr(transfer, copy, lambda *args, whole=whole: order.append(args[-1]) or whole(*args))
+        monkeypatch.setattr(
+            transfer, copy, lambda *args, whole=whole: order.append(args[-1]) or whole(*args)
+        )
     local = tmp_path / "here"
     transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
     assert [{os.path.basename(name) for name in names} for names in order] == [
-        {"spec.json", "power.csv", "$(touch pwned)"}, {"stage.json"}, {"record.json"}]
+        {"spec.json", "power.csv", "$(touch pwned)"},
+        {"stage.json"},
+        {"record.json"},
+    ]
 
 
-def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(alpha, runs, line, tmp_path, way):
+def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(
+    alpha, runs, line, tmp_path, way
+):
     (runs / "stages/s'1/power.csv").write_bytes(os.urandom(30_000_000))
     local = tmp_path / "here"
     names = transfer.missing(local, there(line))
     import threading
+
     done = threading.Event()
 
     def cut():
         while not done.is_set():
-            moving = [path for path in local.rglob("*") if path.is_file() and path.stat().st_size > 100_000]
+            moving = [
+                path
+                for path in local.rglob("*")
+                if path.is_file() and path.stat().st_size > 100_000
+            ]
             if moving and alpha.cut():
                 return
+
     cutter = threading.Thread(target=cut)
     cutter.start()
     try:
@@ -98,10 +120,14 @@ def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(alpha, runs, 
         done.set()
         cutter.join()
     assert caught.value.lost
-    assert not (local / "r 1/record.json").exists() and not (local / "stages/s'1/stage.json").exists()
+    assert (
+        not (local / "r 1/record.json").exists() and not (local / "stages/s'1/stage.json").exists()
+    )
     assert not (local / "stages/s'1/power.csv").exists()
     transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
-    assert {name: data for name, data in content(local).items() if ".rsync-part" not in name} == content(runs)
+    assert {
+        name: data for name, data in content(local).items() if ".rsync-part" not in name
+    } == content(runs)
 
 
 def test_push_and_settle(alpha, line, tmp_path, way):
@@ -133,11 +159,18 @@ def test_a_file_that_vanished_is_an_error(runs, line, tmp_path, way):
 def test_a_full_disk_here_says_so(needs_namespaces, runs, line, way):
     import subprocess
     import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
         try:
             with pytest.raises(LinkError) as caught:
-                transfer.pull(line, "joule bird/runs", Path(folder), transfer.missing(Path(folder), there(line)), True)
+                transfer.pull(
+                    line,
+                    "joule bird/runs",
+                    Path(folder),
+                    transfer.missing(Path(folder), there(line)),
+                    True,
+                )
             assert "No space left" in caught.value.message and not caught.value.lost
         finally:
             subprocess.run(["umount", "-l", folder], check=True)

@@ -1,11 +1,12 @@
 """The desk's verbs on a study that really ran: table, figure, energy, plan, and their mistakes."""
+
 import json
 import subprocess
 import sys
 
 import pytest
 
-from harness import record
+from joulebird.harness.core import records as record
 from tests.harness.test_cli import joulebird, refused
 
 pytestmark = pytest.mark.slow
@@ -29,8 +30,17 @@ def runs(tmp_path_factory):
     """A folder of two finished runs, recorded from the simulated board."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(STUDY)
-    code, out, errors = joulebird("run", folder / "tiny.toml", "--runs", folder / "runs", "--source", "simulated", "--idle", "0.3",
-                                  "--json")
+    code, out, errors = joulebird(
+        "run",
+        folder / "tiny.toml",
+        "--runs",
+        folder / "runs",
+        "--source",
+        "simulated",
+        "--idle",
+        "0.3",
+        "--json",
+    )
     assert code == 0, errors
     assert len(json.loads(out)["runs"]) == 2 and "2 of 2 runs to do" in errors and "about" in errors
     return folder / "runs"
@@ -53,8 +63,17 @@ def test_shared_stages_are_recorded_once_and_every_log_is_there(runs):
     assert stage.work["epochs"] == 2 and stage.work["images_per_epoch"] + 355 == 1797
 
 
-@pytest.mark.parametrize("form,starts", [("text", "Table 2"), ("md", "**Table 2"), ("tex", "\\begin{table}"), ("csv", "Setting,"),
-                                         ("html", "<table>"), ("json", "{")])
+@pytest.mark.parametrize(
+    "form,starts",
+    [
+        ("text", "Table 2"),
+        ("md", "**Table 2"),
+        ("tex", "\\begin{table}"),
+        ("csv", "Setting,"),
+        ("html", "<table>"),
+        ("json", "{"),
+    ],
+)
 def test_table_2_in_every_form_says_simulated(runs, form, starts):
     code, out, errors = joulebird("table", "2", runs, "--form", form)
     assert code == 0 and errors == "" and out.startswith(starts) and "simulated" in out
@@ -63,7 +82,12 @@ def test_table_2_in_every_form_says_simulated(runs, form, starts):
 def test_table_2_has_energy_and_flops_in_every_cell(runs, tmp_path):
     assert joulebird("table", "2", runs, "--json", "-o", tmp_path / "t.json")[:2] == (0, "")
     table = json.loads((tmp_path / "t.json").read_text())
-    cells = [value["value"] for row in table["rows"] for name, value in row.items() if name.startswith("Energy")]
+    cells = [
+        value["value"]
+        for row in table["rows"]
+        for name, value in row.items()
+        if name.startswith("Energy")
+    ]
     found = [cell for cell in cells if isinstance(cell, dict) and "flops" in cell]
     assert len(found) == 2 and all(cell["flops"] > 0 for cell in found)
 
@@ -84,12 +108,16 @@ def test_the_demo_on_a_study_that_is_done_prints_the_table_and_writes_the_files(
 
 def test_energy_of_a_log_by_window_and_by_events(runs):
     folder = runs / "stages" / stage_of(runs, "train").id
-    code, out, errors = joulebird("energy", folder / "power.csv", "--events", folder / "events.jsonl", "--json")
+    code, out, errors = joulebird(
+        "energy", folder / "power.csv", "--events", folder / "events.jsonl", "--json"
+    )
     assert code == 0 and errors == ""
     whole = json.loads(out)
     total = whole["energies"]["total"]
     assert whole["words"] == ["simulated"] and total["joules"] > 0 and total["coverage"] > 0.95
-    assert total["seconds"] == pytest.approx(record.read_stage(str(runs), folder.name).seconds, abs=1e-4)
+    assert total["seconds"] == pytest.approx(
+        record.read_stage(str(runs), folder.name).seconds, abs=1e-4
+    )
     code, out, _ = joulebird("energy", folder / "power.csv", "--from", "0.1", "--to", "0.4")
     assert code == 0 and "window   0.3 s" in out and "simulated" in out
     code, out, _ = joulebird("energy", folder / "power.csv", "--rail", "VDD_IN", "--json")
@@ -100,7 +128,12 @@ def test_a_plan_of_a_finished_study_has_nothing_ahead(runs):
     code, out, errors = joulebird("plan", runs.parent / "tiny.toml", "--runs", runs, "--json")
     plan = json.loads(out)
     assert code == 0 and errors == "" and all(run["done"] for run in plan["runs"].values())
-    assert plan["ahead"] == {"seconds": [0.0, 0.0], "joules": [0.0, 0.0], "flops": [0.0, 0.0], "words": []}
+    assert plan["ahead"] == {
+        "seconds": [0.0, 0.0],
+        "joules": [0.0, 0.0],
+        "flops": [0.0, 0.0],
+        "words": [],
+    }
     assert joulebird("plan", runs.parent / "tiny.toml", "--runs", runs, "--ids")[1].strip() == ""
 
 
@@ -110,7 +143,10 @@ def test_a_plan_learns_from_what_ran_and_says_unknown_otherwise(runs, tmp_path):
     plan = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])
     ahead = [stage for stage in plan["stages"].values() if not stage["done"]]
     assert ahead and plan["ahead"]["joules"][1] > 0 and plan["ahead"]["flops"][1] > 0
-    assert plan["ahead"]["words"] == ["simulated"] and " J (simulated)" in joulebird("plan", study, "--runs", runs)[1]
+    assert (
+        plan["ahead"]["words"] == ["simulated"]
+        and " J (simulated)" in joulebird("plan", study, "--runs", runs)[1]
+    )
     assert [stage for stage in plan["stages"].values() if stage["done"] and len(stage["runs"]) == 2]
     study.write_text(STUDY.replace("0.0625", "0.125"))
     code, out, _ = joulebird("plan", study, "--runs", tmp_path / "none")
@@ -121,19 +157,37 @@ def test_a_plan_learns_from_what_ran_and_says_unknown_otherwise(runs, tmp_path):
 def test_full_precision_teaches_a_plan_nothing_of_8_bits(runs, tmp_path):
     seconds, study = {}, tmp_path / "search.toml"
     for precision in ("fp32", "bfp8"):
-        study.write_text(STUDY.replace('methods = ["lottery-ticket", "snip"]\n', "")
-                         + f'[[variant]]\nmethod = "eb-train"\noptions = {{search_precision = "{precision}"}}\n')
-        stages = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])["stages"].values()
+        study.write_text(
+            STUDY.replace('methods = ["lottery-ticket", "snip"]\n', "")
+            + f'[[variant]]\nmethod = "eb-train"\noptions = {{search_precision = "{precision}"}}\n'
+        )
+        stages = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])[
+            "stages"
+        ].values()
         [seconds[precision]] = [stage["seconds"] for stage in stages if stage["name"] == "search"]
     assert seconds["fp32"][1] > 0 and seconds["bfp8"][1] is None
 
 
 def test_flops_of_a_stage_are_those_that_were_counted_while_training(runs):
     stage = stage_of(runs, "train")
-    code, out, _ = joulebird("flops", "--model", "vgg16", "--dataset", "digits", "--channels", runs / "stages" / stage.id / "stage.json",
-                             "--epochs", "2", "--json")
+    code, out, _ = joulebird(
+        "flops",
+        "--model",
+        "vgg16",
+        "--dataset",
+        "digits",
+        "--channels",
+        runs / "stages" / stage.id / "stage.json",
+        "--epochs",
+        "2",
+        "--json",
+    )
     facts = json.loads(out)
-    assert code == 0 and facts["macs"] == stage.work["macs"] and facts["counter_flops"] == stage.work["forward_flops"]
+    assert (
+        code == 0
+        and facts["macs"] == stage.work["macs"]
+        and facts["counter_flops"] == stage.work["forward_flops"]
+    )
     assert facts["counter_training_flops"] == 3 * stage.work["forward_flops"] * 1442 * 2
 
 
@@ -145,38 +199,55 @@ def test_one_run_of_a_study_can_be_named(runs):
     refused(2, ["run", study, "--only", names[1][:-1] + "x"], "no run", "did you mean")
 
 
-@pytest.mark.parametrize("code,words,parts", [
-    (2, ["table", "7", "."], ["no table 7", "there are: "]),
-    (2, ["table", "2"], ["name a folder of runs"]),
-    (2, ["table", "2", "nowhere"], ["nowhere", "no such folder"]),
-    (2, ["table", "2", "."], ["no finished run"]),
-    (2, ["table", "2", ".", "--form", "xls"], ["--form", "xls"]),
-    (2, ["figure", "powder", ".", "-o", "x.png"], ["no figure 'powder'", "did you mean 'power'"]),
-    (2, ["figure", "power", ".", "-o", "nowhere/x.png"], ["no folder nowhere"]),
-    (2, ["figure", "power", "."], ["-o"]),
-    (2, ["energy", "nowhere.csv"], ["nowhere.csv", "cannot be read"]),
-    (2, ["energy", "empty.csv"], ["empty.csv", "empty"]),
-    (2, ["energy", "letter.csv"], ["letter.csv"]),
-    (2, ["energy", "log.csv", "--from", "3", "--to", "1"], ["ends", "before it begins"]),
-    (2, ["energy", "log.csv", "--rail", "VDD"], ["no rail named VDD"]),
-    (2, ["energy", "log.csv", "--events", "e.jsonl", "--from", "1"], ["give one of them"]),
-    (2, ["energy", "log.csv", "--from", "soon"], ["--from", "soon"]),
-    (2, ["energy", "log.csv", "--events", "nowhere.jsonl"], ["nowhere.jsonl: no such file", "stands beside"]),
-    (2, ["energy", "log.csv", "--events", "empty.csv"], ["empty.csv: no stage marks in it"]),
-    (2, ["energy", "log.csv", "--events", "letter.csv"], ["letter.csv line 1: not an event"]),
-    (2, ["energy", "bytes.csv"], ["bytes.csv line 2", "no CSV", "unpack"]),
-    (2, ["table", "2", ""], ["without a name"]),
-    (2, ["plan", "tabel2"], ["no such study", "did you mean 'table2'"]),
-    (2, ["plan", "."], ["is a folder"]),
-    (2, ["demo", "--sourse", "x"], ["--sourse"]),
-    (2, ["demo", "--source", "inna3221", "--runs", "r"], ["unknown source", "did you mean 'ina3221'"]),
-])
+@pytest.mark.parametrize(
+    "code,words,parts",
+    [
+        (2, ["table", "7", "."], ["no table 7", "there are: "]),
+        (2, ["table", "2"], ["name a folder of runs"]),
+        (2, ["table", "2", "nowhere"], ["nowhere", "no such folder"]),
+        (2, ["table", "2", "."], ["no finished run"]),
+        (2, ["table", "2", ".", "--form", "xls"], ["--form", "xls"]),
+        (
+            2,
+            ["figure", "powder", ".", "-o", "x.png"],
+            ["no figure 'powder'", "did you mean 'power'"],
+        ),
+        (2, ["figure", "power", ".", "-o", "nowhere/x.png"], ["no folder nowhere"]),
+        (2, ["figure", "power", "."], ["-o"]),
+        (2, ["energy", "nowhere.csv"], ["nowhere.csv", "cannot be read"]),
+        (2, ["energy", "empty.csv"], ["empty.csv", "empty"]),
+        (2, ["energy", "letter.csv"], ["letter.csv"]),
+        (2, ["energy", "log.csv", "--from", "3", "--to", "1"], ["ends", "before it begins"]),
+        (2, ["energy", "log.csv", "--rail", "VDD"], ["no rail named VDD"]),
+        (2, ["energy", "log.csv", "--events", "e.jsonl", "--from", "1"], ["give one of them"]),
+        (2, ["energy", "log.csv", "--from", "soon"], ["--from", "soon"]),
+        (
+            2,
+            ["energy", "log.csv", "--events", "nowhere.jsonl"],
+            ["nowhere.jsonl: no such file", "stands beside"],
+        ),
+        (2, ["energy", "log.csv", "--events", "empty.csv"], ["empty.csv: no stage marks in it"]),
+        (2, ["energy", "log.csv", "--events", "letter.csv"], ["letter.csv line 1: not an event"]),
+        (2, ["energy", "bytes.csv"], ["bytes.csv line 2", "no CSV", "unpack"]),
+        (2, ["table", "2", ""], ["without a name"]),
+        (2, ["plan", "tabel2"], ["no such study", "did you mean 'table2'"]),
+        (2, ["plan", "."], ["is a folder"]),
+        (2, ["demo", "--sourse", "x"], ["--sourse"]),
+        (
+            2,
+            ["demo", "--source", "inna3221", "--runs", "r"],
+            ["unknown source", "did you mean 'ina3221'"],
+        ),
+    ],
+)
 def test_mistakes(tmp_path, monkeypatch, code, words, parts):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "bytes.csv").write_bytes(bytes(range(256)) * 9)
     (tmp_path / "letter.csv").write_text("Dear Sir,\nthe power was high.\n")
-    (tmp_path / "log.csv").write_text("t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in range(100)))
+    (tmp_path / "log.csv").write_text(
+        "t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in range(100))
+    )
     refused(code, words, *parts)
 
 
@@ -190,9 +261,16 @@ def test_a_log_with_a_hole_has_no_energy_and_says_why(tmp_path):
 
 
 def test_a_log_turned_round_has_no_energy_and_says_what_to_do(tmp_path):
-    (tmp_path / "log.csv").write_text("t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in reversed(range(100))))
+    (tmp_path / "log.csv").write_text(
+        "t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in reversed(range(100)))
+    )
     code, out, errors = joulebird("energy", tmp_path / "log.csv")
-    assert code == 6 and "void" in out and "the times of the log go back" in errors and "sort the rows" in errors
+    assert (
+        code == 6
+        and "void" in out
+        and "the times of the log go back" in errors
+        and "sort the rows" in errors
+    )
 
 
 def test_a_log_cut_off_anywhere_is_read_up_to_there(runs, tmp_path):
@@ -204,16 +282,26 @@ def test_a_log_cut_off_anywhere_is_read_up_to_there(runs, tmp_path):
 
 
 def test_the_verbs_of_the_desk_import_no_torch(runs):
-    for words in (["table", "2", str(runs)], ["energy", str(next((runs / "stages").glob("*/power.csv")))]):
-        script = f"import sys; from harness.__main__ import main; main({words!r}); sys.exit('torch' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False).returncode == 0
+    for words in (
+        ["table", "2", str(runs)],
+        ["energy", str(next((runs / "stages").glob("*/power.csv")))],
+    ):
+        script = f"import sys; from joulebird.harness.cli.main import main; main({words!r}); sys.exit('torch' in sys.modules)"
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False
+            ).returncode
+            == 0
+        )
 
 
 def test_check_says_of_every_rule_what_it_found(runs):
     code, out, errors = joulebird("check", runs, "--json")
     found = json.loads(out)
     assert errors == "" and code == (6 if found["worst"] == "fail" else 0)
-    assert {finding["rule"] for finding in found["findings"]} == {f"R{number}" for number in range(1, 17)}
+    assert {finding["rule"] for finding in found["findings"]} == {
+        f"R{number}" for number in range(1, 17)
+    }
     assert joulebird("check", runs, "--strict")[0] == (6 if found["worst"] != "pass" else 0)
 
 
@@ -226,5 +314,10 @@ def test_compare_a_study_with_itself_finds_no_difference(runs):
 def test_the_report_is_one_page_without_anything_from_elsewhere(runs, tmp_path):
     assert joulebird("report", runs, "-o", tmp_path / "r.html") == (0, "", "")
     page = (tmp_path / "r.html").read_text()
-    assert "simulated" in page and "Table 2" in page and "http-equiv" not in page and "<script" not in page
+    assert (
+        "simulated" in page
+        and "Table 2" in page
+        and "http-equiv" not in page
+        and "<script" not in page
+    )
     refused(2, ["report", runs, "-o", tmp_path / "none" / "r.html"], "cannot be written")

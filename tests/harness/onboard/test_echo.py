@@ -1,8 +1,9 @@
 """The clock echo answers every byte, once, and ends with its input."""
+
 import os
 import threading
 
-from harness.onboard.echo import echo
+from joulebird.harness.onboard.echo import echo
 
 
 def test_answers_with_both_clocks():

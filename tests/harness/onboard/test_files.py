@@ -1,16 +1,23 @@
 """Files on the board: listed, hashed, put in place only when they are what was sent."""
+
 import os
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.onboard import files
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.onboard import files
 
 
 @pytest.fixture
 def tree(tmp_path):
     """Two runs, one of them still being written."""
-    for name, text in (("a/spec.json", "1"), ("a/record.json", "22"), ("b/power.csv", "333"), ("b/power.csv.part-7", "x"), ("c/x", "y")):
+    for name, text in (
+        ("a/spec.json", "1"),
+        ("a/record.json", "22"),
+        ("b/power.csv", "333"),
+        ("b/power.csv.part-7", "x"),
+        ("c/x", "y"),
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
@@ -19,7 +26,11 @@ def tree(tmp_path):
 
 def test_listing_has_what_was_asked_for_and_is_whole(tree):
     found = files.listing(str(tree), ["a", "b", "absent"])
-    assert [(name, size) for name, size, _ in found] == [("a/record.json", 2), ("a/spec.json", 1), ("b/power.csv", 3)]
+    assert [(name, size) for name, size, _ in found] == [
+        ("a/record.json", 2),
+        ("a/spec.json", 1),
+        ("b/power.csv", 3),
+    ]
     assert found[0][2] == os.stat(str(tree / "a/record.json")).st_mtime_ns
 
 

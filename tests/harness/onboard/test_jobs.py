@@ -1,4 +1,5 @@
 """Jobs on the board: started detached, followed, stopped, and honest about how they ended."""
+
 import json
 import os
 import signal
@@ -8,16 +9,23 @@ import time
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.onboard import follow, job, lock, supervise
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.onboard import follow, job, lock, supervise
 
 OWNER = {"user": "ann", "host": "desk"}
 
 
 def make(tmp_path, script, job_id="20260101T000000Z-a", runs=("r1",)):
     """Ask for a job that runs a Python text."""
-    return {"id": job_id, "argv": [sys.executable, "-u", "-c", script], "env": {"MARK": "x y"}, "cwd": str(tmp_path),
-            "lock": str(tmp_path / "lock"), "owner": OWNER, "runs": list(runs)}
+    return {
+        "id": job_id,
+        "argv": [sys.executable, "-u", "-c", script],
+        "env": {"MARK": "x y"},
+        "cwd": str(tmp_path),
+        "lock": str(tmp_path / "lock"),
+        "owner": OWNER,
+        "runs": list(runs),
+    }
 
 
 def wait_for(condition, seconds=30.0):
@@ -36,7 +44,10 @@ def finish(tmp_path, found):
 
 
 def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
-    found = supervise.start(str(tmp_path), make(tmp_path, "import os; print(os.environ['MARK'], os.getcwd()); raise SystemExit(5)"))
+    found = supervise.start(
+        str(tmp_path),
+        make(tmp_path, "import os; print(os.environ['MARK'], os.getcwd()); raise SystemExit(5)"),
+    )
     ended = finish(tmp_path, found)
     assert ended["status"] == "ended" and ended["exit"]["code"] == 5 and not ended["rebooted"]
     text = follow.log(job.folder(str(tmp_path), found["job"]["id"]))["text"]
@@ -46,8 +57,10 @@ def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
 
 def test_it_outlives_whoever_started_it(tmp_path):
     asked = make(tmp_path, "import time; time.sleep(1); open('done', 'w')")
-    script = "import json, sys; from harness.onboard import supervise; supervise.start(sys.argv[1], json.loads(sys.argv[2]))"
-    starter = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), json.dumps(asked)], start_new_session=True)
+    script = "import json, sys; from joulebird.harness.onboard import supervise; supervise.start(sys.argv[1], json.loads(sys.argv[2]))"
+    starter = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), json.dumps(asked)], start_new_session=True
+    )
     starter.wait()
     with pytest.raises(ProcessLookupError):
         os.killpg(starter.pid, signal.SIGKILL)
@@ -58,16 +71,22 @@ def test_it_outlives_whoever_started_it(tmp_path):
 def test_one_at_a_time_and_the_lock_names_the_owner(tmp_path):
     first = supervise.start(str(tmp_path), make(tmp_path, "import time; time.sleep(60)"))
     second = supervise.start(str(tmp_path), make(tmp_path, "pass", "20260101T000001Z-b"))
-    assert second["busy"]["user"] == "ann" and second["busy"]["host"] == "desk" and second["busy"]["job"] == first["job"]["id"]
+    assert (
+        second["busy"]["user"] == "ann"
+        and second["busy"]["host"] == "desk"
+        and second["busy"]["job"] == first["job"]["id"]
+    )
     os.kill(first["state"]["pid"], signal.SIGKILL)
     assert finish(tmp_path, first)["exit"]["code"] == -signal.SIGKILL
     assert lock.holder(str(tmp_path / "lock")) is None
 
 
 def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
-    script = ("import signal, time\nseen = []\nfor n in (signal.SIGTERM, signal.SIGINT):\n"
-              "    signal.signal(n, lambda number, frame: (seen.append(number), print(seen, flush=True)))\n"
-              "print('ready', flush=True)\nwhile len(seen) < 2: time.sleep(0.02)\n")
+    script = (
+        "import signal, time\nseen = []\nfor n in (signal.SIGTERM, signal.SIGINT):\n"
+        "    signal.signal(n, lambda number, frame: (seen.append(number), print(seen, flush=True)))\n"
+        "print('ready', flush=True)\nwhile len(seen) < 2: time.sleep(0.02)\n"
+    )
     found = supervise.start(str(tmp_path), make(tmp_path, script))
     path = job.folder(str(tmp_path), found["job"]["id"])
     wait_for(lambda: "\nready\n" in follow.log(path)["text"])
@@ -83,7 +102,7 @@ def test_a_job_that_does_not_obey_is_killed_after_the_second_request(tmp_path):
     script = "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(600)"
     asked = make(tmp_path, script)
     path = job.create(str(tmp_path), asked)
-    inner = "import sys; from harness.onboard import supervise; supervise.GRACE_S = 0.2; sys.exit(supervise.supervise(sys.argv[1]))"
+    inner = "import sys; from joulebird.harness.onboard import supervise; supervise.GRACE_S = 0.2; sys.exit(supervise.supervise(sys.argv[1]))"
     keeper = subprocess.Popen([sys.executable, "-c", inner, path])
     wait_for(lambda: "\nready\n" in follow.log(path)["text"])
     for _ in range(2):
@@ -126,7 +145,7 @@ def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
     follow.follow(path, 0, 3600.0, said.append, lambda: time.sleep(3600))
     text = "".join(part.get("text", "") for part in said)
     assert "one\n" in text and text.endswith("two\n") and said[-1]["end"]["exit"]["code"] == 0
-    assert len(said) <= 3                               # an hour between two looks: only the end woke it
+    assert len(said) <= 3  # an hour between two looks: only the end woke it
     again = []
     follow.follow(path, said[-2]["next"], 3600.0, again.append, lambda: time.sleep(3600))
     assert [part.get("text") for part in again] == ["", None] and "end" in again[-1]
@@ -135,7 +154,9 @@ def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
 def test_follow_ends_when_the_watcher_is_gone(tmp_path):
     found = supervise.start(str(tmp_path), make(tmp_path, "import time; time.sleep(60)"))
     said = []
-    follow.follow(job.folder(str(tmp_path), found["job"]["id"]), 0, 3600.0, said.append, lambda: None)
+    follow.follow(
+        job.folder(str(tmp_path), found["job"]["id"]), 0, 3600.0, said.append, lambda: None
+    )
     assert not any("end" in part for part in said)
     os.kill(found["state"]["pid"], signal.SIGKILL)
     finish(tmp_path, found)
@@ -143,27 +164,41 @@ def test_follow_ends_when_the_watcher_is_gone(tmp_path):
 
 def test_the_newest_job_of_a_run_is_found(tmp_path):
     for number, runs in enumerate((("r1", "r2"), ("r2",), ("r3",))):
-        finish(tmp_path, supervise.start(str(tmp_path), make(tmp_path, "pass", "2026010%dT000000Z-x" % number, runs)))
+        finish(
+            tmp_path,
+            supervise.start(
+                str(tmp_path), make(tmp_path, "pass", "2026010%dT000000Z-x" % number, runs)
+            ),
+        )
     assert os.path.basename(follow.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
     assert os.path.basename(follow.find(str(tmp_path), None)) == "20260102T000000Z-x"
     with pytest.raises(HarnessError, match="no job on the board was given the run nothing"):
         follow.find(str(tmp_path), "nothing")
     found = follow.status(str(tmp_path), str(tmp_path / "lock"))
-    assert [one["status"] for one in found["jobs"]] == ["ended"] * 3 and found["holder"] is None and found["machine"]["free_bytes"] > 0
+    assert (
+        [one["status"] for one in found["jobs"]] == ["ended"] * 3
+        and found["holder"] is None
+        and found["machine"]["free_bytes"] > 0
+    )
 
 
 def test_lingering_users_get_a_systemd_unit(tmp_path, monkeypatch):
     """systemd itself is not in a container: a stand-in takes the same command line, and hands the job to init as systemd would."""
     stand_in = tmp_path / "systemd-run"
-    stand_in.write_text('#!/bin/sh\nprintf "%%s\\n" "$@" > "%s/asked"\nwhile [ "$1" != "--" ]; do shift; done\nshift\n'
-                        'setsid -f "$@" </dev/null >/dev/null 2>&1\n' % tmp_path)
+    stand_in.write_text(
+        '#!/bin/sh\nprintf "%%s\\n" "$@" > "%s/asked"\nwhile [ "$1" != "--" ]; do shift; done\nshift\n'
+        'setsid -f "$@" </dev/null >/dev/null 2>&1\n' % tmp_path
+    )
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
     monkeypatch.setattr(supervise.machine, "lingers", lambda: True)
     found = supervise.start(str(tmp_path), make(tmp_path, "import os; print(os.environ['HOME'])"))
     assert finish(tmp_path, found)["exit"]["code"] == 0
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked[:3] == ["--user", "--collect", "--quiet"] and "--unit=joulebird-" + found["job"]["id"] in asked
+    assert (
+        asked[:3] == ["--user", "--collect", "--quiet"]
+        and "--unit=joulebird-" + found["job"]["id"] in asked
+    )
 
 
 def test_systemd_that_refuses_is_replaced_by_a_session_of_its_own(tmp_path, monkeypatch):
@@ -172,4 +207,7 @@ def test_systemd_that_refuses_is_replaced_by_a_session_of_its_own(tmp_path, monk
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
     monkeypatch.setattr(supervise.machine, "lingers", lambda: True)
-    assert finish(tmp_path, supervise.start(str(tmp_path), make(tmp_path, "pass")))["exit"]["code"] == 0
+    assert (
+        finish(tmp_path, supervise.start(str(tmp_path), make(tmp_path, "pass")))["exit"]["code"]
+        == 0
+    )

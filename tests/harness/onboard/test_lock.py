@@ -1,4 +1,5 @@
 """The board's lock: one holder, with a name; gone with its last holder."""
+
 import os
 import signal
 import subprocess
@@ -7,12 +8,12 @@ import threading
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.onboard import lock
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.onboard import lock
 
 HOLD = """
 import sys
-from harness.onboard import lock
+from joulebird.harness.onboard import lock
 handle = lock.open_lock(sys.argv[1])
 print(lock.try_lock(handle, {"user": "ann", "job": "j"}), flush=True)
 sys.stdin.read()
@@ -21,7 +22,9 @@ sys.stdin.read()
 
 def hold(path):
     """A process that holds the lock until its input ends."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdout.readline() == b"True\n"
     return process
 
@@ -62,7 +65,9 @@ def test_waiting_ends_with_the_holder(tmp_path):
     path = tmp_path / "lock"
     done = []
     with hold(path) as process:
-        waiter = threading.Thread(target=lambda: (lock.wait_until_free(str(path)), done.append(True)))
+        waiter = threading.Thread(
+            target=lambda: (lock.wait_until_free(str(path)), done.append(True))
+        )
         waiter.start()
         waiter.join(0.2)
         assert not done

@@ -2,6 +2,7 @@
 
 `lottery`, `slimming`, `snip`, `thinet` and `early` have the stages of the demo's five methods.
 """
+
 import os
 import time
 
@@ -17,8 +18,15 @@ def nap(stage, task, kind, ratio, *, pause_s):
         epoch = state["epoch"] + 1
         state = {"epoch": epoch, "value": 0.9 * state["value"] + epoch + ratio}
         stage.checkpoint(state)
-        stage.epoch(epoch=epoch, of=epochs, begin_s=begin_s, train_end_s=time.monotonic(), loss=1.0 / epoch,
-                    test_accuracy=1.0 - 1.0 / (2.0 + state["value"]), images=10)
+        stage.epoch(
+            epoch=epoch,
+            of=epochs,
+            begin_s=begin_s,
+            train_end_s=time.monotonic(),
+            loss=1.0 / epoch,
+            test_accuracy=1.0 - 1.0 / (2.0 + state["value"]),
+            images=10,
+        )
         if stage.stopping:
             stage.stop()
     stage.metric(value=state["value"])
@@ -32,7 +40,8 @@ def heavy_nap(stage, task, kind, ratio, *, pause_s):
 
 def nightmare(stage, task, kind, ratio, *, pause_s):
     """A nap that fails unless the file ~/awake is there."""
-    from baselines.errors import TrainingError
+    from joulebird.baselines.errors import TrainingError
+
     if not os.path.exists(os.path.expanduser("~/awake")):
         raise TrainingError("the loss of epoch 1 is not a number", "lower the learning rate")
     return nap(stage, task, kind, ratio, pause_s=pause_s)

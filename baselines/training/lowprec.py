@@ -1,0 +1,157 @@
+"""8-bit number formats in plain torch: block floating point (SWALP, QPyTorch) and the fixed point of WAGE.
+
+All values stay float32 tensors that hold only numbers the format can hold: this is simulation, and on a TX2 it is slower
+than float32. Energies of such trainings are estimates. Random rounding draws from a generator that the caller seeds (the
+libraries' own cannot be seeded), and a generator of None means rounding to the nearest, halves to even.
+"""
+
+import math
+from typing import Optional
+
+import torch
+
+BLOCKS = ("row", "small", "tensor")
+
+
+def block_float(
+    x: torch.Tensor,
+    bits: int = 8,
+    block: str = "row",
+    generator: Optional[torch.Generator] = None,
+    symmetric: bool = True,
+) -> torch.Tensor:
+    """`x` in block floating point: integers of `bits` bits, each block with one power of two as its unit.
+
+    With M the largest magnitude of a block, its unit is 2^(floor(log2 M) - bits + 2). Blocks: `row` is one for each index
+    of dimension 0, thus each element of a vector (QPyTorch with dim=0, what the Early-Bird authors run); `small` is the
+    same but a vector is one block (SWALP); `tensor` is one for all. Integers reach +-(2^(bits-1) - 1), or also -2^(bits-1)
+    if not `symmetric` (SWALP). A block of zeros stays zero (SWALP's formula gives NaN there), NaN stays NaN. Only float32.
+
+    >>> block_float(torch.tensor([.3, -1.2, .01]), block="tensor").tolist()
+    [0.296875, -1.203125, 0.015625]
+    """
+    if x.numel() == 0:
+        return x
+    largest = _block_max(x, block)
+    exponent = _exponent(largest).clamp_(bits - 128, 127)
+    scaled = x * _power_of_two(bits - 2 - exponent)
+    if generator is None:
+        scaled = scaled.round_()
+    else:
+        scaled = scaled.add_(torch.rand(x.shape, generator=generator, device=x.device)).floor_()
+    top = 2 ** (bits - 1) - 1
+    scaled = scaled.clamp_(-top if symmetric else -top - 1, top).mul_(
+        _power_of_two(exponent - bits + 2)
+    )
+    return scaled.masked_fill_(largest == 0, 0)
+
+
+def swalp_rate(epoch: int, lr: float, start: int, swa_lr: float) -> float:
+    """SWALP's learning rate in a 0-based epoch: `lr`, linearly down to lr/100 between 0.5 and 0.9 `start`, `swa_lr` from `start` on.
+
+    >>> [round(swalp_rate(epoch, 0.05, 200, 0.01), 9) for epoch in (0, 100, 140, 180, 200)]
+    [0.05, 0.05, 0.02525, 0.0005, 0.01]
+    """
+    if epoch >= start:
+        return swa_lr
+    return lr * (1 - 0.99 * min(max(epoch / start - 0.5, 0) / 0.4, 1))
+
+
+def fixed_point(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """WAGE's Q: the nearest multiple of 2^(1-bits), halves to even; above 15 bits the identity, as in the official code."""
+    if bits > 15:
+        return x
+    unit = 2.0 ** (1 - bits)
+    return torch.round(x / unit) * unit
+
+
+def clipped(x: torch.Tensor, bits: int) -> torch.Tensor:
+    """WAGE's C: limited to +-(1 - 2^(1-bits)), the largest numbers of the format."""
+    limit = 1 - 2.0 ** (1 - bits)
+    return x.clamp(-limit, limit)
+
+
+def shift(x: torch.Tensor, ceil: bool = False) -> torch.Tensor:
+    """WAGE's Shift of the largest magnitude of `x`: the nearest power of two on the log scale, or the next above (`ceil`).
+
+    Official is the nearest; QPyTorch's example takes the next above. All zeros give 1, where the authors' port stops. The
+    result is a tensor, so that no device has to be waited for.
+
+    >>> shift(torch.tensor([0.3, -0.1])).item(), shift(torch.tensor([0.3]), ceil=True).item(), shift(torch.zeros(2)).item()
+    (0.25, 0.5, 1.0)
+    """
+    largest = x.abs().max()
+    exponent = torch.log2(torch.where(largest == 0, torch.ones_like(largest), largest))
+    exponent = torch.ceil(exponent) if ceil else torch.round(exponent)
+    return torch.where(
+        torch.isnan(largest), largest, _power_of_two(exponent.clamp(-126, 127).int())
+    )
+
+
+def wage_error(error: torch.Tensor, bits: int = 8, ceil: bool = False) -> torch.Tensor:
+    """WAGE's error: brought to the range of the format by a power of two, clipped, rounded. Zeros stay zeros."""
+    return fixed_point(clipped(error / shift(error, ceil), bits), bits)
+
+
+def wage_activation(x: torch.Tensor, bits: int = 8) -> torch.Tensor:
+    """WAGE's activation: clipped, then rounded."""
+    return fixed_point(clipped(x, bits), bits)
+
+
+def wage_weight(weight: torch.Tensor, bits: int, alpha: float) -> torch.Tensor:
+    """WAGE's weight as the forward pass uses it: clipped, rounded, and divided by its layer's power of two `alpha`."""
+    return fixed_point(clipped(weight, bits), bits) / alpha
+
+
+def wage_alpha(fan_in: int, bits: int) -> float:
+    """The power of two by which a layer's weights are divided, so that a coarse grid still gives the variance of a good start.
+
+    >>> [wage_alpha(fan_in, 2) for fan_in in (27, 1152, 4608)], wage_alpha(27, 8)
+    ([2.0, 16.0, 32.0], 1.0)
+    """
+    return max(2.0 ** round(math.log2(_coarsest(bits) / math.sqrt(3 / fan_in))), 1.0)
+
+
+def wage_bound(fan_in: int, bits: int) -> float:
+    """Initial weights are uniform between +- this."""
+    return max(_coarsest(bits), math.sqrt(3 / fan_in))
+
+
+def wage_update(
+    gradient: torch.Tensor, lr: float, bits: int = 8, generator: Optional[torch.Generator] = None
+) -> torch.Tensor:
+    """WAGE's step: the gradient over its power of two, times `lr`, rounded at random to whole units of 2^(1-bits).
+
+    The fraction is the probability of the larger magnitude, so the step is right on average. Without a generator: nearest.
+    Zeros stay zeros.
+    """
+    steps = gradient / shift(gradient) * lr
+    if generator is None:
+        return torch.round(steps) * 2.0 ** (1 - bits)
+    whole = (
+        steps.abs().add_(torch.rand(steps.shape, generator=generator, device=steps.device)).floor_()
+    )
+    return whole * torch.sign(steps) * 2.0 ** (1 - bits)
+
+
+def _coarsest(bits: int) -> float:
+    """One and a half units of the format: weights that start below would all round to zero."""
+    return 1.5 * 2.0 ** (1 - bits)
+
+
+def _block_max(x: torch.Tensor, block: str) -> torch.Tensor:
+    """Largest magnitude of each block, shaped to broadcast against `x`."""
+    magnitude = x.abs()
+    if block == "tensor" or x.dim() == 0 or (block == "small" and x.dim() == 1):
+        return magnitude.max()
+    return magnitude if x.dim() == 1 else magnitude.amax(tuple(range(1, x.dim())), keepdim=True)
+
+
+def _exponent(x: torch.Tensor) -> torch.Tensor:
+    """floor(log2 x) of positive float32 values, read from their bits: exact, where a logarithm rounds up just below powers of two."""
+    return (x.contiguous().view(torch.int32) >> 23) - 127
+
+
+def _power_of_two(exponent: torch.Tensor) -> torch.Tensor:
+    """2^exponent as float32, exact; exponents from -126 to 127."""
+    return ((exponent + 127) << 23).view(torch.float32)

@@ -1,0 +1,68 @@
+"""What machine this is, from files that anybody may read."""
+
+import os
+import re
+from typing import Any, Dict, Optional
+
+from joulebird.devices.util.sysfs import text_or_none
+
+# L4T -> JetPack, of the releases that a TX2 can run (NVIDIA, JetPack archive)
+JETPACKS = {
+    "28.2.1": "3.3",
+    "28.4.0": "3.3.3",
+    "32.1.0": "4.2",
+    "32.2.0": "4.2.1",
+    "32.2.1": "4.2.2",
+    "32.3.1": "4.3",
+    "32.4.2": "4.4 DP",
+    "32.4.3": "4.4",
+    "32.4.4": "4.4.1",
+    "32.5.0": "4.5",
+    "32.5.1": "4.5.1",
+    "32.6.1": "4.6",
+    "32.7.1": "4.6.1",
+    "32.7.2": "4.6.2",
+    "32.7.3": "4.6.3",
+    "32.7.4": "4.6.4",
+    "32.7.5": "4.6.5",
+    "32.7.6": "4.6.6",
+}
+BASES = ("proc/device-tree", "sys/firmware/devicetree/base")
+
+
+def identify(root: str = "/") -> Dict[str, Any]:
+    """The board: jetson and tx2 (true or false), model, compatible, l4t, jetpack; None where it does not say.
+
+    A TX2 is known by "tegra186" among what it is compatible with; its model is the board family's name, "quill".
+    """
+    compatible = [name for name in (_property(root, "compatible") or "").split("\0") if name]
+    release = parse_release(text_or_none(os.path.join(root, "etc/nv_tegra_release")) or "")
+    return {
+        "jetson": bool(release) or any("tegra" in name for name in compatible),
+        "tx2": "nvidia,tegra186" in compatible,
+        "model": _property(root, "model"),
+        "compatible": compatible,
+        "l4t": release,
+        "jetpack": JETPACKS.get(release or ""),
+    }
+
+
+def _property(root: str, name: str) -> Optional[str]:
+    for base in BASES:
+        text = text_or_none(os.path.join(root, base, name))
+        if text is not None:
+            return text
+    return None
+
+
+def parse_release(text: str) -> Optional[str]:
+    """The version of L4T from the first line of /etc/nv_tegra_release.
+
+    >>> parse_release("# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64")
+    '32.7.1'
+    """
+    match = re.match(r"# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", text)
+    if not match:
+        return None
+    minor = match.group(2)
+    return "%s.%s" % (match.group(1), minor if "." in minor else minor + ".0")

@@ -1,0 +1,106 @@
+"""The note of a board's former state, kept while it is changed, and the lock of the process that changed it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from typing import Any, Dict, Optional
+
+FORMAT = 1
+
+
+class BoardError(Exception):
+    """The board is not, or cannot be put, in the state asked for; `hint` says what to do."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def state_folder() -> str:
+    """Where the note is kept: of this user, and safe from a reboot."""
+    return os.path.join(
+        os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joulebird"
+    )
+
+
+class Note:
+    """The note in a folder, beside the file that jetson_clocks keeps its own state in."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(folder, "board.json")
+        self.clocks = os.path.join(folder, "clocks.conf")
+        self._folder = folder
+        self._lock: Any = None
+
+    def read(self) -> Optional[Dict[str, Any]]:
+        """What was noted down, or None. Raises BoardError for a note that cannot be read."""
+        try:
+            with open(self.path) as file:
+                note = json.load(file)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise BoardError(
+                "the note of the board's former state cannot be read: %s (%s)" % (self.path, error),
+                "set the mode by hand (sudo nvpmodel -m 3, reboot), then delete that file",
+            ) from None
+        if note.get("format") != FORMAT:
+            raise BoardError(
+                "the note of the board's former state is of a newer joulebird: %s" % self.path,
+                "update joulebird",
+            )
+        return note
+
+    def write(self, before: Dict[str, Any], clocks: bool, fan: bool) -> None:
+        """Note down the state to return to, and what is going to be changed; on the disk when this returns."""
+        note = {
+            "format": FORMAT,
+            "before": before,
+            "clocks": clocks,
+            "fan": fan,
+            "pid": os.getpid(),
+            "wall_s": time.time(),
+        }
+        with open(self.path + ".new", "w") as file:
+            json.dump(note, file, indent=1, sort_keys=True)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self.path + ".new", self.path)
+
+    def forget_clocks(self) -> None:
+        """Delete the file of jetson_clocks, which asks before it overwrites one."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.clocks)
+
+    def forget(self) -> None:
+        """Delete the note: the board is as it was."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        self.forget_clocks()
+
+    def hold(self) -> None:
+        """Keep other processes from changing the board; the lock goes with this process, however that ends. Raises BoardError."""
+        if self._lock is not None:
+            return
+        os.makedirs(self._folder, exist_ok=True)
+        lock = open(os.path.join(self._folder, "board.lock"), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise BoardError(
+                "another process has prepared this board and still uses it",
+                "wait for it, or end it: it puts the board back",
+            ) from None
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let others change the board."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

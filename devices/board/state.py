@@ -1,0 +1,83 @@
+"""The part of a Jetson's state that a fair comparison fixes: power mode, clocks, fan; read without root."""
+
+import os
+import re
+from typing import Any, Dict, Optional
+
+from joulebird.devices.board.identify import identify
+from joulebird.devices.health.read import Health
+from joulebird.devices.util.command import Runner
+from joulebird.devices.util.sysfs import text_or_none
+
+FANS = ("sys/devices/pwm-fan", "sys/kernel/debug/tegra_fan")  # L4T 32; L4T 28 (root only)
+
+
+def board_state(root: str, run: Runner) -> Dict[str, Any]:
+    """power_mode {"id", "name"}, clocks_locked, clock_limits_hz, fan {"target_pwm", "temp_control"}, temps_c, boot_id, board.
+
+    What the board does not have, or does not show to this user, is None or empty.
+    """
+    health = Health(root)
+    return {
+        "board": identify(root),
+        "power_mode": power_mode(root, run),
+        "clocks_locked": health.locked(),
+        "clock_limits_hz": {name: list(ends) for name, ends in health.clock_limits().items()},
+        "fan": fan_state(root),
+        "temps_c": health.temperatures(),
+        "boot_id": text_or_none(os.path.join(root, "proc/sys/kernel/random/boot_id")),
+    }
+
+
+def power_mode(root: str, run: Runner) -> Optional[Dict[str, Any]]:
+    """The present nvpmodel mode, as nvpmodel tells it; None where there is no nvpmodel or it does not tell this user."""
+    tool = tool_path(root, "nvpmodel")
+    return parse_nvpmodel(run([tool, "-q"], "").out) if tool else None
+
+
+def parse_nvpmodel(text: str) -> Optional[Dict[str, Any]]:
+    """The mode from the output of `nvpmodel -q`.
+
+    >>> parse_nvpmodel("NVPM WARN: fan mode is not set!\\nNV Power Mode: MAXP_CORE_ARM\\n3\\n") == {"id": 3, "name": "MAXP_CORE_ARM"}
+    True
+    """
+    match = re.search(r"NV Power Mode: *(\S+)\s+(\d+)\s*$", text, re.MULTILINE)
+    return {"id": int(match.group(2)), "name": match.group(1)} if match else None
+
+
+def mode_names(root: str) -> Dict[int, str]:
+    """The modes that /etc/nvpmodel.conf offers, by number; empty where there is no such file."""
+    text = text_or_none(os.path.join(root, "etc/nvpmodel.conf")) or ""
+    return {
+        int(number): name
+        for number, name in re.findall(r"< *POWER_MODEL +ID=(\d+) +NAME=(\S+) *>", text)
+    }
+
+
+def fan_state(root: str) -> Optional[Dict[str, int]]:
+    """The fan's wished pulse width (0 to 255) and whether temperature governs it (0 or 1); None where no fan is shown."""
+    folder = fan_folder(root)
+    if folder is None:
+        return None
+    texts = {
+        name: text_or_none(os.path.join(folder, name)) for name in ("target_pwm", "temp_control")
+    }
+    return {
+        name: int(text)
+        for name, text in texts.items()
+        if text is not None and text.strip().isdigit()
+    }
+
+
+def fan_folder(root: str) -> Optional[str]:
+    """The folder of the fan's files, or None."""
+    folders = [os.path.join(root, folder) for folder in FANS]
+    return next(
+        (folder for folder in folders if os.path.exists(os.path.join(folder, "target_pwm"))), None
+    )
+
+
+def tool_path(root: str, name: str) -> Optional[str]:
+    """The path of one of NVIDIA's tools, which a bare PATH may not hold; None where it is not installed."""
+    paths = [os.path.join(root, folder, name) for folder in ("usr/sbin", "usr/bin")]
+    return next((path for path in paths if os.access(path, os.X_OK)), None)

@@ -1,0 +1,97 @@
+"""The arithmetic of the INA3221 and of its L4T driver: configuration words, steps, offset, averaging.
+
+Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics p. 3) and L4T 4.9's `ina3221.c`.
+"""
+
+from typing import Any, Dict, Tuple
+
+SHUNT_STEP_UV = 40  # one step of the shunt register
+BUS_STEP_MV = 8  # one step of the bus register
+FULL_SCALE_STEPS = 4095
+OFFSET_UV = 80  # largest input offset of the shunt channel
+GAIN_ERROR = 0.0025  # largest gain error, of the shunt and of the bus channel each
+CONVERSION_US = (140, 204, 332, 588, 1100, 2116, 4156, 8244)
+AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
+ACCURACY = {
+    "gain": 2 * GAIN_ERROR,
+    "shunt_offset_uv": OFFSET_UV,
+    "bus_offset_mv": 16,
+    "shunt_step_uv": SHUNT_STEP_UV,
+    "bus_step_mv": BUS_STEP_MV,
+    "reference": "TI SBOS576, largest values at 25 C; without the tolerance of the shunts",
+}
+
+
+def decode_config(word: int) -> Dict[str, Any]:
+    """What a configuration word says: channels converted, averages, and the seconds of one cycle and of the averaging.
+
+    >>> decode_config(0x7607) == {"word": "0x7607", "continuous": True, "channels": 3, "averages": 64, "cycle_s": 0.00084,
+    ...                           "averaging_window_s": 0.05376}
+    True
+    """
+    mode, channels, averages = word & 7, bin((word >> 12) & 7).count("1"), AVERAGES[(word >> 9) & 7]
+    bus_us = CONVERSION_US[(word >> 6) & 7] if mode & 2 else 0
+    shunt_us = CONVERSION_US[(word >> 3) & 7] if mode & 1 else 0
+    cycle_us = (bus_us + shunt_us) * channels
+    return {
+        "word": "0x%04x" % word,
+        "continuous": bool(mode & 4),
+        "channels": channels,
+        "averages": averages,
+        "cycle_s": cycle_us / 1e6,
+        "averaging_window_s": cycle_us * averages / 1e6,
+    }
+
+
+def truncated(a: int, b: int) -> int:
+    """C's integer division, which rounds towards zero.
+
+    >>> truncated(7, 2), truncated(-7, 2)
+    (3, -3)
+    """
+    quotient = abs(a) // abs(b)
+    return quotient if (a >= 0) == (b >= 0) else -quotient
+
+
+def shown(
+    watts: float, volts: float, shunt_mohm: int, offset_uv: float = 0.0
+) -> Tuple[int, int, int]:
+    """What the driver shows for a rail: (millivolts, milliamperes, milliwatts).
+
+    >>> shown(14.025, 19.12, 20)
+    (19120, 734, 14034)
+    """
+    steps = int(round((watts / volts * 1000.0 * shunt_mohm + offset_uv) / SHUNT_STEP_UV))
+    uv = max(-FULL_SCALE_STEPS - 1, min(FULL_SCALE_STEPS, steps)) * SHUNT_STEP_UV
+    ma = truncated(truncated(uv * 2, shunt_mohm) + (1 if uv > 0 else -1), 2)
+    mv = max(0, min(FULL_SCALE_STEPS, int(round(volts * 1000.0 / BUS_STEP_MV)))) * BUS_STEP_MV
+    return mv, ma, truncated(mv * ma, 1000)
+
+
+def step_w(volts: float, shunt_mohm: float) -> float:
+    """The smallest change of a rail's power that the chip can show, in watts.
+
+    >>> round(step_w(19.12, 20), 4)
+    0.0382
+    """
+    return SHUNT_STEP_UV / 1e6 / (shunt_mohm / 1e3) * volts
+
+
+def offset_w(volts: float, shunt_mohm: float) -> float:
+    """The largest offset of a rail's power in watts; a reading below it says nothing.
+
+    >>> round(offset_w(19.12, 10), 3)
+    0.153
+    """
+    return OFFSET_UV / 1e6 / (shunt_mohm / 1e3) * volts
+
+
+def lag(value: float, target: float, seconds: float, averages: int, cycle_s: float) -> float:
+    """The averaged register after `seconds` at `target`: y += (x - y) / N in every cycle, a first-order lag and not a block mean.
+
+    >>> round(lag(0.0, 1.0, 64 * 0.84e-3, 64, 0.84e-3), 2)
+    0.64
+    """
+    if averages <= 1:
+        return target
+    return target + (value - target) * (1.0 - 1.0 / averages) ** (seconds / cycle_s)

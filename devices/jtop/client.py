@@ -1,0 +1,234 @@
+"""The child process that talks to the jtop service and prints one JSON object a line.
+
+jtop can hang for ever while it connects, ends its loop without an error, and keeps a broken connection for the life of a
+process. So it runs here, in a process of its own, which its parent (`joulebird.devices.jtop.source`) watches and replaces. `jtop` is
+imported only in this file. It ends when its stdin closes. What it prints:
+
+    {"hello": {"version": "4.3.2", "interval_s": 0.5}}
+    {"t_s": 123.45, "power": {"rail": {"VDD_SYS_GPU": 6.883, ...}, "total_name": "VDD_IN", "total_w": 14.034}}
+    {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from joulebird.harness.core.process import python_command
+
+CLOCK_BOOTTIME = 7  # time.CLOCK_BOOTTIME exists from Python 3.7
+RESTART = "sudo systemctl restart jtop.service"
+OLDEST = (4, 2)  # before 4.2, jtop has another layout or no rule for VDD_IN
+# what the text of jtop's own exception contains -> its word in the log and the remedy
+FAILURES = (
+    (
+        "not active",
+        "NO_SERVICE",
+        "start the service: " + RESTART + " (jetson-stats 7: sudo jtop --install-service)",
+    ),
+    ("can't access", "EACCES", "join its group and log in again: sudo usermod -aG jtop $USER"),
+    (
+        "Mismatch version",
+        "VERSION",
+        "install the same jetson-stats for this Python as the service has, then " + RESTART,
+    ),
+    (
+        "Mismatch of Python",
+        "VERSION",
+        "install jetson-stats for this Python and the service's alike, then " + RESTART,
+    ),
+    (
+        "Authentication",
+        "VERSION",
+        "install the same jetson-stats for this Python as the service has, then " + RESTART,
+    ),
+)
+
+
+class Failed(Exception):
+    """Why the client cannot go on: its word in the log, a message and a hint."""
+
+    def __init__(self, status: str, message: str, hint: str = RESTART) -> None:
+        super().__init__(message)
+        self.status, self.message, self.hint = status, message, hint
+
+
+def boot_to_monotonic(
+    uptime_s: float, now: Callable[[int], float] = time.clock_gettime
+) -> Tuple[float, float]:
+    """The CLOCK_MONOTONIC of an instant given as uptime (CLOCK_BOOTTIME), and its age, both in seconds.
+
+    Both clocks run alike but for the time that the machine slept.
+
+    >>> boot_to_monotonic(90.0, {CLOCK_BOOTTIME: 100.0, time.CLOCK_MONOTONIC: 60.0}.get)
+    (50.0, 10.0)
+    """
+    boot_s = now(CLOCK_BOOTTIME)
+    return uptime_s + now(time.CLOCK_MONOTONIC) - boot_s, boot_s - uptime_s
+
+
+def explain(error: BaseException) -> Failed:
+    """Turn what jtop or its connection raised into a word, a message and a remedy."""
+    text = str(error).strip()
+    for piece, status, hint in FAILURES:
+        if piece in text:
+            return Failed(status, text.split("\n")[0].replace(" Please run:", ""), hint)
+    if isinstance(error, (EOFError, BrokenPipeError, ConnectionError)) or "Lost connection" in text:
+        return Failed(
+            "LOST", "the jtop service closed the connection (%s)" % (text or type(error).__name__)
+        )
+    return Failed("UNREADABLE", "jtop failed: %s: %s" % (type(error).__name__, text))
+
+
+def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
+    """One sample as a message: watts by rail, and the total with the name it claims (None: it is jtop's own sum of nested rails).
+
+    `avg` is left out: it is a decaying half-and-half in integers, not a mean.
+    """
+    total = power.get("tot", {})
+    return {
+        "t_s": t_s,
+        "power": {
+            "rail": {
+                name: values["power"] / 1000.0 for name, values in power.get("rail", {}).items()
+            },
+            "total_name": total.get("name"),
+            "total_w": total.get("power", 0) / 1000.0,
+        },
+    }
+
+
+def keep_stdout() -> Tuple[Callable[[Dict[str, Any]], None], int]:
+    """A function that prints one message as a line, at once, and stdout's descriptor; all else that prints goes to stderr from now on."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+
+    def say(message: Dict[str, Any]) -> None:
+        os.write(out, (json.dumps(message) + "\n").encode())
+
+    return say, out
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its stdin closes, whatever jtop is waiting for."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def load_jtop(socket: str) -> Any:
+    """Import jtop and point it at the service's socket (empty: where it usually is)."""
+    try:
+        import jtop
+        import jtop.service
+    except ImportError as error:
+        raise Failed(
+            "NO_JTOP",
+            "jetson-stats is not installed for this Python (%s)" % error,
+            "sudo -H pip3 install -U jetson-stats%s, then log in again"
+            % ("==4.3.2" if sys.version_info < (3, 7) else ""),
+        ) from None
+    version = tuple(int(part) for part in jtop.__version__.split(".")[:2])
+    if version < OLDEST:
+        raise Failed(
+            "VERSION",
+            "jetson-stats %s is too old: its total is not VDD_IN" % jtop.__version__,
+            "sudo -H pip3 install -U 'jetson-stats>=4.2,<5', then " + RESTART,
+        )
+    if socket:
+        jtop.service.JTOP_PIPE = socket
+    return jtop
+
+
+class Client:
+    """Follow the service and print each new sample once; `slowest_s` is the longest interval that will do."""
+
+    def __init__(
+        self, jtop: Any, say: Callable[[Dict[str, Any]], None], interval_s: float, slowest_s: float
+    ) -> None:
+        self._say = say
+        self._jtop, self._interval_s, self._slowest_s = jtop, interval_s, slowest_s
+        self._last_uptime: Optional[float] = None
+        self._accepted = False
+
+    def sample(self, jetson: Any) -> None:
+        """Print what jtop has just read (called by jtop with its data held still); the same pass is not printed twice."""
+        uptime_s = jetson.uptime.total_seconds()
+        if not self._accepted or uptime_s == self._last_uptime:
+            return
+        self._last_uptime = uptime_s
+        t_s, age_s = boot_to_monotonic(uptime_s)
+        if not -1.0 < age_s < max(2.0, 3 * self._slowest_s):
+            raise Failed(
+                "STALE",
+                "the newest data of the jtop service is %.1f s old: its reading thread is dead, "
+                "or it runs on another clock" % age_s,
+            )
+        self._say(power_message(jetson.power, t_s))
+
+    def run(self) -> None:
+        """Connect and follow the service until it stops; always ends by an exception."""
+        jetson = self._jtop.jtop(interval=self._interval_s)
+        jetson.attach(self.sample)  # before start: jtop's thread walks the observers
+        jetson.start()
+        server_s = jetson.interval
+        if server_s > self._slowest_s:
+            raise Failed(
+                "SLOW",
+                "the jtop service reads every %g s, %g s are needed: the first client sets the pace"
+                % (server_s, self._slowest_s),
+                "close the other jtop clients, wait 4 s and try again",
+            )
+        if server_s > self._interval_s:
+            raise Slower(server_s)
+        self._say({"hello": {"version": self._jtop.__version__, "interval_s": server_s}})
+        self._accepted = True
+        while jetson.ok():
+            pass
+        raise Failed(
+            "STOPPED",
+            "the jtop service gave nothing for %.1f s: it is stuck, overloaded, or its reading thread is dead"
+            % (3 * self._interval_s),
+        )
+
+
+class Slower(Exception):
+    """The service runs at a slower pace, in seconds, set by an earlier client: connect again at that pace."""
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Follow the jtop service until it fails or the parent goes."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--interval-s", type=float, default=0.5)
+    parser.add_argument("--slowest-s", type=float, default=1.0)
+    parser.add_argument("--socket", default="")
+    options = parser.parse_args(argv)
+    end_with_parent()
+    say, out = keep_stdout()
+    try:
+        Client(load_jtop(options.socket), say, options.interval_s, options.slowest_s).run()
+    except Slower as slower:  # a second connection in one process would reuse the first one's
+        os.dup2(out, 1)
+        os.execv(
+            sys.executable,
+            python_command(
+                "joulebird.devices.jtop.client:main",
+                "--interval-s",
+                repr(slower.args[0]),
+                "--slowest-s",
+                repr(options.slowest_s),
+                "--socket",
+                options.socket,
+            ),
+        )
+    except Exception as error:  # whatever jtop raises must reach the parent as one message
+        failed = error if isinstance(error, Failed) else explain(error)
+        say({"failed": {"status": failed.status, "message": failed.message, "hint": failed.hint}})
+    os._exit(1)  # jtop's threads must not hold us back

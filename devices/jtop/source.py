@@ -1,0 +1,92 @@
+"""jtop (jetson-stats 4.2 and later) as a power source: for boards where sysfs is closed to the user.
+
+    --source jtop
+
+The service reads about every half second, so this is right for long runs only; `ina3221` reads the same chip fifty
+times a second without it. jetson-stats is AGPL and is not part of joulebird: `sudo -H pip3 install -U jetson-stats==4.3.2`
+on JetPack 4, then log in again. It is read in a child process (`joulebird.devices.jtop.client`), which is replaced when it fails,
+hangs, or loses the service.
+"""
+
+import json
+import time
+from typing import Any, Callable, Dict, List
+
+from joulebird.devices.child_source import ChildSource, checked_total
+from joulebird.devices.source import SourceError
+from joulebird.harness.core.process import python_command
+
+
+def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
+    """Watts by rail from a message of the child; a total without a name is jtop's own sum of nested rails, and is left out.
+
+    >>> watts_of({"rail": {"VDD_SYS_GPU": 0.1}, "total_name": None, "total_w": 15.3})
+    {'VDD_SYS_GPU': 0.1}
+    """
+    watts = dict(power["rail"])
+    if power["total_name"] is not None:
+        watts[power["total_name"]] = power["total_w"]
+    return watts
+
+
+class JtopSource(ChildSource):
+    """The rails as the jtop service reads them; every rail is one conversion of the chip, about every `interval_s`.
+
+    `interval_s`: the pace asked for; `slowest_s`: the slowest pace of the service (its first client sets it) that will do.
+    `total`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where the service listens, if not in /run (a container).
+    `start_timeout_s`: jtop may hang for ever while it connects; after this long it is given up.
+    """
+
+    name = "jtop"
+    sampling = "snapshot"
+    restart_hint = "sudo systemctl restart jtop.service"
+
+    def __init__(
+        self,
+        interval_s: float = 0.5,
+        slowest_s: float = 1.0,
+        total: str = "module",
+        socket: str = "",
+        start_timeout_s: float = 4.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(interval_s, start_timeout_s, clock)
+        self.scope = checked_total(total)
+        self._options = [
+            "--interval-s",
+            repr(interval_s),
+            "--slowest-s",
+            repr(slowest_s),
+            "--socket",
+            socket,
+        ]
+        self._version = ""
+
+    def command(self) -> List[str]:
+        """The child that speaks to jtop."""
+        return python_command("joulebird.devices.jtop.client:main", *self._options)
+
+    def take(self, line: str) -> None:
+        """Understand one message of the child."""
+        message = json.loads(line)
+        if "failed" in message:
+            self.fail(
+                SourceError(message["failed"]["message"], message["failed"]["hint"]),
+                message["failed"]["status"],
+            )
+        elif "hello" in message:
+            self._version, self.pace_s = message["hello"]["version"], message["hello"]["interval_s"]
+        else:
+            watts = watts_of(message["power"])
+            if self.need(watts, message["power"]["total_name"]):
+                self.arrived(self.sample(message["t_s"], watts))
+
+    def describe(self) -> Dict[str, Any]:
+        """The version of jtop, the pace it reads at, and whose clock its samples carry."""
+        return dict(
+            self.identity(),
+            jetson_stats=self._version,
+            interval_s=self.pace_s,
+            resolution_w=0.001,
+            time="uptime of the service (CLOCK_BOOTTIME, 10 ms) as CLOCK_MONOTONIC",
+        )

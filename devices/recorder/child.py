@@ -1,0 +1,190 @@
+"""The recorder's process: commands come as JSON lines on stdin, answers go to stdout, samples into the log."""
+
+import json
+import os
+import platform
+import select
+import signal
+import sys
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
+from joulebird.devices.registry import make
+from joulebird.devices.source import PowerSource, SourceError
+from joulebird.harness.core.process import search_last
+
+IDLE_PERIOD_S = (
+    0.25  # without a log the source is still read, so that what it pushes does not pile up
+)
+SETTLE_STEP_S = 0.02
+FIRST_READING_S = 2.0  # how long a source may need to give its first whole reading
+LOOK_EVERY_S = 1.0  # for a parent that is gone though somebody else holds its end of the pipe
+
+
+class Child:
+    """One source, its sampler, and the talk with the parent."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands, self._answers = commands, answers
+        self._parent = os.getppid()
+        self._pending = b""
+        self._source: Optional[PowerSource] = None
+        self._sampler: Optional[Sampler] = None
+        self._syncer: Optional[Syncer] = None
+        self._description: Dict[str, Any] = {}
+
+    def serve(self) -> None:
+        """Until the parent closes the pipe or is gone."""
+        try:
+            while os.getppid() == self._parent:
+                arrived, ended = self._wait(self._timeout_s())
+                for line in arrived:
+                    self._obey(json.loads(line.decode("utf-8")))
+                if ended:
+                    return
+                if self._sampler is not None:
+                    self._sampler.tick()
+                    if self._sampler.log is None:
+                        self._sampler.next_s = max(
+                            self._sampler.next_s, time.monotonic() + IDLE_PERIOD_S
+                        )
+        finally:
+            self._end()
+
+    def _timeout_s(self) -> float:
+        until_s = (
+            self._sampler.next_s - time.monotonic() if self._sampler is not None else LOOK_EVERY_S
+        )
+        return min(LOOK_EVERY_S, max(0.0, until_s))
+
+    def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
+        """The commands that come within a time, and whether the pipe was closed."""
+        ready, _, _ = select.select([self._commands], [], [], timeout_s)
+        if not ready:
+            return [], False
+        data = os.read(self._commands, 65536)
+        lines = (self._pending + data).split(b"\n")
+        self._pending = lines.pop()
+        return lines, not data
+
+    def _obey(self, command: Dict[str, Any]) -> None:
+        try:
+            answer: Dict[str, Any] = {"answer": getattr(self, "_do_" + command["do"])(command)}
+        except (SourceError, OSError) as error:
+            answer = {"error": str(error), "hint": getattr(error, "hint", "")}
+        answer["id"] = command["id"]
+        data = (json.dumps(answer) + "\n").encode("utf-8")
+        while data:
+            data = data[os.write(self._answers, data) :]
+
+    def _do_start(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        if command["period_s"] is not None and not command["period_s"] > 0.0:
+            raise SourceError(
+                "a period of %r s cannot be sampled" % command["period_s"],
+                "give seconds above 0, such as 0.05",
+            )
+        search_last(command.get("paths", []))
+        source = make(command["source"], command["options"])
+        self._source = source
+        try:
+            source.open()
+        except (SourceError, OSError):
+            raise
+        except Exception as error:
+            raise SourceError(
+                "the source %s failed to open: %s: %s"
+                % (command["source"], type(error).__name__, error),
+                "a bug of that source, unless one of its options is wrong",
+            ) from error
+        self._sampler = Sampler(
+            source, source.usual_period_s if command["period_s"] is None else command["period_s"]
+        )
+        self._description = dict(
+            source.describe(),
+            recorder={
+                "period_s": self._sampler.period_s,
+                "jitter": list(JITTER),
+                "python": platform.python_version(),
+            },
+        )
+        self._syncer = Syncer(self._sampler)
+        self._syncer.start()
+        return self._description
+
+    def _do_check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        source = self._source
+        assert source is not None
+        until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
+        while True:
+            try:
+                source.read_total()
+                return {}
+            except Exception as error:
+                reason = str(error)
+            if time.monotonic() > until_s:
+                raise SourceError(
+                    "the source %s gives no reading: %s" % (source.name, reason),
+                    "see `joulebird sources`",
+                )
+            time.sleep(SETTLE_STEP_S)
+
+    def _do_open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        assert self._sampler is not None
+        self._sampler.open(command["path"], self._description)
+        return {}
+
+    def _do_sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        assert self._sampler is not None
+        t_s, status = self._sampler.edge()
+        self._sampler.check()
+        return {"t_s": t_s, "status": status}
+
+    def _do_settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        assert self._sampler is not None
+        begin_s = time.monotonic()
+        while time.monotonic() - begin_s < self._sampler.owed_s():
+            time.sleep(SETTLE_STEP_S)
+            self._sampler.tick()
+        return {}
+
+    def _do_close(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        assert self._sampler is not None
+        self._do_settle(command)
+        return self._sampler.close()
+
+    def _end(self) -> None:
+        try:
+            if self._syncer is not None:
+                self._syncer.stop()
+            if self._sampler is not None:
+                self._sampler.close()
+        except SourceError as error:
+            sys.stderr.write("%s\n" % error)
+        finally:
+            if self._source is not None:
+                self._source.close()
+
+
+def raise_priority() -> None:
+    """Ask to be woken before the training's threads; only root is granted it, and it works without."""
+    try:
+        os.nice(-10)
+    except OSError:
+        pass
+
+
+def main() -> int:
+    """Serve the parent that holds the other ends of stdin and stdout."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the parent, which ends us by closing the pipe
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    answers = os.dup(1)
+    os.dup2(2, 1)  # whatever a driver prints must not mix with the answers
+    raise_priority()
+    try:
+        Child(0, answers).serve()
+    except BrokenPipeError:
+        pass  # the parent is gone
+    return 0

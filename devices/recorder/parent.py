@@ -1,0 +1,216 @@
+"""The recorder: a process of its own that samples a power source into `power.csv`, whatever the training does to its interpreter.
+
+    with Recorder("ina3221") as recorder:
+        recorder.open("power.csv")
+        begin_s = recorder.sample()
+        train()
+        end_s = recorder.sample()
+
+`joulebird.devices.recorder.child` is the child. It reads commands as JSON lines from stdin and answers on stdout; when stdin closes, because
+the parent ended or was killed, it ends too.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Any, Dict, List, Optional
+
+from joulebird.devices.source import SourceError
+from joulebird.harness.core.process import python_command, user_paths
+
+
+class Recorder:
+    """A recording process for one source. Sampling goes on in it, at `period_s` on average, from `open` to `close_log`.
+    Without a period it is the source's `usual_period_s`: 20 ms for snapshots, 33 ms for averages, 50 ms for counters.
+
+    `source`: a name of devices.SOURCES or package.module:Class; `options`: its options, JSON values. When the process dies, `alive` is
+    false and every call raises SourceError with its last words; `start` then begins anew, and `open` adds a segment to the log. Nothing
+    that happens to it reaches the caller otherwise: a failed reading is a row of the log.
+    """
+
+    def __init__(
+        self,
+        source: str = "ina3221",
+        options: Optional[Dict[str, Any]] = None,
+        period_s: Optional[float] = None,
+        python: Optional[str] = None,
+        start_timeout_s: float = 30.0,
+        reply_timeout_s: float = 10.0,
+    ) -> None:
+        self.source, self.options, self.period_s = source, dict(options or {}), period_s
+        self._python = python or sys.executable
+        self._start_timeout_s, self._reply_timeout_s = start_timeout_s, reply_timeout_s
+        self._process: Optional[subprocess.Popen] = None
+        self._errors: Any = None  # what the child says on stderr
+        self._lock = threading.Lock()
+        self._pending = b""
+        self._number = 0
+        self._description: Dict[str, Any] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> Optional[int]:
+        """The id of the process, or None before `start`."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> "Recorder":
+        """Start the process and wait until its source is open; raises SourceError with the source's own message. Harmless when it runs."""
+        if self.alive:
+            return self
+        self.stop()
+        self._errors = tempfile.TemporaryFile(prefix="joulebird-recorder-")
+        self._pending = b""
+        try:
+            self._process = subprocess.Popen(
+                python_command("joulebird.devices.recorder.child:main", python=self._python),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise SourceError(
+                "cannot start the recorder with %s: %s" % (self._python, error),
+                "check that this Python exists",
+            ) from error
+        try:
+            self._description = self._ask(
+                "start",
+                self._start_timeout_s,
+                source=self.source,
+                options=self.options,
+                period_s=self.period_s,
+                paths=self._paths(),
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def check(self) -> None:
+        """Raises SourceError when the source gives no reading of its total within some seconds. Meant for before the first log."""
+        self._ask("check", self._start_timeout_s)
+
+    def open(self, path: str) -> None:
+        """Sample into this file from now on: a new one, or a new segment of one that exists."""
+        self._ask("open", path=os.path.abspath(path))
+
+    def sample(self) -> float:
+        """One sample now, for an edge; gives its time in seconds of CLOCK_MONOTONIC (the present, if the source has nothing new).
+
+        Raises SourceError when the process has died, does not answer, or could not write rows since the last call. A failed reading is a
+        row and raises nothing.
+        """
+        return self._ask("sample")["t_s"]
+
+    def settle(self) -> None:
+        """Wait until the last `sample` is covered: at once, unless a slow meter has yet to give its next reading."""
+        self._ask("settle")
+
+    def close_log(self) -> Dict[str, Any]:
+        """Settle, and end the present log; gives its path, rows, failed, missed ticks and worst lateness (empty when none was open)."""
+        return self._ask("close")
+
+    def describe(self) -> Dict[str, Any]:
+        """What the source says of itself, and `recorder`: mean period and jitter. Stands in every log's header."""
+        return dict(self._description)
+
+    def stop(self) -> None:
+        """End the process; harmless when there is none."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.stdin.close()  # the child's sign to end
+        for again in (process.terminate, process.kill):  # it takes a hint, unless its source hangs
+            try:
+                process.wait(timeout=2.0)
+            except subprocess.TimeoutExpired:
+                again()
+        process.wait()
+        process.stdout.close()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def __enter__(self) -> "Recorder":
+        return self.start()
+
+    def __exit__(self, *exc: Any) -> None:
+        self.stop()
+
+    def _paths(self) -> List[str]:
+        """Where the child looks for a source of the user's own; another Python must not see this one's libraries."""
+        return user_paths() if self._python == sys.executable else user_paths()[:1] + [os.getcwd()]
+
+    def _ask(self, command: str, timeout_s: Optional[float] = None, **facts: Any) -> Dict[str, Any]:
+        """Send a command and wait for its answer."""
+        with self._lock:
+            if self._process is None:
+                raise SourceError("the recorder is not started", "call start() first")
+            self._number += 1
+            line = json.dumps(dict(facts, id=self._number, do=command)) + "\n"
+            deadline_s = time.monotonic() + (timeout_s or self._reply_timeout_s)
+            try:
+                self._process.stdin.write(line.encode("utf-8"))
+            except OSError as error:
+                raise self._dead() from error
+            while True:
+                for answer in self._answers(deadline_s):
+                    if answer.get("id") != self._number:
+                        continue  # the late answer to a command that was given up
+                    if "error" in answer:
+                        raise SourceError(answer["error"], answer["hint"])
+                    return answer["answer"]
+
+    def _answers(self, deadline_s: float) -> List[Dict[str, Any]]:
+        """The answers that have come, at least part of one; raises SourceError at the deadline or when the process has ended."""
+        process = self._process
+        assert process is not None and process.stdout is not None
+        ready, _, _ = select.select(
+            [process.stdout], [], [], max(0.0, deadline_s - time.monotonic())
+        )
+        if not ready:
+            raise SourceError(
+                "the recorder does not answer: its source (%s) hangs" % self.source,
+                self._last_words() or "unplug and replug the meter, or restart its service",
+            )
+        data = os.read(process.stdout.fileno(), 65536)
+        if not data:
+            raise self._dead()
+        lines = (self._pending + data).split(b"\n")
+        self._pending = lines.pop()
+        return [json.loads(line.decode("utf-8")) for line in lines]
+
+    def _dead(self) -> SourceError:
+        assert self._process is not None
+        try:
+            code: Any = self._process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            code = "unknown"
+        return SourceError(
+            "the recorder has ended (exit status %s): %s"
+            % (code, self._last_words() or "it said nothing"),
+            "what it wrote is kept; start it again to go on",
+        )
+
+    def _last_words(self) -> str:
+        """The last line the process wrote to stderr."""
+        if self._errors is None:
+            return ""
+        end = os.fstat(self._errors.fileno()).st_size  # pread: the child shares the file's position
+        text = (
+            os.pread(self._errors.fileno(), 4096, max(0, end - 4096))
+            .decode("utf-8", "replace")
+            .strip()
+        )
+        return text.splitlines()[-1] if text else ""

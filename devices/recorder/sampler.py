@@ -1,0 +1,217 @@
+"""Sample a power source into a log: random intervals, a row for every failure, nothing ever stops it. The recorder process runs this."""
+
+import errno
+import random
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+from joulebird.devices.powerlog import PowerLog
+from joulebird.devices.source import PowerSource, SourceError
+
+JITTER = (
+    0.5,
+    1.5,
+)  # of the period: a fixed one in step with the training's iterations errs by up to 45 %
+STALE_S = 5.0  # older data than this is not the present power
+AHEAD_S = 1.0  # a sample from further in the future has a wrong clock
+SYNC_EVERY_S = 1.0
+
+
+def status_of(error: BaseException) -> str:
+    """The word that a failed read leaves in the log: an errno's name, a SourceError's `status` or UNREADABLE, or the exception's name.
+
+    >>> status_of(OSError(121, "Remote I/O error")), status_of(SourceError("no data")), status_of(ZeroDivisionError())
+    ('EREMOTEIO', 'UNREADABLE', 'ZeroDivision')
+    """
+    if isinstance(error, OSError) and error.errno in errno.errorcode:
+        return errno.errorcode[error.errno]
+    if isinstance(error, SourceError):
+        return getattr(error, "status", "UNREADABLE")
+    name = type(error).__name__
+    return name[:-5] if name.endswith("Error") and len(name) > 5 else name
+
+
+class Sampler:
+    """Reads an open source and writes what is new into the present log; keeps count of what went wrong."""
+
+    def __init__(
+        self,
+        source: PowerSource,
+        period_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        generator: Optional[random.Random] = None,
+    ) -> None:
+        self._source, self._clock = source, clock
+        # A source that has something new every min_period_s is asked twice as often, so that nothing is missed.
+        self.period_s = max(period_s, source.min_period_s / 2.0)
+        self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
+        self._random = (
+            generator or random.Random()
+        )  # seeded from os.urandom: no two recorders in step
+        self._newest_s = self._row_s = float(
+            "-inf"
+        )  # time of the newest sample, and of the last row
+        self._edge_s = float("-inf")  # time of the last edge that a reading should cover
+        self._path = ""
+        self._told: Set[str] = set()
+        self.log: Optional[PowerLog] = None
+        self.log_error: Optional[SourceError] = None
+        self.missed = 0  # ticks that came more than a period late
+        self.late_s = 0.0  # the worst lateness
+        self._good: List[
+            float
+        ] = []  # times of the first and of the last reading in the present segment
+        self.worst_gap_s = 0.0  # between two readings that came
+        self.next_s = clock() + self._step()
+
+    def _step(self) -> float:
+        return self.period_s * self._random.uniform(*JITTER)
+
+    def open(self, path: str, describe: Dict[str, Any]) -> None:
+        """Begin a segment; closes the log before. Raises SourceError when it cannot be written."""
+        self.close()
+        self.log_error = None
+        self.missed, self.late_s, self.worst_gap_s, self._good = 0, 0.0, 0.0, []
+        self._newest_s = float(
+            "-inf"
+        )  # what a slow meter said last belongs in this log, too: it covers its begin
+        if path != self._path:
+            self._path, self._row_s = path, float("-inf")
+        self.log = PowerLog(path, describe, self._clock)
+        self.next_s = self._clock() + self._step()
+
+    def close(self) -> Dict[str, Any]:
+        """End the log; gives what is in it: rows, failed, missed ticks, worst lateness, and of the readings their rate and worst gap.
+
+        Raises SourceError when it could not be written.
+        """
+        log, self.log = self.log, None
+        if log is None:
+            return {}
+        log.close()
+        self.check()
+        span_s = self._good[-1] - self._good[0] if self._good else 0.0
+        return {
+            "path": log.path,
+            "rows": log.rows,
+            "failed": log.failed,
+            "missed": self.missed,
+            "late_s": round(self.late_s, 6),
+            "worst_gap_s": round(self.worst_gap_s, 6),
+            "rate_hz": round((log.rows - log.failed - 1) / span_s, 3) if span_s > 0 else 0.0,
+        }
+
+    def check(self) -> None:
+        """Raises, once, the error that kept rows from being written since the last look."""
+        error, self.log_error = self.log_error, None
+        if error is not None:
+            raise error
+
+    def tick(self) -> None:
+        """Sample if it is time. Ticks that were missed are not made up for."""
+        now_s = self._clock()
+        if now_s < self.next_s:
+            return
+        self.late_s = max(self.late_s, now_s - self.next_s)
+        self.take()
+        self.next_s += self._step()
+        now_s = self._clock()
+        if self.next_s <= now_s:
+            self.missed += 1
+            self.next_s = now_s + self._step()
+
+    def edge(self) -> Tuple[float, str]:
+        """One sample now, at the edge of a stage; gives (time, status)."""
+        t_s, status = self.take()
+        self._edge_s = t_s if status == "ok" else float("-inf")
+        return t_s, status
+
+    def owed_s(self) -> float:
+        """How long to wait for the reading that covers the last edge: 0 if it is there, else what a source that pushes may take."""
+        return (
+            min(STALE_S, 2.0 * self._source.min_period_s) if self._newest_s < self._edge_s else 0.0
+        )
+
+    def take(self) -> Tuple[float, str]:
+        """One sample now, with a row if it is new; gives (its time, status). A source with nothing new gives (now, "ok")."""
+        try:
+            sample = self._source.read()
+        except (
+            Exception
+        ) as error:  # whatever a driver does, the others' samples and the training go on
+            self._tell(error)
+            error.__traceback__ = (
+                None  # it would grow in a driver that raises the same error again and again
+            )
+            return self._put(self._clock(), {}, status_of(error))
+        now_s = self._clock()
+        if sample.t_s > now_s + AHEAD_S or sample.t_s < self._newest_s:
+            return self._put(now_s, {}, "CLOCK")
+        if now_s - sample.t_s > self._stale_s:
+            return self._put(now_s, {}, "STALE")
+        if sample.t_s == self._newest_s:
+            return now_s, "ok"
+        self._newest_s = sample.t_s
+        return self._put(sample.t_s, sample.watts, sample.error or "ok")
+
+    def _put(self, t_s: float, watts: Dict[str, float], status: str) -> Tuple[float, str]:
+        # A pushed sample may be older than the failure that was written just before it; rows never go back in time.
+        if self.log is not None and t_s > self._row_s:
+            try:
+                self.log.row(t_s, watts, status)
+                self._row_s = t_s
+                self._note(t_s, watts)
+            except SourceError as error:
+                if self.log_error is None:
+                    self._tell(error)
+                self.log_error = error
+        return t_s, status
+
+    def _note(self, t_s: float, watts: Dict[str, float]) -> None:
+        """Keep the times of readings, for the record."""
+        if watts:
+            self.worst_gap_s = max([self.worst_gap_s] + [t_s - last_s for last_s in self._good[1:]])
+            self._good = self._good[:1] + [t_s] if self._good else [t_s, t_s]
+
+    def _tell(self, error: Exception) -> None:
+        """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""
+        key = "%s: %s" % (type(error).__name__, error)
+        if key not in self._told and len(self._told) < 100:
+            self._told.add(key)
+            expected = isinstance(error, (OSError, SourceError))
+            text = (
+                str(error)
+                if expected
+                else "".join(
+                    traceback.format_exception(type(error), error, error.__traceback__)
+                ).rstrip()
+            )
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+class Syncer(threading.Thread):
+    """Brings the log to the disk once a second, beside the sampling: a slow card must not delay a sample."""
+
+    def __init__(self, sampler: Sampler, every_s: float = SYNC_EVERY_S) -> None:
+        super().__init__(name="sync", daemon=True)
+        self._sampler, self._every_s = sampler, every_s
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._end.wait(self._every_s):
+            log = self._sampler.log
+            try:
+                if log is not None:
+                    log.sync()
+            except SourceError as error:
+                self._sampler.log_error = error
+
+    def stop(self) -> None:
+        """End it; returns when it has ended."""
+        self._end.set()
+        self.join(timeout=5.0)

@@ -1,0 +1,115 @@
+"""From the name of a source to the source: a name of `devices.SOURCES`, or a dotted path to a class of the user's own."""
+
+import difflib
+import importlib
+import inspect
+from typing import Any, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
+
+from joulebird.devices import SOURCES
+from joulebird.devices.source import PowerSource, SourceError
+
+
+def load(name: str) -> Type[PowerSource]:
+    """The class of a source; raises SourceError with the nearest name when there is none.
+
+    >>> load("ina3221").name
+    'ina3221'
+    """
+    path = SOURCES.get(name, name)
+    module, _, attribute = path.partition(":")
+    if not attribute:
+        near = difflib.get_close_matches(name, SOURCES, 1)
+        raise SourceError(
+            "no power source is called %s" % name,
+            "did you mean %s?" % near[0]
+            if near
+            else "there are %s, or a class of yours as package.module:Class"
+            % ", ".join(sorted(SOURCES)),
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SourceError(
+            "the power source %s cannot be loaded: %s" % (name, error),
+            "check the spelling, and that its package is installed for this Python",
+        ) from error
+    if not (inspect.isclass(found) and issubclass(found, PowerSource)):
+        raise SourceError(
+            "%s is no power source" % path, "derive it from joulebird.devices.source.PowerSource"
+        )
+    return found
+
+
+def options_of(source: Type[PowerSource]) -> List[str]:
+    """The names of a source's options."""
+    return [name for name in inspect.signature(source).parameters if name != "clock"]
+
+
+def make(name: str, options: Dict[str, Any]) -> PowerSource:
+    """A source, not opened yet; raises SourceError for an unknown name or option, or a value that cannot be."""
+    found = load(name)
+    known = options_of(found)
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1)
+            raise SourceError(
+                "the source %s has no option %s" % (name, option),
+                "did you mean %s?" % near[0]
+                if near
+                else "its options: %s" % (", ".join(known) or "none"),
+            )
+    options = {
+        option: checked(name, option, value, kind) for option, value, kind in _typed(found, options)
+    }
+    try:
+        return found(**options)
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            "bad options for the source %s: %s" % (name, error),
+            "its options: %s" % ", ".join(known),
+        ) from error
+
+
+def _typed(source: Type[PowerSource], options: Dict[str, Any]) -> Iterator[Tuple[str, Any, Any]]:
+    try:
+        kinds = get_type_hints(source.__init__)
+    except NameError:  # a class of the user's own, annotated with what it does not import
+        kinds = {}
+    for option, value in options.items():
+        yield option, value, kinds.get(option, Any)
+
+
+def checked(source: str, option: str, value: Any, kind: Any) -> Any:
+    """The value of an option if it is of the annotated type; a number becomes text where text is wanted. Raises SourceError.
+
+    >>> checked("nvml", "gpus", 0, str)         # NAME=0 on the command line is JSON for a number
+    '0'
+    """
+    if fits(value, kind):
+        return value
+    if fits("", kind) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise SourceError(
+        "the source %s cannot have %s=%r" % (source, option, value),
+        "its type is %s" % inspect.formatannotation(kind),
+    )
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of an annotated type; what JSON cannot be is let pass.
+
+    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str]), fits([["a"]], List[List[float]])
+    (True, False, True, False)
+    """
+    origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
+    if origin is Union:
+        return any(fits(value, one) for one in inside)
+    if origin in (list, List):
+        return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
+    if origin in (dict, Dict):
+        return isinstance(value, dict)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind) if kind in (str, bool, type(None)) else True

@@ -1,0 +1,164 @@
+"""Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
+
+Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps of Riden supplies; the blocks stand in
+`meters_other`.
+"""
+
+import struct
+from typing import Any, Dict, List, Sequence, Tuple
+
+from joulebird.devices.serial_meter.decoders.readonly import modbus_request
+from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+
+READS = (3, 4)
+ANY_UNIT = 0xF8  # the general address of a PZEM that is alone on the line
+
+
+def crc(data: bytes) -> bytes:
+    """Checksum of a frame: CRC-16/Modbus, low byte first.
+
+    >>> crc(bytes.fromhex("01040000000a")).hex()
+    '700d'
+    """
+    value = 0xFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
+    return struct.pack("<H", value)
+
+
+def request(unit: int, function: int, start: int, count: int) -> bytes:
+    """Frame that asks for `count` registers from `start`; a function that does not read is refused with SourceError.
+
+    >>> request(1, 4, 0, 8).hex()
+    '010400000008f1cc'
+    """
+    body = struct.pack(">BBHH", unit, function, start, count)
+    return modbus_request(body + crc(body))
+
+
+def parse_request(frame: bytes) -> Fields:
+    """Read a frame that a host sent, also one that we never send; raises ValueError.
+
+    >>> parse_request(bytes.fromhex("01040000000a700d"))
+    {'unit': 1, 'function': 4, 'start': 0, 'count': 10}
+    """
+    if len(frame) < 4 or crc(frame[:-2]) != frame[-2:]:
+        raise ValueError("checksum")
+    fields = {"unit": frame[0], "function": frame[1]}
+    if frame[1] in READS and len(frame) == 8:
+        fields["start"], fields["count"] = struct.unpack(">HH", frame[2:6])
+    return fields
+
+
+def register_value(data: bytes, offset: int, kind: str) -> float:
+    """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32; `offset` counts registers.
+
+    A float that is NaN means no data and an infinite one over range (Yokogawa, IM WT310-17EN).
+
+    >>> register_value(bytes.fromhex("86a00001"), 0, "u32"), register_value(bytes.fromhex("7f800000"), 0, "f32")
+    (100000, inf)
+    """
+    if kind == "u32":
+        low, high = struct.unpack_from(">HH", data, 2 * offset)
+        return high << 16 | low
+    return struct.unpack_from({"u16": ">H", "U32": ">I", "f32": ">f"}[kind], data, 2 * offset)[0]
+
+
+class ModbusDecoder(Decoder):
+    """Replies in, readings out; also the requests. A frame is believed when unit, function, length and checksum are right."""
+
+    def __init__(self, meter: Any) -> None:
+        Decoder.__init__(self, meter)
+        settings = meter.settings
+        self.unit, self.function = settings["unit"], settings["function"]
+        self.block: Tuple[int, int] = (settings["start"], settings["count"])
+        self.asked = self.block
+
+    def _ask(self, block: Sequence[int], answer: str) -> Ask:
+        return Ask(request(self.unit, self.function, block[0], block[1]), answer)
+
+    def start(self) -> List[Ask]:
+        """Ask which model it is, if it can say."""
+        block = self.meter.settings.get("identity")
+        return [self._ask(block, "identity")] if block else []
+
+    def poll(self) -> List[Ask]:
+        """Ask for the block of the readings."""
+        return [self._ask(self.block, "reading")]
+
+    def sent(self, data: bytes) -> None:
+        """Note which block was asked for."""
+        Decoder.sent(self, data)
+        asked = parse_request(data)
+        self.asked = (asked["start"], asked["count"])
+
+    def explain(self, data: bytes) -> Fields:
+        """Say what a request asks, also one that is never sent."""
+        return parse_request(data)
+
+    def feed(self, data: bytes) -> List[Record]:
+        """Take the next bytes; a frame is looked for at each of them, so that garbage before it does no harm."""
+        self.buffer += data
+        found = []
+        at = 0
+        while at < len(self.buffer):
+            length = self._length(self.buffer[at : at + 3])
+            if not length:
+                at += 1
+            elif len(self.buffer) - at < length:
+                break
+            elif (
+                crc(self.buffer[at : at + length - 2]) == self.buffer[at + length - 2 : at + length]
+            ):
+                found.append(self._frame(self.buffer[at : at + length]))
+                at += length
+            else:
+                found.append(Record("damaged", {}, "checksum"))
+                at += 1
+        self.buffer = self.buffer[at:]
+        return found
+
+    def _length(self, head: bytes) -> int:
+        """Length of the frame that begins so; 0 when none can. A beginning too short to tell counts as the longest."""
+        whole = 5 + 2 * self.asked[1]
+        if head[0] != self.unit and self.unit != ANY_UNIT:
+            return 0
+        if len(head) < 2:
+            return whole
+        if head[1] == self.function | 0x80:
+            return 5
+        if head[1] != self.function or (len(head) > 2 and head[2] != 2 * self.asked[1]):
+            return 0
+        return whole
+
+    def _frame(self, frame: bytes) -> Record:
+        if frame[1] & 0x80:
+            fields = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
+            return Record("flagged", fields, "exception %d" % frame[2])
+        data = frame[3:-2]
+        if list(self.asked) == self.meter.settings.get("identity"):
+            return self._identity(data)
+        fields = {
+            name: register_value(data, offset, kind) * (factor if factor != 1 else 1)
+            for name, offset, kind, factor in self.meter.settings["layout"]
+        }
+        energy = fields.get("energy_Wh")
+        return judge(
+            self.meter.gates,
+            fields,
+            fields.get("power_W"),
+            fields.get("voltage_V"),
+            fields.get("current_A"),
+            None if energy is None else energy * 3600.0,
+        )
+
+    def _identity(self, data: bytes) -> Record:
+        model, high, low, firmware = struct.unpack(">HHHH", data)
+        fields: Dict[str, Any] = {"model_id": model, "serial": high << 16 | low, "fw": firmware}
+        if model // 10 != self.meter.settings["model_id"]:
+            return Record(
+                "damaged", fields, "this is not a %s: its model is %d" % (self.meter.title, model)
+            )
+        return Record("identity", fields)

@@ -1,0 +1,195 @@
+"""Instruments that answer one question at a time in text: Yokogawa, GW Instek, R&S, Hioki, and SCPI bench supplies.
+
+An answer is read by its question: an answer that nobody asked for is refused, because after a time-out the late
+reply would be taken for the next question's and look perfectly healthy. The instruments stand in `meters_scpi`.
+"""
+
+import math
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from joulebird.devices.serial_meter.decoders.readonly import scpi_command
+from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+
+LONGEST_REPLY = 4096
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(E[+-]?\d{1,2})?\Z", re.IGNORECASE)
+WORDS = {
+    "NAN": float("nan"),
+    "INF": float("inf"),
+    "+INF": float("inf"),
+    "-INF": float("-inf"),
+    "----": float("nan"),
+}
+ERROR = re.compile(r'([+-]?\d+),"(.*)"\Z')
+HEADER = re.compile(r"(:[A-Z:\d]+) (.*)\Z", re.IGNORECASE)
+PAIR = re.compile(r"([A-Z]+) +(\S+)\Z", re.IGNORECASE)
+QUANTITIES = ("power_W", "voltage_V", "current_A")
+
+
+def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
+    """Read one number; no value is NaN and over range is infinite. Raises ValueError for anything that is no number.
+
+    9.91E37 is "not a number" and 9.9E37 "infinite" in SCPI; `over` is where over-range begins on this instrument.
+
+    >>> value("0.6312E+00"), value("9.91E37"), value("9.9E37"), value("19.02V", units=True)
+    (0.6312, nan, inf, 19.02)
+    """
+    text = text.strip()
+    if units and text[-1:] in "VAW":
+        text = text[:-1]
+    if text.upper() in WORDS:
+        return WORDS[text.upper()]
+    if not NUMBER.match(text):
+        raise ValueError("%r is not a number" % text)
+    found = float(text)
+    if abs(found) >= 9.905e37:
+        return float("nan")
+    return math.copysign(float("inf"), found) if abs(found) >= over else found
+
+
+def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, str]:
+    """Read an answer: the list of its numbers, or a mapping when it names them; and the header, if there is one.
+
+    >>> values("104.75E+00,-0.38E+00"), values("U +019.02E+0;I +0.6312E+0")
+    (([104.75, -0.38], ''), ({'U': 19.02, 'I': 0.6312}, ''))
+    """
+    header = HEADER.match(text)
+    if header:
+        return values(header.group(2), over, units)[0], header.group(1)
+    named = [PAIR.match(part) for part in text.split(";")]
+    if all(named):
+        found = {m.group(1): value(m.group(2), over, units) for m in named if m}
+        if len(found) != len(named):
+            raise ValueError("a quantity is named twice in %r" % text)
+        return found, ""
+    return [value(part, over, units) for part in re.split("[,;]", text)], ""
+
+
+class ScpiDecoder(Decoder):
+    """Answers in, readings out; also the questions."""
+
+    def __init__(self, meter: Any) -> None:
+        Decoder.__init__(self, meter)
+        self.settings = meter.settings
+        self.end = self.settings.get("terminator", "\n").encode("ascii")
+        self.queries = [(self._fill(query), names) for query, names in self.settings["queries"]]
+        self.ignore = (
+            re.compile("(?:%s)\\Z" % self.settings["ignore"])
+            if self.settings.get("ignore")
+            else None
+        )
+        self.asked: Optional[str] = None  # None: no dialogue is known
+        self.parts: Fields = {}
+
+    def _fill(self, text: str) -> str:
+        return text.format(**{key: v for key, v in self.settings.items() if isinstance(v, str)})
+
+    def _ask(self, text: str, answer: str = "") -> Ask:
+        allowed = scpi_command(self._fill(text), supply=not self.settings.get("wattmeter"))
+        return Ask(allowed.encode("ascii") + self.end, answer)
+
+    def start(self) -> List[Ask]:
+        """Empty the instrument's input, say who it is, and set what it shows."""
+        asks = [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
+        asks += [self._ask(text) for text in self.settings.get("start", [])]
+        return asks + (
+            [self._ask(self.settings["errors"], "note")] if self.settings.get("errors") else []
+        )
+
+    def poll(self) -> List[Ask]:
+        """The questions of one reading; before them, if the instrument can, the wait for fresh numbers."""
+        asks = [
+            self._ask(text, "note" if text.endswith("?") else "")
+            for text in self.settings.get("fresh", [])
+        ]
+        last = len(self.queries) - 1
+        return asks + [
+            self._ask(text, "reading" if i == last else "note")
+            for i, (text, _) in enumerate(self.queries)
+        ]
+
+    def resync(self) -> None:
+        """Forget what was asked: any answer that still comes is a late one."""
+        Decoder.resync(self)
+        self.asked, self.parts = "", {}
+
+    def sent(self, data: bytes) -> None:
+        """Note the question; a new one voids the answer to the one before."""
+        Decoder.sent(self, data)
+        text = data.decode("ascii").strip()
+        self.asked = text if "?" in text else ""
+        if self.asked == self.queries[0][0]:
+            self.parts = {}
+
+    def feed(self, data: bytes) -> List[Record]:
+        """Take the next bytes and read each answer that they end."""
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        found = [self._line(line) for line in lines if line.strip()]
+        if len(self.buffer) > LONGEST_REPLY:
+            self.buffer = b""
+            found.append(Record("damaged", {}, "no end of reply in %d bytes" % LONGEST_REPLY))
+        return found
+
+    def _line(self, line: bytes) -> Record:
+        asked, self.asked = self.asked, self.asked and ""
+        try:
+            text = line.decode("ascii").strip("\r ")
+            if self.ignore and self.ignore.match(text):
+                self.asked = asked
+                return Record("note", {"text": text})
+            if asked == "":
+                return Record("damaged", {"text": text}, "a reply that nobody asked for")
+            return self._reply(text, asked)
+        except ValueError as error:
+            return Record("damaged", {}, str(error))
+
+    def _reply(self, text: str, asked: Optional[str]) -> Record:
+        if asked == "*IDN?":
+            return self._identity(text)
+        error = ERROR.match(text)
+        if error:
+            return Record("note", {"code": int(error.group(1)), "text": error.group(2)})
+        names = dict(self.queries).get(asked, self.queries[0][1] if asked is None else None)
+        if names is None:
+            return Record("note", {"text": text})
+        return self._numbers(text, names, asked is None or asked == self.queries[-1][0])
+
+    def _identity(self, text: str) -> Record:
+        wanted = self.settings.get("idn", "")
+        if not re.match(wanted, text, re.IGNORECASE) or text.count(",") < 2:
+            return Record(
+                "damaged",
+                {"text": text},
+                "this is not a %s: it says %r" % (self.meter.title, text[:60]),
+            )
+        return Record("identity", {"text": text})
+
+    def _numbers(self, text: str, names: List[str], complete: bool) -> Record:
+        found, header = values(
+            text, self.settings.get("over", 9.9e37), self.settings.get("units", False)
+        )
+        fields: Dict[str, Any] = {"values": found}
+        if header:
+            fields["header"] = header
+        if len(found) != len(names):
+            return Record(
+                "damaged", fields, "%d values where %d were asked for" % (len(found), len(names))
+            )
+        if isinstance(found, dict):
+            known = self.settings.get("names", {})
+            named = {known.get(key, key): number for key, number in found.items()}
+            if set(named) != set(names):
+                return Record("damaged", fields, "the values are named %s" % ", ".join(found))
+        else:
+            named = dict(zip(names, found))
+        self.parts.update(named)
+        if not complete:
+            return Record("note", fields)
+        fields, self.parts = dict(self.parts, **fields), {}
+        return self._reading(fields)
+
+    def _reading(self, fields: Fields) -> Record:
+        power_w, voltage_v, current_a = (fields.get(name) for name in QUANTITIES)
+        energy = fields.get("energy_Wh")
+        energy_j = energy * 3600.0 if energy is not None and math.isfinite(energy) else None
+        return judge(self.meter.gates, fields, power_w, voltage_v, current_a, energy_j)

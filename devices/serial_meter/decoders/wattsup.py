@@ -1,0 +1,177 @@
+"""Watts Up? Pro, ES and .Net: packets `#c,s,N,a1,...,aN;` once a second, all whole numbers, no checksum.
+
+Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). What stands outside `#...;` is not for us, and
+carriage returns, line feeds and tabs inside count for nothing. Without a checksum a packet is believed when its count is right, each
+number lies between its own extremes of the second, and watts, volt-amperes and power factor agree.
+"""
+
+import re
+from typing import List, Optional
+
+from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+
+LONGEST_PACKET = 400
+COMMANDS = {  # what a host can say; only the first three are ever sent
+    b"#V,R,0;": "version request",
+    b"#L,W,3,E,1,1;": "external logging, every 1 s",
+    b"#L,W,0;": "stop external logging",
+    b"#R,W,0;": "clear data memory",
+}
+FIELDS = (
+    ("W", 10),
+    ("V", 10),
+    ("A", 1000),
+    ("WH", 10),
+    ("Cost", 1),
+    ("WH/Mo", 1),
+    ("Cost/Mo", 1),
+    ("Wmax", 10),
+    ("Vmax", 10),
+    ("Amax", 1000),
+    ("Wmin", 10),
+    ("Vmin", 10),
+    ("Amin", 1000),
+    ("PF", 1),
+    ("DC", 1),
+    ("PC", 1),
+    ("Hz", 10),
+    ("VA", 10),
+)
+MODELS = ("Std", "PRO", "ES", ".Net")
+PACKET = re.compile(r"#([a-z]),[-\w]?,(\d{1,2}),(.*);\Z", re.IGNORECASE)
+INTEGER = re.compile(r"\d{1,12}\Z")
+PF_SLACK = 5.0  # points; below 60 W the meter's current and power factor are rough
+
+
+def number(text: str, scale: int) -> Optional[float]:
+    """Read one argument of a data packet; "_" is a quantity that is not logged. Raises ValueError.
+
+    >>> number("416", 10), number("_", 10), number("55", 1)
+    (41.6, None, 55)
+    """
+    if text == "_":
+        return None
+    if not INTEGER.match(text):
+        raise ValueError("%r is not a whole number" % text)
+    return int(text) if scale == 1 else int(text) / float(scale)
+
+
+def disagreement(fields: Fields) -> str:
+    """Say how the numbers of one packet contradict each other, or nothing.
+
+    >>> disagreement({"W": 41.6, "Wmin": 41.6, "Wmax": 41.6, "VA": 46.9, "PF": 88})
+    ''
+    """
+    for name in "WVA":
+        low, middle, high = (fields.get(name + which) for which in ("min", "", "max"))
+        if None not in (low, middle, high) and not low <= middle <= high:
+            return "%s is %g, but was %g to %g" % (name, middle, low, high)
+    watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
+    if watts is None or apparent is None:
+        return ""
+    if watts > 1.05 * apparent + 0.3:
+        return "%g W is more than %g VA" % (watts, apparent)
+    if (
+        factor is not None
+        and apparent > 0
+        and abs(100 * watts / apparent - factor) > PF_SLACK + 20 / apparent
+    ):
+        return "%g W of %g VA is not a power factor of %g %%" % (watts, apparent, factor)
+    return ""
+
+
+class WattsupDecoder(Decoder):
+    """Packets in, readings out; asks the meter to send one each second."""
+
+    polled = False
+
+    def start(self) -> List[Ask]:
+        """Stop whatever it sends, ask who it is, and have it send each second."""
+        return [Ask(b"#L,W,0;"), Ask(b"#V,R,0;", "identity", needed=False), Ask(b"#L,W,3,E,1,1;")]
+
+    def stop(self) -> List[Ask]:
+        """Have it stop sending."""
+        return [Ask(b"#L,W,0;")]
+
+    def explain(self, data: bytes) -> Fields:
+        """Say what a command asks of the meter."""
+        return {"command": COMMANDS[data]} if data in COMMANDS else Decoder.explain(self, data)
+
+    def feed(self, data: bytes) -> List[Record]:
+        """Take the next bytes and read each packet that they end; a `#` inside a packet begins a new one."""
+        self.buffer += data.translate(None, b"\r\n\t")
+        found = []
+        while True:
+            begin = self.buffer.find(b"#")
+            if begin < 0:
+                self.buffer = b""
+                return found
+            self.buffer = self.buffer[begin:]
+            end, again = self.buffer.find(b";"), self.buffer.find(b"#", 1)
+            if 0 < again and (end < 0 or again < end):
+                found.append(Record("damaged", {}, "a packet without its end"))
+                self.buffer = self.buffer[again:]
+            elif end < 0:
+                if len(self.buffer) > LONGEST_PACKET:
+                    self.buffer = b""
+                    found.append(
+                        Record("damaged", {}, "no end of packet in %d bytes" % LONGEST_PACKET)
+                    )
+                return found
+            else:
+                packet, self.buffer = self.buffer[: end + 1], self.buffer[end + 1 :]
+                found.append(self._packet(packet))
+
+    def _packet(self, packet: bytes) -> Record:
+        if packet in COMMANDS:  # an echo of ours
+            return Record("note", self.explain(packet))
+        try:
+            match = PACKET.match(packet.decode("ascii"))
+            if not match:
+                raise ValueError("not a packet of this meter")
+            letter, count, arguments = (
+                match.group(1),
+                int(match.group(2)),
+                match.group(3).split(","),
+            )
+            if len(arguments) != count:
+                raise ValueError("%d arguments where it says %d" % (len(arguments), count))
+            reader = getattr(self, "_packet_" + letter, None)
+            return (
+                reader(arguments) if reader else Record("note", {"packet": packet.decode("ascii")})
+            )
+        except ValueError as error:
+            return Record("damaged", {}, str(error))
+
+    def _packet_d(self, arguments: List[str]) -> Record:
+        if len(arguments) != len(FIELDS):
+            raise ValueError("%d quantities where there are %d" % (len(arguments), len(FIELDS)))
+        fields = {name: number(text, scale) for text, (name, scale) in zip(arguments, FIELDS)}
+        wrong = disagreement(fields)
+        if wrong:
+            return Record("damaged", fields, wrong)
+        energy_j = None if fields["WH"] is None else fields["WH"] * 3600.0
+        if fields["W"] is None:
+            return Record("flagged", fields, "no_data")
+        return judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], energy_j)
+
+    def _packet_v(self, arguments: List[str]) -> Record:
+        if len(arguments) != 8 or not all(INTEGER.match(text) for text in arguments):
+            raise ValueError("not a version")
+        model = int(arguments[0])
+        fields: Fields = {
+            "model": model,
+            "model_name": MODELS[model] if model < len(MODELS) else "?",
+            "memory": int(arguments[1]),
+            "hw": ".".join(arguments[2:4]),
+            "fw": ".".join(arguments[4:6]),
+            "fw_time": arguments[6],
+        }
+        return Record("identity", fields)
+
+    def _packet_u(self, arguments: List[str]) -> Record:
+        rate, threshold, euro = (int(number(text, 1) or 0) for text in arguments)
+        return Record("note", {"rate_mils_per_kWh": rate, "threshold_W": threshold, "euro": euro})
+
+    def _packet_h(self, arguments: List[str]) -> Record:
+        return Record("note", {"fields": arguments})

@@ -1,0 +1,161 @@
+"""A simulated TX2's power monitors: a small sysfs tree, as L4T 32's driver shows it, whose readings follow given watts."""
+
+import os
+import struct
+from typing import Dict, Iterable, NamedTuple, Tuple
+
+from joulebird.devices.ina3221.chip import decode_config, lag, shown
+
+CONTINUOUS_CONFIG = 0x7607  # three channels, 64 averages, 140 us conversions: 54 ms
+TRIGGER_CONFIG = 0x7003  # one conversion of each channel at every reading
+BUS_HZ = 400000
+SUPPLY_V = 19.12
+
+
+class Rail(NamedTuple):
+    """A rail of the simulated board: where it is measured, and its watts when idle (clocks locked) and when training."""
+
+    name: str
+    address: int
+    channel: int
+    shunt_mohm: int
+    volts: float
+    idle_w: float
+    train_w: float
+
+
+# Addresses, channels and shunts: the production module's device tree. Watts: the totals of real tegrastats lines (3056 mW idle with locked
+# clocks, 14025 mW training); how the idle 1874 mW of the inner rails divide is not in any source, and is set in proportion to their kind.
+BOARD = (
+    Rail("VDD_SYS_GPU", 0x40, 0, 10, SUPPLY_V, 0.306, 6.854),
+    Rail("VDD_SYS_SOC", 0x40, 1, 10, SUPPLY_V, 0.612, 1.371),
+    Rail("VDD_4V0_WIFI", 0x40, 2, 10, 4.784, 0.019, 0.019),
+    Rail("VDD_IN", 0x41, 0, 20, SUPPLY_V, 3.056, 14.025),
+    Rail("VDD_SYS_CPU", 0x41, 1, 10, SUPPLY_V, 0.459, 2.209),
+    Rail("VDD_SYS_DDR", 0x41, 2, 10, 4.800, 0.478, 2.702),
+    Rail("VDD_MUX", 0x42, 0, 20, SUPPLY_V, 1.10, 1.20),
+    Rail("VDD_5V0_IO_SYS", 0x42, 1, 5, 5.000, 0.45, 0.50),
+    Rail("VDD_3V3_SYS", 0x42, 2, 10, 3.344, 0.30, 0.31),
+)
+IDLE_W, TRAIN_W = BOARD[3].idle_w, BOARD[3].train_w
+
+
+class SimulatedBoard:
+    """A file tree under `root`; with `averaging` the chips run continuously and average, without they convert once a reading."""
+
+    def __init__(self, root: str, averaging: bool = True) -> None:
+        self.root = root
+        self._config = decode_config(CONTINUOUS_CONFIG if averaging else TRIGGER_CONFIG)
+        self._averaging = averaging
+        self._level = 0.0  # the averaged power as a share of idle .. train
+        self._files: Dict[str, Tuple[int, bytes]] = {}
+        self._shown = list(BOARD)
+
+    def build(self, load: float = 0.0) -> None:
+        """Write the tree, settled at this load."""
+        for address in sorted({rail.address for rail in BOARD}):
+            self._build_chip(address)
+        self._level = load
+        self.show()
+
+    def keep_up(self, rails: Iterable[str]) -> None:
+        """From now on keep only the readings of these rails up to date; nobody reads the others."""
+        self._shown = [rail for rail in BOARD if rail.name in tuple(rails)]
+
+    def advance(self, seconds: float, load: float) -> None:
+        """Let `seconds` pass at a load of 0 (idle) to 1 (training); the chip averages meanwhile. Shows nothing yet."""
+        if self._averaging:
+            self._level = lag(
+                self._level, load, seconds, self._config["averages"], self._config["cycle_s"]
+            )
+        else:
+            self._level = load
+
+    def show(self) -> None:
+        """Put the present readings into the files, rounded as chip and driver round."""
+        for rail in self._shown:
+            mv, ma, mw = shown(
+                rail.idle_w + self._level * (rail.train_w - rail.idle_w),
+                rail.volts,
+                rail.shunt_mohm,
+            )
+            folder, n = self._iio(rail.address), rail.channel
+            for name, value in (
+                ("in_voltage%d_input", mv),
+                ("in_current%d_input", ma),
+                ("in_power%d_input", mw),
+            ):
+                self._update(folder + name % n, b"%d\n" % value)
+            self._update(folder + "ui_input_%d" % n, b"%d %d\n" % (mv, ma))
+
+    def close(self) -> None:
+        """Close the files; the tree stays."""
+        for fd, _ in self._files.values():
+            os.close(fd)
+        self._files = {}
+
+    def _iio(self, address: int) -> str:
+        return "%s/sys/devices/3160000.i2c/i2c-0/0-%04x/iio:device%d/" % (
+            self.root,
+            address,
+            address - 0x40,
+        )
+
+    def _update(self, path: str, text: bytes) -> None:
+        # In place, so that a reader that keeps the file open sees it, as with sysfs.
+        if path not in self._files:
+            self._files[path] = (os.open(path, os.O_RDWR | os.O_CLOEXEC), b"")
+        fd, before = self._files[path]
+        if text != before:
+            os.pwrite(fd, text, 0)
+            if len(text) < len(before) or not before:
+                os.ftruncate(fd, len(text))
+            self._files[path] = (fd, text)
+
+    def _build_chip(self, address: int) -> None:
+        iio, node = (
+            self._iio(address),
+            "%s/sys/firmware/devicetree/base/i2c@3160000/ina3221x@%x/" % (self.root, address),
+        )
+        device = os.path.dirname(os.path.dirname(iio))
+        texts = {
+            device + "/name": "ina3221x\n",
+            iio + "name": "ina3221x\n",
+            iio + "running_mode": "%d\n" % self._averaging,
+            device
+            + "/uevent": "DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@%x\n"
+            % address,
+        }
+        cells = {
+            node + "../clock-frequency": BUS_HZ,
+            node + "ti,continuous-config": CONTINUOUS_CONFIG,
+            node + "ti,trigger-config": TRIGGER_CONFIG,
+        }
+        for n in range(3):
+            here = [rail for rail in BOARD if (rail.address, rail.channel) == (address, n)]
+            texts[iio + "rail_name_%d" % n] = (here[0].name if here else "(null)") + "\n"
+            texts.update(
+                {
+                    iio + name % n: "0\n"
+                    for name in ("in_voltage%d_input", "in_current%d_input", "in_power%d_input")
+                }
+            )
+            texts[iio + "ui_input_%d" % n] = "0 0\n"
+            for rail in here:
+                cells[node + "channel@%d/ti,shunt-resistor-mohm" % n] = rail.shunt_mohm
+        for path, text in texts.items():
+            _write(path, text.encode("ascii"))
+        for path, cell in cells.items():
+            _write(path, struct.pack(">I", cell))
+        os.makedirs(self.root + "/sys/bus/i2c/devices", exist_ok=True)
+        name = os.path.basename(device)
+        link = "%s/sys/bus/i2c/devices/%s" % (self.root, name)
+        if not os.path.islink(link):
+            os.symlink("../../../devices/3160000.i2c/i2c-0/" + name, link)
+
+
+def _write(path: str, content: bytes) -> None:
+    path = os.path.normpath(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)

@@ -1,0 +1,137 @@
+"""How busy a process is, with its threads and children: seconds of processor time, from /proc or, without one, from `ps`."""
+
+import os
+import re
+import subprocess
+import time
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
+
+LIST_EVERY_S = 0.5  # looking for new children costs a walk over all processes
+PS_EVERY_S = 0.5  # `ps` costs a process
+
+
+class ProcessLoad:
+    """The processor time of a process tree. `without`: a process to leave out, with its children (the recorder itself)."""
+
+    def __init__(
+        self,
+        pid: int,
+        without: Optional[int] = None,
+        proc: str = "/proc",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.pid, self._without, self._proc, self._clock = pid, without, proc, clock
+        self._has_proc = os.path.exists("%s/%d/stat" % (proc, os.getpid()))
+        self._every_s = LIST_EVERY_S if self._has_proc else PS_EVERY_S
+        self._listed_s: Optional[float] = None
+        self._pids: List[int] = [pid]
+        self._table: Dict[int, Tuple[int, float]] = {}
+        self._seen: Dict[int, float] = {}
+        self._total_s = 0.0
+        self._began = False
+
+    def seconds(self) -> float:
+        """Processor seconds of the tree since the first call; never decreases, and stands still when the process is gone."""
+        now_s = self._clock()
+        if self._listed_s is None or now_s - self._listed_s >= self._every_s:
+            self._listed_s = now_s
+            self._list()
+        for pid in self._pids:
+            used_s = (
+                _proc_seconds(self._proc, pid)
+                if self._has_proc
+                else self._table.get(pid, (0, None))[1]
+            )
+            if used_s is None:
+                continue
+            if self._began:  # a process that is new since the last look started from nothing
+                self._total_s += max(0.0, used_s - self._seen.get(pid, 0.0))
+            self._seen[pid] = used_s
+        self._began = True
+        return self._total_s
+
+    def _list(self) -> None:
+        self._table = {} if self._has_proc else _ps()
+        parents = (
+            _proc_parents(self._proc)
+            if self._has_proc
+            else {pid: row[0] for pid, row in self._table.items()}
+        )
+        self._pids = descendants(parents, self.pid, self._without)
+
+
+def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None) -> List[int]:
+    """A process and everything below it, from a table of child -> parent.
+
+    >>> descendants({2: 1, 3: 2, 4: 1, 5: 4, 9: 8}, 1, without=4)
+    [1, 2, 3]
+    """
+    children: Dict[int, List[int]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    out, todo = [], [pid]
+    while todo:
+        here = todo.pop(0)
+        if here != without and here not in out:
+            out.append(here)
+            todo += sorted(children.get(here, []))
+    return out
+
+
+def _stat(proc: str, pid: int) -> Optional[List[str]]:
+    """The fields of /proc/PID/stat from the third (state) on; the second, the name, may hold spaces and brackets."""
+    try:
+        with open("%s/%d/stat" % (proc, pid), "rb") as file:
+            return file.read().decode("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _proc_seconds(proc: str, pid: int) -> Optional[float]:
+    fields = _stat(proc, pid)
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK")) if fields else None
+
+
+def _proc_parents(proc: str) -> Dict[int, int]:
+    out = {}
+    for name in os.listdir(proc):
+        fields = _stat(proc, int(name)) if name.isdigit() else None
+        if fields:
+            out[int(name)] = int(fields[1])
+    return out
+
+
+def _ps() -> Dict[int, Tuple[int, float]]:
+    try:
+        done = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,time="],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return parse_ps(done.stdout.decode("ascii", "replace").splitlines())
+
+
+def parse_ps(lines: Iterable[str]) -> Dict[int, Tuple[int, float]]:
+    """{pid: (parent, processor seconds)} from `ps -o pid=,ppid=,time=`: "[[days-]hours:]minutes:seconds[.hundredths]".
+
+    >>> parse_ps(["  42  1 0:01.25", " 43 42 01:02:03", "44 42 1-00:00:00"])
+    {42: (1, 1.25), 43: (42, 3723.0), 44: (42, 86400.0)}
+    """
+    out = {}
+    for line in lines:
+        match = re.match(
+            r"\s*(\d+)\s+(\d+)\s+(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$", line
+        )
+        if match:
+            pid, parent, days, hours, minutes, seconds = match.groups()
+            out[int(pid)] = (
+                int(parent),
+                float(seconds)
+                + 60 * int(minutes)
+                + 3600 * int(hours or 0)
+                + 86400 * int(days or 0),
+            )
+    return out

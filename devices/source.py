@@ -1,0 +1,120 @@
+"""What every power source is: rails, a total, and a way to read one sample."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+# Mean seconds between two readings, by what a reading is, unless somebody asks for others. tests/benchmarks/bench_sampling_error.py has
+# the errors: a snapshot's falls with the period; what averages over 54 ms and is read at intervals up to 50 ms misses nothing.
+USUAL_PERIODS_S = {"snapshot": 0.02, "average": 0.033}
+OTHER_PERIOD_S = 0.05  # a counter misses nothing
+
+
+class SourceError(Exception):
+    """A power source cannot be used or read; `hint` says what to do about it."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class PowerSample(NamedTuple):
+    """One instant: seconds of CLOCK_MONOTONIC on the machine that reads, and watts by rail.
+
+    A rail that could not be read this time is absent from `watts`, and `error` says why (an errno name or one word).
+    """
+
+    t_s: float
+    watts: Dict[str, float]
+    error: Optional[str] = None
+
+
+class Found(NamedTuple):
+    """Whether a source can be used here: `reason` is what was found, `hint` what to do when it is not usable."""
+
+    usable: bool
+    reason: str
+    hint: str = ""
+
+
+class PowerSource(ABC):
+    """Something that yields power samples; a context manager.
+
+    The constructor stores options and touches nothing; `open` finds the hardware and fills `rails` and `total`.
+    """
+
+    name = ""  # its name in devices.SOURCES
+    sampling = "snapshot"  # "average" over the interval, "snapshot", "counter" or "simulated"
+    scope = "module"  # what the total covers: module, board, dc, wall, gpu, package
+    rails: Tuple[str, ...] = ()
+    total: Tuple[str, ...] = ()  # the rails whose sum is the scope; rails nest, so never all
+    real = True  # False for numbers that no sensor measured (simulated, replayed)
+    min_period_s = 0.0  # reading faster than this gives nothing new
+
+    @property
+    def usual_period_s(self) -> float:
+        """The mean seconds between two readings that suit an open source, unless the user asks for others."""
+        return USUAL_PERIODS_S.get(self.sampling, OTHER_PERIOD_S)
+
+    @abstractmethod
+    def open(self) -> None:
+        """Find the hardware and get ready to read; raises SourceError with a remedy."""
+
+    @abstractmethod
+    def read(self) -> PowerSample:
+        """Give the newest sample; the same `t_s` twice means that nothing new has come. Raises OSError or SourceError."""
+
+    def read_total(self) -> PowerSample:
+        """`read`, but every rail of the total must be there; raises SourceError naming those that are not."""
+        sample = self.read()
+        lacking = [rail for rail in self.total if rail not in sample.watts]
+        if lacking:
+            raise SourceError(
+                "%s cannot be read (%s)" % (", ".join(lacking), sample.error),
+                "see dmesg, or name other rails",
+            )
+        return sample
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the hardware; harmless when called twice."""
+
+    @abstractmethod
+    def describe(self) -> Dict[str, Any]:
+        """Everything that the record must hold, as JSON values: paths, shunts, ranges, firmware, accuracy.
+
+        Always has name, sampling, scope, rails, total and real.
+        """
+
+    @classmethod
+    def probe(cls, **options: Any) -> Found:
+        """Try to open and read once, and say what came of it."""
+        source = cls(**options)
+        try:
+            source.open()
+            source.read()
+            return Found(True, "%d rails" % len(source.rails))
+        except (SourceError, OSError) as error:
+            return Found(False, str(error), getattr(error, "hint", ""))
+        finally:
+            source.close()
+
+    def identity(self) -> Dict[str, Any]:
+        """The part of `describe` that is the same for every source."""
+        return {
+            "name": self.name,
+            "sampling": self.sampling,
+            "scope": self.scope,
+            "rails": list(self.rails),
+            "total": list(self.total),
+            "real": self.real,
+        }
+
+    def __enter__(self) -> "PowerSource":
+        self.open()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()

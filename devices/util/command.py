@@ -1,0 +1,59 @@
+"""Run a command of the board to its end: as it is, or as root by `sudo -n`, which never asks."""
+
+import os
+import pwd
+import subprocess
+from typing import Callable, NamedTuple, Optional, Sequence
+
+
+class Ran(NamedTuple):
+    """How a command ended: its exit code (None: it could not be run, or took too long), what it printed, what it complained."""
+
+    code: Optional[int]
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """The last line it said, for an error message."""
+        lines = (self.err.strip() or self.out.strip()).splitlines()
+        return lines[-1] if lines else "exit code %s" % self.code
+
+
+Runner = Callable[[Sequence[str], str], Ran]  # (command, text for stdin) -> Ran
+
+
+def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0) -> Ran:
+    """Run a command, giving it `text`; it never waits for a terminal.
+
+    >>> run_command(["echo", "hello"]).out
+    'hello\\n'
+    """
+    try:
+        ended = subprocess.run(
+            list(command),
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            timeout=timeout_s,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Ran(None, "", "%s took more than %g s" % (command[0], timeout_s))
+    except OSError as error:
+        return Ran(None, "", "%s cannot be run: %s" % (command[0], os.strerror(error.errno or 0)))
+    return Ran(ended.returncode, ended.stdout, ended.stderr)
+
+
+def sudo_prefix() -> Sequence[str]:
+    """What makes a command run as root: nothing for root, else sudo, which fails rather than asks."""
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def user_name() -> str:
+    """The name of the user that this process runs as."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -1,0 +1,100 @@
+"""A child process that writes lines, read without ever blocking the reader."""
+
+import os
+import select
+import subprocess
+import tempfile
+import time
+from typing import List, Optional, Sequence
+
+LONGEST_LINE = (
+    1 << 20
+)  # a child that writes a megabyte without a newline is not speaking our language
+
+
+class LineChild:
+    """Run `command` in a session of its own and collect the lines it prints.
+
+    Our children end when their stdin closes, so none outlives its parent, however that dies; a foreign
+    program ends at its next line, when its pipe is broken. Ctrl-C at the terminal does not reach them.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._stderr = tempfile.TemporaryFile()
+        self._buffer = b""
+        self._silent = False  # its end of the pipe is closed
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                start_new_session=True,
+            )
+        except OSError:
+            self._stderr.close()
+            raise
+        self._fd = self._process.stdout.fileno()
+        os.set_blocking(self._fd, False)
+
+    def lines(self, timeout_s: float = 0.0) -> List[str]:
+        """The whole lines that have come; waits at most `timeout_s` for the first one."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            alive = self._drain()
+            if b"\n" in self._buffer or not alive:
+                break
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._fd], [], [], left)[0]:
+                break
+        whole, newline, rest = self._buffer.rpartition(b"\n")
+        self._buffer = rest
+        return whole.decode("utf-8", "replace").split("\n") if newline else []
+
+    def _drain(self) -> bool:
+        while len(self._buffer) < LONGEST_LINE:
+            try:
+                piece = os.read(self._fd, 65536)
+            except BlockingIOError:
+                return True
+            if not piece:
+                self._silent = True
+                return False
+            self._buffer += piece
+        return True
+
+    def ended(self) -> Optional[int]:
+        """The exit code once the child has ended, else None. One that was heard to close its pipe is given a moment to be gone."""
+        if self._silent:
+            try:
+                return self._process.wait(1.0)
+            except subprocess.TimeoutExpired:
+                pass
+        return self._process.poll()
+
+    def errors(self) -> str:
+        """The last line that the child wrote to stderr."""
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 2000))
+        text = self._stderr.read().decode("utf-8", "replace").strip()
+        return text.split("\n")[-1] if text else ""
+
+    def stop(self, patience_s: float = 0.0) -> None:
+        """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it; harmless when called twice."""
+        if self._process.stdin.closed:
+            return
+        self._process.stdin.close()
+        for patience, end in (
+            (patience_s, self._process.terminate),
+            (0.5, self._process.kill),
+            (5.0, None),
+        ):
+            try:
+                self._process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                if end is None:
+                    raise
+                end()
+        self._process.stdout.close()
+        self._stderr.close()

@@ -1,0 +1,41 @@
+"""Start a Python process that runs this package, whatever the current folder holds."""
+
+import os
+import sys
+from typing import List, Optional
+
+# The folder or the zip file that holds the package `joulebird`.
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+# `python -m` searches the current folder first, where a file of the user's may be called random.py or joulebird/. This takes the
+# current folder off the path before anything is imported (sys is built in), and adds ours if it is not there.
+LAUNCH = (
+    "import sys; _, root, target = sys.argv[:3]; sys.argv[:3] = [target]; "
+    "sys.path[:] = [root] * (root not in sys.path) + [path for path in sys.path if path]; "
+    "from importlib import import_module; module, _, function = target.partition(':'); "
+    "sys.exit(getattr(import_module(module), function)())"
+)
+
+
+def python_command(target: str, *arguments: str, python: Optional[str] = None) -> List[str]:
+    """Return the command line that calls `target` ("package.module:function", without arguments) in a new process.
+
+    The process exits with the function's result. `arguments` are its `sys.argv[1:]`; `python` is this interpreter unless given.
+    """
+    return [python or sys.executable, "-c", LAUNCH, ROOT, target] + list(arguments)
+
+
+def joulebird_command(*words: str) -> List[str]:
+    """Return the command line of `joulebird WORDS` in a new process of this interpreter."""
+    return python_command("joulebird.harness.cli.main:main", *words)
+
+
+def user_paths() -> List[str]:
+    """Return the folders in which this process finds modules of the user's own, for a child to search last."""
+    paths = [os.path.abspath(path) for path in sys.path]
+    return list(dict.fromkeys(paths + [os.getcwd()]))
+
+
+def search_last(paths: List[str]) -> None:
+    """Append folders to the module search path; those that it has stay where they are."""
+    sys.path.extend(path for path in paths if path not in sys.path)

@@ -1,0 +1,243 @@
+"""`joulebird run --board`: start the work on a board, follow it, take it up again after any fault, bring the results home.
+
+The board works alone: it holds the lock, the job and the results. This side only starts what is missing, looks, and fetches; it can be
+killed, or replaced by another machine, at any time.
+"""
+
+import getpass
+import json
+import posixpath
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.boards.follow import EVERY_S, follow
+from joulebird.harness.host.boards.results import fetch
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.datasets import send
+from joulebird.harness.host.link.errors import LinkError
+from joulebird.harness.host.link.patience import Patience
+from joulebird.harness.runs.rundir import is_finished, split
+from joulebird.harness.runs.spec import RunSpec
+
+BUSY, STOPPED, TRAINING_FAILED = 75, 130, 5
+RESTARTS = 3  # in a row, without an epoch finished in between
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks of a run on a board; the words go to `joulebird run` there as they are."""
+
+    words: tuple[str, ...] = ()
+    data_dir: str | None = None
+    wait: bool = False
+    every_s: float = EVERY_S
+    patience_s: float = float("inf")
+
+
+class BoardRun:
+    """The runs of a study on one board. `say` gets one line at a time."""
+
+    def __init__(
+        self, agent: Agent, root: Path, say: Callable[[str], None], wishes: Wishes
+    ) -> None:
+        self.agent, self.root, self.say, self.wishes = agent, root, say, wishes
+        self.name = agent.board.name
+        self._patience = Patience(self.name, wishes.patience_s, say)
+        self._workdir = ""
+        self._restarts = 0
+        self._progress = -1
+
+    def bring_to_end(self, specs: Sequence[RunSpec]) -> None:
+        """Return when every run is finished and here. Raises HarnessError with the exit code that says why not."""
+        while True:
+            ahead = split(str(self.root), list(specs))[1]
+            if not ahead:
+                return
+            try:
+                self._step(ahead)
+            except LinkError as error:
+                self._patience.lost(error)
+            except KeyboardInterrupt:
+                raise HarnessError(
+                    f"left {self.name}; what runs there goes on",
+                    f"the same command follows it again; `joulebird stop {self.name}` ends it",
+                    STOPPED,
+                ) from None
+
+    def _step(self, ahead: Sequence[RunSpec]) -> None:
+        """Fetch what is finished there; if that is nothing, follow a job, or start one, to its end."""
+        ids = [spec.id for spec in ahead]
+        status = self.agent.call("status")
+        self._patience.heard()
+        if set(status["done"]) & set(ids) and set(fetch(self.agent, self.root, ids)) & set(ids):
+            return
+        self._workdir = posixpath.join(status["machine"]["home"], self.agent.board.workdir)
+        job_id = self._job(status["holder"], ahead)
+        if job_id is not None:
+            self._ended(
+                follow(self.agent, job_id, self.say, self.wishes.every_s, self._patience), ids
+            )
+
+    def _job(self, holder: dict[str, Any] | None, ahead: Sequence[RunSpec]) -> str | None:
+        """The id of the job to follow: one that has our runs already, or a new one. None after waiting for somebody else's end."""
+        if holder is None:
+            found = self._start(ahead)
+            if "busy" not in found:
+                return found["job"]["id"]
+            holder = found["busy"]
+        if (
+            set(holder.get("runs", [])) & {spec.id for spec in ahead}
+            and holder.get("workdir") == self._workdir
+        ):
+            self.say(f"{self.name} works on this already, for {owner_text(holder)}: following")
+            return holder["job"]
+        if not self.wishes.wait:
+            raise HarnessError(
+                f"{self.name} is in use by {owner_text(holder)}",
+                "give the same command later, or with --wait; `joulebird status` shows what runs there",
+                BUSY,
+            )
+        self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")
+        self.agent.call("wait_free", timeout_s=None)
+        return None
+
+    def _start(self, ahead: Sequence[RunSpec]) -> dict[str, Any]:
+        board = self.agent.board
+        self._preflight(ahead)
+        job_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        words = list(self.wishes.words)
+        if self.wishes.data_dir:
+            self.say(f"data set {self.wishes.data_dir}: making sure that {self.name} has it")
+            path = send(self.agent, Path(self.wishes.data_dir))
+            words += [
+                "--data-dir",
+                path if path.startswith("/") else posixpath.join("{home}", path),
+            ]
+        argv = [
+            "{python}",
+            "{code}",
+            "run",
+            posixpath.join("{workdir}", "specs", job_id + ".json"),
+            "--runs",
+            posixpath.join("{workdir}", "runs"),
+            *words,
+        ]
+        job = {
+            **self._command(argv),
+            "id": job_id,
+            "lock": board.lock,
+            "owner": {"user": getpass.getuser(), "host": socket.gethostname()},
+            "runs": [spec.id for spec in ahead],
+        }
+        text = json.dumps([spec.to_dict() for spec in ahead])
+        found = self.agent.call("start", job=job, specs={job_id + ".json": text})
+        if "busy" not in found:
+            self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
+        return found
+
+    def _command(self, argv: list[str]) -> dict[str, Any]:
+        """Return a command in the environment in which jobs run; the board puts its own paths into it."""
+        return {
+            "argv": argv,
+            "python": self.agent.board.python,
+            "launcher": list(self.agent.board.launcher),
+            "env": self.agent.environment(),
+        }
+
+    def _preflight(self, ahead: Sequence[RunSpec]) -> None:
+        """Refuse a board whose Python, numpy or torch would waste the hours to come: PyPI's torch on a Jetson trains without its GPU."""
+        if all(spec.device == "cpu" for spec in ahead):
+            return
+        argv = ["{python}", "{code}", "doctor", "--json", "python", "numpy", "torch"]
+        answer = self.agent.call("once", timeout_s=300, job=self._command(argv))
+        try:
+            checks = json.loads(answer["out"])["checks"]
+        except ValueError:
+            last = last_words(answer["err"])
+            raise HarnessError(
+                f"{self.name}: {last[0]}", f"try: joulebird doctor --board {self.name}", 6
+            ) from None
+        for check in checks:
+            if check["status"] == "bad":
+                raise HarnessError(
+                    f"{self.name}: {check['name']}: {check['found']}", check["remedy"], 6
+                )
+
+    def _ended(self, end: dict[str, Any], ids: list[str]) -> None:
+        """Fetch what is finished, then decide: go on (return), or say why not (raise)."""
+        fetch(self.agent, self.root, ids)
+        code = end["exit"].get("code")
+        if code == 0:
+            self._restarts = 0
+            mine = [one for one in end["job"].get("runs", []) if one in ids]
+            if not all(is_finished(str(self.root), one) for one in mine):
+                raise HarnessError(
+                    f"{self.name}: the job ended well, but its runs are not finished",
+                    f"see `joulebird logs {self.name}`",
+                    1,
+                )
+            return
+        if code is None or code < 0 or code == 128 + 9:
+            self._count_restart(end)
+            why = (
+                "was switched off or rebooted" if end["rebooted"] else "lost the run: it was killed"
+            )
+            self.say(f"{self.name} {why}; going on from the last checkpoint")
+            return
+        last = last_words(end["exit"].get("tail", ""))
+        if code == STOPPED:
+            raise HarnessError(
+                f"{self.name}: the run was stopped",
+                "the same command goes on from the last checkpoint",
+                STOPPED,
+            )
+        raise HarnessError(
+            f"{self.name}: {last[0]}", last[1], code if code in (2, 3, 4, 5, 6, BUSY) else 1
+        )
+
+    def _count_restart(self, end: dict[str, Any]) -> None:
+        """Refuse to start again and again what gets nowhere."""
+        self._restarts = 1 if end["progress"] > self._progress else self._restarts + 1
+        self._progress = end["progress"]
+        if self._restarts > RESTARTS:
+            last = last_words(end["exit"].get("tail", ""))
+            raise HarnessError(
+                f"{self.name}: the run was killed {self._restarts} times without finishing an epoch: {last[0]}",
+                f"not enough memory? see `joulebird logs {self.name}`",
+                TRAINING_FAILED,
+            )
+
+
+def last_words(tail: str) -> tuple[str, str]:
+    """The message and the hint with which a job ended, from its last lines.
+
+    >>> last_words("training\\njoulebird: the disk is full\\n  free some space\\n")
+    ('the disk is full', 'free some space')
+    """
+    lines = tail.rstrip().splitlines()
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index].startswith("joulebird: "):
+            hint = lines[index + 1].strip() if index + 1 < len(lines) else ""
+            return lines[index].partition(": ")[2], hint
+    return (
+        lines[-1].strip() if lines else "it ended without a word"
+    ), "see `joulebird logs` for all it said"
+
+
+def owner_text(owner: dict[str, Any]) -> str:
+    """Who holds a board, in words.
+
+    >>> owner_text({"user": "ann", "host": "desk"})
+    'ann (desk)'
+    """
+    return (
+        f"{owner.get('user') or 'somebody'} ({owner.get('host') or 'unknown machine'})"
+        if owner
+        else "somebody"
+    )

@@ -1,0 +1,190 @@
+"""Several boards, through Snakemake: one job a board, a failed run stops no other, the same command repeats only what is missing.
+
+What is written (`runs/fleet.json`, the specs, the groups) is all that a plain call of snakemake with the `Snakefile` beside this file
+needs.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.process import joulebird_command
+from joulebird.harness.host.config import Board
+from joulebird.harness.runs.rundir import split
+from joulebird.harness.runs.spec import RunSpec
+
+JOBS_A_BOARD = (
+    3  # enough that the last ones come out even, and that a board that dies takes little with it
+)
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+
+
+def run(
+    args: argparse.Namespace,
+    specs: Sequence[RunSpec],
+    boards: Sequence[Board],
+    say: Callable[[str], None],
+) -> int:
+    """Bring these runs to their end on these boards; gives 0. Raises HarnessError (5) when some could not be finished."""
+    program = snakemake()
+    root = Path(args.runs).resolve()
+    groups = packed(grouped(specs, str(root)), JOBS_A_BOARD * len(boards))
+    prepare(root, groups, flags(args, boards))
+    names = ", ".join(board.name for board in boards)
+    say(
+        f"{len(specs)} runs in {len(groups)} groups that share stages, on {len(boards)} boards: {names}"
+    )
+    argv = [
+        *program,
+        "--snakefile",
+        str(SNAKEFILE),
+        "--configfile",
+        str(root / "fleet.json"),
+        "--directory",
+        str(root),
+        "--keep-going",
+        "--cores",
+        str(len(boards)),
+        "--resources",
+        f"board={len(boards)}",
+        "--rerun-triggers",
+        "mtime",
+        "--rerun-incomplete",
+    ]
+    subprocess.run(
+        argv + (["--quiet"] if args.quiet else []), stdin=subprocess.DEVNULL, stdout=sys.stderr
+    )
+    missing = split(str(root), list(specs))[1]
+    if missing:
+        first = missing[0].id
+        raise HarnessError(
+            f"{len(missing)} of {len(specs)} runs are not finished; the first: {first}: {last_line(root, first, groups)}",
+            f"see {args.runs}/{first}/fleet.log; the same command repeats only what is missing",
+            5,
+        )
+    return 0
+
+
+def snakemake() -> list[str]:
+    """The command. Raises HarnessError when it is not installed."""
+    if importlib.util.find_spec("snakemake") is not None:
+        return [sys.executable, "-m", "snakemake"]
+    found = shutil.which("snakemake")
+    if found is None:
+        raise HarnessError(
+            "several boards need Snakemake, which is not installed",
+            "pip install 'joulebird[fleet]'; or without it, with GNU parallel: joulebird plan STUDY --ids | "
+            "parallel -j2 joulebird run STUDY --board A --board B --only {}",
+        )
+    return [found]
+
+
+def grouped(specs: Sequence[RunSpec], root: str) -> list[list[RunSpec]]:
+    """The runs in groups that share no stage with another, so that nothing is trained on two boards; the longest come first."""
+    stages = planned_stages(specs, root)
+    groups: list[tuple[list[RunSpec], set[str]]] = []
+    for spec in specs:
+        mine = set(stages.get(spec.id, ()))
+        touching = [group for group in groups if group[1] & mine]
+        merged = (
+            sum((group[0] for group in touching), []) + [spec],
+            mine.union(*(group[1] for group in touching)),
+        )
+        groups = [group for group in groups if group not in touching] + [merged]
+    groups.sort(key=lambda group: (-len(group[1]), group[0][0].id))
+    return [group[0] for group in groups]
+
+
+def packed(groups: Sequence[list[RunSpec]], count: int) -> list[list[RunSpec]]:
+    """At most `count` groups, as even as can be: each job costs a board its start and two idle measurements.
+
+    >>> [sum(pack, []) for pack in [packed([[1, 2, 3], [4, 5], [6], [7]], 2)]]
+    [[1, 2, 3, 7, 4, 5, 6]]
+    """
+    packs: list[list[RunSpec]] = [[] for _ in range(min(count, len(groups)))]
+    for group in sorted(groups, key=len, reverse=True):
+        min(packs, key=len).extend(group)
+    return sorted(packs, key=len, reverse=True)
+
+
+def planned_stages(specs: Sequence[RunSpec], root: str) -> dict[str, list[str]]:
+    """Ids of the stages of each run; {} where no torch is here to name them (then every run is a group of its own)."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from joulebird.harness.runs.backend import Backend
+    from joulebird.harness.runs.run import planned
+
+    backend = Backend()
+    return {spec.id: [stage.id for stage in planned(spec, root, backend)] for spec in specs}
+
+
+def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str]) -> None:
+    """Write what Snakemake reads."""
+    root.mkdir(parents=True, exist_ok=True)
+    for group in groups:
+        for spec in group:
+            (root / spec.id).mkdir(exist_ok=True)
+            record.write_json(str(root / spec.id / record.SPEC), spec.to_dict())
+        _write(root / group[0].id / "group.json", [spec.to_dict() for spec in group])
+    command = shlex.join(joulebird_command())
+    _write(
+        root / "fleet.json",
+        {
+            "format": 1,
+            "groups": [[spec.id for spec in group] for group in groups],
+            "flags": shlex.join(words),
+            "joulebird": command,
+        },
+    )
+
+
+def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
+    """What every job's `joulebird run` is told: our own command line, for one board of these."""
+    words = [word for board in boards for word in ("--board", board.name)] + ["--pick"]
+    for name, value in (
+        ("--data-dir", args.data_dir and str(Path(args.data_dir).resolve())),
+        ("--idle", args.idle),
+        ("--period", args.period),
+        ("--every", args.every),
+        ("--patience", args.patience),
+    ):
+        if value is not None:
+            words += [name, str(value)]
+    for source in args.source or []:
+        words += ["--source", source]
+    for option in args.source_option:
+        words += ["--source-option", option]
+    if args.prepare is not None:
+        words.append("--prepare=" + args.prepare)
+    return words + [
+        name for name, given in (("--download", args.download), ("--wait", args.wait)) if given
+    ]
+
+
+def last_line(root: Path, run_id: str, groups: Sequence[Sequence[RunSpec]]) -> str:
+    """The last error in the log of a run, or of the run that leads its group."""
+    leader = next(
+        (group[0].id for group in groups if run_id in [spec.id for spec in group]), run_id
+    )
+    for name in (run_id, leader):
+        path = root / name / "fleet.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        words = [line for line in lines if line.startswith("joulebird: ")]
+        if words:
+            return words[-1].partition(": ")[2]
+    return "it was not begun"
+
+
+def _write(path: Path, value: object) -> None:
+    part = path.with_name(path.name + f".part-{os.getpid()}")
+    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)

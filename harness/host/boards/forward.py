@@ -1,0 +1,162 @@
+"""Do on a board what `sources`, `watch` and `doctor` do here: the same verb there, its answer shown here."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joulebird.harness.host.boards.board_run import owner_text
+from joulebird.harness.host.boards.run_boards import agent
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.errors import LinkError, ssh_error
+
+VERBS = ("sources", "watch", "doctor")
+CLOCK_SKEW_S = 60.0
+
+
+def main(verb: str, args: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run the verb on the board `args.board` with these words; gives its exit code. `-o` writes here, not there."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--board")
+    own.add_argument("-o", "--output")
+    there = agent(args.board)
+    rest = own.parse_known_args(list(words))[1]
+    return {"sources": sources, "watch": watch, "doctor": doctor}[verb](there, args, rest)
+
+
+def sources(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+    """What can be measured on the board."""
+    from joulebird.harness.cli.output import put
+
+    code, text = ask(there, ["sources", *words])
+    put(text, args.output)
+    return code
+
+
+def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+    """The checks of the way to the board, then the board's own; 6 when something is wrong."""
+    from joulebird.harness.cli.output import as_json, put
+    from joulebird.harness.doctor.check import BAD, Result, as_facts, as_text
+
+    begun_s = time.monotonic()
+    there.deployed  # noqa: B018 - connects, and puts the code there
+    answer_s = time.monotonic() - begun_s
+    mine = [] if args.check else way(there, answer_s)
+    wanted = [word for word in words if word != "--json"]
+    _, text = ask(there, ["doctor", "--json", *wanted])
+    results = mine + [
+        Result(**{name: check[name] for name in Result._fields})
+        for check in json.loads(text)["checks"]
+    ]
+    colour = args.output == "-" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    put(as_json(as_facts(results)) if args.json else as_text(results, colour), args.output)
+    return 6 if any(result.status == BAD for result in results) else 0
+
+
+def way(there: Agent, answer_s: float) -> list[Any]:
+    """Checks of what lies between this machine and the board."""
+    from joulebird.harness.doctor.check import OK, WARN, Result
+    from joulebird.harness.host.link.transfer import rsync_here
+
+    status = there.call("status")
+    machine, name = status["machine"], there.board.name
+    skew_s = machine["wall_s"] - time.time()
+    both = bool(rsync_here()) and there.deployed.has_rsync
+    return [
+        Result(*words, fixed="")
+        for words in (
+            (
+                "ssh",
+                OK,
+                f"{there.board.host} answers ({answer_s:.1f} s with the code sent, if it was)",
+                "",
+            ),
+            ("code", OK, f"{there.deployed.path}", ""),
+            (
+                "rsync",
+                OK if both else WARN,
+                "here and there" if both else "not on both sides: tar is used instead",
+                "install rsync 3 here and there: interrupted copies then go on where they were",
+            ),
+            (
+                "linger",
+                OK,
+                "on: runs are units of the user's systemd"
+                if machine["linger"]
+                else "off: runs get a session of their own",
+                "",
+            ),
+            (
+                "lock",
+                OK if status["holder"] is None else WARN,
+                "nobody measures"
+                if status["holder"] is None
+                else f"in use by {owner_text(status['holder'])}",
+                f"see `joulebird status {name}`",
+            ),
+            (
+                "date",
+                OK if abs(skew_s) < CLOCK_SKEW_S else WARN,
+                f"the board's date is {skew_s:+.0f} s from this machine's",
+                "sudo timedatectl set-ntp true (energies are not touched by it, the dates in the records are)",
+            ),
+        )
+    ]
+
+
+def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
+    """Run `joulebird` on the board to its end: exit code and output; its talk is passed on. Raises LinkError when the way there fails."""
+    done = there.link.run(there.python(*words), there.environment(), check=False, timeout_s=600)
+    sys.stderr.write(done.stderr)
+    if not done.stdout.strip() and done.status not in (0, 4, 6):
+        raise LinkError(
+            f"{there.board.name}: `joulebird {words[0]}` failed there with code {done.status}",
+            "see what it said above",
+        )
+    return done.status, done.text
+
+
+@dataclass(frozen=True)
+class There:
+    """What a screen must know about a source on the board."""
+
+    name: str
+    real: bool
+    total: tuple[str, ...]
+    rails: tuple[str, ...]
+
+
+def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+    """Live power of the board, one JSON line a second at most over the wire, drawn here."""
+    from joulebird.harness.verbs.watch import Reading, screen
+
+    words = [word for word in words if word != "--json"] + (
+        [] if args.period >= 1.0 else ["--period", "1"]
+    )
+    argv = there.python("watch", "--json", *words)
+    show: Any = None
+    with contextlib.suppress(KeyboardInterrupt):
+        with there.link.channel(argv, there.environment()) as process:
+            for line in process.stdout:
+                facts = json.loads(line)
+                if args.json:
+                    sys.stdout.write(line.decode())
+                    sys.stdout.flush()
+                    continue
+                reading = Reading(*(facts[name] for name in Reading._fields))
+                source = There(
+                    facts["source"], facts["real"], tuple(facts["total"]), tuple(reading.watts)
+                )
+                show = show or screen(source, sys.stdout, os.environ)
+                show(reading)
+            process.wait()
+        sys.stderr.write(process.messages)
+        if process.returncode == 255:
+            raise ssh_error(there.board.host, process.messages)
+        return process.returncode
+    return 0

@@ -1,0 +1,203 @@
+"""What `joulebird run` does when boards are named: one board is worked through here, several by a fleet."""
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host import config
+from joulebird.harness.host.boards.board_run import BoardRun, Wishes
+from joulebird.harness.host.boards.follow import EVERY_S
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.ssh import Link
+from joulebird.harness.power.sources import choose, meter_for, parse_options
+from joulebird.harness.runs.rundir import split
+from joulebird.harness.runs.spec import RunSpec
+
+HERE = "here"  # the board's name that means this machine
+FLEET_PATIENCE_S = (
+    600.0  # a board of a fleet that is silent for so long is given up; the others take its runs
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `joulebird run` needs for boards."""
+    parser.add_argument(
+        "--board",
+        action="append",
+        metavar="B",
+        help="run on this board over ssh; several share the runs "
+        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)",
+    )
+    parser.add_argument(
+        "--pick",
+        action="store_true",
+        help="do all of it on one of the boards, the first that is free",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="when somebody else measures on the board, wait instead of ending with code 75",
+    )
+    parser.add_argument(
+        "--meter",
+        metavar="S",
+        help="a power meter on this desk measures: a name of `joulebird sources`, or module:Class",
+    )
+    parser.add_argument(
+        "--meter-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the meter",
+    )
+    parser.add_argument(
+        "--signature",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="let the board play a load pattern before and after, S "
+        "seconds a digit (14 digits): it shows how far the meter lags (2 for a meter with one reading a second)",
+    )
+    parser.add_argument(
+        "--every",
+        type=float,
+        metavar="S",
+        default=EVERY_S,
+        help="look at the board no more often than this "
+        "(default: %(default)g s; each look costs it energy)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        metavar="S",
+        help="give up a board that does not answer for so long "
+        f"(default: never; with several boards {FLEET_PATIENCE_S:g} s)",
+    )
+
+
+def names(args: argparse.Namespace, found: config.Config | None = None) -> list[str]:
+    """The boards that are meant: flags, else JOULEBIRD_BOARD, else the configuration; none is this machine."""
+    if args.board:
+        chosen = list(dict.fromkeys(args.board))
+    else:
+        chosen = several((found or config.load()).value("board")[0])
+    return [name for name in chosen if name != HERE]
+
+
+def several(text: str) -> list[str]:
+    """Board names from JOULEBIRD_BOARD or the configuration: separated by commas.
+
+    >>> several("tx2-a, the new one")
+    ['tx2-a', 'the new one']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def runs_folder() -> str:
+    """The folder of the runs when no flag names it: JOULEBIRD_RUNS, else the configuration's, else runs."""
+    return config.load().value("runs", default="runs")[0]
+
+
+def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> int:
+    """Bring all runs to their end on these boards; gives 0. Raises HarnessError with the exit code that says why not."""
+    progress = Progress(quiet=args.quiet)
+    work(args, specs, boards, progress)
+    if args.meter:
+        from joulebird.harness.host.desk_meter.attach import attach
+
+        attach(Path(args.runs), [spec.id for spec in specs], progress.say)
+    return 0
+
+
+def work(
+    args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str], progress: Progress
+) -> None:
+    """Run what is not done yet, in the way that the number of boards asks for."""
+    ahead = split(args.runs, list(specs))[1]
+    if not ahead:
+        progress.say(f"all {len(specs)} runs are done: {args.runs}")
+        return
+    if args.meter and len(boards) > 1:
+        raise HarnessError(
+            "--meter measures one board, and several are named",
+            "name the board that the meter is on",
+        )
+    found = config.load()
+    chosen = [found.board(name) for name in boards]
+    if len(chosen) == 1:
+        one_board(args, specs, chosen[0], progress, float("inf"))
+    elif args.pick or len(ahead) == 1:
+        from joulebird.harness.host.boards.pick import pick
+
+        pick(
+            chosen,
+            lambda board: one_board(args, specs, board, progress, FLEET_PATIENCE_S),
+            progress.say,
+            args.wait,
+        )
+    else:
+        from joulebird.harness.host.boards import fleet
+
+        fleet.run(args, ahead, chosen, progress.say)
+    progress.say(f"all {len(specs)} runs are done: {args.runs}")
+
+
+def one_board(
+    args: argparse.Namespace,
+    specs: Sequence[RunSpec],
+    board: config.Board,
+    progress: Progress,
+    patience_s: float,
+) -> None:
+    """Bring all runs to their end on one board; `patience_s` is what the command line does not say otherwise."""
+    wishes = Wishes(
+        words=words(args, board),
+        data_dir=args.data_dir,
+        wait=args.wait,
+        every_s=max(1.0, args.every),
+        patience_s=patience_s if args.patience is None else args.patience,
+    )
+    there, root = Agent(Link(board)), Path(args.runs)
+    with contextlib.ExitStack() as stack:
+        if args.meter:
+            from joulebird.harness.host.desk_meter.attach import DeskMeter
+
+            meter = meter_for(choose(args.meter, parse_options(args.meter_option)))
+            stack.enter_context(
+                DeskMeter(there, root, meter, progress.say, wishes.every_s, args.signature)
+            )
+        BoardRun(there, root, progress.say, wishes).bring_to_end(specs)
+
+
+def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
+    """The words of our command line that `joulebird run` on the board gets too."""
+    given: list[str] = []
+    for source in args.source or ([board.source] if board.source else []):
+        given += ["--source", source]
+    for option in args.source_option:
+        given += ["--source-option", option]
+    if args.period is not None:
+        given += ["--period", repr(args.period)]
+    if args.idle is not None:
+        given += ["--idle", repr(args.idle)]
+    if args.download:
+        given.append("--download")
+    prepare = board.prepare if args.prepare is None else args.prepare
+    if prepare is not None:
+        given.append("--prepare=" + prepare)
+    return tuple(given)
+
+
+def agent(name: str | None) -> Agent:
+    """The agent of the named board, else of the one in JOULEBIRD_BOARD or the configuration. Raises HarnessError when there is none."""
+    found = config.load()
+    chosen = name or next(iter(several(found.value("board")[0])), HERE)
+    if chosen == HERE:
+        known = ", ".join(sorted(found.boards))
+        raise HarnessError(
+            "name a board", f"known are: {known}" if known else "describe one with `joulebird init`"
+        )
+    return Agent(Link(found.board(chosen)))

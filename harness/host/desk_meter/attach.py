@@ -1,0 +1,270 @@
+"""A meter on the desk: it is recorded here, on this machine's clock, while the stages are marked on the board's.
+
+    runs/meter/<session>/power.csv  clock.csv        as recorded, never changed; signature.jsonl: load patterns that were played
+    runs/stages/<stage id>/power.csv                 the meter's rows of the stage, moved to the board's clock
+    runs/stages/<stage id>/power-board.csv           what the board's own sensors recorded, if they did
+
+The `# clock` line of a moved log has the error of the move, `u_s`: it joins the uncertainty of every energy integrated from it.
+"""
+
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.boards.results import BOARD_LOG
+from joulebird.harness.host.desk_meter.clock import Alignment, ClockWatch, align, read_log
+from joulebird.harness.host.desk_meter.latency import SPAN_S, Curve, lag, latency_s, readings
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.power.meter import Meter
+
+CLOCK, SIGNATURE = "clock.csv", "signature.jsonl"
+TELLING_LAG_S = 0.1
+MARGIN_S = 10.0  # of the meter's rows before and after a stage: a slow meter's reading covers the time before it
+T_WIDTH = 16  # of the time in a row of power.csv (ARCHITECTURE.md)
+
+
+class DeskMeter:
+    """A context manager: records the meter and compares the clocks while the board works.
+
+    With `chip_s` the board plays a load pattern before and after, that long a digit, which shows the meter's lag.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        root: Path,
+        meter: Meter,
+        say: Callable[[str], None],
+        every_s: float = 30.0,
+        chip_s: float = 0.0,
+    ) -> None:
+        self._agent, self._say, self._chip_s = agent, say, chip_s
+        self.folder = (
+            root
+            / "meter"
+            / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        )
+        self._meter = meter
+        self._watch = ClockWatch(agent, self.folder / CLOCK, every_s)
+
+    def __enter__(self) -> "DeskMeter":
+        self._meter.start()
+        self._agent.deployed  # noqa: B018 - put the code there before two threads ask for it
+        self.folder.mkdir(parents=True)
+        self._meter.open_log(str(self.folder / record.POWER))
+        self._watch.__enter__()
+        self._play()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self._play()
+        self._watch.__exit__(*error)
+        self._meter.close_log()
+        self._meter.stop()
+
+    def _play(self) -> None:
+        """Have the board play the pattern, and keep its edges; a busy or lost board plays none."""
+        if not self._chip_s:
+            return
+        self._say(
+            f"{self._agent.board.name}: playing a load pattern of {14 * self._chip_s:.0f} s for the meter"
+        )
+        try:
+            answer = self._agent.call("play", chip_s=self._chip_s)
+        except HarnessError as error:
+            self._say(f"  not played: {error.message}")
+            return
+        with open(self.folder / SIGNATURE, "a", encoding="ascii") as file:
+            file.write(json.dumps(answer) + "\n")
+        time.sleep(SPAN_S)  # a meter that lags must still see the last edge
+
+
+def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> list[Path]:
+    """Give the stages and idle measurements of these finished runs their part of the meters' logs; gives the folders that got one.
+
+    What has one already, or was worked on while no meter was recorded, stays as it is.
+    """
+    sessions = list(_sessions(root, say))
+    lags = {session: played_lag_s(session, lines) for session, lines in sessions}
+    done = []
+    for folder in _folders(root, run_ids):
+        if (folder / BOARD_LOG).exists() and (folder / record.POWER).exists():
+            continue
+        windows = _windows(folder)
+        own = folder / (BOARD_LOG if (folder / BOARD_LOG).exists() else record.POWER)
+        parts = [
+            part
+            for session, lines in sessions
+            for part in moved(session, lines, windows, lags[session])
+        ]
+        if parts and all(lag is None for lag in lags.values()):
+            lag_s = _compared(folder, own, parts)
+            if lag_s is not None:
+                parts = [
+                    part
+                    for session, lines in sessions
+                    for part in moved(session, lines, windows, lag_s)
+                ]
+                if abs(lag_s) > TELLING_LAG_S:
+                    say(
+                        f"  {folder.name}: the meter lags {lag_s:.2f} s behind the board's own rails: its error counts it"
+                    )
+        if parts:
+            _put(folder, "".join(parts))
+            done.append(folder)
+    return done
+
+
+def played_lag_s(session: Path, lines: dict[str, Alignment]) -> float | None:
+    """The meter's lag in a session as the load patterns show it; None when none was played, or none can be seen in the log."""
+    path = session / SIGNATURE
+    found = []
+    for text in path.read_text(encoding="ascii").splitlines() if path.exists() else ():
+        played = json.loads(text)
+        line = lines.get(played["boot_id"])
+        if line is not None:
+            edges = [(line.here(t_s), level) for t_s, level in played["edges"]]
+            curve = Curve(
+                [edges[0][0] - 2 * SPAN_S, *(t_s for t_s, _ in edges), edges[-1][0] + 2 * SPAN_S],
+                [0.0, *(float(level) for _, level in edges), 0.0],
+            )
+            times_s, watts = readings(
+                session / record.POWER, edges[0][0] - SPAN_S, edges[-1][0] + SPAN_S
+            )
+            found.append(lag(curve, times_s, watts))
+    known = [one for one in found if one is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _compared(folder: Path, own: Path, parts: list[str]) -> float | None:
+    """The meter's lag behind the board's own rails in one stage."""
+    if not own.exists():
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / record.POWER
+        path.write_text("".join(parts), encoding="utf-8")
+        return latency_s(own, path)
+
+
+def moved(
+    session: Path,
+    lines: dict[str, Alignment],
+    windows: dict[str, tuple[float, float]],
+    lag_s: float | None = None,
+) -> Iterator[str]:
+    """Segments of a meter's log in the board's clock, one for each of the board's boots in `windows` (boot_id -> begin, end there).
+
+    A known lag is written down and counted as an error of the times, not taken out.
+    """
+    for boot, (begin_s, end_s) in windows.items():
+        line = lines.get(boot)
+        if line is None:
+            continue
+        for head, rows in _segments(session / record.POWER):
+            kept = [
+                (there_us, row[T_WIDTH:])
+                for there_us, row in (
+                    (round(line.there(t_us / 1e6) * 1e6), row) for t_us, row in rows
+                )
+                if begin_s - MARGIN_S <= there_us / 1e6 <= end_s + MARGIN_S
+            ]
+            if kept:
+                facts = line.facts(begin_s, end_s)
+                if lag_s is not None:
+                    facts.update(lag_s=round(lag_s, 3), u_s=max(facts["u_s"], round(abs(lag_s), 3)))
+                clock = {
+                    **head["clock"],
+                    **facts,
+                    "boot_id": boot,
+                    "moved_from": head["clock"].get("boot_id", ""),
+                    "monotonic_s": line.there(head["clock"]["monotonic_s"]),
+                }
+                text = [
+                    one if not one.startswith("# clock ") else "# clock " + json.dumps(clock)
+                    for one in head["lines"]
+                ]
+                yield (
+                    "\n".join(text + ["%*d%s" % (T_WIDTH, t_us, rest) for t_us, rest in kept])
+                    + "\n"
+                )
+
+
+def _segments(path: Path) -> Iterator[tuple[dict[str, Any], list[tuple[int, str]]]]:
+    """Head (its lines and its clock) and rows (microseconds, the whole line) of every segment; damaged rows are left out."""
+    head: dict[str, Any] = {"lines": [], "clock": {}}
+    rows: list[tuple[int, str]] = []
+    width = 0
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
+        if line.startswith("# joulebird-power-log"):
+            if rows:
+                yield head, rows
+            head, rows, width = {"lines": [], "clock": {}}, [], 0
+        if line.startswith("#") or line.startswith("t_us,"):
+            head["lines"].append(line)
+            if line.startswith("# clock "):
+                head["clock"] = json.loads(line[8:])
+        elif line[:T_WIDTH].strip().isdigit() and (not width or len(line) == width):
+            width = len(line)
+            rows.append((int(line[:T_WIDTH]), line))
+    if rows:
+        yield head, rows
+
+
+def _sessions(
+    root: Path, say: Callable[[str], None]
+) -> Iterator[tuple[Path, dict[str, Alignment]]]:
+    """Every session of a meter that has a log and probes, with the alignment for each boot of the board."""
+    for folder in sorted((root / "meter").glob("*")):
+        if (folder / record.POWER).exists() and (folder / CLOCK).exists():
+            try:
+                yield (
+                    folder,
+                    {boot: align(probes) for boot, probes in read_log(folder / CLOCK).items()},
+                )
+            except HarnessError as error:
+                say(f"{folder}: {error.message}")
+
+
+def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
+    """The folders of all stages and idle measurements of these runs, each once."""
+    found: dict[Path, None] = {}
+    for run_id in run_ids:
+        run = record.read_run(str(root), run_id)
+        for stage in run.stages:
+            found[Path(record.stage_dir(str(root), stage))] = None
+        for session in run.sessions:
+            for when in ("before", "after"):
+                found[Path(record.idle_dir(str(root), session, when))] = None
+    return [folder for folder in found if folder.is_dir()]
+
+
+def _windows(folder: Path) -> dict[str, tuple[float, float]]:
+    """From the first to the last event under each boot of the board."""
+    windows: dict[str, tuple[float, float]] = {}
+    boot = ""
+    for event in record.read_events(str(folder / record.EVENTS)):
+        boot = event.get("boot_id", boot) or boot
+        begin_s, end_s = windows.get(boot, (event["t_s"], event["t_s"]))
+        windows[boot] = (min(begin_s, event["t_s"]), max(end_s, event["t_s"]))
+    return windows
+
+
+def _put(folder: Path, text: str) -> None:
+    """Set the board's own log aside, then put the meter's in its place; a kill between the two is completed by the next call."""
+    own = folder / record.POWER
+    part = folder / (record.POWER + f".part-{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    if not (folder / BOARD_LOG).exists():
+        if own.exists():
+            os.replace(own, folder / BOARD_LOG)
+        else:
+            (folder / BOARD_LOG).write_text("")
+    os.replace(part, own)

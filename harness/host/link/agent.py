@@ -1,0 +1,98 @@
+"""Talk to `joulebird.harness.onboard` on a board: a verb and JSON there, JSON back."""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from joulebird.harness.host.link.deploy import Code, Deployed, deploy
+from joulebird.harness.host.link.errors import LinkError
+from joulebird.harness.host.link.ssh import Link
+
+
+class Agent:
+    """A board with our code on it. Deploys at the first call; one shared connection serves everything."""
+
+    def __init__(self, link: Link, code: Code | None = None) -> None:
+        self.link = link
+        self.board = link.board
+        self._code = code
+        self._deployed: Deployed | None = None
+
+    @property
+    def deployed(self) -> Deployed:
+        """Where the code is; puts it there first when it is not."""
+        if self._deployed is None:
+            self._deployed = deploy(self.link, self._code)
+        return self._deployed
+
+    def environment(self) -> dict[str, str]:
+        """Return every variable for a Python on the board."""
+        return {**self.board.environment(), "JOULEBIRD_CODE": self.deployed.sha256}
+
+    def python(self, *words: str) -> list[str]:
+        """Return the command that runs `joulebird WORDS` on the board.
+
+        The code is run as a file: with `-m`, Python would first look for modules in the folder in which it starts.
+        """
+        return [self.board.python, self.deployed.path, *words]
+
+    def call(self, verb: str, timeout_s: float | None = 120.0, **asked: Any) -> Any:
+        """One question, one answer. Raises LinkError with the board's own message and hint when it cannot do it."""
+        words = json.dumps(
+            {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
+        ).encode()
+        result = self.link.run(
+            self._command(verb), self.environment(), stdin=words, timeout_s=timeout_s, check=False
+        )
+        return self._answer(verb, result.text, result.stderr, result.status)
+
+    @contextlib.contextmanager
+    def channel(self, verb: str, **asked: Any) -> Iterator[subprocess.Popen]:
+        """A verb that goes on talking (follow, echo) as long as the context lasts."""
+        with self.link.channel(self._command(verb), self.environment()) as process:
+            if verb != "echo":
+                process.stdin.write(
+                    json.dumps(
+                        {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
+                    ).encode()
+                    + b"\n"
+                )
+                process.stdin.flush()
+            yield process
+
+    def value(self, line: bytes) -> Any:
+        """What one line of the board's output says; raises LinkError when it reports an error."""
+        answer = json.loads(line)
+        if isinstance(answer, dict) and "error" in answer:
+            error = LinkError(f"{self.board.name}: {answer['error']}", answer["hint"])
+            error.exit_code = answer["exit_code"]
+            raise error
+        return answer
+
+    def _command(self, verb: str) -> list[str]:
+        return self.python("onboard", verb)
+
+    def _answer(self, verb: str, text: str, stderr: str, status: int) -> Any:
+        lines = text.strip().splitlines()
+        if status == 0 and lines:
+            with contextlib.suppress(ValueError):
+                return self.value(lines[-1].encode())
+        words = [line for line in stderr.strip().splitlines() if line.strip()]
+        last = words[-1] if words else f"exit status {status}"
+        if "can't open file" in last or "can't find '__main__'" in last:
+            self._deployed = None  # somebody cleaned the cache between two calls
+        hint = (
+            "it must be Python 3.6 or newer"
+            if status
+            else "a login script there must print nothing"
+        )
+        if "cannot execute" in last or "not found" in last or "No such file" in last:
+            hint = "name the interpreter there: python = under [board.NAME]"
+        raise LinkError(
+            f"{self.board.name}: Python on the board failed: {last}",
+            hint,
+            stderr=stderr,
+            status=status,
+        )

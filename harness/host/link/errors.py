@@ -1,0 +1,131 @@
+"""What ssh says when it fails, turned into what to do about it."""
+
+import re
+import shlex
+
+from joulebird.harness.core.errors import HarnessError
+
+UNREACHABLE = 3
+
+
+class LinkError(HarnessError):
+    """A board could not be reached, or a command on it failed; carries the command, its output and its exit status."""
+
+    def __init__(
+        self,
+        message: str,
+        hint: str,
+        argv: list[str] | None = None,
+        stderr: str = "",
+        status: int | None = None,
+        lost: bool = False,
+    ) -> None:
+        super().__init__(message, hint, UNREACHABLE)
+        self.argv = argv or []
+        self.stderr = stderr
+        self.status = status
+        self.lost = lost  # the line broke, or the board is off: trying again later may help
+
+
+# (what ssh prints, message, hint, whether trying again later may help)
+SSH_SAYS = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed",
+        "{host} answers with another host key than the one you know",
+        "if the board was flashed anew, forget the old key (ssh-keygen -R {bare}) and check the new one with: ssh {host};"
+        " if not, do not go on",
+        False,
+    ),
+    (
+        r"Host key verification failed|No .* host key is known for",
+        "{host}: its host key is not known on this machine",
+        "connect once by hand and compare the fingerprint: ssh {host}",
+        False,
+    ),
+    (
+        r"Could not resolve hostname|Name or service not known|nodename nor servname",
+        "{host}: no such host",
+        "check the name (host = in the configuration, or ~/.ssh/config), and the network",
+        False,
+    ),
+    (
+        r"Too many authentication failures|Permission denied \((?!publickey,?\)).*|Permission denied \(",
+        "{host}: the login was refused",
+        "give it your key: ssh-copy-id {host}; then `ssh {host} true` must work without a question",
+        False,
+    ),
+    (
+        r"Bad configuration option|terminating, \d+ bad configuration|Bad owner or permissions on .*config|Can't open user config file",
+        "ssh refuses its configuration: {last}",
+        "correct the file that ssh names",
+        False,
+    ),
+    (
+        r"Connection refused",
+        "{host}: nothing listens for ssh there",
+        "is the board on, and sshd running? try: ssh {host} true",
+        True,
+    ),
+    (
+        r"timed out|No route to host|Network is unreachable|Host is down|Operation timed out",
+        "{host}: no answer",
+        "is the board on, and on the network? try: ssh {host} true",
+        True,
+    ),
+    (
+        r"Connection (closed|reset)|Broken pipe|mux_client|closed by remote host|Connection to .* closed|kex_exchange|Control socket",
+        "{host}: the connection broke",
+        "type the same command again: it goes on where it was",
+        True,
+    ),
+)
+
+
+def ssh_error(
+    host: str, stderr: str, argv: list[str] | None = None, status: int | None = None
+) -> LinkError:
+    """The error for what ssh itself printed (its exit status is 255)."""
+    lines = [
+        line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@@@")
+    ]
+    last = lines[-1] if lines else "ssh ended without a word"
+    bare = re.sub(r"^ssh://|^[^@]*@", "", host)
+    for pattern, message, hint, lost in SSH_SAYS:
+        if re.search(pattern, stderr):
+            words = {"host": shlex.quote(host), "bare": shlex.quote(bare), "last": last}
+            return LinkError(
+                message.format(**words), hint.format(**words), argv, stderr, status, lost
+            )
+    return LinkError(
+        f"{host}: ssh failed: {last}",
+        f"try: ssh {shlex.quote(host)} true",
+        argv,
+        stderr,
+        status,
+        not lines,
+    )
+
+
+def command_error(host: str, argv: list[str], stderr: str, status: int) -> LinkError:
+    """The error for a command that ran on the board and failed there."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    last = lines[-1] if lines else f"exit status {status}"
+    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+        return LinkError(
+            f"{host}: the board's disk is full ({last})",
+            "make room there (df -h); then the same command goes on",
+            argv,
+            stderr,
+            status,
+        )
+    if "Permission denied" in stderr or "Read-only file system" in stderr:
+        return LinkError(
+            f"{host}: {last}",
+            "choose folders that you may write there: workdir = and cache = under [board.NAME]",
+            argv,
+            stderr,
+            status,
+        )
+    return LinkError(
+        f"{host}: {last}", "the command was: " + shlex.join(argv[:4]), argv, stderr, status
+    )

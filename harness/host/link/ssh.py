@@ -1,0 +1,223 @@
+"""A line to a board: the user's own ssh, as a subprocess, over one shared connection.
+
+Keys, jump hosts, host-key checking and everything else are ssh's business and the user's configuration's. Arguments are lists; whatever a
+board's name, a path or an option contains, it is data on both sides and never run.
+"""
+
+import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.config import Board
+from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
+
+SSH_FAILED = 255  # the exit status with which ssh says that it, not the command, failed
+CONNECT_TIMEOUT_S = 10
+KEEPALIVE_S = (
+    30  # a line that is watched during a measurement wakes the board no more often than this
+)
+KEEP_MASTER_S = (
+    120  # the shared connection outlives a command by this much, so that the next one is quick
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command on the board gave: its exit status, its output in bytes, its messages as text."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """The output as text."""
+        return self.stdout.decode("utf-8", "replace")
+
+
+def remote_command(argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """One line for the login shell on the board that runs exactly these words with these variables.
+
+    >>> remote_command(["echo", "a b", "$(reboot)"], {"A": "x;y"})
+    "exec env 'A=x;y' echo 'a b' '$(reboot)'"
+    """
+    words = [f"{name}={value}" for name, value in env.items()]
+    return "exec " + " ".join(
+        shlex.quote(word) for word in (["env", *words] if words else []) + list(argv)
+    )
+
+
+def control_folder(env: Mapping[str, str] = os.environ) -> Path:
+    """A folder for connection sockets that only this user can enter, with a path short enough for a socket."""
+    base = env.get("XDG_RUNTIME_DIR", "")
+    folder = (
+        Path(base) / "joulebird"
+        if base and Path(base).is_dir() and len(base) < 40
+        else Path(f"/tmp/joulebird-{os.getuid()}")
+    )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise HarnessError(
+            f"{folder}: is open to other users", f"remove it, or: chmod 700 {folder}"
+        )
+    return folder
+
+
+class Link:
+    """One board over ssh. Opens the shared connection at the first command; `close` ends it, leaving it open is harmless."""
+
+    def __init__(self, board: Board, sockets: Path | None = None) -> None:
+        self.board = board
+        self._sockets = sockets
+        self._open = False
+
+    def options(self) -> list[str]:
+        """The ssh command up to, not including, the host."""
+        if self._sockets is None:
+            self._sockets = control_folder()
+        ours = [
+            "BatchMode=yes",
+            f"ConnectTimeout={CONNECT_TIMEOUT_S}",
+            f"ServerAliveInterval={KEEPALIVE_S}",
+            "ServerAliveCountMax=3",
+            f"ControlPath={self._sockets}/%C",
+            "ForwardX11=no",
+            "ClearAllForwardings=yes",
+        ]
+        return [*self.board.ssh, "-T", *(word for option in ours for word in ("-o", option))]
+
+    def argv(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
+        """The whole local command that runs `command` on the board."""
+        return [*self.options(), "--", self.board.host, remote_command(command, env or {})]
+
+    def open(self) -> None:
+        """Make sure that the shared connection is up; raises LinkError with what to do."""
+        if self._open and self._control("check") == 0:
+            return
+        if self._control("check") != 0:
+            self._start_master()
+        self._open = True
+
+    def run(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        timeout_s: float | None = None,
+        check: bool = True,
+    ) -> Result:
+        """Run a command on the board to its end. Raises LinkError when the line fails, or, with `check`, when the command does."""
+        self.open()
+        argv = self.argv(command, env)
+        try:
+            done = subprocess.run(
+                argv,
+                input=stdin if stdin is not None else b"",
+                capture_output=True,
+                timeout=timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise LinkError(
+                f"{self.board.host}: no answer within {timeout_s:.0f} s",
+                "is the board busy or off? type the same command again",
+                list(command),
+                lost=True,
+            ) from None
+        except OSError as error:
+            raise _no_ssh(self.board, error) from None
+        result = Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+        if result.status == SSH_FAILED:
+            self._open = False
+            raise ssh_error(self.board.host, result.stderr, list(command), result.status)
+        if check and result.status != 0:
+            raise command_error(self.board.host, list(command), result.stderr, result.status)
+        return result
+
+    @contextlib.contextmanager
+    def channel(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen]:
+        """A command that runs as long as the context, with its input and output as pipes; its messages go to a file (`.messages`)."""
+        self.open()
+        with tempfile.TemporaryFile() as messages:
+            try:
+                process = subprocess.Popen(
+                    self.argv(command, env),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=messages,
+                )
+            except OSError as error:
+                raise _no_ssh(self.board, error) from None
+            try:
+                yield process
+            finally:
+                _end(process)
+                messages.seek(0)
+                process.messages = messages.read().decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """End the shared connection."""
+        self._control("exit")
+        self._open = False
+
+    def _control(self, what: str) -> int:
+        argv = [*self.options(), "-O", what, "--", self.board.host]
+        try:
+            return subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ).returncode
+        except OSError as error:
+            raise _no_ssh(self.board, error) from None
+
+    def _start_master(self) -> None:
+        """Start the shared connection in the background. Its messages go to a file: a pipe would stay open as long as it does."""
+        argv = [
+            *self.options(),
+            "-o",
+            "ControlMaster=auto",
+            "-o",
+            f"ControlPersist={KEEP_MASTER_S}",
+            "-fN",
+            "--",
+            self.board.host,
+        ]
+        with tempfile.TemporaryFile() as messages:
+            try:
+                status = subprocess.run(
+                    argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
+                ).returncode
+            except OSError as error:
+                raise _no_ssh(self.board, error) from None
+            messages.seek(0)
+            if status != 0:
+                raise ssh_error(
+                    self.board.host, messages.read().decode("utf-8", "replace"), argv, status
+                )
+
+
+def _end(process: subprocess.Popen) -> None:
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+    with contextlib.suppress(OSError):
+        process.stdout.close()
+
+
+def _no_ssh(board: Board, error: OSError) -> HarnessError:
+    return HarnessError(
+        f"{board.ssh[0]}: cannot be run ({error.strerror})",
+        "install the OpenSSH client (Debian, Ubuntu: apt install openssh-client)",
+        3,
+    )

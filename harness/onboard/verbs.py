@@ -1,0 +1,178 @@
+"""What the host calls on the board: one verb, its arguments as a JSON object on stdin, JSON lines on stdout.
+
+An error that the user can cure is one line {"error": message, "hint": hint, "exit_code": code}; anything else is a bug, with its
+traceback on stderr.
+"""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.process import ROOT
+from joulebird.harness.onboard import echo, files, follow, lock, machine, signature, supervise
+
+
+def facts(asked: Dict[str, Any]) -> Any:
+    """The machine."""
+    return machine.facts(_home(asked["workdir"]))
+
+
+def status(asked: Dict[str, Any]) -> Any:
+    """Who holds the board, its jobs, its finished runs."""
+    return follow.status(_home(asked["workdir"]), asked["lock"])
+
+
+def start(asked: Dict[str, Any]) -> Any:
+    """Start a job; or who is in the way."""
+    workdir, job = _home(asked["workdir"]), _composed(asked)
+    os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
+    for name, text in asked.get("specs", {}).items():
+        _write(os.path.join(workdir, "specs", name), text)
+    job["cwd"] = workdir
+    return supervise.start(workdir, job)
+
+
+def once(asked: Dict[str, Any]) -> Any:
+    """Run a short command as a job would be run, and give its exit code and output."""
+    job = _composed(asked)
+    done = subprocess.run(
+        job["argv"],
+        env=dict(os.environ, **job["env"]),
+        cwd=os.path.expanduser("~"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return {
+        "code": done.returncode,
+        "out": done.stdout.decode("utf-8", "replace"),
+        "err": done.stderr.decode("utf-8", "replace"),
+    }
+
+
+def stop(asked: Dict[str, Any]) -> Any:
+    """Ask the running job to stop."""
+    return follow.stop(_home(asked["workdir"]), asked.get("run"))
+
+
+def log(asked: Dict[str, Any]) -> Any:
+    """A job's log."""
+    return follow.log(
+        follow.find(_home(asked["workdir"]), asked.get("run")), asked.get("offset", 0)
+    )
+
+
+def listing(asked: Dict[str, Any]) -> Any:
+    """The files below some folders of the runs."""
+    return files.listing(os.path.join(_home(asked["workdir"]), "runs"), asked["tops"])
+
+
+def finished(asked: Dict[str, Any]) -> Any:
+    """Which runs are done, and their files."""
+    return files.of_runs(os.path.join(_home(asked["workdir"]), "runs"), asked["runs"])
+
+
+def settle(asked: Dict[str, Any]) -> Any:
+    """Check a data set that has arrived."""
+    return files.settle(_home(asked["part"]), _home(asked["final"]), asked["hash"])
+
+
+def wait_free(asked: Dict[str, Any]) -> Any:
+    """Sleep until the board is free."""
+    lock.wait_until_free(asked["lock"])
+    return {}
+
+
+def play(asked: Dict[str, Any]) -> Any:
+    """A load with a known pattern."""
+    return signature.play(asked["lock"], asked["chip_s"])
+
+
+ONCE = {
+    "facts": facts,
+    "once": once,
+    "status": status,
+    "start": start,
+    "stop": stop,
+    "log": log,
+    "listing": listing,
+    "finished": finished,
+    "settle": settle,
+    "wait_free": wait_free,
+    "play": play,
+}
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one verb; gives the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if argv[0] == "echo":
+            echo.echo(0, 1)
+        elif argv[0] == "supervise":
+            return supervise.supervise(argv[1])
+        elif argv[0] == "follow":
+            asked = json.loads(sys.stdin.readline())
+            path = follow.find(_home(asked["workdir"]), asked.get("run"))
+            follow.follow(path, asked.get("offset", 0), asked["every_s"], _emit, follow.input_ends)
+        else:
+            _emit(ONCE[argv[0]](json.loads(sys.stdin.read())))
+    except HarnessError as error:
+        _emit({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+    except OSError as error:
+        _emit(
+            {
+                "error": "%s: %s" % (error.filename or "on the board", error.strerror),
+                "hint": _cure(error),
+                "exit_code": 3,
+            }
+        )
+    return 0
+
+
+def _composed(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """A job with its whole command line: paths that the host gives relative to the home are absolute, and the launcher comes first."""
+    job = asked["job"]
+    paths = [_home(part) for part in job["env"].get("PYTHONPATH", "").split(os.pathsep) if part]
+    if paths:
+        job["env"]["PYTHONPATH"] = os.pathsep.join(paths)
+    if job["launcher"]:  # a container has its own environment: say everything again inside
+        words = ["%s=%s" % item for item in sorted(job["env"].items())]
+        job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
+    names = {
+        "{workdir}": _home(asked["workdir"]),
+        "{home}": os.path.expanduser("~"),
+        "{code}": ROOT,
+        "{python}": job["python"],
+    }
+    for name, path in names.items():
+        job["argv"] = [word.replace(name, path) for word in job["argv"]]
+    return job
+
+
+def _emit(value: Any) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def _home(path: str) -> str:
+    """An absolute path; what is relative is relative to the home."""
+    return os.path.join(os.path.expanduser("~"), path)
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _cure(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the board's disk is full: make room there (df -h), then the same command goes on"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a workdir, cache and lock that you may write there, under [board.NAME]"
+    return "look at the board: is its disk healthy and mounted?"

@@ -1,0 +1,105 @@
+"""One checkpoint an epoch, such that a kill at any instant loses at most the epoch in hand.
+
+A checkpoint is written under a name of its own and synced; the epoch's event, which holds that name, is the commit; then the file is
+renamed to `checkpoint.pt`. Whoever comes back reads the newest committed name from the events and completes the renaming.
+"""
+import errno
+import os
+import shutil
+from typing import Any, Callable, Dict, Optional
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import CHECKPOINT, RESULT
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NEARLY_FULL_BYTES = 1 << 20
+
+
+class Saving:
+    """Writes and reads the dicts of a stage (checkpoint.pt, result.pt) through a module whose `save` is atomic and synced, and `load`."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def save(self, path: str, value: Dict[str, Any]) -> None:
+        """Write a dict of tensors and plain values, whole or not at all. Raises HarnessError when the disk is full."""
+        with writing(path):
+            self._module.save(path, value)
+
+    def load(self, folder: str, name: str = RESULT) -> Dict[str, Any]:
+        """Read a stage's result (or its checkpoint)."""
+        return self._module.load(os.path.join(folder, name))
+
+
+class writing:
+    """Turns a full disk into an error that says so; whatever library wrote has its own exception for it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if error is None or isinstance(error, HarnessError) or not isinstance(error, Exception):
+            return
+        if getattr(error, "errno", None) in FULL or (isinstance(error, (RuntimeError, OSError)) and self._nearly_full()):
+            raise HarnessError("%s: the disk is full" % self._path,
+                               "free some space and give the same command again: nothing that was finished is lost", 5) from error
+
+    def _nearly_full(self) -> bool:
+        try:
+            return shutil.disk_usage(os.path.dirname(self._path) or ".").free < NEARLY_FULL_BYTES
+        except OSError:
+            return False
+
+
+class Checkpoints:
+    """The checkpoints of one attempt at a stage."""
+
+    def __init__(self, folder: str, saving: Callable[[], Saving], attempt: int) -> None:
+        self._folder = folder
+        self._saving = saving
+        self._attempt = attempt
+        self._count = 0
+        self._pending = None                            # type: Optional[str]
+
+    def recover(self, committed: Optional[str]) -> None:
+        """Finish what the last attempt was killed at: `committed` is the name in its newest epoch event, None without one."""
+        if committed and os.path.exists(self._path(committed)):
+            os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
+        for name in os.listdir(self._folder):
+            if name.startswith(CHECKPOINT + ".") or name.endswith(".part") or (name == CHECKPOINT and not committed):
+                os.remove(os.path.join(self._folder, name))
+
+    def load(self) -> Dict[str, Any]:
+        """The newest committed checkpoint."""
+        return self._saving().load(self._folder, CHECKPOINT)
+
+    def save(self, state: Dict[str, Any]) -> None:
+        """Write the state of the epoch in hand; it counts once the epoch's event is written and `commit` was called."""
+        if self._pending:
+            os.remove(self._path(self._pending))
+        self._count += 1
+        name = "%d-%d" % (self._attempt, self._count)
+        self._saving().save(self._path(name), state)
+        self._pending = name
+
+    def pending(self) -> Optional[str]:
+        """The name that the epoch's event must hold, or None when nothing was saved since the last one."""
+        return self._pending
+
+    def commit(self) -> None:
+        """Rename the pending checkpoint into place."""
+        if self._pending:
+            os.replace(self._path(self._pending), os.path.join(self._folder, CHECKPOINT))
+            self._pending = None
+
+    def clear(self) -> None:
+        """Remove the checkpoint of a finished stage: its result is what counts, and disks of boards are small."""
+        path = os.path.join(self._folder, CHECKPOINT)
+        if os.path.exists(path):
+            os.remove(path)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, "%s.%s" % (CHECKPOINT, name))

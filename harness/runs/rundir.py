@@ -1,0 +1,67 @@
+"""The folder of a study's runs: one process at a time, because two trainings at once would spoil each other's energy."""
+import errno
+import fcntl
+import os
+import time
+from typing import Any, List, Tuple
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import RECORD, STAGE, is_done, read_run, run_dir, stage_dir
+
+LOCK = "lock"
+BUSY = 75
+
+
+class RunDir:
+    """A context manager that makes the folder and holds its lock; the kernel frees the lock however the process ends.
+
+    Under another `name` it locks only what has that name: runs that share no stage may then go on in one folder at once, on a cluster.
+    """
+
+    def __init__(self, root: str, name: str = LOCK) -> None:
+        self._root = str(root)
+        self._name = name
+        self._handle = -1
+
+    def __enter__(self) -> "RunDir":
+        """Take the lock. Raises HarnessError when the folder cannot be written, and (exit code 75) when another process holds it."""
+        if os.path.basename(self._name) != self._name or not self._name:
+            raise HarnessError("--lock %s: not a name" % self._name, "a plain word, such as a run's id")
+        try:
+            os.makedirs(self._root, exist_ok=True)
+            self._handle = os.open(os.path.join(self._root, self._name), os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise HarnessError("%s: cannot be written (%s)" % (self._root, error.strerror), "name another folder with --runs") from None
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.read(self._handle, 200).decode("utf-8", "replace").strip()
+            self._close()
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise HarnessError("%s: cannot be locked (%s)" % (self._root, error.strerror), "name a folder on a local disk") from None
+            raise HarnessError("%s is in use by %s" % (self._root, owner or "another process"),
+                               "wait until it is done, stop it, or name another folder with --runs", BUSY) from None
+        os.ftruncate(self._handle, 0)
+        os.write(self._handle, ("process %d, since %s" % (os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S"))).encode("ascii"))
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def is_finished(root: str, run_id: str) -> bool:
+    """Whether a run is done and every stage it was made of is still there: deleting a stage's folder asks for it again."""
+    if not is_done(run_dir(root, run_id), RECORD):
+        return False
+    return all(is_done(stage_dir(root, stage_id), STAGE) for stage_id in read_run(root, run_id).stages)
+
+
+def split(root: str, specs: List[Any]) -> Tuple[List[Any], List[Any]]:
+    """The specs that are finished under `root`, and those that are not."""
+    done = [spec for spec in specs if is_finished(root, spec.id)]
+    return done, [spec for spec in specs if spec not in done]

@@ -1,0 +1,169 @@
+"""joulebird energy LOG: energy of a window of a power log, ours or foreign (any CSV, tegrastats, PTDaemon).
+
+A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
+"""
+
+import argparse
+import math
+import os
+from typing import Any
+
+from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import read_events
+from joulebird.reports.logs.energy import Energy, total_energy
+from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.runs.records import attempts
+
+EXAMPLES = """examples:
+  joulebird energy power.csv
+  joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
+  joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
+"""
+CHECK_FAILED = 6
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird energy`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("log", metavar="LOG", help="a power log")
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        type=instant,
+        metavar="S",
+        help="begin of the window, seconds after the log's first row",
+    )
+    parser.add_argument(
+        "--to",
+        dest="end",
+        type=instant,
+        metavar="S",
+        help="end of the window, seconds after the log's first row",
+    )
+    parser.add_argument(
+        "--clock", action="store_true", help="--from and --to are times of the log's own clock"
+    )
+    parser.add_argument(
+        "--events", metavar="FILE", help="take the windows from a stage's events.jsonl"
+    )
+    parser.add_argument("--rail", metavar="R", help="one rail (default: the total, and each rail)")
+    parser.add_argument(
+        "--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"
+    )
+    add_output(parser)
+
+
+def instant(text: str) -> float:
+    """A finite number of seconds from the command line."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def main(args: argparse.Namespace) -> int:
+    """Integrate and print."""
+    if args.events and (args.begin is not None or args.end is not None):
+        raise HarnessError(
+            "--events and --from/--to both say which window is meant", "give one of them"
+        )
+    trace = PowerTrace.load(args.log, args.map)
+    rails = (
+        [args.rail]
+        if args.rail
+        else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
+    )
+    windows = windows_of(args, trace)
+    results = {rail or "total": energy(trace, windows, rail) for rail in rails}
+    put(
+        as_json(facts(args, trace, windows, results))
+        if args.json
+        else as_text(args, trace, windows, results),
+        args.output,
+    )
+    first = next(iter(results.values()))
+    if first.void:
+        cure = (
+            "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
+            if trace.steps_back
+            else "choose a window without the gap (--from, --to), or record again"
+        )
+        raise HarnessError(
+            f"{args.log}: this window has no energy: {first.void_reason}", cure, CHECK_FAILED
+        )
+    return 0
+
+
+def windows_of(
+    args: argparse.Namespace, trace: PowerTrace
+) -> list[tuple[float | None, float | None, str | None]]:
+    """The windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
+    if args.events:
+        found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
+        if not found:
+            raise HarnessError(
+                f"{args.events}: no stage marks in it",
+                "name the events.jsonl of a stage that trained at least one epoch",
+            )
+        return [
+            (one.begin_s, one.end_s, one.boot_id if len(trace.boots) > 1 else None) for one in found
+        ]
+    zero = 0.0 if args.clock else trace.span_s[0]
+    return [
+        (
+            None if args.begin is None else zero + args.begin,
+            None if args.end is None else zero + args.end,
+            None,
+        )
+    ]
+
+
+def events_of(path: str) -> list[dict]:
+    """The events in a file that the user has named, which must be there."""
+    if not os.path.isfile(path):
+        raise HarnessError(
+            f"{path}: no such file",
+            "name the events.jsonl that stands beside the stage's power.csv",
+        )
+    return read_events(path)
+
+
+def energy(trace: PowerTrace, windows: list, rail: str | None) -> Energy:
+    """The energy of a rail (None: the total) over all windows together."""
+    return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
+
+
+def facts(
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
+) -> dict[str, Any]:
+    """What --json prints."""
+    return {
+        "log": args.log,
+        "source": trace.source.get("name"),
+        "scope": trace.scope,
+        "words": list(trace.words),
+        "windows": [{"begin_s": begin, "end_s": end} for begin, end, _ in windows],
+        "problems": trace.problems(),
+        "notes": list(trace.notes),
+        "energies": {name: one.as_dict() for name, one in results.items()},
+    }
+
+
+def as_text(
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
+) -> str:
+    """What people read."""
+    words = "".join(f" ({word})" for word in trace.words)
+    first = next(iter(results.values()))
+    lines = [
+        f"{args.log}: {trace.samples} rows, {trace.source.get('name') or 'foreign log'}{words}",
+        f"window   {first.seconds:.6g} s"
+        + (f" in {len(windows)} parts" if len(windows) > 1 else "")
+        + f", {100 * first.coverage:.1f} % recorded, longest gap {first.worst_gap_s:.3g} s",
+    ]
+    width = max(len(name) for name in results)
+    for name, one in results.items():
+        mean = "" if one.void else f"   mean {one.watts:.4g} W, peak {one.peak_w:.4g} W"
+        lines.append(f"{name.ljust(width)}   {one}{mean}")
+    return "\n".join([*lines, *(f"note: {text}" for text in [*trace.notes, *trace.problems()])])

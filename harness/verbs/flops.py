@@ -1,0 +1,223 @@
+"""joulebird flops: MACs and FLOPs of a network, exact and as the paper rounds them.
+
+MACs are multiply-accumulates of convolutions and linear layers for one image. "counter" is the Early-Bird authors' counter, which adds
+normalisation, activation and pooling; the tables use it, as the paper does. Training counts three forward passes an image (one forward, two
+backward) over the data set's training images.
+"""
+
+import argparse
+import json
+from typing import Any, Dict, List
+
+from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.core import registry
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import read_json
+
+EXAMPLES = """examples:
+  joulebird flops --model vgg16 --dataset cifar10
+  joulebird flops --model vgg16 --dataset cifar10 --uniform 0.5 --json
+  joulebird flops --model vgg16 --dataset digits --channels demo-runs/stages/ID/stage.json
+"""
+UNIT = 5e13  # Table 2 of the paper counts in x0.05P
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird flops`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="M",
+        help="a model's name: " + ", ".join(registry.names("model")),
+    )
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="D",
+        help="a data set's name: " + ", ".join(registry.names("dataset")),
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="every layer's channels times X (default: 1)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=160, metavar="N", help="epochs of training (default: 160)"
+    )
+    thin = parser.add_mutually_exclusive_group()
+    thin.add_argument(
+        "--channels", metavar="FILE", help="JSON: the list of channel widths, or a stage.json"
+    )
+    thin.add_argument(
+        "--uniform", type=float, metavar="P", help="take a share P of every layer's channels away"
+    )
+    add_output(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Count and print."""
+    if args.uniform is not None and not 0 <= args.uniform < 1:
+        raise HarnessError(
+            "--uniform must be at least 0 and below 1, not %g" % args.uniform,
+            "for instance --uniform 0.5",
+        )
+    for kind, name in (("model", args.model), ("dataset", args.dataset)):
+        registry.dotted(kind, name)
+    widths = read_channels(args.channels) if args.channels else None
+    task = registry.import_module("joulebird.baselines.training.task", "counting").task_from(
+        {
+            "model": args.model,
+            "dataset": args.dataset,
+            "width": args.width,
+            "epochs": args.epochs,
+            "device": "cpu",
+        }
+    )
+    if args.uniform is not None:
+        widths = thinner(task.dense_widths(), args.uniform)
+    put(
+        as_json(counted(task, widths)) if args.json else as_text(counted(task, widths)), args.output
+    )
+    return 0
+
+
+def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
+    """All counts of a network with these channel widths (None: the dense one)."""
+    flops = registry.import_module("joulebird.baselines.training.flops", "counting")
+    source = task.source()
+    network, count = built(task, widths, flops)
+    images = source.train_images * task.schedule.epochs
+    exact = flops.training_flops(2 * count.macs, images)
+    return {
+        "model": task.model,
+        "dataset": task.dataset,
+        "width": task.width,
+        "widths": network.widths,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "macs": count.macs,
+        "forward_flops": 2 * count.macs,
+        "counter_flops": count.forward_flops,
+        "counter_gflops_as_printed": flops.paper_gflops(count.forward_flops),
+        "epochs": task.schedule.epochs,
+        "images": source.train_images,
+        "training_flops": exact,
+        "counter_training_flops": flops.training_flops(count.forward_flops, images),
+        "training_005p": exact / UNIT,
+        "training_005p_as_printed": flops.paper_units(
+            [(flops.paper_gflops(count.forward_flops), task.schedule.epochs)]
+        )
+        * source.train_images
+        / 50000,
+    }
+
+
+def built(task: Any, widths: Any, flops: Any) -> Any:
+    """The network and its count. Raises HarnessError when widths are not the model's, SpecError when the images are not."""
+    shape = tuple(task.source().shape)
+    try:
+        if widths is not None and nesting(widths) != nesting(task.dense_widths()):
+            raise ValueError("another number of layers")
+        network = task.build(widths)
+        return network, flops.count(network, shape)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        flops.task_count(
+            task, task.build(), shape
+        )  # where the dense network fails too, it is the images
+        raise HarnessError(
+            "these channel widths do not fit %s: %s" % (task.model, str(error).splitlines()[0]),
+            "the dense ones are %s" % json.dumps(task.dense_widths()),
+        ) from None
+
+
+def nesting(widths: Any) -> Any:
+    """The form of a nested list, whatever its numbers.
+
+    >>> nesting([64, [100, 3]])
+    [None, [None, None]]
+    """
+    return [nesting(one) for one in widths] if isinstance(widths, (list, tuple)) else None
+
+
+def as_text(facts: Dict[str, Any]) -> str:
+    """The counts for people."""
+    rows = [
+        ("network", "%(model)s for %(dataset)s" % facts),
+        ("channels", json.dumps(facts["widths"])),
+        ("parameters", "{:,}".format(facts["parameters"])),
+        ("MACs, forward, one image", "{:,}".format(facts["macs"])),
+        ("FLOPs, forward, one image", "{:,}".format(facts["forward_flops"])),
+        (
+            "  by the authors' counter",
+            "{:,} ({:.2f} GFLOPs as they print it)".format(
+                facts["counter_flops"], facts["counter_gflops_as_printed"]
+            ),
+        ),
+        (
+            "FLOPs, training",
+            "{:.4g} ({:,} images x {} epochs)".format(
+                facts["training_flops"], facts["images"], facts["epochs"]
+            ),
+        ),
+        (
+            "  by the authors' counter",
+            "{:.4g} (what a table shows)".format(facts["counter_training_flops"]),
+        ),
+        (
+            "  in the paper's x0.05P",
+            "{:.1f} exact, {:.1f} from the rounded counter".format(
+                facts["training_005p"], facts["training_005p_as_printed"]
+            ),
+        ),
+    ]
+    return "\n".join("%-28s %s" % row for row in rows)
+
+
+def read_channels(path: str) -> List[Any]:
+    """Channel widths from a JSON file: a list (nested as the model has it), or an object with "widths" or "work" (a stage.json)."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        raise HarnessError(
+            "%s: no such file" % path, "a JSON list of channel widths, or a stage.json"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise HarnessError(
+            "%s: cannot be read as JSON (%s)" % (path, error),
+            "a JSON list of channel widths, or a stage.json",
+        ) from None
+    if isinstance(data, dict) and "work" in data:
+        data = (read_json(path)["work"] or {}).get("widths")
+    elif isinstance(data, dict):
+        data = data.get("widths")
+    if not isinstance(data, list) or not all_whole(data):
+        raise HarnessError(
+            "%s: holds no list of channel widths" % path,
+            "whole numbers of at least 1, for instance [64, 64, 128, ...]",
+        )
+    return data
+
+
+def all_whole(widths: Any) -> bool:
+    """Whether a nested list holds whole numbers of at least 1 only.
+
+    >>> all_whole([[1, 2], 3]), all_whole([0]), all_whole("12")
+    (True, False, False)
+    """
+    if isinstance(widths, list):
+        return bool(widths) and all(all_whole(one) for one in widths)
+    return isinstance(widths, int) and not isinstance(widths, bool) and widths >= 1
+
+
+def thinner(widths: Any, share: float) -> Any:
+    """Every channel count without a share of it, at least one channel.
+
+    >>> thinner([64, [100, 3]], 0.5)
+    [32, [50, 2]]
+    """
+    if isinstance(widths, (list, tuple)):
+        return [thinner(one, share) for one in widths]
+    return max(1, int(round(widths * (1 - share))))

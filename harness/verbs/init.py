@@ -1,0 +1,86 @@
+"""joulebird init [NAME] [HOST]: try a board over ssh, and write its table into the configuration.
+
+HOST is any name that ssh knows (`ssh HOST true` must work without a question); NAME is what you will call the board. Nothing is installed.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host import config
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.ssh import Link
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird init`."""
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="tx2",
+        metavar="NAME",
+        help="what to call the board (default: %(default)s)",
+    )
+    parser.add_argument("host", nargs="?", metavar="HOST", help="its name for ssh (default: NAME)")
+    parser.add_argument(
+        "--python",
+        default="python3",
+        metavar="P",
+        help="the interpreter there (default: %(default)s)",
+    )
+    parser.add_argument("--no-try", action="store_true", help="write the table without connecting")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Connect, look, write."""
+    path = config.config_path()
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if args.name in config.parse(before, path).boards:
+        raise HarnessError(
+            f"{path}: has a board {args.name!r} already", "edit its table, or choose another name"
+        )
+    text = before + ("\n" if before else "") + table(args.name, args.host or args.name, args.python)
+    board = config.parse(text, path).boards[args.name]
+    if not args.no_try:
+        facts = Agent(Link(board)).call("facts")
+        sys.stderr.write(
+            f"{args.name}: {facts['hostname']}, {facts['machine']}, Python {facts['python']}, "
+            f"{facts['free_bytes'] / 1e9:.1f} GB free\n"
+        )
+        if not facts["linger"]:
+            sys.stderr.write(
+                "  runs will go on after the connection ends; with `loginctl enable-linger` there, as a unit of systemd\n"
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, text)
+    sys.stdout.write(f"{path}\n")
+    sys.stderr.write(f"next: joulebird doctor --board {args.name}\n")
+    return 0
+
+
+def table(name: str, host: str, python: str) -> str:
+    """A board's table in TOML, with what one may want to change as comments."""
+    quoted = json.dumps(name, ensure_ascii=False)
+    return "\n".join(
+        [
+            f"[board.{quoted}]",
+            f"host = {json.dumps(host, ensure_ascii=False)}",
+            f"python = {json.dumps(python, ensure_ascii=False)}",
+            '# workdir = "joulebird"            # runs on the board, relative to the home there',
+            '# source = "ina3221"               # default: the best power source found there',
+            '# launcher = ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", "IMAGE"]',
+            f"# [board.{quoted}.env]",
+            '# OPENBLAS_CORETYPE = "ARMV8"      # set already; without it numpy 1.19.5 crashes on a TX2',
+            "",
+        ]
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the configuration whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,48 @@
+"""joulebird logs [B] [RUN]: what a run on a board has said; -f stays with it."""
+
+import argparse
+import sys
+
+from joulebird.harness.host.boards.follow import EVERY_S, follow
+from joulebird.harness.host.boards.run_boards import agent
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird logs`."""
+    parser.add_argument(
+        "board",
+        nargs="?",
+        metavar="B",
+        help="the board (default: JOULEBIRD_BOARD or the configuration)",
+    )
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="a run or a job (default: the newest job)"
+    )
+    parser.add_argument(
+        "-f",
+        "--follow",
+        action="store_true",
+        help="go on until the job ends; Ctrl-C leaves it running",
+    )
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=EVERY_S,
+        metavar="S",
+        help="look no more often than this (default: %(default)g s)",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the log."""
+    there = agent(args.board)
+    if args.follow:
+        follow(there, args.run, lambda line: print(line, flush=True), max(1.0, args.every))
+        return 0
+    offset = 0
+    while True:
+        part = there.call("log", run=args.run, offset=offset)
+        sys.stdout.write(part["text"])
+        if part["next"] == offset:
+            return 0
+        offset = part["next"]

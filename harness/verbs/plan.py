@@ -1,0 +1,164 @@
+"""joulebird plan STUDY: runs, shared stages, FLOPs, hours and kJ of a study, before paying.
+
+Hours and energies are learnt from the finished runs of --runs and --from that this machine (or the board of --board) made: a study of a few
+epochs is enough to know an epoch of the dense network. What nothing is known of is shown as unknown.
+"""
+
+import argparse
+import platform
+from typing import Any
+
+from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.cli.progress import duration
+from joulebird.harness.host.boards.run_boards import agent, names, runs_folder
+from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
+from joulebird.harness.runs.backend import Backend
+from joulebird.harness.runs.rundir import split
+from joulebird.harness.verbs.run import load_specs
+from joulebird.reports.errors import ReportError
+from joulebird.reports.runs.records import Run, load
+from joulebird.reports.tables.units import si, worded
+
+EXAMPLES = """examples:
+  joulebird plan table2 --board tx2
+  joulebird plan table2 --from smoke-runs
+  joulebird plan table2 --ids | parallel -j1 joulebird run table2 --only {}
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird plan`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "study",
+        metavar="STUDY|SPEC",
+        help="a study (TOML, or the name of an included one), or a spec (JSON)",
+    )
+    parser.add_argument(
+        "--board",
+        action="append",
+        metavar="B",
+        help="plan for this board: learn only from what it made "
+        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)",
+    )
+    parser.add_argument(
+        "--runs",
+        metavar="DIR",
+        help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="past",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="learn from these finished runs too",
+    )
+    parser.add_argument(
+        "--ids",
+        action="store_true",
+        help="print the ids of the runs that are not done, and nothing else",
+    )
+    add_output(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Plan and print."""
+    specs = load_specs(args.study)
+    args.runs = args.runs or runs_folder()
+    done, ahead = split(args.runs, specs)
+    if args.ids:
+        put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
+        return 0
+    plan = make_plan(specs, args.runs, [spec.id for spec in done], Backend(), past_runs(args))
+    put(as_json(facts(plan)) if args.json else as_text(plan), args.output)
+    return 0
+
+
+def past_runs(args: argparse.Namespace) -> list[Run]:
+    """The finished runs of this machine, or of the boards that are meant. Raises ReportError for a folder of --from without any."""
+    try:
+        here = load([args.runs])
+    except ReportError:
+        here = []  # nothing was run yet, which is when one plans
+    found = here + (load(args.past) if args.past else [])
+    hosts = (
+        [agent(name).call("status")["machine"]["hostname"] for name in names(args)] if found else []
+    )
+    return [
+        run
+        for run in found
+        if run.stages[-1].record.environment.get("host") in (hosts or [platform.node()])
+    ]
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """What --json prints."""
+    return {
+        "runs": {
+            run: {"done": run in plan.finished, "stages": list(stages)}
+            for run, stages in plan.runs.items()
+        },
+        "stages": {
+            stage.id: {
+                "name": stage.name,
+                "function": stage.function,
+                "runs": list(stage.runs),
+                "done": stage.done,
+                "seconds": list(stage.seconds),
+                "joules": list(stage.joules),
+                "flops": list(stage.flops),
+                "words": list(stage.words),
+            }
+            for stage in plan.stages
+        },
+        "ahead": {
+            **{what: list(plan.total(what)) for what in ("seconds", "joules", "flops")},
+            "words": list(plan.words),
+        },
+    }
+
+
+def as_text(plan: Plan) -> str:
+    """What people read."""
+    shared = [stage for stage in plan.stages if len(stage.runs) > 1]
+    ahead = [stage for stage in plan.stages if not stage.done]
+    lines = [
+        f"runs     {len(plan.runs)}, of which {len(plan.finished)} are done",
+        f"stages   {len(plan.stages)}, of which {len(plan.stages) - len(ahead)} are done; "
+        f"{len(shared)} are shared, which saves {sum(len(stage.runs) - 1 for stage in shared)}",
+        "ahead",
+    ]
+    for stage in ahead:
+        used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
+        lines.append(
+            f"  {(stage.name + used).ljust(22)} {stage.id.ljust(32)} {_time(stage.seconds)}, {_joules(stage.joules, stage.words)}"
+        )
+    lines += [
+        f"FLOPs    {_interval(plan.total('flops'), lambda value: f'{value:.3g}')}",
+        f"time     {_time(plan.total('seconds'))}",
+        f"energy   {_joules(plan.total('joules'), plan.words)}",
+    ]
+    if None in plan.total("joules"):
+        lines.append(
+            "unknown: no epoch of this network was recorded; a study of one epoch here shows it (joulebird plan --from DIR)"
+        )
+    return "\n".join(lines)
+
+
+def _time(interval: Interval) -> str:
+    return _interval(interval, duration)
+
+
+def _joules(interval: Interval, words: tuple[str, ...]) -> str:
+    return worded(
+        _interval(interval, lambda value: si(value, "J")),
+        words if interval.high or interval.low else (),
+    )
+
+
+def _interval(interval: Interval, show: Any) -> str:
+    if interval.high is None:
+        return "unknown" if not interval.low else f"at least {show(interval.low)}"
+    low, high = show(interval.low), show(interval.high)
+    return high if low == high else f"at most {high}" if not interval.low else f"{low} to {high}"

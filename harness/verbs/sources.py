@@ -1,0 +1,109 @@
+"""joulebird sources: what can measure power here, and why the rest cannot."""
+
+import argparse
+from typing import Any, Dict, List
+
+from joulebird.devices import discover
+from joulebird.devices.registry import make
+from joulebird.devices.source import SourceError
+from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.power.sources import parse_options
+
+EXAMPLES = """examples:
+  joulebird sources                                              every kind of source, tried
+  joulebird sources --source ina3221 --source-option root=/      one source, with its options
+"""
+RATE_S = 0.5  # how long each source is read to find its best rate
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird sources`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--source", metavar="S", help="try only this one: a registered name, or module:Class"
+    )
+    parser.add_argument(
+        "--source-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the source",
+    )
+    add_output(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Try the sources and print what came of it; 4 when the one that was named cannot be used."""
+    names = [args.source] if args.source else discover.names()
+    options = parse_options(args.source_option)
+    if options and not args.source:
+        raise HarnessError(
+            "--source-option without --source",
+            "say whose option it is: --source ina3221, for instance",
+        )
+    found = [facts_of(name, options) for name in names]
+    put(as_json({"sources": found}) if args.json else as_text(found), args.output)
+    return 4 if args.source and not found[0]["usable"] else 0
+
+
+def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
+    """One source: name, usable, and either reason and hint, or what it is, what it reads now, and its best rate in readings a second."""
+    try:
+        with make(name, options) as source:
+            sample = source.read_total()
+            facts = dict(
+                source.identity(),
+                usable=True,
+                present_w=sample.watts,
+                rate_hz=round(discover.rate(source, RATE_S), 1),
+            )
+            return dict(facts, describe=source.describe())
+    except (SourceError, OSError) as error:
+        return {
+            "name": name,
+            "usable": False,
+            "reason": str(error),
+            "hint": getattr(error, "hint", ""),
+        }
+    except Exception as error:  # a driver's bug must not keep the other sources from being listed
+        return {
+            "name": name,
+            "usable": False,
+            "reason": "it failed: %s: %s" % (type(error).__name__, error),
+            "hint": "a bug of that source, unless one of its options is wrong",
+        }
+
+
+def as_text(found: List[Dict[str, Any]]) -> str:
+    """The sources for people: the usable ones with their rails, then the others with the remedy."""
+    lines: List[str] = []
+    for facts in found:
+        if facts["usable"]:
+            lines += usable_text(facts)
+    for facts in found:
+        if not facts["usable"]:
+            lines += ["%s: not usable here: %s" % (facts["name"], facts["reason"])]
+            lines += ["    %s" % facts["hint"]] if facts["hint"] else []
+    return "\n".join(lines)
+
+
+def usable_text(facts: Dict[str, Any]) -> List[str]:
+    """One usable source in a few lines."""
+    kind = facts["sampling"] if facts["real"] else "no sensor behind it: not a measurement"
+    lines = [
+        "%s: %s (%s), up to %g readings a second"
+        % (facts["name"], facts["scope"], kind, facts["rate_hz"])
+    ]
+    width = max(len(rail) for rail in facts["rails"])
+    for rail in facts["rails"]:
+        watts = facts["present_w"].get(rail)
+        lines.append(
+            "    %s  %s%s"
+            % (
+                rail.ljust(width),
+                "unreadable" if watts is None else "%9.3f W" % watts,
+                "   (total)" if rail in facts["total"] else "",
+            )
+        )
+    return lines

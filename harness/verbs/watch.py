@@ -1,0 +1,210 @@
+"""joulebird watch: live power of every rail. Ctrl-C ends it.
+
+On a terminal the rails stay in place, with a small history; elsewhere one line a period is printed. Each value is the mean over the
+period. Readings taken here load the board a little: do not watch while a run is measured, follow the run instead.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import deque
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, TextIO
+
+from joulebird.devices import discover
+from joulebird.devices.registry import make
+from joulebird.devices.source import PowerSource, SourceError
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.power.sources import parse_options
+
+EXAMPLES = """examples:
+  joulebird watch                               the best source here, until Ctrl-C
+  joulebird watch -n 10 --period 0.5 --json     ten lines of JSON
+"""
+HISTORY = 40
+READ_S = 0.05  # between two readings inside a period
+BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
+
+
+class Reading(NamedTuple):
+    """The means of one period: its end on CLOCK_MONOTONIC, watts by rail, how many readings, and why some failed ("" if none did)."""
+
+    t_s: float
+    watts: Dict[str, float]
+    readings: int
+    problem: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird watch`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--source",
+        metavar="S",
+        help="a name of `joulebird sources` or module:Class (default: the best one here)",
+    )
+    parser.add_argument(
+        "--source-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the source",
+    )
+    parser.add_argument(
+        "--period",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="seconds between two lines (default: 1)",
+    )
+    parser.add_argument("-n", "--count", type=int, metavar="N", help="stop after N lines")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Watch until the count, the time or Ctrl-C; gives 0."""
+    if not args.period > 0:
+        raise HarnessError(
+            "--period must be above 0, not %g" % args.period, "for instance --period 0.5"
+        )
+    with make(args.source or discover.best(), parse_options(args.source_option)) as source:
+        show = (
+            JsonLines(source, sys.stdout) if args.json else screen(source, sys.stdout, os.environ)
+        )
+        try:
+            watch(source, show, args.period, args.count, args.seconds)
+        except KeyboardInterrupt:
+            pass  # the way to end it
+    return 0
+
+
+def watch(
+    source: PowerSource, show: Any, period_s: float, count: Optional[int], seconds: Optional[float]
+) -> None:
+    """Show one reading a period, `count` times or for `seconds`, whichever ends first."""
+    begin_s = next_s = time.monotonic()
+    shown = 0
+    while (count is None or shown < count) and (
+        seconds is None or time.monotonic() < begin_s + seconds
+    ):
+        next_s = max(next_s + period_s, time.monotonic())
+        show(take(source, next_s))
+        shown += 1
+
+
+def take(source: PowerSource, until_s: float) -> Reading:
+    """The mean of the new readings until a time; at least one is tried."""
+    sums: Dict[str, List[float]] = {}
+    problem, newest_s, readings = "", None, 0
+    while True:
+        try:
+            sample = source.read()
+            problem = sample.error or problem
+            if sample.t_s != newest_s:
+                newest_s, readings = sample.t_s, readings + 1
+                for rail, watts in sample.watts.items():
+                    sums.setdefault(rail, []).append(watts)
+        except (SourceError, OSError) as error:
+            problem = str(error)
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return Reading(
+                until_s,
+                {rail: sum(values) / len(values) for rail, values in sums.items()},
+                readings,
+                problem,
+            )
+        time.sleep(min(left_s, READ_S))
+
+
+class JsonLines:
+    """One JSON object a reading."""
+
+    def __init__(self, source: PowerSource, out: TextIO) -> None:
+        self._facts = {"source": source.name, "real": source.real, "total": list(source.total)}
+        self._out = out
+
+    def __call__(self, reading: Reading) -> None:
+        """Print a reading."""
+        self._out.write(json.dumps(dict(self._facts, **reading._asdict()), sort_keys=True) + "\n")
+        self._out.flush()
+
+
+class PlainLines:
+    """One line a reading: the total first, then the rails."""
+
+    def __init__(self, source: PowerSource, out: TextIO) -> None:
+        self._source, self._out = source, out
+        out.write(
+            "# %s, mean watts%s: %s\n"
+            % (source.name, "" if source.real else ", not measured", " ".join(source.rails))
+        )
+
+    def __call__(self, reading: Reading) -> None:
+        """Print a reading; a rail that could not be read is a dash, and the reason ends the line."""
+        values = " ".join(
+            "%9.3f" % reading.watts[rail] if rail in reading.watts else "        -"
+            for rail in self._source.rails
+        )
+        self._out.write(values + ("  # " + reading.problem if reading.problem else "") + "\n")
+        self._out.flush()
+
+
+class Screen:
+    """The rails in place on a terminal, each with its history since the beginning."""
+
+    def __init__(self, source: PowerSource, out: TextIO, colour: bool) -> None:
+        self._source, self._out, self._colour = source, out, colour
+        encoding = (getattr(out, "encoding", None) or "ascii").lower().replace("-", "")
+        self._blocks = BLOCKS if encoding == "utf8" else ASCII_BLOCKS
+        self._history: Dict[str, Deque[Optional[float]]] = {
+            rail: deque(maxlen=HISTORY) for rail in source.rails
+        }
+        self._drawn = 0
+
+    def __call__(self, reading: Reading) -> None:
+        """Draw a reading over the one before."""
+        lines = [
+            "%s%s   %d readings"
+            % (self._source.name, "" if self._source.real else " (not measured)", reading.readings)
+        ]
+        width = max(len(rail) for rail in self._source.rails)
+        for rail in self._source.rails:
+            watts = reading.watts.get(rail)
+            self._history[rail].append(watts)
+            text = "%s %9s W  %s" % (
+                rail.ljust(width),
+                "-" if watts is None else "%.3f" % watts,
+                self.spark(self._history[rail]),
+            )
+            lines.append(
+                "\x1b[1m%s\x1b[0m" % text if self._colour and rail in self._source.total else text
+            )
+        lines.append(reading.problem)
+        up = "\x1b[%dA" % self._drawn if self._drawn else ""
+        self._out.write(up + "".join("\r%s\x1b[K\n" % line for line in lines))
+        self._out.flush()
+        self._drawn = len(lines)
+
+    def spark(self, values: Any) -> str:
+        """The history as blocks from zero to its highest value; a blank where nothing could be read."""
+        top = max([value for value in values if value is not None] + [1e-9])
+        last = len(self._blocks) - 1
+        return "".join(
+            " "
+            if value is None
+            else self._blocks[max(1, min(last, int(round(last * value / top))))]
+            for value in values
+        )
+
+
+def screen(source: PowerSource, out: TextIO, environ: Any) -> Any:
+    """What shows readings on this stream: in place on a terminal that can move its cursor, else line by line."""
+    moving = out.isatty() and environ.get("TERM", "dumb") != "dumb"
+    return (
+        Screen(source, out, colour=not environ.get("NO_COLOR"))
+        if moving
+        else PlainLines(source, out)
+    )

@@ -1,0 +1,125 @@
+"""Read the cells of foreign logs: numbers with units, times in the forms that loggers write."""
+
+import math
+import re
+from datetime import datetime, timezone
+
+_NUMBER = re.compile(r"^\s*([-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*$")
+_WATTS = {
+    "": 1.0,
+    "w": 1.0,
+    "watt": 1.0,
+    "watts": 1.0,
+    "mw": 1e-3,
+    "uw": 1e-6,
+    "µw": 1e-6,
+    "kw": 1e3,
+}
+_SECONDS = {
+    "": 1.0,
+    "s": 1.0,
+    "sec": 1.0,
+    "seconds": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ns": 1e-9,
+    "min": 60.0,
+    "h": 3600.0,
+}
+_JOULES = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "kj": 1e3, "wh": 3600.0, "mwh": 3.6, "kwh": 3.6e6}
+_UNIT_IN_NAME = re.compile(r"(?:[_\s.]|[\[(]\s*)([A-Za-zµ]+)\s*[\])]?\s*$")
+_FORMS = (
+    "%Y/%m/%d %H:%M:%S.%f",
+    "%Y/%m/%d %H:%M:%S",
+    "%m-%d-%Y %H:%M:%S.%f",
+    "%m-%d-%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%H:%M:%S.%f",
+    "%H:%M:%S",
+)
+
+
+def number(cell: str) -> tuple[float, str]:
+    """The number in a cell and its unit; a decimal comma is understood. Raises ValueError when there is none (empty, N/A, nan).
+
+    >>> number(" 12,5 mW")
+    (12.5, 'mW')
+    """
+    found = _NUMBER.match(cell)
+    if not found:
+        raise ValueError(cell)
+    value = float(found.group(1).replace(",", "."))
+    if not math.isfinite(value):
+        raise ValueError(cell)
+    return value, found.group(2)
+
+
+def unit_of(column: str, units: dict[str, float]) -> float | None:
+    """The factor of the unit at the end of a column's name, if it is one of `units`.
+
+    >>> unit_of("VDD_IN_mw", {"mw": 1e-3}), unit_of("Power (W)", {"w": 1.0}), unit_of("power", {"w": 1.0})
+    (0.001, 1.0, None)
+    """
+    found = _UNIT_IN_NAME.search(" " + column)
+    return units.get(found.group(1).lower()) if found else None
+
+
+def watts_factor(column: str) -> float | None:
+    """Watts per unit of a power column, from its name; None when the name tells none."""
+    return unit_of(column, {unit: value for unit, value in _WATTS.items() if unit})
+
+
+def joules_factor(column: str) -> float | None:
+    """Joules per unit of an energy column, from its name; None when the name tells none."""
+    return unit_of(column, _JOULES)
+
+
+def seconds_factor(column: str, sample: float) -> float:
+    """Seconds per unit of a time column, from its name or, for a count since 1970, from its size.
+
+    >>> seconds_factor("timestamp_ms", 5.0), seconds_factor("t", 1.7e12), seconds_factor("time", 3.2)
+    (0.001, 0.001, 1.0)
+    """
+    known = unit_of(column, {unit: value for unit, value in _SECONDS.items() if unit})
+    if known is not None:
+        return known
+    return 1e-9 if sample > 1e17 else 1e-6 if sample > 1e14 else 1e-3 if sample > 1e11 else 1.0
+
+
+def to_watts(cell: str, factor: float | None) -> float:
+    """Watts in a cell; the cell's own unit goes before the column's."""
+    value, unit = number(cell)
+    if unit and unit.lower() not in _WATTS:
+        raise ValueError(cell)
+    return value * (_WATTS[unit.lower()] if unit else 1.0 if factor is None else factor)
+
+
+def instant(text: str) -> float:
+    """Seconds of a date and time (UTC unless it says otherwise) or of a time of day; raises ValueError when it is neither.
+
+    >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5")
+    (60.0, 60.5)
+    """
+    text = text.strip().strip('"')
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = _by_form(text)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=timezone.utc)
+    return (
+        when.timestamp()
+        if when.year != 1900
+        else when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
+    )
+
+
+def _by_form(text: str) -> datetime:
+    for form in _FORMS:
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    raise ValueError(text)
