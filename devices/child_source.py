@@ -4,8 +4,9 @@ import os
 from abc import abstractmethod
 from typing import Callable, Dict, List, Optional
 
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.devices.util.line_child import LineChild
+from joulebird.harness.core.errors import SourceError
 
 RETRY_S, RETRY_MOST_S = (
     1.0,

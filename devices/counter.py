@@ -2,7 +2,8 @@
 
 from typing import Dict, Optional
 
-from joulebird.devices.source import PowerSample, SourceError
+from joulebird.devices.source import PowerSample
+from joulebird.harness.core.errors import SourceError
 
 
 class CounterMeter:

@@ -5,7 +5,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from joulebird.devices import SOURCES
 from joulebird.devices.registry import load
-from joulebird.devices.source import Found, PowerSource, SourceError
+from joulebird.devices.source import Found, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 # The board's own sensors before a workstation's; direct before through a service; those that nobody registered are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")

@@ -21,9 +21,9 @@ from typing import Any, Callable, List, NamedTuple, Optional
 from joulebird.devices import discover
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.devices.source import SourceError
 from joulebird.devices.util.relay import Relay
 from joulebird.devices.util.scratch import Scratch
+from joulebird.harness.core.errors import SourceError
 
 
 class CommandError(SourceError):

@@ -7,7 +7,7 @@ from joulebird.devices.energy import Energy, energy, points
 from joulebird.devices.powerlog import row_width
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 MARGIN_ROWS = (
     64  # rows before a window that serve to cut its edge; a long log is not read from its beginning

@@ -11,7 +11,8 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.counter import CounterMeter
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 SETTLE_S = 2.0  # a counter that does not move in this long stands still
 

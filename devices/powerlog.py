@@ -7,11 +7,11 @@ import errno
 import json
 import os
 import re
-import subprocess
 import time
 from typing import Any, Callable, Dict, Tuple
 
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.errors import SourceError
 
 FORMAT = 1
 T_WIDTH, RAIL_WIDTH, STATUS_WIDTH = 16, 9, 12
@@ -56,25 +56,6 @@ def format_row(
             status = fault
     word = re.sub(r"[^\w.+:/-]", "_", status)[:STATUS_WIDTH] or "UNKNOWN"
     return (",".join(fields + [word.rjust(STATUS_WIDTH)]) + "\n").encode("ascii", "replace")
-
-
-def boot_id(path: str = "/proc/sys/kernel/random/boot_id") -> str:
-    """What tells this boot of the machine from every other: Linux's boot id, macOS's boot session, or "" where there is none."""
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        pass
-    try:
-        done = subprocess.run(
-            ["sysctl", "-n", "kern.bootsessionuuid"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("ascii", "replace").strip()
 
 
 class PowerLog:

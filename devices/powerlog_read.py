@@ -5,7 +5,7 @@ import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from joulebird.devices.powerlog import FORMAT, MAGIC, row_width
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 
 class Head(NamedTuple):

@@ -12,8 +12,9 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from joulebird.devices.counter import CounterMeter
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.devices.util.sysfs import KeptFile, read_text, text_or_none
+from joulebird.harness.core.errors import SourceError
 
 ZONES = "sys/class/powercap"
 OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj (until the next boot)"

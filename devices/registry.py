@@ -1,12 +1,12 @@
 """From the name of a source to the source: a name of `devices.SOURCES`, or a dotted path to a class of the user's own."""
 
-import difflib
-import importlib
 import inspect
 from typing import Any, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
-from joulebird.devices.source import PowerSource, SourceError
+from joulebird.devices.source import PowerSource
+from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.registry import find, nearest
 
 
 def load(name: str) -> Type[PowerSource]:
@@ -15,27 +15,10 @@ def load(name: str) -> Type[PowerSource]:
     >>> load("ina3221").name
     'ina3221'
     """
-    path = SOURCES.get(name, name)
-    module, _, attribute = path.partition(":")
-    if not attribute:
-        near = difflib.get_close_matches(name, SOURCES, 1)
-        raise SourceError(
-            "no power source is called %s" % name,
-            "did you mean %s?" % near[0]
-            if near
-            else "there are %s, or a class of yours as package.module:Class"
-            % ", ".join(sorted(SOURCES)),
-        )
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SourceError(
-            "the power source %s cannot be loaded: %s" % (name, error),
-            "check the spelling, and that its package is installed for this Python",
-        ) from error
+    found = find(SOURCES, "source", name, SourceError)
     if not (inspect.isclass(found) and issubclass(found, PowerSource)):
         raise SourceError(
-            "%s is no power source" % path, "derive it from joulebird.devices.source.PowerSource"
+            "%s is no power source" % name, "derive it from joulebird.devices.source.PowerSource"
         )
     return found
 
@@ -51,13 +34,8 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
     known = options_of(found)
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, known, 1)
-            raise SourceError(
-                "the source %s has no option %s" % (name, option),
-                "did you mean %s?" % near[0]
-                if near
-                else "its options: %s" % (", ".join(known) or "none"),
-            )
+            hint = nearest(option, known) or "it has no options"
+            raise SourceError("the source %s has no option %r" % (name, option), hint)
     options = {
         option: checked(name, option, value, kind) for option, value, kind in _typed(found, options)
     }

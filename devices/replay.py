@@ -10,7 +10,8 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from joulebird.devices.powerlog_read import Head, Row, walk_log
-from joulebird.devices.source import Found, PowerSample, PowerSource, SourceError
+from joulebird.devices.source import Found, PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 
 class LogEnded(SourceError):

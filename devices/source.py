@@ -3,21 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from joulebird.harness.core.errors import SourceError
+
 # Mean seconds between two readings, by what a reading is, unless somebody asks for others. tests/benchmarks/bench_sampling_error.py has
 # the errors: a snapshot's falls with the period; what averages over 54 ms and is read at intervals up to 50 ms misses nothing.
 USUAL_PERIODS_S = {"snapshot": 0.02, "average": 0.033}
 OTHER_PERIOD_S = 0.05  # a counter misses nothing
-
-
-class SourceError(Exception):
-    """A power source cannot be used or read; `hint` says what to do about it."""
-
-    exit_code = 4
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 class PowerSample(NamedTuple):

@@ -11,7 +11,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.devices.child_source import ChildSource, checked_total
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
 TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano

@@ -18,7 +18,7 @@ PUBLIC = {
     "Recorder": "joulebird.devices.recorder.parent",
     "PowerSource": "joulebird.devices.source",
     "PowerSample": "joulebird.devices.source",
-    "SourceError": "joulebird.devices.source",
+    "SourceError": "joulebird.harness.core.errors",
     "PowerTrace": "joulebird.reports.logs.trace",
     "Energy": "joulebird.reports.logs.energy",
 }

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.checks.check import check_runs
-from joulebird.reports.errors import ReportError
 from joulebird.reports.figures import power as figures
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import Accounting

@@ -6,9 +6,9 @@ from typing import Any, Dict
 import torch
 
 from joulebird.baselines.data.tensors import TensorData
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError
 
 
 def memorised_bits(samples: int, classes: int, accuracy: float) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from joulebird.baselines.data.tensors import DataSet, normalise
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

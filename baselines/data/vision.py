@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 from typing import List  # noqa: F401 (type comments)
 
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 
 _REMEDY = "install the torchvision that belongs to the torch you have"
 

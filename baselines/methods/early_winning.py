@@ -10,13 +10,13 @@ from typing import Any, Dict, List, Optional, Sequence
 from joulebird.baselines.analysis.memorisation import memorise
 from joulebird.baselines.analysis.ppr import PseudoPrune, saturation
 from joulebird.baselines.analysis.weight_spread import Spread
-from joulebird.baselines.errors import SpecError, require
 from joulebird.baselines.methods.lottery_ticket import ticket, train_ticket
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.gradual import Gradual, window
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError, require
 
 Result = Dict[str, Any]
 GRID = (5, 10, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200)

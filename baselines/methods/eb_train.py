@@ -5,13 +5,13 @@ from typing import Any, Dict, List, Optional, Sequence
 import torch
 from torch import Tensor  # noqa: F401 (type comments)
 
-from joulebird.baselines.errors import SpecError, require
 from joulebird.baselines.methods.network_slimming import thinned
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training.hooks import Watch
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.precision import averaging_start, check_precision, watched
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError, require
 
 
 def eb_train(

@@ -6,10 +6,10 @@ from typing import Any, Dict, Optional
 import torch
 from torch import nn
 
-from joulebird.baselines.errors import SpecError, require
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError, require
 
 Result = Dict[str, Any]
 

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from joulebird.baselines.errors import TrainingError, require
 from joulebird.baselines.methods.lottery_ticket import ticket, train_ticket
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.channels import check_ratio
 from joulebird.baselines.training.parts import check_parts
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import TrainingError, require
 
 SCOPES = ("conv", "conv+linear", "official")
 

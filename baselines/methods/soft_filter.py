@@ -6,12 +6,12 @@ import numpy
 import torch
 from torch import nn
 
-from joulebird.baselines.errors import require
 from joulebird.baselines.pruning.channels import check_ratio
 from joulebird.baselines.training import flops
 from joulebird.baselines.training.hooks import Watch
 from joulebird.baselines.training.loop import evaluate, train
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import require
 
 Result = Dict[str, Any]
 

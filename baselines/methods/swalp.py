@@ -2,12 +2,12 @@
 
 from typing import Any, Dict, Optional
 
-from joulebird.baselines.errors import SpecError, require
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.lowprec import swalp_rate
 from joulebird.baselines.training.precision import Averaging, BlockFloat
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError, require
 
 
 def swalp(

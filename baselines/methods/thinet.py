@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from joulebird.baselines.errors import require
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.pruning.channels import check_ratio, cut_one
 from joulebird.baselines.training.loop import fastest_layout, train
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import require
 
 Result = Dict[str, Any]
 

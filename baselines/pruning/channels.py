@@ -5,8 +5,8 @@ from typing import Callable, List, Optional, Sequence
 import torch
 from torch import Tensor
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.models.base import Prunable
+from joulebird.harness.core.errors import SpecError
 
 
 def ranked_masks(scales: Sequence[Tensor], ratio: float) -> List[Tensor]:

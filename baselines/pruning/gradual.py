@@ -4,9 +4,9 @@ from typing import Any, Dict, List, Optional
 
 import torch
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.training.hooks import Watch
+from joulebird.harness.core.errors import SpecError
 
 
 def sparsity_at(

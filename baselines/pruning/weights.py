@@ -16,8 +16,8 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 import torch
 from torch import nn
 
-from joulebird.baselines.errors import SpecError, TrainingError
 from joulebird.baselines.pruning.channels import check_ratio
+from joulebird.harness.core.errors import SpecError, TrainingError
 
 Tensors = Mapping[str, torch.Tensor]
 RULES = ("rethinking", "exact", "open_lth")

@@ -5,8 +5,8 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import torch
 from torch import Tensor, nn
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.models.base import MapAverage
+from joulebird.harness.core.errors import SpecError
 
 
 class Count(NamedTuple):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from joulebird.baselines.data.tensors import TensorData
-from joulebird.baselines.errors import SpecError, TrainingError
 from joulebird.baselines.training.flops import task_count
 from joulebird.baselines.training.hooks import Watch
 from joulebird.baselines.training.parts import check_parts
 from joulebird.baselines.training.task import Task, lacks_memory, misfit
+from joulebird.harness.core.errors import SpecError, TrainingError
 
 Result = Dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any, Optional, Tuple
 import torch
 from torch import nn
 
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 
 
 def smallest_part(images: int, batch: int, micro_batch: Optional[int] = None) -> int:

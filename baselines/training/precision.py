@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from joulebird.baselines.errors import SpecError
-from joulebird.baselines.lookup import nearest
 from joulebird.baselines.training import lowprec
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.schedule import Schedule
+from joulebird.harness.core.errors import SpecError
+from joulebird.harness.core.registry import nearest
 
 NAMES = ("fp32", "bfp8", "wage8")
 Format = Callable[[Tensor], Tensor]

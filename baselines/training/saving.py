@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 
 
 def save(path: str, value: Any) -> None:

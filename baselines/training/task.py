@@ -5,9 +5,9 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 import torch
 
 from joulebird.baselines import DATASETS, MODELS
-from joulebird.baselines.errors import SpecError
-from joulebird.baselines.lookup import find, nearest
 from joulebird.baselines.training.schedule import Schedule
+from joulebird.harness.core.errors import SpecError
+from joulebird.harness.core.registry import find, nearest
 
 
 class Task(NamedTuple):
@@ -47,7 +47,7 @@ class Task(NamedTuple):
 
     def source(self) -> Any:
         """The `DataSet` that is trained on: classes, shapes and counts, nothing loaded."""
-        return find(DATASETS, "data set", self.dataset)
+        return find(DATASETS, "data set", self.dataset, SpecError)
 
     def data(self) -> Any:
         """The images and labels on the training device, as a `TensorData`. Raises SpecError when they are not there."""
@@ -56,13 +56,13 @@ class Task(NamedTuple):
 
     def dense_widths(self) -> Sequence[Any]:
         """The unpruned network's channel widths."""
-        return find(MODELS, "model", self.model).dense_widths(self.width)
+        return find(MODELS, "model", self.model, SpecError).dense_widths(self.width)
 
     def build(
         self, widths: Optional[Sequence[Any]] = None, seed: Optional[int] = None
     ) -> torch.nn.Module:
         """A freshly initialised network on the device: the same weights for the same seed, on every device."""
-        cls = find(MODELS, "model", self.model)
+        cls = find(MODELS, "model", self.model, SpecError)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed if seed is None else seed)
             model = cls(self.source().classes, widths or self.dense_widths())
@@ -166,8 +166,8 @@ def task_from(spec: Dict[str, Any]) -> Task:
     schedule = Schedule(**{key: _plain(values.pop(key)) for key in _SCHEDULE if key in values})
     values["device"] = _device(values.get("device", "auto"))
     task = Task(schedule=schedule, **values)
-    find(MODELS, "model", task.model)
-    find(DATASETS, "data set", task.dataset)
+    find(MODELS, "model", task.model, SpecError)
+    find(DATASETS, "data set", task.dataset, SpecError)
     return task
 
 

@@ -7,18 +7,16 @@ import os
 import time
 from typing import Any, Dict, Optional
 
+from joulebird.harness.core import exit_codes
+from joulebird.harness.core.errors import HarnessError
+
 FORMAT = 1
 
 
-class BoardError(Exception):
-    """The board is not, or cannot be put, in the state asked for; `hint` says what to do."""
+class BoardError(HarnessError):
+    """A board that is not, or cannot be put, in the state asked for."""
 
-    exit_code = 6
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    exit_code = exit_codes.CHECK
 
 
 def state_folder() -> str:

@@ -6,8 +6,8 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.devices.ina3221.chip import AVERAGES, CONVERSION_US, decode_config
-from joulebird.devices.source import SourceError
 from joulebird.devices.util.sysfs import device_tree_node, properties, read_cells, text_or_none
+from joulebird.harness.core.errors import SourceError
 
 # Every path by which the same nodes are reached; duplicates go by their real path.
 IIO_GLOBS = (

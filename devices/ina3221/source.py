@@ -14,7 +14,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 from joulebird.devices.ina3221.chip import ACCURACY, offset_w, step_w
 from joulebird.devices.ina3221.find import Channel, choose, describe_chip, find_channels
 from joulebird.devices.ina3221.read import ChannelReader
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 # The rails whose sum is the module, by what the board has: TX1, TX2, Xavier NX, Orin NX and Nano; Nano; AGX Orin, whose two inputs
 # feed three rails side by side. An AGX Xavier has no such set.

@@ -13,7 +13,7 @@ import time
 from typing import Any, Callable, Dict, List
 
 from joulebird.devices.child_source import ChildSource, checked_total
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import python_command
 
 

@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
 from joulebird.devices.registry import make
-from joulebird.devices.source import PowerSource, SourceError
+from joulebird.devices.source import PowerSource
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import search_last
 
 IDLE_PERIOD_S = (

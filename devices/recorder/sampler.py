@@ -9,7 +9,8 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from joulebird.devices.powerlog import PowerLog
-from joulebird.devices.source import PowerSource, SourceError
+from joulebird.devices.source import PowerSource
+from joulebird.harness.core.errors import SourceError
 
 JITTER = (
     0.5,

@@ -9,7 +9,7 @@ from joulebird.devices.serial_meter.inbox import Inbox
 from joulebird.devices.serial_meter.rawlog import RawLog
 from joulebird.devices.serial_meter.records import Ask, Record
 from joulebird.devices.serial_meter.transport import drain
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 QUIET_S = 0.06  # no byte for so long: the line is at rest
 FIRST_READING_S = 2.0  # how long to listen at one baud rate before the next is tried, at least

@@ -1,6 +1,5 @@
 """The meters that are known by name, and how to describe another one."""
 
-import difflib
 import json
 from typing import Any, Dict, NamedTuple, Tuple, Union
 
@@ -8,7 +7,8 @@ from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
 from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
 from joulebird.devices.serial_meter.records import Gates
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.registry import nearest
 
 DECODERS = {  # family -> "module:class"
     "line": "joulebird.devices.serial_meter.decoders.line:LineDecoder",
@@ -62,11 +62,7 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     given = _given(spec)
     like = given.pop("like", "")
     if like and like not in METERS:
-        near = difflib.get_close_matches(like, METERS, 1)
-        raise SourceError(
-            "no serial meter is called %r" % like,
-            "did you mean %s?" % near[0] if near else "known: %s" % ", ".join(sorted(METERS)),
-        )
+        raise SourceError("unknown serial meter %r" % like, nearest(like, METERS))
     facts = dict(METERS.get(like, {}), name=given.pop("name", like or "custom"))
     for key in ("gates", "settings"):
         facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))

@@ -11,10 +11,11 @@ import re
 import time
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
-from joulebird.devices.powerlog import boot_id
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.records import Record
-from joulebird.devices.source import PowerSample, SourceError
+from joulebird.devices.source import PowerSample
+from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.errors import SourceError
 
 MAGIC = "# joulebird-serial-log "
 FORMAT = 1

@@ -9,7 +9,7 @@ from joulebird.devices.serial_meter.dialogue import Dialogue, Setup
 from joulebird.devices.serial_meter.inbox import Inbox, Taken
 from joulebird.devices.serial_meter.rawlog import RawLog
 from joulebird.devices.serial_meter.transport import Line, open_link
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 1.0
 HANGS_S = 1.0  # beyond a stall: the thread does not come back from the kernel

@@ -8,7 +8,8 @@ from joulebird.devices.serial_meter.inbox import Taken
 from joulebird.devices.serial_meter.rawlog import RawLog
 from joulebird.devices.serial_meter.reader import Reader
 from joulebird.devices.serial_meter.transport import ports, stable_name
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 RAILS = {"dc": "DC_IN", "wall": "WALL"}
 

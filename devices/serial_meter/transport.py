@@ -18,7 +18,7 @@ import time
 from typing import Any, Iterator, List, NamedTuple
 from urllib.parse import urlsplit
 
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 READ_S = 0.05  # how long a read waits for the first byte
 WRITE_S = 1.0

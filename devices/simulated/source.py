@@ -13,8 +13,9 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.simulated.board import IDLE_W, TRAIN_W, SimulatedBoard
 from joulebird.devices.simulated.load import ProcessLoad
-from joulebird.devices.source import Found, PowerSample, SourceError
+from joulebird.devices.source import Found, PowerSample
 from joulebird.devices.util.scratch import Scratch
+from joulebird.harness.core.errors import SourceError
 
 LOAD_EVERY_S = (
     0.1  # processor time is counted in steps of 10 ms, so a shorter look would be mostly noise

@@ -8,6 +8,7 @@ import sys
 from typing import Any, List, NoReturn, Optional
 
 from joulebird import __version__
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs import ON_A_BOARD
 
@@ -53,8 +54,6 @@ VERBS = {
     ),
 }
 ON_BOARDS = ("sources", "watch", "doctor")  # these can be done on a board: --board B
-EXIT_CODES = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed,
-75 no free board, 130 interrupted"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,7 +80,7 @@ def help_text() -> str:
         "verbs (`joulebird VERB --help` for each):",
     ]
     lines += ["  %s  %s" % (verb.ljust(width), text) for verb, (_, text) in VERBS.items()]
-    return "\n".join(lines + ["", EXIT_CODES]) + "\n"
+    return "\n".join(lines + ["", exit_codes.TEXT]) + "\n"
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -102,7 +101,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        if not all(hasattr(error, name) for name in ("message", "hint", "exit_code")):
+        if not isinstance(error, HarnessError):
             raise
         if error.exit_code == 130:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,15 +1,49 @@
-"""The error that a user can cause or cure."""
+"""The errors that a user can cause or fix. Everything else is a bug and shows its traceback."""
+
+from typing import Any, Optional
+
+from joulebird.harness.core import exit_codes
 
 
 class HarnessError(Exception):
-    """What failed and where (`message`), what to do next (`hint`), and the exit code of the command.
+    """The root of them: the failure and its place (`message`), the next step (`hint`), the exit code of the command."""
 
-    Exit codes: 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed, 75 no free board,
-    130 interrupted.
-    """
+    exit_code = exit_codes.USAGE
 
-    def __init__(self, message: str, hint: str = "", exit_code: int = 2) -> None:
+    def __init__(self, message: str, hint: str = "", exit_code: Optional[int] = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.exit_code = exit_code
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class SpecError(HarnessError):
+    """A model, data set, option or checkpoint that does not exist or does not fit."""
+
+
+class ReportError(HarnessError):
+    """A log, record or option that cannot be used."""
+
+
+class SourceError(HarnessError):
+    """A power source that cannot be used or read."""
+
+    exit_code = exit_codes.SOURCE
+
+
+class TrainingError(HarnessError):
+    """A training that failed: a loss that is NaN, no memory."""
+
+    exit_code = exit_codes.TRAINING
+
+
+def require(good: bool, name: str, value: Any, wanted: str) -> None:
+    """Raise SpecError for the value of the option `name` unless it is `good`; `wanted` names the valid values.
+
+    >>> require(False, "every", 0, "at least 1")
+    Traceback (most recent call last):
+    joulebird.harness.core.errors.SpecError: option 'every' must be at least 1 (got 0)
+    """
+    if not good:
+        raise SpecError(f"option {name!r} must be {wanted} (got {value!r})")

@@ -25,11 +25,6 @@ def python_command(target: str, *arguments: str, python: Optional[str] = None) -
     return [python or sys.executable, "-c", LAUNCH, ROOT, target] + list(arguments)
 
 
-def joulebird_command(*words: str) -> List[str]:
-    """Return the command line of `joulebird WORDS` in a new process of this interpreter."""
-    return python_command("joulebird.harness.cli.main:main", *words)
-
-
 def user_paths() -> List[str]:
     """Return the folders in which this process finds modules of the user's own, for a child to search last."""
     paths = [os.path.abspath(path) for path in sys.path]

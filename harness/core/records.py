@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from joulebird.harness.core import files
 from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
@@ -123,39 +124,8 @@ def check_format(version: Any, path: str) -> None:
 
 
 def write_json(path: str, data: Dict[str, Any]) -> None:
-    """Write a JSON object with its format version so that the file appears whole or not at all, even after a power cut."""
-    folder = os.path.dirname(path) or "."
-    part = "%s.part-%d" % (path, os.getpid())
-    text = json.dumps(dict(data, format=FORMAT), indent=1, sort_keys=True, allow_nan=False)
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        remove(part)
-        raise
-    sync_folder(folder)
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass  # some network file systems cannot sync a folder; the file itself is safe
-    finally:
-        os.close(handle)
-
-
-def remove(path: str) -> None:
-    """Remove a file; harmless when it is not there."""
-    try:
-        os.remove(path)
-    except FileNotFoundError:
-        pass
+    """Write a JSON object with its format version so that the file appears whole or not at all."""
+    files.write_json(path, dict(data, format=FORMAT))
 
 
 def is_done(folder: str, name: str = RECORD) -> bool:

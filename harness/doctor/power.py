@@ -10,7 +10,7 @@ from joulebird.devices.ina3221.find import Channel, describe_chip, find_channels
 from joulebird.devices.ina3221.read import ChannelReader
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Finding, jetson_only
 
 MODULE_VOLTS = (5.5, 19.6)  # what a TX2 module may be fed with (OEM product design guide)

@@ -19,7 +19,6 @@ lock = "/tmp/joulebird.lock"    # one run at a time on a board, whoever starts i
 OPENBLAS_CORETYPE = "ARMV8"
 """
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -30,6 +29,7 @@ from typing import Any
 import tomllib
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.registry import nearest
 
 BOARD_ENVIRONMENT = MappingProxyType(
     {
@@ -216,9 +216,7 @@ def _known(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     known = list(known)
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "known are: " + ", ".join(known)
-            raise HarnessError(f"{where}: unknown key {key!r}", hint)
+            raise HarnessError(f"{where}: unknown key {key!r}", nearest(key, known))
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ import time
 from typing import Any, Dict, List, Optional
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.boot import boot_id
 from joulebird.harness.onboard import lock
-from joulebird.harness.runs.environment import boot_id
 
 JOB, STATE, EXIT, LOG, ALIVE = "job.json", "state.json", "exit.json", "out.log", "alive"
 EXIT_ROOM = 8192  # bytes reserved for exit.json

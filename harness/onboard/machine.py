@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any, Dict
 
-from joulebird.harness.runs.environment import boot_id
+from joulebird.harness.core.boot import boot_id
 
 LINGER = "/var/lib/systemd/linger"
 

@@ -7,9 +7,9 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
+from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.onboard import lock
-from joulebird.harness.runs.environment import boot_id
 
 BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as unlike it as can be
 BUSY = 75

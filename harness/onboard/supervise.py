@@ -9,11 +9,11 @@ import time
 from typing import Any, Dict, List
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.process import python_command
 from joulebird.harness.onboard import job as jobs
 from joulebird.harness.onboard import lock, machine
-from joulebird.harness.runs.environment import boot_id
 
 START_TIMEOUT_S = 30.0
 GRACE_S = 20.0  # from the second request to stop until the job is killed

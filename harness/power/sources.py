@@ -3,6 +3,7 @@
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Union
 
+from joulebird.harness import registries
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.power.meter import Meter
@@ -32,9 +33,9 @@ def choose(
     options = dict(options or {})
     if name in (None, "auto"):
         name = registry.resolve("joulebird.devices.discover:best")()
-    source = registry.load("source", name)
+    source = registries.load("source", name)
     return Choice(
-        name, registry.dotted("source", name), options, bool(getattr(source, "real", True))
+        name, registries.dotted("source", name), options, bool(getattr(source, "real", True))
     )
 
 

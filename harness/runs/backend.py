@@ -1,9 +1,10 @@
 """What the engine asks of `baselines`, imported by name and only once something has to be trained."""
+
 import os
 from typing import Any, Dict
 
-from joulebird.harness.runs.checkpoints import Saving
 from joulebird.harness.core.registry import import_module
+from joulebird.harness.runs.checkpoints import Saving
 
 
 class Backend:
@@ -24,4 +25,3 @@ class Backend:
         """Wait until the device has done what it was given; nothing to wait for on a CPU."""
         if device.startswith("cuda"):
             import_module("joulebird.baselines.training.task", "training").synchronize(device)
-

@@ -1,9 +1,10 @@
 """Run a list of specs one after the other; a run that fails does not stop the others."""
+
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import STAGE, RunRecord, is_done, stage_dir
+from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
@@ -11,7 +12,9 @@ from joulebird.harness.runs.spec import RunSpec
 TRAINING_FAILED = 5
 
 
-def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], List[Tuple[RunSpec, Any]]]:
+def run_all(
+    session: Any, specs: List[RunSpec]
+) -> Tuple[List[RunRecord], List[Tuple[RunSpec, Any]]]:
     """Bring all specs to their end; gives the records and the failures (spec, error).
 
     Only failed training (exit code 5) of one run lets the others go on; a full disk, a broken sensor or a wrong spec ends the session.
@@ -25,7 +28,9 @@ def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], List[T
             try:
                 records.append(run_spec(session, spec))
             except Exception as error:
-                if getattr(error, "exit_code", None) != TRAINING_FAILED or isinstance(error, HarnessError):
+                if getattr(error, "exit_code", None) != TRAINING_FAILED or isinstance(
+                    error, HarnessError
+                ):
                     raise
                 failures.append((spec, error))
                 session.progress.say("  failed: %s" % error)

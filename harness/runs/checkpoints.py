@@ -3,6 +3,7 @@
 A checkpoint is written under a name of its own and synced; the epoch's event, which holds that name, is the commit; then the file is
 renamed to `checkpoint.pt`. Whoever comes back reads the newest committed name from the events and completes the renaming.
 """
+
 import errno
 import os
 import shutil
@@ -43,9 +44,14 @@ class writing:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if error is None or isinstance(error, HarnessError) or not isinstance(error, Exception):
             return
-        if getattr(error, "errno", None) in FULL or (isinstance(error, (RuntimeError, OSError)) and self._nearly_full()):
-            raise HarnessError("%s: the disk is full" % self._path,
-                               "free some space and give the same command again: nothing that was finished is lost", 5) from error
+        if getattr(error, "errno", None) in FULL or (
+            isinstance(error, (RuntimeError, OSError)) and self._nearly_full()
+        ):
+            raise HarnessError(
+                "%s: the disk is full" % self._path,
+                "free some space and give the same command again: nothing that was finished is lost",
+                5,
+            ) from error
 
     def _nearly_full(self) -> bool:
         try:
@@ -62,14 +68,18 @@ class Checkpoints:
         self._saving = saving
         self._attempt = attempt
         self._count = 0
-        self._pending = None                            # type: Optional[str]
+        self._pending = None  # type: Optional[str]
 
     def recover(self, committed: Optional[str]) -> None:
         """Finish what the last attempt was killed at: `committed` is the name in its newest epoch event, None without one."""
         if committed and os.path.exists(self._path(committed)):
             os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
         for name in os.listdir(self._folder):
-            if name.startswith(CHECKPOINT + ".") or name.endswith(".part") or (name == CHECKPOINT and not committed):
+            if (
+                name.startswith(CHECKPOINT + ".")
+                or name.endswith(".part")
+                or (name == CHECKPOINT and not committed)
+            ):
                 os.remove(os.path.join(self._folder, name))
 
     def load(self) -> Dict[str, Any]:

@@ -1,19 +1,38 @@
 """Do a stage once: mark it, measure it, survive a kill at any instant, and never do it again."""
+
 import os
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
-from joulebird.harness.runs.checkpoints import Checkpoints, writing
-from joulebird.harness.runs.environment import boot_id
+from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import (
+    EVENTS,
+    POWER,
+    RECIPE,
+    RESULT,
+    StageRecord,
+    read_events,
+    read_stage,
+    stage_dir,
+    write_json,
+    write_stage,
+)
+from joulebird.harness.runs.checkpoints import Checkpoints, writing
 from joulebird.harness.runs.events import EventLog, attempts, kept_epochs, last_saved
 from joulebird.harness.runs.recipe import Artifact, artifacts, loaded
-from joulebird.harness.core.records import EVENTS, POWER, RECIPE, RESULT, StageRecord, read_events, read_stage, stage_dir, write_json, write_stage
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
 
 
-def perform(session: Any, name: str, function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any],
-            recipe: Dict[str, Any], artifact: Artifact) -> None:
+def perform(
+    session: Any,
+    name: str,
+    function: Callable,
+    inputs: Tuple[Any, ...],
+    options: Dict[str, Any],
+    recipe: Dict[str, Any],
+    artifact: Artifact,
+) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
     `session` gives what all stages of this process share: root, saving, meter, progress, environment, stopping.
@@ -24,13 +43,22 @@ def perform(session: Any, name: str, function: Callable, inputs: Tuple[Any, ...]
         write_json(os.path.join(folder, RECIPE), recipe)
         past = read_events(os.path.join(folder, EVENTS))
         if not _finish_ended(session, folder, past):
-            attempt = _Attempt(session, name, artifact.id, recipe, [one.id for one in artifacts([list(inputs), options])], past)
+            attempt = _Attempt(
+                session,
+                name,
+                artifact.id,
+                recipe,
+                [one.id for one in artifacts([list(inputs), options])],
+                past,
+            )
             attempt.run(function, inputs, options)
 
 
 def _finish_ended(session: Any, folder: str, past: List[Dict[str, Any]]) -> bool:
     """Whether the stage was ended by an attempt that was killed just before stage.json: its last event holds what belongs there."""
-    if not (past and past[-1]["event"] == "stage_end" and os.path.exists(os.path.join(folder, RESULT))):
+    if not (
+        past and past[-1]["event"] == "stage_end" and os.path.exists(os.path.join(folder, RESULT))
+    ):
         return False
     write_stage(session.root, StageRecord(**past[-1]["record"]))
     return True
@@ -39,8 +67,15 @@ def _finish_ended(session: Any, folder: str, past: List[Dict[str, Any]]) -> bool
 class _Attempt:
     """One attempt at one stage."""
 
-    def __init__(self, session: Any, name: str, stage_id: str, recipe: Dict[str, Any], upstream: List[str],
-                 past: List[Dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        session: Any,
+        name: str,
+        stage_id: str,
+        recipe: Dict[str, Any],
+        upstream: List[str],
+        past: List[Dict[str, Any]],
+    ) -> None:
         self._session = session
         self._name = name
         self._id = stage_id
@@ -57,12 +92,23 @@ class _Attempt:
         checkpoints = Checkpoints(self._folder, self._session.saving, self._number)
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
         kept = kept_epochs(self._past) if self._saved else []
-        rewrite_epochs(self._folder, [event for event in kept if event["epoch"] <= self._saved["epoch"]])
+        rewrite_epochs(
+            self._folder, [event for event in kept if event["epoch"] <= self._saved["epoch"]]
+        )
         arguments = [loaded(one) for one in inputs]
         keywords = {key: loaded(value) for key, value in options.items()}
-        self._device = next((str(one.device) for one in arguments if hasattr(one, "recipe") and hasattr(one, "device")), "")
+        self._device = next(
+            (
+                str(one.device)
+                for one in arguments
+                if hasattr(one, "recipe") and hasattr(one, "device")
+            ),
+            "",
+        )
         events = EventLog(os.path.join(self._folder, EVENTS))
-        stage = Stage(self._folder, events, checkpoints, self._saved, self._session, self._synchronise)
+        stage = Stage(
+            self._folder, events, checkpoints, self._saved, self._session, self._synchronise
+        )
         try:
             self._measured(stage, events, lambda: function(stage, *arguments, **keywords))
             checkpoints.clear()
@@ -76,16 +122,28 @@ class _Attempt:
         begin_s = self._begin(stage, events)
         result = work()
         if not isinstance(result, dict):
-            raise TypeError("a stage function must return a dict of tensors and plain values, not %s" % type(result).__name__)
+            raise TypeError(
+                "a stage function must return a dict of tensors and plain values, not %s"
+                % type(result).__name__
+            )
         self._session.saving().save(os.path.join(self._folder, RESULT), result)
         self._end(stage, events, begin_s)
 
     def _begin(self, stage: Stage, events: EventLog) -> float:
         """Sample, then mark: the window begins inside the log."""
         session = self._session
-        session.progress.stage_begin(self._name, self._id, self._saved["epoch"] if self._saved else 0)
-        events.write("attempt_begin", attempt=self._number, boot_id=boot_id(), wall_s=round(time.time(), 3), pid=os.getpid(),
-                     session=session.id, from_epoch=self._saved["epoch"] if self._saved else 0)
+        session.progress.stage_begin(
+            self._name, self._id, self._saved["epoch"] if self._saved else 0
+        )
+        events.write(
+            "attempt_begin",
+            attempt=self._number,
+            boot_id=boot_id(),
+            wall_s=round(time.time(), 3),
+            pid=os.getpid(),
+            session=session.id,
+            from_epoch=self._saved["epoch"] if self._saved else 0,
+        )
         stage.watch()
         session.meter.open_log(os.path.join(self._folder, POWER))
         self._synchronise()
@@ -115,13 +173,26 @@ class _Attempt:
     def _record(self, stage: Stage, seconds: float, log: Dict[str, Any]) -> StageRecord:
         work = stage.described_work
         if work is not None:
-            work = dict(work, epochs=len(kept_epochs(read_events(os.path.join(self._folder, EVENTS)))))
+            work = dict(
+                work, epochs=len(kept_epochs(read_events(os.path.join(self._folder, EVENTS))))
+            )
         session = self._session
         source = dict(session.meter.description, log=log) if log else session.meter.description
-        return StageRecord(id=self._id, name=self._name, function=self._recipe["function"], upstream=tuple(self._upstream),
-                           session=session.id, attempts=self._number, seconds=seconds, device=self._device, work=work,
-                           metrics=stage.metrics, warnings=tuple(stage.warnings), source=source,
-                           environment=session.environment())
+        return StageRecord(
+            id=self._id,
+            name=self._name,
+            function=self._recipe["function"],
+            upstream=tuple(self._upstream),
+            session=session.id,
+            attempts=self._number,
+            seconds=seconds,
+            device=self._device,
+            work=work,
+            metrics=stage.metrics,
+            warnings=tuple(stage.warnings),
+            source=source,
+            environment=session.environment(),
+        )
 
     def _synchronise(self) -> None:
         self._session.synchronise(self._device)
@@ -137,12 +208,20 @@ def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:
 
     Raises HarnessError when it was never tested: a run without an accuracy is no run.
     """
-    tested = [event for event in epochs_of(root, stage_id) if event.get("test_accuracy") is not None]
+    tested = [
+        event for event in epochs_of(root, stage_id) if event.get("test_accuracy") is not None
+    ]
     if tested:
         best = max(tested, key=lambda event: event["test_accuracy"])
-        return {"best": best["test_accuracy"], "last": tested[-1]["test_accuracy"], "best_epoch": best["epoch"]}
+        return {
+            "best": best["test_accuracy"],
+            "last": tested[-1]["test_accuracy"],
+            "best_epoch": best["epoch"],
+        }
     accuracy = read_stage(root, stage_id).metrics.get("test_accuracy")
     if accuracy is None:
-        raise HarnessError("stage %s was never tested" % stage_id, "the method must end with a stage that tests its network")
+        raise HarnessError(
+            "stage %s was never tested" % stage_id,
+            "the method must end with a stage that tests its network",
+        )
     return {"best": accuracy, "last": accuracy, "best_epoch": 0}
-

@@ -1,4 +1,5 @@
 """What a record must say about the machine and the software it was made with."""
+
 import hashlib
 import os
 import platform
@@ -6,6 +7,7 @@ import sys
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import joulebird
+from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.process import ROOT
 from joulebird.harness.core.registry import resolve
 
@@ -16,11 +18,20 @@ def environment(root: str = "/") -> Dict[str, Any]:
     `root` is where /proc and /etc are looked for.
     """
     found = {
-        "joulebird": joulebird.__version__, "code": code_hash(), "python": platform.python_version(), "machine": platform.machine(),
-        "system": "%s %s" % (platform.system(), platform.release()), "host": platform.node(), "cores": os.cpu_count(),
-        "processor": processor(root), "boot_id": boot_id(root),
-        "packages": {name: sys.modules[name].__version__ for name in ("torch", "torchvision", "numpy")
-                     if hasattr(sys.modules.get(name), "__version__")},
+        "joulebird": joulebird.__version__,
+        "code": code_hash(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": "%s %s" % (platform.system(), platform.release()),
+        "host": platform.node(),
+        "cores": os.cpu_count(),
+        "processor": processor(root),
+        "boot_id": boot_id(root),
+        "packages": {
+            name: sys.modules[name].__version__
+            for name in ("torch", "torchvision", "numpy")
+            if hasattr(sys.modules.get(name), "__version__")
+        },
     }
     found.update(accelerator())
     found.update(board(root))
@@ -35,10 +46,19 @@ def board(root: str = "/") -> Dict[str, Any]:
     state = resolve("joulebird.devices.board.identify:identify")(root)
     if not state["jetson"]:
         return {}
-    now = resolve("joulebird.devices.board.state:board_state")(root, resolve("joulebird.devices.util.command:run_command"))
+    now = resolve("joulebird.devices.board.state:board_state")(
+        root, resolve("joulebird.devices.util.command:run_command")
+    )
     mode = now["power_mode"] or {}
-    return {"board": state["model"], "jetpack": state["jetpack"], "l4t": state["l4t"], "power_mode": mode.get("name"),
-            "clocks_locked": now["clocks_locked"], "clock_limits_hz": now["clock_limits_hz"], "fan": now["fan"]}
+    return {
+        "board": state["model"],
+        "jetpack": state["jetpack"],
+        "l4t": state["l4t"],
+        "power_mode": mode.get("name"),
+        "clocks_locked": now["clocks_locked"],
+        "clock_limits_hz": now["clock_limits_hz"],
+        "fan": now["fan"],
+    }
 
 
 def accelerator() -> Dict[str, Any]:
@@ -46,15 +66,13 @@ def accelerator() -> Dict[str, Any]:
     torch = sys.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):
         return {}
-    facts = {"threads": torch.get_num_threads(), "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY")}
+    facts = {
+        "threads": torch.get_num_threads(),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+    }
     if torch.cuda.is_initialized():
         facts.update(cuda=torch.version.cuda, cuda_device=torch.cuda.get_device_name())
     return facts
-
-
-def boot_id(root: str = "/") -> Optional[str]:
-    """The kernel's id of this boot: monotonic clocks of two boots have nothing in common. None where there is none (macOS)."""
-    return first_line(os.path.join(root, "proc/sys/kernel/random/boot_id"))
 
 
 def processor(root: str = "/") -> Optional[str]:
@@ -85,7 +103,7 @@ def code_hash() -> str:
     if os.path.isfile(here):
         with open(here, "rb") as file:
             total.update(file.read())
-        return total.hexdigest()[:12]               # the digits in the file's own name
+        return total.hexdigest()[:12]  # the digits in the file's own name
     for name, path in sorted(_sources(here)):
         with open(path, "rb") as file:
             total.update(name.encode("utf-8") + b"\0" + file.read())

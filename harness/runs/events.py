@@ -1,4 +1,5 @@
 """`events.jsonl`: what happened in a stage, one line at a time, in order, readable however the process ends."""
+
 import json
 import math
 import os
@@ -20,10 +21,12 @@ class EventLog:
         """Append one event and give its time (s, CLOCK_MONOTONIC); a durable one is on the disk when this returns."""
         t_s = facts.pop("t_s", None)
         t_s = self._clock() if t_s is None else t_s
-        line = json.dumps(dict(plain(facts), t_s=round(t_s, 6), event=event), allow_nan=False) + "\n"
+        line = (
+            json.dumps(dict(plain(facts), t_s=round(t_s, 6), event=event), allow_nan=False) + "\n"
+        )
         data = line.encode("utf-8")
-        while data:                                     # a full disk may take a part; the next attempt raises ENOSPC
-            data = data[os.write(self._handle, data):]
+        while data:  # a full disk may take a part; the next attempt raises ENOSPC
+            data = data[os.write(self._handle, data) :]
         if durable:
             os.fsync(self._handle)
         return t_s
@@ -69,7 +72,7 @@ class Attempt(NamedTuple):
 
 def attempts(events: List[Dict[str, Any]]) -> List[Attempt]:
     """The events of a stage, attempt by attempt."""
-    found = []                                          # type: List[Attempt]
+    found = []  # type: List[Attempt]
     for event in events:
         if event["event"] == "attempt_begin":
             found.append(Attempt(event, []))

@@ -2,6 +2,7 @@
 
 Reading the text instead of importing the module costs milliseconds instead of seconds of torch, so that the id of a run is known at once.
 """
+
 import ast
 import importlib.util
 import inspect
@@ -14,7 +15,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import import_module, nearest, resolve
 
 REQUIRED = "required"
-NOT_OPTIONS = ("prune_ratio",)          # given by the spec itself
+NOT_OPTIONS = ("prune_ratio",)  # given by the spec itself
 
 
 class Option(NamedTuple):
@@ -74,7 +75,10 @@ def resolve_options(path: str, given: Dict[str, Any], where: str) -> Dict[str, A
     for name, option in known.items():
         value = given.get(name, option.default)
         if value is REQUIRED:
-            raise HarnessError("%s: option %r is required" % (where, name), "give it a value (%s)" % option.kind.__name__)
+            raise HarnessError(
+                "%s: option %r is required" % (where, name),
+                "give it a value (%s)" % option.kind.__name__,
+            )
         values[name] = check_value(value, option, where) if name in given else value
     return values
 
@@ -93,7 +97,10 @@ def check_value(value: Any, option: Option, where: str) -> Any:
     fits = is_kind(value, option.kind) and not option.several
     if not fits:
         wanted = ("a list of %s" if option.several else "%s") % option.kind.__name__
-        raise HarnessError("%s: %s must be %s, not %r" % (where, option.name, wanted, value), "default: %s" % (option.default,))
+        raise HarnessError(
+            "%s: %s must be %s, not %r" % (where, option.name, wanted, value),
+            "default: %s" % (option.default,),
+        )
     return option.kind(value)
 
 
@@ -104,7 +111,9 @@ def is_kind(value: Any, kind: type) -> bool:
     (True, False, False)
     """
     if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return (
+            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        )
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
@@ -117,7 +126,9 @@ def _find(path: str) -> Tuple[ast.AST, Any]:
             return tree, node
     function = inspect.unwrap(resolve(path))
     if not inspect.isfunction(function):
-        raise HarnessError("%s is not a function" % path, "a method is a function (task, run, *, options)")
+        raise HarnessError(
+            "%s is not a function" % path, "a method is a function (task, run, *, options)"
+        )
     own = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return _parse_module(function.__module__) or own, own.body[0]
 
@@ -131,7 +142,7 @@ def _parse_module(name: str) -> Optional[ast.AST]:
     except (ImportError, ValueError):
         found = None
     if found is None:
-        import_module(name, repr(name))                 # raises the error that says what is missing
+        import_module(name, repr(name))  # raises the error that says what is missing
         return None
     source = found.loader.get_source(name) if hasattr(found.loader, "get_source") else None
     return ast.parse(source) if source else None
@@ -139,13 +150,17 @@ def _parse_module(name: str) -> Optional[ast.AST]:
 
 def _constants(tree: Any) -> Dict[str, Any]:
     """Values of the module's own plain constants, so that a default may name one."""
-    values = {}                                         # type: Dict[str, Any]
+    values = {}  # type: Dict[str, Any]
     for node in getattr(tree, "body", []):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        if (
+            isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+        ):
             try:
                 values[node.targets[0].id] = ast.literal_eval(node.value)
             except ValueError:
-                continue                                # not a plain value: cannot be a default
+                continue  # not a plain value: cannot be a default
     return values
 
 
@@ -156,9 +171,13 @@ def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: st
     if not plain and value is not None and value is not REQUIRED:
         plain = [type(value[0])] if isinstance(value, (list, tuple)) and value else [type(value)]
     if len(plain) != 1 or plain[0] not in (int, float, str, bool):
-        raise HarnessError("%s: the type of option %r is not plain" % (path, argument.arg),
-                           "annotate it as int, float, str, bool, Optional of one, or Sequence of one")
-    several = isinstance(value, (list, tuple)) or bool({"Sequence", "List", "Tuple", "list", "tuple"} & set(kinds))
+        raise HarnessError(
+            "%s: the type of option %r is not plain" % (path, argument.arg),
+            "annotate it as int, float, str, bool, Optional of one, or Sequence of one",
+        )
+    several = isinstance(value, (list, tuple)) or bool(
+        {"Sequence", "List", "Tuple", "list", "tuple"} & set(kinds)
+    )
     value = list(value) if isinstance(value, tuple) else value
     return Option(argument.arg, plain[0], value is None or "Optional" in kinds, several, value)
 
@@ -169,14 +188,19 @@ def _literal(node: Any, constants: Dict[str, Any], path: str, name: str) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        raise HarnessError("%s: the default of option %r is not a plain value" % (path, name), "write the value itself") from None
+        raise HarnessError(
+            "%s: the default of option %r is not a plain value" % (path, name),
+            "write the value itself",
+        ) from None
 
 
 def _kinds(annotation: Any) -> List[str]:
     """All names in an annotation: Optional[int] gives Optional and int; a quoted annotation is read too."""
     if annotation is None:
         return []
-    text = getattr(annotation, "s" if sys.version_info < (3, 8) else "value", None)     # ast.Str on Python 3.6
+    text = getattr(
+        annotation, "s" if sys.version_info < (3, 8) else "value", None
+    )  # ast.Str on Python 3.6
     if isinstance(text, str):
         annotation = ast.parse(text)
     return [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]

@@ -1,23 +1,37 @@
 """`joulebird run --prepare`: a Jetson in one state from the first measurement to the last, and back as it was."""
+
 import contextlib
 from typing import Any, Callable, ContextManager, Dict, Iterator, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import resolve
 
-Prepare = Callable[[Callable[[float], None]], ContextManager[Dict[str, Any]]]   # given a way to sleep
+Prepare = Callable[
+    [Callable[[float], None]], ContextManager[Dict[str, Any]]
+]  # given a way to sleep
 
 
-def preparation(mode: str, say: Callable[[str], None], root: str = "/", make: Optional[Callable[..., Any]] = None) -> Prepare:
+def preparation(
+    mode: str,
+    say: Callable[[str], None],
+    root: str = "/",
+    make: Optional[Callable[..., Any]] = None,
+) -> Prepare:
     """What a Session is given to prepare its board: power mode `mode` (a name or number; "" keeps the present one), clocks, fan, settling.
 
     `root` is where the board's files are; `make(root, sleep=...)` gives a `joulebird.devices.board.control.Board`. Raises HarnessError, before anything is
     touched, for a machine that is no Jetson or a mode that it does not have.
     """
     if not resolve("joulebird.devices.board.identify:identify")(root)["jetson"]:
-        raise HarnessError("--prepare: this machine is no Jetson", "leave it out here; with --board it is done on the board", 6)
+        raise HarnessError(
+            "--prepare: this machine is no Jetson",
+            "leave it out here; with --board it is done on the board",
+            6,
+        )
     number = mode_number(mode, resolve("joulebird.devices.board.state:mode_names")(root))
-    return lambda sleep: _prepared((make or resolve("joulebird.devices.board.control:Board"))(root, sleep=sleep), number, say)
+    return lambda sleep: _prepared(
+        (make or resolve("joulebird.devices.board.control:Board"))(root, sleep=sleep), number, say
+    )
 
 
 def mode_number(mode: str, known: Dict[int, str]) -> Optional[int]:
@@ -31,22 +45,40 @@ def mode_number(mode: str, known: Dict[int, str]) -> Optional[int]:
     numbers = {name.upper(): number for number, name in known.items()}
     number = int(mode) if mode.isdigit() else numbers.get(mode.upper())
     if number is None or (known and number not in known):
-        has = "it has " + ", ".join("%d %s" % item for item in sorted(known.items())) if known else "give its number"
-        raise HarnessError("--prepare %s: this board has no such power mode" % mode, has + "; a STUDY goes before --prepare")
+        has = (
+            "it has " + ", ".join("%d %s" % item for item in sorted(known.items()))
+            if known
+            else "give its number"
+        )
+        raise HarnessError(
+            "--prepare %s: this board has no such power mode" % mode,
+            has + "; a STUDY goes before --prepare",
+        )
     return number
 
 
 @contextlib.contextmanager
-def _prepared(board: Any, mode: Optional[int], say: Callable[[str], None]) -> Iterator[Dict[str, Any]]:
+def _prepared(
+    board: Any, mode: Optional[int], say: Callable[[str], None]
+) -> Iterator[Dict[str, Any]]:
     """The board prepared: gives what a record holds of it. Put back however the session ends."""
     with board.prepared(mode=mode) as state:
         name = (state["power_mode"] or {}).get("name", "unknown")
-        say("board prepared: mode %s, clocks locked, fan %s; waiting until its temperature has settled" % (name, fan_text(state["fan"])))
+        say(
+            "board prepared: mode %s, clocks locked, fan %s; waiting until its temperature has settled"
+            % (name, fan_text(state["fan"]))
+        )
         settled = board.settle()
         if not settled["settled"]:
             say("  it has not settled in %.0f s" % settled["waited_s"])
-        yield {"power_mode": name, "clocks_locked": state["clocks_locked"], "fan": state["fan"], "settled": settled["settled"],
-               "waited_s": round(settled["waited_s"], 1), "temps_c": settled["temps_c"]}
+        yield {
+            "power_mode": name,
+            "clocks_locked": state["clocks_locked"],
+            "fan": state["fan"],
+            "settled": settled["settled"],
+            "waited_s": round(settled["waited_s"], 1),
+            "temps_c": settled["temps_c"],
+        }
         say("putting the board back as it was")
 
 

@@ -1,4 +1,5 @@
 """What a stage is made from, as JSON; its hash is the stage's id, so that the same work has the same id wherever it is asked for."""
+
 from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.core.errors import HarnessError
@@ -41,23 +42,28 @@ class NotDone(HarnessError):
         super().__init__("stage %s is not finished" % stage_id, "run the study first")
 
 
-def recipe_of(function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any]) -> Dict[str, Any]:
+def recipe_of(
+    function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any]
+) -> Dict[str, Any]:
     """The function's dotted name, its inputs and its options as JSON values: a task by its recipe, an artifact by its stage id."""
-    return {"function": dotted_name(function), "inputs": [encode(one) for one in inputs],
-            "options": {name: encode(value) for name, value in options.items()}}
+    return {
+        "function": dotted_name(function),
+        "inputs": [encode(one) for one in inputs],
+        "options": {name: encode(value) for name, value in options.items()},
+    }
 
 
 def stage_id(recipe: Dict[str, Any]) -> str:
     """The function's short name and twelve digits of the recipe's hash.
 
     >>> stage_id({"function": "joulebird.baselines.training.loop:train", "inputs": [1], "options": {}})
-    'train-e80c82db027b'
+    'train-87346cd1fd83'
     """
     return "%s-%s" % (slug(recipe["function"].rpartition(":")[2]), digest(recipe, 12))
 
 
 def dotted_name(function: Callable) -> str:
-    """"module:function" of a stage function.
+    """ "module:function" of a stage function.
 
     >>> import json
     >>> dotted_name(json.dumps)
@@ -85,7 +91,10 @@ def encode(value: Any) -> Any:
         return [encode(one) for one in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError("an input of a stage must be a task, an artifact or a plain value, not %s" % type(value).__name__)
+    raise TypeError(
+        "an input of a stage must be a task, an artifact or a plain value, not %s"
+        % type(value).__name__
+    )
 
 
 def artifacts(value: Any) -> List[Artifact]:

@@ -1,10 +1,12 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
+
 import os
 import time
 from typing import Any, Callable, List, Mapping, NamedTuple, Tuple
 
 import joulebird
-from joulebird.harness.core import records as record, registry
+from joulebird.harness import registries
+from joulebird.harness.core import records as record
 from joulebird.harness.runs.engine import accuracy_of, perform
 from joulebird.harness.runs.options import takes
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
@@ -26,10 +28,12 @@ class Asked(NamedTuple):
 class Run:
     """What a method may ask for. `spec` is the whole RunSpec; `asked` are the stages so far, in order."""
 
-    def __init__(self, spec: RunSpec, root: str, saving: Callable[[], Any], session: Any = None) -> None:
+    def __init__(
+        self, spec: RunSpec, root: str, saving: Callable[[], Any], session: Any = None
+    ) -> None:
         """Without a session nothing is trained: stages are only named (a plan)."""
         self.spec = spec
-        self.asked = []                                 # type: List[Asked]
+        self.asked = []  # type: List[Asked]
         self._root = root
         self._saving = saving
         self._session = session
@@ -80,16 +84,21 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
     last = _call(run, session.task(spec))
     ids = [one.id for one in run.asked]
     if not isinstance(last, Artifact):
-        raise TypeError("method %s must return the artifact of its last stage, not %s" % (spec.method, type(last).__name__))
+        raise TypeError(
+            "method %s must return the artifact of its last stage, not %s"
+            % (spec.method, type(last).__name__)
+        )
     done = _record(session, spec, ids, last.id)
     record.write_run(session.root, done)
     return done
 
 
 def _call(run: Run, task: Any) -> Any:
-    path = registry.dotted("method", run.spec.method)
-    method = registry.load("method", run.spec.method)
-    options = {name: list(value) if isinstance(value, tuple) else value for name, value in run.spec.options}
+    path = registries.dotted("method", run.spec.method)
+    method = registries.load("method", run.spec.method)
+    options = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in run.spec.options
+    }
     if takes(path, "prune_ratio"):
         options["prune_ratio"] = run.prune_ratio
     return method(task, run, **options)
@@ -97,14 +106,22 @@ def _call(run: Run, task: Any) -> Any:
 
 def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:
     stages = [record.read_stage(session.root, stage) for stage in ids]
-    warnings = []                                       # type: List[Dict[str, Any]]
+    warnings = []  # type: List[Dict[str, Any]]
     for stage in stages:
         warnings += [dict(one, stage=stage.name) for one in stage.warnings]
-    sessions = []                                       # type: List[str]
+    sessions = []  # type: List[str]
     for stage in stages:
         sessions += [stage.session] if stage.session not in sessions else []
     return record.RunRecord(
-        id=spec.id, spec=spec.to_dict(), stages=tuple(ids), accuracy=accuracy_of(session.root, last),
-        metrics={stage.name: stage.metrics for stage in stages if stage.metrics}, warnings=tuple(warnings),
-        environment=session.environment(), source=stages[-1].source, sessions=tuple(sessions), finished=round(time.time(), 3),
-        joulebird=joulebird.__version__)
+        id=spec.id,
+        spec=spec.to_dict(),
+        stages=tuple(ids),
+        accuracy=accuracy_of(session.root, last),
+        metrics={stage.name: stage.metrics for stage in stages if stage.metrics},
+        warnings=tuple(warnings),
+        environment=session.environment(),
+        source=stages[-1].source,
+        sessions=tuple(sessions),
+        finished=round(time.time(), 3),
+        joulebird=joulebird.__version__,
+    )

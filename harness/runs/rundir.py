@@ -1,4 +1,5 @@
 """The folder of a study's runs: one process at a time, because two trainings at once would spoil each other's energy."""
+
 import errno
 import fcntl
 import os
@@ -26,23 +27,41 @@ class RunDir:
     def __enter__(self) -> "RunDir":
         """Take the lock. Raises HarnessError when the folder cannot be written, and (exit code 75) when another process holds it."""
         if os.path.basename(self._name) != self._name or not self._name:
-            raise HarnessError("--lock %s: not a name" % self._name, "a plain word, such as a run's id")
+            raise HarnessError(
+                "--lock %s: not a name" % self._name, "a plain word, such as a run's id"
+            )
         try:
             os.makedirs(self._root, exist_ok=True)
-            self._handle = os.open(os.path.join(self._root, self._name), os.O_RDWR | os.O_CREAT, 0o644)
+            self._handle = os.open(
+                os.path.join(self._root, self._name), os.O_RDWR | os.O_CREAT, 0o644
+            )
         except OSError as error:
-            raise HarnessError("%s: cannot be written (%s)" % (self._root, error.strerror), "name another folder with --runs") from None
+            raise HarnessError(
+                "%s: cannot be written (%s)" % (self._root, error.strerror),
+                "name another folder with --runs",
+            ) from None
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             owner = os.read(self._handle, 200).decode("utf-8", "replace").strip()
             self._close()
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise HarnessError("%s: cannot be locked (%s)" % (self._root, error.strerror), "name a folder on a local disk") from None
-            raise HarnessError("%s is in use by %s" % (self._root, owner or "another process"),
-                               "wait until it is done, stop it, or name another folder with --runs", BUSY) from None
+                raise HarnessError(
+                    "%s: cannot be locked (%s)" % (self._root, error.strerror),
+                    "name a folder on a local disk",
+                ) from None
+            raise HarnessError(
+                "%s is in use by %s" % (self._root, owner or "another process"),
+                "wait until it is done, stop it, or name another folder with --runs",
+                BUSY,
+            ) from None
         os.ftruncate(self._handle, 0)
-        os.write(self._handle, ("process %d, since %s" % (os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S"))).encode("ascii"))
+        os.write(
+            self._handle,
+            ("process %d, since %s" % (os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S"))).encode(
+                "ascii"
+            ),
+        )
         return self
 
     def __exit__(self, *exc: Any) -> None:
@@ -58,7 +77,9 @@ def is_finished(root: str, run_id: str) -> bool:
     """Whether a run is done and every stage it was made of is still there: deleting a stage's folder asks for it again."""
     if not is_done(run_dir(root, run_id), RECORD):
         return False
-    return all(is_done(stage_dir(root, stage_id), STAGE) for stage_id in read_run(root, run_id).stages)
+    return all(
+        is_done(stage_dir(root, stage_id), STAGE) for stage_id in read_run(root, run_id).stages
+    )
 
 
 def split(root: str, specs: List[Any]) -> Tuple[List[Any], List[Any]]:

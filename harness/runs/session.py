@@ -1,17 +1,19 @@
 """One `joulebird run`: the lock, the recorder, the idle measurements and the signals that all its stages share."""
+
 import contextlib
 import os
 import time
 import uuid
 from typing import Any, Dict, Iterable, Optional
 
+from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.records import EVENTS, POWER, idle_dir
+from joulebird.harness.power.meter import Meter
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.checkpoints import Saving, writing
-from joulebird.harness.runs.environment import boot_id, environment
+from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.events import EventLog
-from joulebird.harness.power.meter import Meter
 from joulebird.harness.runs.prepare import Prepare
-from joulebird.harness.core.records import EVENTS, POWER, idle_dir
 from joulebird.harness.runs.rundir import LOCK, RunDir
 from joulebird.harness.runs.signals import StopSignals
 from joulebird.harness.runs.stage import Interrupted
@@ -26,9 +28,19 @@ class Session:
     (`joulebird.harness.runs.prepare.preparation`).
     """
 
-    def __init__(self, root: str, meter: Meter, progress: Any, backend: Optional[Any] = None, data_dir: Optional[str] = None,
-                 download: bool = False, idle_s: float = 0.0, lock: str = LOCK, board_root: str = "/",
-                 prepare: Optional[Prepare] = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        meter: Meter,
+        progress: Any,
+        backend: Optional[Any] = None,
+        data_dir: Optional[str] = None,
+        download: bool = False,
+        idle_s: float = 0.0,
+        lock: str = LOCK,
+        board_root: str = "/",
+        prepare: Optional[Prepare] = None,
+    ) -> None:
         self.root = str(root)
         self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
         self.meter = meter
@@ -38,12 +50,12 @@ class Session:
         self._idle_s = idle_s
         self._board_root = board_root
         self._prepare = prepare
-        self._prepared = None                           # type: Optional[Dict[str, Any]]
+        self._prepared = None  # type: Optional[Dict[str, Any]]
         self._exits = contextlib.ExitStack()
         self._working = False
         self._lock = RunDir(self.root, lock)
         self._signals = StopSignals(progress.say)
-        self._environment = None                        # type: Optional[Dict[str, Any]]
+        self._environment = None  # type: Optional[Dict[str, Any]]
 
     def __enter__(self) -> "Session":
         with contextlib.ExitStack() as exits:
@@ -124,8 +136,15 @@ class Session:
             os.makedirs(folder, exist_ok=True)
             events = EventLog(os.path.join(folder, EVENTS))
             self.meter.open_log(os.path.join(folder, POWER))
-            events.write("attempt_begin", attempt=1, boot_id=boot_id(), wall_s=round(time.time(), 3), pid=os.getpid(), session=self.id,
-                         from_epoch=0)
+            events.write(
+                "attempt_begin",
+                attempt=1,
+                boot_id=boot_id(),
+                wall_s=round(time.time(), 3),
+                pid=os.getpid(),
+                session=self.id,
+                from_epoch=0,
+            )
             self.meter.sample()
             begin_s = events.write("stage_begin")
             while time.monotonic() < begin_s + self._idle_s and not self.stopping:

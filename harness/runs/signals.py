@@ -1,4 +1,5 @@
 """Ctrl-C once: stop after this epoch. Twice: now. SIGTERM counts as the first."""
+
 import signal
 import threading
 from typing import Any, Callable
@@ -9,7 +10,7 @@ class StopSignals:
 
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice = notice
-        self._before = {}                               # type: Dict[int, Any]
+        self._before = {}  # type: Dict[int, Any]
         self.stopping = False
 
     def __enter__(self) -> "StopSignals":

@@ -1,13 +1,15 @@
 """What decides a run, and nothing else: a `RunSpec`, resolved, hashable, with a readable id."""
+
 import hashlib
 import json
 import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from joulebird.harness import registries
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.runs.options import is_kind, resolve_options
 from joulebird.harness.core.records import check_format
+from joulebird.harness.runs.options import is_kind, resolve_options
 
 
 class RunSpec(NamedTuple):
@@ -44,21 +46,46 @@ class RunSpec(NamedTuple):
         >>> RunSpec("eb-train", "vgg16", "cifar10", 0.5).id
         'eb-train-vgg16-cifar10-p50-s1-406977'
         """
-        words = [slug(self.method), slug(self.model), slug(self.dataset), "p%g" % round(100 * self.prune_ratio, 4), "s%d" % self.seed]
+        words = [
+            slug(self.method),
+            slug(self.model),
+            slug(self.dataset),
+            "p%g" % round(100 * self.prune_ratio, 4),
+            "s%d" % self.seed,
+        ]
         return "-".join(words + [digest(self.to_dict(), 6)])
 
     def to_dict(self) -> Dict[str, Any]:
         """The spec as JSON values: what spec.json holds and what a board is sent."""
-        return dict(self._asdict(), milestones=list(self.milestones), options={name: _plain(value) for name, value in self.options})
+        return dict(
+            self._asdict(),
+            milestones=list(self.milestones),
+            options={name: _plain(value) for name, value in self.options},
+        )
 
 
 # field -> its plain type; the rest of the fields are checked one by one
-KINDS = {"method": str, "model": str, "dataset": str, "prune_ratio": float, "seed": int, "width": float, "device": str, "epochs": int,
-         "batch": int, "lr": float, "gamma": float, "momentum": float, "weight_decay": float, "sparsity": float, "micro_batch": int}
+KINDS = {
+    "method": str,
+    "model": str,
+    "dataset": str,
+    "prune_ratio": float,
+    "seed": int,
+    "width": float,
+    "device": str,
+    "epochs": int,
+    "batch": int,
+    "lr": float,
+    "gamma": float,
+    "momentum": float,
+    "weight_decay": float,
+    "sparsity": float,
+    "micro_batch": int,
+}
 # field -> (test, what it must be)
 RANGES = {
     "prune_ratio": (lambda value: 0 <= value < 1, "at least 0 (dense) and below 1"),
-    "seed": (lambda value: 0 <= value < 2 ** 31, "from 0 to 2147483647"),
+    "seed": (lambda value: 0 <= value < 2**31, "from 0 to 2147483647"),
     "width": (lambda value: 0 < value <= 8, "above 0, at most 8"),
     "epochs": (lambda value: value >= 1, "at least 1"),
     "batch": (lambda value: value >= 1, "at least 1"),
@@ -68,7 +95,10 @@ RANGES = {
     "weight_decay": (lambda value: value >= 0, "at least 0"),
     "sparsity": (lambda value: value >= 0, "at least 0"),
     "micro_batch": (lambda value: value >= 1, "at least 1"),
-    "device": (lambda value: re.match(r"(auto|cpu|cuda(:\d+)?)$", value), 'one of "auto", "cpu", "cuda", "cuda:0"'),
+    "device": (
+        lambda value: re.match(r"(auto|cpu|cuda(:\d+)?)$", value),
+        'one of "auto", "cpu", "cuda", "cuda:0"',
+    ),
 }
 
 
@@ -79,24 +109,34 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     model or data set; an unknown option of the method.
     """
     if not isinstance(data, dict):
-        raise HarnessError("%s: a run is a table of fields, not %r" % (where, data), "see `joulebird run --help` for an example")
+        raise HarnessError(
+            "%s: a run is a table of fields, not %r" % (where, data),
+            "see `joulebird run --help` for an example",
+        )
     for name in data:
         if name not in RunSpec._fields and name != "format":
-            raise HarnessError("%s: unknown field %r" % (where, name), registry.nearest(name, RunSpec._fields))
+            raise HarnessError(
+                "%s: unknown field %r" % (where, name), registry.nearest(name, RunSpec._fields)
+            )
     if "format" in data:
         check_format(data["format"], where)
     for name in RunSpec._fields[:4]:
         if name not in data:
-            raise HarnessError("%s: lacks the field %r" % (where, name), "a run needs method, model, dataset and prune_ratio")
+            raise HarnessError(
+                "%s: lacks the field %r" % (where, name),
+                "a run needs method, model, dataset and prune_ratio",
+            )
     values = {name: check_field(name, data[name], where) for name in KINDS if name in data}
     epochs = values.get("epochs", RunSpec._field_defaults["epochs"])
     values["milestones"] = check_milestones(data.get("milestones"), epochs, where)
     for kind in ("method", "model", "dataset"):
         check_name(kind, values[kind], where)
-    path = registry.dotted("method", values["method"])
+    path = registries.dotted("method", values["method"])
     given = data.get("options", {})
     if not isinstance(given, dict):
-        raise HarnessError("%s: options must be a table, not %r" % (where, given), 'write {"epsilon": 0.1}')
+        raise HarnessError(
+            "%s: options must be a table, not %r" % (where, given), 'write {"epsilon": 0.1}'
+        )
     options = resolve_options(path, given, "%s, options of %s" % (where, values["method"]))
     values["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
     return RunSpec(**values)
@@ -105,7 +145,7 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
 def check_name(kind: str, name: str, where: str) -> None:
     """Raise HarnessError, which names the place, when there is no such method, model or data set."""
     try:
-        registry.dotted(kind, name)
+        registries.dotted(kind, name)
     except HarnessError as error:
         raise HarnessError("%s: %s" % (where, error.message), error.hint) from None
 
@@ -120,9 +160,13 @@ def check_field(name: str, value: Any, where: str) -> Any:
     if value is None and name == "micro_batch":
         return None
     if not is_kind(value, kind):
-        raise HarnessError("%s: %s must be %s, not %r" % (where, name, _article(kind), value), _example(name))
+        raise HarnessError(
+            "%s: %s must be %s, not %r" % (where, name, _article(kind), value), _example(name)
+        )
     if name in RANGES and not RANGES[name][0](value):
-        raise HarnessError("%s: %s must be %s, not %r" % (where, name, RANGES[name][1], value), _example(name))
+        raise HarnessError(
+            "%s: %s must be %s, not %r" % (where, name, RANGES[name][1], value), _example(name)
+        )
     return kind(value)
 
 
@@ -134,10 +178,17 @@ def check_milestones(value: Optional[Any], epochs: int, where: str) -> Tuple[int
     """
     if value is None:
         return tuple(sorted({epochs // 2, epochs * 3 // 4} - {0}))
-    if not isinstance(value, (list, tuple)) or not all(is_kind(one, int) and one >= 0 for one in value):
-        raise HarnessError("%s: milestones must be a list of epochs, not %r" % (where, value), "for instance [80, 120]")
+    if not isinstance(value, (list, tuple)) or not all(
+        is_kind(one, int) and one >= 0 for one in value
+    ):
+        raise HarnessError(
+            "%s: milestones must be a list of epochs, not %r" % (where, value),
+            "for instance [80, 120]",
+        )
     if list(value) != sorted(set(value)):
-        raise HarnessError("%s: milestones must increase, not %r" % (where, list(value)), "for instance [80, 120]")
+        raise HarnessError(
+            "%s: milestones must increase, not %r" % (where, list(value)), "for instance [80, 120]"
+        )
     return tuple(value)
 
 
@@ -147,7 +198,9 @@ def digest(value: Any, length: int) -> str:
     >>> digest({"b": 1, "a": 2}, 6) == digest({"a": 2, "b": 1}, 6)
     True
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:length]
 
 
@@ -174,4 +227,10 @@ def _article(kind: type) -> str:
 
 def _example(name: str) -> str:
     default = RunSpec._field_defaults.get(name)
-    return "default: %s" % default if default is not None else "for instance 0.5" if name == "prune_ratio" else ""
+    return (
+        "default: %s" % default
+        if default is not None
+        else "for instance 0.5"
+        if name == "prune_ratio"
+        else ""
+    )

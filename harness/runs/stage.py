@@ -1,12 +1,13 @@
 """What a stage function is given: resume, checkpoint, epoch, work, warn, metric, and whether to stop."""
+
 import csv
 import os
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.runs.events import EventLog, plain
 from joulebird.harness.core.records import EPOCHS, EVENTS
+from joulebird.harness.runs.checkpoints import Checkpoints
+from joulebird.harness.runs.events import EventLog, plain
 from joulebird.harness.runs.spec import digest
 from joulebird.harness.runs.warnings import warning
 
@@ -23,8 +24,15 @@ class Interrupted(HarnessError):
 class Stage:
     """One stage under way, as its function sees it (ARCHITECTURE.md, "Training")."""
 
-    def __init__(self, folder: str, events: EventLog, checkpoints: Checkpoints, saved: Optional[Dict[str, Any]],
-                 session: Any, synchronise: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        events: EventLog,
+        checkpoints: Checkpoints,
+        saved: Optional[Dict[str, Any]],
+        session: Any,
+        synchronise: Callable[[], None],
+    ) -> None:
         self._folder = folder
         self._events = events
         self._checkpoints = checkpoints
@@ -32,11 +40,11 @@ class Stage:
         self._session = session
         self._synchronise = synchronise
         self._progress = session.progress
-        self._witness = None                            # type: Any
+        self._witness = None  # type: Any
         self._epoch = saved["epoch"] if saved else 0
-        self.warnings = []                              # type: List[Dict[str, Any]]
-        self.metrics = {}                               # type: Dict[str, Any]
-        self.described_work = None                      # type: Optional[Dict[str, Any]]
+        self.warnings = []  # type: List[Dict[str, Any]]
+        self.metrics = {}  # type: Dict[str, Any]
+        self.described_work = None  # type: Optional[Dict[str, Any]]
 
     @property
     def folder(self) -> str:
@@ -51,12 +59,30 @@ class Stage:
         """Keep the state of the epoch just trained; call it before `epoch`, which commits it."""
         self._checkpoints.save(state)
 
-    def epoch(self, *, epoch: int, of: int, begin_s: float, train_end_s: float, loss: float, test_accuracy: float, images: int,
-              **facts: Any) -> None:
+    def epoch(
+        self,
+        *,
+        epoch: int,
+        of: int,
+        begin_s: float,
+        train_end_s: float,
+        loss: float,
+        test_accuracy: float,
+        images: int,
+        **facts: Any,
+    ) -> None:
         """Note a finished epoch, counted from 1. Times are CLOCK_MONOTONIC; `images` were trained on; accuracy is a share from 0 to 1."""
         self._synchronise()
-        values = dict(facts, epoch=epoch, of=of, begin_s=begin_s, train_end_s=train_end_s, loss=loss, test_accuracy=test_accuracy,
-                      images=images)
+        values = dict(
+            facts,
+            epoch=epoch,
+            of=of,
+            begin_s=begin_s,
+            train_end_s=train_end_s,
+            loss=loss,
+            test_accuracy=test_accuracy,
+            images=images,
+        )
         name = self._checkpoints.pending()
         if name:
             values["checkpoint"] = name
@@ -93,11 +119,30 @@ class Stage:
         if witness is not None:
             witness.close()
 
-    def work(self, *, widths: Any, macs: int, forward_flops: int, images_per_epoch: int, batch: int, precision: str = "fp32",
-             **facts: Any) -> None:
+    def work(
+        self,
+        *,
+        widths: Any,
+        macs: int,
+        forward_flops: int,
+        images_per_epoch: int,
+        batch: int,
+        precision: str = "fp32",
+        **facts: Any,
+    ) -> None:
         """Say what is being trained: its channel widths, MACs and forward FLOPs for one image, images an epoch and batch size."""
-        self.described_work = plain(dict(facts, structure=digest(plain(widths), 12), widths=widths, macs=macs, forward_flops=forward_flops,
-                                         images_per_epoch=images_per_epoch, batch=batch, precision=precision))
+        self.described_work = plain(
+            dict(
+                facts,
+                structure=digest(plain(widths), 12),
+                widths=widths,
+                macs=macs,
+                forward_flops=forward_flops,
+                images_per_epoch=images_per_epoch,
+                batch=batch,
+                precision=precision,
+            )
+        )
 
     def warn(self, name: str, **facts: Any) -> None:
         """Put a warning into the record; texts and remedies are in `harness/runs/warnings.py`."""
@@ -119,7 +164,9 @@ class Stage:
 
     def stop(self) -> None:
         """Leave the stage for good in this session; raises Interrupted."""
-        raise Interrupted("after epoch %d" % self._epoch if self._epoch else "before the first epoch")
+        raise Interrupted(
+            "after epoch %d" % self._epoch if self._epoch else "before the first epoch"
+        )
 
     def recall(self, events: List[Dict[str, Any]]) -> None:
         """Take up the warnings and metrics of earlier attempts."""

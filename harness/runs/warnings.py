@@ -1,4 +1,5 @@
 """Every warning: one name, one text, one remedy. Warnings are data: kept in the record, printed under the table."""
+
 from typing import Any, Dict, NamedTuple
 
 from joulebird.harness.runs.events import plain
@@ -12,38 +13,86 @@ class Warning_(NamedTuple):
 
 
 WARNINGS = {
-    "recorder_failed": Warning_("the power recorder failed ({reason}); the energy of this stage is void",
-                                "see `joulebird sources`; delete the stage's folder to measure it again"),
-    "recorder_restarted": Warning_("the power recorder failed ({reason}) and was started again; the gap counts against coverage",
-                                   "see `joulebird sources`"),
-    "readings_failed": Warning_("{failed} of {rows} readings failed, or lack a rail; they count against coverage",
-                                "see the last column of power.csv, and `joulebird sources`"),
-    "second_recorder_failed": Warning_("source {source}, recorded beside the first, failed ({reason}); its log ends or is missing; "
-                                       "the energy is not touched", "see `joulebird sources`"),
-    "second_recorder_restarted": Warning_("source {source}, recorded beside the first, failed ({reason}) and was started again",
-                                          "see `joulebird sources`"),
-    "second_readings_failed": Warning_("{failed} of {rows} readings of source {source}, recorded beside the first, failed, or lack a rail",
-                                       "see the last column of its log, and `joulebird sources`"),
-    "not_measured": Warning_("no power source was recorded", "name one with --source; `joulebird sources` lists them"),
-    "resumed": Warning_("trained in {attempts} attempts; what was repeated after a kill is reported apart", "none needed"),
-    "layer_emptied": Warning_("{layers} would have lost every channel; the strongest one was kept", "use a smaller pruning ratio"),
-    "dead_layer": Warning_("every weight of {layers} is pruned: nothing passes through", "use a smaller pruning ratio"),
-    "ticket_not_found": Warning_("the mask had not settled after {epochs} epochs (wanted: {wanted} distances below {epsilon}; "
-                                 "there were {have} in a row, up to {distance}); the last one was taken",
-                                 "train longer, or use a larger epsilon"),
-    "not_retrained": Warning_("the search took all {epochs} epochs of the schedule: the ticket was cut and not retrained",
-                              "train longer, use a larger epsilon, or retrain the whole schedule (restart)"),
-    "zero_scores": Warning_("only {scored_above_zero} weights have a score above zero, and {kept} are kept", "score on a larger batch"),
-    "throttled": Warning_("the board held itself back while this was measured: {by}", "cool it, or use a lower power mode"),
-    "mode_changed": Warning_("the power mode changed from {before} to {after} while this was measured",
-                             "keep one mode (`sudo nvpmodel -m 0`) and run again"),
-    "limits_changed": Warning_("clock limits or online cores changed while this was measured ({what})",
-                               "let nothing else set clocks; see `joulebird doctor`"),
-    "swapped": Warning_("{pages} pages were swapped while this was measured", "use a smaller batch, or close other programs"),
-    "supply_sagged": Warning_("{rail} fell from {before_v} to {after_v} V under load ({percent} %)",
-                              "use a stronger supply and a thicker, shorter cable"),
-    "health_unknown": Warning_("the board's temperatures, clocks and supply could not be followed ({reason})", "see `joulebird doctor`"),
-    "rebooted": Warning_("the machine was restarted in the middle of this stage", "none needed: clocks are told apart by boot_id"),
+    "recorder_failed": Warning_(
+        "the power recorder failed ({reason}); the energy of this stage is void",
+        "see `joulebird sources`; delete the stage's folder to measure it again",
+    ),
+    "recorder_restarted": Warning_(
+        "the power recorder failed ({reason}) and was started again; the gap counts against coverage",
+        "see `joulebird sources`",
+    ),
+    "readings_failed": Warning_(
+        "{failed} of {rows} readings failed, or lack a rail; they count against coverage",
+        "see the last column of power.csv, and `joulebird sources`",
+    ),
+    "second_recorder_failed": Warning_(
+        "source {source}, recorded beside the first, failed ({reason}); its log ends or is missing; "
+        "the energy is not touched",
+        "see `joulebird sources`",
+    ),
+    "second_recorder_restarted": Warning_(
+        "source {source}, recorded beside the first, failed ({reason}) and was started again",
+        "see `joulebird sources`",
+    ),
+    "second_readings_failed": Warning_(
+        "{failed} of {rows} readings of source {source}, recorded beside the first, failed, or lack a rail",
+        "see the last column of its log, and `joulebird sources`",
+    ),
+    "not_measured": Warning_(
+        "no power source was recorded", "name one with --source; `joulebird sources` lists them"
+    ),
+    "resumed": Warning_(
+        "trained in {attempts} attempts; what was repeated after a kill is reported apart",
+        "none needed",
+    ),
+    "layer_emptied": Warning_(
+        "{layers} would have lost every channel; the strongest one was kept",
+        "use a smaller pruning ratio",
+    ),
+    "dead_layer": Warning_(
+        "every weight of {layers} is pruned: nothing passes through", "use a smaller pruning ratio"
+    ),
+    "ticket_not_found": Warning_(
+        "the mask had not settled after {epochs} epochs (wanted: {wanted} distances below {epsilon}; "
+        "there were {have} in a row, up to {distance}); the last one was taken",
+        "train longer, or use a larger epsilon",
+    ),
+    "not_retrained": Warning_(
+        "the search took all {epochs} epochs of the schedule: the ticket was cut and not retrained",
+        "train longer, use a larger epsilon, or retrain the whole schedule (restart)",
+    ),
+    "zero_scores": Warning_(
+        "only {scored_above_zero} weights have a score above zero, and {kept} are kept",
+        "score on a larger batch",
+    ),
+    "throttled": Warning_(
+        "the board held itself back while this was measured: {by}",
+        "cool it, or use a lower power mode",
+    ),
+    "mode_changed": Warning_(
+        "the power mode changed from {before} to {after} while this was measured",
+        "keep one mode (`sudo nvpmodel -m 0`) and run again",
+    ),
+    "limits_changed": Warning_(
+        "clock limits or online cores changed while this was measured ({what})",
+        "let nothing else set clocks; see `joulebird doctor`",
+    ),
+    "swapped": Warning_(
+        "{pages} pages were swapped while this was measured",
+        "use a smaller batch, or close other programs",
+    ),
+    "supply_sagged": Warning_(
+        "{rail} fell from {before_v} to {after_v} V under load ({percent} %)",
+        "use a stronger supply and a thicker, shorter cable",
+    ),
+    "health_unknown": Warning_(
+        "the board's temperatures, clocks and supply could not be followed ({reason})",
+        "see `joulebird doctor`",
+    ),
+    "rebooted": Warning_(
+        "the machine was restarted in the middle of this stage",
+        "none needed: clocks are told apart by boot_id",
+    ),
 }
 
 

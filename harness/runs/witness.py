@@ -1,4 +1,5 @@
 """What happens to a Jetson while a stage is measured: throttling, mode changes, swapping, a sagging supply."""
+
 from typing import Any, Dict, List, Tuple
 
 from joulebird.harness.core.records import read_events
@@ -17,15 +18,19 @@ class Witness:
     def __init__(self, root: str = "/", events: str = "") -> None:
         """`root` is where /proc and /sys are looked for."""
         self._events = events
-        self._told = []                                 # type: List[str]
-        self._failure = []                              # type: Warnings
-        self._inner = None                              # type: Any
-        self._log = None                                # type: Any
+        self._told = []  # type: List[str]
+        self._failure = []  # type: Warnings
+        self._inner = None  # type: Any
+        self._log = None  # type: Any
         if resolve("joulebird.devices.board.identify:identify")(root)["jetson"]:
             try:
-                self._inner = resolve("joulebird.devices.health.compare:Witness")(resolve("joulebird.devices.health.read:Health")(root))
+                self._inner = resolve("joulebird.devices.health.compare:Witness")(
+                    resolve("joulebird.devices.health.read:Health")(root)
+                )
                 if events:
-                    self._log = resolve("joulebird.devices.health.log:HealthLog")(events, root).__enter__()
+                    self._log = resolve("joulebird.devices.health.log:HealthLog")(
+                        events, root
+                    ).__enter__()
             except Exception as error:
                 self._give_up(error)
 
@@ -48,13 +53,13 @@ class Witness:
         try:
             ended = log.ended
             log.__exit__(None, None, None)
-            found = [unknown(ended)] if ended else []   # type: Warnings
+            found = [unknown(ended)] if ended else []  # type: Warnings
             return self._new(found + told_by(read_events(self._events)))
         except Exception as error:
             return self._new([unknown(error)])
 
     def _new(self, found: Warnings) -> Warnings:
-        news = []                                       # type: Warnings
+        news = []  # type: Warnings
         for name, facts in found:
             if name not in self._told:
                 self._told.append(name)
@@ -78,8 +83,11 @@ def told_by(events: List[Dict[str, Any]]) -> Warnings:
     [('throttled', {'by': 'gpu-balanced 2 (state 3)'})]
     """
     names = {event: name for name, event in resolve("joulebird.devices.health.log:EVENTS").items()}
-    found = {}                                          # type: Dict[str, Dict[str, Any]]
+    found = {}  # type: Dict[str, Dict[str, Any]]
     for event in events:
         if event["event"] in names:
-            found.setdefault(names[event["event"]], {key: value for key, value in event.items() if key not in ("event", "t_s")})
+            found.setdefault(
+                names[event["event"]],
+                {key: value for key, value in event.items() if key not in ("event", "t_s")},
+            )
     return list(found.items())

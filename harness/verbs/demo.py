@@ -15,6 +15,7 @@ from joulebird.harness.host.studies import study
 from joulebird.harness.runs.rundir import LOCK, split
 from joulebird.harness.verbs.figure import draw
 from joulebird.harness.verbs.run import add_source, seconds, work
+from joulebird.reports import REPORTS
 
 FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 
@@ -51,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
     if ahead:
         work(args, specs, ahead, progress)
     progress.say(f"took {duration(progress.elapsed_s())}; drawing")
-    table = registry.load("report", "table2")([args.runs])
+    table = registry.find(REPORTS, "report", "table2")([args.runs])
     put(table.render("md"), os.path.join(args.runs, "table2.md"))
     put(table.render("json"), os.path.join(args.runs, "table2.json"))
     for name in ("power.png", "power.svg"):

@@ -8,6 +8,7 @@ import os
 
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
+from joulebird.reports import REPORTS
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
@@ -43,13 +44,9 @@ def draw(name: str, runs: list[str], output: str) -> None:
         raise HarnessError(
             f"{output}: there is no folder {folder}", "make it, or name another file"
         )
-    registry.load("report", "figure-" + name)(runs, output)
+    registry.find(REPORTS, "report", "figure-" + name)(runs, output)
 
 
 def names() -> list[str]:
     """The figures there are."""
-    return [
-        name.removeprefix("figure-")
-        for name in registry.names("report")
-        if name.startswith("figure-")
-    ]
+    return [name.removeprefix("figure-") for name in REPORTS if name.startswith("figure-")]

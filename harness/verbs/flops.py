@@ -9,6 +9,7 @@ import argparse
 import json
 from typing import Any, Dict, List
 
+from joulebird.harness import registries
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -29,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         required=True,
         metavar="M",
-        help="a model's name: " + ", ".join(registry.names("model")),
+        help="a model's name: " + ", ".join(registries.names("model")),
     )
     parser.add_argument(
         "--dataset",
         required=True,
         metavar="D",
-        help="a data set's name: " + ", ".join(registry.names("dataset")),
+        help="a data set's name: " + ", ".join(registries.names("dataset")),
     )
     parser.add_argument(
         "--width",
@@ -65,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
             "for instance --uniform 0.5",
         )
     for kind, name in (("model", args.model), ("dataset", args.dataset)):
-        registry.dotted(kind, name)
+        registries.dotted(kind, name)
     widths = read_channels(args.channels) if args.channels else None
     task = registry.import_module("joulebird.baselines.training.task", "counting").task_from(
         {

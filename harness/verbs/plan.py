@@ -10,12 +10,12 @@ from typing import Any
 
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.cli.progress import duration
+from joulebird.harness.core.errors import ReportError
 from joulebird.harness.host.boards.run_boards import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.run import load_specs
-from joulebird.reports.errors import ReportError
 from joulebird.reports.runs.records import Run, load
 from joulebird.reports.tables.units import si, worded
 

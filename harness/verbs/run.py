@@ -12,6 +12,7 @@ import os
 import sys
 from typing import Any, Dict, List, Tuple
 
+from joulebird.harness import registries
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -308,8 +309,8 @@ def print_records(root: str, specs: List[RunSpec]) -> None:
 def list_methods() -> str:
     """Every registered method with its summary and options."""
     lines = []
-    for name in registry.names("method"):
-        method = read_method(registry.dotted("method", name))
+    for name in registries.names("method"):
+        method = read_method(registries.dotted("method", name))
         lines.append("%s\n    %s" % (name, method.summary))
         lines += ["    " + option.text() for option in method.options.values()]
     return "\n".join(lines) + "\n"

@@ -5,9 +5,8 @@ from typing import Any, Dict, List
 
 from joulebird.devices import discover
 from joulebird.devices.registry import make
-from joulebird.devices.source import SourceError
 from joulebird.harness.cli.output import add_output, as_json, put
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:

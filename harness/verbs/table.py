@@ -9,6 +9,7 @@ import inspect
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
+from joulebird.reports import REPORTS
 
 EXAMPLES = """examples:
   joulebird table 2 demo-runs
@@ -98,7 +99,7 @@ def make(args: argparse.Namespace):
         raise HarnessError(
             "name a folder of runs", f"for instance `joulebird table {args.number} runs`"
         )
-    report = registry.load("report", "table" + args.number)
+    report = registry.find(REPORTS, "report", "table" + args.number)
     known = inspect.signature(report).parameters
     given = {
         name: getattr(args, name)
@@ -113,6 +114,4 @@ def make(args: argparse.Namespace):
 
 def numbers() -> list[str]:
     """The tables there are."""
-    return [
-        name.removeprefix("table") for name in registry.names("report") if name.startswith("table")
-    ]
+    return [name.removeprefix("table") for name in REPORTS if name.startswith("table")]

@@ -14,8 +14,8 @@ from typing import Any, Deque, Dict, List, NamedTuple, Optional, TextIO
 
 from joulebird.devices import discover
 from joulebird.devices.registry import make
-from joulebird.devices.source import PowerSource, SourceError
-from joulebird.harness.core.errors import HarnessError
+from joulebird.devices.source import PowerSource
+from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:

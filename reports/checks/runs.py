@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.checks.check import FAIL, WARN
-from joulebird.reports.errors import ReportError
 from joulebird.reports.logs.integrate import rule_of
 from joulebird.reports.runs.accounting import boot_of, idle_power
 from joulebird.reports.runs.labels import method_key, method_labels, setting_key

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.runs.scope import one_scope
 from joulebird.reports.runs.timeline import Timeline, timeline

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.figures.power import COLOURS, new_figure, save
 from joulebird.reports.runs.grid import build_grid
 from joulebird.reports.runs.labels import ratio_label

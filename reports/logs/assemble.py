@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.powerlog import Segment
 
 

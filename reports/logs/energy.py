@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 
 MIN_COVERAGE = 0.95
 

@@ -7,7 +7,7 @@ from typing import Any, Iterator, NamedTuple
 
 import numpy as np
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.rows import read_rows, row_width
 
 FORMAT = 1

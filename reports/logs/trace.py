@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.assemble import Piece, assemble
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.integrate import Series, integrate, rule_of

@@ -1,19 +1,27 @@
 """What several sources saw of the same stages: a meter outside the board beside the sensors on it, compared over the same windows."""
+
 import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from joulebird.harness.core import records as record
-from joulebird.reports.runs.accounting import boot_of, stage_energy
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.powerlog import first_source, has_rows
-from joulebird.reports.runs.records import Stage
 from joulebird.reports.logs.sources import words_of
 from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.runs.accounting import boot_of, stage_energy
+from joulebird.reports.runs.records import Stage
 
-INSIDE = {"gpu": 0, "package": 0, "module": 1, "board": 2, "dc": 3, "wall": 4}     # a larger number covers all that a smaller one does
-TELLING_SAMPLES = 20                # of a slow meter, for a stage's own share to mean something
+INSIDE = {
+    "gpu": 0,
+    "package": 0,
+    "module": 1,
+    "board": 2,
+    "dc": 3,
+    "wall": 4,
+}  # a larger number covers all that a smaller one does
+TELLING_SAMPLES = 20  # of a slow meter, for a stage's own share to mean something
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,16 @@ class Sighting:
     def text(self) -> str:
         """One sentence."""
         word = "less" if self.share < 0 else "more"
-        span = f", {percent(self.low)} to {percent(self.high)} by stage" if percent(self.low) != percent(self.high) else ""
+        span = (
+            f", {percent(self.low)} to {percent(self.high)} by stage"
+            if percent(self.low) != percent(self.high)
+            else ""
+        )
         real = "" if self.real else "; not both are measurements"
-        return (f"{self.one} saw {100 * abs(self.share):.3g} % {word} than {self.other} "
-                f"({self.stages} stage{'s' if self.stages > 1 else ''}{span}{real})")
+        return (
+            f"{self.one} saw {100 * abs(self.share):.3g} % {word} than {self.other} "
+            f"({self.stages} stage{'s' if self.stages > 1 else ''}{span}{real})"
+        )
 
 
 def percent(share: float) -> str:
@@ -83,14 +97,28 @@ def sightings(stages: Iterable[Stage]) -> list[Sighting]:
     return [_sighting(key, sources[key], pairs) for key, pairs in seen.items()]
 
 
-def _sighting(labels: tuple[str, str], sources: tuple[dict, dict], pairs: list[tuple[Energy, Energy]]) -> Sighting:
-    ratio = total_energy([pair[0] for pair in pairs]).ratio(total_energy([pair[1] for pair in pairs]))
-    telling = [pair for pair in pairs if min(pair[0].samples, pair[1].samples) >= TELLING_SAMPLES] or pairs
+def _sighting(
+    labels: tuple[str, str], sources: tuple[dict, dict], pairs: list[tuple[Energy, Energy]]
+) -> Sighting:
+    ratio = total_energy([pair[0] for pair in pairs]).ratio(
+        total_energy([pair[1] for pair in pairs])
+    )
+    telling = [
+        pair for pair in pairs if min(pair[0].samples, pair[1].samples) >= TELLING_SAMPLES
+    ] or pairs
     shares = [pair[0].joules / pair[1].joules - 1 for pair in telling]
     cover = [INSIDE.get(source.get("scope", "")) for source in sources]
     wider = None if None in cover else cover[0] > cover[1]
-    return Sighting(*labels, ratio.value - 1, ratio.u, min(shares), max(shares), len(pairs), wider,
-                    not any(words_of(source) for source in sources))
+    return Sighting(
+        *labels,
+        ratio.value - 1,
+        ratio.u,
+        min(shares),
+        max(shares),
+        len(pairs),
+        wider,
+        not any(words_of(source) for source in sources),
+    )
 
 
 def other_logs(stage: Stage) -> list[str]:
@@ -105,7 +133,9 @@ def energy_of(stage: Stage, trace: PowerTrace) -> Energy | None:
     windows = [a.useful for a in stage.attempts if a.useful]
     if not trace.total or not windows:
         return None
-    return total_energy([trace.energy(w.begin_s, w.end_s, boot_id=boot_of(trace, w)) for w in windows])
+    return total_energy(
+        [trace.energy(w.begin_s, w.end_s, boot_id=boot_of(trace, w)) for w in windows]
+    )
 
 
 def label(source: dict) -> str:

@@ -1,13 +1,20 @@
 """Put finished runs into the grid of Table 2: settings x methods x pruning ratios, with what each cell cost and reached."""
+
 import math
 import statistics
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Accounting, Cost
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.energy import Energy
-from joulebird.reports.errors import ReportError
-from joulebird.reports.runs.labels import method_key, method_labels, order_of, setting_key, setting_labels
+from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Accounting, Cost
+from joulebird.reports.runs.labels import (
+    method_key,
+    method_labels,
+    order_of,
+    setting_key,
+    setting_labels,
+)
 from joulebird.reports.runs.records import Run, unique_stages
 from joulebird.reports.runs.scope import one_scope
 
@@ -48,8 +55,10 @@ class GridCell:
 
     @property
     def partial(self) -> str:
-        """"1 of 2" when only so many seeds have an energy, which must stand beside their mean; empty when all or none have."""
-        return f"{len(self.known)} of {len(self.runs)}" if 0 < len(self.known) < len(self.runs) else ""
+        """ "1 of 2" when only so many seeds have an energy, which must stand beside their mean; empty when all or none have."""
+        return (
+            f"{len(self.known)} of {len(self.runs)}" if 0 < len(self.known) < len(self.runs) else ""
+        )
 
     @property
     def flops(self) -> float:
@@ -86,24 +95,41 @@ class Grid:
 
     def cell(self, setting: str, method: str, ratio: float) -> GridCell | None:
         """The cell; a dense network, which has no ratio, is the same in every column."""
-        return self.cells.get((setting, method, ratio)) or (self.cells.get((setting, method, 0.0)) if method == "Dense" else None)
+        return self.cells.get((setting, method, ratio)) or (
+            self.cells.get((setting, method, 0.0)) if method == "Dense" else None
+        )
 
     def methods_of(self, setting: str) -> list[str]:
         """The rows of a setting, in the paper's order."""
-        return [method for method in self.methods if any(key[:2] == (setting, method) for key in self.cells)]
+        return [
+            method
+            for method in self.methods
+            if any(key[:2] == (setting, method) for key in self.cells)
+        ]
 
     def ratios_of(self, setting: str) -> list[float]:
         """The pruning ratios of a setting."""
-        return sorted({key[2] for key in self.cells if key[0] == setting and key[1] != "Dense"}) or self.ratios
+        return (
+            sorted({key[2] for key in self.cells if key[0] == setting and key[1] != "Dense"})
+            or self.ratios
+        )
 
 
-def build_grid(runs: list[Run], energy: str = "measured", net: bool = False, accuracy: str = "best", rail: str | None = None) -> Grid:
+def build_grid(
+    runs: list[Run],
+    energy: str = "measured",
+    net: bool = False,
+    accuracy: str = "best",
+    rail: str | None = None,
+) -> Grid:
     """Sort runs into the grid and cost them; raises ReportError for mixed scopes, double runs, or an unknown accuracy rule.
 
     Tickets drawn at given epochs are left out when there are other pruned networks: they are experiments of their own.
     """
     if accuracy not in ACCURACY:
-        raise ReportError(f"unknown accuracy rule: {accuracy!r}", f"use {' (the paper) or '.join(ACCURACY)}")
+        raise ReportError(
+            f"unknown accuracy rule: {accuracy!r}", f"use {' (the paper) or '.join(ACCURACY)}"
+        )
     given, runs = runs, without_drawn(runs)
     scope = one_scope(unique_stages(runs))
     methods, settings = method_labels(runs), setting_labels(runs)
@@ -112,18 +138,31 @@ def build_grid(runs: list[Run], energy: str = "measured", net: bool = False, acc
     for run in sorted(runs, key=lambda run: (run.spec.get("seed", 0), run.id)):
         method = methods[method_key(run)]
         ratio = 0.0 if method == "Dense" else float(run.spec["prune_ratio"])
-        cell = cells.setdefault((settings[setting_key(run)], method, ratio), GridCell(net=net, rule=accuracy))
-        twin = next((other for other in cell.runs if other.spec.get("seed") == run.spec.get("seed")), None)
+        cell = cells.setdefault(
+            (settings[setting_key(run)], method, ratio), GridCell(net=net, rule=accuracy)
+        )
+        twin = next(
+            (other for other in cell.runs if other.spec.get("seed") == run.spec.get("seed")), None
+        )
         if method == "Dense" and twin:
             continue
         if twin:
-            raise ReportError(f"two runs for one cell: {twin.id} and {run.id}",
-                              "they differ in what the table does not show: give one of them")
+            raise ReportError(
+                f"two runs for one cell: {twin.id} and {run.id}",
+                "they differ in what the table does not show: give one of them",
+            )
         cell.runs.append(run)
         cell.costs.append(accounting.run(run))
     ratios = sorted({ratio for _, method, ratio in cells if method != "Dense"}) or [0.0]
-    return Grid(cells, list(dict.fromkeys(key[0] for key in cells)), sorted({key[1] for key in cells}, key=order_of), ratios, scope, runs,
-                len(given) - len(runs))
+    return Grid(
+        cells,
+        list(dict.fromkeys(key[0] for key in cells)),
+        sorted({key[1] for key in cells}, key=order_of),
+        ratios,
+        scope,
+        runs,
+        len(given) - len(runs),
+    )
 
 
 def without_drawn(runs: list[Run]) -> list[Run]:

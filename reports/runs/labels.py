@@ -1,17 +1,65 @@
 """What the papers call a method, a model, a data set and a setting; and the order of a table's rows."""
+
 from collections.abc import Iterable
 
 from joulebird.reports.runs.records import Run
 
-MODELS = {"vgg16": "VGG16", "preresnet101": "PreResNet-101", "preresnet164": "PreResNet-164", "resnet18": "ResNet18",
-          "resnet50": "ResNet50", "resnet50-v1": "ResNet50-v1", "resnet20": "ResNet20", "resnet56": "ResNet56"}
-DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "digits": "digits"}
-METHODS = {"dense": "Dense", "lottery-ticket": "LT", "snip": "SNIP", "network-slimming": "NS", "thinet": "ThiNet", "soft-filter": "SFP",
-           "eb-train": "EB Train", "early-winning": "Early winning", "swalp": "SWALP"}
-ORDER = ("Dense", "SWALP", "LT (one-shot)", "LT", "SNIP", "NS", "ThiNet", "SFP", "EB Train (re-init)", "EB Train (rewind)", "EB Train",
-         "EB Train (LF)", "EB Train (LL)")
-BASELINES = ("LT (one-shot)", "SNIP", "NS", "ThiNet")       # the four competitors of the paper's Table 2
-SETTING_FIELDS = ("model", "dataset", "width", "epochs", "batch", "lr", "milestones", "gamma", "momentum", "weight_decay", "sparsity")
+MODELS = {
+    "vgg16": "VGG16",
+    "preresnet101": "PreResNet-101",
+    "preresnet164": "PreResNet-164",
+    "resnet18": "ResNet18",
+    "resnet50": "ResNet50",
+    "resnet50-v1": "ResNet50-v1",
+    "resnet20": "ResNet20",
+    "resnet56": "ResNet56",
+}
+DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "imagenet": "ImageNet",
+    "digits": "digits",
+}
+METHODS = {
+    "dense": "Dense",
+    "lottery-ticket": "LT",
+    "snip": "SNIP",
+    "network-slimming": "NS",
+    "thinet": "ThiNet",
+    "soft-filter": "SFP",
+    "eb-train": "EB Train",
+    "early-winning": "Early winning",
+    "swalp": "SWALP",
+}
+ORDER = (
+    "Dense",
+    "SWALP",
+    "LT (one-shot)",
+    "LT",
+    "SNIP",
+    "NS",
+    "ThiNet",
+    "SFP",
+    "EB Train (re-init)",
+    "EB Train (rewind)",
+    "EB Train",
+    "EB Train (LF)",
+    "EB Train (LL)",
+)
+BASELINES = ("LT (one-shot)", "SNIP", "NS", "ThiNet")  # the four competitors of the paper's Table 2
+SETTING_FIELDS = (
+    "model",
+    "dataset",
+    "width",
+    "epochs",
+    "batch",
+    "lr",
+    "milestones",
+    "gamma",
+    "momentum",
+    "weight_decay",
+    "sparsity",
+)
 
 
 def method_label(method: str, options: dict) -> str:
@@ -54,16 +102,27 @@ def method_labels(runs: Iterable[Run]) -> dict[tuple, str]:
     for label in set(found.values()):
         same = [key for key in found if found[key] == label]
         if len(same) > 1:
-            varying = sorted({name for key in same for name, value in key[1] if any((name, value) not in other[1] for other in same)})
+            varying = sorted(
+                {
+                    name
+                    for key in same
+                    for name, value in key[1]
+                    if any((name, value) not in other[1] for other in same)
+                }
+            )
             for key in same:
                 chosen = ", ".join(f"{name}={value}" for name, value in key[1] if name in varying)
-                found[key] = f"{label[:-1]}; {chosen})" if label.endswith(")") else f"{label} ({chosen})"
+                found[key] = (
+                    f"{label[:-1]}; {chosen})" if label.endswith(")") else f"{label} ({chosen})"
+                )
     return found
 
 
 def method_key(run: Run) -> tuple:
     """What tells one row from another: the method and its options."""
-    return run.spec["method"], tuple(sorted((name, _frozen(value)) for name, value in run.options.items()))
+    return run.spec["method"], tuple(
+        sorted((name, _frozen(value)) for name, value in run.options.items())
+    )
 
 
 def order_of(label: str) -> tuple:
@@ -85,9 +144,15 @@ def setting_labels(runs: Iterable[Run]) -> dict[tuple, str]:
     for key in keys:
         facts = dict(zip(SETTING_FIELDS, key, strict=True))
         name = f"{MODELS.get(facts['model'], facts['model'])}/{DATASETS.get(facts['dataset'], facts['dataset'])}"
-        twins = [dict(zip(SETTING_FIELDS, other, strict=True)) for other in keys if other[:2] == key[:2]]
-        apart = [field for field in SETTING_FIELDS[2:] if len({twin[field] for twin in twins}) > 1
-                 or (field == "width" and facts[field] not in (1, None))]
+        twins = [
+            dict(zip(SETTING_FIELDS, other, strict=True)) for other in keys if other[:2] == key[:2]
+        ]
+        apart = [
+            field
+            for field in SETTING_FIELDS[2:]
+            if len({twin[field] for twin in twins}) > 1
+            or (field == "width" and facts[field] not in (1, None))
+        ]
         labels[key] = name + "".join(f", {field} {_shown(facts[field])}" for field in apart)
     return labels
 
@@ -102,7 +167,13 @@ def ratio_label(ratio: float) -> str:
 
 
 def _shown(value) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "-".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _frozen(value):

@@ -1,4 +1,5 @@
 """Finished runs and their stages, as the reports see them: what was trained, when, under which clock, and where its power log is."""
+
 import itertools
 import os
 from collections.abc import Iterable
@@ -6,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from joulebird.harness.core import records as record
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.powerlog import first_source, has_rows
 from joulebird.reports.logs.sources import words_of
 from joulebird.reports.logs.trace import PowerTrace
@@ -43,7 +44,10 @@ class Traces:
         """A log, from memory if it is there."""
         trace = self._loaded.pop(path, None) or PowerTrace.load(path)
         self._loaded[path] = trace
-        while len(self._loaded) > 1 and sum(one.samples for one in self._loaded.values()) > self._limit:
+        while (
+            len(self._loaded) > 1
+            and sum(one.samples for one in self._loaded.values()) > self._limit
+        ):
             del self._loaded[next(iter(self._loaded))]
         return trace
 
@@ -108,7 +112,9 @@ class Stage:
         kept = {}
         for attempt in self.attempts:
             for event in attempt.epochs:
-                window = Window(event["begin_s"], event["t_s"], attempt.begin.boot_id, attempt.begin.session)
+                window = Window(
+                    event["begin_s"], event["t_s"], attempt.begin.boot_id, attempt.begin.session
+                )
                 kept[event["epoch"]] = (event, window)
         return [kept[number] for number in sorted(kept)]
 
@@ -142,16 +148,22 @@ class Run:
     def ticket(self) -> dict[str, int]:
         """When EB Train drew its ticket: after so many `search_epochs`, which is `paper_n`, one more, in the paper's tables; else empty."""
         found = self.record.metrics.get("search", {})
-        return {"search_epochs": found["epochs_trained"], "paper_n": found["paper_n"]} if "paper_n" in found else {}
+        return (
+            {"search_epochs": found["epochs_trained"], "paper_n": found["paper_n"]}
+            if "paper_n" in found
+            else {}
+        )
 
 
 def attempts(events: list[dict]) -> Iterable[Attempt]:
     """The attempts that a stage's events tell of (ARCHITECTURE.md, "events.jsonl")."""
     starts = [i for i, event in enumerate(events) if event["event"] == "attempt_begin"]
     for at, following in itertools.pairwise([*starts, len(events)]):
-        head, body = events[at], events[at + 1:following]
+        head, body = events[at], events[at + 1 : following]
         boot, session = head.get("boot_id") or None, head.get("session", "")
-        begin = next((e["t_s"] for e in body if e["event"] in ("stage_begin", "stage_resume")), None)
+        begin = next(
+            (e["t_s"] for e in body if e["event"] in ("stage_begin", "stage_resume")), None
+        )
         epochs = tuple(e for e in body if e["event"] == "epoch")
         ends = [e["t_s"] for e in body if e["event"] == "stage_end"]
         last = ends or [e["t_s"] for e in epochs]
@@ -169,19 +181,28 @@ def load(paths: Iterable[str]) -> list[Run]:
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     for path in map(str, paths):
         if not path:
-            raise ReportError("a folder of runs without a name", "give the folder of `joulebird run --runs`; the one you are in is `.`")
+            raise ReportError(
+                "a folder of runs without a name",
+                "give the folder of `joulebird run --runs`; the one you are in is `.`",
+            )
         path = os.path.normpath(path)
         single = record.is_done(path)
         root = os.path.dirname(path) or "." if single else path
-        found = [_read(record.read_run, root, os.path.basename(path))] if single else list(_read(_all_runs, root))
+        found = (
+            [_read(record.read_run, root, os.path.basename(path))]
+            if single
+            else list(_read(_all_runs, root))
+        )
         stages: dict = {}
         for one in found:
             runs.setdefault((os.path.realpath(root), one.id), None)
             if runs[os.path.realpath(root), one.id] is None:
                 runs[os.path.realpath(root), one.id] = Run(root, one, stages, traces)
     if not runs:
-        raise ReportError(f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
-                          "`joulebird run` finishes what is not done; give the folder of its --runs")
+        raise ReportError(
+            f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
+            "`joulebird run` finishes what is not done; give the folder of its --runs",
+        )
     return list(runs.values())
 
 
@@ -197,7 +218,11 @@ def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
         folder = record.idle_dir(root, session, when)
         path = os.path.join(folder, record.POWER)
         if session and os.path.exists(path) and has_rows(path):
-            windows = [a.useful for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS))) if a.useful]
+            windows = [
+                a.useful
+                for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS)))
+                if a.useful
+            ]
             found += [(PowerTrace.load(path), windows[-1])] if windows else []
     return found
 

@@ -1,7 +1,8 @@
 """What may not be mixed in one table: boards, power modes, sources, scopes, rails."""
+
 from collections.abc import Iterable
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.records import Run, Stage
 
 
@@ -10,14 +11,28 @@ def identity(stage: Stage) -> dict[str, str]:
     environment, source = stage.record.environment, stage.source
     board = environment.get("board") or environment.get("host") or environment.get("machine") or "?"
     mode = environment.get("power_mode") or ""
-    return {"board": _name(board), "power mode": _name(mode), "source": str(source.get("name", "")), "scope": str(source.get("scope", "")),
-            "rails": "+".join(source.get("total") or ())}
+    return {
+        "board": _name(board),
+        "power mode": _name(mode),
+        "source": str(source.get("name", "")),
+        "scope": str(source.get("scope", "")),
+        "rails": "+".join(source.get("total") or ()),
+    }
 
 
 def _name(value) -> str:
     """A short name of a board or power mode, which records hold as a word or as facts."""
     if isinstance(value, dict):
-        return str(next((value[key] for key in ("serial", "name", "model", "id") if value.get(key) not in (None, "")), "?"))
+        return str(
+            next(
+                (
+                    value[key]
+                    for key in ("serial", "name", "model", "id")
+                    if value.get(key) not in (None, "")
+                ),
+                "?",
+            )
+        )
     return str(value)
 
 
@@ -32,15 +47,22 @@ def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
             seen.setdefault(key, {}).setdefault(value, stage.id)
     for key, values in seen.items():
         if len(values) > 1:
-            listed = ", ".join(f"{value or 'none'} ({stage_id})" for value, stage_id in values.items())
+            listed = ", ".join(
+                f"{value or 'none'} ({stage_id})" for value, stage_id in values.items()
+            )
             how = "--board NAME" if key == "board" else "give only the folders of its runs"
-            raise ReportError(f"the runs mix numbers of different {key}s: {listed}", f"make one table for each {key}: {how}")
+            raise ReportError(
+                f"the runs mix numbers of different {key}s: {listed}",
+                f"make one table for each {key}: {how}",
+            )
     return {key: next(iter(values)) for key, values in seen.items()}
 
 
 def on_board(runs: list[Run], board: str) -> list[Run]:
     """The runs whose measured stages were all measured on one board; raises ReportError when there are none."""
-    found = {run.id: {identity(stage)["board"] for stage in run.stages if stage.measured} for run in runs}
+    found = {
+        run.id: {identity(stage)["board"] for stage in run.stages if stage.measured} for run in runs
+    }
     kept = [run for run in runs if found[run.id] <= {board}]
     if not kept:
         boards = ", ".join(sorted(set().union(*found.values()))) or "none"

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.figures.power import COLOURS, new_figure, save
 from joulebird.reports.runs.labels import DATASETS, MODELS, ratio_label
 from joulebird.reports.runs.records import Run, load

@@ -1,6 +1,6 @@
 """How much better each variant of EB Train is than the strongest baseline, cell by cell, with the baseline named."""
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.grid import Grid, GridCell
 from joulebird.reports.runs.labels import BASELINES, is_early_bird

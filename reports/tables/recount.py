@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.accounting import paper_gflops
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.tables import published as published_data

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 
 FORMAT = 1
 FORMS = ("text", "md", "tex", "csv", "html", "json")

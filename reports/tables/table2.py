@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid

@@ -6,10 +6,10 @@ import os
 import pytest
 import torch
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.models.preresnet import PreResNet101
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.pruning import channels
+from joulebird.harness.core.errors import SpecError
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)

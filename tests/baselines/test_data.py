@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from joulebird.baselines.data import tensors as data
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 from tests.benchmarks.bench_training import input_row
 
 DIGITS = data.load_digits()

@@ -11,7 +11,6 @@ import torch
 from stages import Run, Stage
 
 from joulebird.baselines.analysis import memorisation, ppr, weight_spread
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods.early_winning import (
     draw,
     early_winning,
@@ -21,6 +20,7 @@ from joulebird.baselines.methods.early_winning import (
 from joulebird.baselines.methods.lottery_ticket import draw_ticket
 from joulebird.baselines.pruning import gradual, weights
 from joulebird.baselines.training.loop import train
+from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods import eb_train, network_slimming
 from joulebird.baselines.methods.eb_train import Finder
 from joulebird.baselines.training.loop import Loop
 from joulebird.baselines.training.schedule import Schedule
+from joulebird.harness.core.errors import SpecError
 
 
 class Scales:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from joulebird.baselines import MODELS
-from joulebird.baselines.lookup import find
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training import flops
+from joulebird.harness.core.registry import find
 
 NAMES = sorted(MODELS)
 

@@ -11,11 +11,11 @@ from joulebird.baselines import DATASETS
 from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, folder_loader, random_box
 from joulebird.baselines.data.tensors import DataSet
 from joulebird.baselines.data.vision import import_torchvision
-from joulebird.baselines.errors import SpecError
-from joulebird.baselines.lookup import find
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError
+from joulebird.harness.core.registry import find
 
 LOAD = folder_loader(3, 56)
 SMALL = DataSet(3, (3, 56, 56), 12, 6, LOAD)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods.dense import dense
 from joulebird.baselines.methods.lottery_ticket import (
     draw_ticket,
@@ -16,6 +15,7 @@ from joulebird.baselines.methods.lottery_ticket import (
 )
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.training.loop import train
+from joulebird.harness.core.errors import SpecError
 
 
 @pytest.fixture

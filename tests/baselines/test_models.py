@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from joulebird.baselines import MODELS
-from joulebird.baselines.lookup import find
 from joulebird.baselines.models.base import ChannelSelect
 from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.pruning import channels
+from joulebird.harness.core.registry import find
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from stages import Stage
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods import snip
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.parts import check_parts, smallest_part
+from joulebird.harness.core.errors import SpecError
 
 
 def test_the_smallest_part_is_that_of_the_loop(task):

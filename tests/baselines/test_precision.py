@@ -5,11 +5,11 @@ import torch
 from stages import Run, Stage
 from torch import nn
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods.eb_train import eb_train
 from joulebird.baselines.training import lowprec, precision
 from joulebird.baselines.training.hooks import Watch
 from joulebird.baselines.training.loop import train
+from joulebird.harness.core.errors import SpecError
 
 
 @pytest.fixture

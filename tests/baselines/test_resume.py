@@ -10,12 +10,12 @@ import pytest
 import torch
 from stages import Stage
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods.eb_train import find_ticket
 from joulebird.baselines.training import saving
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.precision import Averaging
+from joulebird.harness.core.errors import SpecError
 
 OPTIONS = {"sparsity": 1e-4, "window": 2}
 

@@ -8,8 +8,8 @@ import random
 import pytest
 import torch
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.training import saving
+from joulebird.harness.core.errors import SpecError
 
 
 class Evil:

@@ -11,8 +11,8 @@ from stages import Run, Stage
 from torch import nn
 from torch.nn import functional
 
-from joulebird.baselines.errors import SpecError, TrainingError
 from joulebird.baselines.methods import snip
+from joulebird.harness.core.errors import SpecError, TrainingError
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:

@@ -8,10 +8,10 @@ import torch
 from stages import Run, Stage
 from torch import nn
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods import soft_filter
 from joulebird.baselines.models.preresnet import PreResNet11
 from joulebird.baselines.training.flops import count
+from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods import swalp
 from joulebird.baselines.training import lowprec
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.loop import train
+from joulebird.harness.core.errors import SpecError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task, task_from
+from joulebird.harness.core.errors import SpecError
 
 SPEC = {
     "method": "eb-train",
@@ -71,8 +71,8 @@ def test_auto_is_a_device_that_works():
         ({"milestones": [1.5]}, "list"),
         ({"micro_batch": 0}, "at least 1"),
         ({"device": "tpu"}, "cuda"),
-        ({"model": "nolab.meters:Net"}, "path"),
-        ({"model": "joulebird.baselines.models.vgg:Vgg17"}, "path"),
+        ({"model": "nolab.meters:Net"}, "PYTHONPATH"),
+        ({"model": "joulebird.baselines.models.vgg:Vgg17"}, "Vgg16"),
         ({"width": 0}, "above 0"),
     ],
 )

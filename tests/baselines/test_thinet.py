@@ -9,12 +9,12 @@ import torch
 from stages import Run, Stage, Stopped
 from torch import nn
 
-from joulebird.baselines.errors import SpecError
 from joulebird.baselines.methods import thinet
 from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101
 from joulebird.baselines.models.resnet_cifar import ResNet8
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.training.flops import count
+from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:

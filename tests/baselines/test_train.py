@@ -10,13 +10,13 @@ from stages import Stage, Stopped
 from torch.nn import functional
 
 from joulebird.baselines.data.tensors import load_digits
-from joulebird.baselines.errors import SpecError, TrainingError
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training import loop as training
 from joulebird.baselines.training.hooks import Watch, Watches
 from joulebird.baselines.training.loop import Loop, evaluate, train
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
+from joulebird.harness.core.errors import SpecError, TrainingError
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)

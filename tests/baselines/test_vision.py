@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from joulebird.baselines.data import vision
-from joulebird.baselines.errors import SpecError
+from joulebird.harness.core.errors import SpecError
 
 
 def test_data_sets_can_be_read_whatever_torchvision_was_built_for():

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from joulebird.baselines.errors import SpecError, TrainingError
 from joulebird.baselines.pruning import weights
+from joulebird.harness.core.errors import SpecError, TrainingError
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:

@@ -8,10 +8,10 @@ from tiny import TINY
 
 from joulebird.baselines import METHODS
 from joulebird.baselines.data.tensors import DataSet
-from joulebird.baselines.lookup import find
 from joulebird.baselines.training.loop import Loop
 from joulebird.baselines.training.lowprec import swalp_rate
 from joulebird.baselines.training.schedule import Schedule
+from joulebird.harness.core.registry import find
 
 L1 = 3e-4
 FULL = [(0, 0.1), (1, 0.1), (2, 0.01), (3, 0.001)]  # (epoch, rate)

@@ -16,7 +16,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.jtop_service import JtopService
 

@@ -101,7 +101,7 @@ MEMORY = """
 import resource, sys, torch
 sys.path.insert(0, {root!r})
 from joulebird.baselines.models.vgg import Vgg16
-from baselines import thinet
+from joulebird.baselines.methods import thinet
 torch.set_num_threads(1)
 network = Vgg16(10).eval()
 for place in (0, 1, 12):

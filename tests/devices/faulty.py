@@ -3,7 +3,8 @@
 import os
 import time
 
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 
 
 class Faulty(PowerSource):

@@ -14,7 +14,8 @@ import pytest
 from joulebird.devices import SOURCES
 from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.registry import load
-from joulebird.devices.source import Found, PowerSample, PowerSource, SourceError
+from joulebird.devices.source import Found, PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 
 NAMES = sorted(SOURCES)

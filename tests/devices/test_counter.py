@@ -3,7 +3,7 @@
 import pytest
 
 from joulebird.devices.counter import CounterMeter
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 
 def feed(meter, readings):

@@ -13,7 +13,7 @@ import tempfile
 import pytest
 
 from joulebird.devices.ina3221.source import Ina3221Source
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import CARRIER, MODULE, FakeTX2
 
 SIX = {"VDD_IN", "VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI", "VDD_SYS_CPU", "VDD_SYS_DDR"}
@@ -389,7 +389,7 @@ def test_a_file_that_vanishes_is_found_again(board, monkeypatch):
 
 REFUSED = """
 import json, os, sys
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.devices.ina3221.source import Ina3221Source
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

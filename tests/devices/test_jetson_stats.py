@@ -11,7 +11,7 @@ import pytest
 
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.devices.jtop_service import JtopService
 from tests.devices.refusal import refused_run

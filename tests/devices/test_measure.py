@@ -10,7 +10,7 @@ import pytest
 
 from joulebird.devices.measure import CommandError, joules, measure_command
 from joulebird.devices.powerlog_read import read_log
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 FLAT = {"profile": [[1.0, 10.0]]}  # VDD_IN at 10 W, in the simulated chip's steps
 STEPS = {"profile": [[0.5, 12.0], [0.5, 4.0]], "averaging": False}

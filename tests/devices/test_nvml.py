@@ -6,7 +6,7 @@ import types
 import pytest
 
 from joulebird.devices.nvml import NvmlSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 
 class Cards:

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from joulebird.devices.powerlog import PowerLog, boot_id, format_row, row_width
+from joulebird.devices.powerlog import PowerLog, format_row, row_width
 from joulebird.devices.powerlog_read import read_log, read_rows
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.errors import SourceError
 
 TWO = {
     "name": "test",
@@ -173,7 +174,7 @@ def test_a_full_disk_is_said_at_once():
 
 FULL = """
 import resource, signal, sys
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.devices.powerlog import PowerLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = PowerLog(sys.argv[1], {"rails": ["VDD_IN"]})

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from joulebird.devices.rapl import RaplSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.refusal import refused_run
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.packed import pack
 
 FAULTY = "tests.devices.faulty:"
@@ -376,7 +376,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 import time
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.devices.recorder.parent import Recorder
 with Recorder("tests.devices.faulty:Script", period_s=0.002) as recorder:
     recorder.open(sys.argv[1])

@@ -8,7 +8,7 @@ from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.replay import ReplaySource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 ONE = {
     "name": "ina3221",

@@ -4,7 +4,8 @@ import pytest
 
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.sampler import Sampler, status_of
-from joulebird.devices.source import PowerSample, SourceError
+from joulebird.devices.source import PowerSample
+from joulebird.harness.core.errors import SourceError
 from tests.devices.faulty import Faulty
 
 

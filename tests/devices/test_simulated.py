@@ -11,7 +11,7 @@ import pytest
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.simulated.board import BOARD, IDLE_W, TRAIN_W
 from joulebird.devices.simulated.source import SimulatedSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 IDLE = [[1.0, IDLE_W]]
 TRAIN = [[1.0, TRAIN_W]]

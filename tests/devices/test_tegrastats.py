@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from joulebird.devices.source import SourceError
 from joulebird.devices.tegrastats import TegrastatsSource, parse_line
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 
 # 60 lines, a second apart, of a real TX2 under load: data of the public repository ssaraff98/tegrastats_parser

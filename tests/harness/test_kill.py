@@ -93,7 +93,7 @@ def test_a_kill_within_the_commit_of_an_epoch_loses_at_most_that_epoch(tmp_path,
         "with Session",
         """
 import os, signal
-from harness import checkpoints, events
+from joulebird.harness.runs import checkpoints, events
 def die(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 def kill_after(owner, name, turn):

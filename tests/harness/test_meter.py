@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.power.meter import Meter
 from joulebird.harness.power.sources import choose, meter_for, parse_options
 from tests.devices.fake_tx2_tree import FakeTX2

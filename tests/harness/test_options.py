@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.registry import dotted, names
+from joulebird.harness.registries import dotted, names
 from joulebird.harness.runs.options import Option, check_value, read_method, resolve_options, takes
 
 METHODS = '''
@@ -112,7 +112,7 @@ def test_what_is_read_from_the_text_is_what_python_sees():
     """The conformance of the reader: for every registered method the text says the same as inspect does."""
     pytest.importorskip("torch")
     script = (
-        "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom joulebird.harness.core.registry import dotted, load, names\n"
+        "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom joulebird.harness.registries import dotted, load, names\n"
         "for name in names('method'):\n"
         "    found = {k: (list(p.default) if isinstance(p.default, tuple) else p.default)\n"
         "             for k, p in inspect.signature(load('method', name)).parameters.items() if p.kind == p.KEYWORD_ONLY}\n"

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from joulebird.devices.source import PowerSample, PowerSource, SourceError
+from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.verbs.watch import PlainLines, Screen, screen, take
 from tests.devices.fake_tx2_tree import FakeTX2
 

@@ -52,7 +52,7 @@ def grow(stage, task, start=None, *, step=1.0, pause_s=0.0, fail_at=0):
         time.sleep(pause_s)
         epoch = state["epoch"] + 1
         if epoch == fail_at:
-            from joulebird.baselines.errors import TrainingError
+            from joulebird.harness.core.errors import TrainingError
 
             raise TrainingError(
                 "the loss of epoch %d is not a number" % epoch, "lower the learning rate"

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.checks.check import check
-from joulebird.reports.errors import ReportError
 from joulebird.reports.runs.accounting import (
     Accounting,
     evaluation_energy,

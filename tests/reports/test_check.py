@@ -11,8 +11,8 @@ import tempfile
 import pytest
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.checks.check import FAIL, PASS, WARN, check, check_runs
-from joulebird.reports.errors import ReportError
 from joulebird.reports.runs.records import load
 from tests.reports.logs import write_log
 from tests.reports.runs import Folder, small_study, write_events

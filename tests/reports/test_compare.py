@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.compare import compare, t975, welch
 from tests.reports.runs import Folder
 

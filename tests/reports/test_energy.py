@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.logs import write_log

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.figures.power import power
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.runs.timeline import timeline

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.html import page, report, runs_table, stages_table
 from joulebird.reports.runs.records import load
 from tests.reports.runs import Folder, small_study

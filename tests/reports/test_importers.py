@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.trace import PowerTrace
 
 HUNDRED_S = [(i / 10, 10.0) for i in range(1001)]  # 1000 J

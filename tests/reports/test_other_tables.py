@@ -5,7 +5,7 @@ import io
 import pytest
 
 import joulebird.reports
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.figures.tradeoff import figure3, figure5
 from joulebird.reports.tables.draws import figure1, figure2, table1, table4
 from joulebird.reports.tables.table2 import table2

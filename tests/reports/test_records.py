@@ -6,7 +6,7 @@ import os
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.records import Traces, attempts, load, unique_stages
 from joulebird.reports.runs.scope import one_scope
 from tests.reports.runs import Folder, small_study

@@ -2,7 +2,7 @@
 
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.recount import (
     CLOSED,

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.tables.table2 import table2
 from tests.reports.runs import Folder, small_study
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.tables.table import FORMS, Cell, Column, Table, ascii_text
 
 TABLE = Table(

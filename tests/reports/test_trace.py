@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.logs import header, row, write_log
 

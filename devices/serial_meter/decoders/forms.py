@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from joulebird.devices.serial_meter.records import Fields
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\Z")
 NO_NUMBER = re.compile(r"[+-]?(nan|inf)\Z", re.IGNORECASE)

@@ -5,7 +5,7 @@ A bench supply that feeds the board is a power meter too, and one wrong command 
 
 import re
 
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 QUERY = re.compile(r"^[*:A-Za-z][\w:]*\?(?: [^;?\r\n]*)?\Z")
 SELF_TEST = re.compile(

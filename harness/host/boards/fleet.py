@@ -17,7 +17,7 @@ from pathlib import Path
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.process import joulebird_command
+from joulebird.harness.core.process import python_command
 from joulebird.harness.host.config import Board
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
@@ -135,7 +135,7 @@ def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str
             (root / spec.id).mkdir(exist_ok=True)
             record.write_json(str(root / spec.id / record.SPEC), spec.to_dict())
         _write(root / group[0].id / "group.json", [spec.to_dict() for spec in group])
-    command = shlex.join(joulebird_command())
+    command = shlex.join(python_command("joulebird.harness.cli.main:main"))
     _write(
         root / "fleet.json",
         {

@@ -8,7 +8,7 @@ import bisect
 from collections.abc import Sequence
 from pathlib import Path
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.trace import PowerTrace
 
 SPAN_S, STEP_S = 3.0, 0.01  # lags looked at: from -SPAN_S / 10 to SPAN_S

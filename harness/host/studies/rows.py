@@ -4,7 +4,8 @@ import itertools
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.registry import dotted, nearest
+from joulebird.harness.core.registry import nearest
+from joulebird.harness.registries import dotted
 from joulebird.harness.runs.options import resolve_options
 from joulebird.harness.runs.spec import check_field, check_milestones, check_name
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.powerlog import Segment
 
@@ -82,7 +82,7 @@ def refuse_beyond(path: str, lines: list[int], values: np.ndarray, limit: float,
 
     >>> refuse_beyond("log.csv", [2, 3], np.array([[5.0], [1e300]]), 1e6, "W")
     Traceback (most recent call last):
-    joulebird.reports.errors.ReportError: log.csv line 3: 1e+300 W cannot be
+    joulebird.harness.core.errors.ReportError: log.csv line 3: 1e+300 W cannot be
     """
     values = np.asarray(values, dtype=np.float64).reshape(len(lines), -1)
     wrong = np.argwhere(~(np.abs(values) <= limit))

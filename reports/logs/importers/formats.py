@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from joulebird.reports.errors import ReportError
+from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.importers.cells import instant
 from joulebird.reports.logs.importers.csvlog import MAX_S, MAX_W, import_csv, refuse_beyond
 from joulebird.reports.logs.powerlog import Segment

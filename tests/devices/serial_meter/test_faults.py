@@ -5,7 +5,7 @@ import time
 import pytest
 
 from joulebird.devices.serial_meter.source import SerialMeterSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS
 from tests.devices.serial_meter.faultpty import FaultPty
 

@@ -8,7 +8,7 @@ from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.decoders.forms import field
 from joulebird.devices.serial_meter.decoders.line import LONGEST_LINE, xor
 from joulebird.devices.serial_meter.records import Gates, judge, out_of_gate
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 
 @pytest.mark.parametrize("name", sorted(meters.METERS))

@@ -18,7 +18,7 @@ from joulebird.devices.serial_meter.rawlog import (
 )
 from joulebird.devices.serial_meter.repair import rewrite
 from joulebird.devices.serial_meter.source import SerialMeterSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 

@@ -8,7 +8,7 @@ import pytest
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.decoders import modbus, readonly, wattsup
 from joulebird.devices.serial_meter.records import Ask
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 
 HERE = os.path.dirname(os.path.abspath(meters.__file__))
 CHANGES = (

@@ -12,7 +12,7 @@ from joulebird.devices.serial_meter.decoders.modbus import crc
 from joulebird.devices.serial_meter.inbox import Taken
 from joulebird.devices.serial_meter.rawlog import entries, unescape
 from joulebird.devices.serial_meter.source import SerialMeterSource
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, FakeLine, FakePzem, FakeWt310e, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 

@@ -14,7 +14,7 @@ import pytest
 
 from joulebird.devices.serial_meter.source import SerialMeterSource
 from joulebird.devices.serial_meter.transport import Line, as_oserror, drain, open_link, stable_name
-from joulebird.devices.source import SourceError
+from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.fakes import WATTS, FakeUm, FakeWt310e, quick
 
 

@@ -40,7 +40,7 @@ def heavy_nap(stage, task, kind, ratio, *, pause_s):
 
 def nightmare(stage, task, kind, ratio, *, pause_s):
     """A nap that fails unless the file ~/awake is there."""
-    from joulebird.baselines.errors import TrainingError
+    from joulebird.harness.core.errors import TrainingError
 
     if not os.path.exists(os.path.expanduser("~/awake")):
         raise TrainingError("the loss of epoch 1 is not a number", "lower the learning rate")

@@ -1,0 +1,58 @@
+"""Write files that appear whole or not at all, even after a power cut."""
+
+import contextlib
+import json
+import os
+from typing import Any, Dict, Iterator, Union
+
+
+@contextlib.contextmanager
+def replacing(path: str, sync: bool = True) -> Iterator[str]:
+    """Give the name of a partial file to write; rename it to `path` at the end, or remove it after an error.
+
+    With `sync` both the content and the name are on the disk before this returns.
+    """
+    partial = f"{path}.part-{os.getpid()}"
+    try:
+        yield partial
+        if sync:
+            sync_file(partial)
+        os.replace(partial, path)
+    except BaseException:
+        remove(partial)
+        raise
+    if sync:
+        sync_folder(os.path.dirname(path) or ".")
+
+
+def write_whole(path: str, content: Union[str, bytes], sync: bool = True) -> None:
+    """Write a text (UTF-8) or bytes so that the file appears whole or not at all."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with replacing(path, sync) as partial, open(partial, "wb") as file:
+        file.write(data)
+
+
+def write_json(path: str, data: Dict[str, Any], sync: bool = True) -> None:
+    """Write an object as JSON, whole or not at all. Raises ValueError for NaN and infinity."""
+    write_whole(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n", sync)
+
+
+def sync_file(path: str) -> None:
+    """Bring the content of a file to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: str) -> None:
+    """Bring the names in a folder to the disk; a network file system that cannot do this is let pass."""
+    with contextlib.suppress(OSError):
+        sync_file(folder)
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)

@@ -1,0 +1,21 @@
+"""Facts about the terminal behind a stream."""
+
+import os
+from typing import Any, Mapping, Optional
+
+
+def is_terminal(stream: Any) -> bool:
+    """Return whether a person reads the stream."""
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def can_move(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:
+    """Return whether lines can be redrawn on the stream: a terminal that is not dumb."""
+    environ = os.environ if environ is None else environ
+    return is_terminal(stream) and environ.get("TERM", "dumb") != "dumb"
+
+
+def has_colour(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:
+    """Return whether the stream shows colours, and the user has not declined them with NO_COLOR."""
+    environ = os.environ if environ is None else environ
+    return can_move(stream, environ) and not environ.get("NO_COLOR")
