@@ -65,7 +65,7 @@ class ChildSource(PowerSource):
         if self._failure is not None:
             raise self._failure
         if self._sample is None:
-            raise SourceError("the source %s is not open" % self.name, "call open() first")
+            raise SourceError(f"the source {self.name} is not open", "call open() first")
         return self._sample
 
     def close(self) -> None:
@@ -99,16 +99,14 @@ class ChildSource(PowerSource):
         if total is None:
             self.fail(
                 SourceError(
-                    "%s shows no rail of the whole module here: rails nest, so their sum (%.1f W) would be wrong"
-                    % (self.name, sum(rails.values())),
+                    f"{self.name} shows no rail of the whole module here: rails nest, so their sum ({sum(rails.values()):.1f} W) would be wrong",
                     "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
                 )
             )
         elif self.scope == "board" and CARRIER not in rails:
             self.fail(
                 SourceError(
-                    "%s shows no %s here, so the carrier board's power cannot be read"
-                    % (self.name, CARRIER),
+                    f"{self.name} shows no {CARRIER} here, so the carrier board's power cannot be read",
                     "use total=module",
                 )
             )
@@ -135,7 +133,7 @@ class ChildSource(PowerSource):
         except OSError as error:
             self.fail(
                 SourceError(
-                    "%s cannot be started: %s" % (self.command()[0], os.strerror(error.errno or 0)),
+                    f"{self.command()[0]} cannot be started: {os.strerror(error.errno or 0)}",
                     self.restart_hint,
                 ),
                 "NO_TOOL",
@@ -154,7 +152,9 @@ class ChildSource(PowerSource):
         elif child.ended() is not None:
             self.fail(
                 SourceError(
-                    "the child of %s ended: %s" % (self.name, child.errors() or "without a word"),
+                    "the child of {} ended: {}".format(
+                        self.name, child.errors() or "without a word"
+                    ),
                     self.restart_hint,
                 ),
                 "ENDED",
@@ -162,7 +162,7 @@ class ChildSource(PowerSource):
         elif self._clock() > self._deadline_s:
             self.fail(
                 SourceError(
-                    "%s does not answer: it is stuck or overloaded" % self.name, self.restart_hint
+                    f"{self.name} does not answer: it is stuck or overloaded", self.restart_hint
                 ),
                 "SILENT",
             )
@@ -172,6 +172,6 @@ def checked_total(total: str) -> str:
     """The total asked for, if the board's own rails can give it; raises SourceError."""
     if total not in ("module", "board"):
         raise SourceError(
-            "there is no total %r" % total, "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"
+            f"there is no total {total!r}", "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"
         )
     return total

@@ -48,8 +48,7 @@ class CounterMeter:
         if rail not in self._wraps_j:
             self._joules = {}  # the next reading is a new beginning
             raise SourceError(
-                "the energy counter of %s went back by %.3f J: its driver was loaded again"
-                % (rail, -delta),
+                f"the energy counter of {rail} went back by {-delta:.3f} J: its driver was loaded again",
                 "leave the driver alone during a run; set nvidia-smi persistence mode on",
             )
         return delta + self._wraps_j[rail]

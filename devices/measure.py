@@ -102,7 +102,7 @@ class joules:
             if self._report is not None:
                 self._report(measurement)
             else:
-                sys.stderr.write("%s: %s\n" % (function.__name__, measurement))
+                sys.stderr.write(f"{function.__name__}: {measurement}\n")
             return result
 
         return measured
@@ -132,14 +132,13 @@ def measure_command(
             "check its name and the PATH",
         )
     relay = Relay()
-    with joules(source, log, period_s, **options) as measurement:
-        with relay:
-            try:
-                process = subprocess.Popen(argv)
-            except OSError as error:
-                raise CommandError(
-                    "cannot run %s: %s" % (argv[0], error), "check that it can be executed"
-                ) from error
-            relay.to(process)
-            code = process.wait()
+    with joules(source, log, period_s, **options) as measurement, relay:
+        try:
+            process = subprocess.Popen(argv)
+        except OSError as error:
+            raise CommandError(
+                f"cannot run {argv[0]}: {error}", "check that it can be executed"
+            ) from error
+        relay.to(process)
+        code = process.wait()
     return Measured(code if code >= 0 else 128 - code, measurement)

@@ -127,12 +127,12 @@ class Measurement:
         if not self.source["real"]:
             words.append("not measured")
         if found.joules is None:
-            return "no energy for these %.3f s: %s (%s)" % (
+            return "no energy for these {:.3f} s: {} ({})".format(
                 found.seconds,
                 self.problem,
                 ", ".join(words),
             )
-        return "%.2f J in %.3f s: mean %.2f W, peak %.2f W, coverage %.1f %% (%s)" % (
+        return "{:.2f} J in {:.3f} s: mean {:.2f} W, peak {:.2f} W, coverage {:.1f} % ({})".format(
             found.joules,
             found.seconds,
             found.mean_w,

@@ -47,7 +47,7 @@ class NvmlSource(PowerSource):
             self._settle()
         except self._nvml.NVMLError as error:
             self.close()
-            raise SourceError("NVML refuses: %s" % error, "see what nvidia-smi says") from error
+            raise SourceError(f"NVML refuses: {error}", "see what nvidia-smi says") from error
         except SourceError:
             self.close()
             raise
@@ -114,7 +114,7 @@ class NvmlSource(PowerSource):
             sample = self._take()
         except self._nvml.NVMLError as error:
             raise SourceError(
-                "NVML cannot read: %s" % error, "see what nvidia-smi and dmesg say of the card"
+                f"NVML cannot read: {error}", "see what nvidia-smi and dmesg say of the card"
             ) from error
         if sample is None:
             raise SourceError("the energy counter has begun anew", "read again")
@@ -172,7 +172,7 @@ def load_nvml() -> Any:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         raise SourceError(
-            "NVML cannot be used here: %s" % error,
+            f"NVML cannot be used here: {error}",
             "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there",
         ) from None
     return pynvml

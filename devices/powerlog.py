@@ -150,7 +150,7 @@ def _ends_a_line(fd: int) -> bool:
 def _unwritable(path: str, error: OSError) -> SourceError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return SourceError(
-        "cannot write the power log %s: %s" % (path, os.strerror(error.errno or 0)),
+        f"cannot write the power log {path}: {os.strerror(error.errno or 0)}",
         "make room on that disk; what was recorded is kept"
         if full
         else "check the folder and its permissions",

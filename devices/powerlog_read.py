@@ -58,14 +58,14 @@ def walk_log(path: str) -> Iterator[Union[Head, Row, Damaged]]:
     for number, line in _lines(path):
         if number == 1 and not line.startswith(MAGIC):
             raise SourceError(
-                "%s is not a power log of joulebird" % path,
+                f"{path} is not a power log of joulebird",
                 "give a power.csv; `joulebird energy` reads foreign logs",
             )
         if line.startswith(MAGIC):
             rails, notes = None, {}
             if not line[len(MAGIC) :].isdigit() or int(line[len(MAGIC) :]) > FORMAT:
                 raise SourceError(
-                    "%s: %s is newer than this joulebird reads" % (path, line[2:]),
+                    f"{path}: {line[2:]} is newer than this joulebird reads",
                     "update joulebird",
                 )
         elif line.startswith("# "):
@@ -91,7 +91,7 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
         raise _unreadable(path, error) from error
     if number == 0:
         raise SourceError(
-            "the power log %s is empty" % path, "record again: a log has at least its header lines"
+            f"the power log {path} is empty", "record again: a log has at least its header lines"
         )
 
 
@@ -110,7 +110,7 @@ def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:
 
 def _unreadable(path: str, error: OSError) -> SourceError:
     return SourceError(
-        "cannot read the power log %s: %s" % (path, os.strerror(error.errno or 0)), "check its name"
+        f"cannot read the power log {path}: {os.strerror(error.errno or 0)}", "check its name"
     )
 
 
@@ -143,6 +143,6 @@ def _json(path: str, notes: Dict[str, str], word: str) -> Dict[str, Any]:
     except (KeyError, ValueError):
         pass
     raise SourceError(
-        "%s: its `# %s` line is missing or damaged" % (path, word),
+        f"{path}: its `# {word}` line is missing or damaged",
         "repair that line (JSON), or record again",
     )

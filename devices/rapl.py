@@ -83,7 +83,7 @@ class RaplSource(PowerSource):
         self._zones = find_zones(self._root)
         if not any(zone.rail.startswith("PKG") for zone in self._zones):
             raise SourceError(
-                "this machine shows no RAPL counters under /%s" % ZONES,
+                f"this machine shows no RAPL counters under /{ZONES}",
                 "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr",
             )
         self._files = {

@@ -18,7 +18,7 @@ def load(name: str) -> Type[PowerSource]:
     found = find(SOURCES, "source", name, SourceError)
     if not (inspect.isclass(found) and issubclass(found, PowerSource)):
         raise SourceError(
-            "%s is no power source" % name, "derive it from joulebird.devices.source.PowerSource"
+            f"{name} is no power source", "derive it from joulebird.devices.source.PowerSource"
         )
     return found
 
@@ -35,7 +35,7 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
     for option in options:
         if option not in known:
             hint = nearest(option, known) or "it has no options"
-            raise SourceError("the source %s has no option %r" % (name, option), hint)
+            raise SourceError(f"the source {name} has no option {option!r}", hint)
     options = {
         option: checked(name, option, value, kind) for option, value, kind in _typed(found, options)
     }
@@ -43,8 +43,8 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
         return found(**options)
     except (TypeError, ValueError) as error:
         raise SourceError(
-            "bad options for the source %s: %s" % (name, error),
-            "its options: %s" % ", ".join(known),
+            f"bad options for the source {name}: {error}",
+            "its options: {}".format(", ".join(known)),
         ) from error
 
 
@@ -68,8 +68,8 @@ def checked(source: str, option: str, value: Any, kind: Any) -> Any:
     if fits("", kind) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise SourceError(
-        "the source %s cannot have %s=%r" % (source, option, value),
-        "its type is %s" % inspect.formatannotation(kind),
+        f"the source {source} cannot have {option}={value!r}",
+        f"its type is {inspect.formatannotation(kind)}",
     )
 
 

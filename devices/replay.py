@@ -25,7 +25,7 @@ class Unread(SourceError):
 
     def __init__(self, status: str) -> None:
         super().__init__(
-            "the replayed log has a failed reading here (%s)" % status,
+            f"the replayed log has a failed reading here ({status})",
             "nothing can be done: it failed when it was recorded",
         )
         self.status = status
@@ -51,7 +51,7 @@ class ReplaySource(PowerSource):
     ) -> None:
         if not speed > 0.0:
             raise SourceError(
-                "a log cannot be replayed at speed %r" % speed, "give a number above 0"
+                f"a log cannot be replayed at speed {speed!r}", "give a number above 0"
             )
         self._path, self._speed, self._loop, self._clock = path, speed, loop, clock
         self._rows: Optional[Iterator[Tuple[float, Row]]] = None
@@ -82,7 +82,7 @@ class ReplaySource(PowerSource):
         if self._due is None:
             self._rows = None
             raise SourceError(
-                "the power log %s has no rows" % self._path, "give another one, or record again"
+                f"the power log {self._path} has no rows", "give another one, or record again"
             )
         self._next = next(self._rows, None)
         self._begin_s = self._clock()
@@ -98,7 +98,7 @@ class ReplaySource(PowerSource):
                     self._head = item
                 if item.source.get("rails") != self._head.source.get("rails"):
                     raise SourceError(
-                        "%s: its segments have different rails" % self._path,
+                        f"{self._path}: its segments have different rails",
                         "replay a log of one source",
                     )
                 shift_s = _shift_s(self._head.clock, item.clock)
@@ -124,7 +124,7 @@ class ReplaySource(PowerSource):
         if self._next is None and now_s > self._due[0] + 1.0:
             if not self._loop:
                 raise LogEnded(
-                    "the replayed log %s has ended" % self._path, "use loop=true to begin again"
+                    f"the replayed log {self._path} has ended", "use loop=true to begin again"
                 )
             self._begin()
         at_s, row = self._due
@@ -157,7 +157,7 @@ class ReplaySource(PowerSource):
         return (
             found
             if not found.usable
-            else Found(True, "%s; no measurement: it was recorded before" % found.reason)
+            else Found(True, f"{found.reason}; no measurement: it was recorded before")
         )
 
 
@@ -170,4 +170,4 @@ def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
 
 def _failure(status: str) -> Exception:
     number = getattr(errno, status, None)
-    return OSError(number, "recorded as %s" % status) if isinstance(number, int) else Unread(status)
+    return OSError(number, f"recorded as {status}") if isinstance(number, int) else Unread(status)

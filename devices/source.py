@@ -63,7 +63,7 @@ class PowerSource(ABC):
         lacking = [rail for rail in self.total if rail not in sample.watts]
         if lacking:
             raise SourceError(
-                "%s cannot be read (%s)" % (", ".join(lacking), sample.error),
+                "{} cannot be read ({})".format(", ".join(lacking), sample.error),
                 "see dmesg, or name other rails",
             )
         return sample

@@ -52,7 +52,7 @@ class TegrastatsSource(ChildSource):
         self._mute = 0  # lines without any rail, in a row
 
     def command(self) -> List[str]:
-        """tegrastats at our interval."""
+        """Tegrastats at our interval."""
         return [self._tool, "--interval", "%d" % round(self.pace_s * 1000)]
 
     def take(self, line: str) -> None:

@@ -56,29 +56,25 @@ def test_an_index_that_gives_something_else_is_not_believed(index):
     Path(folder.parent, "files").mkdir()
     Path(folder.parent, "files", WHEEL).write_bytes(b"not pip")
     done = run(sys.executable, address)
-    assert (
-        done.returncode == 1 and "is not the" in done.stderr and len(done.stderr.splitlines()) == 1
-    )
+    assert done.returncode == 1
+    assert "is not the" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_index_without_that_pip_says_so(index):
     address, folder = index
     Path(folder, "index.html").write_text('<a href="pip-1.0.tar.gz">pip-1.0.tar.gz</a>')
     done = run(sys.executable, address)
-    assert (
-        done.returncode == 1
-        and f"has no {WHEEL}" in done.stderr
-        and len(done.stderr.splitlines()) == 1
-    )
+    assert done.returncode == 1
+    assert f"has no {WHEEL}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_no_index_is_one_line():
     done = run(sys.executable, "http://127.0.0.1:1/simple")
-    assert (
-        done.returncode == 1
-        and f"could not download {WHEEL}" in done.stderr
-        and len(done.stderr.splitlines()) == 1
-    )
+    assert done.returncode == 1
+    assert f"could not download {WHEEL}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow
@@ -97,4 +93,4 @@ def test_an_environment_without_pip_gets_it(tmp_path):
     version = subprocess.run(
         [python, "-m", "pip", "--version"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout
-    assert version.startswith("pip %s from %s" % (WHEEL.split("-")[1], tmp_path))
+    assert version.startswith("pip {} from {}".format(WHEEL.split("-")[1], tmp_path))

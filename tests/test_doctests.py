@@ -27,4 +27,5 @@ def test_examples(path):
     failed, tried = doctest.testmod(
         module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
-    assert tried and not failed
+    assert tried
+    assert not failed

@@ -84,7 +84,7 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide the layer"
             for alias in node.names:
-                yield "%s.%s" % (node.module, alias.name)
+                yield f"{node.module}.{alias.name}"
 
 
 def named(tree):
@@ -137,7 +137,7 @@ def allowed(path, name):
 def test_a_file_imports_only_what_its_layer_may(path):
     tree = tree_of(path)
     wrong = [name for name in list(imports(tree)) + list(named(tree)) if not allowed(path, name)]
-    assert not wrong, "%s may not import %s" % (path, ", ".join(wrong))
+    assert not wrong, "{} may not import {}".format(path, ", ".join(wrong))
 
 
 @pytest.mark.parametrize("path", [p for p in sources() if layer_of(p) == "harness"])

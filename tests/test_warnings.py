@@ -27,15 +27,12 @@ def calls():
                     yield path, name, [word.arg for word in node.keywords]
 
 
-@pytest.mark.parametrize("path, name, facts", list(calls()))
+@pytest.mark.parametrize(("path", "name", "facts"), list(calls()))
 def test_a_warning_is_in_the_table_with_the_facts_it_needs(path, name, facts):
-    assert name in WARNINGS, "%s warns %r, which harness/runs/warnings.py does not know" % (
-        path,
-        name,
-    )
+    assert name in WARNINGS, f"{path} warns {name!r}, which harness/runs/warnings.py does not know"
     needed = re.findall(r"{(\w+)}", WARNINGS[name].text)
     assert None in facts or not set(needed) - set(facts), (
-        "%s gives %r the facts %s, its text needs %s" % (path, name, facts, needed)
+        f"{path} gives {name!r} the facts {facts}, its text needs {needed}"
     )
 
 

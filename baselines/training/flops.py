@@ -41,7 +41,7 @@ class Count(NamedTuple):
 
 def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
     """Count one forward pass of one image of `shape` (channels, height, width). The model is left as it was."""
-    totals = {name: 0 for name in Count._fields}  # type: Dict[str, int]
+    totals = dict.fromkeys(Count._fields, 0)  # type: Dict[str, int]
     handles = [
         module.register_forward_hook(_hook(totals))
         for module in model.modules()

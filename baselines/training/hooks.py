@@ -67,7 +67,7 @@ class Watches(Watch):
             watch.epoch_trained(loop, epoch)
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
-        return any([watch.epoch_end(loop, epoch, accuracy) for watch in self.watches])
+        return any(watch.epoch_end(loop, epoch, accuracy) for watch in self.watches)
 
     def state(self) -> Dict[str, Any]:
         return {str(place): watch.state() for place, watch in enumerate(self.watches)}

@@ -126,9 +126,9 @@ class Board:
             ),
         )
         commands = ["/usr/sbin/nvpmodel", "/usr/bin/jetson_clocks"] + [
-            "/usr/bin/tee %s/%s" % (fan, name) for name in ("target_pwm", "temp_control")
+            f"/usr/bin/tee {fan}/{name}" for name in ("target_pwm", "temp_control")
         ]
-        return "%s ALL=(root) NOPASSWD: %s" % (user_name(), ", ".join(commands))
+        return "{} ALL=(root) NOPASSWD: {}".format(user_name(), ", ".join(commands))
 
     def sudo_hint(self) -> str:
         """What to do when root is refused."""
@@ -223,7 +223,7 @@ class Board:
         path = tool_path(self._root, name)
         if path is None:
             raise BoardError(
-                "%s is not installed here" % name,
+                f"{name} is not installed here",
                 "it belongs to L4T: sudo apt install nvidia-l4t-tools nvidia-l4t-nvpmodel",
             )
         return path
@@ -233,7 +233,7 @@ class Board:
         if ran.code != 0:
             refused = bool(self._sudo) and "password" in ran.err
             raise BoardError(
-                "%s failed: %s" % (" ".join(command), ran.words),
+                "{} failed: {}".format(" ".join(command), ran.words),
                 self.sudo_hint() if refused else "run it by hand as root and see what it says",
             )
 
@@ -242,8 +242,7 @@ class Board:
             self.restore()
         except BoardError as error:
             sys.stderr.write(
-                "joulebird: the board could not be put back: %s\n  %s\n"
-                % (error.message, error.hint)
+                f"joulebird: the board could not be put back: {error.message}\n  {error.hint}\n"
             )
 
 

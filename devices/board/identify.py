@@ -65,4 +65,4 @@ def parse_release(text: str) -> Optional[str]:
     if not match:
         return None
     minor = match.group(2)
-    return "%s.%s" % (match.group(1), minor if "." in minor else minor + ".0")
+    return "{}.{}".format(match.group(1), minor if "." in minor else minor + ".0")

@@ -44,12 +44,12 @@ class Note:
             return None
         except (OSError, ValueError) as error:
             raise BoardError(
-                "the note of the board's former state cannot be read: %s (%s)" % (self.path, error),
+                f"the note of the board's former state cannot be read: {self.path} ({error})",
                 "set the mode by hand (sudo nvpmodel -m 3, reboot), then delete that file",
             ) from None
         if note.get("format") != FORMAT:
             raise BoardError(
-                "the note of the board's former state is of a newer joulebird: %s" % self.path,
+                f"the note of the board's former state is of a newer joulebird: {self.path}",
                 "update joulebird",
             )
         return note

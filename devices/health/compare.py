@@ -50,8 +50,9 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
                 "limits_changed",
                 {
                     "what": ", ".join(
-                        "%s %s -> %s"
-                        % (name, before["limits"].get(name), after["limits"].get(name))
+                        "{} {} -> {}".format(
+                            name, before["limits"].get(name), after["limits"].get(name)
+                        )
                         for name in names
                     )
                 },

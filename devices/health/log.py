@@ -79,7 +79,7 @@ def line_of(name: str, facts: Dict[str, Any]) -> bytes:
     b'{"event": "swap", "t_s": 1.5, "pages": 3}\\n'
     """
     rest = json.dumps({key: facts[key] for key in sorted(facts) if key != "t_s"}, sort_keys=True)
-    head = '{"event": %s, "t_s": %s' % (json.dumps(name), json.dumps(round(facts["t_s"], 6)))
+    head = '{{"event": {}, "t_s": {}'.format(json.dumps(name), json.dumps(round(facts["t_s"], 6)))
     return (head + (", " + rest[1:] if rest != "{}" else "}") + "\n").encode("utf-8")
 
 
@@ -119,7 +119,7 @@ class HealthLog:
         """Why the process has ended though nobody asked it to; None while it runs, or when it was never started."""
         if self._child is None or self._child.ended() is None:
             return None
-        return self._child.errors() or "its process ended with status %s" % self._child.ended()
+        return self._child.errors() or f"its process ended with status {self._child.ended()}"
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -66,7 +66,7 @@ class Health:
         limits = {}
         for name, folder, scale in self._clock_folders():
             low, high = [
-                _integer(text_or_none(os.path.join(folder, "%s_freq" % end)))
+                _integer(text_or_none(os.path.join(folder, f"{end}_freq")))
                 for end in self._ends(name)
             ]
             if low is not None and high is not None:
@@ -140,7 +140,9 @@ class Health:
                 state and state > 0 and "fan" not in kind.lower()
             ):  # a fan that turns holds nothing back
                 active[
-                    "%s %s" % (kind, device[len(self._path("sys/class/thermal/cooling_device")) :])
+                    "{} {}".format(
+                        kind, device[len(self._path("sys/class/thermal/cooling_device")) :]
+                    )
                 ] = state
         return active
 

@@ -34,7 +34,7 @@ def decode_config(word: int) -> Dict[str, Any]:
     shunt_us = CONVERSION_US[(word >> 3) & 7] if mode & 1 else 0
     cycle_us = (bus_us + shunt_us) * channels
     return {
-        "word": "0x%04x" % word,
+        "word": f"0x{word:04x}",
         "continuous": bool(mode & 4),
         "channels": channels,
         "averages": averages,

@@ -111,7 +111,7 @@ def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
     """What is known of the chip of a channel: path, bus clock, mode, configuration words, averaging window; None where it is not told."""
     node = device_tree_node(root, channel.device, channel.address)
     facts = {
-        "address": "0x%02x" % channel.address,
+        "address": f"0x{channel.address:02x}",
         "path": channel.folder,
         "form": channel.form,
         "device_tree": node,
@@ -147,8 +147,8 @@ def _iio_config(folder: str, node: Optional[str]) -> Dict[str, Any]:
         "averaging_window_s": active["averaging_window_s"],
         "continuous_config": None
         if words["continuous"] is None
-        else "0x%04x" % words["continuous"],
-        "trigger_config": None if words["trigger"] is None else "0x%04x" % words["trigger"],
+        else "0x{:04x}".format(words["continuous"]),
+        "trigger_config": None if words["trigger"] is None else "0x{:04x}".format(words["trigger"]),
     }
 
 
@@ -180,13 +180,16 @@ def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
         same = [channel for channel in channels if channel.rail == rail]
         if not same:
             raise SourceError(
-                "no rail %s on this board; it has %s" % (rail, ", ".join(c.rail for c in channels)),
+                "no rail {} on this board; it has {}".format(
+                    rail, ", ".join(c.rail for c in channels)
+                ),
                 "name rails that are here, or leave the option out",
             )
         if len(same) > 1:
             raise SourceError(
-                "two different channels are called %s: %s"
-                % (rail, " and ".join(c.folder for c in same)),
+                "two different channels are called {}: {}".format(
+                    rail, " and ".join(c.folder for c in same)
+                ),
                 "give the rails to read, without this one, with the option rails",
             )
         out.append(same[0])

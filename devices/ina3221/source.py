@@ -53,7 +53,7 @@ class Ina3221Source(PowerSource):
     ) -> None:
         if isinstance(total, str) and total not in ("module", "board"):
             raise SourceError(
-                "ina3221 has no total %r" % total, "use module, board, or a list of rails"
+                f"ina3221 has no total {total!r}", "use module, board, or a list of rails"
             )
         self.root, self._want_total, self._want_rails, self._clock = root, total, rails, clock
         self.scope = total if isinstance(total, str) else "rails"
@@ -69,7 +69,7 @@ class Ina3221Source(PowerSource):
         channels = find_channels(self.root)
         if not channels:
             raise SourceError(
-                "no INA3221 power monitor under %s" % os.path.join(self.root, "sys"),
+                "no INA3221 power monitor under {}".format(os.path.join(self.root, "sys")),
                 "this is not a Jetson, or its driver is not loaded; `joulebird sources` lists what can measure here",
             )
         self.total = self._find_total([channel.rail for channel in channels])
@@ -105,8 +105,9 @@ class Ina3221Source(PowerSource):
                 "use total=module; for the whole board use a meter at the DC jack",
             )
         raise SourceError(
-            "this board has no rail for the whole module (an AGX Xavier has none); it has %s"
-            % ", ".join(here),
+            "this board has no rail for the whole module (an AGX Xavier has none); it has {}".format(
+                ", ".join(here)
+            ),
             "choose what to record with rails=..., and what to add up with total=[...]",
         )
 
@@ -157,8 +158,8 @@ class Ina3221Source(PowerSource):
             if isinstance(failure, OSError):
                 raise failure
             raise SourceError(
-                "unreadable text from the driver: %s" % failure,
-                "look at the files under %s" % self.root,
+                f"unreadable text from the driver: {failure}",
+                f"look at the files under {self.root}",
             )
         return PowerSample(
             0.5 * (begin_s + end_s), watts, None if failure is None else _word(failure)
@@ -208,7 +209,7 @@ class Ina3221Source(PowerSource):
                 reader.channel.rail: {
                     "path": reader.channel.folder,
                     "number": reader.channel.number,
-                    "address": "0x%02x" % reader.channel.address,
+                    "address": f"0x{reader.channel.address:02x}",
                     "attribute": reader.attribute,
                     "shunt_mohm": reader.channel.shunt_mohm,
                     "volts": reader.volts,
@@ -230,11 +231,11 @@ def _refused(error: OSError) -> SourceError:
     if error.errno in (errno.EACCES, errno.EPERM):
         folder = os.path.dirname(str(path))
         return SourceError(
-            "reading %s was refused" % path,
-            "run: sudo chmod a+r %s/in_power[0-2]_input %s/ui_input_[0-2]"
-            "   (until the next boot)" % (folder, folder),
+            f"reading {path} was refused",
+            f"run: sudo chmod a+r {folder}/in_power[0-2]_input {folder}/ui_input_[0-2]"
+            "   (until the next boot)",
         )
     return SourceError(
-        "cannot open %s: %s" % (path, os.strerror(error.errno or 0)),
+        f"cannot open {path}: {os.strerror(error.errno or 0)}",
         "look at `dmesg` and at the files in that folder",
     )

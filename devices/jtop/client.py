@@ -80,7 +80,7 @@ def explain(error: BaseException) -> Failed:
         return Failed(
             "LOST", "the jtop service closed the connection (%s)" % (text or type(error).__name__)
         )
-    return Failed("UNREADABLE", "jtop failed: %s: %s" % (type(error).__name__, text))
+    return Failed("UNREADABLE", f"jtop failed: {type(error).__name__}: {text}")
 
 
 def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
@@ -131,7 +131,7 @@ def load_jtop(socket: str) -> Any:
     except ImportError as error:
         raise Failed(
             "NO_JTOP",
-            "jetson-stats is not installed for this Python (%s)" % error,
+            f"jetson-stats is not installed for this Python ({error})",
             "sudo -H pip3 install -U jetson-stats%s, then log in again"
             % ("==4.3.2" if sys.version_info < (3, 7) else ""),
         ) from None
@@ -139,7 +139,7 @@ def load_jtop(socket: str) -> Any:
     if version < OLDEST:
         raise Failed(
             "VERSION",
-            "jetson-stats %s is too old: its total is not VDD_IN" % jtop.__version__,
+            f"jetson-stats {jtop.__version__} is too old: its total is not VDD_IN",
             "sudo -H pip3 install -U 'jetson-stats>=4.2,<5', then " + RESTART,
         )
     if socket:
@@ -168,8 +168,8 @@ class Client:
         if not -1.0 < age_s < max(2.0, 3 * self._slowest_s):
             raise Failed(
                 "STALE",
-                "the newest data of the jtop service is %.1f s old: its reading thread is dead, "
-                "or it runs on another clock" % age_s,
+                f"the newest data of the jtop service is {age_s:.1f} s old: its reading thread is dead, "
+                "or it runs on another clock",
             )
         self._say(power_message(jetson.power, t_s))
 
@@ -182,8 +182,7 @@ class Client:
         if server_s > self._slowest_s:
             raise Failed(
                 "SLOW",
-                "the jtop service reads every %g s, %g s are needed: the first client sets the pace"
-                % (server_s, self._slowest_s),
+                f"the jtop service reads every {server_s:g} s, {self._slowest_s:g} s are needed: the first client sets the pace",
                 "close the other jtop clients, wait 4 s and try again",
             )
         if server_s > self._interval_s:

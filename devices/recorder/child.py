@@ -1,5 +1,6 @@
 """The recorder's process: commands come as JSON lines on stdin, answers go to stdout, samples into the log."""
 
+import contextlib
 import json
 import os
 import platform
@@ -82,7 +83,7 @@ class Child:
     def _do_start(self, command: Dict[str, Any]) -> Dict[str, Any]:
         if command["period_s"] is not None and not command["period_s"] > 0.0:
             raise SourceError(
-                "a period of %r s cannot be sampled" % command["period_s"],
+                "a period of {!r} s cannot be sampled".format(command["period_s"]),
                 "give seconds above 0, such as 0.05",
             )
         search_last(command.get("paths", []))
@@ -94,8 +95,9 @@ class Child:
             raise
         except Exception as error:
             raise SourceError(
-                "the source %s failed to open: %s: %s"
-                % (command["source"], type(error).__name__, error),
+                "the source {} failed to open: {}: {}".format(
+                    command["source"], type(error).__name__, error
+                ),
                 "a bug of that source, unless one of its options is wrong",
             ) from error
         self._sampler = Sampler(
@@ -125,7 +127,7 @@ class Child:
                 reason = str(error)
             if time.monotonic() > until_s:
                 raise SourceError(
-                    "the source %s gives no reading: %s" % (source.name, reason),
+                    f"the source {source.name} gives no reading: {reason}",
                     "see `joulebird sources`",
                 )
             time.sleep(SETTLE_STEP_S)
@@ -161,7 +163,7 @@ class Child:
             if self._sampler is not None:
                 self._sampler.close()
         except SourceError as error:
-            sys.stderr.write("%s\n" % error)
+            sys.stderr.write(f"{error}\n")
         finally:
             if self._source is not None:
                 self._source.close()
@@ -169,10 +171,8 @@ class Child:
 
 def raise_priority() -> None:
     """Ask to be woken before the training's threads; only root is granted it, and it works without."""
-    try:
+    with contextlib.suppress(OSError):
         os.nice(-10)
-    except OSError:
-        pass
 
 
 def main() -> int:

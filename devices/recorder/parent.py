@@ -80,7 +80,7 @@ class Recorder:
             )
         except OSError as error:
             raise SourceError(
-                "cannot start the recorder with %s: %s" % (self._python, error),
+                f"cannot start the recorder with {self._python}: {error}",
                 "check that this Python exists",
             ) from error
         try:
@@ -175,13 +175,14 @@ class Recorder:
     def _answers(self, deadline_s: float) -> List[Dict[str, Any]]:
         """The answers that have come, at least part of one; raises SourceError at the deadline or when the process has ended."""
         process = self._process
-        assert process is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdout is not None
         ready, _, _ = select.select(
             [process.stdout], [], [], max(0.0, deadline_s - time.monotonic())
         )
         if not ready:
             raise SourceError(
-                "the recorder does not answer: its source (%s) hangs" % self.source,
+                f"the recorder does not answer: its source ({self.source}) hangs",
                 self._last_words() or "unplug and replug the meter, or restart its service",
             )
         data = os.read(process.stdout.fileno(), 65536)
@@ -198,8 +199,9 @@ class Recorder:
         except subprocess.TimeoutExpired:
             code = "unknown"
         return SourceError(
-            "the recorder has ended (exit status %s): %s"
-            % (code, self._last_words() or "it said nothing"),
+            "the recorder has ended (exit status {}): {}".format(
+                code, self._last_words() or "it said nothing"
+            ),
             "what it wrote is kept; start it again to go on",
         )
 

@@ -179,7 +179,7 @@ class Sampler:
 
     def _tell(self, error: Exception) -> None:
         """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""
-        key = "%s: %s" % (type(error).__name__, error)
+        key = f"{type(error).__name__}: {error}"
         if key not in self._told and len(self._told) < 100:
             self._told.add(key)
             expected = isinstance(error, (OSError, SourceError))

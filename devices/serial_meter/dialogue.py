@@ -77,11 +77,11 @@ class Dialogue:
                 continue
             record = self._exchange(ask)
             if ask.answer and record is None and ask.needed:
-                raise OSError(errno.ETIMEDOUT, self._inbox.damage or "no answer to %r" % ask.data)
+                raise OSError(errno.ETIMEDOUT, self._inbox.damage or f"no answer to {ask.data!r}")
             if record is not None and record.fields.get("code"):
                 raise SourceError(
-                    "the %s refuses a setting: %s" % (self._meter.title, record.fields["text"]),
-                    "compare its model and firmware with the profile %s" % self._meter.name,
+                    "the {} refuses a setting: {}".format(self._meter.title, record.fields["text"]),
+                    f"compare its model and firmware with the profile {self._meter.name}",
                 )
         self._inbox.heard_s = self._clock()
 
@@ -98,7 +98,7 @@ class Dialogue:
                 return
         if self._inbox.identity and said:
             raise SourceError(
-                "another meter is at %s now: %s" % (self._setup.port, said),
+                f"another meter is at {self._setup.port} now: {said}",
                 "plug the one back in that the run began with",
             )
         raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not say who it is")
@@ -138,7 +138,7 @@ class Dialogue:
             if self._inbox.ever.is_set()
             else max(self._setup.quiet_s, FIRST_READING_S)
         ):
-            self._missed("no reading for %.1f s" % silent_s)
+            self._missed(f"no reading for {silent_s:.1f} s")
             self._hello()
 
     def _missed(self, what: str) -> None:

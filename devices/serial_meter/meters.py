@@ -62,7 +62,7 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     given = _given(spec)
     like = given.pop("like", "")
     if like and like not in METERS:
-        raise SourceError("unknown serial meter %r" % like, nearest(like, METERS))
+        raise SourceError(f"unknown serial meter {like!r}", nearest(like, METERS))
     facts = dict(METERS.get(like, {}), name=given.pop("name", like or "custom"))
     for key in ("gates", "settings"):
         facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
@@ -74,13 +74,13 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         found = Meter(**facts)
     except TypeError as error:
         raise SourceError(
-            "the description of the serial meter is not right: %s" % error,
-            "its keys are: like, %s" % ", ".join(Meter._fields),
+            f"the description of the serial meter is not right: {error}",
+            "its keys are: like, {}".format(", ".join(Meter._fields)),
         ) from None
     if found.family not in DECODERS:
         raise SourceError(
-            "no family of serial meters is called %r" % found.family,
-            "known: %s" % ", ".join(DECODERS),
+            f"no family of serial meters is called {found.family!r}",
+            "known: {}".format(", ".join(DECODERS)),
         )
     return found
 
@@ -94,7 +94,7 @@ def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:
         return dict(json.loads(spec))
     except ValueError as error:
         raise SourceError(
-            "the description of the serial meter is not JSON: %s" % error,
+            f"the description of the serial meter is not JSON: {error}",
             'for example {"like": "um25c"}',
         ) from None
 

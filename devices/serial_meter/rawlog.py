@@ -53,7 +53,7 @@ class RawLog:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise SourceError(
-                "cannot write the raw log %s: %s" % (path, error.strerror),
+                f"cannot write the raw log {path}: {error.strerror}",
                 "check the folder and its rights",
             ) from error
         self.lost = 0
@@ -99,7 +99,7 @@ def entries(path: str) -> Iterator[Entry]:
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.startswith(MAGIC) and int(line[len(MAGIC) :]) > FORMAT:
-                raise SourceError("%s was written by a newer joulebird" % path, "update joulebird")
+                raise SourceError(f"{path} was written by a newer joulebird", "update joulebird")
             if line.startswith("# {"):
                 head = json.loads(line[2:])
                 meter, boot = meters.meter(head["meter"]), head["clock"]["boot_id"]
@@ -108,7 +108,7 @@ def entries(path: str) -> Iterator[Entry]:
                 yield Entry(meter, boot, int(match.group(1)) / 1e6, match.group(2), match.group(3))
     if meter is None:
         raise SourceError(
-            "%s is not a raw log of a serial meter" % path, "give the file named by raw_log="
+            f"{path} is not a raw log of a serial meter", "give the file named by raw_log="
         )
 
 

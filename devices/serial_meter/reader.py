@@ -53,8 +53,7 @@ class Reader:
         self.close()
         if isinstance(inbox.trouble, OSError):
             raise SourceError(
-                "no reading from the %s at %s: %s"
-                % (self._setup.meter.title, self._setup.port, inbox.trouble.strerror),
+                f"no reading from the {self._setup.meter.title} at {self._setup.port}: {inbox.trouble.strerror}",
                 self._advice(),
             )
         raise inbox.trouble or SourceError("closed before the first reading")
@@ -73,14 +72,8 @@ class Reader:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
         if self._setup.inbox.bytes:
-            return (
-                "wrong baud rate, or another meter? tried %s baud; bytes came, but none made sense as %s"
-                % (rates, meter.name)
-            )
-        return (
-            "nothing came: check power and cable (null modem?), and the meter's own settings; tried %s baud"
-            % rates
-        )
+            return f"wrong baud rate, or another meter? tried {rates} baud; bytes came, but none made sense as {meter.name}"
+        return f"nothing came: check power and cable (null modem?), and the meter's own settings; tried {rates} baud"
 
     def _run(self) -> None:
         try:
@@ -99,7 +92,7 @@ class Reader:
                 self.baud = meter.bauds[tries % len(meter.bauds)]
                 self._session()
             except (OSError, SourceError) as error:
-                self._setup.log("!", "lost: %s" % error)
+                self._setup.log("!", f"lost: {error}")
                 inbox.lost(error)
                 if not inbox.ever.is_set():
                     tries += 1

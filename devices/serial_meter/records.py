@@ -59,11 +59,11 @@ def out_of_gate(
     ('', '52 W is not 19.02 V x 0.631 A')
     """
     if not gates.min_w <= power_w <= gates.max_w:
-        return "%g W is outside %g to %g W" % (power_w, gates.min_w, gates.max_w)
+        return f"{power_w:g} W is outside {gates.min_w:g} to {gates.max_w:g} W"
     if voltage_v is not None and abs(voltage_v) > gates.max_v:
-        return "%g V is above %g V" % (voltage_v, gates.max_v)
+        return f"{voltage_v:g} V is above {gates.max_v:g} V"
     if current_a is not None and abs(current_a) > gates.max_a:
-        return "%g A is above %g A" % (current_a, gates.max_a)
+        return f"{current_a:g} A is above {gates.max_a:g} A"
     if not gates.vi_rel or voltage_v is None or current_a is None:
         return ""
     apparent = voltage_v * current_a * (1.0 if factor is None else factor)
@@ -72,7 +72,7 @@ def out_of_gate(
     return (
         ""
         if low <= power_w <= apparent + slack
-        else "%g W is not %g V x %g A" % (power_w, voltage_v, current_a)
+        else f"{power_w:g} W is not {voltage_v:g} V x {current_a:g} A"
     )
 
 

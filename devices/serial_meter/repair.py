@@ -22,7 +22,7 @@ def rewrite(
     ) as new:
         for line in old:
             if line.startswith("# units"):
-                new.write("# repaired from the raw log %s\n" % raw_log)
+                new.write(f"# repaired from the raw log {raw_log}\n")
             if line.startswith(("#", "t_us,")):
                 new.write(line)
             if line.startswith("t_us,"):

@@ -51,8 +51,9 @@ class SerialMeterSource(PowerSource):
         if not self.port or not self.spec:
             raise SourceError(
                 "a serial meter needs port= and meter=",
-                "ports here: %s; meters: %s"
-                % (", ".join(ports()) or "none", ", ".join(sorted(meters.METERS))),
+                "ports here: {}; meters: {}".format(
+                    ", ".join(ports()) or "none", ", ".join(sorted(meters.METERS))
+                ),
             )
         self.close()
         meter = meters.meter(self.spec)

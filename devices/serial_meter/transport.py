@@ -117,7 +117,7 @@ class SocketLink:
     def __init__(self, port: str) -> None:
         address = urlsplit(port)
         if not address.hostname or not address.port:
-            raise SourceError("%s is not an address" % port, "write socket://host:port")
+            raise SourceError(f"{port} is not an address", "write socket://host:port")
         self._socket = socket.create_connection((address.hostname, address.port), CONNECT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(READ_S)
@@ -220,11 +220,11 @@ def open_link(port: str, line: Line) -> Any:
             "check the cable and the name; a name under /dev/serial/by-id/ stays when it is replugged",
         )
         raise SourceError(
-            "cannot open the meter at %s: %s" % (port, error.strerror or error), hint
+            f"cannot open the meter at {port}: {error.strerror or error}", hint
         ) from error
     except ValueError as error:
         raise SourceError(
-            "cannot open the meter at %s: %s" % (port, error),
+            f"cannot open the meter at {port}: {error}",
             "check the port and the line settings",
         ) from error
 

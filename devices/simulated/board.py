@@ -115,7 +115,7 @@ class SimulatedBoard:
     def _build_chip(self, address: int) -> None:
         iio, node = (
             self._iio(address),
-            "%s/sys/firmware/devicetree/base/i2c@3160000/ina3221x@%x/" % (self.root, address),
+            f"{self.root}/sys/firmware/devicetree/base/i2c@3160000/ina3221x@{address:x}/",
         )
         device = os.path.dirname(os.path.dirname(iio))
         texts = {
@@ -123,8 +123,7 @@ class SimulatedBoard:
             iio + "name": "ina3221x\n",
             iio + "running_mode": "%d\n" % self._averaging,
             device
-            + "/uevent": "DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@%x\n"
-            % address,
+            + "/uevent": f"DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@{address:x}\n",
         }
         cells = {
             node + "../clock-frequency": BUS_HZ,
@@ -149,7 +148,7 @@ class SimulatedBoard:
             _write(path, struct.pack(">I", cell))
         os.makedirs(self.root + "/sys/bus/i2c/devices", exist_ok=True)
         name = os.path.basename(device)
-        link = "%s/sys/bus/i2c/devices/%s" % (self.root, name)
+        link = f"{self.root}/sys/bus/i2c/devices/{name}"
         if not os.path.islink(link):
             os.symlink("../../../devices/3160000.i2c/i2c-0/" + name, link)
 

@@ -186,7 +186,7 @@ class SimulatedSource(Ina3221Source):
         """Always usable, and says that it measures nothing."""
         found = super().probe(**options)
         return (
-            Found(True, "%s; no measurement: it follows the processor load" % found.reason)
+            Found(True, f"{found.reason}; no measurement: it follows the processor load")
             if found.usable
             else found
         )

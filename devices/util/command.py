@@ -17,7 +17,7 @@ class Ran(NamedTuple):
     def words(self) -> str:
         """The last line it said, for an error message."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
-        return lines[-1] if lines else "exit code %s" % self.code
+        return lines[-1] if lines else f"exit code {self.code}"
 
 
 Runner = Callable[[Sequence[str], str], Ran]  # (command, text for stdin) -> Ran
@@ -40,9 +40,9 @@ def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0)
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        return Ran(None, "", "%s took more than %g s" % (command[0], timeout_s))
+        return Ran(None, "", f"{command[0]} took more than {timeout_s:g} s")
     except OSError as error:
-        return Ran(None, "", "%s cannot be run: %s" % (command[0], os.strerror(error.errno or 0)))
+        return Ran(None, "", f"{command[0]} cannot be run: {os.strerror(error.errno or 0)}")
     return Ran(ended.returncode, ended.stdout, ended.stderr)
 
 

@@ -15,7 +15,7 @@ class Scratch:
 
     def __init__(self, kind: str) -> None:
         remove_abandoned(kind)
-        self.path = tempfile.mkdtemp(prefix="joulebird-%s-" % kind)
+        self.path = tempfile.mkdtemp(prefix=f"joulebird-{kind}-")
         self._lock = os.open(
             os.path.join(self.path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -32,7 +32,7 @@ class Scratch:
 def remove_abandoned(kind: str) -> None:
     """Remove the folders of this kind whose process is gone."""
     for folder in glob.glob(
-        os.path.join(glob.escape(tempfile.gettempdir()), "joulebird-%s-*" % kind)
+        os.path.join(glob.escape(tempfile.gettempdir()), f"joulebird-{kind}-*")
     ):
         try:
             if time.time() - os.stat(folder).st_mtime < GRACE_S:

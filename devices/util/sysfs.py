@@ -96,7 +96,7 @@ def device_tree_node(root: str, device: str, address: int) -> Optional[str]:
             return named
         for bus in sorted(_folders(base, "i2c@")):
             for node in sorted(_folders(bus, "ina3221")):
-                if node.endswith("@%x" % address):
+                if node.endswith(f"@{address:x}"):
                     return node
     return None
 

@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the HarnessError for a wrong command line."""
         raise HarnessError(
-            "%s: %s" % (self.prog.partition(" ")[2], message), "see `%s --help`" % self.prog
+            "{}: {}".format(self.prog.partition(" ")[2], message), f"see `{self.prog} --help`"
         )
 
 
@@ -79,7 +79,7 @@ def help_text() -> str:
         "",
         "verbs (`joulebird VERB --help` for each):",
     ]
-    lines += ["  %s  %s" % (verb.ljust(width), text) for verb, (_, text) in VERBS.items()]
+    lines += [f"  {verb.ljust(width)}  {text}" for verb, (_, text) in VERBS.items()]
     return "\n".join(lines + ["", exit_codes.TEXT]) + "\n"
 
 
@@ -127,12 +127,12 @@ def dispatch(argv: List[str]) -> int:
         sys.stdout.write(help_text())
         return 0
     if argv[0] in ("-V", "--version"):
-        sys.stdout.write("joulebird %s\n" % __version__)
+        sys.stdout.write(f"joulebird {__version__}\n")
         return 0
     if argv[0] not in VERBS:
         from joulebird.harness.core.registry import nearest
 
-        raise HarnessError("unknown verb %r" % argv[0], nearest(argv[0], VERBS))
+        raise HarnessError(f"unknown verb {argv[0]!r}", nearest(argv[0], VERBS))
     module = import_verb(argv[0])
     parser = Parser(
         prog="joulebird " + argv[0],
@@ -172,6 +172,6 @@ def import_module(name: str, verb: str) -> Any:
         if missing in ("", "joulebird"):
             raise
         raise HarnessError(
-            "`joulebird %s` needs the package %r, which is not installed" % (verb, missing),
+            f"`joulebird {verb}` needs the package {missing!r}, which is not installed",
             "pip install joulebird, or install that package",
         ) from None

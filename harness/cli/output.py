@@ -39,7 +39,7 @@ def put(text: str, path: str = "-") -> None:
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # what Python still flushes at exit must not complain again
         raise HarnessError(
-            "stdout: cannot be written (%s)" % error.strerror, "write to a file elsewhere: -o FILE"
+            f"stdout: cannot be written ({error.strerror})", "write to a file elsewhere: -o FILE"
         ) from None
 
 
@@ -57,7 +57,7 @@ def put_bytes(data: bytes, path: str) -> None:
         if whole and os.path.exists(part):
             os.remove(part)
         raise HarnessError(
-            "%s: cannot be written (%s)" % (path, error.strerror),
+            f"{path}: cannot be written ({error.strerror})",
             "name a file in a folder that is there",
         ) from None
 

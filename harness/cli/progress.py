@@ -99,8 +99,9 @@ class Progress:
         self._warned.append(warning["text"])
         remedy = warning.get("remedy") or ""
         self._line(
-            "  %s %s%s"
-            % (self._paint("warning:", "33"), warning["text"], " (%s)" % remedy if remedy else "")
+            "  {} {}{}".format(
+                self._paint("warning:", "33"), warning["text"], f" ({remedy})" if remedy else ""
+            )
         )
 
     def run_begin(self, number: int, of: int, run_id: str) -> None:
@@ -117,7 +118,7 @@ class Progress:
     def reused(self, name: str, stage_id: str) -> None:
         """A finished stage is used again."""
         self.estimate.begin(stage_id)
-        self.say("  %s: done before (%s)" % (name, stage_id))
+        self.say(f"  {name}: done before ({stage_id})")
 
     def epoch(self, epoch: int, of: int, loss: float, accuracy: float) -> None:
         """An epoch of the present stage is done; `accuracy` is a share from 0 to 1."""
@@ -133,11 +134,11 @@ class Progress:
         if self._moving:
             full = int(BAR * min(1.0, epoch / max(1, of)))
             bar = self._blocks[0] * full + self._blocks[1] * (BAR - full)
-            self._stream.write("\r  %s %s  %s\x1b[K" % (self._name, bar, facts))
+            self._stream.write(f"\r  {self._name} {bar}  {facts}\x1b[K")
             self._stream.flush()
             self._open_line = True
         else:
-            self.say("  %s  %s" % (self._name, facts))
+            self.say(f"  {self._name}  {facts}")
 
     def stage_end(self, name: str, function: str, seconds: float) -> None:
         """A stage is done after so many seconds."""
@@ -157,7 +158,7 @@ class Progress:
         self._stream.flush()
 
     def _paint(self, text: str, code: str) -> str:
-        return "\x1b[%sm%s\x1b[0m" % (code, text) if self._colour else text
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
 
 
 def duration(seconds: float) -> str:

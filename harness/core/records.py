@@ -81,7 +81,7 @@ def stage_dir(root: str, stage_id: str) -> str:
 
 def idle_dir(root: str, session_id: str, when: str) -> str:
     """Folder of an idle measurement; `when` is "before" or "after" the session's work."""
-    return os.path.join(str(root), "idle", "%s-%s" % (session_id, when))
+    return os.path.join(str(root), "idle", f"{session_id}-{when}")
 
 
 def read_json(path: str) -> Dict[str, Any]:
@@ -91,20 +91,20 @@ def read_json(path: str) -> Dict[str, Any]:
             data = json.load(file)
     except FileNotFoundError:
         raise HarnessError(
-            "%s: no such file" % path, "run the study, or name the folder that holds its runs"
+            f"{path}: no such file", "run the study, or name the folder that holds its runs"
         ) from None
     except OSError as error:
         raise HarnessError(
-            "%s: cannot be read (%s)" % (path, error.strerror), "check the permissions of the file"
+            f"{path}: cannot be read ({error.strerror})", "check the permissions of the file"
         ) from None
     except ValueError as error:
         raise HarnessError(
-            "%s: not valid JSON (%s)" % (path, error),
+            f"{path}: not valid JSON ({error})",
             "the file is damaged: delete it and run again",
         ) from None
     if not isinstance(data, dict):
         raise HarnessError(
-            "%s: not a JSON object" % path, "the file is damaged: delete it and run again"
+            f"{path}: not a JSON object", "the file is damaged: delete it and run again"
         )
     check_format(data.get("format"), path)
     return data
@@ -114,7 +114,7 @@ def check_format(version: Any, path: str) -> None:
     """Accept this format and older ones; raises HarnessError for a newer one, or none."""
     if not isinstance(version, int) or isinstance(version, bool):
         raise HarnessError(
-            "%s: has no format version" % path, "it is not a file of joulebird, or it is damaged"
+            f"{path}: has no format version", "it is not a file of joulebird, or it is damaged"
         )
     if version > FORMAT:
         raise HarnessError(
@@ -159,7 +159,7 @@ def find_runs(root: str) -> Iterator[RunRecord]:
     """Records of all finished runs under `root`, in the order of their ids; raises HarnessError when there is no such folder."""
     if not os.path.isdir(str(root)):
         raise HarnessError(
-            "%s: no such folder" % root,
+            f"{root}: no such folder",
             "name the folder given to `joulebird run --runs` (default: runs)",
         )
     for name in sorted(os.listdir(str(root))):
@@ -244,7 +244,7 @@ def _build(kind: Any, path: str) -> Any:
     ]
     if missing:
         raise HarnessError(
-            "%s: lacks %s" % (path, ", ".join(missing)),
+            "{}: lacks {}".format(path, ", ".join(missing)),
             "the file is damaged: delete it and run again",
         )
     values = {field: data[field] for field in kind._fields if field in data}
@@ -256,7 +256,7 @@ def _build(kind: Any, path: str) -> Any:
             and not all(isinstance(one, inside) for one in value)
         ):
             raise HarnessError(
-                "%s: %s is not what it must be" % (path, field),
+                f"{path}: {field} is not what it must be",
                 "the file is damaged: delete it and run again",
             )
         if wanted is list:

@@ -34,7 +34,7 @@ def which(context: Context) -> Finding:
             name + ", without /etc/nv_tegra_release",
             "in a container, mount that file; else install JetPack",
         )
-    release = "%s, L4T %s" % (name, board["l4t"]) + (
+    release = "{}, L4T {}".format(name, board["l4t"]) + (
         ", JetPack " + board["jetpack"] if board["jetpack"] else ""
     )
     if board["tx2"] and board["jetpack"] is None:
@@ -94,10 +94,10 @@ def fan(context: Context) -> Finding:
     if state.get("temp_control") == 1:
         return Finding(
             WARN,
-            "governed by the temperature (pulse width %s now)" % state.get("target_pwm"),
+            "governed by the temperature (pulse width {} now)".format(state.get("target_pwm")),
             "fix it: echo 0 | sudo tee /sys/devices/pwm-fan/temp_control; echo 255 | sudo tee /sys/devices/pwm-fan/target_pwm",
         )
-    return Finding(OK, "fixed at pulse width %s" % state.get("target_pwm"))
+    return Finding(OK, "fixed at pulse width {}".format(state.get("target_pwm")))
 
 
 @jetson_only
@@ -108,7 +108,7 @@ def root_access(context: Context) -> Finding:
     ran = context.run(context.sudo + ["-l", "/usr/sbin/nvpmodel"], "")
     if ran.code == 0:
         return Finding(OK, "sudo may run nvpmodel without a password")
-    return Finding(WARN, "sudo wants a password (%s)" % ran.words, board_of(context).sudo_hint())
+    return Finding(WARN, f"sudo wants a password ({ran.words})", board_of(context).sudo_hint())
 
 
 def left_over(context: Context) -> Finding:
@@ -144,7 +144,7 @@ def heat(context: Context) -> Finding:
     if not temps:
         return Finding(WARN, "no temperatures are shown", "look at /sys/class/thermal")
     zone, value = max(temps.items(), key=lambda item: item[1])
-    text = "%.1f C at most (%s)" % (value, zone)
+    text = f"{value:.1f} C at most ({zone})"
     if value >= WARM_C:
         return Finding(
             BAD if value >= HOT_C else WARN,
@@ -161,8 +161,9 @@ def throttling(context: Context) -> Finding:
     if held:
         return Finding(
             BAD,
-            "held back now: %s"
-            % ", ".join("%s (state %d)" % item for item in sorted(held.items())),
+            "held back now: {}".format(
+                ", ".join("%s (state %d)" % item for item in sorted(held.items()))
+            ),
             "cool the board, or take a lower power mode",
         )
     return Finding(OK, "nothing is held back")

@@ -131,7 +131,7 @@ def examine(context: Context, table: List[Check], fix: bool = False) -> List[Res
             except Exception as error:
                 if not hasattr(error, "hint"):
                     raise
-                done = "could not be fixed: %s" % error
+                done = f"could not be fixed: {error}"
         results.append(Result(check.name, finding.status, finding.found, finding.remedy, done))
     return results
 
@@ -143,17 +143,16 @@ def as_text(results: List[Result], colour: bool = False) -> str:
     for result in shown:
         mark = MARKS[result.status].ljust(5)
         lines.append(
-            "%s  %s  %s"
-            % (
-                "\x1b[%sm%s\x1b[0m" % (COLOURS[result.status], mark) if colour else mark,
+            "{}  {}  {}".format(
+                f"\x1b[{COLOURS[result.status]}m{mark}\x1b[0m" if colour else mark,
                 result.name.ljust(width),
                 result.found,
             )
         )
         if result.fixed:
-            lines.append("%s done: %s" % (" " * (width + 8), result.fixed))
+            lines.append("{} done: {}".format(" " * (width + 8), result.fixed))
         if result.remedy and result.status in (WARN, BAD):
-            lines.append("%s do: %s" % (" " * (width + 8), result.remedy))
+            lines.append("{} do: {}".format(" " * (width + 8), result.remedy))
     count = {status: sum(result.status == status for result in results) for status in MARKS}
     skipped = ", ".join(result.name for result in results if result not in shown)
     lines += ["do not apply: " + skipped] if skipped else []

@@ -42,13 +42,13 @@ def rails(context: Context) -> Finding:
     if doubles:
         return Finding(
             BAD,
-            "rails by the same name: %s" % ", ".join(doubles),
+            "rails by the same name: {}".format(", ".join(doubles)),
             "name the rails to record with --source-option rails=...",
         )
     if context.board["tx2"] and "VDD_IN" not in names:
         return Finding(
             BAD,
-            "no VDD_IN among %s" % ", ".join(names),
+            "no VDD_IN among {}".format(", ".join(names)),
             "its chip (0x41) did not start: dmesg | grep ina3221; reboot",
         )
     carrier = (
@@ -79,7 +79,7 @@ def access(context: Context) -> Finding:
     return Finding(
         BAD,
         "%d files are closed, such as %s" % (len(closed), closed[0]),
-        "sudo chmod a+r %s   (until the next boot)" % " ".join(closed),
+        "sudo chmod a+r {}   (until the next boot)".format(" ".join(closed)),
     )
 
 
@@ -89,7 +89,7 @@ def open_access(context: Context) -> str:
     if closed:
         ran = context.run(context.sudo + ["chmod", "a+r"] + closed, "")
         if ran.code != 0:
-            raise SourceError("chmod a+r failed: %s" % ran.words, "give it as root")
+            raise SourceError(f"chmod a+r failed: {ran.words}", "give it as root")
     return "%d files may be read by all until the next boot" % len(closed)
 
 
@@ -102,11 +102,11 @@ def reading(context: Context) -> Finding:
             volts = source.volts
     except (SourceError, OSError) as error:
         return Finding(
-            BAD, "cannot be read: %s" % error, getattr(error, "hint", "") or "look at dmesg"
+            BAD, f"cannot be read: {error}", getattr(error, "hint", "") or "look at dmesg"
         )
     watts = sum(sample.watts.get(rail, 0.0) for rail in source.total)
-    text = "%.2f W" % watts + "".join(
-        ", %s at %.2f V" % (rail, volts[rail]) for rail in source.total if rail in volts
+    text = f"{watts:.2f} W" + "".join(
+        f", {rail} at {volts[rail]:.2f} V" for rail in source.total if rail in volts
     )
     if not PLAUSIBLE_W[0] <= watts <= PLAUSIBLE_W[1]:
         return Finding(
@@ -115,7 +115,9 @@ def reading(context: Context) -> Finding:
             "compare with a meter; a wrong shunt in the device tree scales all",
         )
     if "VDD_IN" in volts and not MODULE_VOLTS[0] <= volts["VDD_IN"] <= MODULE_VOLTS[1]:
-        return Finding(BAD, text + ": outside %g to %g V" % MODULE_VOLTS, "measure the supply")
+        return Finding(
+            BAD, text + ": outside {:g} to {:g} V".format(*MODULE_VOLTS), "measure the supply"
+        )
     return Finding(OK, text)
 
 
@@ -133,14 +135,14 @@ def sampling(context: Context) -> Finding:
 def judge_chip(chip: Dict[str, Any], shunt_mohm: Optional[float], tx2: bool) -> Finding:
     """What to think of a chip's settings."""
     window_s = chip["averaging_window_s"]
-    text = "%s, %s, shunt %s" % (
+    text = "{}, {}, shunt {}".format(
         chip["running_mode"] or "mode not told",
         "window not told"
         if window_s is None
         else "averages over %.0f ms" % (1000 * window_s)
         if (chip["averages"] or 1) > 1
         else "no averaging",
-        "not told" if shunt_mohm is None else "%g mohm" % shunt_mohm,
+        "not told" if shunt_mohm is None else f"{shunt_mohm:g} mohm",
     )
     if tx2 and shunt_mohm is not None and shunt_mohm != TX2_SHUNT_MOHM:
         return Finding(
@@ -152,8 +154,9 @@ def judge_chip(chip: Dict[str, Any], shunt_mohm: Optional[float], tx2: bool) -> 
         return Finding(
             WARN,
             text,
-            "every reading is a snapshot: keep runs long, or: echo 1 | sudo tee %s/running_mode"
-            % chip["path"],
+            "every reading is a snapshot: keep runs long, or: echo 1 | sudo tee {}/running_mode".format(
+                chip["path"]
+            ),
         )
     if chip["running_mode"] is None or shunt_mohm is None:
         return Finding(
@@ -178,7 +181,7 @@ def speed(context: Context) -> Finding:
             values.append(reader.read())
         each_s = (time.monotonic() - begin_s) / READS
     except (OSError, ValueError) as error:
-        return Finding(BAD, "a reading failed: %s" % error, "see the checks above")
+        return Finding(BAD, f"a reading failed: {error}", "see the checks above")
     finally:
         reader.close()
     changes = sum(a != b for a, b in zip(values, values[1:]))
@@ -212,8 +215,8 @@ def jtop_service(context: Context) -> Finding:
     """The jtop service, if jetson-stats is here; nothing needs it."""
     found = JtopSource.probe()
     if found.usable:
-        return Finding(OK, "jtop can be read too (%s)" % found.reason)
-    return Finding(SKIP, "jtop cannot be read: %s" % found.reason)
+        return Finding(OK, f"jtop can be read too ({found.reason})")
+    return Finding(SKIP, f"jtop cannot be read: {found.reason}")
 
 
 def best_source(context: Context) -> Finding:
@@ -221,7 +224,7 @@ def best_source(context: Context) -> Finding:
     if context.jetson:
         found = Ina3221Source.probe(root=context.root)
         if found.usable:
-            return Finding(OK, "ina3221: %s" % found.reason)
+            return Finding(OK, f"ina3221: {found.reason}")
     name = discover.best()
     if name != discover.FALLBACK:
         return Finding(OK, name)

@@ -34,7 +34,7 @@ def python(context: Context) -> Finding:
     )
     if ran.code != 0:
         return Finding(
-            BAD, "%s does not run: %s" % (context.python, ran.words), "sudo apt install python3"
+            BAD, f"{context.python} does not run: {ran.words}", "sudo apt install python3"
         )
     version = ran.out.strip()
     if tuple(int(part) for part in version.split(".")) < (3, 6):
@@ -61,7 +61,7 @@ def numpy(context: Context) -> Finding:
         )
     return Finding(
         BAD if context.jetson else WARN,
-        "cannot be imported: %s" % ran.words,
+        f"cannot be imported: {ran.words}",
         "pip3 install 'numpy==1.19.5' on JetPack 4",
     )
 
@@ -89,9 +89,7 @@ def torch(context: Context) -> Finding:
             if context.jetson
             else "pip install torch torchvision, if you want to train here"
         )
-        return Finding(
-            BAD if context.jetson else WARN, "cannot be imported: %s" % ran.words, remedy
-        )
+        return Finding(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
     return judge_torch(json.loads(ran.out.strip().splitlines()[-1]), context.jetson)
 
 
@@ -102,16 +100,20 @@ def judge_torch(facts: Dict[str, Any], jetson: bool) -> Finding:
     'bad'
     """
     if facts["available"]:
-        return Finding(OK, "%(version)s with CUDA %(cuda)s on %(device)s" % facts)
+        return Finding(OK, "{version} with CUDA {cuda} on {device}".format(**facts))
     if not jetson:
-        return Finding(OK, "%(version)s, without a GPU: training runs on the processor" % facts)
+        return Finding(
+            OK, "{version}, without a GPU: training runs on the processor".format(**facts)
+        )
     if facts["cuda"] is None:
         return Finding(
-            BAD, "%(version)s has no CUDA: PyPI's hides NVIDIA's (%(file)s)" % facts, NVIDIA_TORCH
+            BAD,
+            "{version} has no CUDA: PyPI's hides NVIDIA's ({file})".format(**facts),
+            NVIDIA_TORCH,
         )
     return Finding(
         BAD,
-        "%(version)s finds no GPU, though it is made for CUDA %(cuda)s" % facts,
+        "{version} finds no GPU, though it is made for CUDA {cuda}".format(**facts),
         "in a container: --runtime nvidia; else add this user to the group video and log in again",
     )
 
@@ -121,7 +123,7 @@ def memory(context: Context) -> Finding:
     found = context.memory()
     if "MemAvailable" not in found:
         return Finding(SKIP, "not told")
-    text = "%.1f of %.1f GiB are free" % (
+    text = "{:.1f} of {:.1f} GiB are free".format(
         found["MemAvailable"] / GIB,
         found.get("MemTotal", 0) / GIB,
     )
@@ -151,7 +153,7 @@ def swap(context: Context) -> Finding:
 def disk(context: Context) -> Finding:
     """Room for runs."""
     free = shutil.disk_usage(context.folder).free
-    text = "%.1f GiB are free for runs in %s" % (free / GIB, os.path.abspath(context.folder))
+    text = f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}"
     if free < LEAST_DISK:
         return Finding(
             BAD if free < LEAST_DISK / 8 else WARN,

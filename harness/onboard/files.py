@@ -93,7 +93,7 @@ def tree_hash(root: str) -> str:
         count += 1
     if not count:
         raise HarnessError(
-            "%s: no such folder, or it is empty" % root, "name the folder that holds the data set"
+            f"{root}: no such folder, or it is empty", "name the folder that holds the data set"
         )
     return total.hexdigest()
 
@@ -112,7 +112,7 @@ def settle(part: str, final: str, expected: str) -> Dict[str, Any]:
     found = tree_hash(part)
     if found != expected:
         raise HarnessError(
-            "the data set arrived damaged (hash %s, not %s)" % (found[:12], expected[:12]),
+            f"the data set arrived damaged (hash {found[:12]}, not {expected[:12]})",
             "type the same command again",
             3,
         )

@@ -32,7 +32,7 @@ def find(workdir: str, run_id: Optional[str]) -> str:
         if run_id is None or run_id == job_id or run_id in jobs.read(path)["job"].get("runs", []):
             return path
     which = (
-        "no job on the board was given the run %s" % run_id if run_id else "no job on the board yet"
+        f"no job on the board was given the run {run_id}" if run_id else "no job on the board yet"
     )
     raise HarnessError(which, "see `joulebird status BOARD` for what is there")
 

@@ -20,12 +20,12 @@ def open_lock(path: str) -> int:
             continue
         except OSError as error:
             raise HarnessError(
-                "%s: the board's lock cannot be opened (%s)" % (path, error.strerror), hint, 3
+                f"{path}: the board's lock cannot be opened ({error.strerror})", hint, 3
             ) from None
         if flags & os.O_CREAT:
             os.fchmod(handle, 0o666)  # the umask would shut colleagues out
         return handle
-    raise HarnessError("%s: the board's lock cannot be opened (%s)" % (path, reason), hint, 3)
+    raise HarnessError(f"{path}: the board's lock cannot be opened ({reason})", hint, 3)
 
 
 def try_lock(handle: int, owner: Dict[str, Any]) -> bool:

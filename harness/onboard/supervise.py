@@ -1,5 +1,6 @@
 """Start a job so that it outlives the connection, and stay with it until it ends."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -42,20 +43,20 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
         time.sleep(0.02)
     raise HarnessError(
         "the job did not start within %d s" % START_TIMEOUT_S,
-        "look on the board: %s" % os.path.join(path, jobs.LOG),
+        f"look on the board: {os.path.join(path, jobs.LOG)}",
         3,
     )
 
 
 def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
     """Start as a transient unit; False when systemd refuses. The unit gets our whole environment: the user's manager has another one."""
-    words = ["env"] + ["%s=%s" % item for item in os.environ.items()] + command
+    words = ["env"] + ["{}={}".format(*item) for item in os.environ.items()] + command
     argv = [
         "systemd-run",
         "--user",
         "--collect",
         "--quiet",
-        "--unit=joulebird-%s" % job["id"],
+        "--unit=joulebird-{}".format(job["id"]),
         "--",
     ] + words
     done = subprocess.run(
@@ -96,7 +97,7 @@ def supervise(path: str) -> int:
     try:
         code = keeper.run(job, (alive, board))
     except Exception as error:  # the folder must say how the job ended, whatever went wrong
-        keeper.note(("%s: %s\n" % (type(error).__name__, error)).encode("utf-8"))
+        keeper.note((f"{type(error).__name__}: {error}\n").encode("utf-8"))
         code = 1
     jobs.write_exit(path, code, keeper.tail)
     return code
@@ -126,7 +127,9 @@ class _Keeper:
             pass_fds=locks,
             start_new_session=True,
         )
-        self.note(("$ %s\n" % " ".join(shlex.quote(word) for word in job["argv"])).encode("utf-8"))
+        self.note(
+            ("$ {}\n".format(" ".join(shlex.quote(word) for word in job["argv"]))).encode("utf-8")
+        )
         record.write_json(
             os.path.join(self.path, jobs.STATE),
             {
@@ -153,8 +156,7 @@ class _Keeper:
                 file.write(data)
         except OSError as error:
             self.tail = (
-                self.tail
-                + ("[the log could not be written: %s]\n" % error.strerror).encode("utf-8")
+                self.tail + (f"[the log could not be written: {error.strerror}]\n").encode("utf-8")
             )[-jobs.TAIL :]
 
     def _pump(self) -> None:
@@ -174,7 +176,5 @@ class _Keeper:
 
     def _kill_later(self) -> None:
         time.sleep(GRACE_S)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass

@@ -126,7 +126,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     except OSError as error:
         _emit(
             {
-                "error": "%s: %s" % (error.filename or "on the board", error.strerror),
+                "error": "{}: {}".format(error.filename or "on the board", error.strerror),
                 "hint": _cure(error),
                 "exit_code": 3,
             }
@@ -141,7 +141,7 @@ def _composed(asked: Dict[str, Any]) -> Dict[str, Any]:
     if paths:
         job["env"]["PYTHONPATH"] = os.pathsep.join(paths)
     if job["launcher"]:  # a container has its own environment: say everything again inside
-        words = ["%s=%s" % item for item in sorted(job["env"].items())]
+        words = ["{}={}".format(*item) for item in sorted(job["env"].items())]
         job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
     names = {
         "{workdir}": _home(asked["workdir"]),

@@ -120,4 +120,4 @@ def other_log(path: str, label: str) -> str:
     'runs/stages/ab/power-serial.csv'
     """
     stem, dot, ending = POWER.partition(".")
-    return os.path.join(os.path.dirname(path), "%s-%s%s%s" % (stem, label, dot, ending))
+    return os.path.join(os.path.dirname(path), f"{stem}-{label}{dot}{ending}")

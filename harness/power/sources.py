@@ -105,7 +105,7 @@ def parse_options(words: List[str]) -> Dict[str, Any]:
         name, equals, text = word.partition("=")
         if not equals or not name:
             raise HarnessError(
-                "--source-option %s: not NAME=VALUE" % word, "for instance --source-option root=/"
+                f"--source-option {word}: not NAME=VALUE", "for instance --source-option root=/"
             )
         try:
             options[name] = json.loads(text)

@@ -20,7 +20,7 @@ def run_all(
     Only failed training (exit code 5) of one run lets the others go on; a full disk, a broken sensor or a wrong spec ends the session.
     """
     records, failures = [], []
-    with writing("%s/" % session.root):
+    with writing(f"{session.root}/"):
         _plan(session, specs)
         session.find_data(specs)
         for number, spec in enumerate(specs, 1):
@@ -33,7 +33,7 @@ def run_all(
                 ):
                     raise
                 failures.append((spec, error))
-                session.progress.say("  failed: %s" % error)
+                session.progress.say(f"  failed: {error}")
     return records, failures
 
 

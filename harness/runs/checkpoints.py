@@ -48,7 +48,7 @@ class writing:
             isinstance(error, (RuntimeError, OSError)) and self._nearly_full()
         ):
             raise HarnessError(
-                "%s: the disk is full" % self._path,
+                f"{self._path}: the disk is full",
                 "free some space and give the same command again: nothing that was finished is lost",
                 5,
             ) from error
@@ -112,4 +112,4 @@ class Checkpoints:
             os.remove(path)
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._folder, "%s.%s" % (CHECKPOINT, name))
+        return os.path.join(self._folder, f"{CHECKPOINT}.{name}")

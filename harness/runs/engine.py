@@ -123,8 +123,7 @@ class _Attempt:
         result = work()
         if not isinstance(result, dict):
             raise TypeError(
-                "a stage function must return a dict of tensors and plain values, not %s"
-                % type(result).__name__
+                f"a stage function must return a dict of tensors and plain values, not {type(result).__name__}"
             )
         self._session.saving().save(os.path.join(self._folder, RESULT), result)
         self._end(stage, events, begin_s)
@@ -221,7 +220,7 @@ def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:
     accuracy = read_stage(root, stage_id).metrics.get("test_accuracy")
     if accuracy is None:
         raise HarnessError(
-            "stage %s was never tested" % stage_id,
+            f"stage {stage_id} was never tested",
             "the method must end with a stage that tests its network",
         )
     return {"best": accuracy, "last": accuracy, "best_epoch": 0}

@@ -22,7 +22,7 @@ def environment(root: str = "/") -> Dict[str, Any]:
         "code": code_hash(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "system": "%s %s" % (platform.system(), platform.release()),
+        "system": f"{platform.system()} {platform.release()}",
         "host": platform.node(),
         "cores": os.cpu_count(),
         "processor": processor(root),

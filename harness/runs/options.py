@@ -34,7 +34,7 @@ class Option(NamedTuple):
         'epsilon = 0.1 (float)'
         """
         kind = self.kind.__name__ + (" list" if self.several else "")
-        return "%s = %s (%s)" % (self.name, self.default, kind)
+        return f"{self.name} = {self.default} ({kind})"
 
 
 class Method(NamedTuple):
@@ -70,14 +70,14 @@ def resolve_options(path: str, given: Dict[str, Any], where: str) -> Dict[str, A
     for name in given:
         if name not in known:
             hint = nearest(name, known) or "this method has no options"
-            raise HarnessError("%s: unknown option %r" % (where, name), hint)
+            raise HarnessError(f"{where}: unknown option {name!r}", hint)
     values = {}
     for name, option in known.items():
         value = given.get(name, option.default)
         if value is REQUIRED:
             raise HarnessError(
-                "%s: option %r is required" % (where, name),
-                "give it a value (%s)" % option.kind.__name__,
+                f"{where}: option {name!r} is required",
+                f"give it a value ({option.kind.__name__})",
             )
         values[name] = check_value(value, option, where) if name in given else value
     return values
@@ -98,8 +98,8 @@ def check_value(value: Any, option: Option, where: str) -> Any:
     if not fits:
         wanted = ("a list of %s" if option.several else "%s") % option.kind.__name__
         raise HarnessError(
-            "%s: %s must be %s, not %r" % (where, option.name, wanted, value),
-            "default: %s" % (option.default,),
+            f"{where}: {option.name} must be {wanted}, not {value!r}",
+            f"default: {option.default}",
         )
     return option.kind(value)
 
@@ -127,7 +127,7 @@ def _find(path: str) -> Tuple[ast.AST, Any]:
     function = inspect.unwrap(resolve(path))
     if not inspect.isfunction(function):
         raise HarnessError(
-            "%s is not a function" % path, "a method is a function (task, run, *, options)"
+            f"{path} is not a function", "a method is a function (task, run, *, options)"
         )
     own = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return _parse_module(function.__module__) or own, own.body[0]
@@ -172,7 +172,7 @@ def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: st
         plain = [type(value[0])] if isinstance(value, (list, tuple)) and value else [type(value)]
     if len(plain) != 1 or plain[0] not in (int, float, str, bool):
         raise HarnessError(
-            "%s: the type of option %r is not plain" % (path, argument.arg),
+            f"{path}: the type of option {argument.arg!r} is not plain",
             "annotate it as int, float, str, bool, Optional of one, or Sequence of one",
         )
     several = isinstance(value, (list, tuple)) or bool(
@@ -189,7 +189,7 @@ def _literal(node: Any, constants: Dict[str, Any], path: str, name: str) -> Any:
         return ast.literal_eval(node)
     except ValueError:
         raise HarnessError(
-            "%s: the default of option %r is not a plain value" % (path, name),
+            f"{path}: the default of option {name!r} is not a plain value",
             "write the value itself",
         ) from None
 

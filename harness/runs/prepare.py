@@ -51,7 +51,7 @@ def mode_number(mode: str, known: Dict[int, str]) -> Optional[int]:
             else "give its number"
         )
         raise HarnessError(
-            "--prepare %s: this board has no such power mode" % mode,
+            f"--prepare {mode}: this board has no such power mode",
             has + "; a STUDY goes before --prepare",
         )
     return number
@@ -65,12 +65,13 @@ def _prepared(
     with board.prepared(mode=mode) as state:
         name = (state["power_mode"] or {}).get("name", "unknown")
         say(
-            "board prepared: mode %s, clocks locked, fan %s; waiting until its temperature has settled"
-            % (name, fan_text(state["fan"]))
+            "board prepared: mode {}, clocks locked, fan {}; waiting until its temperature has settled".format(
+                name, fan_text(state["fan"])
+            )
         )
         settled = board.settle()
         if not settled["settled"]:
-            say("  it has not settled in %.0f s" % settled["waited_s"])
+            say("  it has not settled in {:.0f} s".format(settled["waited_s"]))
         yield {
             "power_mode": name,
             "clocks_locked": state["clocks_locked"],

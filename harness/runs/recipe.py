@@ -39,7 +39,7 @@ class NotDone(HarnessError):
     """The result of a stage is asked for that has not been trained yet (while planning)."""
 
     def __init__(self, stage_id: str) -> None:
-        super().__init__("stage %s is not finished" % stage_id, "run the study first")
+        super().__init__(f"stage {stage_id} is not finished", "run the study first")
 
 
 def recipe_of(
@@ -59,7 +59,7 @@ def stage_id(recipe: Dict[str, Any]) -> str:
     >>> stage_id({"function": "joulebird.baselines.training.loop:train", "inputs": [1], "options": {}})
     'train-87346cd1fd83'
     """
-    return "%s-%s" % (slug(recipe["function"].rpartition(":")[2]), digest(recipe, 12))
+    return "{}-{}".format(slug(recipe["function"].rpartition(":")[2]), digest(recipe, 12))
 
 
 def dotted_name(function: Callable) -> str:
@@ -69,10 +69,10 @@ def dotted_name(function: Callable) -> str:
     >>> dotted_name(json.dumps)
     'json:dumps'
     """
-    name = getattr(function, "__qualname__", "<%r>" % (function,))
+    name = getattr(function, "__qualname__", f"<{function!r}>")
     if "<" in name:
-        raise TypeError("a stage function must be a named function of a module, not %s" % name)
-    return "%s:%s" % (function.__module__, name)
+        raise TypeError(f"a stage function must be a named function of a module, not {name}")
+    return f"{function.__module__}:{name}"
 
 
 def encode(value: Any) -> Any:
@@ -92,8 +92,7 @@ def encode(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        "an input of a stage must be a task, an artifact or a plain value, not %s"
-        % type(value).__name__
+        f"an input of a stage must be a task, an artifact or a plain value, not {type(value).__name__}"
     )
 
 

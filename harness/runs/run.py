@@ -1,5 +1,6 @@
 """Bring runs to their end: the `Run` that a method is given, and the record of what it did."""
 
+import contextlib
 import os
 import time
 from typing import Any, Callable, List, Mapping, NamedTuple, Tuple
@@ -58,7 +59,7 @@ class Run:
         if not self._session.stopping:
             self._session.begin_work()
         if self._session.stopping:
-            raise Interrupted("before stage %s" % name)
+            raise Interrupted(f"before stage {name}")
         perform(self._session, name, function, inputs, options, recipe, artifact)
         return artifact
 
@@ -66,10 +67,8 @@ class Run:
 def planned(spec: RunSpec, root: str, backend: Any) -> List[Asked]:
     """The stages that a run consists of, named without doing them (up to where the method needs a result that is not there yet)."""
     run = Run(spec, root, backend.saving)
-    try:
+    with contextlib.suppress(NotDone):
         _call(run, backend.task_from(spec.to_dict()))
-    except NotDone:
-        pass
     return run.asked
 
 
@@ -85,8 +84,7 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
     ids = [one.id for one in run.asked]
     if not isinstance(last, Artifact):
         raise TypeError(
-            "method %s must return the artifact of its last stage, not %s"
-            % (spec.method, type(last).__name__)
+            f"method {spec.method} must return the artifact of its last stage, not {type(last).__name__}"
         )
     done = _record(session, spec, ids, last.id)
     record.write_run(session.root, done)

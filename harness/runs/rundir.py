@@ -28,7 +28,7 @@ class RunDir:
         """Take the lock. Raises HarnessError when the folder cannot be written, and (exit code 75) when another process holds it."""
         if os.path.basename(self._name) != self._name or not self._name:
             raise HarnessError(
-                "--lock %s: not a name" % self._name, "a plain word, such as a run's id"
+                f"--lock {self._name}: not a name", "a plain word, such as a run's id"
             )
         try:
             os.makedirs(self._root, exist_ok=True)
@@ -37,7 +37,7 @@ class RunDir:
             )
         except OSError as error:
             raise HarnessError(
-                "%s: cannot be written (%s)" % (self._root, error.strerror),
+                f"{self._root}: cannot be written ({error.strerror})",
                 "name another folder with --runs",
             ) from None
         try:
@@ -47,11 +47,11 @@ class RunDir:
             self._close()
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise HarnessError(
-                    "%s: cannot be locked (%s)" % (self._root, error.strerror),
+                    f"{self._root}: cannot be locked ({error.strerror})",
                     "name a folder on a local disk",
                 ) from None
             raise HarnessError(
-                "%s is in use by %s" % (self._root, owner or "another process"),
+                "{} is in use by {}".format(self._root, owner or "another process"),
                 "wait until it is done, stop it, or name another folder with --runs",
                 BUSY,
             ) from None

@@ -42,7 +42,9 @@ class Session:
         prepare: Optional[Prepare] = None,
     ) -> None:
         self.root = str(root)
-        self.id = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6])
+        self.id = "{}-{}".format(
+            time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6]
+        )
         self.meter = meter
         self.progress = progress
         self.backend = backend or Backend()
@@ -130,7 +132,7 @@ class Session:
     def _idle(self, when: str) -> None:
         if not self._idle_s or not self.meter.description:
             return
-        self.progress.say("measuring the idle machine for %g s" % self._idle_s)
+        self.progress.say(f"measuring the idle machine for {self._idle_s:g} s")
         folder = idle_dir(self.root, self.id, when)
         with writing(os.path.join(folder, POWER)):
             os.makedirs(folder, exist_ok=True)

@@ -50,7 +50,7 @@ class RunSpec(NamedTuple):
             slug(self.method),
             slug(self.model),
             slug(self.dataset),
-            "p%g" % round(100 * self.prune_ratio, 4),
+            f"p{round(100 * self.prune_ratio, 4):g}",
             "s%d" % self.seed,
         ]
         return "-".join(words + [digest(self.to_dict(), 6)])
@@ -110,20 +110,20 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     """
     if not isinstance(data, dict):
         raise HarnessError(
-            "%s: a run is a table of fields, not %r" % (where, data),
+            f"{where}: a run is a table of fields, not {data!r}",
             "see `joulebird run --help` for an example",
         )
     for name in data:
         if name not in RunSpec._fields and name != "format":
             raise HarnessError(
-                "%s: unknown field %r" % (where, name), registry.nearest(name, RunSpec._fields)
+                f"{where}: unknown field {name!r}", registry.nearest(name, RunSpec._fields)
             )
     if "format" in data:
         check_format(data["format"], where)
     for name in RunSpec._fields[:4]:
         if name not in data:
             raise HarnessError(
-                "%s: lacks the field %r" % (where, name),
+                f"{where}: lacks the field {name!r}",
                 "a run needs method, model, dataset and prune_ratio",
             )
     values = {name: check_field(name, data[name], where) for name in KINDS if name in data}
@@ -135,9 +135,9 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     given = data.get("options", {})
     if not isinstance(given, dict):
         raise HarnessError(
-            "%s: options must be a table, not %r" % (where, given), 'write {"epsilon": 0.1}'
+            f"{where}: options must be a table, not {given!r}", 'write {"epsilon": 0.1}'
         )
-    options = resolve_options(path, given, "%s, options of %s" % (where, values["method"]))
+    options = resolve_options(path, given, "{}, options of {}".format(where, values["method"]))
     values["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
     return RunSpec(**values)
 
@@ -147,7 +147,7 @@ def check_name(kind: str, name: str, where: str) -> None:
     try:
         registries.dotted(kind, name)
     except HarnessError as error:
-        raise HarnessError("%s: %s" % (where, error.message), error.hint) from None
+        raise HarnessError(f"{where}: {error.message}", error.hint) from None
 
 
 def check_field(name: str, value: Any, where: str) -> Any:
@@ -161,11 +161,11 @@ def check_field(name: str, value: Any, where: str) -> Any:
         return None
     if not is_kind(value, kind):
         raise HarnessError(
-            "%s: %s must be %s, not %r" % (where, name, _article(kind), value), _example(name)
+            f"{where}: {name} must be {_article(kind)}, not {value!r}", _example(name)
         )
     if name in RANGES and not RANGES[name][0](value):
         raise HarnessError(
-            "%s: %s must be %s, not %r" % (where, name, RANGES[name][1], value), _example(name)
+            f"{where}: {name} must be {RANGES[name][1]}, not {value!r}", _example(name)
         )
     return kind(value)
 
@@ -182,12 +182,12 @@ def check_milestones(value: Optional[Any], epochs: int, where: str) -> Tuple[int
         is_kind(one, int) and one >= 0 for one in value
     ):
         raise HarnessError(
-            "%s: milestones must be a list of epochs, not %r" % (where, value),
+            f"{where}: milestones must be a list of epochs, not {value!r}",
             "for instance [80, 120]",
         )
     if list(value) != sorted(set(value)):
         raise HarnessError(
-            "%s: milestones must increase, not %r" % (where, list(value)), "for instance [80, 120]"
+            f"{where}: milestones must increase, not {list(value)!r}", "for instance [80, 120]"
         )
     return tuple(value)
 
@@ -228,7 +228,7 @@ def _article(kind: type) -> str:
 def _example(name: str) -> str:
     default = RunSpec._field_defaults.get(name)
     return (
-        "default: %s" % default
+        f"default: {default}"
         if default is not None
         else "for instance 0.5"
         if name == "prune_ratio"

@@ -18,7 +18,7 @@ class Interrupted(HarnessError):
     """The user asked to stop; everything up to the last finished epoch is kept."""
 
     def __init__(self, where: str) -> None:
-        super().__init__("stopped %s" % where, "give the same command again to continue", 130)
+        super().__init__(f"stopped {where}", "give the same command again to continue", 130)
 
 
 class Stage:

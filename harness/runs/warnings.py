@@ -103,7 +103,7 @@ def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
     'trained in 2 attempts; what was repeated after a kill is reported apart'
     """
     known = WARNINGS.get(name, Warning_(name.replace("_", " "), ""))
-    filled = dict(text=fill(known.text, facts), remedy=known.remedy)
+    filled = {"text": fill(known.text, facts), "remedy": known.remedy}
     return dict(plain(dict(filled, **facts)), name=name)
 
 
@@ -114,5 +114,5 @@ def fill(text: str, facts: Dict[str, Any]) -> str:
     'lost 3 rows of {file}'
     """
     for name, value in facts.items():
-        text = text.replace("{%s}" % name, str(value))
+        text = text.replace(f"{{{name}}}", str(value))
     return text

@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     known = [check.name for check in table]
     for name in args.check:
         if name not in known:
-            raise HarnessError("no check is called %r" % name, "there are: " + ", ".join(known))
+            raise HarnessError(f"no check is called {name!r}", "there are: " + ", ".join(known))
     folder = args.runs if os.path.isdir(args.runs) else "."
     wanted = [check for check in table if not args.check or check.name in args.check]
     results = examine(Context(root=args.root, folder=folder), wanted, args.fix)

@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     """Count and print."""
     if args.uniform is not None and not 0 <= args.uniform < 1:
         raise HarnessError(
-            "--uniform must be at least 0 and below 1, not %g" % args.uniform,
+            f"--uniform must be at least 0 and below 1, not {args.uniform:g}",
             "for instance --uniform 0.5",
         )
     for kind, name in (("model", args.model), ("dataset", args.dataset)):
@@ -128,8 +128,8 @@ def built(task: Any, widths: Any, flops: Any) -> Any:
             task, task.build(), shape
         )  # where the dense network fails too, it is the images
         raise HarnessError(
-            "these channel widths do not fit %s: %s" % (task.model, str(error).splitlines()[0]),
-            "the dense ones are %s" % json.dumps(task.dense_widths()),
+            f"these channel widths do not fit {task.model}: {str(error).splitlines()[0]}",
+            f"the dense ones are {json.dumps(task.dense_widths())}",
         ) from None
 
 
@@ -145,7 +145,7 @@ def nesting(widths: Any) -> Any:
 def as_text(facts: Dict[str, Any]) -> str:
     """The counts for people."""
     rows = [
-        ("network", "%(model)s for %(dataset)s" % facts),
+        ("network", "{model} for {dataset}".format(**facts)),
         ("channels", json.dumps(facts["widths"])),
         ("parameters", "{:,}".format(facts["parameters"])),
         ("MACs, forward, one image", "{:,}".format(facts["macs"])),
@@ -183,11 +183,11 @@ def read_channels(path: str) -> List[Any]:
             data = json.load(file)
     except FileNotFoundError:
         raise HarnessError(
-            "%s: no such file" % path, "a JSON list of channel widths, or a stage.json"
+            f"{path}: no such file", "a JSON list of channel widths, or a stage.json"
         ) from None
     except (OSError, ValueError) as error:
         raise HarnessError(
-            "%s: cannot be read as JSON (%s)" % (path, error),
+            f"{path}: cannot be read as JSON ({error})",
             "a JSON list of channel widths, or a stage.json",
         ) from None
     if isinstance(data, dict) and "work" in data:
@@ -196,7 +196,7 @@ def read_channels(path: str) -> List[Any]:
         data = data.get("widths")
     if not isinstance(data, list) or not all_whole(data):
         raise HarnessError(
-            "%s: holds no list of channel widths" % path,
+            f"{path}: holds no list of channel widths",
             "whole numbers of at least 1, for instance [64, 64, 128, ...]",
         )
     return data

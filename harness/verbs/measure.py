@@ -102,12 +102,11 @@ def as_text(command: List[str], measured: Measured) -> str:
     """The result for people: one line of totals, then a line for each rail."""
     measurement = measured.measurement
     source = measurement.source
-    word = "" if source["real"] else " (%s, not measured)" % source["name"]
+    word = "" if source["real"] else " ({}, not measured)".format(source["name"])
     lines = [
         "",
-        "joulebird: %s" % " ".join(command),
-        "  %s J%s in %.3f s (%s, source %s, coverage %.1f %%, longest gap %.2f s)"
-        % (
+        "joulebird: {}".format(" ".join(command)),
+        "  {} J{} in {:.3f} s ({}, source {}, coverage {:.1f} %, longest gap {:.2f} s)".format(
             number(measurement.joules),
             word,
             measurement.seconds,

@@ -223,8 +223,7 @@ def describe_choice(choice: Any) -> str:
     return (
         choice.name
         if choice.real
-        else "%s (no sensor behind it: its numbers are not measurements of this machine)"
-        % choice.name
+        else f"{choice.name} (no sensor behind it: its numbers are not measurements of this machine)"
     )
 
 
@@ -232,7 +231,7 @@ def load_specs(word: str) -> List[RunSpec]:
     """The runs of a study or spec. Raises HarnessError that names file and field; studies are read by the host's Python only."""
     if not word.endswith(".json") and sys.version_info < (3, 11):
         raise HarnessError(
-            "%s: studies are read by the host's Python (3.11 or newer)" % word,
+            f"{word}: studies are read by the host's Python (3.11 or newer)",
             "give a board a spec: a JSON file",
         )
     if not word.endswith(".json"):
@@ -240,19 +239,17 @@ def load_specs(word: str) -> List[RunSpec]:
             "joulebird.harness.host.studies.study", "reading a study"
         ).load(word)
     if not os.path.exists(word):
-        raise HarnessError("%s: no such file" % word, "check the path")
+        raise HarnessError(f"{word}: no such file", "check the path")
     try:
         with open(word, encoding="utf-8") as file:
             data = json.load(file, object_pairs_hook=without_twins)
     except (OSError, ValueError, RecursionError) as error:
         raise HarnessError(
-            "%s: cannot be read as JSON (%s)" % (word, error),
+            f"{word}: cannot be read as JSON ({error})",
             "a spec is one JSON object, or a list of them",
         ) from None
     if data == []:
-        raise HarnessError(
-            "%s: holds no run" % word, "a spec is one JSON object, or a list of them"
-        )
+        raise HarnessError(f"{word}: holds no run", "a spec is one JSON object, or a list of them")
     if isinstance(data, list):
         return [from_dict(one, "%s, run %d" % (word, number)) for number, one in enumerate(data, 1)]
     return [from_dict(data, word)]
@@ -263,7 +260,7 @@ def without_twins(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError("%r stands twice in one object" % name)
+            raise ValueError(f"{name!r} stands twice in one object")
     return dict(pairs)
 
 
@@ -272,7 +269,7 @@ def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
     known = [spec.id for spec in specs]
     for name in wanted:
         if name not in known:
-            raise HarnessError("no run %r in this study" % name, registry.nearest(name, known))
+            raise HarnessError(f"no run {name!r} in this study", registry.nearest(name, known))
     return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
@@ -311,6 +308,6 @@ def list_methods() -> str:
     lines = []
     for name in registries.names("method"):
         method = read_method(registries.dotted("method", name))
-        lines.append("%s\n    %s" % (name, method.summary))
+        lines.append(f"{name}\n    {method.summary}")
         lines += ["    " + option.text() for option in method.options.values()]
     return "\n".join(lines) + "\n"

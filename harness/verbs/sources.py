@@ -69,7 +69,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
         return {
             "name": name,
             "usable": False,
-            "reason": "it failed: %s: %s" % (type(error).__name__, error),
+            "reason": f"it failed: {type(error).__name__}: {error}",
             "hint": "a bug of that source, unless one of its options is wrong",
         }
 
@@ -82,8 +82,8 @@ def as_text(found: List[Dict[str, Any]]) -> str:
             lines += usable_text(facts)
     for facts in found:
         if not facts["usable"]:
-            lines += ["%s: not usable here: %s" % (facts["name"], facts["reason"])]
-            lines += ["    %s" % facts["hint"]] if facts["hint"] else []
+            lines += ["{}: not usable here: {}".format(facts["name"], facts["reason"])]
+            lines += ["    {}".format(facts["hint"])] if facts["hint"] else []
     return "\n".join(lines)
 
 
@@ -91,17 +91,17 @@ def usable_text(facts: Dict[str, Any]) -> List[str]:
     """One usable source in a few lines."""
     kind = facts["sampling"] if facts["real"] else "no sensor behind it: not a measurement"
     lines = [
-        "%s: %s (%s), up to %g readings a second"
-        % (facts["name"], facts["scope"], kind, facts["rate_hz"])
+        "{}: {} ({}), up to {:g} readings a second".format(
+            facts["name"], facts["scope"], kind, facts["rate_hz"]
+        )
     ]
     width = max(len(rail) for rail in facts["rails"])
     for rail in facts["rails"]:
         watts = facts["present_w"].get(rail)
         lines.append(
-            "    %s  %s%s"
-            % (
+            "    {}  {}{}".format(
                 rail.ljust(width),
-                "unreadable" if watts is None else "%9.3f W" % watts,
+                "unreadable" if watts is None else f"{watts:9.3f} W",
                 "   (total)" if rail in facts["total"] else "",
             )
         )

@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; gives 0."""
     if not args.period > 0:
         raise HarnessError(
-            "--period must be above 0, not %g" % args.period, "for instance --period 0.5"
+            f"--period must be above 0, not {args.period:g}", "for instance --period 0.5"
         )
     with make(args.source or discover.best(), parse_options(args.source_option)) as source:
         show = (
@@ -138,14 +138,15 @@ class PlainLines:
     def __init__(self, source: PowerSource, out: TextIO) -> None:
         self._source, self._out = source, out
         out.write(
-            "# %s, mean watts%s: %s\n"
-            % (source.name, "" if source.real else ", not measured", " ".join(source.rails))
+            "# {}, mean watts{}: {}\n".format(
+                source.name, "" if source.real else ", not measured", " ".join(source.rails)
+            )
         )
 
     def __call__(self, reading: Reading) -> None:
         """Print a reading; a rail that could not be read is a dash, and the reason ends the line."""
         values = " ".join(
-            "%9.3f" % reading.watts[rail] if rail in reading.watts else "        -"
+            f"{reading.watts[rail]:9.3f}" if rail in reading.watts else "        -"
             for rail in self._source.rails
         )
         self._out.write(values + ("  # " + reading.problem if reading.problem else "") + "\n")
@@ -176,15 +177,15 @@ class Screen:
             self._history[rail].append(watts)
             text = "%s %9s W  %s" % (
                 rail.ljust(width),
-                "-" if watts is None else "%.3f" % watts,
+                "-" if watts is None else f"{watts:.3f}",
                 self.spark(self._history[rail]),
             )
             lines.append(
-                "\x1b[1m%s\x1b[0m" % text if self._colour and rail in self._source.total else text
+                f"\x1b[1m{text}\x1b[0m" if self._colour and rail in self._source.total else text
             )
         lines.append(reading.problem)
         up = "\x1b[%dA" % self._drawn if self._drawn else ""
-        self._out.write(up + "".join("\r%s\x1b[K\n" % line for line in lines))
+        self._out.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines))
         self._out.flush()
         self._drawn = len(lines)
 

@@ -35,7 +35,7 @@ def test_the_vectors_of_network_slimming(ratio):
     assert [int(mask.sum()) for mask in masks] == VECTORS["ns"]["cfg"][ratio]
 
 
-@pytest.mark.parametrize("name, model", [("vgg16", Vgg16), ("preres101", PreResNet101)])
+@pytest.mark.parametrize(("name", "model"), [("vgg16", Vgg16), ("preres101", PreResNet101)])
 def test_exactly_the_authors_number_goes(name, model):
     scales = spread(model).scales()
     total = sum(len(scale) for scale in scales)
@@ -80,5 +80,6 @@ def test_an_emptied_layer_keeps_its_strongest_channel_and_says_so():
     thin = channels.cut_to_masks(
         network, masks, lambda name, **facts: warnings.append((name, facts))
     )
-    assert thin.widths[4] == 1 and thin.norms()[4].weight.item() == pytest.approx(-0.9)
+    assert thin.widths[4] == 1
+    assert thin.norms()[4].weight.item() == pytest.approx(-0.9)
     assert warnings == [("layer_emptied", {"layers": [4]})]

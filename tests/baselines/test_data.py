@@ -14,27 +14,25 @@ DIGITS = data.load_digits()
 
 
 def test_digits_are_the_known_set_and_the_split_is_stratified():
-    assert (
-        len(DIGITS.train_labels) == data.DIGITS.train_images == 1442
-        and len(DIGITS.test_labels) == data.DIGITS.test_images == 355
-    )
-    assert (
-        DIGITS.train_images.shape[1:] == data.DIGITS.shape
-        and DIGITS.train_images.dtype == torch.uint8
-    )
+    assert len(DIGITS.train_labels) == data.DIGITS.train_images == 1442
+    assert len(DIGITS.test_labels) == data.DIGITS.test_images == 355
+    assert DIGITS.train_images.shape[1:] == data.DIGITS.shape
+    assert DIGITS.train_images.dtype == torch.uint8
     counts = torch.bincount(DIGITS.train_labels) + torch.bincount(DIGITS.test_labels)
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert torch.equal(torch.bincount(DIGITS.test_labels), counts // 5)
     # the first image of the set is a zero; its first row is 0 0 5 13 9 1 0 0
     row = (DIGITS.train_images[0, 0, 0, ::4].float() * 16 / 255).round().int().tolist()
-    assert row == [0, 0, 5, 13, 9, 1, 0, 0] and int(DIGITS.train_labels[0]) == 0
+    assert row == [0, 0, 5, 13, 9, 1, 0, 0]
+    assert int(DIGITS.train_labels[0]) == 0
     assert torch.equal(DIGITS.train_images[:, 0], DIGITS.train_images[:, 2])
 
 
 def test_normalised_images_have_mean_zero_and_deviation_one():
     images = DIGITS.normalise(DIGITS.train_images)
     assert images.dtype == torch.float32
-    assert abs(float(images.mean())) < 1e-3 and float(images.std()) == pytest.approx(1, abs=1e-3)
+    assert abs(float(images.mean())) < 1e-3
+    assert float(images.std()) == pytest.approx(1, abs=1e-3)
 
 
 def test_normalisation_is_the_usual_arithmetic():
@@ -93,7 +91,8 @@ def test_epochs_depend_on_the_generator_alone():
     torch.manual_seed(99)
     one = first(5)
     torch.manual_seed(100)
-    assert torch.equal(one, first(5)) and not torch.equal(one, first(6))
+    assert torch.equal(one, first(5))
+    assert not torch.equal(one, first(6))
 
 
 def test_plain_batches_are_the_images_in_order():
@@ -125,9 +124,8 @@ def test_cifar_from_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr(sets.cifar, "check_integrity", lambda *args: True)
     loaded = data.load_cifar10(str(tmp_path))
-    assert (
-        loaded.train_images.shape == (100, 3, 32, 32) and loaded.train_images.dtype == torch.uint8
-    )
+    assert loaded.train_images.shape == (100, 3, 32, 32)
+    assert loaded.train_images.dtype == torch.uint8
     assert loaded.test_labels.tolist() == [place % 10 for place in range(20)]
     with open(str(tmp_path / "cifar-10-batches-py" / "data_batch_1"), "rb") as file:
         pixels = pickle.load(file)["data"][7].reshape(3, 32, 32)
@@ -150,7 +148,9 @@ def test_an_absent_folder_is_one_clear_error(tmp_path):
     for folder in (str(tmp_path), str(tmp_path / "nowhere"), None):
         with pytest.raises(SpecError) as error:
             data.load_cifar100(folder)
-        assert error.value.exit_code == 2 and error.value.hint and "\n" not in str(error.value)
+        assert error.value.exit_code == 2
+        assert error.value.hint
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.slow

@@ -59,7 +59,8 @@ def test_the_cubic_schedule():
             int(epoch), vector["t0"], vector["span"], vector["sf"], vector["si"]
         ) == pytest.approx(expected)
     plan = gradual.window(100, 150, 0.8)
-    assert sorted(plan) == list(range(100, 151)) and list(plan.values()) == sorted(plan.values())
+    assert sorted(plan) == list(range(100, 151))
+    assert list(plan.values()) == sorted(plan.values())
 
 
 def test_a_thousand_weights_under_the_schedule():
@@ -123,7 +124,9 @@ def test_pseudo_rates_of_two_normal_layers():
     assert weight_spread.spread({"w": normal_layer(0.5)}) == pytest.approx([0.5], abs=1e-4)
 
 
-@pytest.mark.parametrize("samples,classes,accuracy,bits", VECTORS["memorisation_mi_bits"])
+@pytest.mark.parametrize(
+    ("samples", "classes", "accuracy", "bits"), VECTORS["memorisation_mi_bits"]
+)
 def test_bits_learnt_by_heart(samples, classes, accuracy, bits):
     assert memorisation.memorised_bits(samples, classes, accuracy) == pytest.approx(bits, abs=1e-5)
 
@@ -131,13 +134,11 @@ def test_bits_learnt_by_heart(samples, classes, accuracy, bits):
 def test_random_labels_are_the_same_for_all_and_know_nothing_of_the_truth(small):
     data = small.data()
     first, more = memorisation.random_labels(data, 50, 1), memorisation.random_labels(data, 200, 1)
-    assert torch.equal(first.train_labels, more.train_labels[:50]) and torch.equal(
-        first.train_images, more.train_images[:50]
-    )
+    assert torch.equal(first.train_labels, more.train_labels[:50])
+    assert torch.equal(first.train_images, more.train_images[:50])
     assert not torch.equal(first.train_labels, memorisation.random_labels(data, 50, 2).train_labels)
-    assert torch.equal(first.train_images, first.test_images) and torch.equal(
-        first.train_labels, first.test_labels
-    )
+    assert torch.equal(first.train_images, first.test_images)
+    assert torch.equal(first.train_labels, first.test_labels)
     order = torch.randperm(240, generator=torch.Generator().manual_seed(1))[:200]
     assert 5 <= int((more.train_labels == data.train_labels[order]).sum()) <= 35
     assert sorted(set(more.train_labels.tolist())) == list(range(10))
@@ -152,7 +153,8 @@ def test_images_learnt_by_heart_are_not_augmented(small):
     )
     plain = data.normalise(data.train_images)
     matches = (shown[:, None] == plain[None]).flatten(2).all(2)
-    assert bool(matches.any(1).all()) and bool(matches.any(0).all())
+    assert bool(matches.any(1).all())
+    assert bool(matches.any(0).all())
 
 
 def test_saturation_waits_until_the_curve_is_flat():
@@ -192,13 +194,11 @@ def test_the_checks_leave_the_baseline_bitwise_unchanged(small):
     checked = train_part(stage, small, None, 0, 3, ratio=0.8, ppr_every=1, spread=True)
     assert same(plain["state"], checked["state"])
     assert torch.equal(following, torch.rand(3))
-    assert [epoch for epoch, _ in checked["ppr"]] == [1, 2, 3] and all(
-        0 <= accuracy <= 1 for _, accuracy in checked["ppr"]
-    )
+    assert [epoch for epoch, _ in checked["ppr"]] == [1, 2, 3]
+    assert all(0 <= accuracy <= 1 for _, accuracy in checked["ppr"])
     assert [row["epoch"] for row in checked["spread"]] == [0, 1, 2, 3]
-    assert stage.metrics["ppr"] == checked["ppr"] and len(stage.metrics["weight_std"]) == len(
-        stage.metrics["layers"]
-    )
+    assert stage.metrics["ppr"] == checked["ppr"]
+    assert len(stage.metrics["weight_std"]) == len(stage.metrics["layers"])
     momenta = [one["optimizer"]["state"][0]["momentum_buffer"] for one in (plain, checked)]
     assert torch.equal(*momenta)
 
@@ -211,7 +211,8 @@ def test_the_curves_go_on_from_part_to_part_and_through_a_kill(small):
     with pytest.raises(KeyboardInterrupt):
         train_part(killed, small, first, 2, 4, **options)
     second = train_part(Stage(saved=killed.saved), small, first, 2, 4, **options)
-    assert second["ppr"] == whole["ppr"] and second["spread"] == whole["spread"]
+    assert second["ppr"] == whole["ppr"]
+    assert second["spread"] == whole["spread"]
     assert same(second["state"], whole["state"])
 
 
@@ -232,14 +233,16 @@ def test_one_cell_of_the_grid(small):
     found = by_name(run)
     masks = found["prune"].load()["masks"]
     names = weights.prunable(small.build(), ends=False)
-    assert names[0] != "conv1.weight" and len(names) == 6
+    assert names[0] != "conv1.weight"
+    assert len(names) == 6
     expected = weights.select(weights.magnitudes(found["baseline-3"].load()["state"], names), 0.8)
     assert same(masks, expected)
     for name, value in found["baseline-1"].load()["state"].items():
         assert torch.equal(
             found["prune"].load()["state"][name], value * masks[name] if name in masks else value
         )
-    assert final["epoch"] == 4 and found["retrain"].stage.epochs[0]["epoch"] == 1
+    assert final["epoch"] == 4
+    assert found["retrain"].stage.epochs[0]["epoch"] == 1
     assert all(float(final["state"][name][~mask].abs().max()) == 0 for name, mask in masks.items())
 
 
@@ -252,9 +255,8 @@ def test_cells_share_the_baseline_and_masks_depend_on_s_alone(small):
     drawn = [
         artifact.load() for artifact in run.artifacts.values() if artifact.id.startswith("prune")
     ]
-    assert same(drawn[0]["masks"], drawn[1]["masks"]) and not same(
-        drawn[0]["masks"], drawn[2]["masks"]
-    )
+    assert same(drawn[0]["masks"], drawn[1]["masks"])
+    assert not same(drawn[0]["masks"], drawn[2]["masks"])
     start = short.build().state_dict()
     assert all(
         torch.equal(value, start[name] * drawn[1]["masks"].get(name, 1))
@@ -266,7 +268,8 @@ def test_at_the_end_with_initial_weights_it_is_the_lottery_ticket(small):
     trained = train(Stage(), small)
     lottery = draw_ticket(Stage(), small, trained, None, None, 0.8, "rethinking", "rewind")
     early = draw(Stage(), small, trained, None, 0.8, True)
-    assert same(lottery["masks"], early["masks"]) and same(lottery["state"], early["state"])
+    assert same(lottery["masks"], early["masks"])
+    assert same(lottery["state"], early["state"])
 
 
 def test_masks_of_equal_density_cannot_be_far_apart(small):
@@ -285,7 +288,8 @@ def test_gradual_pruning_ends_where_it_should_and_holds(small):
         sum(int(function(mask)) for mask in drawn["masks"].values())
         for function in (torch.numel, torch.sum)
     )
-    assert kept == round(total * 0.2) and drawn["epoch"] == 3
+    assert kept == round(total * 0.2)
+    assert drawn["epoch"] == 3
     for state in (drawn["state"], final["state"]):
         assert all(
             float(state[name][~mask].abs().max()) == 0 for name, mask in drawn["masks"].items()
@@ -302,7 +306,8 @@ def test_gradual_pruning_by_hand_given_steps_and_learning_by_heart(small):
     assert run.order == ["baseline-1", "gradual", "memorise-20", "retrain"]
     assert by_name(run)["gradual"].stage.metrics["sparsity"] == pytest.approx(0.8, abs=1e-3)
     learnt = by_name(run)["memorise-20"].stage
-    assert learnt.epochs[0]["images"] == 20 and 0 <= learnt.metrics["memorised"] <= 1
+    assert learnt.epochs[0]["images"] == 20
+    assert 0 <= learnt.metrics["memorised"] <= 1
 
 
 def test_a_killed_gradual_pruning_ends_with_the_same_ticket(small):
@@ -313,7 +318,8 @@ def test_a_killed_gradual_pruning_ends_with_the_same_ticket(small):
     with pytest.raises(KeyboardInterrupt):
         prune_gradually(killed, small, start, plan, False)
     resumed = prune_gradually(Stage(saved=killed.saved), small, start, plan, False)
-    assert same(whole["state"], resumed["state"]) and same(whole["masks"], resumed["masks"])
+    assert same(whole["state"], resumed["state"])
+    assert same(whole["masks"], resumed["masks"])
     velocities = killed.resume()["optimizer"]["state"]
     names = [name for name, _ in small.build().named_parameters()]
     for name, mask in killed.resume()["watch"]["1"]["masks"].items():
@@ -350,4 +356,5 @@ def test_what_makes_no_sense_is_refused_before_anything_is_trained(small, option
     run = Run()
     with pytest.raises(SpecError) as caught:
         early_winning(small, run, **options)
-    assert caught.value.hint and run.order == []
+    assert caught.value.hint
+    assert run.order == []

@@ -74,7 +74,8 @@ def test_the_initial_mask_is_empty_as_in_the_authors_code(task):
     loop = FakeLoop(task.build())
     watch.begin(loop)
     watch.started(loop)
-    assert not watch.masks[0].any() and sum(watch.sizes) == len(watch.masks[0])
+    assert not watch.masks[0].any()
+    assert sum(watch.sizes) == len(watch.masks[0])
 
 
 def test_a_ticket_can_be_drawn_at_an_epoch():
@@ -82,7 +83,7 @@ def test_a_ticket_can_be_drawn_at_an_epoch():
 
 
 def test_impossible_options_are_refused():
-    for options in (dict(criterion="papers"), dict(draw_at=0), dict(draw_at=21)):
+    for options in ({"criterion": "papers"}, {"draw_at": 0}, {"draw_at": 21}):
         with pytest.raises(SpecError) as error:
             finder(**options)
         assert error.value.hint
@@ -108,16 +109,16 @@ def test_a_whole_run_inherits_and_continues(small):
     run = Run()
     last = eb_train.eb_train(small, run, draw_at=2)
     search, prune, retrain = run.artifacts.values()
-    assert run.order == ["search", "prune", "retrain"] and last is retrain
-    assert search.stage.metrics["epochs_trained"] == 2 and search.stage.metrics["paper_n"] == 3
+    assert run.order == ["search", "prune", "retrain"]
+    assert last is retrain
+    assert search.stage.metrics["epochs_trained"] == 2
+    assert search.stage.metrics["paper_n"] == 3
     assert [row["epoch"] for row in retrain.stage.epochs] == [3, 4]
     model, thin = small.network(search.result), small.network(prune.result)
     kept = torch.nonzero(search.result["masks"][0], as_tuple=False).flatten()
     assert torch.equal(thin.norms()[0].weight, model.norms()[0].weight[kept])
-    assert (
-        prune.stage.metrics["channels_kept"] == sum(prune.result["widths"])
-        and 0 < prune.stage.metrics["macs_share"] < 1
-    )
+    assert prune.stage.metrics["channels_kept"] == sum(prune.result["widths"])
+    assert 0 < prune.stage.metrics["macs_share"] < 1
     assert (
         retrain.stage.works[0]["macs"]
         == prune.stage.metrics["macs"]
@@ -166,7 +167,8 @@ def test_the_search_trains_with_l1_and_the_retraining_if_asked(small):
 
     none, kept, dropped = scales(0.0), scales(0.05), scales(0.05, keep_sparsity=False)
     assert kept[0] == dropped[0] < none[0] - 0.2
-    assert kept[1] < kept[0] - 0.2 and dropped[1] > dropped[0] - 0.1
+    assert kept[1] < kept[0] - 0.2
+    assert dropped[1] > dropped[0] - 0.1
 
 
 def test_reinitialised_residual_networks_keep_the_tickets_selection(task):
@@ -181,7 +183,8 @@ def test_reinitialised_residual_networks_keep_the_tickets_selection(task):
     for weights in ("rewind", "reinit"):
         state = eb_train.thin_ticket(Stage(), task, ticket, weights=weights)["state"]
         selections = [name for name in state if name.endswith("select.index")]
-        assert selections and all(torch.equal(state[name], inherited[name]) for name in selections)
+        assert selections
+        assert all(torch.equal(state[name], inherited[name]) for name in selections)
         assert state.keys() == inherited.keys()
 
 
@@ -224,9 +227,12 @@ def test_impossible_schedules_of_the_search_are_refused(small, options):
 def test_a_ticket_that_is_never_found_is_the_last_mask_with_a_warning(small):
     stage = Stage()
     ticket = eb_train.find_ticket(stage, small, 0.5, sparsity=1e-4, epsilon=1e-9)
-    assert not ticket["found"] and ticket["epoch"] == 4 and len(stage.epochs) == 4
+    assert not ticket["found"]
+    assert ticket["epoch"] == 4
+    assert len(stage.epochs) == 4
     [warning] = stage.warnings
-    assert warning["name"] == "ticket_not_found" and (
+    assert warning["name"] == "ticket_not_found"
+    assert (
         warning["have"],
         warning["wanted"],
         warning["epochs"],
@@ -237,7 +243,8 @@ def test_a_ticket_that_is_never_found_is_the_last_mask_with_a_warning(small):
         stage = Stage()
         trained = eb_train.train_ticket(stage, small, thin, restart=restart, sparsity=0.0)
         assert [warning["name"] for warning in stage.warnings] == told
-        assert len(stage.epochs) == (4 if restart else 0) and trained["epoch"] == 4
+        assert len(stage.epochs) == (4 if restart else 0)
+        assert trained["epoch"] == 4
 
 
 def test_unknown_weights_are_refused(small):
@@ -278,7 +285,7 @@ def test_slimming_trains_with_l1_and_retrains_without_unless_asked(small, keep_s
 
 
 def test_slimming_at_ratio_zero_is_the_dense_network(small):
-    trained = dict(widths=small.dense_widths(), state=small.build().state_dict(), epoch=4)
+    trained = {"widths": small.dense_widths(), "state": small.build().state_dict(), "epoch": 4}
     thin = network_slimming.thin_network(Stage(), small, trained, 0.0)
     assert thin["widths"] == trained["widths"]
     assert all(torch.equal(thin["state"][name], value) for name, value in trained["state"].items())

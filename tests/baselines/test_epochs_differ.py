@@ -52,7 +52,8 @@ def sources(task, images):
 
 def test_every_epoch_has_an_order_and_crops_of_its_own(task):
     epochs = shown(task)
-    assert len(epochs) == 3 and all(len(images) == 240 for images in epochs)
+    assert len(epochs) == 3
+    assert all(len(images) == 240 for images in epochs)
     for place, one in enumerate(epochs):
         for other in epochs[:place]:
             assert float((one == other).flatten(1).all(1).float().mean()) < 0.1
@@ -86,7 +87,8 @@ def test_about_half_of_an_epochs_images_are_mirrored(task):
         for one in (plain, plain.flip(3))
     )
     assert bool((as_they_are | mirrored).all())
-    assert 80 < int(mirrored.sum()) < 160 and 80 < int(as_they_are.sum()) < 160
+    assert 80 < int(mirrored.sum()) < 160
+    assert 80 < int(as_they_are.sum()) < 160
 
 
 @pytest.mark.parametrize("name", ["bfp8", "wage8"])

@@ -23,7 +23,7 @@ EXACT = [
 
 
 @pytest.mark.parametrize(
-    "model, classes, conv, linear, normalised, rectified, authors, printed", EXACT
+    ("model", "classes", "conv", "linear", "normalised", "rectified", "authors", "printed"), EXACT
 )
 def test_counts_are_the_authors(
     model, classes, conv, linear, normalised, rectified, authors, printed
@@ -31,7 +31,8 @@ def test_counts_are_the_authors(
     counted = flops.count(model(classes))
     assert (counted.conv_macs, counted.linear_macs) == (conv, linear)
     assert (counted.norm_elements, counted.relu_elements) == (normalised, rectified)
-    assert counted.forward_flops == authors and flops.paper_gflops(counted.forward_flops) == printed
+    assert counted.forward_flops == authors
+    assert flops.paper_gflops(counted.forward_flops) == printed
 
 
 def test_macs_are_the_vectors():
@@ -54,7 +55,8 @@ def test_counting_leaves_the_model_alone():
     network = PreResNet11().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     flops.count(network)
-    assert network.training and not any(module._forward_hooks for module in network.modules())
+    assert network.training
+    assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 

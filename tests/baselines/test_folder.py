@@ -76,19 +76,19 @@ def test_epochs_depend_on_the_generator_alone(folder, workers):
     state = torch.get_rng_state()
     images, labels = epoch(7)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.bincount(labels).tolist() == [4, 4, 4] and images.shape == (12, 3, 56, 56)
+    assert torch.bincount(labels).tolist() == [4, 4, 4]
+    assert images.shape == (12, 3, 56, 56)
     again, others = epoch(7), epoch(8)
-    assert (
-        torch.equal(images, again[0])
-        and torch.equal(labels, again[1])
-        and not torch.equal(images, others[0])
-    )
+    assert torch.equal(images, again[0])
+    assert torch.equal(labels, again[1])
+    assert not torch.equal(images, others[0])
 
 
 def test_plain_images_are_the_middles_of_the_training_images(folder):
     data = LOAD(folder, workers=0)
     images, labels = next(data.plain_batches(3, order=torch.tensor([11, 0, 4])))
-    assert labels.tolist() == [2, 0, 1] and images.shape == (3, 3, 56, 56)
+    assert labels.tolist() == [2, 0, 1]
+    assert images.shape == (3, 3, 56, 56)
     assert torch.equal(next(data.plain_batches(2, count=1))[0][0], images[1])
 
 
@@ -97,16 +97,17 @@ def test_random_parts_have_the_areas_and_sides_asked_for():
     shares, ratios, edges = [], [], set()
     for _ in range(2000):
         left, top, width, height = random_box((400, 300), random)
-        assert left >= 0 and top >= 0 and left + width <= 400 and top + height <= 300
+        assert left >= 0
+        assert top >= 0
+        assert left + width <= 400
+        assert top + height <= 300
         shares.append(width * height / 120000)
         ratios.append(width / height)
         edges.update(((left == 0, "left"), (left + width == 400, "right")))
-    assert (
-        min(shares) < 0.09
-        and max(shares) > 0.9
-        and 0.74 < min(ratios) < 0.78
-        and 1.28 < max(ratios) < 1.35
-    )
+    assert min(shares) < 0.09
+    assert max(shares) > 0.9
+    assert 0.74 < min(ratios) < 0.78
+    assert 1.28 < max(ratios) < 1.35
     assert {(True, "left"), (True, "right")} <= edges
     assert random_box((1000, 10), torch.Generator().manual_seed(0))[2:] == (
         13,
@@ -141,7 +142,8 @@ def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
     for load, place, words in cases:
         with pytest.raises(SpecError, match=words) as error:
             load(place)
-        assert error.value.hint and "\n" not in str(error.value)
+        assert error.value.hint
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["no picture", "cut", "png"])
@@ -164,15 +166,11 @@ def test_a_picture_that_cannot_be_decoded_is_one_clear_error(folder, workers, co
     ):
         with pytest.raises(SpecError) as error:
             list(batches)
-        assert (
-            error.value.message.startswith(path)
-            and "\n" not in error.value.message
-            and len(error.value.message) < len(path) + 120
-        )
-        assert (
-            "Traceback" not in error.value.message
-            and error.value.hint == "replace or remove the file"
-        )
+        assert error.value.message.startswith(path)
+        assert "\n" not in error.value.message
+        assert len(error.value.message) < len(path) + 120
+        assert "Traceback" not in error.value.message
+        assert error.value.hint == "replace or remove the file"
 
 
 def test_other_classes_in_the_test_images_are_refused(folder):

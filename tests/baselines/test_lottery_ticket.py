@@ -40,7 +40,8 @@ def test_one_shot_rewinds_everything_to_the_start_and_holds_the_mask(small):
     masks, start = found["prune"]["masks"], small.build().state_dict()
     names = weights.prunable(small.build())
     expected = weights.select(weights.magnitudes(found["dense"]["state"], names), 0.5)
-    assert list(masks) == names and all(torch.equal(masks[name], expected[name]) for name in names)
+    assert list(masks) == names
+    assert all(torch.equal(masks[name], expected[name]) for name in names)
     for name, value in found["prune"]["state"].items():
         assert torch.equal(value, start[name] * masks[name] if name in masks else start[name])
     trained = final.load()

@@ -108,7 +108,7 @@ def call(task, method, options, momentum=0.9):
 
 
 @pytest.mark.parametrize(
-    "method, name, value",
+    ("method", "name", "value"),
     [
         (method, name, value)
         for method, names in sorted(BAD.items())
@@ -118,22 +118,26 @@ def call(task, method, options, momentum=0.9):
 )
 def test_a_value_that_makes_no_sense_is_refused_at_once(task, method, name, value):
     run, error = call(task, method, {name: value})
-    assert (
-        run.asked == [] and error is not None and error.exit_code == 2 and " must " in error.message
-    )
+    assert run.asked == []
+    assert error is not None
+    assert error.exit_code == 2
+    assert " must " in error.message
     assert name in error.message or (name == "gradual_from" and "gradual pruning" in error.message)
 
 
-@pytest.mark.parametrize("method, options", TOGETHER)
+@pytest.mark.parametrize(("method", "options"), TOGETHER)
 def test_values_that_make_no_sense_together_are_refused_at_once(task, method, options):
     run, error = call(task, method, options, momentum=0.0)
-    assert run.asked == [] and error is not None and " must " in error.message
+    assert run.asked == []
+    assert error is not None
+    assert " must " in error.message
 
 
-@pytest.mark.parametrize("method, options", GOOD)
+@pytest.mark.parametrize(("method", "options"), GOOD)
 def test_values_that_make_sense_are_taken(task, method, options):
     run, error = call(task, method, options)
-    assert error is None and run.asked
+    assert error is None
+    assert run.asked
 
 
 def test_every_method_is_looked_at():
@@ -141,7 +145,7 @@ def test_every_method_is_looked_at():
 
 
 @pytest.mark.parametrize(
-    "method, options, words",
+    ("method", "options", "words"),
     [
         ("soft-filter", {"every": 0}, "every is 0"),
         ("lottery-ticket", {"retrain": "x"}, "retrain is 'x'"),

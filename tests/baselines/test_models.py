@@ -25,7 +25,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("model, classes, name", CASES)
+@pytest.mark.parametrize(("model", "classes", "name"), CASES)
 def test_parameters_and_channels_are_the_papers(model, classes, name):
     network, expected = model(classes), VECTORS["models"][name]
     assert sum(parameter.numel() for parameter in network.parameters()) == expected["params"]
@@ -43,7 +43,8 @@ def test_start_values_are_the_authors():
         )
         assert conv.bias is None
     for norm in network.norms():
-        assert norm.weight.eq(0.5).all() and norm.bias.eq(0).all()
+        assert norm.weight.eq(0.5).all()
+        assert norm.bias.eq(0).all()
     assert float(network.classifier.weight.detach().std()) == pytest.approx(0.01, rel=0.1)
 
 
@@ -51,11 +52,11 @@ def test_start_values_are_the_authors():
 def test_every_model_keeps_the_interface(name):
     model = find(MODELS, "model", name)
     network = model(7, model.dense_widths(0.25)).eval()
-    assert network.classes == 7 and json.loads(json.dumps(network.widths)) == model.dense_widths(
-        0.25
-    )
+    assert network.classes == 7
+    assert json.loads(json.dumps(network.widths)) == model.dense_widths(0.25)
     norms, scales = network.norms(), network.scales()
-    assert len(norms) == len(scales) and all(scale.dim() == 1 for scale in scales)
+    assert len(norms) == len(scales)
+    assert all(scale.dim() == 1 for scale in scales)
     images = torch.randn((2,) + model.input_shape)
     whole = network.cut([torch.arange(len(scale)) for scale in scales])
     assert whole.widths == network.widths
@@ -64,7 +65,9 @@ def test_every_model_keeps_the_interface(name):
     modules = list(network.modules())
     targets = network.thinet_targets()
     for target in targets:
-        assert norms[target.norm] is target.bn and target.conv in modules and target.next in modules
+        assert norms[target.norm] is target.bn
+        assert target.conv in modules
+        assert target.next in modules
         assert target.conv.out_channels == target.bn.num_features
     for target in (targets[0], targets[len(targets) // 2], targets[-1]):
         half = channels.cut_one(
@@ -98,7 +101,8 @@ def test_a_thin_network_can_be_cut_again():
 
 def test_selecting_everything_costs_nothing():
     select, images = ChannelSelect(4, 4), torch.randn(1, 4, 2, 2)
-    assert select(images) is images and not list(select.buffers())
+    assert select(images) is images
+    assert not list(select.buffers())
 
 
 def test_a_cut_that_does_not_fit_is_refused():

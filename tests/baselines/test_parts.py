@@ -21,7 +21,7 @@ def test_the_smallest_part_is_that_of_the_loop(task):
 
 
 @pytest.mark.parametrize(
-    "batch, micro, words",
+    ("batch", "micro", "words"),
     [(239, None, "batch 239"), (1, None, "batch 1"), (120, 17, "micro_batch 17")],
 )
 def test_a_single_image_on_points_is_refused_before_training(task, batch, micro, words):
@@ -31,12 +31,11 @@ def test_a_single_image_on_points_is_refused_before_training(task, batch, micro,
     stage = Stage()
     with pytest.raises(SpecError) as error:
         train(stage, task)
-    assert (
-        words in error.value.message
-        and "resnet18" in error.value.message
-        and "batch" in error.value.hint
-    )
-    assert stage.works == [] and stage.epochs == []
+    assert words in error.value.message
+    assert "resnet18" in error.value.message
+    assert "batch" in error.value.hint
+    assert stage.works == []
+    assert stage.epochs == []
     model = task.build()
     with pytest.raises(ValueError, match="more than 1 value"):
         model(torch.zeros(1, 3, 32, 32))  # which is why
@@ -64,5 +63,6 @@ def test_looking_leaves_the_model_alone(task):
         check_parts(
             task._replace(schedule=task.schedule._replace(batch=239)), model, (3, 32, 32), 240
         )
-    assert model.training and not any(module._forward_pre_hooks for module in model.modules())
+    assert model.training
+    assert not any(module._forward_pre_hooks for module in model.modules())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

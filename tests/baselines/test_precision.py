@@ -140,7 +140,8 @@ def test_wage_learns_and_passes_no_gradient_where_it_clips(small):
     x = torch.tensor([[3.0, 0.25]], requires_grad=True)
     nn.init.eye_(network[0].weight)
     network(x).sum().backward()
-    assert x.grad[0, 0] == 0 and x.grad[0, 1] != 0
+    assert x.grad[0, 0] == 0
+    assert x.grad[0, 1] != 0
     longer = small._replace(schedule=small.schedule._replace(epochs=4, milestones=()))
     losses = [facts["loss"] for facts in trained(longer, "wage8")[1].epochs]
     assert losses[-1] < losses[0]
@@ -180,7 +181,8 @@ def test_statistics_are_those_of_the_images_shown(small):
     momentum = [norm.momentum for norm in network.norms()]
     network.eval()
     precision.recompute_statistics(network, data.plain_batches(96))
-    assert not network.training and [norm.momentum for norm in network.norms()] == momentum
+    assert not network.training
+    assert [norm.momentum for norm in network.norms()] == momentum
     first = network.features[0]
     outputs = [first(images) for images, _ in data.plain_batches(96)]
     weights = torch.tensor([len(output) / 240.0 for output in outputs])
@@ -206,16 +208,17 @@ def test_zero_rows_and_masks_survive(small):
     assert all(bool(torch.isfinite(value).all()) for value in result["state"].values())
 
 
-@pytest.mark.parametrize("search,retrain", [("bfp8", "fp32"), ("bfp8", "bfp8"), ("wage8", "fp32")])
+@pytest.mark.parametrize(
+    ("search", "retrain"), [("bfp8", "fp32"), ("bfp8", "bfp8"), ("wage8", "fp32")]
+)
 def test_eb_train_searches_and_retrains_in_the_precisions_asked_for(small, search, retrain):
     run = Run()
     task = small._replace(prune_ratio=0.3)
     final = eb_train(task, run, draw_at=1, search_precision=search, retrain_precision=retrain)
     found = [artifact.stage for artifact in run.artifacts.values()]
     assert [found[0].works[0]["precision"], found[2].works[0]["precision"]] == [search, retrain]
-    assert final.load()["epoch"] == 2 and found[2].metrics.get("averaged_epochs") == (
-        1 if retrain == "bfp8" else None
-    )
+    assert final.load()["epoch"] == 2
+    assert found[2].metrics.get("averaged_epochs") == (1 if retrain == "bfp8" else None)
 
 
 def test_full_precision_adds_nothing(small):

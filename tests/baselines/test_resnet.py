@@ -11,7 +11,7 @@ from joulebird.baselines.training import flops
 torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("name, model", [("resnet18", ResNet18), ("resnet50", ResNet50)])
+@pytest.mark.parametrize(("name", "model"), [("resnet18", ResNet18), ("resnet50", ResNet50)])
 def test_torchvisions_weights_give_torchvisions_output(name, model):
     import_torchvision()
     from torchvision import models as vision
@@ -51,7 +51,9 @@ def test_counts_are_the_authors():
     assert flops.paper_gflops(counted.forward_flops) == 8.21
 
 
-@pytest.mark.parametrize("keep, gigaflops", [(1.0, 7.72), (0.7, 4.88), (0.5, 3.41), (0.3, 2.20)])
+@pytest.mark.parametrize(
+    ("keep", "gigaflops"), [(1.0, 7.72), (0.7, 4.88), (0.5, 3.41), (0.3, 2.20)]
+)
 def test_thinets_networks_have_the_flops_of_table_three(keep, gigaflops):
     dense = ResNet50v1.dense_widths()
     widths = dense[:1] + [[int(count * keep + 1e-9) for count in block] for block in dense[1:]]
@@ -89,14 +91,14 @@ def test_resnet50_stages_keep_what_the_larger_of_two_norms_keeps():
     masks[shortcut][:20] = False
     masks[follower][:] = False
     settled = network.settle(masks)
-    assert settled.rescued == [] and settled.index[last].tolist() == settled.index[
-        follower
-    ].tolist() == list(range(20, 32))
+    assert settled.rescued == []
+    assert settled.index[last].tolist() == settled.index[follower].tolist() == list(range(20, 32))
     assert network.cut(settled.index).widths[0] == [4, 16, 12, 64, 128]
     masks[shortcut][:] = masks[last][:] = False
     block.bn3.weight.data[3] = -7
     settled = network.settle(masks)
-    assert settled.rescued == [last] and settled.index[shortcut].tolist() == [3]
+    assert settled.rescued == [last]
+    assert settled.index[shortcut].tolist() == [3]
     with pytest.raises(ValueError, match="same channels"):
         network.cut(
             [

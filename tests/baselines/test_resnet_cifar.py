@@ -22,7 +22,7 @@ def lively(network):
 
 
 @pytest.mark.parametrize(
-    "model,parameters,macs,ranked",
+    ("model", "parameters", "macs", "ranked"),
     [(ResNet20, 269722, 40551040, 336), (ResNet56, 853018, 125485696, 1008)],
 )
 def test_counts(model, parameters, macs, ranked):
@@ -41,7 +41,8 @@ def test_the_shortcut_subsamples_and_pads_with_zeros_on_both_sides():
     y = block(x).detach()
     assert y.shape == (2, 10, 4, 4)
     assert torch.equal(y[:, 3:7], x[:, :, ::2, ::2])
-    assert float(y[:, :3].abs().max()) == 0 and float(y[:, 7:].abs().max()) == 0
+    assert float(y[:, :3].abs().max()) == 0
+    assert float(y[:, 7:].abs().max()) == 0
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.9])

@@ -91,12 +91,13 @@ def test_another_checkpoint_is_one_clear_error(begun, change):
     before = stage.saved
     with pytest.raises(SpecError) as error:
         find_ticket(stage, small(1 / 16), 0.5, **OPTIONS)
-    assert error.value.exit_code == 2 and error.value.hint and "\n" not in error.value.message
-    assert (
-        os.path.join("stage", "checkpoint.pt") in error.value.message
-        and "another network's" in error.value.message
-    )
-    assert stage.saved is before and stage.epochs == []
+    assert error.value.exit_code == 2
+    assert error.value.hint
+    assert "\n" not in error.value.message
+    assert os.path.join("stage", "checkpoint.pt") in error.value.message
+    assert "another network's" in error.value.message
+    assert stage.saved is before
+    assert stage.epochs == []
 
 
 @pytest.mark.parametrize("other", [[], 3, {"state": {}}])
@@ -109,9 +110,8 @@ def test_what_is_no_checkpoint_at_all_is_one_too(begun, other):
 
 def test_the_checkpoint_itself_goes_on(begun):
     stage = Stage(saved=begun.saved)
-    assert (
-        find_ticket(stage, small(1 / 16), 0.5, **OPTIONS)["epoch"] == 2 and len(stage.epochs) == 1
-    )
+    assert find_ticket(stage, small(1 / 16), 0.5, **OPTIONS)["epoch"] == 2
+    assert len(stage.epochs) == 1
 
 
 def test_averaged_weights_of_another_network_are_refused(begun):
@@ -212,10 +212,10 @@ def test_a_killed_run_with_another_networks_checkpoint_names_it_and_keeps_everyt
             words, stderr=subprocess.PIPE, universal_newlines=True, env=environment
         )
         assert again.returncode == 2 and "Traceback" not in again.stderr, again.stderr
-        assert str(path) in again.stderr and "another network's" in again.stderr
-        assert path.read_bytes() == foreign and (
-            path.parent / "events.jsonl"
-        ).read_bytes().startswith(log)
+        assert str(path) in again.stderr
+        assert "another network's" in again.stderr
+        assert path.read_bytes() == foreign
+        assert (path.parent / "events.jsonl").read_bytes().startswith(log)
     shutil.copy(str(tmp_path / "own.pt"), str(path))
     process = subprocess.Popen(
         words, stderr=subprocess.PIPE, universal_newlines=True, env=environment
@@ -227,4 +227,5 @@ def test_a_killed_run_with_another_networks_checkpoint_names_it_and_keeps_everyt
             process.kill()
             break
     process.communicate()
-    assert "Traceback" not in "".join(lines) and "epoch" in lines[-1]
+    assert "Traceback" not in "".join(lines)
+    assert "epoch" in lines[-1]

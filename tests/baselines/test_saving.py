@@ -38,9 +38,12 @@ def test_what_is_saved_comes_back(tmp_path):
     path = tmp_path / "result.pt"
     saving.save(path, value)
     back = saving.load(path)
-    assert back["widths"] == value["widths"] and back["pair"] == (1, 2.5) and back["none"] is None
+    assert back["widths"] == value["widths"]
+    assert back["pair"] == (1, 2.5)
+    assert back["none"] is None
     for name in ("mask", "half"):
-        assert torch.equal(back[name], value[name]) and back[name].dtype == value[name].dtype
+        assert torch.equal(back[name], value[name])
+        assert back[name].dtype == value[name].dtype
     assert all(torch.equal(back["state"][name], tensor) for name, tensor in value["state"].items())
     assert os.listdir(str(tmp_path)) == ["result.pt"]
 
@@ -73,11 +76,12 @@ def test_code_in_a_file_is_not_run(tmp_path, legacy):
     torch.save({"state": Evil(trace)}, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(SpecError) as error:
         saving.load(path)
-    assert not os.path.exists(trace) and error.value.hint
+    assert not os.path.exists(trace)
+    assert error.value.hint
     text = error.value.message + error.value.hint
-    assert (
-        "mkdir, which is not data" in text and "weights_only" not in text and "succeed" not in text
-    )  # torch's advice is to run it
+    assert "mkdir, which is not data" in text
+    assert "weights_only" not in text
+    assert "succeed" not in text
 
 
 def test_a_plain_pickle_with_code_is_not_run(tmp_path):
@@ -157,7 +161,8 @@ def test_a_damaged_file_is_refused_or_holds_the_very_same(tmp_path, legacy):
             assert repr(saving.load(path)) == wanted or legacy
         except SpecError as error:
             refused += 1
-            assert error.hint and "\n" not in error.message
+            assert error.hint
+            assert "\n" not in error.message
     assert 200 < refused < 300
 
 

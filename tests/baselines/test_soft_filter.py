@@ -46,7 +46,7 @@ def test_the_vector():
     assert zeros(made.weight) == VECTOR["zeroed"]
 
 
-@pytest.mark.parametrize("filters,rate,zeroed", VECTOR["int_traps"])
+@pytest.mark.parametrize(("filters", "rate", "zeroed"), VECTOR["int_traps"])
 def test_the_authors_arithmetic(filters, rate, zeroed):
     assert soft_filter.zeroed_count(filters, 1 - rate) == zeroed
 
@@ -135,7 +135,8 @@ def test_retraining_and_pretraining_are_stages_of_their_own(small):
     assert run.order == ["dense", "train", "cut", "retrain"]
     assert final.load()["widths"] == list(run.artifacts.values())[2].load()["widths"]
     saved = list(run.artifacts.values())[1].stage.resume()["optimizer"]["param_groups"][0]
-    assert saved["nesterov"] and saved["lr"] == pytest.approx(0.01)
+    assert saved["nesterov"]
+    assert saved["lr"] == pytest.approx(0.01)
 
 
 def test_a_killed_training_ends_with_the_same_network(small):

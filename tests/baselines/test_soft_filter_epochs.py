@@ -57,7 +57,7 @@ def shares(monkeypatch, task, every):
 
 
 @pytest.mark.parametrize(
-    "every, zeroed_after",
+    ("every", "zeroed_after"),
     [
         (1, (True, True, True, True)),
         (2, (True, False, True, True)),

@@ -40,7 +40,8 @@ def test_the_rate_follows_the_authors_until_averaging_starts(small):
 def test_the_averaged_network_is_full_precision_and_its_iterates_are_not(small):
     run = Run()
     final = swalp.swalp(small, run, average_from=1)
-    assert run.order == ["train"] and final.stage.works[0]["precision"] == "bfp8"
+    assert run.order == ["train"]
+    assert final.stage.works[0]["precision"] == "bfp8"
     assert final.stage.metrics["averaged_epochs"] == 2
     weight = final.load()["state"]["features.0.weight"]
     assert not torch.equal(lowprec.block_float(weight, block="small", symmetric=False), weight)

@@ -57,7 +57,7 @@ def test_auto_is_a_device_that_works():
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    ("change", "words"),
     [
         ({"model": "vgg61"}, "vgg16"),
         ({"dataset": "cifar"}, "cifar10"),
@@ -79,7 +79,9 @@ def test_auto_is_a_device_that_works():
 def test_mistakes_name_the_remedy(change, words):
     with pytest.raises(SpecError) as error:
         task_from(dict(SPEC, **change))
-    assert words in error.value.hint and error.value.exit_code == 2 and "\n" not in str(error.value)
+    assert words in error.value.hint
+    assert error.value.exit_code == 2
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_name_is_asked_for():

@@ -94,7 +94,7 @@ def test_counts_survive_floating_point():
 
 
 def layers():
-    convolution = dict(kernel_size=3, padding=1)
+    convolution = {"kernel_size": 3, "padding": 1}
     return [
         nn.Conv2d(6, 9, **convolution),
         nn.Conv2d(6, 9, stride=2, **convolution),
@@ -140,7 +140,8 @@ def test_the_gram_matrix_is_the_sum_over_batches():
     for part in images.split(5):
         rows.append(thinet.channel_parts(network[2], network[1](network[0](part)), 5, 7, generator))
     rows = torch.cat(rows).double()
-    assert gram.dtype == numpy.float64 and gram.shape == (5, 5)
+    assert gram.dtype == numpy.float64
+    assert gram.shape == (5, 5)
     assert numpy.allclose(gram, (rows.t() @ rows).detach().numpy(), rtol=1e-12)
 
 
@@ -181,7 +182,8 @@ def test_table2_mode_trains_prunes_and_retrains_from_the_first_rate(small):
     assert run.order == ["dense", "prune", "retrain"]
     assert final.load()["widths"] == [max(1, width // 2) for width in small.dense_widths()]
     pruned = list(run.artifacts.values())[1].stage
-    assert len(pruned.metrics["relative_errors"]) == 13 and pruned.metrics["rows"] == 200
+    assert len(pruned.metrics["relative_errors"]) == 13
+    assert pruned.metrics["rows"] == 200
     assert run.artifacts[list(run.artifacts)[2]].stage.epochs[0]["epoch"] == 1
 
 
@@ -345,15 +347,19 @@ def test_layers_are_sampled_with_plain_training_images_of_every_class(small, sam
     images, seeds = sampled
     stage, start, data = Stage(), trained(small), small.data()
     thinet.prune_layers(stage, small, start, 0.5, 0, 2, rows=200, locations=10)
-    assert len(images) == 2 and torch.equal(images[0], images[1]) and len(set(seeds)) == 2
-    assert len(images[0]) == stage.metrics["images"] == 20 and stage.metrics["rows"] == 200
+    assert len(images) == 2
+    assert torch.equal(images[0], images[1])
+    assert len(set(seeds)) == 2
+    assert len(images[0]) == stage.metrics["images"] == 20
+    assert stage.metrics["rows"] == 200
     plain = data.normalise(data.train_images)
     found = [
         int((plain == one).flatten(1).all(1).nonzero()[0]) for one in images[0]
     ]  # un-augmented, or there is none
     assert torch.bincount(data.train_labels[found]).tolist() == [2] * 10
     thinet.prune_layers(stage, small._replace(seed=7), start, 0.5, 0, 1, rows=200, locations=10)
-    assert not torch.equal(images[2], images[0]) and seeds[2] not in seeds[:2]
+    assert not torch.equal(images[2], images[0])
+    assert seeds[2] not in seeds[:2]
 
 
 def test_every_layer_is_sampled_behind_the_layers_pruned_before(small, monkeypatch):

@@ -44,21 +44,20 @@ def whole():
 
 def test_it_learns_and_reports_every_epoch(whole):
     stage, result = whole
-    assert [row["epoch"] for row in stage.epochs] == [1, 2, 3] and all(
-        row["of"] == 3 for row in stage.epochs
-    )
+    assert [row["epoch"] for row in stage.epochs] == [1, 2, 3]
+    assert all(row["of"] == 3 for row in stage.epochs)
     assert stage.epochs[-1]["loss"] < stage.epochs[0]["loss"]
     assert all(row["begin_s"] < row["train_end_s"] and row["images"] == 240 for row in stage.epochs)
     accuracies = [row["test_accuracy"] for row in stage.epochs]
-    assert result["accuracy_last"] == accuracies[-1] and result["accuracy_best"] == max(accuracies)
-    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1 and result["epoch"] == 3
+    assert result["accuracy_last"] == accuracies[-1]
+    assert result["accuracy_best"] == max(accuracies)
+    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1
+    assert result["epoch"] == 3
     (work,) = stage.works
-    assert (
-        work["widths"] == result["widths"]
-        and work["images_per_epoch"] == 240
-        and work["batch"] == 32
-        and work["precision"] == "fp32"
-    )
+    assert work["widths"] == result["widths"]
+    assert work["images_per_epoch"] == 240
+    assert work["batch"] == 32
+    assert work["precision"] == "fp32"
     assert work["forward_flops"] > 2 * work["macs"]
     assert all(
         value.device.type == "cpu" and value.is_contiguous() for value in result["state"].values()
@@ -73,21 +72,24 @@ def test_a_killed_training_continues_bitwise(task, whole, killed_after):
     torch.manual_seed(12345)  # the global generator plays no part
     second = Stage(saved=first.saved)
     result = train(second, task, sparsity=1e-4)
-    assert same(result, whole[1]) and len(second.epochs) == 3 - killed_after
+    assert same(result, whole[1])
+    assert len(second.epochs) == 3 - killed_after
     for name in ("accuracy_last", "accuracy_best", "best_epoch", "epoch"):
         assert result[name] == whole[1][name]
 
 
 def test_a_finished_checkpoint_trains_no_more(task, whole):
     stage = Stage(saved=whole[0].saved)
-    assert same(train(stage, task, sparsity=1e-4), whole[1]) and stage.epochs == []
+    assert same(train(stage, task, sparsity=1e-4), whole[1])
+    assert stage.epochs == []
 
 
 def test_stopping_leaves_a_checkpoint_of_a_whole_epoch(task, whole):
     stage = Stage(stop_after=1)
     with pytest.raises(Stopped):
         train(stage, task, sparsity=1e-4)
-    assert stage.resume()["epoch"] == 1 and len(stage.epochs) == 1
+    assert stage.resume()["epoch"] == 1
+    assert len(stage.epochs) == 1
     assert same(train(Stage(saved=stage.saved), task, sparsity=1e-4), whole[1])
 
 
@@ -101,15 +103,14 @@ def test_a_later_start_keeps_the_schedules_epochs(task):
     start = train(Stage(), task, epochs=1)
     stage = Stage()
     result = train(stage, task, start, from_epoch=1, watch=Rates())
-    assert [epoch for epoch, _ in rates] == [1, 2] and [row["epoch"] for row in stage.epochs] == [
+    assert [epoch for epoch, _ in rates] == [1, 2]
+    assert [row["epoch"] for row in stage.epochs] == [
         2,
         3,
     ]
-    assert (
-        rates[0][1] == pytest.approx(0.1)
-        and rates[1][1] == pytest.approx(0.01)
-        and result["epoch"] == 3
-    )
+    assert rates[0][1] == pytest.approx(0.1)
+    assert rates[1][1] == pytest.approx(0.01)
+    assert result["epoch"] == 3
 
 
 def test_two_steps_equal_sgd_written_out(task):
@@ -183,8 +184,10 @@ def test_masked_weights_stay_zero_at_every_step(task):
             steps.append(float(weight.detach()[~mask].abs().max()))
 
     result = train(Stage(), task, masks={name: mask}, watch=Look(), epochs=1)
-    assert len(steps) == 8 and max(steps) == 0
-    assert result["state"][name][mask].ne(0).all() and not result["state"][name][~mask].any()
+    assert len(steps) == 8
+    assert max(steps) == 0
+    assert result["state"][name][mask].ne(0).all()
+    assert not result["state"][name][~mask].any()
 
 
 def test_masking_gradients_gives_the_same_kept_weights(task):
@@ -235,7 +238,8 @@ def test_micro_batches_add_up_to_the_batch():
 def test_micro_batches_train_a_whole_epoch(task):
     stage = Stage()
     train(stage, task._replace(micro_batch=12), epochs=1)
-    assert stage.epochs[0]["images"] == 240 and stage.epochs[0]["loss"] < 10
+    assert stage.epochs[0]["images"] == 240
+    assert stage.epochs[0]["loss"] < 10
 
 
 def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
@@ -247,26 +251,24 @@ def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
     stage = Stage()
     with pytest.raises(TrainingError) as error:
         train(stage, task, watch=Spoil())
-    assert (
-        error.value.exit_code == 5
-        and "learning rate" in error.value.hint
-        and "epoch 2" in error.value.message
-    )
+    assert error.value.exit_code == 5
+    assert "learning rate" in error.value.hint
+    assert "epoch 2" in error.value.message
     assert "the checkpoint of epoch 1 is kept" in error.value.hint
     saved = stage.resume()
-    assert saved["epoch"] == 1 and all(
-        torch.isfinite(value.float()).all() for value in saved["state"].values()
-    )
+    assert saved["epoch"] == 1
+    assert all(torch.isfinite(value.float()).all() for value in saved["state"].values())
 
 
 def test_a_loss_that_diverges_at_once_promises_no_checkpoint(task):
     with pytest.raises(TrainingError) as error:
         train(Stage(), task._replace(schedule=task.schedule._replace(lr=1e30)), epochs=1)
-    assert "epoch 1" in error.value.message and "kept" not in error.value.hint
+    assert "epoch 1" in error.value.message
+    assert "kept" not in error.value.hint
 
 
 @pytest.mark.parametrize(
-    "words, kind",
+    ("words", "kind"),
     [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)],
 )
 def test_memory_that_is_not_enough_names_the_way_out(task, words, kind):
@@ -286,7 +288,8 @@ def test_evaluation_counts_every_image_once_and_changes_nothing(task):
     model = task.build().train()
     before = copy.deepcopy(model.state_dict())
     shares = {evaluate(model, data, batch) for batch in (1, 64, 355)}
-    assert len(shares) == 1 and model.training
+    assert len(shares) == 1
+    assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     with torch.no_grad():
         right = (model.eval()(data.normalise(data.test_images)).argmax(1) == data.test_labels).sum()
@@ -298,7 +301,8 @@ def test_evaluation_builds_no_graph(task):
     model = task.build()
     model.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     evaluate(model, load_digits(), 355)
-    assert outputs[0].grad_fn is None and not outputs[0].requires_grad
+    assert outputs[0].grad_fn is None
+    assert not outputs[0].requires_grad
 
 
 def test_watches_are_called_in_order_and_resumed(task):
@@ -328,20 +332,22 @@ def test_watches_are_called_in_order_and_resumed(task):
     stage = Stage()
     train(stage, task, watch=Watches([one, two]))
     assert calls == [("begin", "one"), ("begin", "two"), ("started", "one"), ("started", "two")]
-    assert len(stage.epochs) == 2 and one.count == two.count == 2
+    assert len(stage.epochs) == 2
+    assert one.count == two.count == 2
     again = Watches([Note("one"), Note("two")])
     resumed = Stage(saved=stage.saved)
     train(resumed, task, watch=again)
-    assert resumed.epochs == [] and [watch.count for watch in again.watches] == [2, 2]
+    assert resumed.epochs == []
+    assert [watch.count for watch in again.watches] == [2, 2]
 
 
 def test_a_network_of_another_shape_is_one_clear_error(task):
     other = task._replace(width=1 / 8).build()
     with pytest.raises(SpecError) as error:
         train(Stage(), task, {"widths": task.dense_widths(), "state": other.state_dict()})
-    assert (
-        "do not fit" in error.value.message and "\n" not in error.value.message and error.value.hint
-    )
+    assert "do not fit" in error.value.message
+    assert "\n" not in error.value.message
+    assert error.value.hint
     with pytest.raises(SpecError, match="nowhere.weight"):
         train(Stage(), task, masks={"nowhere.weight": torch.ones(1)})
 

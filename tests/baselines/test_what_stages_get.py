@@ -99,7 +99,7 @@ def ask(task, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "method, options, expected",
+    ("method", "options", "expected"),
     [
         ("dense", {}, {"dense": dense()}),
         ("lottery-ticket", {}, {"dense": dense(), "retrain": masked()}),

@@ -83,7 +83,7 @@ def jtop_at(service, interval_s, seconds, folder):
     rate_hz = log["rows"] / (seconds + 0.5)
     rows = [
         {
-            "what": "jtop, 12 rails at %g s: %s" % (interval_s, who),
+            "what": f"jtop, 12 rails at {interval_s:g} s: {who}",
             "share": share,
             "rate_hz": rate_hz,
         }

@@ -112,7 +112,7 @@ def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
         sampler.close()
         found = energy(points(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.sampling)
     if found.joules is None:  # at 1 s the log has gaps as long as are allowed, and no failed rows
-        raise AssertionError("no energy: coverage %r" % found.coverage)
+        raise AssertionError(f"no energy: coverage {found.coverage!r}")
     return found.joules / truth(steps, begin_s - origin_s, end_s - origin_s) - 1.0
 
 
@@ -139,13 +139,15 @@ def main():
     print("worst (root mean square) of %d runs of %g s, %% of the energy" % (runs, WINDOW_S))
     print(
         "%-10s %-16s " % ("iteration", "chip")
-        + " ".join("%14s" % ("%g s %s" % (p, "jittered" if j else "fixed")) for p, j in COLUMNS)
+        + " ".join(
+            "%14s" % ("{:g} s {}".format(p, "jittered" if j else "fixed")) for p, j in COLUMNS
+        )
     )
     for iteration_s, averaging in ROWS:
         cells = []
         for period_s, jittered in COLUMNS:
             found = errors(iteration_s, averaging, period_s, jittered, runs)
-            cells.append("%14s" % ("%.2f (%.2f)" % (100.0 * worst(found), 100.0 * rms(found))))
+            cells.append("%14s" % (f"{100.0 * worst(found):.2f} ({100.0 * rms(found):.2f})"))
         chip = "averaging 54 ms" if averaging else "snapshot"
         print("%-10s %-16s " % ("%g ms" % (1e3 * iteration_s), chip) + " ".join(cells), flush=True)
 

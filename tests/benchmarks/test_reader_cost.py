@@ -23,4 +23,5 @@ def test_sysfs_costs_a_small_part_of_what_jtop_does():
         > 10 * per_reading["sysfs, the module's six rails"]
     )
     assert whole["share"] > 5 * rows["jtop, 12 rails our reader"]["share"]
-    assert 0.7 * 20 < one["rate_hz"] < 1.3 * 20 and 0.7 * 50 < six["rate_hz"] < 1.3 * 50
+    assert 0.7 * 20 < one["rate_hz"] < 1.3 * 20
+    assert 0.7 * 50 < six["rate_hz"] < 1.3 * 50

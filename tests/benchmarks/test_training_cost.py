@@ -21,7 +21,7 @@ def one_thread():
 
 
 @pytest.mark.parametrize(
-    "name, model, width, batch",
+    ("name", "model", "width", "batch"),
     [("VGG16", Vgg16, 0.25, 64), ("PreResNet-101", PreResNet101, 0.5, 32)],
 )
 def test_an_epoch_is_never_slower_than_the_plain_loop(name, model, width, batch):
@@ -51,7 +51,9 @@ def test_the_papers_overhead_is_one_mask_beside_one_image():
 def test_a_thin_vggs_time_falls_with_its_operations():
     rows = list(bench.thin_rows(32, 5, 0.5, models={"VGG16": Vgg16}))
     times = [median for _, _, median, _, _, _ in rows]
-    assert times == sorted(times, reverse=True) and times[0] < 0.8 and times[-1] < 0.4
+    assert times == sorted(times, reverse=True)
+    assert times[0] < 0.8
+    assert times[-1] < 0.4
     assert all(selection == 0 for *_, selection in rows)
 
 
@@ -71,7 +73,5 @@ def test_looking_for_the_ticket_needs_no_more_memory_than_its_masks():
     finder.begin(loop)
     for _ in range(9):
         bench.look(finder, loop.model)
-    assert (
-        sum(mask.numel() for mask in finder.masks) == 5 * 4224 // 4
-        and finder.masks[0].dtype == torch.bool
-    )
+    assert sum(mask.numel() for mask in finder.masks) == 5 * 4224 // 4
+    assert finder.masks[0].dtype == torch.bool

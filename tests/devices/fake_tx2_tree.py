@@ -167,10 +167,10 @@ def nvpmodel_conf():
     ):
         lines += [
             "",
-            "< PARAM TYPE=CLOCK NAME=%s >" % name,
-            "FREQ_TABLE %savailable_frequencies" % base,
-            "MAX_FREQ %smax_freq" % base,
-            "MIN_FREQ %smin_freq" % base,
+            f"< PARAM TYPE=CLOCK NAME={name} >",
+            f"FREQ_TABLE {base}available_frequencies",
+            f"MAX_FREQ {base}max_freq",
+            f"MIN_FREQ {base}min_freq",
         ]
     lines += [
         "",
@@ -252,20 +252,20 @@ class FakeTX2:
     def put_all(self, folder, access, **files):
         """Write several one-line files of a folder."""
         for name, value in files.items():
-            self.put("%s/%s" % (folder, name), "%s\n" % value, access)
+            self.put(f"{folder}/{name}", f"{value}\n", access)
 
     # the power monitors
 
     def _iio_chip(self, address, number, channels):
-        name = "0-%04x" % address
+        name = f"0-{address:04x}"
         device = "/sys/devices/3160000.i2c/i2c-0/" + name
         node = "iio_device" if self.layout == "l4t28" else "iio:device%d" % number
-        iio = "%s/%s" % (device, node)
+        iio = f"{device}/{node}"
         self.put_all(device, 0o444, name="ina3221x", modalias="i2c:ina3221x")
         self.put(
             device + "/uevent",
-            "DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@%x\n"
-            "OF_COMPATIBLE_0=ti,ina3221x\nOF_COMPATIBLE_N=1\nMODALIAS=i2c:ina3221x\n" % address,
+            f"DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@{address:x}\n"
+            "OF_COMPATIBLE_0=ti,ina3221x\nOF_COMPATIBLE_N=1\nMODALIAS=i2c:ina3221x\n",
             0o644,
         )
         self.put_all(
@@ -289,11 +289,11 @@ class FakeTX2:
         self.link("/sys/bus/i2c/devices/" + name, up)
         self.link("/sys/bus/i2c/drivers/ina3221x/" + name, "../" + up)
         if self.layout == "l4t32":
-            self.link("/sys/bus/iio/devices/iio:device%d" % number, "%s/%s" % (up, node))
+            self.link("/sys/bus/iio/devices/iio:device%d" % number, f"{up}/{node}")
         self.link(device + "/driver", "../../../../bus/i2c/drivers/ina3221x")
         self.link(
             device + "/of_node",
-            "../../../../firmware/devicetree/base/i2c@3160000/ina3221x@%x" % address,
+            f"../../../../firmware/devicetree/base/i2c@3160000/ina3221x@{address:x}",
         )
         self._device_tree_chip(address, channels)
 
@@ -319,19 +319,17 @@ class FakeTX2:
             "current%d_trigger_input",
             "power%d_trigger_input",
         ):
-            self.put(
-                "%s/in_%s" % (iio, name % channel), "0\n", 0o400 if self.root_only_power else 0o444
-            )
+            self.put(f"{iio}/in_{name % channel}", "0\n", 0o400 if self.root_only_power else 0o444)
 
     def _device_tree_chip(self, address, channels):
-        node = "/sys/firmware/devicetree/base/i2c@3160000/ina3221x@%x" % address
+        node = f"/sys/firmware/devicetree/base/i2c@3160000/ina3221x@{address:x}"
         self.put(node + "/compatible", b"ti,ina3221x\0")
         for name, word in (
             ("reg", address),
             ("ti,continuous-config", self.words[0]),
             ("ti,trigger-config", self.words[1]),
         ):
-            self.put("%s/%s" % (node, name), struct.pack(">I", word))
+            self.put(f"{node}/{name}", struct.pack(">I", word))
         if self.continuous:
             self.put(node + "/ti,enable-forced-continuous", b"")
         for channel, (rail, mohm, _) in enumerate(channels):
@@ -342,10 +340,10 @@ class FakeTX2:
             )
 
     def _hwmon_chip(self, address, number, channels):
-        name = "0-%04x" % address
+        name = f"0-{address:04x}"
         where = "devices/platform/bus@0/3160000.i2c/i2c-0/" + name
         hwmon = "/sys/%s/hwmon/hwmon%d" % (where, number + 1)
-        self.put("/sys/%s/name" % where, "ina3221\n")
+        self.put(f"/sys/{where}/name", "ina3221\n")
         self.put_all(
             hwmon,
             0o644,
@@ -554,7 +552,7 @@ class FakeTX2:
                 }
                 texts = {name % channel: value for name, value in texts.items()}
             for name, value in texts.items():
-                self._update("%s/%s" % (folder, name), "%s\n" % value)
+                self._update(f"{folder}/{name}", f"{value}\n")
         return out
 
     def close(self):

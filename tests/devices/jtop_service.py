@@ -1,5 +1,6 @@
 """Start, hurt and stop the real jtop service on a fake tree, from a test."""
 
+import contextlib
 import os
 import re
 import signal
@@ -52,10 +53,8 @@ class JtopService:
         """End all of its processes."""
         if self.process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self.process = None
         if os.path.exists(self.socket):

@@ -63,23 +63,15 @@ def what_counts(board):
 
 def test_the_state_of_a_board(tree, tmp_path):
     state = board_of(tree, tmp_path).state()
-    assert (
-        state["power_mode"] == {"id": 3, "name": "MAXP_CORE_ARM"}
-        and state["clocks_locked"] is False
-    )
-    assert (
-        state["clock_limits_hz"]["gpu"] == [114750000, 1134750000]
-        and "cpu1" not in state["clock_limits_hz"]
-    )
-    assert (
-        state["fan"] == {"target_pwm": 80, "temp_control": 1}
-        and state["boot_id"] == "11111111-aaaa"
-    )
-    assert (
-        state["board"]["tx2"]
-        and state["board"]["l4t"] == "32.7.1"
-        and state["board"]["jetpack"] == "4.6.1"
-    )
+    assert state["power_mode"] == {"id": 3, "name": "MAXP_CORE_ARM"}
+    assert state["clocks_locked"] is False
+    assert state["clock_limits_hz"]["gpu"] == [114750000, 1134750000]
+    assert "cpu1" not in state["clock_limits_hz"]
+    assert state["fan"] == {"target_pwm": 80, "temp_control": 1}
+    assert state["boot_id"] == "11111111-aaaa"
+    assert state["board"]["tx2"]
+    assert state["board"]["l4t"] == "32.7.1"
+    assert state["board"]["jetpack"] == "4.6.1"
 
 
 def test_modes_are_named_by_the_boards_own_table(tree):
@@ -96,14 +88,13 @@ def test_prepare_and_restore(tree, tmp_path):
     board = board_of(tree, tmp_path)
     before = what_counts(board)
     state = board.prepare(mode=0)
-    assert (
-        state["power_mode"]["name"] == "MAXN"
-        and state["clocks_locked"]
-        and state["fan"] == {"target_pwm": 255, "temp_control": 0}
-    )
+    assert state["power_mode"]["name"] == "MAXN"
+    assert state["clocks_locked"]
+    assert state["fan"] == {"target_pwm": 255, "temp_control": 0}
     assert board.restore() is True
     assert what_counts(board) == before
-    assert board.restore() is False and os.listdir(str(tmp_path / "state")) == ["board.lock"]
+    assert board.restore() is False
+    assert os.listdir(str(tmp_path / "state")) == ["board.lock"]
 
 
 def test_the_mode_is_set_before_the_clocks_are_locked(tree, tmp_path):
@@ -147,7 +138,8 @@ def test_a_step_that_fails_leaves_the_board_as_it_was(tree, tmp_path, broken):
     board = board_of(tree, tmp_path, Once(broken))
     with pytest.raises(BoardError, match="it broke"):
         board.prepare(mode=0)
-    assert what_counts(board) == before and board.left_over() is None
+    assert what_counts(board) == before
+    assert board.left_over() is None
 
 
 def test_clocks_that_did_not_lock_are_an_error_not_a_hope(tree, tmp_path):
@@ -169,11 +161,10 @@ def test_root_refused_gives_the_line_to_paste(tree, tmp_path):
         board_of(tree, tmp_path, refused, sudo=["sudo", "-n"]).prepare(mode=0)
     assert all(line.startswith("sudo -n ") for line in refused.seen if "-q" not in line)
     hint = caught.value.hint
-    assert (
-        "/etc/sudoers.d/" in hint
-        and "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks" in hint
-    )
-    assert "/usr/bin/tee /sys/devices/pwm-fan/target_pwm" in hint and caught.value.exit_code == 6
+    assert "/etc/sudoers.d/" in hint
+    assert "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks" in hint
+    assert "/usr/bin/tee /sys/devices/pwm-fan/target_pwm" in hint
+    assert caught.value.exit_code == 6
 
 
 def test_a_mode_that_the_board_does_not_have(tree, tmp_path):
@@ -224,14 +215,16 @@ def test_a_signal_puts_the_board_back(tree, tmp_path, number):
     process = prepared_process(tree, tmp_path)
     assert what_counts(board) != before
     end(process, number)
-    assert what_counts(board) == before and board.left_over() is None
+    assert what_counts(board) == before
+    assert board.left_over() is None
 
 
 def test_after_a_kill_the_next_call_puts_the_board_back(tree, tmp_path):
     board = board_of(tree, tmp_path)
     before = what_counts(board)
     end(prepared_process(tree, tmp_path), signal.SIGKILL)
-    assert board.left_over()["before"]["power_mode"]["id"] == 3 and what_counts(board) != before
+    assert board.left_over()["before"]["power_mode"]["id"] == 3
+    assert what_counts(board) != before
     with board_of(tree, tmp_path).prepared(mode=1, lock_clocks=False, fan_pwm=None):
         assert (
             board.left_over()["before"]["power_mode"]["id"] == 3
@@ -289,4 +282,6 @@ def test_a_workstation_is_no_board(tmp_path):
         "jetpack": None,
     }
     state = Board(str(tmp_path)).state()
-    assert state["power_mode"] is None and state["fan"] is None and state["clocks_locked"] is None
+    assert state["power_mode"] is None
+    assert state["fan"] is None
+    assert state["clocks_locked"] is None

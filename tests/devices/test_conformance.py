@@ -53,11 +53,12 @@ def options_for(name, folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_class(name):
     source = load(name)
-    assert issubclass(source, PowerSource) and source.name == name
-    assert source.sampling in ("average", "snapshot", "counter", "simulated") and isinstance(
-        source.real, bool
-    )
-    assert isinstance(source.scope, str) and source.min_period_s >= 0.0
+    assert issubclass(source, PowerSource)
+    assert source.name == name
+    assert source.sampling in ("average", "snapshot", "counter", "simulated")
+    assert isinstance(source.real, bool)
+    assert isinstance(source.scope, str)
+    assert source.min_period_s >= 0.0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,11 +66,12 @@ def test_docstrings(name):
     """The module says how to use it, the class what its options are, every public method what it gives."""
     source = load(name)
     module = sys.modules[source.__module__]
-    assert module.__doc__ and module.__doc__.strip(), "%s has no docstring" % module.__name__
-    assert source.__doc__ and source.__doc__ is not PowerSource.__doc__
+    assert module.__doc__ and module.__doc__.strip(), f"{module.__name__} has no docstring"
+    assert source.__doc__
+    assert source.__doc__ is not PowerSource.__doc__
     for key, value in inspect.getmembers(source):
         if not key.startswith("_") and callable(value):
-            assert inspect.getdoc(value), "%s.%s has no docstring" % (name, key)
+            assert inspect.getdoc(value), f"{name}.{key} has no docstring"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,15 +81,9 @@ def test_options(name):
     for option, parameter in inspect.signature(source).parameters.items():
         if option == "clock":
             continue
-        assert parameter.default is not inspect.Parameter.empty, "%s: %s has no default" % (
-            name,
-            option,
-        )
+        assert parameter.default is not inspect.Parameter.empty, f"{name}: {option} has no default"
         json.dumps(parameter.default)
-        assert "`%s`" % option in source.__doc__, "%s: the docstring does not name `%s`" % (
-            name,
-            option,
-        )
+        assert f"`{option}`" in source.__doc__, f"{name}: the docstring does not name `{option}`"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -95,7 +91,7 @@ def test_the_constructor_touches_nothing(name, monkeypatch):
     source = load(name)
 
     def touched(*args, **options):
-        raise AssertionError("the constructor of %s touches the world: %r" % (name, args))
+        raise AssertionError(f"the constructor of {name} touches the world: {args!r}")
 
     with monkeypatch.context() as patch:
         for where, what in (
@@ -116,9 +112,8 @@ def test_the_constructor_touches_nothing(name, monkeypatch):
 def test_loading_imports_no_library(name):
     """A library that one source needs is imported when that source is opened."""
     code = (
-        "import sys\nfrom joulebird.devices.registry import load\nload(%r)\n"
+        f"import sys\nfrom joulebird.devices.registry import load\nload({name!r})\n"
         "print([m for m in ('jtop', 'serial', 'pynvml', 'numpy', 'torch') if m in sys.modules])"
-        % name
     )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"[]"
 
@@ -128,9 +123,10 @@ def test_probe_says_why(name, tmp_path):
     """Usable or not, with a reason; and what to do when it is not."""
     for options in ({}, options_for(name, tmp_path)):
         found = load(name).probe(**options)
-        assert isinstance(found, Found) and found.reason
+        assert isinstance(found, Found)
+        assert found.reason
         assert found.usable or found.hint, (
-            "%s is not usable here (%s) and does not say what to do" % (name, found.reason)
+            f"{name} is not usable here ({found.reason}) and does not say what to do"
         )
 
 
@@ -140,27 +136,25 @@ def test_what_is_usable_reads_and_describes_itself(name, tmp_path):
     try:
         source.open()
     except SourceError as error:
-        assert name not in ANYWHERE and name != "simulated", "%s must be usable here: %s" % (
-            name,
-            error.message,
+        assert name not in ANYWHERE and name != "simulated", (
+            f"{name} must be usable here: {error.message}"
         )
-        assert error.message and error.hint
+        assert error.message
+        assert error.hint
         return  # no such hardware here: what it says of that is what can be checked
     try:
         facts = source.describe()
-        assert IDENTITY <= set(facts) and json.loads(json.dumps(facts)) is not None
-        assert (
-            facts["name"] == name
-            and set(facts["total"]) <= set(facts["rails"])
-            and facts["rails"] == list(source.rails)
-        )
-        assert (
-            facts["sampling"] in ("average", "snapshot", "counter", "simulated")
-            and facts["real"] is source.real
-        )
+        assert set(facts) >= IDENTITY
+        assert json.loads(json.dumps(facts)) is not None
+        assert facts["name"] == name
+        assert set(facts["total"]) <= set(facts["rails"])
+        assert facts["rails"] == list(source.rails)
+        assert facts["sampling"] in ("average", "snapshot", "counter", "simulated")
+        assert facts["real"] is source.real
         first, second = source.read(), source.read()
         for sample in (first, second):
-            assert isinstance(sample, PowerSample) and set(sample.watts) <= set(source.rails)
+            assert isinstance(sample, PowerSample)
+            assert set(sample.watts) <= set(source.rails)
             assert all(isinstance(watts, float) for watts in sample.watts.values())
             assert abs(sample.t_s - time.monotonic()) < 10.0
         assert second.t_s >= first.t_s

@@ -30,13 +30,13 @@ def board(tmp_path):
 
 def test_a_sample_of_a_tx2(board):
     sample = Health(board.tree.root, board.clock).sample()
-    assert (
-        sample["temps_c"]["GPU-therm"] == 32.0
-        and "PMIC-Die" not in sample["temps_c"]
-        and len(sample["temps_c"]) == 7
-    )
-    assert sample["limits"]["gpu_max_hz"] == 1300500000 and sample["limits"]["online"] == "0-5"
-    assert sample["clocks_hz"]["cpu0"] == 345600000 and sample["clocks_locked"] is False
+    assert sample["temps_c"]["GPU-therm"] == 32.0
+    assert "PMIC-Die" not in sample["temps_c"]
+    assert len(sample["temps_c"]) == 7
+    assert sample["limits"]["gpu_max_hz"] == 1300500000
+    assert sample["limits"]["online"] == "0-5"
+    assert sample["clocks_hz"]["cpu0"] == 345600000
+    assert sample["clocks_locked"] is False
     assert (sample["power_mode"], sample["boot_id"], sample["cooling"]) == (0, "11111111-aaaa", {})
     assert sample["swap"] == {"pages_in": 10, "pages_out": 20, "used_bytes": 1024000}
     assert sample["volts"] == {"VDD_IN": 19.12}
@@ -51,12 +51,14 @@ def test_the_hwmon_form_tells_the_supply_too(tmp_path):
 
 def test_a_machine_without_any_of_this(tmp_path):
     sample = Health(str(tmp_path)).sample()
-    assert sample["temps_c"] == {} and sample["clocks_locked"] is None and sample["volts"] == {}
+    assert sample["temps_c"] == {}
+    assert sample["clocks_locked"] is None
+    assert sample["volts"] == {}
     assert compare(sample, sample) == []
 
 
 @pytest.mark.parametrize(
-    "happen, name, fact",
+    ("happen", "name", "fact"),
     [
         (throttle_by_heat, "throttled", "gpu-balanced 2 (state 3)"),
         (throttle_in_silence, "throttled", "853 of 1300 MHz"),
@@ -81,7 +83,8 @@ def test_each_trouble_is_one_warning(board, happen, name, fact):
     "name", ["throttled", "mode_changed", "limits_changed", "swapped", "supply_sagged", "rebooted"]
 )
 def test_each_warning_is_in_the_table_of_texts(name):
-    assert name in WARNINGS and WARNINGS[name].remedy
+    assert name in WARNINGS
+    assert WARNINGS[name].remedy
 
 
 def test_a_fan_that_turns_is_no_throttling(board):
@@ -106,7 +109,8 @@ def test_a_witness_tells_each_trouble_once(board):
     sag(board)
     assert [name for name, _ in witness.poll()] == ["supply_sagged"]
     assert witness.poll() == []
-    assert witness.summary()["lowest_v"] == {"VDD_IN": 17.9} and witness.summary()["samples"] == 5
+    assert witness.summary()["lowest_v"] == {"VDD_IN": 17.9}
+    assert witness.summary()["samples"] == 5
 
 
 def test_a_board_that_warms_up_is_waited_for(board):
@@ -119,11 +123,9 @@ def test_a_board_that_warms_up_is_waited_for(board):
             board.drift_c_per_s = 0.0
 
     ended = wait_settled(health, board.clock, sleep)
-    assert (
-        ended["settled"]
-        and 150 < ended["waited_s"] < 170
-        and ended["temps_c"]["GPU-therm"] == pytest.approx(37.0, abs=0.2)
-    )
+    assert ended["settled"]
+    assert 150 < ended["waited_s"] < 170
+    assert ended["temps_c"]["GPU-therm"] == pytest.approx(37.0, abs=0.2)
 
 
 def test_a_board_at_rest_is_watched_for_a_minute(board):
@@ -133,7 +135,8 @@ def test_a_board_at_rest_is_watched_for_a_minute(board):
 def test_a_board_that_never_settles_is_given_up(board):
     board.drift_c_per_s = 0.02
     ended = wait_settled(Health(board.tree.root), board.clock, board.sleep, limit_s=300)
-    assert not ended["settled"] and 300 <= ended["waited_s"] < 305
+    assert not ended["settled"]
+    assert 300 <= ended["waited_s"] < 305
 
 
 def test_a_machine_without_temperatures_is_not_waited_for(tmp_path, board):

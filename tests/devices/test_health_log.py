@@ -43,19 +43,16 @@ def test_the_log_is_written_beside_us(board, tmp_path):
         child = log._child._process
     assert child.returncode == 0
     times = [sample["t_s"] for sample in samples]
-    assert (
-        times == sorted(times)
-        and abs(times[0] - time.monotonic()) < 60
-        and samples[0]["volts"] == {"VDD_IN": 19.12}
-    )
+    assert times == sorted(times)
+    assert abs(times[0] - time.monotonic()) < 60
+    assert samples[0]["volts"] == {"VDD_IN": 19.12}
 
 
 def test_the_log_ends_with_its_parent(board, tmp_path):
     path = str(tmp_path / "events.jsonl")
     script = (
-        "import sys, time\nfrom joulebird.devices.health.log import HealthLog\nlog = HealthLog(%r, root=%r, period_s=0.05).__enter__()\n"
+        f"import sys, time\nfrom joulebird.devices.health.log import HealthLog\nlog = HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05).__enter__()\n"
         "print(log._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n"
-        % (path, board.tree.root)
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
@@ -84,9 +81,8 @@ def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
     archive, path = str(tmp_path / "joulebird.pyz"), str(tmp_path / "events.jsonl")
     pack(archive)
     script = (
-        "import sys\nsys.path.insert(0, %r)\nfrom joulebird.devices.health.log import HealthLog\n"
-        "with HealthLog(%r, root=%r, period_s=0.05):\n    sys.stdin.readline()\n"
-        % (archive, path, board.tree.root)
+        f"import sys\nsys.path.insert(0, {archive!r})\nfrom joulebird.devices.health.log import HealthLog\n"
+        f"with HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05):\n    sys.stdin.readline()\n"
     )
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.Popen(
@@ -101,9 +97,9 @@ def test_a_line_says_what_it_is_before_anything_else(board):
     """Readers of events pass over these lines without parsing them."""
     ((name, facts),) = Diary().events(Health(board.tree.root).sample())
     line = line_of(name, facts)
-    assert (
-        name == "health" and line.startswith(HEALTH_LINE + b', "t_s": ') and line.endswith(b"}\n")
-    )
+    assert name == "health"
+    assert line.startswith(HEALTH_LINE + b', "t_s": ')
+    assert line.endswith(b"}\n")
     assert json.loads(line.decode())["temps_c"]["GPU-therm"] == 32.0
 
 
@@ -112,18 +108,20 @@ def test_what_seldom_changes_is_written_when_it_does(board):
     first, second = [dict(diary.events(health.sample()))["health"] for _ in range(2)]
     swap(board)
     third = dict(diary.events(health.sample()))["health"]
-    assert {"limits", "swap", "boot_id", "clocks_locked"} <= set(first) and not {
+    assert {"limits", "swap", "boot_id", "clocks_locked"} <= set(first)
+    assert not {
         "limits",
         "swap",
         "boot_id",
         "clocks_locked",
     } & set(second)
     assert {"temps_c", "clocks_hz", "power_mode", "cooling", "volts", "gpu_load"} <= set(second)
-    assert third["swap"]["pages_out"] == 1020 and "limits" not in third
+    assert third["swap"]["pages_out"] == 1020
+    assert "limits" not in third
 
 
 @pytest.mark.parametrize(
-    "happen, event",
+    ("happen", "event"),
     [
         (throttle_by_heat, "throttle"),
         (change_mode, "mode_change"),
@@ -139,7 +137,8 @@ def test_a_trouble_is_an_event_at_its_beginning(board, happen, event):
 
     assert names() == ["health"]
     happen(board)
-    assert names() == ["health", event] and names() == ["health"]
+    assert names() == ["health", event]
+    assert names() == ["health"]
 
 
 def test_throttling_that_comes_again_is_told_again(board):
@@ -151,7 +150,8 @@ def test_throttling_that_comes_again_is_told_again(board):
 
 
 def test_every_event_stands_for_a_warning_of_the_table():
-    assert set(EVENTS) <= set(WARNINGS) and len(set(EVENTS.values())) == len(EVENTS)
+    assert set(EVENTS) <= set(WARNINGS)
+    assert len(set(EVENTS.values())) == len(EVENTS)
 
 
 def test_the_last_of_a_disk_is_left_to_the_training(tmp_path, monkeypatch):

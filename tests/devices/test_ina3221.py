@@ -50,11 +50,13 @@ def milliwatts(sample):
 def test_every_form_gives_the_same_watts(board, layout):
     with Ina3221Source(root=board(layout=layout, state="train").root) as source:
         sample = source.read()
-        assert (
-            set(source.rails) == SIX and source.rails[0] == "VDD_IN" and source.total == ("VDD_IN",)
-        )
+        assert set(source.rails) == SIX
+        assert source.rails[0] == "VDD_IN"
+        assert source.total == ("VDD_IN",)
         assert milliwatts(sample) == TRAIN_MW
-        assert sample.error is None and source.scope == "module" and source.real
+        assert sample.error is None
+        assert source.scope == "module"
+        assert source.real
 
 
 def test_rails_go_by_name_whatever_their_number(board):
@@ -81,7 +83,8 @@ def test_a_node_reached_by_five_paths_is_one_node(board):
 def test_the_board_is_module_and_carrier(board):
     with Ina3221Source(root=board(state="train").root, total="board") as source:
         watts = source.read().watts
-        assert source.total == ("VDD_IN", "VDD_MUX") and source.scope == "board"
+        assert source.total == ("VDD_IN", "VDD_MUX")
+        assert source.scope == "board"
         assert sum(watts[rail] for rail in source.total) == pytest.approx(14.034 + 1.2, abs=0.04)
 
 
@@ -95,7 +98,7 @@ def test_a_foreign_carrier_serves_for_the_module_only(board):
 
 
 @pytest.mark.parametrize(
-    "rails, total",
+    ("rails", "total"),
     [
         (["POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU"], ("POM_5V_IN",)),
         (["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"], ("VDD_IN",)),
@@ -108,7 +111,8 @@ def test_a_foreign_carrier_serves_for_the_module_only(board):
 def test_other_jetsons_have_their_own_total(board, rails, total):
     tree = board(layout="hwmon", chips=[(0x40, 0, [(rail, 5, None) for rail in rails])])
     with Ina3221Source(root=tree.root) as source:
-        assert source.total == total and set(source.rails) == set(rails)
+        assert source.total == total
+        assert set(source.rails) == set(rails)
 
 
 def test_an_agx_xavier_has_no_total_and_says_so(board):
@@ -119,11 +123,14 @@ def test_an_agx_xavier_has_no_total_and_says_so(board):
     root = board(chips=chips).root
     with pytest.raises(SourceError, match="no rail for the whole module") as caught:
         Ina3221Source(root=root).open()
-    assert "rails=" in caught.value.hint and "SYS5V" in caught.value.message
+    assert "rails=" in caught.value.hint
+    assert "SYS5V" in caught.value.message
     with Ina3221Source(root=root, rails="GPU,CPU") as source:
-        assert source.rails == ("GPU", "CPU") and source.total == ()
+        assert source.rails == ("GPU", "CPU")
+        assert source.total == ()
     with Ina3221Source(root=root, total=["GPU", "SYS5V"]) as source:
-        assert source.total == source.rails == ("GPU", "SYS5V") and source.scope == "rails"
+        assert source.total == source.rails == ("GPU", "SYS5V")
+        assert source.scope == "rails"
 
 
 def test_channels_without_a_shunt_are_left_out(board):
@@ -131,7 +138,8 @@ def test_channels_without_a_shunt_are_left_out(board):
     tree = board(wifi=False)
     assert open(tree.p("/sys/bus/i2c/devices/0-0040/iio:device0/rail_name_2")).read() == "(null)\n"
     with Ina3221Source(root=tree.root, rails="all") as source:
-        assert len(source.rails) == 11 and "(null)" not in source.rails
+        assert len(source.rails) == 11
+        assert "(null)" not in source.rails
     tree = board(
         layout="hwmon",
         chips=[(0x40, 0, [("VDD_IN", 5, None), ("NC", 5, None), ("VDD_SOC", 5, None)])],
@@ -234,17 +242,14 @@ def test_the_record_holds_shunts_words_and_clock(board):
     with Ina3221Source(root=board(chips=MODULE).root) as source:
         facts = json.loads(json.dumps(source.describe()))
     chip = facts["chips"][0]
-    assert (
-        facts["sampling"] == "average"
-        and chip["running_mode"] == "continuous"
-        and chip["forced_continuous"]
-    )
+    assert facts["sampling"] == "average"
+    assert chip["running_mode"] == "continuous"
+    assert chip["forced_continuous"]
     assert (chip["continuous_config"], chip["trigger_config"]) == ("0x7607", "0x7003")
-    assert chip["averaging_window_s"] == pytest.approx(0.05376) and chip["bus_hz"] == 400000
-    assert (
-        facts["channels"]["VDD_IN"]["shunt_mohm"] == 20
-        and facts["channels"]["VDD_SYS_GPU"]["shunt_mohm"] == 10
-    )
+    assert chip["averaging_window_s"] == pytest.approx(0.05376)
+    assert chip["bus_hz"] == 400000
+    assert facts["channels"]["VDD_IN"]["shunt_mohm"] == 20
+    assert facts["channels"]["VDD_SYS_GPU"]["shunt_mohm"] == 10
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
     assert facts["accuracy"]["offset_mw"]["VDD_SYS_GPU"] == pytest.approx(153)
     assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)
@@ -253,11 +258,9 @@ def test_the_record_holds_shunts_words_and_clock(board):
 def test_a_chip_that_converts_once_a_reading_gives_snapshots(board):
     with Ina3221Source(root=board(continuous=False).root) as source:
         chip = source.describe()["chips"][0]
-        assert (
-            source.sampling == "snapshot"
-            and chip["running_mode"] == "triggered"
-            and chip["averages"] == 1
-        )
+        assert source.sampling == "snapshot"
+        assert chip["running_mode"] == "triggered"
+        assert chip["averages"] == 1
 
 
 def test_the_drivers_own_words_average_over_422_ms(board):
@@ -269,11 +272,11 @@ def test_the_device_tree_is_found_without_link_or_uevent(board):
     """Older kernels have no of_node; some have only /proc/device-tree."""
     tree = board(chips=MODULE)
     for address in ("0040", "0041"):
-        os.unlink(tree.p("/sys/devices/3160000.i2c/i2c-0/0-%s/of_node" % address))
+        os.unlink(tree.p(f"/sys/devices/3160000.i2c/i2c-0/0-{address}/of_node"))
     with Ina3221Source(root=tree.root) as source:
         assert source.describe()["chips"][0]["continuous_config"] == "0x7607"
     for address in ("0040", "0041"):
-        os.unlink(tree.p("/sys/devices/3160000.i2c/i2c-0/0-%s/uevent" % address))
+        os.unlink(tree.p(f"/sys/devices/3160000.i2c/i2c-0/0-{address}/uevent"))
     os.unlink(tree.p("/proc/device-tree"))
     os.rename(tree.p("/sys/firmware/devicetree/base"), tree.p("/proc/device-tree"))
     with Ina3221Source(root=tree.root) as source:
@@ -281,15 +284,11 @@ def test_the_device_tree_is_found_without_link_or_uevent(board):
     shutil.rmtree(tree.p("/proc/device-tree"))
     with Ina3221Source(root=tree.root) as source:  # nothing known is nothing made up
         facts = source.describe()
-        assert (
-            facts["channels"]["VDD_IN"]["shunt_mohm"] is None
-            and facts["chips"][0]["averages"] is None
-        )
-        assert (
-            facts["sampling"] == "snapshot"
-            and facts["below_resolution"] == []
-            and "VDD_IN" not in facts["accuracy"]["offset_mw"]
-        )
+        assert facts["channels"]["VDD_IN"]["shunt_mohm"] is None
+        assert facts["chips"][0]["averages"] is None
+        assert facts["sampling"] == "snapshot"
+        assert facts["below_resolution"] == []
+        assert "VDD_IN" not in facts["accuracy"]["offset_mw"]
 
 
 def test_readings_within_the_offset_are_marked(board):
@@ -325,7 +324,8 @@ def test_a_rail_that_fails_is_absent_and_named(board, monkeypatch, name):
     with Ina3221Source(root=board().root) as source:
         failing(monkeypatch, source, ["VDD_SYS_GPU"], getattr(errno, name))
         sample = source.read()
-        assert set(sample.watts) == SIX - {"VDD_SYS_GPU"} and sample.error == name
+        assert set(sample.watts) == SIX - {"VDD_SYS_GPU"}
+        assert sample.error == name
         monkeypatch.undo()
         assert set(source.read().watts) == SIX  # nothing to reopen, nothing lost
 
@@ -350,9 +350,9 @@ def test_an_error_from_the_kernel_itself(board):
     os.symlink("/proc/self/mem", path)  # its first page is never mapped
     with Ina3221Source(root=tree.root) as source:
         sample = source.read()
-        assert (
-            sample.error == "EIO" and "VDD_SYS_GPU" not in sample.watts and "VDD_IN" in sample.watts
-        )
+        assert sample.error == "EIO"
+        assert "VDD_SYS_GPU" not in sample.watts
+        assert "VDD_IN" in sample.watts
 
 
 @pytest.mark.parametrize("text", ["", "19144\n", "busy now\n"])
@@ -361,7 +361,8 @@ def test_text_that_is_no_reading(board, text):
     tree.put("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_1", text)
     with Ina3221Source(root=tree.root) as source:
         sample = source.read()
-        assert sample.error == "GARBLED" and "VDD_SYS_CPU" not in sample.watts
+        assert sample.error == "GARBLED"
+        assert "VDD_SYS_CPU" not in sample.watts
     tree.put("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_0", text)
     with Ina3221Source(root=tree.root, rails=[]) as source:
         with pytest.raises(SourceError, match="unreadable text"):
@@ -425,11 +426,9 @@ def test_a_permission_refused(ui_too):
                 )
         said = as_nobody(tree.root)
         if ui_too:
-            assert (
-                "was refused" in said["message"]
-                and "sudo chmod a+r" in said["hint"]
-                and "in_power[0-2]_input" in said["hint"]
-            )
+            assert "was refused" in said["message"]
+            assert "sudo chmod a+r" in said["hint"]
+            assert "in_power[0-2]_input" in said["hint"]
         else:
             assert said["attribute"] == "ui_input_0"
     finally:

@@ -12,14 +12,13 @@ def ramp_joules(begin_s, end_s):
 
 
 @pytest.mark.parametrize(
-    "begin_s, end_s", [(0.0, 5.0), (1.0, 2.0), (1.013, 3.987), (2.501, 2.502), (2.51, 2.61)]
+    ("begin_s", "end_s"), [(0.0, 5.0), (1.0, 2.0), (1.013, 3.987), (2.501, 2.502), (2.51, 2.61)]
 )
 def test_a_ramp_is_exact_wherever_it_is_cut(begin_s, end_s):
     found = energy(RAMP, begin_s, end_s, "snapshot")
     assert found.joules == pytest.approx(ramp_joules(begin_s, end_s), rel=1e-9)
-    assert found.coverage == pytest.approx(1.0, abs=1e-9) and found.seconds == pytest.approx(
-        end_s - begin_s
-    )
+    assert found.coverage == pytest.approx(1.0, abs=1e-9)
+    assert found.seconds == pytest.approx(end_s - begin_s)
 
 
 def test_an_average_stands_for_the_interval_before_it():
@@ -41,21 +40,22 @@ def test_a_short_hole_counts_with_the_mean_and_a_long_one_voids():
     flat = [(0.05 * i, 10.0) for i in range(2001)]  # 100 s
     short = [p for p in flat if not 50.0 < p[0] < 52.0]
     found = energy(short, 0.0, 100.0, "snapshot")
-    assert (
-        found.joules == pytest.approx(1000.0)
-        and found.coverage == pytest.approx(0.98)
-        and found.worst_gap_s == pytest.approx(2.0)
-    )
+    assert found.joules == pytest.approx(1000.0)
+    assert found.coverage == pytest.approx(0.98)
+    assert found.worst_gap_s == pytest.approx(2.0)
     long = [p for p in flat if not 50.0 < p[0] < 60.0]
     found = energy(long, 0.0, 100.0, "snapshot")
-    assert found.joules is None and found.mean_w is None and found.coverage == pytest.approx(0.9)
+    assert found.joules is None
+    assert found.mean_w is None
+    assert found.coverage == pytest.approx(0.9)
 
 
 def test_a_failed_reading_is_a_hole_on_both_sides():
     series = [(0.1 * i, 10.0) for i in range(101)]
     series[50] = (5.0, None)
     found = energy(series, 0.0, 10.0, "snapshot")
-    assert found.coverage == pytest.approx(0.98) and found.joules == pytest.approx(100.0)
+    assert found.coverage == pytest.approx(0.98)
+    assert found.joules == pytest.approx(100.0)
     assert energy(series, 0.0, 10.0, "counter").coverage == pytest.approx(
         1.0
     )  # the next reading holds what the failed one missed
@@ -63,15 +63,19 @@ def test_a_failed_reading_is_a_hole_on_both_sides():
 
 def test_a_window_before_or_behind_the_log_has_no_energy():
     found = energy(RAMP, 10.0, 20.0, "snapshot")
-    assert found.joules is None and found.coverage == 0.0 and found.peak_w is None
+    assert found.joules is None
+    assert found.coverage == 0.0
+    assert found.peak_w is None
     assert energy([], 0.0, 1.0, "snapshot").joules is None
 
 
 def test_peak_and_mean():
     found = energy(RAMP, 1.0, 3.0, "snapshot")
-    assert found.peak_w == pytest.approx(8.0) and found.mean_w == pytest.approx(6.0)
+    assert found.peak_w == pytest.approx(8.0)
+    assert found.mean_w == pytest.approx(6.0)
 
 
 def test_a_reading_at_an_edge_counts_for_the_peak_though_the_log_rounds_its_time():
     found = energy([(1.000000, 5.0), (1.004000, 7.0)], 1.0000004, 1.0039996, "average")
-    assert found.peak_w == 7.0 and found.coverage == pytest.approx(1.0)
+    assert found.peak_w == 7.0
+    assert found.coverage == pytest.approx(1.0)

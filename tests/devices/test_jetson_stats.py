@@ -74,7 +74,7 @@ def until(source, wanted, limit_s=SOON_S):
         if wanted(seen):
             return seen
         time.sleep(0.02)
-    raise AssertionError("last seen: %r" % (seen,))
+    raise AssertionError(f"last seen: {seen!r}")
 
 
 def failed(seen):
@@ -95,7 +95,8 @@ def test_it_reads_every_rail_with_the_total_of_the_module(open_source, service, 
     assert source.total == ("VDD_IN",)
     assert set(sample.watts) == set(source.rails) == set(board.rails)
     shown = board.set_rails({"VDD_IN": 14.025})["VDD_IN"][2] / 1000.0
-    assert sample.watts["VDD_IN"] == shown and sample.error is None
+    assert sample.watts["VDD_IN"] == shown
+    assert sample.error is None
     assert source.describe()["interval_s"] == 0.2
 
 
@@ -129,7 +130,8 @@ def test_a_change_of_power_is_seen_at_once_and_not_averaged(open_source, service
 
 def test_no_service(service):
     error = failure_of(JtopSource(socket=service.socket).open)
-    assert "not active" in error.message and "systemctl restart jtop" in error.hint
+    assert "not active" in error.message
+    assert "systemctl restart jtop" in error.hint
 
 
 def test_a_socket_left_behind_by_a_dead_service(service):
@@ -141,19 +143,18 @@ def test_a_socket_left_behind_by_a_dead_service(service):
 
 def test_a_user_who_may_not_use_the_socket(service):
     service.start()
-    script = (
-        "from joulebird.devices.jtop.source import JtopSource\nprint(*JtopSource.probe(socket=%r))"
-        % service.socket
-    )
+    script = f"from joulebird.devices.jtop.source import JtopSource\nprint(*JtopSource.probe(socket={service.socket!r}))"
     said = refused_run(script, [service.socket])
-    assert "can't access" in said and "usermod -aG jtop" in said
+    assert "can't access" in said
+    assert "usermod -aG jtop" in said
 
 
 def test_another_version_of_the_service(board, tmp_path):
     other = JtopService(board.root, tmp_path, version="6.1.0").start()
     try:
         error = failure_of(JtopSource(socket=other.socket).open)
-        assert "6.1.0" in error.message and "same jetson-stats" in error.hint
+        assert "6.1.0" in error.message
+        assert "same jetson-stats" in error.hint
     finally:
         other.stop()
 
@@ -172,7 +173,8 @@ def test_a_server_that_gets_stuck_and_recovers(open_source, service):
     source = open_source()
     service.signal_server(signal.SIGSTOP)
     error = until(source, failed)
-    assert "stuck" in error.message and "systemctl" in error.hint
+    assert "stuck" in error.message
+    assert "systemctl" in error.hint
     service.signal_server(signal.SIGCONT)
     assert until(source, lambda seen: not failed(seen), limit_s=2 * SOON_S).watts["VDD_IN"] > 0
 
@@ -184,7 +186,8 @@ def test_a_service_set_to_a_slower_pace_by_another_client(open_source, service):
     assert second.describe()["interval_s"] == 0.6
     assert second.read().watts["VDD_IN"] == first.read().watts["VDD_IN"]
     error = failure_of(JtopSource(interval_s=0.2, slowest_s=0.3, socket=service.socket).open)
-    assert "every 0.6 s" in error.message and "close the other" in error.hint
+    assert "every 0.6 s" in error.message
+    assert "close the other" in error.hint
 
 
 def test_a_service_that_is_stopped_and_started_again(open_source, service):
@@ -212,7 +215,8 @@ def test_the_log_of_a_recorder_marks_the_gap_and_goes_on(service, tmp_path):
         assert recorder.alive
     with open(path) as log:
         times = [int(line.split(",")[0]) for line in log if line[0] == " "]
-    assert times == sorted(times) and len(times) == len(set(times))
+    assert times == sorted(times)
+    assert len(times) == len(set(times))
 
 
 def statuses_until(path, wanted, limit_s=SOON_S):
@@ -256,7 +260,8 @@ def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, bo
     os.rename(path, path + ".gone")
     os.mkdir(path)  # opening it fails with an OSError, as a chip that does not answer does
     sample = until(source, lambda seen: not failed(seen) and "VDD_IN" not in seen.watts)
-    assert sample.error == "MISSING" and "VDD_SYS_GPU" in sample.watts
+    assert sample.error == "MISSING"
+    assert "VDD_SYS_GPU" in sample.watts
     os.rmdir(path)
     os.rename(path + ".gone", path)
     assert until(source, lambda seen: not failed(seen) and "VDD_IN" in seen.watts).error is None
@@ -269,7 +274,8 @@ def test_a_board_whose_total_is_a_sum_of_nested_rails_is_refused(service, board)
     os.unlink(path)
     os.mkdir(path)
     error = failure_of(JtopSource(socket=service.socket).open)
-    assert "rails nest" in error.message and "ina3221" in error.hint
+    assert "rails nest" in error.message
+    assert "ina3221" in error.hint
 
 
 def test_a_board_without_the_carrier_of_the_kit(tmp_path):
@@ -298,8 +304,8 @@ def test_the_child_ends_when_its_parent_is_killed(service):
     service.start()
     script = (
         "import sys, time\nfrom joulebird.devices.jtop.source import JtopSource\n"
-        "source = JtopSource(interval_s=0.2, socket=%r)\nsource.open()\n"
-        "print(source._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n" % service.socket
+        f"source = JtopSource(interval_s=0.2, socket={service.socket!r})\nsource.open()\n"
+        "print(source._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True

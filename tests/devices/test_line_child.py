@@ -32,7 +32,8 @@ def test_lines_come_whole_however_they_are_written():
 def test_reading_never_waits_longer_than_told():
     running = child("import time; time.sleep(60)")
     begin = time.monotonic()
-    assert running.lines() == [] and running.lines(timeout_s=0.05) == []
+    assert running.lines() == []
+    assert running.lines(timeout_s=0.05) == []
     assert time.monotonic() - begin < 10  # of the child's 60
     assert running.ended() is None
     running.stop()
@@ -51,7 +52,8 @@ def test_how_it_ended_and_its_last_words():
     deadline = time.monotonic() + 20
     while running.ended() is None and time.monotonic() < deadline:
         running.lines(timeout_s=0.05)
-    assert running.ended() == 3 and running.errors() == "last words"
+    assert running.ended() == 3
+    assert running.errors() == "last words"
     running.stop()
 
 

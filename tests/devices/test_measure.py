@@ -21,12 +21,16 @@ def test_joules_are_watts_times_seconds():
         time.sleep(0.6)
     assert m.seconds == pytest.approx(0.6, abs=0.3)
     assert m.joules == pytest.approx(10.0 * m.seconds, rel=0.005)
-    assert m.watts_mean["VDD_IN"] == pytest.approx(10.0, abs=0.03) and m.watts_peak[
-        "VDD_IN"
-    ] == pytest.approx(10.0, abs=0.03)
-    assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.worst_gap_s < 0.5 and m.problem == ""
-    assert set(m.watts_mean) == set(m.source["rails"]) and m.total.mean_w == m.watts_mean["VDD_IN"]
-    assert "not measured" in str(m) and "simulated" in str(m) and " J in " in str(m)
+    assert m.watts_mean["VDD_IN"] == pytest.approx(10.0, abs=0.03)
+    assert m.watts_peak["VDD_IN"] == pytest.approx(10.0, abs=0.03)
+    assert m.coverage == pytest.approx(1.0, abs=1e-4)
+    assert m.worst_gap_s < 0.5
+    assert m.problem == ""
+    assert set(m.watts_mean) == set(m.source["rails"])
+    assert m.total.mean_w == m.watts_mean["VDD_IN"]
+    assert "not measured" in str(m)
+    assert "simulated" in str(m)
+    assert " J in " in str(m)
 
 
 def test_windows_nest_and_add_up():
@@ -38,19 +42,17 @@ def test_windows_nest_and_add_up():
                 time.sleep(0.2)
         with outer.window() as second:
             time.sleep(0.4)
-    assert 0 < inner.joules < first.joules < outer.joules and second.joules < outer.joules
+    assert 0 < inner.joules < first.joules < outer.joules
+    assert second.joules < outer.joules
     assert inner.seconds < first.seconds < outer.seconds
     assert first.joules + second.joules < outer.joules
 
 
 def test_a_nested_measurement_of_its_own_works_too():
-    with joules("simulated", **FLAT) as outer:
-        with joules("simulated", **FLAT) as inner:
-            time.sleep(0.2)
-    assert (
-        inner.joules == pytest.approx(10.0 * inner.seconds, rel=0.005)
-        and outer.seconds > inner.seconds
-    )
+    with joules("simulated", **FLAT) as outer, joules("simulated", **FLAT) as inner:
+        time.sleep(0.2)
+    assert inner.joules == pytest.approx(10.0 * inner.seconds, rel=0.005)
+    assert outer.seconds > inner.seconds
 
 
 def test_a_later_window_reads_only_the_end_of_the_log(tmp_path, monkeypatch):
@@ -70,10 +72,11 @@ def test_a_later_window_reads_only_the_end_of_the_log(tmp_path, monkeypatch):
         with m.window() as w:
             time.sleep(0.1)
         count = len(read_log(log)[-1].rows)
-    assert count > 200 and len(read[0]) < 200 and len(read[1]) > 200
-    assert w.joules == pytest.approx(10.0 * w.seconds, rel=0.005) and m.joules == pytest.approx(
-        10.0 * m.seconds, rel=0.005
-    )
+    assert count > 200
+    assert len(read[0]) < 200
+    assert len(read[1]) > 200
+    assert w.joules == pytest.approx(10.0 * w.seconds, rel=0.005)
+    assert m.joules == pytest.approx(10.0 * m.seconds, rel=0.005)
 
 
 def test_the_log_can_be_kept(tmp_path, monkeypatch):
@@ -82,20 +85,19 @@ def test_the_log_can_be_kept(tmp_path, monkeypatch):
     with joules("simulated", log="logs/power.csv", **FLAT) as m:
         os.chdir("/")  # as a script may
         time.sleep(0.1)
-    assert m.joules and read_log(str(log))[0].rows
+    assert m.joules
+    assert read_log(str(log))[0].rows
 
 
 def test_it_is_asked_too_early():
-    with joules("simulated", **FLAT) as m:
-        with pytest.raises(SourceError, match="has not ended"):
-            _ = m.joules
+    with joules("simulated", **FLAT) as m, pytest.raises(SourceError, match="has not ended"):
+        _ = m.joules
 
 
 def test_an_exception_of_the_code_goes_through():
-    with pytest.raises(ZeroDivisionError):
-        with joules("simulated", **FLAT) as m:
-            time.sleep(0.1)
-            raise ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError), joules("simulated", **FLAT) as m:
+        time.sleep(0.1)
+        raise ZeroDivisionError()
     assert m.joules > 0.0
 
 
@@ -106,72 +108,77 @@ def test_a_decorator(capsys):
         time.sleep(0.1)
         return a + b
 
-    assert train(1, b=2) == 3 and train.__doc__ == "Train it."
+    assert train(1, b=2) == 3
+    assert train.__doc__ == "Train it."
     first = train.measured
-    assert first.joules > 0.9 and capsys.readouterr().err.startswith("train: ")
-    assert train(1) == 2 and train.measured is not first
+    assert first.joules > 0.9
+    assert capsys.readouterr().err.startswith("train: ")
+    assert train(1) == 2
+    assert train.measured is not first
     got = []
-    assert (
-        joules("simulated", report=got.append, **FLAT)(lambda: 5)() == 5 and got[0].seconds >= 0.0
-    )
+    assert joules("simulated", report=got.append, **FLAT)(lambda: 5)() == 5
+    assert got[0].seconds >= 0.0
 
 
 @pytest.mark.parametrize(
-    "script, said", [(["EIO"], "only 0.0 %"), (["ok", "EIO"], "of the window was recorded")]
+    ("script", "said"), [(["EIO"], "only 0.0 %"), (["ok", "EIO"], "of the window was recorded")]
 )
 def test_what_could_not_be_read_has_no_energy(script, said):
     with joules("tests.devices.faulty:Script", script=script) as m:
         time.sleep(0.3)
-    assert m.joules is None and m.watts_mean["A"] is None and said in m.problem and m.seconds > 0.25
+    assert m.joules is None
+    assert m.watts_mean["A"] is None
+    assert said in m.problem
+    assert m.seconds > 0.25
     assert "no energy" in str(m)
 
 
 def test_a_slow_meter_measures_a_short_window():
     with joules("tests.devices.faulty:Rare") as m:
         time.sleep(0.3)
-    assert m.coverage == pytest.approx(1.0, abs=1e-4) and m.joules == pytest.approx(
-        m.seconds, rel=1e-3
-    )
+    assert m.coverage == pytest.approx(1.0, abs=1e-4)
+    assert m.joules == pytest.approx(m.seconds, rel=1e-3)
 
 
 def test_a_recorder_that_dies_leaves_the_code_alone():
     with joules("simulated", **FLAT) as m:
         os.kill(m._recorder.pid, signal.SIGKILL)
         time.sleep(0.1)
-    assert m.joules is None and "recorder has ended" in m.problem
+    assert m.joules is None
+    assert "recorder has ended" in m.problem
 
 
 def test_a_source_without_a_total(tmp_path):
     with joules("simulated", total=[], rails=["VDD_SYS_CPU"], **FLAT) as m:
         time.sleep(0.2)
-    assert m.joules is None and m.watts_mean["VDD_SYS_CPU"] > 0.0 and "no total" in m.problem
+    assert m.joules is None
+    assert m.watts_mean["VDD_SYS_CPU"] > 0.0
+    assert "no total" in m.problem
 
 
 def test_a_source_that_cannot_be_used():
-    with pytest.raises(SourceError, match="no power source is called"):
-        with joules("wattmeter"):
-            raise AssertionError("must not run")
+    with pytest.raises(SourceError, match="no power source is called"), joules("wattmeter"):
+        raise AssertionError("must not run")
 
 
 # commands
 
 
 @pytest.mark.parametrize(
-    "command, code", [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)]
+    ("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)]
 )
 def test_the_exit_code_goes_through(command, code):
     found = measure_command(["sh", "-c", "sleep 0.2; " + command], "simulated", **FLAT)
     assert found.exit_code == code
-    assert (
-        found.measurement.joules == pytest.approx(10.0 * found.measurement.seconds, rel=0.005)
-        and found.measurement.seconds >= 0.2
-    )
+    assert found.measurement.joules == pytest.approx(10.0 * found.measurement.seconds, rel=0.005)
+    assert found.measurement.seconds >= 0.2
 
 
 def test_a_command_that_cannot_be_run(tmp_path):
     with pytest.raises(CommandError, match="no such command") as caught:
         measure_command(["no-such-command-here"], "simulated")
-    assert caught.value.exit_code == 2 and "PATH" in caught.value.hint
+    assert caught.value.exit_code == 2
+    assert "PATH" in caught.value.hint
     with pytest.raises(CommandError):
         measure_command([], "simulated")
     broken = tmp_path / "broken"
@@ -205,4 +212,5 @@ def test_signals_go_on_to_the_command(name):
     out = process.stdout.read()
     process.stdout.close()
     assert process.wait() == 5
-    assert out.startswith(b"got %s\n" % name.encode()) and b"joules" in out
+    assert out.startswith(b"got %s\n" % name.encode())
+    assert b"joules" in out

@@ -67,13 +67,13 @@ def cards(monkeypatch):
 
 def test_the_counter_gives_the_mean_since_the_reading_before(cards):
     with NvmlSource(clock=cards.clock) as source:
-        assert source.sampling == "counter" and source.total == ("GPU0", "GPU1")
+        assert source.sampling == "counter"
+        assert source.total == ("GPU0", "GPU1")
         source.read()
         cards.t_s += 7.0
         watts = source.read().watts
-    assert watts["GPU0"] == pytest.approx(200.0, rel=0.01) and watts["GPU1"] == pytest.approx(
-        50.0, rel=0.01
-    )
+    assert watts["GPU0"] == pytest.approx(200.0, rel=0.01)
+    assert watts["GPU1"] == pytest.approx(50.0, rel=0.01)
     assert cards.shut
 
 
@@ -81,14 +81,15 @@ def test_an_older_card_shows_its_power(monkeypatch):
     cards = Cards(counts=False)
     monkeypatch.setitem(sys.modules, "pynvml", cards.module())
     with NvmlSource(clock=cards.clock) as source:
-        assert source.sampling == "snapshot" and source.read().watts == {
+        assert source.sampling == "snapshot"
+        assert source.read().watts == {
             "GPU0": 200.0,
             "GPU1": 50.0,
         }
 
 
 @pytest.mark.parametrize(
-    "wanted, rails", [("1", ("GPU1",)), ("GPU-uuid-0", ("GPU0",)), ("1, 0", ("GPU0", "GPU1"))]
+    ("wanted", "rails"), [("1", ("GPU1",)), ("GPU-uuid-0", ("GPU0",)), ("1, 0", ("GPU0", "GPU1"))]
 )
 def test_cards_are_chosen_by_number_or_uuid(cards, wanted, rails):
     with NvmlSource(gpus=wanted, clock=cards.clock) as source:
@@ -129,7 +130,8 @@ def test_a_counter_that_stands_still(monkeypatch):
 def test_a_machine_without_the_binding(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     found = NvmlSource.probe()
-    assert not found.usable and "pip install nvidia-ml-py" in found.hint
+    assert not found.usable
+    assert "pip install nvidia-ml-py" in found.hint
 
 
 def test_the_real_binding_on_this_machine():
@@ -140,7 +142,8 @@ def test_the_real_binding_on_this_machine():
 
         pynvml.nvmlInit()
     except Exception:
-        assert not found.usable and found.hint
+        assert not found.usable
+        assert found.hint
         return
     assert found.usable
     with NvmlSource() as source:

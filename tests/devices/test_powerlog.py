@@ -61,7 +61,7 @@ def test_the_file_is_what_architecture_says(path):
 
 
 @pytest.mark.parametrize(
-    "watts, text, status",
+    ("watts", "text", "status"),
     [
         ({"VDD_IN": -0.153, "VDD_SYS_GPU": 0.0}, "     -153,        0", "ok"),
         ({"VDD_IN": float("nan"), "VDD_SYS_GPU": 1.0}, "         ,     1000", "RANGE"),
@@ -82,7 +82,9 @@ def test_every_row_has_one_width_and_no_value_is_made_up(watts, text, status):
 )
 def test_a_status_never_breaks_the_row(status):
     row = format_row(1.0, {}, ("VDD_IN",), status)
-    assert len(row) == row_width(1) and row.count(b",") == 2 and row.count(b"\n") == 1
+    assert len(row) == row_width(1)
+    assert row.count(b",") == 2
+    assert row.count(b"\n") == 1
 
 
 def test_any_prefix_is_readable(path):
@@ -96,7 +98,8 @@ def test_any_prefix_is_readable(path):
         with open(path, "wb") as file:
             file.write(whole[:cut])
         (segment,) = read_log(path)
-        assert segment.rows == expected[: (cut - header) // row_width(2)] and segment.damaged == 0
+        assert segment.rows == expected[: (cut - header) // row_width(2)]
+        assert segment.damaged == 0
 
 
 def test_a_restart_completes_the_cut_line_and_begins_a_segment(path):
@@ -134,7 +137,7 @@ def test_folders_are_made_and_rail_names_stay_columns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, said, hint",
+    ("content", "said", "hint"),
     [
         (b"", "is empty", "record again"),
         (b"time,power\n1,2\n", "not a power log", "joulebird energy"),
@@ -197,7 +200,8 @@ log.close()
 def test_a_row_that_fits_only_in_part_spoils_nothing(path):
     """The kernel writes what fits; the rest of the row never comes, and the next row that can be written stands whole."""
     done = subprocess.run([sys.executable, "-c", FULL, path], stdout=subprocess.PIPE)
-    assert done.returncode == 0 and done.stdout.split() == [b"refused", b"refused"]
+    assert done.returncode == 0
+    assert done.stdout.split() == [b"refused", b"refused"]
     (segment,) = read_log(path)
     assert [(row.t_s, row.watts["VDD_IN"]) for row in segment.rows] == [(1.0, 1.0), (4.0, 4.0)]
     assert segment.damaged == 1

@@ -34,7 +34,7 @@ class Machine:
         path = os.path.join(self.root, "sys/class/powercap", folder)
         os.makedirs(path, exist_ok=True)
         with open(os.path.join(path, name), "w") as file:
-            file.write("%s\n" % value)
+            file.write(f"{value}\n")
 
     def advance(self, seconds):
         """Let time pass, at each zone's power."""
@@ -59,7 +59,8 @@ def machine(tmp_path):
 
 def test_each_zone_is_a_rail_and_packages_with_memory_are_the_total(machine):
     with RaplSource(root=machine.root, clock=machine.clock) as source:
-        assert source.rails == ("PKG0", "CORE0", "DRAM0", "PSYS") and source.total == (
+        assert source.rails == ("PKG0", "CORE0", "DRAM0", "PSYS")
+        assert source.total == (
             "PKG0",
             "DRAM0",
         )
@@ -91,7 +92,9 @@ def test_it_says_what_it_is(machine):
 
 def test_a_machine_without_rapl(tmp_path):
     found = RaplSource.probe(root=str(tmp_path))
-    assert not found.usable and "no RAPL" in found.reason and "modprobe" in found.hint
+    assert not found.usable
+    assert "no RAPL" in found.reason
+    assert "modprobe" in found.hint
 
 
 def test_counters_that_stand_still(tmp_path):
@@ -102,8 +105,8 @@ def test_counters_that_stand_still(tmp_path):
 
 def test_counters_that_only_root_may_read(machine):
     ended = refused_run(
-        "from joulebird.devices.rapl import RaplSource\nprint(*RaplSource.probe(root=%r), sep=' | ')"
-        % machine.root,
+        f"from joulebird.devices.rapl import RaplSource\nprint(*RaplSource.probe(root={machine.root!r}), sep=' | ')",
         [os.path.join(machine.root, "sys/class/powercap/intel-rapl:0/energy_uj")],
     )
-    assert "only root may read" in ended and "chmod a+r" in ended
+    assert "only root may read" in ended
+    assert "chmod a+r" in ended

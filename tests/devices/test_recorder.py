@@ -1,5 +1,6 @@
 """The recorder as a real process: beside a busy training, through kills, hangs, bugs and full disks."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -45,7 +46,7 @@ def rows_of(path):
 def wait_for(condition, seconds=30.0):
     limit = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < limit, "waited %.0f s in vain" % seconds
+        assert time.monotonic() < limit, f"waited {seconds:.0f} s in vain"
         time.sleep(0.02)
 
 
@@ -74,13 +75,13 @@ def test_edges_are_rows_and_the_header_says_who_measured(recorder, path):
     assert any(
         row.t_s == pytest.approx(end_s, abs=1e-6) for row in segment.rows[-3:]
     )  # one more may come before the close
-    assert told["rows"] == len(segment.rows) > 2 and told["failed"] == 0 and told["path"] == path
+    assert told["rows"] == len(segment.rows) > 2
+    assert told["failed"] == 0
+    assert told["path"] == path
     assert segment.source == json.loads(json.dumps(one.describe()))
-    assert (
-        segment.source["name"] == "simulated"
-        and segment.source["recorder"]["period_s"] == 0.033
-        and segment.source["simulated"]
-    )
+    assert segment.source["name"] == "simulated"
+    assert segment.source["recorder"]["period_s"] == 0.033
+    assert segment.source["simulated"]
 
 
 def test_one_recorder_serves_many_logs(recorder, tmp_path):
@@ -95,9 +96,8 @@ def test_one_recorder_serves_many_logs(recorder, tmp_path):
         name: [segment.rows[0].t_s for segment in read_log(str(tmp_path / name))]
         for name in ("a", "b")
     }
-    assert first["a"] == pytest.approx([times[0], times[2]], abs=1e-6) and first[
-        "b"
-    ] == pytest.approx([times[1]], abs=1e-6)
+    assert first["a"] == pytest.approx([times[0], times[2]], abs=1e-6)
+    assert first["b"] == pytest.approx([times[1]], abs=1e-6)
 
 
 BURN = """
@@ -130,13 +130,14 @@ def test_it_holds_20_hz_beside_processes_that_use_every_core(recorder, path, sec
     rows = rows_of(path)
     gaps = [b.t_s - a.t_s for a, b in zip(rows, rows[1:])]
     rate = (len(rows) - 1) / (end_s - begin_s)
-    print("achieved %.2f Hz, worst gap %.1f ms" % (rate, 1e3 * max(gaps)))
-    assert rate >= 18.0 and all(row.status == "ok" for row in rows)
+    print(f"achieved {rate:.2f} Hz, worst gap {1e3 * max(gaps):.1f} ms")
+    assert rate >= 18.0
+    assert all(row.status == "ok" for row in rows)
     assert max(gaps) <= 20 * 0.05  # twenty periods: what is integrated across without a hole
 
 
 @pytest.mark.parametrize(
-    "source, options, said, hint",
+    ("source", "options", "said", "hint"),
     [
         ("nothing", {}, "no power source is called nothing", "there are"),
         ("simulate", {}, "no power source is called simulate", "did you mean simulated?"),
@@ -154,7 +155,9 @@ def test_a_source_that_cannot_be_opened_is_told_before_anything_runs(
     one = recorder(source, options)
     with pytest.raises(SourceError) as caught:
         one.start()
-    assert said in caught.value.message and hint in caught.value.hint and not one.alive
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+    assert not one.alive
 
 
 def test_a_python_that_does_not_exist(recorder):
@@ -183,7 +186,8 @@ def test_a_source_that_hangs_in_reading_does_not_hang_the_training(recorder, pat
         one.sample()
     begin = time.monotonic()
     one.stop()
-    assert time.monotonic() - begin < 30.0 and gone(pid)
+    assert time.monotonic() - begin < 30.0
+    assert gone(pid)
 
 
 def test_a_call_before_the_start(recorder):
@@ -241,17 +245,16 @@ def test_a_slow_meter_covers_a_short_stage(recorder, tmp_path):
         end_s = one.sample()
         one.close_log()
         times = [row.t_s for row in rows_of(str(tmp_path / name))]
-        assert (
-            times[0] <= begin_s + 1e-6
-            and times[-1] >= end_s - 1e-6
-            and all(b > a for a, b in zip(times, times[1:]))
-        )
+        assert times[0] <= begin_s + 1e-6
+        assert times[-1] >= end_s - 1e-6
+        assert all(b > a for a, b in zip(times, times[1:]))
 
 
 def test_what_a_driver_prints_does_not_mix_with_the_answers(recorder, path):
     one = recorder(FAULTY + "Chatty").start()
     one.open(path)
-    assert one.sample() > 0.0 and one.close_log()["failed"] == 0
+    assert one.sample() > 0.0
+    assert one.close_log()["failed"] == 0
 
 
 # kills
@@ -275,12 +278,10 @@ def test_killed_in_mid_run_it_leaves_a_readable_prefix_and_says_so(recorder, pat
     one.sample()
     one.close_log()
     segments = read_log(path)
-    assert (
-        len(segments) == 2
-        and len(segments[0].rows) == before
-        and segments[1].rows
-        and not segments[0].damaged
-    )
+    assert len(segments) == 2
+    assert len(segments[0].rows) == before
+    assert segments[1].rows
+    assert not segments[0].damaged
 
 
 def test_its_last_words_come_with_the_error(recorder, path):
@@ -288,7 +289,8 @@ def test_its_last_words_come_with_the_error(recorder, path):
     one.open(path)
     with pytest.raises(SourceError) as caught:
         one.sample()
-    assert "exit status 9" in caught.value.message and "the driver crashed" in caught.value.message
+    assert "exit status 9" in caught.value.message
+    assert "the driver crashed" in caught.value.message
 
 
 PARENT = """
@@ -316,12 +318,11 @@ def test_a_killed_parent_takes_it_along(path, holder):
         parent.wait()
         wait_for(lambda: gone(pid))
         rows = rows_of(path)
-        assert len(rows) > 4 and all(row.status == "ok" for row in rows)
+        assert len(rows) > 4
+        assert all(row.status == "ok" for row in rows)
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         parent.stdout.close()
 
 
@@ -331,7 +332,8 @@ def test_ctrl_c_does_not_reach_it(recorder, path):
     assert os.getpgid(one.pid) != os.getpgid(0)
     os.kill(one.pid, signal.SIGINT)
     time.sleep(0.2)
-    assert one.alive and one.sample() > 0.0
+    assert one.alive
+    assert one.sample() > 0.0
 
 
 def test_terminated_it_closes_its_source(recorder, path, tmp_path):
@@ -351,7 +353,9 @@ def test_stop_ends_the_process_and_may_be_called_twice(recorder, path):
     one.sample()
     one.stop()
     one.stop()
-    assert gone(pid) and not one.alive and rows_of(path)
+    assert gone(pid)
+    assert not one.alive
+    assert rows_of(path)
 
 
 # disks
@@ -365,7 +369,8 @@ def test_a_full_disk_at_the_beginning(recorder, path):
     one = recorder("simulated", {"cores": 1}).start()
     with pytest.raises(SourceError, match="No space left") as caught:
         one.open("/dev/full")
-    assert "make room" in caught.value.hint and one.alive
+    assert "make room" in caught.value.hint
+    assert one.alive
     one.open(path)  # elsewhere there is room
     one.sample()
     assert one.close_log()["rows"] >= 1
@@ -394,9 +399,12 @@ def test_a_disk_that_fills_up_is_said_and_the_log_stays_readable(path):
     """A file that may not grow beyond 6,000 bytes stands for the full disk; the recorder lives on."""
     done = subprocess.run([sys.executable, "-c", LIMITED, path], stdout=subprocess.PIPE, timeout=60)
     said = done.stdout.decode().splitlines()
-    assert "cannot write the power log" in said[0] and said[1] == "True"
+    assert "cannot write the power log" in said[0]
+    assert said[1] == "True"
     (segment,) = read_log(path)
-    assert len(segment.rows) > 50 and segment.damaged <= 1 and os.path.getsize(path) <= 6000
+    assert len(segment.rows) > 50
+    assert segment.damaged <= 1
+    assert os.path.getsize(path) <= 6000
 
 
 # how it is started
@@ -433,7 +441,8 @@ def test_it_starts_from_a_zipapp(tmp_path):
         env=clean,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert int(done.stdout) >= 1 and rows_of(log)
+    assert int(done.stdout) >= 1
+    assert rows_of(log)
 
 
 def test_a_source_of_the_users_own_beside_the_script(tmp_path):
@@ -452,7 +461,7 @@ def test_a_source_of_the_users_own_beside_the_script(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, given, period_s",
+    ("options", "given", "period_s"),
     [
         ({"averaging": True}, None, 0.033),
         ({"averaging": False}, None, 0.02),

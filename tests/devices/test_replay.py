@@ -70,7 +70,8 @@ def test_it_ends_or_begins_again(path):
         clock.now_s += 2.0
         with pytest.raises(SourceError, match="has ended") as caught:
             source.read()
-        assert caught.value.status == "END" and "loop=true" in caught.value.hint
+        assert caught.value.status == "END"
+        assert "loop=true" in caught.value.hint
     with ReplaySource(path, loop=True, clock=clock) as source:
         clock.now_s += 2.0
         assert source.read() == (clock.now_s, {"VDD_IN": 1.0}, None)
@@ -103,18 +104,16 @@ def test_it_says_what_it_replays(path):
             "average",
             "module",
         )
-    assert (
-        facts["name"] == "replay"
-        and facts["real"] is False
-        and facts["replayed"]["name"] == "ina3221"
-    )
-    assert facts["accuracy"] == {"gain": 0.005} and "simulated" not in facts
+    assert facts["name"] == "replay"
+    assert facts["real"] is False
+    assert facts["replayed"]["name"] == "ina3221"
+    assert facts["accuracy"] == {"gain": 0.005}
+    assert "simulated" not in facts
     record(path + "2", [(10.0, 1.0, "ok")], dict(ONE, simulated=True, real=False))
     with ReplaySource(path + "2") as source:
         assert source.describe()["simulated"] is True
-    assert (
-        not ReplaySource.probe().usable and "no measurement" in ReplaySource.probe(path=path).reason
-    )
+    assert not ReplaySource.probe().usable
+    assert "no measurement" in ReplaySource.probe(path=path).reason
 
 
 def test_segments_of_one_boot_keep_their_distance(path):
@@ -138,13 +137,12 @@ def test_segments_of_two_boots_go_by_the_wall_clock(path, monkeypatch):
         clock.now_s += 61.9
         assert source.read().watts == {"VDD_IN": 1.0}
         clock.now_s += 0.2
-        assert source.read().watts["VDD_IN"] in (2.0, 3.0) and source.read().t_s == pytest.approx(
-            5062.0, abs=1e-4
-        )
+        assert source.read().watts["VDD_IN"] in (2.0, 3.0)
+        assert source.read().t_s == pytest.approx(5062.0, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    "content, said",
+    ("content", "said"),
     [
         (None, "cannot read"),
         ("", "is empty"),
@@ -162,9 +160,8 @@ def test_a_log_that_cannot_be_replayed(path, content, said):
     elif content is not None:
         with open(path, "w") as file:
             file.write(content)
-    with pytest.raises(SourceError, match=said) as caught:
-        with ReplaySource(path) as source:
-            source.read()
+    with pytest.raises(SourceError, match=said) as caught, ReplaySource(path) as source:
+        source.read()
     assert caught.value.hint
 
 

@@ -61,7 +61,8 @@ def test_the_mean_period_is_kept_and_the_jitter_is_uniform(bench):
     times = [row.t_s for row in rows(sampler)]
     steps = [b - a for a, b in zip(times, times[1:])]
     assert len(times) == pytest.approx(2000, rel=0.03)
-    assert min(steps) >= 0.0249 and max(steps) <= 0.0751
+    assert min(steps) >= 0.0249
+    assert max(steps) <= 0.0751
     counts = [
         sum(low <= step < low + 0.0125 for step in steps) for low in (0.025, 0.0375, 0.05, 0.0625)
     ]
@@ -80,10 +81,13 @@ def test_missed_ticks_are_not_made_up_for(bench):
     run(clock, sampler, 1.0)
     clock.now_s += 10.0  # the machine slept
     run(clock, sampler, 1.0)
-    assert sampler.missed == 1 and sampler.late_s > 9.0
+    assert sampler.missed == 1
+    assert sampler.late_s > 9.0
     times = [row.t_s for row in rows(sampler)]
     steps = sorted(b - a for a, b in zip(times, times[1:]))
-    assert steps[0] >= 0.0249 and steps[-1] > 9.0 and steps[-2] <= 0.0751 + 0.05
+    assert steps[0] >= 0.0249
+    assert steps[-1] > 9.0
+    assert steps[-2] <= 0.0751 + 0.05
 
 
 def test_two_recorders_are_not_in_step(tmp_path):
@@ -108,12 +112,11 @@ def test_old_data_is_stale_and_new_data_ends_it(bench):
     run(clock, sampler, 1.0)
     got = rows(sampler)
     stale = [row for row in got if row.status == "STALE"]
-    assert (
-        stale
-        and stale[0].t_s == pytest.approx(1005.0, abs=0.1)
-        and not any(row.watts for row in stale)
-    )
-    assert got[0].status == "ok" and got[-1].status == "ok"
+    assert stale
+    assert stale[0].t_s == pytest.approx(1005.0, abs=0.1)
+    assert not any(row.watts for row in stale)
+    assert got[0].status == "ok"
+    assert got[-1].status == "ok"
 
 
 def test_a_slow_meter_is_not_stale_between_its_readings(tmp_path):
@@ -129,7 +132,7 @@ def test_a_slow_meter_is_not_stale_between_its_readings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error, status",
+    ("error", "status"),
     [
         (OSError(11, "again"), "EAGAIN"),
         (OSError(5, "io"), "EIO"),
@@ -226,11 +229,9 @@ def test_each_trouble_is_said_once(bench, capsys):
         clock.now_s += 0.1
         sampler.take()
     said = capsys.readouterr().err
-    assert (
-        said.count("[Errno 5] io") == 1
-        and said.count("ZeroDivisionError: bug") == 1
-        and "Traceback" in said
-    )
+    assert said.count("[Errno 5] io") == 1
+    assert said.count("ZeroDivisionError: bug") == 1
+    assert "Traceback" in said
 
 
 def test_the_rate_and_the_worst_gap_of_the_readings_are_counted(bench):
@@ -240,7 +241,7 @@ def test_the_rate_and_the_worst_gap_of_the_readings_are_counted(bench):
         source.answer = answer
         sampler.take()
     counted = sampler.close()
-    assert counted["rows"] == 6 and counted["failed"] == 2
-    assert counted["worst_gap_s"] == pytest.approx(0.3) and counted["rate_hz"] == pytest.approx(
-        3 / 0.5
-    )
+    assert counted["rows"] == 6
+    assert counted["failed"] == 2
+    assert counted["worst_gap_s"] == pytest.approx(0.3)
+    assert counted["rate_hz"] == pytest.approx(3 / 0.5)

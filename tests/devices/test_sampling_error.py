@@ -35,14 +35,14 @@ def test_at_the_usual_period_none_of_fifty_minutes_is_wrong(iteration_s, averagi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("averaging, iteration_s", [(False, 0.12), (True, 0.1)])
+@pytest.mark.parametrize(("averaging", "iteration_s"), [(False, 0.12), (True, 0.1)])
 def test_at_50_ms_one_in_fifty_would_be_wrong(averaging, iteration_s):
     """Why the usual period is shorter."""
     assert worst(errors(iteration_s, averaging, 0.05, True, 50)) > BOUNDS[averaging]
 
 
 @pytest.mark.parametrize(
-    "iteration_s, averaging, period_s, at_least",
+    ("iteration_s", "averaging", "period_s", "at_least"),
     [
         (0.1, False, 0.1, 0.30),
         (0.1, False, 1.0, 0.25),

@@ -31,14 +31,12 @@ def test_it_is_read_by_the_driver_for_real_boards():
     with SimulatedSource(profile=TRAIN) as source:
         mine = source.read()
         with Ina3221Source(root=source.root) as plain:
-            assert (
-                plain.read().watts == mine.watts
-                and plain.rails == source.rails
-                and plain.sampling == source.sampling
-            )
+            assert plain.read().watts == mine.watts
+            assert plain.rails == source.rails
+            assert plain.sampling == source.sampling
 
 
-@pytest.mark.parametrize("profile, inner_share", [(IDLE, 0.61), (TRAIN, 0.94)])
+@pytest.mark.parametrize(("profile", "inner_share"), [(IDLE, 0.61), (TRAIN, 0.94)])
 def test_its_rails_are_those_of_real_lines(profile, inner_share):
     """Of VDD_IN, the rails inside it make 61 % when idle with locked clocks and 94 % under load."""
     with SimulatedSource(profile=profile) as source:
@@ -65,7 +63,8 @@ def test_every_reading_is_one_the_chip_can_give():
                     mv, ma = (int(word) for word in file.read().split())
                 with open("%s/in_power%d_input" % (folder, number)) as file:
                     assert int(file.read()) == mv * ma // 1000
-                assert mv % 8 == 0 and (ma * shunts[rail]) % 40 == 0
+                assert mv % 8 == 0
+                assert (ma * shunts[rail]) % 40 == 0
 
 
 def test_averaging_is_a_first_order_lag_of_54_ms():
@@ -121,7 +120,7 @@ def test_it_follows_a_process_and_its_children():
             sys.executable,
             "-c",
             "import subprocess, sys\nsys.stdin.readline()\n"
-            "subprocess.run([sys.executable, '-c', '%s'])" % BURN,
+            f"subprocess.run([sys.executable, '-c', '{BURN}'])",
         ],
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -187,13 +186,15 @@ def test_files_of_a_killed_one_are_removed_by_the_next(tmp_path, monkeypatch):
     )
     folder = done.stdout.decode().strip()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert done.returncode == -9 and os.path.isdir(folder)
+    assert done.returncode == -9
+    assert os.path.isdir(folder)
     with SimulatedSource(profile=IDLE) as first:
         assert os.path.isdir(folder)  # too young: its process might be about to lock it
         for path in (folder, first.root):
             os.utime(path, (1.0, 1.0))
         with SimulatedSource(profile=IDLE):
-            assert not os.path.exists(folder) and os.path.isdir(first.root)
+            assert not os.path.exists(folder)
+            assert os.path.isdir(first.root)
 
 
 def test_files_that_were_asked_for_stay(tmp_path):
@@ -207,12 +208,10 @@ def test_files_that_were_asked_for_stay(tmp_path):
 def test_it_is_visible_as_what_it_is():
     with SimulatedSource(profile=IDLE) as source:
         facts = source.describe()
-    assert (
-        facts["name"] == "simulated"
-        and facts["simulated"] is True
-        and facts["real"] is False
-        and facts["follows"] == "profile"
-    )
+    assert facts["name"] == "simulated"
+    assert facts["simulated"] is True
+    assert facts["real"] is False
+    assert facts["follows"] == "profile"
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
     assert "no measurement" in SimulatedSource.probe().reason

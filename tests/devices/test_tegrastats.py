@@ -35,7 +35,7 @@ LATER = (
 
 
 @pytest.mark.parametrize(
-    "line, rails, some",
+    ("line", "rails", "some"),
     [
         (JETPACK3, 6, {"VDD_IN": 1.038, "VDD_WIFI": 0.038}),
         (JETPACK4, 6, {"VDD_IN": 1.876, "VDD_4V0_WIFI": 0.0}),
@@ -57,7 +57,8 @@ def test_a_line_without_rails_gives_nothing():
 def test_a_minute_of_a_real_board():
     with open(LOG) as log:
         samples = [parse_line(line) for line in log]
-    assert len(samples) == 60 and all(set(watts) == set(samples[0]) for watts in samples)
+    assert len(samples) == 60
+    assert all(set(watts) == set(samples[0]) for watts in samples)
     assert all(
         watts["VDD_IN"] > sum(watts.values()) - watts["VDD_IN"] for watts in samples
     )  # the others nest inside it
@@ -74,17 +75,16 @@ def board(tmp_path, monkeypatch):
 
 def test_the_tool_is_read_line_by_line(board):
     with TegrastatsSource(interval_s=0.05, tool=board.p("usr/bin/tegrastats")) as source:
-        assert source.total == ("VDD_IN",) and len(source.rails) == 6
+        assert source.total == ("VDD_IN",)
+        assert len(source.rails) == 6
         first = source.read()
         assert first.watts["VDD_IN"] == 14.034
         board.set_rails({"VDD_IN": 3.0})
         deadline = time.monotonic() + 5
         while source.read().watts["VDD_IN"] > 4 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert (
-            source.read().watts["VDD_IN"] == pytest.approx(3.0, abs=0.04)
-            and source.read().t_s > first.t_s
-        )
+        assert source.read().watts["VDD_IN"] == pytest.approx(3.0, abs=0.04)
+        assert source.read().t_s > first.t_s
         child = source._child._process
     assert child.poll() is not None
 
@@ -100,9 +100,11 @@ def test_a_tool_that_dies_is_started_again(board):
                 after = source.read()
             except SourceError as error:
                 failures += 1
-                assert "ended" in error.message and error.hint
+                assert "ended" in error.message
+                assert error.hint
             time.sleep(0.02)
-        assert failures and after.t_s > before.t_s
+        assert failures
+        assert after.t_s > before.t_s
 
 
 def script(tmp_path, text):
@@ -113,7 +115,7 @@ def script(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text, reason",
+    ("text", "reason"),
     [
         ("while :; do echo 'RAM 1/2MB CPU [0%@345]'; sleep 0.02; done", "no power rails"),
         ("while :; do echo 'VDD_CPU 1/1 VDD_GPU 2/2'; sleep 0.02; done", "rails nest"),
@@ -123,12 +125,16 @@ def script(tmp_path, text):
 )
 def test_why_it_cannot_be_used(tmp_path, text, reason):
     found = TegrastatsSource.probe(tool=script(tmp_path, text), start_timeout_s=1.0)
-    assert not found.usable and reason in found.reason and found.hint
+    assert not found.usable
+    assert reason in found.reason
+    assert found.hint
 
 
 def test_a_machine_without_the_tool():
     found = TegrastatsSource.probe(tool="no-such-tegrastats")
-    assert not found.usable and "cannot be started" in found.reason and "L4T" in found.hint
+    assert not found.usable
+    assert "cannot be started" in found.reason
+    assert "L4T" in found.hint
 
 
 def test_a_line_that_lacks_the_total_is_marked(tmp_path):
@@ -141,4 +147,5 @@ def test_a_line_that_lacks_the_total_is_marked(tmp_path):
         deadline = time.monotonic() + 5
         while source.read().error is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert source.read().error == "MISSING" and source.read().watts == {"VDD_SYS_CPU": 0.3}
+        assert source.read().error == "MISSING"
+        assert source.read().watts == {"VDD_SYS_CPU": 0.3}

@@ -40,7 +40,9 @@ def refused(code, words, *parts):
     got, out, errors = joulebird(*words)
     lines = errors.splitlines()
     assert got == code, errors
-    assert "Traceback" not in errors and 1 <= len(lines) <= 2 and lines[0].startswith("joulebird: ")
+    assert "Traceback" not in errors
+    assert 1 <= len(lines) <= 2
+    assert lines[0].startswith("joulebird: ")
     assert out == ""
     for part in parts:
         assert part in errors
@@ -55,22 +57,24 @@ def write(path, data):
 def test_help_names_every_verb_and_the_exit_codes():
     for words in ([], ["--help"], ["-h"]):
         code, out, errors = joulebird(*words)
-        assert code == 0 and errors == "" and out == help_text()
+        assert code == 0
+        assert errors == ""
+        assert out == help_text()
     for verb in VERBS:
-        assert "\n  %s " % verb in help_text()
+        assert f"\n  {verb} " in help_text()
     assert "130 interrupted" in help_text()
 
 
 def test_version():
-    assert joulebird("--version")[:2] == (0, "joulebird %s\n" % __version__)
+    assert joulebird("--version")[:2] == (0, f"joulebird {__version__}\n")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["flops", "--help"]])
 def test_help_imports_nothing_heavy(words):
     script = (
-        "import sys; sys.argv = ['x'] + %r; from joulebird.harness.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+        f"import sys; sys.argv = ['x'] + {words!r}; from joulebird.harness.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)" % words
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     process = subprocess.run(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -93,7 +97,7 @@ def test_help_is_fast_beside_an_empty_python():
 
 
 @pytest.mark.parametrize(
-    "words,parts",
+    ("words", "parts"),
     [
         (["rnu"], ["unknown verb 'rnu'", "did you mean 'run'"]),
         (["run", "--nosuch"], ["run: unrecognized arguments: --nosuch", "run --help"]),
@@ -124,7 +128,7 @@ def test_a_wrong_command_line(words, parts):
 
 
 @pytest.mark.parametrize(
-    "change,parts",
+    ("change", "parts"),
     [
         ({"method": "eb-trian"}, ["unknown method 'eb-trian'", "did you mean 'eb-train'"]),
         ({"method": "tests.harness.toy:nothing"}, ["has no 'nothing'"]),
@@ -182,7 +186,9 @@ def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path)
     code, out, errors = joulebird(
         "run", path, "--runs", refused_runs, "--source", "none", "--quiet"
     )
-    assert code == 2 and "cifar10" in errors.lower().replace("-", "") and "Traceback" not in errors
+    assert code == 2
+    assert "cifar10" in errors.lower().replace("-", "")
+    assert "Traceback" not in errors
     assert not (refused_runs / "stages").exists()
     (tmp_path / "c.json").write_text('{"method": ')
     refused(2, ["run", tmp_path / "c.json"], "cannot be read as JSON")
@@ -200,7 +206,7 @@ def test_a_wrong_power_source(tmp_path):
     refused(2, refused_at + ["--source", "ina3221", "--source-option", "root"], "not NAME=VALUE")
     refused(
         4,
-        refused_at + ["--source", "ina3221", "--source-option", "root=%s" % tmp_path],
+        refused_at + ["--source", "ina3221", "--source-option", f"root={tmp_path}"],
         "INA3221",
         str(tmp_path),
     )
@@ -242,11 +248,11 @@ def test_a_damaged_record_and_a_newer_one(tmp_path):
 def test_a_dry_run_trains_nothing(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     code, out, errors = joulebird("run", path, "--runs", tmp_path / "runs", "-n")
-    assert (code, errors) == (0, "") and re.match(
-        r"to do +tests-harness-toy-only-grow-vgg16-digits-p50-s1-[0-9a-f]{6}\n$", out
-    )
+    assert (code, errors) == (0, "")
+    assert re.match(r"to do +tests-harness-toy-only-grow-vgg16-digits-p50-s1-[0-9a-f]{6}\n$", out)
     code, out, _ = joulebird("run", path, "--runs", tmp_path / "runs", "-n", "--json")
-    assert len(json.loads(out)["ahead"]) == 1 and not (tmp_path / "runs").exists()
+    assert len(json.loads(out)["ahead"]) == 1
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_list_of_methods_shows_options_without_importing_torch():
@@ -255,7 +261,8 @@ def test_the_list_of_methods_shows_options_without_importing_torch():
         [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
     )
     assert process.returncode == 0
-    assert "epsilon = 0.1 (float)" in process.stdout and "lottery-ticket\n" in process.stdout
+    assert "epsilon = 0.1 (float)" in process.stdout
+    assert "lottery-ticket\n" in process.stdout
 
 
 def test_a_finished_run_returns_without_importing_torch(tmp_path):
@@ -265,19 +272,19 @@ def test_a_finished_run_returns_without_importing_torch(tmp_path):
     )
     command = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", "--json"]
     code, out, errors = joulebird(*command)
-    assert code == 0 and "no power source" in errors
-    script = (
-        "import sys; from joulebird.harness.cli.main import main; main(%r); sys.exit('torch' in sys.modules)"
-        % command
-    )
+    assert code == 0
+    assert "no power source" in errors
+    script = f"import sys; from joulebird.harness.cli.main import main; main({command!r}); sys.exit('torch' in sys.modules)"
     process = subprocess.run(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
     )
-    assert process.returncode == 0 and process.stdout == out
-    assert "all 1 runs are done" in process.stderr and "1 of them without energy" in process.stderr
+    assert process.returncode == 0
+    assert process.stdout == out
+    assert "all 1 runs are done" in process.stderr
+    assert "1 of them without energy" in process.stderr
     assert 0 <= json.loads(out)["runs"][0]["accuracy"]["last"] <= 1
 
 
@@ -287,12 +294,10 @@ def test_a_failed_training_ends_with_exit_code_5_and_keeps_its_log(tmp_path):
         tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e30)
     )
     code, _, errors = joulebird("run", spec, "--runs", tmp_path / "runs", "--source", "none", "-q")
-    assert (
-        code == 5
-        and "Traceback" not in errors
-        and "not a number" in errors
-        and "learning rate" in errors
-    )
+    assert code == 5
+    assert "Traceback" not in errors
+    assert "not a number" in errors
+    assert "learning rate" in errors
     assert list((tmp_path / "runs" / "stages").glob("*/events.jsonl"))
 
 
@@ -315,7 +320,7 @@ def test_a_closed_pipe_is_quiet():
 
 
 @pytest.mark.parametrize(
-    "number,times",
+    ("number", "times"),
     [
         (signal.SIGINT, 1),
         pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
@@ -352,6 +357,8 @@ def test_ctrl_c(tmp_path, number, times):
         process.send_signal(number)
         time.sleep(0.05)
     rest = process.stderr.read()
-    assert process.wait() == 130 and "Traceback" not in rest
-    assert "stopping after this epoch" in rest and "the same command again" in rest
+    assert process.wait() == 130
+    assert "Traceback" not in rest
+    assert "stopping after this epoch" in rest
+    assert "the same command again" in rest
     assert list((tmp_path / "runs" / "stages").glob("*/checkpoint.pt"))

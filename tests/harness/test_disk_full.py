@@ -42,7 +42,8 @@ def test_a_disk_that_fills_up_while_training(small_disk):
     stuffing = small_disk / "stuffing"
     stuffing.write_bytes(b"x" * 470000)
     process, errors = run(small_disk / "runs", spec)
-    assert process.returncode != 0 and "the disk is full" in errors
+    assert process.returncode != 0
+    assert "the disk is full" in errors
     stages = os.listdir(str(small_disk / "runs" / "stages"))
     assert len(stages) == 1
     events = read_events(str(small_disk / "runs" / "stages" / stages[0] / record.EVENTS))
@@ -53,9 +54,8 @@ def test_a_disk_that_fills_up_while_training(small_disk):
     assert process.returncode == 0, errors
     done = read_run(str(small_disk / "runs"), from_dict(spec).id)
     after = read_events(str(small_disk / "runs" / "stages" / done.stages[0] / record.EVENTS))
-    assert [event["epoch"] for event in after if event["event"] == "epoch"] == list(
-        range(1, 401)
-    ) and len(trained) > 0
+    assert [event["epoch"] for event in after if event["event"] == "epoch"] == list(range(1, 401))
+    assert len(trained) > 0
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,9 @@ def test_a_full_disk_is_told_from_its_error_number(tmp_path, error):
 
     with pytest.raises(HarnessError) as refused:
         Saving(Full).save(str(tmp_path / "result.pt"), {})
-    assert (
-        refused.value.exit_code == 5
-        and "disk is full" in refused.value.message
-        and "result.pt" in refused.value.message
-    )
+    assert refused.value.exit_code == 5
+    assert "disk is full" in refused.value.message
+    assert "result.pt" in refused.value.message
 
 
 def test_other_errors_pass_through(tmp_path):

@@ -333,15 +333,16 @@ ILLS = [
 
 
 @pytest.mark.parametrize(
-    "name, fall_ill, status, found, remedy",
+    ("name", "fall_ill", "status", "found", "remedy"),
     ILLS,
-    ids=["%s: %s" % (ill[0], ill[1].__name__) for ill in ILLS],
+    ids=[f"{ill[0]}: {ill[1].__name__}" for ill in ILLS],
 )
 def test_each_ill_is_found_and_has_its_remedy(patient, name, fall_ill, status, found, remedy):
     fall_ill(patient)
     finding = patient.look(name)
     assert finding.status == status
-    assert found in finding.found and remedy in finding.remedy
+    assert found in finding.found
+    assert remedy in finding.remedy
     assert finding.remedy or status in (OK, SKIP)
 
 
@@ -382,14 +383,16 @@ def test_closed_files_are_opened_by_fix(patient, monkeypatch):
 
     context = patient.context()
     finding = BY_NAME["access"].look(context)
-    assert finding.status == BAD and "sudo chmod a+r " + closed[0] in finding.remedy
+    assert finding.status == BAD
+    assert "sudo chmod a+r " + closed[0] in finding.remedy
     context.run = lambda command, text: Ran(1, "", "sudo: a password is required")
     assert examine(context, [BY_NAME["access"]], fix=True)[0].fixed.startswith(
         "could not be fixed: chmod a+r failed"
     )
     context.run = chmod
     result = examine(context, [BY_NAME["access"]], fix=True)[0]
-    assert result.status == OK and "may be read by all" in result.fixed
+    assert result.status == OK
+    assert "may be read by all" in result.fixed
 
 
 def test_a_board_left_by_a_killed_run_is_put_back_by_fix(patient):
@@ -398,10 +401,8 @@ def test_a_board_left_by_a_killed_run_is_put_back_by_fix(patient):
     board = Board(patient.tree.root, folder=patient.state, sudo=AS_ROOT)
     board.prepare(mode=2)
     board._note.release()  # what the system does when the process is killed
-    assert (
-        patient.look("left over").status == BAD
-        and patient.look("power mode").found == "2 MAXP_CORE_ALL"
-    )
+    assert patient.look("left over").status == BAD
+    assert patient.look("power mode").found == "2 MAXP_CORE_ALL"
     results = examine(patient.context(), [BY_NAME["left over"], BY_NAME["power mode"]], fix=True)
     assert [(result.status, result.found) for result in results] == [
         (OK, "nothing to put back"),
@@ -438,6 +439,5 @@ def test_the_text_for_people(patient):
     assert re.search(r"^!      clocks +not locked.*\n +do: sudo jetson_clocks", text, re.MULTILINE)
     assert re.search(r"^WRONG  temperature +96.0 C", text, re.MULTILINE)
     assert text.endswith("do not apply: jtop\n1 wrong, 1 warnings, 26 fine")
-    assert "\x1b" not in text and "\x1b[31mWRONG" in as_text(
-        examine(patient.context(), checks()), colour=True
-    )
+    assert "\x1b" not in text
+    assert "\x1b[31mWRONG" in as_text(examine(patient.context(), checks()), colour=True)

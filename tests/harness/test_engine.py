@@ -76,19 +76,20 @@ def test_a_run_leaves_the_files_that_architecture_names(here):
     done = here.run(spec)[0]
     assert json.load(open(os.path.join(here.root, spec.id, "spec.json")))["prune_ratio"] == 0.5
     assert done == record.read_run(here.root, spec.id)
-    assert len(done.stages) == 3 and done.id == spec.id
+    assert len(done.stages) == 3
+    assert done.id == spec.id
     for stage_id in done.stages:
         names = set(os.listdir(record.stage_dir(here.root, stage_id)))
         assert {"recipe.json", "events.jsonl", "result.pt", "stage.json"} <= names
-        assert "checkpoint.pt" not in names and not [name for name in names if "part" in name]
+        assert "checkpoint.pt" not in names
+        assert not [name for name in names if "part" in name]
     assert done.accuracy == {"best": 0.9, "last": 0.9, "best_epoch": 4}
     assert [one["name"] for one in done.warnings] == ["layer_emptied"]
-    assert (
-        "conv3" in done.warnings[0]["text"]
-        and done.warnings[0]["remedy"]
-        and done.warnings[0]["stage"] == "halve"
-    )
-    assert done.metrics["dense"]["value"] > 0 and done.source["name"] == "fake"
+    assert "conv3" in done.warnings[0]["text"]
+    assert done.warnings[0]["remedy"]
+    assert done.warnings[0]["stage"] == "halve"
+    assert done.metrics["dense"]["value"] > 0
+    assert done.source["name"] == "fake"
 
 
 def test_events_come_in_the_order_of_the_contract(here):
@@ -98,11 +99,9 @@ def test_events_come_in_the_order_of_the_contract(here):
     times = [event["t_s"] for event in here.events(done.stages[0]) if event["event"] != "metric"]
     assert times == sorted(times)
     stage = record.read_stage(here.root, done.stages[0])
-    assert (
-        stage.work["epochs"] == 4
-        and stage.work["macs"] == 1000
-        and len(stage.work["structure"]) == 12
-    )
+    assert stage.work["epochs"] == 4
+    assert stage.work["macs"] == 1000
+    assert len(stage.work["structure"]) == 12
     assert stage.seconds == pytest.approx(times[-1] - times[1], abs=1e-5)
     assert record.read_stage(here.root, done.stages[1]).upstream == (done.stages[0],)
 
@@ -111,7 +110,8 @@ def test_samples_bracket_the_marks(here):
     done = here.run(spec_of(method="only_grow"))[0]
     events = {event["event"]: event["t_s"] for event in here.events(done.stages[0])}
     samples = [call[1] for call in here.calls if call[0] == "sample"]
-    assert samples[0] <= events["stage_begin"] + 1e-6 and samples[-1] >= events["stage_end"] - 1e-6
+    assert samples[0] <= events["stage_begin"] + 1e-6
+    assert samples[-1] >= events["stage_end"] - 1e-6
     assert [call[0] for call in here.calls] == [
         "start",
         "check",
@@ -147,16 +147,17 @@ def test_deleting_a_stage_asks_for_it_again(here):
     shutil.rmtree(record.stage_dir(here.root, done.stages[2]))
     assert not is_finished(here.root, spec.id)
     again = here.run(spec)[0]
-    assert again.stages == done.stages and len(here.grown()) == 3
+    assert again.stages == done.stages
+    assert len(here.grown()) == 3
 
 
 def test_a_recorder_that_breaks_does_not_harm_the_training(here):
     here.breaks_at = "open"
     done = here.run(spec_of())[0]
     failures = [one for one in done.warnings if one["name"] == "recorder_failed"]
-    assert (
-        failures and "the recorder is gone" in failures[0]["text"] and "void" in failures[0]["text"]
-    )
+    assert failures
+    assert "the recorder is gone" in failures[0]["text"]
+    assert "void" in failures[0]["text"]
     assert done.accuracy["last"] == 0.9
     assert [call[0] for call in here.calls].count("start") >= 3  # each stage tries anew
 
@@ -173,7 +174,8 @@ def test_without_a_source_the_record_says_so(here):
         here.root, Meter(None), Progress(here.talk, environ={}), backend=toy.Backend()
     ) as session:
         done = run_spec(session, spec_of(method="only_grow"))
-    assert [one["name"] for one in done.warnings] == ["not_measured"] and done.source == {}
+    assert [one["name"] for one in done.warnings] == ["not_measured"]
+    assert done.source == {}
 
 
 def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
@@ -189,16 +191,19 @@ def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
     session.progress.epoch = stop_at_two
     with pytest.raises(Interrupted) as stopped, session:
         run_spec(session, spec)
-    assert stopped.value.exit_code == 130 and "epoch 2" in stopped.value.message
+    assert stopped.value.exit_code == 130
+    assert "epoch 2" in stopped.value.message
     done = here.run(spec)[0]
     tries = attempts(here.events(done.stages[0]))
     assert [one.begin["from_epoch"] for one in tries] == [0, 2]
     assert [event["epoch"] for one in tries for event in one.of("epoch")] == [1, 2, 3, 4, 5, 6]
-    assert tries[1].of("stage_resume") and not tries[1].of("stage_begin")
+    assert tries[1].of("stage_resume")
+    assert not tries[1].of("stage_begin")
     whole = Fixture(tmp_path / "whole")
     assert whole.run(spec)[0].metrics == done.metrics
     stage = record.read_stage(here.root, done.stages[0])
-    assert stage.attempts == 2 and stage.work["epochs"] == 6
+    assert stage.attempts == 2
+    assert stage.work["epochs"] == 6
     assert "resumed" in [one["name"] for one in stage.warnings]
 
 
@@ -208,7 +213,8 @@ def test_failed_training_lets_the_other_runs_go_on(here):
             session, [spec_of(method="breaks"), spec_of(method="only_grow")]
         )
     assert [one.id for one in records] == [spec_of(method="only_grow").id]
-    assert failures[0][1].exit_code == 5 and "epoch 3" in failures[0][1].message
+    assert failures[0][1].exit_code == 5
+    assert "epoch 3" in failures[0][1].message
 
 
 def test_a_bug_in_a_stage_is_no_user_error(here):
@@ -218,18 +224,17 @@ def test_a_bug_in_a_stage_is_no_user_error(here):
 
 
 def test_a_second_process_is_refused_with_the_name_of_the_first(here):
-    with RunDir(here.root), pytest.raises(HarnessError) as refused:
-        with here.session():
-            pass
-    assert refused.value.exit_code == 75 and str(os.getpid()) in refused.value.message
+    with RunDir(here.root), pytest.raises(HarnessError) as refused, here.session():
+        pass
+    assert refused.value.exit_code == 75
+    assert str(os.getpid()) in refused.value.message
 
 
 def test_a_plan_names_the_stages_without_doing_them(here):
     spec = spec_of()
     plan = planned(spec, here.root, toy.Backend())
-    assert [one.name for one in plan] == ["dense", "halve", "retrain"] and not os.path.exists(
-        here.root
-    )
+    assert [one.name for one in plan] == ["dense", "halve", "retrain"]
+    assert not os.path.exists(here.root)
     assert tuple(one.id for one in plan) == here.run(spec)[0].stages
     assert [
         one.name
@@ -256,7 +261,8 @@ def test_a_killed_attempt_that_had_ended_is_only_written_down(here):
     done = here.run(spec)[0]
     os.remove(os.path.join(record.stage_dir(here.root, done.stages[0]), record.STAGE))
     again = here.run(spec)[0]
-    assert len(here.grown()) == 1 and again.stages == done.stages
+    assert len(here.grown()) == 1
+    assert again.stages == done.stages
     assert record.read_stage(here.root, done.stages[0]).attempts == 1
 
 
@@ -292,5 +298,6 @@ def test_a_recorder_that_dies_between_epochs_is_started_again(here):
     session.progress.epoch = die_at_two
     with session:
         done = run_spec(session, spec_of(method="only_grow"))
-    assert len(made) == 2 and [call[0] for call in here.calls].count("open") == 3
+    assert len(made) == 2
+    assert [call[0] for call in here.calls].count("open") == 3
     assert [one["name"] for one in done.warnings] == ["recorder_restarted"]

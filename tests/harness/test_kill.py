@@ -106,13 +106,14 @@ def kill_after(owner, name, turn):
             die()
         return result
     setattr(owner, name, outer)
-kill_after(*%s, 3)
-with Session"""
-        % {
-            "after save": '(checkpoints.Checkpoints, "save")',
-            "after event": '(events.EventLog, "write")',
-            "after rename": '(checkpoints.Checkpoints, "commit")',
-        }[instant],
+kill_after(*{}, 3)
+with Session""".format(
+            {
+                "after save": '(checkpoints.Checkpoints, "save")',
+                "after event": '(events.EventLog, "write")',
+                "after rename": '(checkpoints.Checkpoints, "commit")',
+            }[instant]
+        ),
     )
     spec = dict(SPEC, method="tests.harness.toy:only_grow", epochs=5, options={})
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), json.dumps(spec)])

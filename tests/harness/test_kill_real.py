@@ -69,10 +69,7 @@ def outcomes(folder):
         one.id: (
             one.accuracy,
             one.stages,
-            {
-                name: {key: value for key, value in facts.items()}
-                for name, facts in one.metrics.items()
-            },
+            {name: dict(facts.items()) for name, facts in one.metrics.items()},
         )
         for one in find_runs(str(folder / "runs"))
     }
@@ -97,14 +94,16 @@ def test_a_killed_training_goes_on_to_identical_accuracies(tmp_path):
                 break
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert process.returncode == -signal.SIGKILL and not list(find_runs(str(killed / "runs")))
+        assert process.returncode == -signal.SIGKILL
+        assert not list(find_runs(str(killed / "runs")))
         subprocess.run(
             command(killed, SMALLEST), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT
         )
     finally:
         code = undisturbed.wait()
     assert code == 0
-    assert outcomes(killed) == outcomes(whole) and len(outcomes(whole)) == 1
+    assert outcomes(killed) == outcomes(whole)
+    assert len(outcomes(whole)) == 1
     (run,) = find_runs(str(killed / "runs"))
     assert [read_stage(str(killed / "runs"), stage).attempts for stage in run.stages] == [1, 1, 2]
 
@@ -134,7 +133,8 @@ def test_killed_again_and_again_it_ends_with_identical_accuracies(tmp_path):
             for path in (killed / "runs" / "stages").glob("*/stage.json")
         }
     subprocess.run(command(killed), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    assert outcomes(killed) == outcomes(whole) and len(outcomes(whole)) == 2
+    assert outcomes(killed) == outcomes(whole)
+    assert len(outcomes(whole)) == 2
     for stage_id, written in finished_before.items():
         assert (killed / "runs" / "stages" / stage_id / "stage.json").stat().st_mtime == written
     attempts = [

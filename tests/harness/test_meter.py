@@ -25,8 +25,11 @@ def test_a_log_is_written_and_counted(tmp_path):
     meter.sample()
     counted = meter.close_log()
     meter.stop()
-    assert counted["rows"] >= 2 and "path" not in counted and meter.take_failures() == []
-    assert meter.description["name"] == "simulated" and meter.description["real"] is False
+    assert counted["rows"] >= 2
+    assert "path" not in counted
+    assert meter.take_failures() == []
+    assert meter.description["name"] == "simulated"
+    assert meter.description["real"] is False
     assert (tmp_path / "power.csv").read_text().startswith("# joulebird-power-log 1")
     assert meter.close_log() == {}
 
@@ -44,7 +47,8 @@ def test_a_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path):
     meter.stop()
     assert (tmp_path / "power.csv").read_text().count("# joulebird-power-log 1") == 2
     failures = meter.take_failures()
-    assert [name for name, _ in failures] == ["recorder_restarted"] and failures[0][1]["reason"]
+    assert [name for name, _ in failures] == ["recorder_restarted"]
+    assert failures[0][1]["reason"]
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning_not_an_error(tmp_path):
@@ -63,15 +67,18 @@ def test_nothing_is_measured_without_a_source():
     meter.start()
     meter.open_log("anywhere")
     meter.sample()
-    assert meter.close_log() == {} and meter.take_failures() == [("not_measured", {})]
+    assert meter.close_log() == {}
+    assert meter.take_failures() == [("not_measured", {})]
 
 
 def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
     monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(()))
     choice = choose(None)
-    assert choice.name == "simulated" and not choice.real
+    assert choice.name == "simulated"
+    assert not choice.real
     monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(("rapl",)))
-    assert choose(None)[:1] == ("rapl",) and choose(None).real
+    assert choose(None)[:1] == ("rapl",)
+    assert choose(None).real
 
 
 def test_options_of_a_source_are_json_where_they_can_be():
@@ -136,7 +143,8 @@ def test_a_sensor_that_fails_later_is_a_warning_with_how_often(board, tmp_path):
     counted = meter.close_log()
     meter.stop()
     [(name, facts)] = meter.take_failures()
-    assert name == "readings_failed" and facts == {
+    assert name == "readings_failed"
+    assert facts == {
         "failed": counted["failed"],
         "rows": counted["rows"],
     }

@@ -50,20 +50,17 @@ def test_each_source_has_a_process_and_a_log_of_its_own(tmp_path, meters):
         "power-tests-devices-faulty-Script.csv",
         "power.csv",
     ]
-    assert counted["rows"] >= 2 and sorted(counted["others"]) == [
+    assert counted["rows"] >= 2
+    assert sorted(counted["others"]) == [
         "simulated",
         "tests-devices-faulty-Script",
     ]
-    assert (
-        all(other["rows"] >= 2 for other in counted["others"].values())
-        and one.take_failures() == []
-    )
+    assert all(other["rows"] >= 2 for other in counted["others"].values())
+    assert one.take_failures() == []
     pids = {meter._recorder.pid for meter in [one._first] + list(one._others.values())}
-    assert (
-        len(pids) == 3
-        and one.description["name"] == "simulated"
-        and sorted(one.description["others"]) == sorted(counted["others"])
-    )
+    assert len(pids) == 3
+    assert one.description["name"] == "simulated"
+    assert sorted(one.description["others"]) == sorted(counted["others"])
 
 
 def test_a_second_recorder_that_cannot_start_is_a_warning_in_every_stage(tmp_path, meters):
@@ -73,16 +70,12 @@ def test_a_second_recorder_that_cannot_start_is_a_warning_in_every_stage(tmp_pat
         (tmp_path / name).mkdir()
         counted = record_a_moment(one, tmp_path / name)
         (told,) = one.take_failures()
-        assert (
-            told[0] == "second_recorder_failed"
-            and told[1]["source"] == "serial"
-            and "/nowhere" in told[1]["reason"]
-        )
-        assert (
-            counted["rows"] >= 2
-            and "others" not in counted
-            and os.listdir(str(tmp_path / name)) == ["power.csv"]
-        )
+        assert told[0] == "second_recorder_failed"
+        assert told[1]["source"] == "serial"
+        assert "/nowhere" in told[1]["reason"]
+        assert counted["rows"] >= 2
+        assert "others" not in counted
+        assert os.listdir(str(tmp_path / name)) == ["power.csv"]
     assert "others" not in one.description or one.description["others"] == {}
 
 
@@ -98,11 +91,9 @@ def test_a_second_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path, met
     one.sample()
     one.close_log()
     ((name, facts),) = one.take_failures()
-    assert (
-        name == "second_recorder_restarted"
-        and facts["source"] == "tests-devices-faulty-Script"
-        and facts["reason"]
-    )
+    assert name == "second_recorder_restarted"
+    assert facts["source"] == "tests-devices-faulty-Script"
+    assert facts["reason"]
     assert (tmp_path / "power-tests-devices-faulty-Script.csv").read_text().count(
         "# joulebird-power-log 1"
     ) == 2
@@ -124,10 +115,8 @@ def test_none_stands_alone():
 
 def test_the_warnings_say_which_source():
     for name in ("second_recorder_failed", "second_recorder_restarted"):
-        assert (
-            name in WARNINGS
-            and "source serial" in warning(name, {"source": "serial", "reason": "gone"})["text"]
-        )
+        assert name in WARNINGS
+        assert "source serial" in warning(name, {"source": "serial", "reason": "gone"})["text"]
 
 
 def test_a_run_records_all_of_them_and_its_record_says_so(tmp_path, meters):
@@ -150,13 +139,9 @@ def test_a_run_records_all_of_them_and_its_record_says_so(tmp_path, meters):
     ) as session:
         (done,), _ = run_all(session, [spec])
     stage = stage_dir(str(tmp_path), done.stages[0])
-    assert {"power.csv", "power-tests-devices-faulty-Script.csv"} <= set(
-        os.listdir(stage)
-    ) and "power-serial.csv" not in os.listdir(stage)
-    assert (
-        done.source["log"]["rows"] >= 2
-        and done.source["log"]["others"]["tests-devices-faulty-Script"]["rows"] >= 2
-    )
-    assert done.source["others"]["tests-devices-faulty-Script"]["name"] and [
-        w["name"] for w in done.warnings
-    ] == ["second_recorder_failed"]
+    assert {"power.csv", "power-tests-devices-faulty-Script.csv"} <= set(os.listdir(stage))
+    assert "power-serial.csv" not in os.listdir(stage)
+    assert done.source["log"]["rows"] >= 2
+    assert done.source["log"]["others"]["tests-devices-faulty-Script"]["rows"] >= 2
+    assert done.source["others"]["tests-devices-faulty-Script"]["name"]
+    assert [w["name"] for w in done.warnings] == ["second_recorder_failed"]

@@ -55,8 +55,10 @@ def test_types_and_defaults_come_from_the_text(module):
     assert method.options["epsilon"] == Option("epsilon", float, False, False, 0.25)
     assert method.options["draw_at"] == Option("draw_at", int, True, False, None)
     assert method.options["layers"] == Option("layers", int, False, True, [1, 2])
-    assert method.options["quoted"].optional and method.options["quoted"].kind is float
-    assert method.options["bare"].kind is int and method.options["rewind"].kind is bool
+    assert method.options["quoted"].optional
+    assert method.options["quoted"].kind is float
+    assert method.options["bare"].kind is int
+    assert method.options["rewind"].kind is bool
     assert module not in sys.modules  # nothing of it was run
 
 
@@ -66,16 +68,17 @@ def test_a_name_bound_to_another_function_is_followed(module):
 
 def test_given_values_are_put_in_and_checked(module):
     values = resolve_options(module + ":plain", {"epsilon": 1, "layers": [3], "draw_at": 4}, "here")
-    assert values["epsilon"] == 1.0 and isinstance(values["epsilon"], float)
-    assert values["layers"] == [3] and values["draw_at"] == 4 and values["criterion"] == "paper"
-    assert (
-        takes(module + ":needs", "prune_ratio")
-        and "prune_ratio" not in read_method(module + ":needs").options
-    )
+    assert values["epsilon"] == 1.0
+    assert isinstance(values["epsilon"], float)
+    assert values["layers"] == [3]
+    assert values["draw_at"] == 4
+    assert values["criterion"] == "paper"
+    assert takes(module + ":needs", "prune_ratio")
+    assert "prune_ratio" not in read_method(module + ":needs").options
 
 
 @pytest.mark.parametrize(
-    "name,given,part",
+    ("name", "given", "part"),
     [
         ("plain", {"epsilom": 1}, "did you mean 'epsilon'"),
         ("plain", {"window": 2.5}, "window must be int, not 2.5"),
@@ -94,7 +97,7 @@ def test_given_values_are_put_in_and_checked(module):
 )
 def test_mistakes(module, name, given, part):
     with pytest.raises(HarnessError) as refused:
-        resolve_options("%s:%s" % (module, name), given, "here")
+        resolve_options(f"{module}:{name}", given, "here")
     assert part in refused.value.message + " " + refused.value.hint
 
 

@@ -18,14 +18,16 @@ def test_a_file_is_written_whole_and_again(tmp_path):
     path = tmp_path / "table.md"
     put("one", str(path))
     put("two\n", str(path))
-    assert path.read_text() == "two\n" and os.listdir(str(tmp_path)) == ["table.md"]
+    assert path.read_text() == "two\n"
+    assert os.listdir(str(tmp_path)) == ["table.md"]
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path):
     (tmp_path / "target").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "target")
     put("new", str(tmp_path / "link"))
-    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "new\n"
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new\n"
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
@@ -35,7 +37,8 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     reader.start()
     put("through", path)
     reader.join(10)
-    assert got == ["through\n"] and stat.S_ISFIFO(os.stat(path).st_mode)
+    assert got == ["through\n"]
+    assert stat.S_ISFIFO(os.stat(path).st_mode)
 
 
 def test_a_folder_that_is_not_there_or_is_named_itself(tmp_path):
@@ -54,7 +57,8 @@ def test_a_full_disk_behind_stdout_is_one_error(tmp_path):
             stderr=subprocess.PIPE,
             universal_newlines=True,
         )
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 2
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2
     assert done.stderr.startswith(
         "joulebird: stdout: cannot be written (No space left on device)\n"
     )
@@ -65,4 +69,5 @@ def test_a_terminal_that_lacks_a_letter_gets_a_question_mark():
     done = subprocess.run(
         [sys.executable, "-c", PRINT % "1.3\u00d7"], stdout=subprocess.PIPE, env=ascii_only
     )
-    assert done.returncode == 0 and done.stdout == b"1.3?\n"
+    assert done.returncode == 0
+    assert done.stdout == b"1.3?\n"

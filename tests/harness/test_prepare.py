@@ -90,18 +90,21 @@ def test_the_board_is_prepared_while_stages_run_and_put_back_after(tmp_path, tre
     with session(tmp_path / "runs", tree, make, talk=talk) as one:
         assert state_of(tree) == before  # nothing is touched before a stage has to be done
         (done,), failures = run_all(one, [spec()])
-        assert not failures and state_of(tree)["power_mode"] == {"id": 0, "name": "MAXN"}
-    assert state_of(tree) == before and make.made.left_over() is None
+        assert not failures
+        assert state_of(tree)["power_mode"] == {"id": 0, "name": "MAXN"}
+    assert state_of(tree) == before
+    assert make.made.left_over() is None
     prepared = done.environment["prepared"]
-    assert prepared["power_mode"] == "MAXN" and prepared["clocks_locked"] is True
+    assert prepared["power_mode"] == "MAXN"
+    assert prepared["clocks_locked"] is True
     assert prepared["fan"] == {"target_pwm": 255, "temp_control": 0}
-    assert (
-        prepared["settled"] is True
-        and prepared["waited_s"] >= 60
-        and prepared["temps_c"]["GPU-therm"] == 32.0
-    )
-    assert done.environment["power_mode"] == "MAXN" and done.environment["clocks_locked"] is True
-    assert "mode MAXN" in talk.getvalue() and "putting the board back" in talk.getvalue()
+    assert prepared["settled"] is True
+    assert prepared["waited_s"] >= 60
+    assert prepared["temps_c"]["GPU-therm"] == 32.0
+    assert done.environment["power_mode"] == "MAXN"
+    assert done.environment["clocks_locked"] is True
+    assert "mode MAXN" in talk.getvalue()
+    assert "putting the board back" in talk.getvalue()
 
 
 def test_what_is_done_needs_no_board(tmp_path, tree):
@@ -122,8 +125,10 @@ def test_a_session_that_fails_puts_the_board_back(tmp_path, tree, method):
             failures = run_all(one, [spec("tests.harness.toy:" + method)])[1]
     except TypeError as error:
         failures = [error]
-    assert len(failures) == 1 and make.made is not None
-    assert state_of(tree) == before and make.made.left_over() is None
+    assert len(failures) == 1
+    assert make.made is not None
+    assert state_of(tree) == before
+    assert make.made.left_over() is None
 
 
 def test_without_root_it_ends_with_the_line_to_paste_before_anything_is_trained(tmp_path, tree):
@@ -134,12 +139,12 @@ def test_without_root_it_ends_with_the_line_to_paste_before_anything_is_trained(
             else run_command(command, text)
         )
 
-    with pytest.raises(BoardError) as caught:
-        with session(
-            tmp_path / "runs", tree, Hasty(tmp_path / "state", refused, ["sudo", "-n"])
-        ) as one:
-            run_all(one, [spec()])
-    assert caught.value.exit_code == 6 and "/etc/sudoers.d/joulebird" in caught.value.hint
+    with pytest.raises(BoardError) as caught, session(
+        tmp_path / "runs", tree, Hasty(tmp_path / "state", refused, ["sudo", "-n"])
+    ) as one:
+        run_all(one, [spec()])
+    assert caught.value.exit_code == 6
+    assert "/etc/sudoers.d/joulebird" in caught.value.hint
     assert (
         "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks, /usr/bin/tee /sys/devices/pwm-fan/"
         in caught.value.hint
@@ -149,31 +154,32 @@ def test_without_root_it_ends_with_the_line_to_paste_before_anything_is_trained(
 
 def test_a_stop_while_the_board_settles_ends_the_wait_and_puts_it_back(tmp_path, tree):
     before, make = state_of(tree), Hasty(tmp_path / "state")
-    with pytest.raises(Interrupted):
-        with session(tmp_path / "runs", tree, make) as one:
-            one._signals.stopping = False
-            clock, make_nap = [0], one._nap
+    with pytest.raises(Interrupted), session(tmp_path / "runs", tree, make) as one:
+        one._signals.stopping = False
+        clock, make_nap = [0], one._nap
 
-            def nap(seconds):
-                clock[0] += 1
-                if clock[0] == 3:
-                    os.kill(os.getpid(), signal.SIGTERM)
-                make_nap(seconds)
+        def nap(seconds):
+            clock[0] += 1
+            if clock[0] == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            make_nap(seconds)
 
-            one._nap = nap
-            run_all(one, [spec()])
-    assert clock[0] == 3 and state_of(tree) == before
+        one._nap = nap
+        run_all(one, [spec()])
+    assert clock[0] == 3
+    assert state_of(tree) == before
     assert not record.is_done(str(tmp_path / "runs" / spec().id))
 
 
 @pytest.mark.parametrize(
-    "mode, known",
+    ("mode", "known"),
     [("MAXX", "0 MAXN"), ("7", "4 MAXP_CORE_DENVER"), ("smoke", "a STUDY goes before --prepare")],
 )
 def test_a_mode_that_the_board_has_not(tree, mode, known):
     with pytest.raises(HarnessError) as caught:
         preparation(mode, print, tree.root)
-    assert known in caught.value.hint and caught.value.exit_code == 2
+    assert known in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 def test_another_machine_is_not_prepared(tmp_path):
@@ -209,7 +215,8 @@ def test_a_signal_in_the_middle_of_a_training_puts_the_board_back(tmp_path, tree
     )
     deadline = time.monotonic() + 60
     while not list(runs.glob("stages/*/epochs.csv")):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     assert state_of(tree)["power_mode"]["id"] == 0
     process.send_signal(number)

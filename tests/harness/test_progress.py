@@ -30,17 +30,21 @@ def test_without_a_terminal_it_is_one_plain_line_an_epoch():
     lines = talk(io.StringIO(), {}).splitlines()
     assert lines[0] == "[1/2] run-a"
     assert lines[1].startswith("  dense  epoch 1/2  loss 0.5000  accuracy 90.00 %  about")
-    assert lines[3] == "  warning: it is late (sleep)" and len(lines) == 4
-    assert "\x1b" not in "".join(lines) and "\r" not in "".join(lines)
+    assert lines[3] == "  warning: it is late (sleep)"
+    assert len(lines) == 4
+    assert "\x1b" not in "".join(lines)
+    assert "\r" not in "".join(lines)
 
 
 def test_on_a_terminal_one_line_moves_and_ends_before_what_follows():
     text = talk(Terminal(), {"TERM": "xterm"})
-    assert text.count("\r") == 2 and "\x1b[1mrun-a" in text and "left\x1b[K\n" in text
+    assert text.count("\r") == 2
+    assert "\x1b[1mrun-a" in text
+    assert "left\x1b[K\n" in text
 
 
 @pytest.mark.parametrize(
-    "environ,colour,moving",
+    ("environ", "colour", "moving"),
     [
         ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
         ({"TERM": "dumb"}, False, False),
@@ -49,7 +53,8 @@ def test_on_a_terminal_one_line_moves_and_ends_before_what_follows():
 )
 def test_colour_and_movement_follow_the_environment(environ, colour, moving):
     text = talk(Terminal(), environ)
-    assert ("\x1b[1m" in text) == colour and ("\r" in text) == moving
+    assert ("\x1b[1m" in text) == colour
+    assert ("\r" in text) == moving
 
 
 def test_quiet_says_warnings_only():
@@ -64,7 +69,8 @@ def test_a_terminal_without_utf8_gets_ascii():
     progress.epoch(1, 2, 0.5, 0.9)
     progress.say("a café")
     stream.flush()
-    assert b"####" in raw.getvalue() and b"a caf?" in raw.getvalue()
+    assert b"####" in raw.getvalue()
+    assert b"a caf?" in raw.getvalue()
 
 
 class Clock:

@@ -16,9 +16,8 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     )
     os.makedirs(record.run_dir(str(tmp_path), "r"))
     record.write_run(str(tmp_path), run)
-    assert record.read_run(str(tmp_path), "r") == run and list(record.find_runs(str(tmp_path))) == [
-        run
-    ]
+    assert record.read_run(str(tmp_path), "r") == run
+    assert list(record.find_runs(str(tmp_path))) == [run]
     stage = record.StageRecord("s", "dense", "m:f", upstream=("x",), work={"macs": 1})
     os.makedirs(record.stage_dir(str(tmp_path), "s"))
     record.write_stage(str(tmp_path), stage)
@@ -32,11 +31,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         record.write_json(path, {"x": float("nan")})
     with pytest.raises(TypeError):
         record.write_json(path, {"x": object()})
-    assert record.read_json(path)["x"] == 1 and os.listdir(str(tmp_path)) == ["a.json"]
+    assert record.read_json(path)["x"] == 1
+    assert os.listdir(str(tmp_path)) == ["a.json"]
 
 
 @pytest.mark.parametrize(
-    "text,part",
+    ("text", "part"),
     [
         ("", "not valid JSON"),
         ("[1]", "not a JSON object"),
@@ -51,11 +51,9 @@ def test_a_damaged_record_is_named(tmp_path, text, part):
     (tmp_path / "r" / "record.json").write_text(text)
     with pytest.raises(HarnessError) as refused:
         record.read_run(str(tmp_path), "r")
-    assert (
-        part in refused.value.message
-        and "record.json" in refused.value.message
-        and refused.value.hint
-    )
+    assert part in refused.value.message
+    assert "record.json" in refused.value.message
+    assert refused.value.hint
 
 
 def test_an_older_record_with_fewer_fields_is_read(tmp_path):
@@ -89,7 +87,8 @@ def test_events_cut_anywhere_are_read_up_to_there(tmp_path):
         "stage_begin",
         "epoch",
         "epoch",
-    ] and whole[2]["loss"] is None
+    ]
+    assert whole[2]["loss"] is None
     for cut in range(len(data)):
         with open(path, "wb") as file:
             file.write(data[:cut])
@@ -110,9 +109,8 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     log.close()
     events = record.read_events(path)
     assert [one.begin["attempt"] for one in attempts(events)] == [1, 2]
-    assert [event["epoch"] for event in kept_epochs(events)] == [1, 2] and last_saved(events)[
-        "checkpoint"
-    ] == "1-1"
+    assert [event["epoch"] for event in kept_epochs(events)] == [1, 2]
+    assert last_saved(events)["checkpoint"] == "1-1"
     with open(path, "ab") as file:
         file.write(b"garbage\n" + json.dumps({"event": "epoch", "epoch": 3}).encode() + b"\n")
     with pytest.raises(HarnessError) as refused:
@@ -137,6 +135,6 @@ def test_a_record_with_a_field_of_another_type_is_damaged(tmp_path, change):
     path = tmp_path / "one" / "record.json"
     path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
     with pytest.raises(
-        HarnessError, match="record.json: %s is not what it must be" % list(change)[0]
+        HarnessError, match=f"record.json: {list(change)[0]} is not what it must be"
     ):
         record.read_run(str(tmp_path), "one")

@@ -44,36 +44,30 @@ def test_joules_are_watts_times_seconds(board, tmp_path):
     assert (code, out, errors) == (0, "done\n", "")
     with open(path) as file:
         facts = json.load(file)
-    assert (
-        facts["joules"] == pytest.approx(14.034 * facts["seconds"], rel=1e-4)
-        and facts["seconds"] >= 0.5
-    )
-    assert (
-        facts["real"] is True
-        and facts["scope"] == "module"
-        and facts["coverage"] > 0.99
-        and facts["problem"] == ""
-    )
+    assert facts["joules"] == pytest.approx(14.034 * facts["seconds"], rel=1e-4)
+    assert facts["seconds"] >= 0.5
+    assert facts["real"] is True
+    assert facts["scope"] == "module"
+    assert facts["coverage"] > 0.99
+    assert facts["problem"] == ""
     assert facts["rails"]["VDD_SYS_GPU"]["peak_w"] == pytest.approx(
         facts["rails"]["VDD_SYS_GPU"]["mean_w"], rel=1e-9
     )
-    assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"] and facts["exit_code"] == 0
+    assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"]
+    assert facts["exit_code"] == 0
 
 
 def test_the_result_for_people_goes_to_stderr(board):
     code, out, errors = measure(*(of(board) + ["--", "echo", "hello"]))
-    assert code == 0 and out == "hello\n"
-    assert (
-        "joulebird: echo hello" in errors
-        and "source ina3221" in errors
-        and "coverage 100.0 %" in errors
-    )
+    assert code == 0
+    assert out == "hello\n"
+    assert "joulebird: echo hello" in errors
+    assert "source ina3221" in errors
+    assert "coverage 100.0 %" in errors
     total = [line for line in errors.splitlines() if line.endswith("total")]
-    assert (
-        len(total) == 1
-        and total[0].split()[0] == "VDD_IN"
-        and total[0].split()[2:4] == ["14.034", "14.034"]
-    )
+    assert len(total) == 1
+    assert total[0].split()[0] == "VDD_IN"
+    assert total[0].split()[2:4] == ["14.034", "14.034"]
     assert "simulated" not in errors
 
 
@@ -81,20 +75,23 @@ def test_simulated_joules_say_so():
     _, out, errors = measure("--source", "simulated", "--", "true")
     assert "J (simulated, not measured) in " in errors
     facts = json.loads(measure("--source", "simulated", "--json", "-o", "-", "--", "true")[1])
-    assert facts["real"] is False and facts["source"]["name"] == "simulated"
+    assert facts["real"] is False
+    assert facts["source"]["name"] == "simulated"
 
 
 @pytest.mark.parametrize(
-    "script, code", [("exit 7", 7), ("kill -TERM $$", 128 + 15), ("kill -KILL $$", 128 + 9)]
+    ("script", "code"), [("exit 7", 7), ("kill -TERM $$", 128 + 15), ("kill -KILL $$", 128 + 9)]
 )
 def test_the_exit_code_passes_through(board, script, code):
     got, _, errors = measure(*(of(board) + ["--", "sh", "-c", script]))
-    assert got == code and "exit code %d" % code in errors
+    assert got == code
+    assert "exit code %d" % code in errors
 
 
 def test_its_own_words_are_the_commands(board):
     code, out, _ = measure(*(of(board) + ["--", "echo", "--json", "--", "-o", "x"]))
-    assert code == 0 and out == "--json -- -o x\n"
+    assert code == 0
+    assert out == "--json -- -o x\n"
     code, out, _ = measure(*(of(board) + ["echo", "a", "--", "b"]))
     assert out == "a -- b\n"
 
@@ -114,7 +111,9 @@ def test_a_signal_reaches_the_command(board, tmp_path):
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate(timeout=30)
-    assert out == "caught\n" and process.returncode == 5 and " J " in errors
+    assert out == "caught\n"
+    assert process.returncode == 5
+    assert " J " in errors
 
 
 def test_the_readings_can_be_kept(board, tmp_path):
@@ -127,13 +126,15 @@ def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
     folder, channel = board.rails["VDD_IN"][:2]
     path = board.p("%s/ui_input_%d" % (folder, channel))
     code, _, errors = measure(
-        *(of(board) + ["--", "sh", "-c", "sleep 0.2; : > %s; sleep 0.6" % path])
+        *(of(board) + ["--", "sh", "-c", f"sleep 0.2; : > {path}; sleep 0.6"])
     )
-    assert code == 0 and "void J" in errors and "of the window was recorded" in errors
+    assert code == 0
+    assert "void J" in errors
+    assert "of the window was recorded" in errors
 
 
 @pytest.mark.parametrize(
-    "words, code, text",
+    ("words", "code", "text"),
     [
         ([], 2, "name a command"),
         (["--"], 2, "name a command"),
@@ -148,12 +149,10 @@ def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
 )
 def test_mistakes_are_told_before_anything_runs(tmp_path, words, code, text):
     got, out, errors = measure(*words, cwd=str(tmp_path))
-    assert (
-        got == code
-        and text in errors
-        and "Traceback" not in errors
-        and len(errors.splitlines()) <= 2
-    )
+    assert got == code
+    assert text in errors
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 2
     assert os.listdir(str(tmp_path)) == []
 
 

@@ -33,36 +33,45 @@ def test_every_registered_source_is_tried():
 
     code, out, _ = sources("--json")
     found = {facts["name"]: facts for facts in json.loads(out)["sources"]}
-    assert code == 0 and set(SOURCES) <= set(found)
+    assert code == 0
+    assert set(SOURCES) <= set(found)
     assert all(facts["reason"] for facts in found.values() if not facts["usable"])
     simulated = found["simulated"]
-    assert simulated["usable"] and simulated["real"] is False and simulated["rate_hz"] > 0
-    assert simulated["present_w"]["VDD_IN"] > 0 and simulated["total"] == ["VDD_IN"]
+    assert simulated["usable"]
+    assert simulated["real"] is False
+    assert simulated["rate_hz"] > 0
+    assert simulated["present_w"]["VDD_IN"] > 0
+    assert simulated["total"] == ["VDD_IN"]
 
 
 def test_the_text_says_what_is_no_measurement_and_why_others_cannot():
     code, out, _ = sources()
-    assert code == 0 and "simulated: module (no sensor behind it: not a measurement), up to " in out
+    assert code == 0
+    assert "simulated: module (no sensor behind it: not a measurement), up to " in out
     assert out.index("simulated: module") < out.index("not usable here")
     assert "\n    " in out[out.index("not usable here") :]
 
 
 def test_one_source_with_its_options(board):
     code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + board.root)
-    assert code == 0 and out.startswith("ina3221: module (average), up to ")
-    assert "VDD_IN           14.034 W   (total)" in out and "VDD_MUX" not in out
+    assert code == 0
+    assert out.startswith("ina3221: module (average), up to ")
+    assert "VDD_IN           14.034 W   (total)" in out
+    assert "VDD_MUX" not in out
 
 
 def test_a_named_source_that_cannot_be_used_is_exit_code_4(tmp_path):
     code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + str(tmp_path))
-    assert code == 4 and "not usable here: no INA3221" in out
+    assert code == 4
+    assert "not usable here: no INA3221" in out
 
 
 def test_wrong_names_and_options_are_told(tmp_path):
     assert "did you mean ina3221?" in sources("--source", "ina3222")[1]
     assert sources("--source-option", "x")[0] == 2
     code, _, errors = sources("--source-option", "root=/")
-    assert code == 2 and "--source-option without --source" in errors
+    assert code == 2
+    assert "--source-option without --source" in errors
 
 
 @pytest.mark.parametrize(
@@ -77,11 +86,9 @@ def test_wrong_names_and_options_are_told(tmp_path):
 )
 def test_an_option_of_a_wrong_type_is_told_and_never_a_traceback(words):
     code, out, errors = sources("--source", words[0], "--source-option", words[1])
-    assert (
-        code == 4
-        and out.startswith("%s: not usable here: " % words[0])
-        and "Traceback" not in errors
-    )
+    assert code == 4
+    assert out.startswith(f"{words[0]}: not usable here: ")
+    assert "Traceback" not in errors
 
 
 def test_a_total_that_cannot_be_read_is_not_usable(board):
@@ -90,7 +97,8 @@ def test_a_total_that_cannot_be_read_is_not_usable(board):
         with open(path, "w") as file:
             file.write("garbage")
     code, out, _ = sources("--source", "ina3221", "--source-option", "root=" + board.root)
-    assert code == 4 and "not usable here" in out
+    assert code == 4
+    assert "not usable here" in out
 
 
 def test_to_a_file(tmp_path):

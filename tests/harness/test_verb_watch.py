@@ -63,10 +63,13 @@ def test_json_lines(board):
         universal_newlines=True,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0 and len(lines) == 3
+    assert done.returncode == 0
+    assert len(lines) == 3
     assert all(line["watts"]["VDD_IN"] == pytest.approx(14.034, abs=1e-3) for line in lines)
-    assert lines[0]["total"] == ["VDD_IN"] and lines[0]["real"] is True
-    assert lines[0]["t_s"] < lines[1]["t_s"] < lines[2]["t_s"] and lines[1]["readings"] >= 1
+    assert lines[0]["total"] == ["VDD_IN"]
+    assert lines[0]["real"] is True
+    assert lines[0]["t_s"] < lines[1]["t_s"] < lines[2]["t_s"]
+    assert lines[1]["readings"] >= 1
 
 
 def test_plain_lines_where_there_is_no_terminal(board):
@@ -76,11 +79,9 @@ def test_plain_lines_where_there_is_no_terminal(board):
         universal_newlines=True,
     )
     lines = done.stdout.splitlines()
-    assert (
-        lines[0].startswith("# ina3221, mean watts: VDD_IN ")
-        and len(lines) == 3
-        and "\x1b" not in done.stdout
-    )
+    assert lines[0].startswith("# ina3221, mean watts: VDD_IN ")
+    assert len(lines) == 3
+    assert "\x1b" not in done.stdout
     assert float(lines[1].split()[0]) == pytest.approx(14.034, abs=1e-3)
 
 
@@ -90,7 +91,8 @@ def test_it_stops_after_the_seconds(board):
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
-    assert 1 <= len(done.stdout.splitlines()) <= 3 and done.returncode == 0
+    assert 1 <= len(done.stdout.splitlines()) <= 3
+    assert done.returncode == 0
 
 
 def test_ctrl_c_is_the_way_to_end_it(board):
@@ -104,7 +106,8 @@ def test_ctrl_c_is_the_way_to_end_it(board):
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0 and errors == ""
+    assert process.returncode == 0
+    assert errors == ""
 
 
 def on_a_terminal(words, **environ):
@@ -135,7 +138,9 @@ def on_a_terminal(words, **environ):
 def test_a_terminal_is_drawn_in_place(board):
     words = of(board) + ["-n", "3", "--period", "0.1"]
     drawn = on_a_terminal(words, TERM="xterm", PYTHONIOENCODING="utf-8")
-    assert drawn.count("\x1b[8A") == 2 and "\x1b[1mVDD_IN" in drawn and "█" in drawn
+    assert drawn.count("\x1b[8A") == 2
+    assert "\x1b[1mVDD_IN" in drawn
+    assert "█" in drawn
     assert "\x1b[1m" not in on_a_terminal(words, TERM="xterm", NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(words, TERM="dumb")
 
@@ -143,7 +148,9 @@ def test_a_terminal_is_drawn_in_place(board):
 def test_a_period_is_the_mean_of_its_readings():
     source = Scripted([1.0, 2.0, 6.0])
     reading = take(source, time.monotonic() + 0.4)
-    assert reading.readings == 3 and reading.watts == {"A": 3.0} and reading.problem == ""
+    assert reading.readings == 3
+    assert reading.watts == {"A": 3.0}
+    assert reading.problem == ""
 
 
 def test_a_reading_that_fails_is_said_and_watching_goes_on():
@@ -163,7 +170,8 @@ def test_the_history_is_drawn_to_scale():
     shown = Screen(Scripted([8.0]), out, colour=False)
     assert shown.spark([0.0, 4.0, 8.0, None]) == ".=@ "
     shown(take(Scripted([8.0]), 0.0))
-    assert "B         - W" in out.getvalue() and "A     8.000 W  @" in out.getvalue()
+    assert "B         - W" in out.getvalue()
+    assert "A     8.000 W  @" in out.getvalue()
 
 
 def test_a_stream_that_is_no_terminal_gets_lines():
@@ -171,7 +179,7 @@ def test_a_stream_that_is_no_terminal_gets_lines():
 
 
 @pytest.mark.parametrize(
-    "words, code, text",
+    ("words", "code", "text"),
     [
         (["--period", "0"], 2, "--period must be above 0"),
         (["--source", "nosuch"], 4, "no power source is called nosuch"),
@@ -182,9 +190,7 @@ def test_mistakes_are_one_or_two_lines(words, code, text):
     done = subprocess.run(
         COMMAND + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
     )
-    assert (
-        done.returncode == code
-        and text in done.stderr
-        and "Traceback" not in done.stderr
-        and done.stdout == ""
-    )
+    assert done.returncode == code
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

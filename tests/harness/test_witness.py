@@ -90,36 +90,29 @@ def test_health_is_in_the_events_of_a_stage_and_its_troubles_in_the_record(tmp_p
     done = run(tmp_path / "runs", "tests.harness.test_witness:throttles_between", board.tree.root)
     path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
     names = [event["event"] for event in record.read_events(path)]
-    assert (
-        names[0] == "attempt_begin"
-        and names[-1] == "stage_end"
-        and names.count("throttle") == 1
-        and "health" not in names
-    )
+    assert names[0] == "attempt_begin"
+    assert names[-1] == "stage_end"
+    assert names.count("throttle") == 1
+    assert "health" not in names
     health = record.read_health(path)
-    assert (
-        health[0]["temps_c"]["GPU-therm"] == 32.0
-        and health[0]["power_mode"] == 0
-        and health[0]["clocks_locked"] is False
-    )
+    assert health[0]["temps_c"]["GPU-therm"] == 32.0
+    assert health[0]["power_mode"] == 0
+    assert health[0]["clocks_locked"] is False
     assert [(one["name"], one["by"]) for one in done.warnings if one["name"] == "throttled"] == [
         ("throttled", "gpu-balanced 2 (state 3)")
     ]
-    assert (
-        done.environment["power_mode"] == "MAXN"
-        and done.environment["clocks_locked"] is False
-        and done.environment["l4t"] == "32.7.1"
-    )
-    assert (
-        done.environment["boot_id"] == "11111111-aaaa"
-        and done.environment["fan"]["temp_control"] == 1
-    )
+    assert done.environment["power_mode"] == "MAXN"
+    assert done.environment["clocks_locked"] is False
+    assert done.environment["l4t"] == "32.7.1"
+    assert done.environment["boot_id"] == "11111111-aaaa"
+    assert done.environment["fan"]["temp_control"] == 1
 
 
 def test_elsewhere_there_is_no_health_and_no_process(tmp_path):
     done = run(tmp_path / "runs", "tests.harness.toy:only_grow", str(tmp_path))
     path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
-    assert record.read_health(path) == [] and "power_mode" not in done.environment
+    assert record.read_health(path) == []
+    assert "power_mode" not in done.environment
     assert [one["name"] for one in done.warnings] == ["not_measured"]
 
 
@@ -130,7 +123,8 @@ def test_a_witness_that_dies_is_told_and_harms_nothing(tmp_path, board):
     witness._log._child._process.wait()
     change_mode(board)
     assert [name for name, _ in witness.poll()] == ["mode_changed"]
-    assert [name for name, _ in witness.close()] == ["health_unknown"] and witness.close() == []
+    assert [name for name, _ in witness.close()] == ["health_unknown"]
+    assert witness.close() == []
 
 
 def test_events_that_cannot_be_written_end_the_log_not_the_stage(tmp_path, board):

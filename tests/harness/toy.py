@@ -72,7 +72,7 @@ def grow(stage, task, start=None, *, step=1.0, pause_s=0.0, fail_at=0):
             stage.stop()
     if task.log:
         with open(task.log, "a") as file:
-            file.write("grow %r\n" % step)
+            file.write(f"grow {step!r}\n")
     stage.metric(value=state["value"])
     return state
 

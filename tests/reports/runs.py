@@ -217,7 +217,7 @@ class Folder:
             },
             **source,
         )
-        write_log(os.path.join(folder, "power-%s.csv" % label), rows, facts, BOOT)
+        write_log(os.path.join(folder, f"power-{label}.csv"), rows, facts, BOOT)
 
     def _log(self, folder, times, watts):
         """A log at constant power, or swinging by `ripple` watts about it from sample to sample."""

@@ -30,11 +30,9 @@ def test_a_stage_is_integrated_between_its_marks(tmp_path):
     folder = Folder(tmp_path)
     stage = stage_of(folder, folder.stage("s-1", 5, 12.0, seconds=0.5))
     energy = stage_energy(stage)
-    assert (
-        energy.joules == pytest.approx(12 * 50.5)
-        and energy.coverage == 1.0
-        and energy.seconds == pytest.approx(50.5)
-    )
+    assert energy.joules == pytest.approx(12 * 50.5)
+    assert energy.coverage == 1.0
+    assert energy.seconds == pytest.approx(50.5)
     assert evaluation_energy(stage).joules == pytest.approx(12 * 5 * 1.0)
     assert repeated_energy(stage).joules == 0.0
 
@@ -55,8 +53,10 @@ def test_a_run_pays_shared_stages_in_full(tmp_path):
 def test_flops_are_three_times_forward(tmp_path):
     folder = Folder(tmp_path)
     flops, gflop, images, epochs = flops_of(stage_of(folder, folder.stage("s-1", 4)))
-    assert flops == 3 * 600_000_000 * 50_000 * 4 and gflop == pytest.approx(3 * 0.6 * 4)
-    assert images == {50_000} and epochs == 4
+    assert flops == 3 * 600_000_000 * 50_000 * 4
+    assert gflop == pytest.approx(3 * 0.6 * 4)
+    assert images == {50_000}
+    assert epochs == 4
     assert flops_of(stage_of(folder, folder.stage("s-2", seconds=1.0)))[0] == 0
 
 
@@ -91,7 +91,8 @@ def test_a_structure_without_a_recorded_epoch_is_void(tmp_path):
     )
     stages = unique_stages(load([tmp_path]))
     cost = Accounting.over(stages, "per-epoch").stage(stages[1])
-    assert cost.useful.void and "no epoch of this structure" in cost.useful.void_reason
+    assert cost.useful.void
+    assert "no epoch of this structure" in cost.useful.void_reason
 
 
 def test_low_precision_is_estimated(tmp_path):
@@ -106,7 +107,8 @@ def test_idle_power_of_before_and_after(tmp_path):
     folder.idle(3.0, "before")
     folder.idle(3.4, "after")
     watts, u = idle_power(folder.root, "S1")
-    assert watts == pytest.approx(3.2) and u >= 0.2
+    assert watts == pytest.approx(3.2)
+    assert u >= 0.2
 
 
 def test_a_killed_attempt_is_repeated_and_not_useful(tmp_path):
@@ -142,9 +144,8 @@ def test_a_killed_attempt_is_repeated_and_not_useful(tmp_path):
         ],
     )
     stage = stage_of(folder, stage_id)
-    assert (
-        stage_energy(stage).joules == pytest.approx(310.0) and stage_energy(stage).coverage == 1.0
-    )
+    assert stage_energy(stage).joules == pytest.approx(310.0)
+    assert stage_energy(stage).coverage == 1.0
     assert repeated_energy(stage).joules == pytest.approx(100.0)
 
 
@@ -153,11 +154,9 @@ def test_a_lost_log_is_void_and_not_zero(tmp_path):
     run = [folder.stage("a-1", 2), folder.stage("b-1", 2, logged=False)]
     folder.run("dense", 0.0, run)
     cost = Accounting().run(load([tmp_path])[0])
-    assert (
-        cost.useful.void
-        and cost.useful.joules is None
-        and cost.useful.coverage == pytest.approx(0.5)
-    )
+    assert cost.useful.void
+    assert cost.useful.joules is None
+    assert cost.useful.coverage == pytest.approx(0.5)
 
 
 def test_an_unknown_mode_is_refused():
@@ -192,12 +191,10 @@ def test_a_stage_whose_marks_are_lost_is_void_and_says_so(tmp_path, events):
     (run,) = load([os.path.join(tmp_path, run_id)])
     cost, lost = Accounting().run(run), Accounting().stage(run.stages[1])
     assert lost.useful.void_reason == lost.net.void_reason == "no stage marks in the events of b-1"
-    assert (
-        cost.useful.void
-        and cost.net.void
-        and cost.evaluation.void
-        and cost.useful.coverage == pytest.approx(0.5)
-    )
+    assert cost.useful.void
+    assert cost.net.void
+    assert cost.evaluation.void
+    assert cost.useful.coverage == pytest.approx(0.5)
     assert cost.useful.void_reason.endswith(": no stage marks in the events of b-1")
     for form in ("text", "json"):
         assert "no stage marks in the events of b-1" in table2([tmp_path]).render(form)

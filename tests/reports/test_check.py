@@ -66,11 +66,9 @@ def test_a_good_study_passes_every_rule(clean):
     report = check([clean])
     assert [finding for finding in report.findings if finding.status != PASS] == []
     assert [finding.rule for finding in report.findings] == [f"R{i}" for i in range(1, 17)]
-    assert (
-        report.exit_code() == 0
-        and report.exit_code(strict=True) == 0
-        and "16 pass, 0 warn, 0 fail" in report.text()
-    )
+    assert report.exit_code() == 0
+    assert report.exit_code(strict=True) == 0
+    assert "16 pass, 0 warn, 0 fail" in report.text()
 
 
 def unknown_scope(root):
@@ -323,7 +321,7 @@ def one_after_another(root):
 
 
 @pytest.mark.parametrize(
-    "rule, status, plant",
+    ("rule", "status", "plant"),
     [
         ("R1", FAIL, unknown_scope),
         ("R2", FAIL, edited_spec),
@@ -369,10 +367,8 @@ def test_a_planted_violation_is_found(tmp_path, rule, status, plant):
     found = [finding for finding in report.of(rule) if finding.status == status]
     assert found, report.text()
     assert all(finding.remedy for finding in found)
-    assert (
-        report.exit_code() == (6 if report.worst == FAIL else 0)
-        and report.exit_code(strict=True) == 6
-    )
+    assert report.exit_code() == (6 if report.worst == FAIL else 0)
+    assert report.exit_code(strict=True) == 6
 
 
 def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():
@@ -384,7 +380,9 @@ def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():
 
 def test_the_json_form(clean):
     data = json.loads(check_runs(load([clean])).json())
-    assert data["worst"] == PASS and len(data["findings"]) == 16 and data["format"] == 1
+    assert data["worst"] == PASS
+    assert len(data["findings"]) == 16
+    assert data["format"] == 1
 
 
 def test_nothing_to_check_is_an_error(tmp_path):

@@ -20,8 +20,10 @@ def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):
 def test_a_difference_beyond_the_uncertainty_is_real(tmp_path):
     table = compare([study(tmp_path / "a", 12.0)], [study(tmp_path / "b", 10.0)])
     row = table.lines[0]
-    assert row[5].data["value"] == pytest.approx(1.2, rel=1e-3) and row[6].text == "real"
-    assert row[10].text == "not known" and "One run in some cells" in table.render()
+    assert row[5].data["value"] == pytest.approx(1.2, rel=1e-3)
+    assert row[6].text == "real"
+    assert row[10].text == "not known"
+    assert "One run in some cells" in table.render()
     assert table.facts["worst_energy_ratio"] == pytest.approx(1.2, rel=1e-3)
 
 
@@ -29,7 +31,8 @@ def test_a_difference_within_the_spread_is_not_significant(tmp_path):
     a = study(tmp_path / "a", 10.05, (1, 2, 3), noise=0.3)
     b = study(tmp_path / "b", 10.0, (1, 2, 3, 4), noise=0.3)
     row = compare([a], [b]).lines[0]
-    assert row[6].text == "not significant" and row[10].text == "not significant"
+    assert row[6].text == "not significant"
+    assert row[10].text == "not significant"
 
 
 def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
@@ -39,7 +42,8 @@ def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
     ).lines[0]
     other = {"source": dict(source["source"], serial="other")}
     apart = compare([tmp_path / "a"], [study(tmp_path / "c", 10.0, **other)]).lines[0]
-    assert same[6].text == "real" and apart[6].text == "not significant"
+    assert same[6].text == "real"
+    assert apart[6].text == "not significant"
 
 
 def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
@@ -53,7 +57,8 @@ def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
         "(simulated)",
         "(estimated, simulated)",
     ]
-    assert row[3].data["words"] == ["estimated", "simulated"] and "(" not in row[7].text
+    assert row[3].data["words"] == ["estimated", "simulated"]
+    assert "(" not in row[7].text
     assert (
         "("
         not in compare([study(tmp_path / "c", 12.0)], [study(tmp_path / "d", 10.0)])
@@ -87,7 +92,8 @@ def test_a_void_energy_is_not_compared(tmp_path):
     folder = Folder(tmp_path / "b")
     folder.run("snip", 0.5, [folder.stage("s-1", 5, logged=False)])
     row = compare([study(tmp_path / "a", 12.0)], [tmp_path / "b"]).lines[0]
-    assert row[4].text == "void" and row[6].text == "not known"
+    assert row[4].text == "void"
+    assert row[6].text == "not known"
 
 
 def test_welch_against_a_case_computed_by_hand():
@@ -95,4 +101,5 @@ def test_welch_against_a_case_computed_by_hand():
     assert welch([27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]) == pytest.approx(
         2.447 * 2.1152, rel=1e-4
     )
-    assert welch([1.0], [2.0]) == 0.0 and t975(2.5) == 4.303
+    assert welch([1.0], [2.0]) == 0.0
+    assert t975(2.5) == 4.303

@@ -36,10 +36,11 @@ def test_the_meter_outside_saw_more(folder):
         True,
         True,
     )
-    assert found.share == pytest.approx(19 / 15 - 1, rel=1e-3) and found.low == pytest.approx(
-        0.2, rel=1e-3
-    )
-    assert found.high == pytest.approx(0.4, rel=1e-3) and not found.impossible and not found.differs
+    assert found.share == pytest.approx(19 / 15 - 1, rel=1e-3)
+    assert found.low == pytest.approx(0.2, rel=1e-3)
+    assert found.high == pytest.approx(0.4, rel=1e-3)
+    assert not found.impossible
+    assert not found.differs
     assert (
         found.text()
         == "serial (dc) saw 26.7 % more than ina3221 (module) (2 stages, +20 % to +40 % by stage)"
@@ -56,7 +57,7 @@ def test_it_does_not_matter_which_of_them_counts(folder):
 
 
 @pytest.mark.parametrize(
-    "watts, scope, impossible, differs",
+    ("watts", "scope", "impossible", "differs"),
     [
         (9.0, "dc", True, False),
         (9.99, "dc", False, False),
@@ -74,7 +75,8 @@ def test_what_cannot_be_and_what_should_not(folder, watts, scope, impossible, di
 def test_a_simulated_board_is_no_second_witness(folder):
     folder.beside("train-1", 8.0, "simulated", real=False)
     (found,) = sightings(stages_of(folder))
-    assert not found.real and "not both are measurements" in found.text()
+    assert not found.real
+    assert "not both are measurements" in found.text()
     assert not [one for one in check([folder.root]).of("R9") if "saw" in one.text]
 
 
@@ -87,14 +89,14 @@ def test_void_and_empty_logs_are_left_out(folder):
         file.writelines(lines[:60])
     open(os.path.join(record.stage_dir(folder.root, "score-1"), "power-board.csv"), "w").close()
     stages = stages_of(folder)
-    assert sightings(stages) == [] and [len(other_logs(stage)) for stage in stages] == [0, 1]
+    assert sightings(stages) == []
+    assert [len(other_logs(stage)) for stage in stages] == [0, 1]
 
 
 def test_the_table_and_the_check_tell_it(tmp_path):
     folder = small_study(tmp_path, **MODULE)
     folder.beside("dense-1", 12.0, accuracy={"gain": 0.001})
     told = "serial (dc) saw 20 % more than ina3221 (module) (1 stage)"
-    assert list(notes(stages_of(folder))) == ["Beside it: %s." % told] and told in table2(
-        [folder.root]
-    ).render("text").replace("\n", " ")
+    assert list(notes(stages_of(folder))) == [f"Beside it: {told}."]
+    assert told in table2([folder.root]).render("text").replace("\n", " ")
     assert told in [one.text for one in check([folder.root]).of("R9") if one.status == PASS]

@@ -102,7 +102,8 @@ def constant(tmp_path, watts, seconds=60, **source):
 def test_a_shared_gain_cancels_in_a_ratio(tmp_path):
     accuracy = {"gain": 0.02, "offset_mw": {"VDD_IN": 76}, "quantum_mw": 38}
     one, two = constant(tmp_path, 12, accuracy=accuracy), constant(tmp_path, 6, accuracy=accuracy)
-    assert one.u_gain_j == pytest.approx(0.02 * 720) and one.u_offset_j == pytest.approx(0.076 * 60)
+    assert one.u_gain_j == pytest.approx(0.02 * 720)
+    assert one.u_offset_j == pytest.approx(0.076 * 60)
     ratio = one.ratio(two)
     assert ratio.value == pytest.approx(2.0)
     apart = (one.u_joules / one.joules) ** 2 + (two.u_joules / two.joules) ** 2
@@ -114,7 +115,8 @@ def test_a_shared_gain_cancels_in_a_ratio(tmp_path):
 def test_offset_cancels_in_the_net(tmp_path):
     energy = constant(tmp_path, 12, accuracy={"offset_mw": 76})
     net = energy.minus_idle(2.0, 0.01)
-    assert net.joules == pytest.approx(600.0) and net.u_joules < energy.u_joules
+    assert net.joules == pytest.approx(600.0)
+    assert net.u_joules < energy.u_joules
 
 
 def test_a_sum_is_judged_as_a_whole():
@@ -131,12 +133,11 @@ def test_a_sum_is_judged_as_a_whole():
     )
     short = Energy("VDD_IN", 0.02, 0.0, Fraction(0), 0.02)
     both = total_energy([long, long, short])
-    assert short.void and not both.void
-    assert (
-        both.joules == pytest.approx(2000.2)
-        and both.u_gain_j == 20.0
-        and both.u_random_j == pytest.approx(2**0.5)
-    )
+    assert short.void
+    assert not both.void
+    assert both.joules == pytest.approx(2000.2)
+    assert both.u_gain_j == 20.0
+    assert both.u_random_j == pytest.approx(2**0.5)
     with pytest.raises(ReportError, match="different rails"):
         total_energy([long, Energy("wall", 1, 1, Fraction(1))])
 
@@ -157,5 +158,6 @@ def test_a_log_from_another_clock_carries_the_error_of_its_alignment(tmp_path):
     here = PowerTrace.load(path).energy(5, 55)
     path.write_text(path.read_text().replace('"boot_id"', '"u_s": 0.5, "boot_id"'))
     moved = PowerTrace.load(path).energy(5, 55)
-    assert moved.joules == here.joules and moved.u_joules > here.u_joules
+    assert moved.joules == here.joules
+    assert moved.u_joules > here.u_joules
     assert moved.u_random_j == pytest.approx((here.u_random_j**2 + (0.5 * 8) ** 2) ** 0.5)

@@ -20,13 +20,14 @@ def study(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "form, magic", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
+    ("form", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
 )
 def test_forms_and_determinism(study, tmp_path, form, magic):
     first, second = tmp_path / f"a{form}", tmp_path / f"b{form}"
     power([study], first)
     power([study], second)
-    assert first.read_bytes().startswith(magic) and first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(magic)
+    assert first.read_bytes() == second.read_bytes()
 
 
 def svg_of(paths):
@@ -38,11 +39,9 @@ def svg_of(paths):
 
 def test_the_figure_names_scope_and_stages(study):
     text = svg_of([study])
-    assert (
-        "VDD_IN (module) on tx2-a by ina3221" in text
-        and "power (W)" in text
-        and "simulated" not in text
-    )
+    assert "VDD_IN (module) on tx2-a by ina3221" in text
+    assert "power (W)" in text
+    assert "simulated" not in text
     for name in ("dense", "search", "score", "nsretrain"):
         assert f"<!-- {name} -->" in text
 
@@ -51,7 +50,8 @@ def test_simulated_is_written_across_it(tmp_path):
     folder = Folder(tmp_path, source={"name": "simulated", "simulated": True, "real": False})
     folder.run("snip", 0.5, [folder.stage("s-1", 2)])
     text = svg_of([tmp_path])
-    assert "[simulated]" in text and "<!-- simulated -->" in text
+    assert "[simulated]" in text
+    assert "<!-- simulated -->" in text
 
 
 def test_the_timeline_orders_stages_and_cuts_pauses(tmp_path):
@@ -65,7 +65,8 @@ def test_the_timeline_orders_stages_and_cuts_pauses(tmp_path):
         ("one", 20.0),
         ("two", 30.0),
     ]
-    assert len(line.cuts) == 1 and line.length_s == pytest.approx(51.0)
+    assert len(line.cuts) == 1
+    assert line.length_s == pytest.approx(51.0)
     assert [float(np.nanmax(part.high_w)) for part in line.stretches] == [10.0, 6.0]
     assert all(part.t_s[0] >= 0 and part.t_s[-1] <= line.length_s for part in line.stretches)
 
@@ -75,9 +76,8 @@ def test_a_hole_is_not_drawn_over(tmp_path):
     folder.run("snip", 0.5, [folder.stage("s-1", 10, hole=(30, 60))])
     line = timeline(unique_stages(load([tmp_path])))
     assert len(line.stretches) == 2
-    assert line.stretches[0].t_s[-1] == pytest.approx(30, abs=0.2) and line.stretches[1].t_s[
-        0
-    ] == pytest.approx(60, abs=0.2)
+    assert line.stretches[0].t_s[-1] == pytest.approx(30, abs=0.2)
+    assert line.stretches[1].t_s[0] == pytest.approx(60, abs=0.2)
 
 
 def test_what_cannot_be_drawn_says_why(study, tmp_path):

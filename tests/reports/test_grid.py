@@ -25,19 +25,15 @@ def cell_of(root):
 
 def test_a_mean_over_some_of_the_seeds_says_how_many_in_every_form(two_seeds):
     whole = cell_of(two_seeds)
-    assert (
-        whole.data["energy_j"] == pytest.approx(240.0)
-        and whole.data["energy_seeds"] == 2
-        and " of " not in whole.text
-    )
+    assert whole.data["energy_j"] == pytest.approx(240.0)
+    assert whole.data["energy_seeds"] == 2
+    assert " of " not in whole.text
     os.remove(os.path.join(record.stage_dir(str(two_seeds), "s-2"), record.POWER))
     table = table2([two_seeds])
     one = table.lines[0][3]
-    assert (
-        one.text.startswith("200.0 (1 of 2) / ")
-        and one.data["energy_seeds"] == 1
-        and len(one.data["runs"]) == 2
-    )
+    assert one.text.startswith("200.0 (1 of 2) / ")
+    assert one.data["energy_seeds"] == 1
+    assert len(one.data["runs"]) == 2
     assert all("200.0 (1 of 2)" in table.render(form) for form in FORMS)
     assert (
         json.loads(table.render("json"))["rows"][0]["Energy (J) / FLOPs (x0.05P), p=50%"]["value"][
@@ -50,7 +46,5 @@ def test_a_mean_over_some_of_the_seeds_says_how_many_in_every_form(two_seeds):
 def test_a_cell_without_any_energy_is_void_and_not_a_share(two_seeds):
     for seed in (1, 2):
         os.remove(os.path.join(record.stage_dir(str(two_seeds), f"s-{seed}"), record.POWER))
-    assert (
-        cell_of(two_seeds).text.startswith("void / ")
-        and cell_of(two_seeds).data["energy_seeds"] == 0
-    )
+    assert cell_of(two_seeds).text.startswith("void / ")
+    assert cell_of(two_seeds).data["energy_seeds"] == 0

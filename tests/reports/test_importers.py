@@ -23,11 +23,12 @@ def table(rows, head="time,power"):
 
 def test_a_plain_csv(tmp_path):
     energy = PowerTrace.load(write(tmp_path, table(HUNDRED_S))).energy()
-    assert energy.joules == pytest.approx(1000.0, rel=1e-9) and energy.coverage == 1.0
+    assert energy.joules == pytest.approx(1000.0, rel=1e-9)
+    assert energy.coverage == 1.0
 
 
 @pytest.mark.parametrize(
-    "head, scale_t, scale_w",
+    ("head", "scale_t", "scale_w"),
     [
         ("timestamp_ms,board_mw", 1e3, 1e3),
         ("t_us,power_uW", 1e6, 1e6),
@@ -63,9 +64,8 @@ def test_an_energy_counter_is_differenced(tmp_path):
     text = "t_s,total_j\n" + "".join(f"{t},{5000 + 10 * t}\n" for t, _ in HUNDRED_S)
     trace = PowerTrace.load(write(tmp_path, text), columns="t=t_s,j=total_j")
     assert trace.source["sampling"] == "counter"
-    assert trace.energy().joules == pytest.approx(1000.0) and trace.energy(
-        10, 20
-    ).joules == pytest.approx(100.0)
+    assert trace.energy().joules == pytest.approx(1000.0)
+    assert trace.energy(10, 20).joules == pytest.approx(100.0)
 
 
 def test_times_of_day_and_units_in_cells(tmp_path):
@@ -79,11 +79,12 @@ def test_a_truncated_last_number_is_not_believed(tmp_path):
     text = table(HUNDRED_S)
     for lost in range(1, 8):
         trace = PowerTrace.load(write(tmp_path, text[:-lost]))
-        assert trace.energy().joules == pytest.approx(999.0) and trace.damaged == 1
+        assert trace.energy().joules == pytest.approx(999.0)
+        assert trace.damaged == 1
 
 
 @pytest.mark.parametrize(
-    "name, damage, lines_lost",
+    ("name", "damage", "lines_lost"),
     [
         ("header repeated", lambda rows: rows[:500] + ["time,power"] + rows[500:], 1),
         ("nul block", lambda rows: rows[:500] + ["\0" * 100] + rows[501:], 1),
@@ -94,7 +95,8 @@ def test_a_truncated_last_number_is_not_believed(tmp_path):
 def test_damaged_lines_are_counted_and_the_rest_is_right(tmp_path, name, damage, lines_lost):
     rows = damage([f"{t:.1f},{w}" for t, w in HUNDRED_S])
     trace = PowerTrace.load(write(tmp_path, "time,power\n" + "\n".join(rows) + "\n"))
-    assert trace.energy().joules == pytest.approx(1000.0) and trace.damaged == lines_lost
+    assert trace.energy().joules == pytest.approx(1000.0)
+    assert trace.damaged == lines_lost
 
 
 @pytest.mark.parametrize("cell", ["", "N/A", "nan", "inf", "-", "ERR"])
@@ -103,20 +105,18 @@ def test_an_unreadable_number_is_a_failed_read(tmp_path, cell):
     rows[500] = f"50.0,{cell}"
     trace = PowerTrace.load(write(tmp_path, "time,power\n" + "\n".join(rows) + "\n"))
     energy = trace.energy()
-    assert (
-        energy.joules == pytest.approx(1000.0)
-        and energy.failed == 1
-        and energy.coverage == pytest.approx(0.998)
-    )
+    assert energy.joules == pytest.approx(1000.0)
+    assert energy.failed == 1
+    assert energy.coverage == pytest.approx(0.998)
 
 
 def test_a_clock_set_back_is_not_silent(tmp_path):
     rows = [(t if t < 50 else t - 30, w) for t, w in HUNDRED_S]
     trace = PowerTrace.load(write(tmp_path, table(rows)))
-    assert trace.steps_back == 1 and trace.problems()[0].startswith(
-        "1 times the clock was set back"
-    )
-    assert trace.energy().void and trace.energy(0, 15).joules == pytest.approx(150.0)
+    assert trace.steps_back == 1
+    assert trace.problems()[0].startswith("1 times the clock was set back")
+    assert trace.energy().void
+    assert trace.energy(0, 15).joules == pytest.approx(150.0)
 
 
 def test_a_hole_and_duplicates_are_not_silent(tmp_path):
@@ -124,7 +124,8 @@ def test_a_hole_and_duplicates_are_not_silent(tmp_path):
     assert PowerTrace.load(write(tmp_path, table(rows))).energy().void
     twice = sorted(HUNDRED_S + HUNDRED_S[100:110])
     trace = PowerTrace.load(write(tmp_path, table(twice)))
-    assert trace.duplicates == 10 and trace.energy().joules == pytest.approx(1000.0)
+    assert trace.duplicates == 10
+    assert trace.energy().joules == pytest.approx(1000.0)
 
 
 TEGRA = (
@@ -140,7 +141,8 @@ def test_tegrastats_without_times(tmp_path):
     trace = PowerTrace.load(write(tmp_path, text, "tegra.txt"))
     assert trace.energy().joules == pytest.approx(10.05)
     assert trace.energy(rail="VDD_SYS_GPU").joules == pytest.approx(1.53)
-    assert "1 s apart" in trace.notes[0] and trace.damaged == 0
+    assert "1 s apart" in trace.notes[0]
+    assert trace.damaged == 0
 
 
 def test_tegrastats_with_a_date_that_is_none(tmp_path):
@@ -159,7 +161,9 @@ def test_tegrastats_with_times_and_a_cut_line(tmp_path):
     ]
     lines[5] = lines[5][:-60]
     trace = PowerTrace.load(write(tmp_path, "\n".join(lines) + "\n", "tegra.txt"))
-    assert trace.energy().joules == pytest.approx(40.0) and trace.damaged == 1 and trace.notes == ()
+    assert trace.energy().joules == pytest.approx(40.0)
+    assert trace.damaged == 1
+    assert trace.notes == ()
 
 
 def test_ptdaemon(tmp_path):
@@ -168,11 +172,12 @@ def test_ptdaemon(tmp_path):
         for i in range(60)
     )
     energy = PowerTrace.load(write(tmp_path, text)).energy()
-    assert energy.joules == pytest.approx(590.0) and energy.failed == 1
+    assert energy.joules == pytest.approx(590.0)
+    assert energy.failed == 1
 
 
 @pytest.mark.parametrize(
-    "text, columns, says",
+    ("text", "columns", "says"),
     [
         ("\n\n", None, "empty"),
         ("hello\nworld\n", None, "not a power log"),
@@ -198,7 +203,8 @@ def test_ptdaemon(tmp_path):
 def test_what_is_no_power_log_is_refused_with_a_remedy(tmp_path, text, columns, says):
     with pytest.raises(ReportError, match=says) as caught:
         PowerTrace.load(write(tmp_path, text), columns=columns)
-    assert caught.value.hint and caught.value.message.isprintable()
+    assert caught.value.hint
+    assert caught.value.message.isprintable()
 
 
 def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
@@ -209,7 +215,8 @@ def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
             (tmp_path / "log.csv").write_bytes(data)
             with pytest.raises(ReportError) as caught:
                 PowerTrace.load(tmp_path / "log.csv")
-            assert caught.value.hint and caught.value.message.isprintable()
+            assert caught.value.hint
+            assert caught.value.message.isprintable()
 
 
 def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
@@ -218,4 +225,5 @@ def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
         for i in range(60)
     ]
     energy = PowerTrace.load(write(tmp_path, "".join(lines))).energy()
-    assert energy.joules == pytest.approx(590.0) and energy.failed == 1
+    assert energy.joules == pytest.approx(590.0)
+    assert energy.failed == 1

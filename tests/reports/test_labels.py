@@ -10,5 +10,6 @@ def test_everything_that_can_be_trained_has_a_name_of_its_own():
         (MODELS, labels.MODELS),
         (DATASETS, labels.DATASETS),
     ):
-        assert set(registry) == set(names) and len(set(names.values())) == len(names)
+        assert set(registry) == set(names)
+        assert len(set(names.values())) == len(names)
     assert labels.method_label("swalp", {}) == "SWALP"

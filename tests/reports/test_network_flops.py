@@ -24,7 +24,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("classes, dataset", [(10, "CIFAR-10"), (100, "CIFAR-100")])
+@pytest.mark.parametrize(("classes", "dataset"), [(10, "CIFAR-10"), (100, "CIFAR-100")])
 def test_vgg16(classes, dataset):
     known = published_data.network_flops()[f"VGG16/{dataset}"]
     assert count(Vgg16(classes)).forward_flops == known["dense"]
@@ -37,7 +37,7 @@ def test_vgg16(classes, dataset):
         )
 
 
-@pytest.mark.parametrize("classes, dataset", [(10, "CIFAR-10"), (100, "CIFAR-100")])
+@pytest.mark.parametrize(("classes", "dataset"), [(10, "CIFAR-10"), (100, "CIFAR-100")])
 def test_preresnet101(classes, dataset):
     known = published_data.network_flops()[f"PreResNet-101/{dataset}"]
     assert count(PreResNet101(classes)).forward_flops == known["dense"]

@@ -62,7 +62,8 @@ def test_attempts_are_cut_where_their_work_counts():
         "a",
         False,
     )
-    assert second.useful is None and second.begin.begin_s == 140
+    assert second.useful is None
+    assert second.begin.begin_s == 140
     assert (third.useful.begin_s, third.useful.end_s, third.useful.boot_id, third.ended) == (
         6,
         17,
@@ -94,7 +95,7 @@ def test_an_epoch_trained_twice_counts_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "difference, key",
+    ("difference", "key"),
     [
         ({"source": {"name": "wattsup"}}, "source"),
         ({"source": {"scope": "board"}}, "scope"),
@@ -122,7 +123,9 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     stages = unique_stages(load([tmp_path / "one", tmp_path / "two"]))
     with pytest.raises(ReportError, match=f"different {key}s") as caught:
         one_scope(stages)
-    assert "s-1" in caught.value.message and "s-2" in caught.value.message and caught.value.hint
+    assert "s-1" in caught.value.message
+    assert "s-2" in caught.value.message
+    assert caught.value.hint
 
 
 def test_unmeasured_stages_mix_nothing(tmp_path):
@@ -157,9 +160,8 @@ def test_only_so_many_samples_are_kept_in_memory(tmp_path):
     ]
     traces = Traces(limit=500)  # two logs of about 200 rows
     loaded = [traces.load(path) for path in paths]
-    assert traces.load(paths[3]) is loaded[3] and traces.load(paths[2]) is loaded[2]
-    assert (
-        traces.load(paths[0]) is not loaded[0]
-        and traces.load(paths[0]).energy() == loaded[0].energy()
-    )
+    assert traces.load(paths[3]) is loaded[3]
+    assert traces.load(paths[2]) is loaded[2]
+    assert traces.load(paths[0]) is not loaded[0]
+    assert traces.load(paths[0]).energy() == loaded[0].energy()
     assert Traces(limit=1).load(paths[0]).samples > 1

@@ -28,14 +28,13 @@ def test_every_cell_of_table_2_agrees_with_the_earlier_fit():
         row = fit[cell.setting, cell.method, cell.ratio]
         assert cell.published == float(row["published"])
         if cell.alone and cell.why:  # counted by the fit, but doubtful with no other cell beside it
-            assert (
-                cell.status == UNEXPLAINED
-                and (cell.predicted, cell.x_gflop, cell.n, cell.residual) == (None,) * 4
-            )
+            assert cell.status == UNEXPLAINED
+            assert (cell.predicted, cell.x_gflop, cell.n, cell.residual) == (None,) * 4
             continue
         assert cell.predicted == pytest.approx(float(row["predicted"]), abs=0.006)
         if cell.method in SOLVED:
-            assert cell.residual is None and float(row["residual_pct"]) == 0
+            assert cell.residual is None
+            assert float(row["residual_pct"]) == 0
         else:
             assert 100 * cell.residual == pytest.approx(float(row["residual_pct"]), abs=0.006)
         if row["implied_n_eb"]:
@@ -58,9 +57,8 @@ def test_what_counts_in_closed_form_is_within_0_6_per_cent():
         for cell in recount_table2()
         if cell.method == "ThiNet" and cell.setting.startswith("VGG16")
     ]
-    assert len(cells) == 30 and all(
-        cell.status == CLOSED and abs(cell.residual) < 0.006 for cell in cells
-    )
+    assert len(cells) == 30
+    assert all(cell.status == CLOSED and abs(cell.residual) < 0.006 for cell in cells)
 
 
 def test_unexplained_cells_are_named_with_a_reason_and_never_changed():
@@ -103,7 +101,7 @@ def test_a_low_precision_cell_above_its_full_precision_row_is_doubted():
 
 
 @pytest.mark.parametrize(
-    "method, value",
+    ("method", "value"),
     [("EB Train (LF)", 500.0), ("EB Train (LL)", 10.0), ("NS", 700.0), ("NS", 300.0)],
 )
 def test_a_cell_that_implies_an_impossible_network_is_not_explained(monkeypatch, method, value):
@@ -111,9 +109,9 @@ def test_a_cell_that_implies_an_impossible_network_is_not_explained(monkeypatch,
     rows = {**published_data.table2(), key: {**published_data.table2()[key], "flops_0p05p": value}}
     monkeypatch.setattr(published_data, "table2", lambda: rows)
     cell = next(cell for cell in recount_table2() if (cell.setting, cell.method, cell.ratio) == key)
-    assert (
-        cell.status == UNEXPLAINED and cell.x_gflop is None and "the dense one has 0.63" in cell.why
-    )
+    assert cell.status == UNEXPLAINED
+    assert cell.x_gflop is None
+    assert "the dense one has 0.63" in cell.why
     assert f"{value:g}†" in table(2).render()
 
 
@@ -140,7 +138,9 @@ def test_table_3():
     assert len(cells) == 13
     for key, cell in cells.items():
         if key[:2] == ("ResNet50/ImageNet", "EB Train"):
-            assert cell.status == UNEXPLAINED and cell.residual is None and cell.why
+            assert cell.status == UNEXPLAINED
+            assert cell.residual is None
+            assert cell.why
             continue
         assert abs(cell.residual) < 0.006
         if key[0].startswith("ResNet18"):
@@ -167,11 +167,9 @@ def test_energies_imply_the_tickets_of_the_earlier_fit():
 
 def test_the_tables_mark_doubtful_cells_and_count_the_rest():
     text = table(2).render()
-    assert (
-        "197†" in text
-        and "264†" in text
-        and "96 cells: 32 closed form, 49 mask-dependent, 15 not explained" in text
-    )
+    assert "197†" in text
+    assert "264†" in text
+    assert "96 cells: 32 closed form, 49 mask-dependent, 15 not explained" in text
     assert "2242.3†" in table(3).render()
     with pytest.raises(ReportError, match="no FLOPs"):
         table(1)
@@ -211,10 +209,8 @@ def test_every_doubt_points_at_a_published_cell():
 
 
 def test_the_published_files_are_whole():
-    assert (
-        len(published_data.table2()) == 96
-        and len(published_data.rows("published_table2_improv")) == 12
-    )
+    assert len(published_data.table2()) == 96
+    assert len(published_data.rows("published_table2_improv")) == 12
     final = {
         (row["model"] + "/" + row["dataset"]): row["retrain_acc"]
         for row in published_data.rows("published_table1")

@@ -77,7 +77,7 @@ EB_Train | x,2.7×,void
 
 
 @pytest.mark.parametrize(
-    "form, expected", [("text", TEXT), ("md", MARKDOWN), ("tex", TEX), ("csv", CSV)]
+    ("form", "expected"), [("text", TEXT), ("md", MARKDOWN), ("tex", TEX), ("csv", CSV)]
 )
 def test_the_written_forms(form, expected):
     assert TABLE.render(form) == expected
@@ -85,7 +85,9 @@ def test_the_written_forms(form, expected):
 
 def test_json_holds_exact_values_and_facts():
     data = json.loads(TABLE.render("json"))
-    assert data["format"] == 1 and data["unit"] == "J" and data["notes"] == ["one note: 5 % <b>"]
+    assert data["format"] == 1
+    assert data["unit"] == "J"
+    assert data["notes"] == ["one note: 5 % <b>"]
     assert data["rows"][0]["Energy (kJ), p=50%"] == {
         "text": "6322±3",
         "value": {"energy_j": 6322000.0},
@@ -108,7 +110,9 @@ def test_html_is_well_formed_and_escaped():
             cells.append(data)
 
     Reader().feed(TABLE.render("html"))
-    assert seen == [] and "one note: 5 % <b>" in cells and "EB_Train | x" in cells
+    assert seen == []
+    assert "one note: 5 % <b>" in cells
+    assert "EB_Train | x" in cells
 
 
 def test_csv_reads_back():
@@ -124,6 +128,5 @@ def test_an_unknown_form_is_refused():
 
 
 def test_a_plain_terminal_gets_plain_signs():
-    assert ascii_text(TABLE.render("text")).isascii() and "6322+-3" in ascii_text(
-        TABLE.render("text")
-    )
+    assert ascii_text(TABLE.render("text")).isascii()
+    assert "6322+-3" in ascii_text(TABLE.render("text"))

@@ -22,7 +22,9 @@ def test_a_whole_log(tmp_path):
         1201,
     )
     assert (energy.rail, energy.worst_gap_s, energy.watts) == ("VDD_IN", 0.05, 10.0)
-    assert trace.problems() == [] and trace.period_s == 0.05 and trace.scope == "module"
+    assert trace.problems() == []
+    assert trace.period_s == 0.05
+    assert trace.scope == "module"
 
 
 def test_nested_rails_are_not_added_up(tmp_path):
@@ -44,7 +46,8 @@ def test_a_board_without_a_total_needs_a_rail(tmp_path):
     )
     with pytest.raises(ReportError, match="no rail as the total") as caught:
         trace.energy()
-    assert "VDD_CPU, VDD_GPU" in caught.value.hint and trace.energy(rail="VDD_GPU").joules == 240.0
+    assert "VDD_CPU, VDD_GPU" in caught.value.hint
+    assert trace.energy(rail="VDD_GPU").joules == 240.0
 
 
 def test_a_total_of_two_rails_needs_both(tmp_path):
@@ -55,7 +58,8 @@ def test_a_total_of_two_rails_needs_both(tmp_path):
         + "".join(row(i * 100_000, 10_000, 2_000 if i != 50 else None) for i in range(101))
     )
     energy = PowerTrace.load(path).energy()
-    assert energy.failed == 1 and energy.coverage == pytest.approx(0.98)
+    assert energy.failed == 1
+    assert energy.coverage == pytest.approx(0.98)
     assert energy.joules == pytest.approx(120.0)
     assert PowerTrace.load(path).energy(rail="VDD_IN").coverage == 1.0
 
@@ -66,7 +70,8 @@ def test_a_cut_last_row_is_seen_wherever_it_is_cut(tmp_path, bytes_lost):
     write_log(path, TEN_W)
     path.write_bytes(path.read_bytes()[:-bytes_lost])
     trace = PowerTrace.load(path)
-    assert trace.samples == 1200 and trace.energy().joules == pytest.approx(599.5)
+    assert trace.samples == 1200
+    assert trace.energy().joules == pytest.approx(599.5)
     assert trace.damaged == (1 if bytes_lost < 40 else 0)
 
 
@@ -107,7 +112,8 @@ def test_a_restart_appends_a_segment_of_the_same_clock(tmp_path):
         + "".join(row(t, mw) for t, mw in TEN_W[640:])
     )
     trace = PowerTrace.load(path)
-    assert len(trace.pieces) == 1 and trace.damaged == 1
+    assert len(trace.pieces) == 1
+    assert trace.damaged == 1
     assert trace.energy().joules == pytest.approx(600.0)
     assert trace.energy(max_gap_s=1.0).coverage < 1.0
     assert trace.energy().worst_gap_s == pytest.approx(2.05)
@@ -128,17 +134,21 @@ def test_a_reboot_begins_another_clock(tmp_path):
     with pytest.raises(ReportError, match="2 boots"):
         trace.energy(10, 20)
     other = trace.energy(10, 20, boot_id="c")
-    assert other.void and other.joules is None and "boot" in other.void_reason
+    assert other.void
+    assert other.joules is None
+    assert "boot" in other.void_reason
 
 
 def test_a_long_hole_is_void_and_never_a_smaller_number(tmp_path):
     samples = [(t, mw) for t, mw in TEN_W if not 20_000_000 < t < 40_000_000]
     energy = PowerTrace.load(write_log(tmp_path / "power.csv", samples)).energy()
-    assert (
-        energy.void and energy.joules is None and energy.u_joules is None and energy.watts is None
-    )
+    assert energy.void
+    assert energy.joules is None
+    assert energy.u_joules is None
+    assert energy.watts is None
     assert energy.worst_gap_s == pytest.approx(20.0)
-    assert "void" in str(energy) and energy.as_dict()["joules"] is None
+    assert "void" in str(energy)
+    assert energy.as_dict()["joules"] is None
 
 
 def test_a_short_hole_is_filled_with_the_mean_and_widens_the_uncertainty(tmp_path):
@@ -157,20 +167,20 @@ def test_failed_reads_are_counted_against_coverage(tmp_path):
     samples = [(t, None if t % 1_000_000 == 0 else mw) for t, mw in TEN_W]
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
     energy = trace.energy(0.5, 59.5)
-    assert energy.failed == 59 and energy.coverage == pytest.approx(1 - 59 * 0.1 / 59)
+    assert energy.failed == 59
+    assert energy.coverage == pytest.approx(1 - 59 * 0.1 / 59)
     assert energy.void
-    assert trace.failures == {"EAGAIN": 61} and "61 failed reads (EAGAIN)" in trace.problems()
+    assert trace.failures == {"EAGAIN": 61}
+    assert "61 failed reads (EAGAIN)" in trace.problems()
 
 
 def test_the_clock_set_back_inside_a_window_is_void(tmp_path):
     samples = TEN_W[:600] + [(t - 5_000_000, mw) for t, mw in TEN_W[600:]]
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
     assert trace.steps_back == 1
-    assert (
-        trace.energy().void
-        and trace.energy().joules is None
-        and "counted twice" in trace.energy().void_reason
-    )
+    assert trace.energy().void
+    assert trace.energy().joules is None
+    assert "counted twice" in trace.energy().void_reason
     assert trace.energy(10, 50).void_reason == "the times of the log go back inside this window"
     assert trace.energy(5, 15).joules == pytest.approx(100.0)
 
@@ -178,11 +188,13 @@ def test_the_clock_set_back_inside_a_window_is_void(tmp_path):
 @pytest.mark.parametrize("order", [TEN_W[::-1], TEN_W[:900] + TEN_W[300:], TEN_W + TEN_W])
 def test_rows_turned_round_or_pasted_twice_have_no_energy(tmp_path, order):
     energy = PowerTrace.load(write_log(tmp_path / "power.csv", order)).energy()
-    assert energy.void and energy.joules is None and energy.seconds == 60.0
+    assert energy.void
+    assert energy.joules is None
+    assert energy.seconds == 60.0
 
 
 @pytest.mark.parametrize(
-    "first, second",
+    ("first", "second"),
     [(TEN_W[:900], TEN_W[600:]), (TEN_W[600:], TEN_W[:900]), (TEN_W, TEN_W), (TEN_W[::2], TEN_W)],
 )
 def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
@@ -196,8 +208,10 @@ def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
         1,
         0,
         1201,
-    ) and trace.duplicates == len(first) + len(second) - 1201
-    assert trace.energy().joules == 600.0 and trace.energy(10, 50).joules == 400.0
+    )
+    assert trace.duplicates == len(first) + len(second) - 1201
+    assert trace.energy().joules == 600.0
+    assert trace.energy(10, 50).joules == 400.0
 
 
 def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path):
@@ -213,12 +227,10 @@ def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path):
 def test_one_row_spans_no_time_and_has_no_energy(tmp_path):
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:1]))
     for energy in (trace.energy(), trace.energy(start_s=0.0)):
-        assert (
-            energy.void
-            and energy.joules is None
-            and energy.coverage == 0.0
-            and "no time" in energy.void_reason
-        )
+        assert energy.void
+        assert energy.joules is None
+        assert energy.coverage == 0.0
+        assert "no time" in energy.void_reason
     path = tmp_path / "two.csv"  # beside another boot that was recorded, one row weighs nothing
     path.write_text(
         header(boot_id="a")
@@ -231,11 +243,12 @@ def test_one_row_spans_no_time_and_has_no_energy(tmp_path):
 
 def test_repeated_times_are_dropped_and_counted(tmp_path):
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", sorted(TEN_W + TEN_W[5:10])))
-    assert trace.duplicates == 5 and trace.energy().joules == 600.0
+    assert trace.duplicates == 5
+    assert trace.energy().joules == 600.0
 
 
 @pytest.mark.parametrize(
-    "content, says, remedy",
+    ("content", "says", "remedy"),
     [
         (b"", "empty", "record again"),
         (header(version=2).encode(), "format 2", "update joulebird"),
@@ -250,7 +263,8 @@ def test_unusable_logs_say_what_to_do(tmp_path, content, says, remedy):
     path.write_bytes(content)
     with pytest.raises(ReportError, match=says) as caught:
         PowerTrace.load(path)
-    assert remedy in caught.value.hint and str(path) in caught.value.message
+    assert remedy in caught.value.hint
+    assert str(path) in caught.value.message
 
 
 def test_a_missing_file_and_mixed_sources_are_refused(tmp_path):
@@ -277,7 +291,8 @@ def test_words_follow_the_source(tmp_path):
     replayed = PowerTrace.load(
         write_log(tmp_path / "b.csv", TEN_W, {"name": "replay", "real": False})
     )
-    assert simulated.energy().words == ("simulated",) and "(simulated)" in str(simulated.energy())
+    assert simulated.energy().words == ("simulated",)
+    assert "(simulated)" in str(simulated.energy())
     assert replayed.words == ("replayed",)
     assert json.loads(json.dumps(simulated.energy().as_dict()))["words"] == ["simulated"]
 
@@ -285,7 +300,9 @@ def test_words_follow_the_source(tmp_path):
 def test_the_envelope_keeps_spikes(tmp_path):
     samples = [(t, 50_000 if t == 30_000_000 else mw) for t, mw in TEN_W]
     (envelope,) = PowerTrace.load(write_log(tmp_path / "power.csv", samples)).envelope(100)
-    assert np.nanmax(envelope.max_w) == 50.0 and np.nanmin(envelope.min_w) == 10.0
-    assert np.nanargmax(envelope.max_w) == 50 and envelope.bucket_s == pytest.approx(0.6)
+    assert np.nanmax(envelope.max_w) == 50.0
+    assert np.nanmin(envelope.min_w) == 10.0
+    assert np.nanargmax(envelope.max_w) == 50
+    assert envelope.bucket_s == pytest.approx(0.6)
     (sparse,) = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:3])).envelope(1000)
     assert np.isfinite(sparse.mean_w).sum() == 3

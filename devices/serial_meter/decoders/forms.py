@@ -37,7 +37,7 @@ def field(text: str) -> Field:
     match = FIELD.match(text)
     if not match:
         raise SourceError(
-            "%r is not a field of a line" % text, "write [key=]name[:float|int|hex|text][*scale]"
+            f"{text!r} is not a field of a line", "write [key=]name[:float|int|hex|text][*scale]"
         )
     name, scale = match.group("name"), float(match.group("scale") or 1)
     if not match.group("type"):
@@ -57,11 +57,11 @@ def number(text: str, decimal: str = ".") -> float:
     """
     if decimal != ".":
         if "." in text:
-            raise ValueError("%r has a point where a %r was agreed" % (text, decimal))
+            raise ValueError(f"{text!r} has a point where a {decimal!r} was agreed")
         text = text.replace(decimal, ".", 1)
     if NUMBER.match(text) or NO_NUMBER.match(text):
         return float(text)
-    raise ValueError("%r is not a number" % text)
+    raise ValueError(f"{text!r} is not a number")
 
 
 class Form:
@@ -72,7 +72,7 @@ class Form:
         self.form = spec["form"]
         self.separator = spec.get("separator", ",")
         self.decimal = decimal
-        self.shape = re.compile("(?:%s)\\Z" % spec["shape"]) if spec.get("shape") else None
+        self.shape = re.compile("(?:{})\\Z".format(spec["shape"])) if spec.get("shape") else None
         self.fields = [field(text) for text in spec["fields"].split()]
 
     def tokens(self, text: str) -> Optional[Dict[str, Any]]:
@@ -120,10 +120,10 @@ class Form:
         if f.type == "text":
             return token
         if isinstance(token, bool) or not isinstance(token, (str, int, float)):
-            raise ValueError("%r is not a number" % (token,))
+            raise ValueError(f"{token!r} is not a number")
         if f.type == "hex" or f.type == "int":
             if not re.match(r"-?[0-9a-fA-F]+\Z", str(token)):
-                raise ValueError("%r is not a whole number" % (token,))
+                raise ValueError(f"{token!r} is not a whole number")
             return int(str(token), 16 if f.type == "hex" else 10)
         return f.scale * (number(token, self.decimal) if isinstance(token, str) else token)
 

@@ -33,7 +33,7 @@ def xor(data: bytes) -> int:
 def check_smartpower3(text: str) -> str:
     """Check the two checksums of a SmartPower3 line, over everything up to the comma before them; gives the line or raises ValueError."""
     body, sums = text[:-5].encode("ascii"), text[-5:]
-    if sums != "%02x,%02x" % (-sum(body) & 0xFF, xor(body)):
+    if sums != f"{-sum(body) & 0xFF:02x},{xor(body):02x}":
         raise ValueError("checksum")
     return text
 
@@ -62,7 +62,7 @@ class LineDecoder(Decoder):
         Decoder.__init__(self, meter)
         settings = meter.settings
         self.ignore = (
-            re.compile("(?:%s)\\Z" % settings["ignore"]) if settings.get("ignore") else None
+            re.compile("(?:{})\\Z".format(settings["ignore"])) if settings.get("ignore") else None
         )
         self.checksum = CHECKSUMS[settings["checksum"]] if settings.get("checksum") else None
         self.forms = [Form(spec, settings.get("decimal", ".")) for spec in forms_of(settings)]
@@ -111,7 +111,7 @@ class LineDecoder(Decoder):
                 return (
                     self._reading(fields) if form.role == "reading" else Record(form.role, fields)
                 )
-        raise ValueError("not a line of this meter: %r" % text[:80])
+        raise ValueError(f"not a line of this meter: {text[:80]!r}")
 
     def _reading(self, fields: Fields) -> Record:
         wrong = self._order(fields)
@@ -140,5 +140,5 @@ class LineDecoder(Decoder):
                 return "%s went from %d to %d" % (key, last, fields[key])
         for low, middle, high in self.meter.settings.get("between", []):
             if not fields[low] <= fields[middle] <= fields[high]:
-                return "%s is not between its extremes" % middle
+                return f"{middle} is not between its extremes"
         return ""

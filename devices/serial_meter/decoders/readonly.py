@@ -34,7 +34,7 @@ def scpi_command(text: str, supply: bool = True) -> str:
     if asks or text in ANY_INSTRUMENT or (not supply and METER_SETTING.match(text)):
         return text
     raise SourceError(
-        "refusing to send %r: it is not a question" % text,
+        f"refusing to send {text!r}: it is not a question",
         "a power source only reads; make this setting on the instrument itself",
     )
 
@@ -47,7 +47,7 @@ def line_command(text: str) -> str:
     """
     if LINE_ACTS.search(text):
         raise SourceError(
-            "refusing to send %r as a start command: it could change an output" % text,
+            f"refusing to send {text!r} as a start command: it could change an output",
             "give the command that only starts the readings, or start them on the board itself",
         )
     return text
@@ -61,7 +61,7 @@ def modbus_request(frame: bytes) -> bytes:
     """
     if len(frame) != 8 or frame[1] not in (3, 4):
         raise SourceError(
-            "refusing to send the Modbus request %s: it is not a read" % frame.hex(),
+            f"refusing to send the Modbus request {frame.hex()}: it is not a read",
             "a power source only reads registers (functions 3 and 4)",
         )
     return frame

@@ -40,7 +40,7 @@ def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
     if text.upper() in WORDS:
         return WORDS[text.upper()]
     if not NUMBER.match(text):
-        raise ValueError("%r is not a number" % text)
+        raise ValueError(f"{text!r} is not a number")
     found = float(text)
     if abs(found) >= 9.905e37:
         return float("nan")
@@ -60,7 +60,7 @@ def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, s
     if all(named):
         found = {m.group(1): value(m.group(2), over, units) for m in named if m}
         if len(found) != len(named):
-            raise ValueError("a quantity is named twice in %r" % text)
+            raise ValueError(f"a quantity is named twice in {text!r}")
         return found, ""
     return [value(part, over, units) for part in re.split("[,;]", text)], ""
 
@@ -74,7 +74,7 @@ class ScpiDecoder(Decoder):
         self.end = self.settings.get("terminator", "\n").encode("ascii")
         self.queries = [(self._fill(query), names) for query, names in self.settings["queries"]]
         self.ignore = (
-            re.compile("(?:%s)\\Z" % self.settings["ignore"])
+            re.compile("(?:{})\\Z".format(self.settings["ignore"]))
             if self.settings.get("ignore")
             else None
         )
@@ -160,7 +160,7 @@ class ScpiDecoder(Decoder):
             return Record(
                 "damaged",
                 {"text": text},
-                "this is not a %s: it says %r" % (self.meter.title, text[:60]),
+                f"this is not a {self.meter.title}: it says {text[:60]!r}",
             )
         return Record("identity", {"text": text})
 
@@ -179,7 +179,7 @@ class ScpiDecoder(Decoder):
             known = self.settings.get("names", {})
             named = {known.get(key, key): number for key, number in found.items()}
             if set(named) != set(names):
-                return Record("damaged", fields, "the values are named %s" % ", ".join(found))
+                return Record("damaged", fields, "the values are named {}".format(", ".join(found)))
         else:
             named = dict(zip(names, found))
         self.parts.update(named)

@@ -58,7 +58,7 @@ def unpack(frame: bytes) -> Fields:
     """Give all that stands in a frame of 130 bytes, by name; raises ValueError for an unknown model."""
     model, volts, amps = struct.unpack_from(">HHH", frame)
     if model not in MODELS:
-        raise ValueError("no meter of this family has the number %04x" % model)
+        raise ValueError(f"no meter of this family has the number {model:04x}")
     name, volt_steps, amp_steps = MODELS[model]
     watts, celsius, fahrenheit, group = struct.unpack_from(">IHHH", frame, 6)
     fields: Fields = {
@@ -99,7 +99,7 @@ def damage(frame: bytes, model: str) -> str:
     """Say what of a frame's structure is wrong, or nothing; `model` is the meter that was announced."""
     number = struct.unpack_from(">H", frame)[0]
     if number not in MODELS or MODELS[number][0] != model:
-        return "this is not a %s: its number is %04x" % (model, number)
+        return f"this is not a {model}: its number is {number:04x}"
     if model != "UM34C":
         return "" if frame[128:130] == TAIL else "tail"
     return (

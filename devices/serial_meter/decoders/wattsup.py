@@ -52,7 +52,7 @@ def number(text: str, scale: int) -> Optional[float]:
     if text == "_":
         return None
     if not INTEGER.match(text):
-        raise ValueError("%r is not a whole number" % text)
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text) if scale == 1 else int(text) / float(scale)
 
 
@@ -65,18 +65,18 @@ def disagreement(fields: Fields) -> str:
     for name in "WVA":
         low, middle, high = (fields.get(name + which) for which in ("min", "", "max"))
         if None not in (low, middle, high) and not low <= middle <= high:
-            return "%s is %g, but was %g to %g" % (name, middle, low, high)
+            return f"{name} is {middle:g}, but was {low:g} to {high:g}"
     watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
     if watts is None or apparent is None:
         return ""
     if watts > 1.05 * apparent + 0.3:
-        return "%g W is more than %g VA" % (watts, apparent)
+        return f"{watts:g} W is more than {apparent:g} VA"
     if (
         factor is not None
         and apparent > 0
         and abs(100 * watts / apparent - factor) > PF_SLACK + 20 / apparent
     ):
-        return "%g W of %g VA is not a power factor of %g %%" % (watts, apparent, factor)
+        return f"{watts:g} W of {apparent:g} VA is not a power factor of {factor:g} %"
     return ""
 
 
@@ -108,7 +108,7 @@ class WattsupDecoder(Decoder):
                 return found
             self.buffer = self.buffer[begin:]
             end, again = self.buffer.find(b";"), self.buffer.find(b"#", 1)
-            if 0 < again and (end < 0 or again < end):
+            if again > 0 and (end < 0 or again < end):
                 found.append(Record("damaged", {}, "a packet without its end"))
                 self.buffer = self.buffer[again:]
             elif end < 0:

@@ -13,7 +13,7 @@ VOLTS, AMPS = 19.02, 0.631
 WATTS = 12.0
 
 
-class Fake(object):
+class Fake:
     """Answers what comes (`answer`) and says something every `period_s` (`push`); `port` is the other end of its line."""
 
     period_s = 0.0

@@ -20,7 +20,7 @@ BAUD = {
 }
 
 
-class FaultPty(object):
+class FaultPty:
     """Carries bytes between `peer` (a socket of the fake meter) and whoever opens `link`.
 
     Knobs: `drop` and `flip` (chance for each byte), `dribble` (seconds for each byte), `stall`, `extra` (bytes before the next ones),

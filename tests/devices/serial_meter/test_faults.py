@@ -12,7 +12,7 @@ from tests.devices.serial_meter.faultpty import FaultPty
 REPLUG_S = 5.0  # what the project promises
 
 
-class Bench(object):
+class Bench:
     """A fake meter, the proxy and the source that reads it."""
 
     def __init__(self, family, folder):
@@ -44,7 +44,7 @@ class Bench(object):
             self.errors.append(error)
 
 
-class Lab(object):
+class Lab:
     """A bench for each family; they are faulted and watched side by side, because most of a test's time is waiting."""
 
     def __init__(self, folder):

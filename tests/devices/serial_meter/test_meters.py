@@ -14,17 +14,15 @@ from joulebird.harness.core.errors import SourceError
 @pytest.mark.parametrize("name", sorted(meters.METERS))
 def test_a_known_meter_says_what_the_record_needs(name):
     meter = meters.meter(name)
-    assert (
-        meter.title and meter.scope in ("dc", "wall") and meter.sampling in ("average", "snapshot")
-    )
-    assert (
-        meter.check in ("checksum", "v*i", "none")
-        and meter.interval_s > 0
-        and meter.counter_step_j >= 0
-    )
-    assert (
-        meter.gates.max_w > 0 and len(meter.line) == 3 and all(baud >= 1200 for baud in meter.bauds)
-    )
+    assert meter.title
+    assert meter.scope in ("dc", "wall")
+    assert meter.sampling in ("average", "snapshot")
+    assert meter.check in ("checksum", "v*i", "none")
+    assert meter.interval_s > 0
+    assert meter.counter_step_j >= 0
+    assert meter.gates.max_w > 0
+    assert len(meter.line) == 3
+    assert all(baud >= 1200 for baud in meter.bauds)
     assert meter.sampling == "snapshot" or meter.sampling_known
     assert meters.meter(json.loads(json.dumps(meters.as_json(meter)))) == meter
     decoder = meters.decoder(meter)
@@ -67,7 +65,7 @@ def line(settings, text, **more):
 
 
 @pytest.mark.parametrize(
-    "settings, text",
+    ("settings", "text"),
     [
         ({"columns": "t_ms,voltage_V,current_mA,power_mW"}, b"1,19.020,631.0,12001.6\n"),
         ({"columns": "voltage_mV current_uA", "separator": ";"}, b"19020;631000\n"),
@@ -91,7 +89,7 @@ def test_a_line_of_ones_own(settings, text):
 
 
 @pytest.mark.parametrize(
-    "settings, text, why",
+    ("settings", "text", "why"),
     [
         ({"columns": "power_W"}, b"12,002\n", "not a line"),
         ({"columns": "power_W"}, b"1_2.0\n", "not a number"),  # Python's float takes this
@@ -154,11 +152,11 @@ def test_fields_that_are_none_and_settings_that_say_nothing():
 
 def test_ac_and_dc_gates():
     wall = Gates(ac=True)
-    assert out_of_gate(wall, 7.0, 120.0, 0.1) == "" and out_of_gate(Gates(), 7.0, 120.0, 0.1)
+    assert out_of_gate(wall, 7.0, 120.0, 0.1) == ""
+    assert out_of_gate(Gates(), 7.0, 120.0, 0.1)
     assert out_of_gate(wall, 13.0, 120.0, 0.1)
-    assert out_of_gate(wall, 7.0, 120.0, 0.1, 0.58) == "" and out_of_gate(
-        wall, 7.0, 120.0, 0.1, 0.9
-    )
+    assert out_of_gate(wall, 7.0, 120.0, 0.1, 0.58) == ""
+    assert out_of_gate(wall, 7.0, 120.0, 0.1, 0.9)
     assert judge(wall, {}, None, 120.0, 0.1).kind == "flagged"  # volts x amperes are no watts on AC
     assert judge(Gates(sentinels=(-1.0,)), {}, -1.0).reason == "no_data"
 
@@ -180,4 +178,5 @@ def test_two_questions_make_one_reading():
         decoder.sent(ask.data)
         (record,) = decoder.feed(reply)
         kinds.append(record.kind)
-    assert kinds == ["note", "reading"] and record.power_w == pytest.approx(12.00162)
+    assert kinds == ["note", "reading"]
+    assert record.power_w == pytest.approx(12.00162)

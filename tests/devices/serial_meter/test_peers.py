@@ -24,7 +24,7 @@ from tests.devices.serial_meter.fakes import quick
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Terminals(object):
+class Terminals:
     """Two pseudo-terminals back to back: `left` and `right` are their names."""
 
     def __init__(self):
@@ -146,7 +146,8 @@ def test_pymodbus_says_that_there_is_no_such_register(modbus_server):
     with SerialMeterSource(port=modbus_server(PZEM), meter=far) as source:
         time.sleep(0.3)
         sample = source.read()
-        assert sample.watts == {} and sample.error == "exception 2"
+        assert sample.watts == {}
+        assert sample.error == "exception 2"
 
 
 def test_pymodbus_computes_the_same_checksums():
@@ -238,7 +239,7 @@ class VisaBridge(threading.Thread):
         import pyvisa
 
         self.error = pyvisa.errors.VisaIOError
-        self.manager = pyvisa.ResourceManager("%s@sim" % path)
+        self.manager = pyvisa.ResourceManager(f"{path}@sim")
         self.instrument = self.manager.open_resource("ASRL1::INSTR", timeout=20)
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)

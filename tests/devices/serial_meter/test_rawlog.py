@@ -55,14 +55,12 @@ def test_decoding_again_gives_what_was_decoded_then(family, tmp_path):
     again = list(redecode(str(tmp_path / "raw.log")))
     kinds = [record.kind for _, record in again]
     for kind, word in (("reading", "readings"), ("flagged", "flagged"), ("damaged", "damaged")):
-        assert (
-            kinds.count(kind) >= counts[word] > -1 and kinds.count(kind) - counts[word] <= 2
-        )  # a few came while it was closing
+        assert kinds.count(kind) >= counts[word] > -1
+        assert kinds.count(kind) - counts[word] <= 2
     found = {round(t_s * 1e6): record.power_w for t_s, record in again if record.kind == "reading"}
     alone = [s for s in seen if not s.error and round(s.t_s * 1e6) in found]
-    assert alone and all(
-        found[round(s.t_s * 1e6)] == pytest.approx(list(s.watts.values())[0]) for s in alone
-    )
+    assert alone
+    assert all(found[round(s.t_s * 1e6)] == pytest.approx(list(s.watts.values())[0]) for s in alone)
 
 
 def test_a_run_with_the_wrong_profile_is_repaired(tmp_path):
@@ -126,9 +124,11 @@ def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
     assert before.rows[0].watts["DC_IN"] == pytest.approx(1000 * WATTS, rel=1e-3)
     assert all(row.watts["DC_IN"] == pytest.approx(WATTS, rel=1e-3) for row in good)
     assert (after.clock, after.source, after.damaged) == (before.clock, before.source, 0)
-    assert before.rows[0].t_s <= after.rows[0].t_s and after.rows[-1].t_s <= before.rows[-1].t_s
+    assert before.rows[0].t_s <= after.rows[0].t_s
+    assert after.rows[-1].t_s <= before.rows[-1].t_s
     silent = [row.t_s for row in before.rows if row.status.startswith("E")]
-    assert silent and silent == [row.t_s for row in after.rows if row.status.startswith("E")]
+    assert silent
+    assert silent == [row.t_s for row in after.rows if row.status.startswith("E")]
     with pytest.raises(FileExistsError):
         rewrite(first, raw, repaired)  # what is there is never written over
 
@@ -183,7 +183,8 @@ def test_a_line_that_was_cut_short_stands_alone(tmp_path):
 
 def test_all_bytes_survive():
     data = bytes(range(256))
-    assert unescape(escape(data)) == data and "\n" not in escape(data)
+    assert unescape(escape(data)) == data
+    assert "\n" not in escape(data)
 
 
 def test_other_files_and_newer_logs_are_refused(tmp_path):
@@ -201,8 +202,6 @@ def test_the_header_holds_the_whole_meter(tmp_path):
     meter = meters.meter(quick("wt310e"))
     RawLog(str(tmp_path / "raw.log"), meter, "/dev/x").close()
     head = json.loads((tmp_path / "raw.log").read_text().splitlines()[2][2:])
-    assert (
-        meters.meter(head["meter"]) == meter
-        and head["port"] == "/dev/x"
-        and head["clock"]["wall_s"] > 1e9
-    )
+    assert meters.meter(head["meter"]) == meter
+    assert head["port"] == "/dev/x"
+    assert head["clock"]["wall_s"] > 1e9

@@ -39,7 +39,8 @@ def test_what_a_meter_is_told_only_asks(name):
     for ask in everything_said(name):
         assert isinstance(ask, Ask)
         if family == "modbus":
-            assert ask.data[1] in (3, 4) and ask.data[-2:] == modbus.crc(ask.data[:-2])
+            assert ask.data[1] in (3, 4)
+            assert ask.data[-2:] == modbus.crc(ask.data[:-2])
         elif family == "um":
             assert ask.data == b"\xf0"
         elif family == "wattsup":
@@ -81,7 +82,8 @@ def test_a_supply_is_asked_and_nothing_else(name):
 def test_a_command_is_refused(text):
     with pytest.raises(SourceError) as caught:
         readonly.scpi_command(text)
-    assert "not a question" in caught.value.message and caught.value.hint
+    assert "not a question" in caught.value.message
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -117,9 +119,8 @@ def test_a_modbus_write_is_refused(frame):
 
 def test_clearing_the_memory_of_a_wattsup_is_known_but_never_said():
     never = b"#R,W,0;"
-    assert never in wattsup.COMMANDS and never not in [
-        ask.data for ask in everything_said("wattsup")
-    ]
+    assert never in wattsup.COMMANDS
+    assert never not in [ask.data for ask in everything_said("wattsup")]
 
 
 def calls(path, name):
@@ -133,7 +134,7 @@ def calls(path, name):
                     and isinstance(node.func, ast.Attribute)
                     and node.func.attr == name
                 ):
-                    yield "%s.%s" % (os.path.basename(path), function.name)
+                    yield f"{os.path.basename(path)}.{function.name}"
 
 
 def test_only_one_function_writes_to_a_meter_and_only_what_a_decoder_asks():

@@ -56,7 +56,8 @@ def test_it_says_what_it_needs():
     for options in ({}, {"port": "/dev/ttyUSB0"}, {"meter": "wt310e"}):
         with pytest.raises(SourceError) as caught:
             SerialMeterSource(**options).open()
-        assert "port=" in caught.value.message and "um25c" in caught.value.hint
+        assert "port=" in caught.value.message
+        assert "um25c" in caught.value.hint
 
 
 def test_an_unknown_meter_and_a_wrong_description():
@@ -85,11 +86,9 @@ def test_it_describes_the_meter_and_its_side(bench):
         True,
     )
     assert facts["identity"] == {"text": "YOKOGAWA,WT310E,C2KH12345E,F1.04"}
-    assert (
-        facts["meter"]["counter_step_j"] > 0
-        and facts["meter"]["gates"]["max_w"] == 90.0
-        and facts["meter"]["check"] == "v*i"
-    )
+    assert facts["meter"]["counter_step_j"] > 0
+    assert facts["meter"]["gates"]["max_w"] == 90.0
+    assert facts["meter"]["check"] == "v*i"
     source, _ = bench(FakePzem(), quick("pzem004t"), rail="BRICK")
     with source:
         assert (source.scope, source.sampling, source.rails, source.total) == (
@@ -98,10 +97,8 @@ def test_it_describes_the_meter_and_its_side(bench):
             ("BRICK",),
             ("BRICK",),
         )
-        assert (
-            source.read().watts["BRICK"] == WATTS
-            and source.describe()["meter"]["sampling_known"] is False
-        )
+        assert source.read().watts["BRICK"] == WATTS
+        assert source.describe()["meter"]["sampling_known"] is False
 
 
 def test_several_readings_are_one_sample_and_nothing_new_is_the_same_sample(bench):
@@ -144,7 +141,8 @@ def test_a_meter_without_a_value_is_a_blank_and_never_a_number(bench):
         assert source.read().watts == {}
         fake.over = False
         wait_for(lambda: source.read().error is None)
-        assert source.counts()["flagged"] >= 1 and source.counts()["opened"] == 1
+        assert source.counts()["flagged"] >= 1
+        assert source.counts()["opened"] == 1
 
 
 def test_another_instrument_is_named(bench):
@@ -157,7 +155,8 @@ def test_another_instrument_is_named(bench):
     source, _ = bench(Rigol(), quick("wt310e", bauds=[9600]))
     with pytest.raises(SourceError) as caught:
         source.open()
-    assert "this is not a Yokogawa" in caught.value.message and "DP832" in caught.value.message
+    assert "this is not a Yokogawa" in caught.value.message
+    assert "DP832" in caught.value.message
 
 
 def test_another_meter_of_the_same_kind_is_refused_until_the_right_one_is_back(bench):
@@ -188,7 +187,8 @@ def test_a_refused_setting_is_told(bench):
     source, _ = bench(Refuses(), quick("wt310e", bauds=[9600]))
     with pytest.raises(SourceError) as caught:
         source.open()
-    assert "Data out of range" in caught.value.message and caught.value.hint
+    assert "Data out of range" in caught.value.message
+    assert caught.value.hint
 
 
 def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
@@ -223,7 +223,8 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
                 (asked, record.fields["energy_Wh"]) for record in decoder.feed(unescape(entry.text))
             ]
     assert len(answers) > 12 and all(number == answered for number, answered in answers), answers
-    assert source.meter.name == "pzem004t" and asked - len(answers) >= 4
+    assert source.meter.name == "pzem004t"
+    assert asked - len(answers) >= 4
 
 
 def test_a_bug_in_the_thread_is_shown_and_not_swallowed(bench, monkeypatch):
@@ -257,14 +258,16 @@ def test_the_recorder_lives_through_an_unplugged_meter(bench, tmp_path):
             )
         )
         recorder.sample()
-        assert recorder.alive and recorder.close_log()["failed"] > 0
+        assert recorder.alive
+        assert recorder.close_log()["failed"] > 0
     (segment,) = read_log(path)
-    assert segment.source["meter"]["name"] == "wt310e" and segment.source["scope"] == "dc"
+    assert segment.source["meter"]["name"] == "wt310e"
+    assert segment.source["scope"] == "dc"
     good = [row for row in segment.rows if row.status == "ok"]
-    assert len(good) > 5 and all(
-        row.watts["DC_IN"] == pytest.approx(WATTS, rel=0.01) for row in good
-    )
+    assert len(good) > 5
+    assert all(row.watts["DC_IN"] == pytest.approx(WATTS, rel=0.01) for row in good)
     assert not [row for row in good if unplugged_s + 0.3 < row.t_s < plugged_s]
     gap = {row.status for row in segment.rows if unplugged_s + 0.3 < row.t_s < plugged_s}
-    assert gap and "ok" not in gap
+    assert gap
+    assert "ok" not in gap
     assert min(row.t_s for row in good if row.t_s > plugged_s) < plugged_s + 5.0

@@ -1,5 +1,6 @@
 """The wire: every kind of it, and everything that goes wrong on it as an OSError or a SourceError that says what to do."""
 
+import contextlib
 import os
 import pty
 import socket
@@ -40,7 +41,8 @@ def read_all(link, count):
 
 def test_a_serial_port_reads_and_writes(terminal):
     link = open_link(terminal[1], Line(57600))
-    assert link.read() == b"" and not link.waiting()
+    assert link.read() == b""
+    assert not link.waiting()
     os.write(terminal[0], b"19.02\r\n")
     assert read_all(link, 7) == b"19.02\r\n"
     link.write(b"*IDN?\n")
@@ -75,13 +77,15 @@ def test_what_is_no_serial_port(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(SourceError) as caught:
         open_link(str(path), Line())
-    assert "meter.txt" in caught.value.message and caught.value.hint
+    assert "meter.txt" in caught.value.message
+    assert caught.value.hint
 
 
 def test_a_port_that_is_not_there(tmp_path):
     with pytest.raises(SourceError) as caught:
         open_link(str(tmp_path / "ttyUSB0"), Line())
-    assert "ttyUSB0" in caught.value.message and "/dev/serial/by-id" in caught.value.hint
+    assert "ttyUSB0" in caught.value.message
+    assert "/dev/serial/by-id" in caught.value.hint
 
 
 def test_a_port_that_somebody_else_reads(terminal):
@@ -102,7 +106,7 @@ def test_a_port_without_the_right_to_it(tmp_path):
         parent.chmod(parent.stat().st_mode | 0o011)
     code = (
         "import os, serial\nfrom joulebird.devices.serial_meter.transport import *\nif os.geteuid() == 0: os.seteuid(65534)\n"
-        "try: open_link(%r, Line())\nexcept SourceError as error: print(error.hint)" % str(path)
+        f"try: open_link({str(path)!r}, Line())\nexcept SourceError as error: print(error.hint)"
     )
     assert b"dialout" in subprocess.check_output([sys.executable, "-c", code])
 
@@ -114,7 +118,7 @@ def test_without_pyserial_the_error_says_how_to_get_it(monkeypatch, terminal):
     assert caught.value.hint == "pip install pyserial"
 
 
-class Server(object):
+class Server:
     """One fake meter behind a TCP port; `cut` hangs up on whoever is connected."""
 
     def __init__(self, fake):
@@ -244,7 +248,7 @@ def test_a_meter_behind_an_rfc2217_server(terminal):
                     pass
         client.close()
 
-    class Connection(object):
+    class Connection:
         def __init__(self, client):
             self.write = client.sendall
 
@@ -283,10 +287,8 @@ def test_usbtmc_asks_and_reads_whole_answers(tmp_path, terminal):
                 (lambda: os.read(terminal[0], 1024), fake.port.sendall),
                 (lambda: fake.port.recv(1024), lambda data: os.write(terminal[0], data)),
             ):
-                try:
+                with contextlib.suppress(socket.timeout, BlockingIOError):
                     give(receive())
-                except (socket.timeout, BlockingIOError):
-                    pass
 
     thread = threading.Thread(target=carry, daemon=True)
     thread.start()

@@ -84,7 +84,8 @@ def test_a_frame_decodes_to_its_values(vector):
     if vector["id"] in NOTHING_WHOLE:
         assert kinds == []
     elif vector["expect"] == "one record after resync":
-        assert kinds.count("reading") == 1 and kinds[-1] == "reading"
+        assert kinds.count("reading") == 1
+        assert kinds[-1] == "reading"
     elif wanted is None:
         assert kinds == [NOT_A_READING.get(vector["id"], "reading")], records
     else:
@@ -123,7 +124,8 @@ def test_two_frames_in_one_piece_are_two(vector):
         if vector["family"] != "scpi"
         else decoder.feed(frame(vector)) + decoder.feed(frame(vector))
     )
-    assert [r.kind for r in records] == [records[0].kind] * 2 and records[0] == records[1]
+    assert [r.kind for r in records] == [records[0].kind] * 2
+    assert records[0] == records[1]
 
 
 @by_id([v for v in VECTORS if v["direction"] == "request"])

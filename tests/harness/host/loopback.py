@@ -4,6 +4,7 @@ As root (CI) the board lives in process, mount and host-name namespaces of its o
 on it, comes up with another boot_id, and sees a TX2's /sys. Elsewhere it is a plain sshd, and the tests that need more say so.
 """
 
+import contextlib
 import getpass
 import json
 import os
@@ -262,10 +263,8 @@ class LoopbackBoard:
             if "sshd" in _name(pid) and _name(pid).find("-D") < 0
         ]
         for pid in victims:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
         return len(victims)
 
     def board(self, **changes) -> Board:

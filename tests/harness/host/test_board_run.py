@@ -77,9 +77,8 @@ def test_the_board_is_here_means_this_machine(desk):
 def test_the_environment_chooses_the_board_and_the_folder(alpha, desk):
     desk.env.update(JOULEBIRD_BOARD="alpha", JOULEBIRD_RUNS="elsewhere")
     desk.run("run", desk.naps(epochs=1), "--source", "none")
-    assert list((desk.folder / "elsewhere").glob("naps-*/record.json")) and list(
-        alpha.home.glob("joulebird/runs/naps-*/record.json")
-    )
+    assert list((desk.folder / "elsewhere").glob("naps-*/record.json"))
+    assert list(alpha.home.glob("joulebird/runs/naps-*/record.json"))
 
 
 def test_the_line_is_cut_ten_times_while_running(alpha, desk, undisturbed):
@@ -93,7 +92,8 @@ def test_the_line_is_cut_ten_times_while_running(alpha, desk, undisturbed):
             lambda count=count: desk.said().count("answers again") == count,
             "an answer after the cut before",
         )
-        assert process.poll() is None and alpha.cut() > 0
+        assert process.poll() is None
+        assert alpha.cut() > 0
     desk.end(process)
     assert desk.values() == undisturbed(**study)
     assert len(list(alpha.home.glob("joulebird/jobs/*"))) == 1
@@ -108,7 +108,8 @@ def test_the_desk_is_killed_and_another_desk_takes_over(alpha, desk, new_desk, u
     process.wait()
     other = new_desk(alpha, name="other")
     other.run("run", other.naps(**study), "--board", "alpha", "--source", "none")
-    assert other.values() == undisturbed(**study) and "following" in other.said()
+    assert other.values() == undisturbed(**study)
+    assert "following" in other.said()
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert desk.values() == undisturbed(**study)
     assert len(list(alpha.home.glob("joulebird/jobs/*"))) == 1
@@ -120,7 +121,8 @@ def test_the_boards_process_is_killed(alpha, link, desk, undisturbed):
     wait_for(lambda: epochs(alpha) > 1, "an epoch")
     link.run(["kill", "-9", str(job_facts(alpha)["pid"])])
     desk.end(process)
-    assert desk.values() == undisturbed(**study) and "it was killed" in desk.said()
+    assert desk.values() == undisturbed(**study)
+    assert "it was killed" in desk.said()
     assert next(iter(desk.stages().values())).attempts == 2
 
 
@@ -140,9 +142,11 @@ def test_the_line_is_cut_while_pulling(alpha, desk, undisturbed):
             for path in desk.runs.glob("stages/*/.*result.pt*")
             if path.stat().st_size > 1_000_000
         ]
-    assert process.poll() is None and alpha.cut() > 0
+    assert process.poll() is None
+    assert alpha.cut() > 0
     desk.end(process)
-    assert desk.values() == undisturbed(**study) and "answers again" in desk.said()
+    assert desk.values() == undisturbed(**study)
+    assert "answers again" in desk.said()
 
 
 def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
@@ -153,13 +157,15 @@ def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     alpha.reboot()
     desk.end(process)
     assert desk.values() == undisturbed(**study)
-    assert "rebooted" in desk.said() and "going on from the last checkpoint" in desk.said()
+    assert "rebooted" in desk.said()
+    assert "going on from the last checkpoint" in desk.said()
     (stage,) = load(str(desk.runs))[0].stages
-    assert stage.record.attempts == 2 and {"resumed", "rebooted"} <= {
-        one["name"] for one in stage.record.warnings
-    }
+    assert stage.record.attempts == 2
+    assert {"resumed", "rebooted"} <= {one["name"] for one in stage.record.warnings}
     cost = Accounting().stage(stage)
-    assert cost.useful.coverage > 0.95 and 2.5 < cost.useful.seconds < 30.0 and not cost.useful.void
+    assert cost.useful.coverage > 0.95
+    assert 2.5 < cost.useful.seconds < 30.0
+    assert not cost.useful.void
     assert cost.repeated.joules > 0  # what the power cut undid is told apart
 
 
@@ -169,7 +175,8 @@ def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk
     wait_for(lambda: epochs(alpha) > 1, "an epoch")
     desk.run("stop", "alpha")
     desk.end(process, 130)
-    assert "the run was stopped" in desk.said() and epochs(alpha) < 8
+    assert "the run was stopped" in desk.said()
+    assert epochs(alpha) < 8
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert desk.values() == undisturbed(**study)
 
@@ -198,7 +205,8 @@ def test_ctrl_c_leaves_the_run_there(alpha, desk):
     wait_for(lambda: epochs(alpha) > 0, "an epoch")
     process.send_signal(signal.SIGINT)
     desk.end(process, 130)
-    assert "what runs there goes on" in desk.said() and "joulebird stop alpha" in desk.said()
+    assert "what runs there goes on" in desk.said()
+    assert "joulebird stop alpha" in desk.said()
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
 
@@ -211,7 +219,8 @@ def test_somebody_else_measures(alpha, desk, new_desk):
     other = new_desk(alpha, name="other")
     study = other.naps(ratios=[0.7], epochs=1)
     other.run("run", study, "--board", "alpha", "--source", "none", code=75)
-    assert "alpha is in use by" in other.said() and "--wait" in other.said()
+    assert "alpha is in use by" in other.said()
+    assert "--wait" in other.said()
     other.run("run", study, "--board", "alpha", "--source", "none", "--wait")
     assert len(other.records()) == 1
     desk.end(first)
@@ -220,11 +229,9 @@ def test_somebody_else_measures(alpha, desk, new_desk):
 def test_status_logs_and_pull(alpha, desk, new_desk):
     desk.run("run", desk.naps(ratios=[0.3, 0.5], epochs=1), "--board", "alpha", "--source", "none")
     status = json.loads(desk.run("status", "alpha", "--json"))
-    assert (
-        status["holder"] is None
-        and [job["code"] for job in status["jobs"]] == [0]
-        and len(status["done"]) == 2
-    )
+    assert status["holder"] is None
+    assert [job["code"] for job in status["jobs"]] == [0]
+    assert len(status["done"]) == 2
     assert "2 finished runs there" in desk.run("status", "alpha")
     run_id = status["done"][0]
     assert run_id in desk.run("logs", "alpha", run_id)
@@ -252,12 +259,15 @@ def test_a_board_with_an_odd_name_and_odd_folders_and_its_data_set(alpha, new_de
     study = desk.naps(epochs=1)
     desk.env["JOULEBIRD_BOARD"] = name
     desk.run("run", study, "--source", "none", "--data-dir", "data; touch pwned")
-    assert len(desk.records()) == 1 and "1 finished runs there" in desk.run("status", name)
+    assert len(desk.records()) == 1
+    assert "1 finished runs there" in desk.run("status", name)
     (job,) = alpha.home.glob("my $(touch pwned) runs/jobs/*/job.json")
     argv = json.loads(job.read_text())["argv"]
     sent = argv[argv.index("--data-dir") + 1]
-    assert sent.startswith(f"{alpha.home}/it's; touch pwned/data/") and os.listdir(sent) == ["x"]
-    assert not list(alpha.home.rglob("pwned")) and not list(desk.folder.rglob("pwned"))
+    assert sent.startswith(f"{alpha.home}/it's; touch pwned/data/")
+    assert os.listdir(sent) == ["x"]
+    assert not list(alpha.home.rglob("pwned"))
+    assert not list(desk.folder.rglob("pwned"))
 
 
 def test_a_launcher_gets_the_environment_inside(alpha, new_desk):
@@ -266,11 +276,9 @@ def test_a_launcher_gets_the_environment_inside(alpha, new_desk):
     desk.run("run", desk.naps(epochs=1), "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
     log = next(alpha.home.glob("joulebird/jobs/*/out.log")).read_text()
-    assert (
-        log.startswith("$ container env ")
-        and "OPENBLAS_CORETYPE=ARMV8" in log
-        and "JOULEBIRD_CODE=" in log
-    )
+    assert log.startswith("$ container env ")
+    assert "OPENBLAS_CORETYPE=ARMV8" in log
+    assert "JOULEBIRD_CODE=" in log
 
 
 def test_what_fails_on_the_board_is_said_here_with_its_code(alpha, desk):
@@ -285,11 +293,12 @@ def test_what_fails_on_the_board_is_said_here_with_its_code(alpha, desk):
         "root=/nowhere",
         code=4,
     )
-    assert "alpha: " in desk.said() and "joulebird: alpha" in desk.said()
+    assert "alpha: " in desk.said()
+    assert "joulebird: alpha" in desk.said()
 
 
 @pytest.mark.parametrize(
-    "fault, code, words",
+    ("fault", "code", "words"),
     [
         ("key", 3, "another host key"),
         ("host", 3, "no such host"),
@@ -314,7 +323,9 @@ def test_a_board_that_cannot_be_reached(alpha, desk, fault, code, words):
         code=code,
     )
     said = desk.said().strip().splitlines()
-    assert words in said[0] and len(said) == 2 and "Traceback" not in desk.said()
+    assert words in said[0]
+    assert len(said) == 2
+    assert "Traceback" not in desk.said()
 
 
 def test_the_boards_disk_is_full(needs_namespaces, new_board, new_desk, undisturbed, sockets):
@@ -357,7 +368,8 @@ def test_the_wall_clock_is_stepped_by_a_day(alpha, new_desk, tmp_path, undisturb
     desk.end(process)
     assert desk.values() == undisturbed(**study)
     stage = next(iter(desk.stages().values()))
-    assert stage.attempts == 1 and 2.0 <= stage.seconds < 60.0
+    assert stage.attempts == 1
+    assert 2.0 <= stage.seconds < 60.0
 
 
 def test_old_python_on_the_board(new_board, old_python, new_desk, undisturbed):

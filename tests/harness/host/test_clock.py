@@ -1,5 +1,6 @@
 """The clocks of board and desk: injected offset and drift are found through a jittery link, and the stated error covers what is left."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -118,7 +119,8 @@ def test_a_real_echo_through_pipes_finds_the_offset():
     os.close(answered)
     line, now = align(probes), time.monotonic()
     error = abs(line.here(board_clock(now)) - now)
-    assert error < 0.010 and error <= line.error_s(board_clock(now))
+    assert error < 0.010
+    assert error <= line.error_s(board_clock(now))
 
 
 def test_watching_a_real_board(alpha, link, tmp_path):
@@ -128,13 +130,13 @@ def test_watching_a_real_board(alpha, link, tmp_path):
         alpha.cut()
         time.sleep(2.0)
     ((boot, probes),) = watch.probes.items()
-    assert boot == (alpha.root / "boot_id").read_text().strip() and len(probes) >= 3 * clock.BURST
+    assert boot == (alpha.root / "boot_id").read_text().strip()
+    assert len(probes) >= 3 * clock.BURST
     now = time.monotonic()
     assert abs(align(probes).here(now) - now) <= align(probes).error_s(now)
     read = clock.read_log(tmp_path / "clock.csv")[boot]
-    assert len(read) == len(probes) and all(
-        one == pytest.approx(other, abs=1e-8) for one, other in zip(read, probes)
-    )
+    assert len(read) == len(probes)
+    assert all(one == pytest.approx(other, abs=1e-8) for one, other in zip(read, probes))
 
 
 def test_asking_a_dead_channel_is_the_end():
@@ -145,7 +147,5 @@ def test_asking_a_dead_channel_is_the_end():
     with pytest.raises((EOFError, OSError)):
         clock.ask(process.stdin, process.stdout)
     process.stdout.close()
-    try:
+    with contextlib.suppress(OSError):
         process.stdin.close()
-    except OSError:
-        pass

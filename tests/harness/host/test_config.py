@@ -43,11 +43,9 @@ def test_board_from_file(env):
 
 def test_the_boards_environment_is_ours_and_the_users_over_it(env):
     found = config.load(env).board("tx2").environment()
-    assert (
-        found["OPENBLAS_CORETYPE"] == "CORTEXA57"
-        and found["CUDA_HOME"] == "/usr/local/cuda 10"
-        and found["LC_ALL"] == "C.UTF-8"
-    )
+    assert found["OPENBLAS_CORETYPE"] == "CORTEXA57"
+    assert found["CUDA_HOME"] == "/usr/local/cuda 10"
+    assert found["LC_ALL"] == "C.UTF-8"
     assert config.Board("b").environment()["OPENBLAS_CORETYPE"] == "ARMV8"
 
 
@@ -79,7 +77,7 @@ def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, message, hint",
+    ("text", "message", "hint"),
     [
         ("[boards.x]", "unknown key 'boards'", "did you mean 'board'"),
         ("[board.x]\nhots='a'", "unknown key 'hots'", "did you mean 'host'"),
@@ -101,11 +99,9 @@ def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
 def test_bad_files_say_what_to_do(text, message, hint):
     with pytest.raises(HarnessError) as caught:
         config.parse(text, Path("c.toml"))
-    assert (
-        message in caught.value.message
-        and hint in caught.value.hint
-        and caught.value.exit_code == 2
-    )
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -127,4 +123,5 @@ def test_bad_files_say_what_to_do(text, message, hint):
 def test_a_host_that_could_be_taken_for_something_else_is_refused(host):
     with pytest.raises(HarnessError) as caught:
         config.Config().board(host)
-    assert "not a host name" in caught.value.message and caught.value.exit_code == 2
+    assert "not a host name" in caught.value.message
+    assert caught.value.exit_code == 2

@@ -14,7 +14,8 @@ from joulebird.harness.host.link.errors import LinkError
 
 def test_the_same_sources_give_the_same_bytes_and_a_small_file():
     first, second = deploy.build(), deploy.build()
-    assert first == second and first.sha256 == hashlib.sha256(first.data).hexdigest()
+    assert first == second
+    assert first.sha256 == hashlib.sha256(first.data).hexdigest()
     assert len(first.data) < 400_000
 
 
@@ -52,12 +53,11 @@ def test_a_source_that_changes_changes_the_name(tmp_path, monkeypatch):
 
 def test_pushed_once(alpha, link):
     first, second = deploy.deploy(link), deploy.deploy(link)
-    assert first.sent_bytes == len(deploy.build().data) and second.sent_bytes == 0
+    assert first.sent_bytes == len(deploy.build().data)
+    assert second.sent_bytes == 0
     found = alpha.home / first.path
-    assert (
-        hashlib.sha256(found.read_bytes()).hexdigest() == first.sha256
-        and found.name == f"board-{first.sha256[:12]}.pyz"
-    )
+    assert hashlib.sha256(found.read_bytes()).hexdigest() == first.sha256
+    assert found.name == f"board-{first.sha256[:12]}.pyz"
 
 
 def test_a_warm_deploy_is_one_question(link, monkeypatch):
@@ -73,7 +73,8 @@ def test_a_warm_deploy_is_one_question(link, monkeypatch):
 
 def test_the_code_runs_there_from_the_file_alone(alpha, link):
     facts = Agent(link).call("facts")
-    assert facts["home"] == str(alpha.home) and facts["boot_id"]
+    assert facts["home"] == str(alpha.home)
+    assert facts["boot_id"]
     left = [str(path.relative_to(alpha.home)) for path in alpha.home.rglob("*") if path.is_file()]
     assert left == [deploy.deploy(link).path]
 
@@ -90,7 +91,8 @@ def test_python36_runs_it(new_board, old_python, sockets):
 def test_odd_folder_names_are_names(alpha, sockets, cache):
     line = alpha.link(sockets, cache=cache, workdir=cache)
     assert Agent(line).call("facts")["user"]
-    assert (alpha.home / cache).is_dir() and not (alpha.home / "pwned").exists()
+    assert (alpha.home / cache).is_dir()
+    assert not (alpha.home / "pwned").exists()
 
 
 def test_a_cut_upload_leaves_nothing_in_place_and_the_next_one_completes(alpha, link):
@@ -126,24 +128,28 @@ def test_python_missing_on_the_board(new_board, sockets):
     board = new_board("bare", without=("python3", "python3.11", "python"))
     with pytest.raises(LinkError) as caught:
         deploy.deploy(board.link(sockets))
-    assert "python3 is not found there" in caught.value.message and "python =" in caught.value.hint
+    assert "python3 is not found there" in caught.value.message
+    assert "python =" in caught.value.hint
 
 
 def test_no_room_on_the_board(needs_namespaces, new_board, sockets):
     board = new_board("full", disk="100k")
     with pytest.raises(LinkError) as caught:
         deploy.deploy(board.link(sockets, cache="disk/cache"))
-    assert "disk is full" in caught.value.message and "df -h" in caught.value.hint
+    assert "disk is full" in caught.value.message
+    assert "df -h" in caught.value.hint
 
 
 def test_no_permission_for_the_folder(alpha, sockets):
     with pytest.raises(LinkError) as caught:
         deploy.deploy(alpha.link(sockets, cache="/proc/nowhere"))
-    assert "could not be stored" in caught.value.message and "cache =" in caught.value.hint
+    assert "could not be stored" in caught.value.message
+    assert "cache =" in caught.value.hint
 
 
 def test_a_python_that_is_too_old_or_broken_says_so(alpha, link):
     alpha.script("python3", "#!/bin/sh\necho 'SyntaxError: invalid syntax' >&2; exit 1\n")
     with pytest.raises(LinkError) as caught:
         Agent(link).call("facts")
-    assert "Python on the board failed" in caught.value.message and "3.6" in caught.value.hint
+    assert "Python on the board failed" in caught.value.message
+    assert "3.6" in caught.value.hint

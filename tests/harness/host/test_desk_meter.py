@@ -57,19 +57,18 @@ def test_a_stage_measured_at_the_desk_has_the_energy_that_the_board_measured(
     there = PowerTrace.load(f"{stage.folder}/{BOARD_LOG}").energy(
         window.begin_s, window.end_s, boot_id=window.boot_id
     )
-    assert here.coverage > 0.99 and here.joules == pytest.approx(there.joules, rel=0.03)
+    assert here.coverage > 0.99
+    assert here.joules == pytest.approx(there.joules, rel=0.03)
     (clock,) = stage.trace.clocks
-    assert (
-        clock["offset_s"] == pytest.approx(-AHEAD_S, abs=0.05)
-        and clock["boot_id"] == window.boot_id
-    )
-    assert clock["u_s"] < 0.15 and stage.trace.u_clock_s(window.boot_id) == clock["u_s"]
+    assert clock["offset_s"] == pytest.approx(-AHEAD_S, abs=0.05)
+    assert clock["boot_id"] == window.boot_id
+    assert clock["u_s"] < 0.15
+    assert stage.trace.u_clock_s(window.boot_id) == clock["u_s"]
     idle = [path.parent.name for path in desk.runs.glob("idle/*/" + BOARD_LOG)]
     assert len(idle) == 2
     desk.run("run", study, "--board", "tx2", *meter)
-    assert (
-        stage.folder and len(list(desk.runs.glob("meter/*"))) == 1
-    )  # finished: nothing was measured again
+    assert stage.folder
+    assert len(list(desk.runs.glob("meter/*"))) == 1
     assert PowerTrace.load(f"{stage.folder}/power.csv").samples == stage.trace.samples
 
 
@@ -79,15 +78,13 @@ def test_a_load_pattern_is_played_and_its_edges_are_told(link):
     played = Agent(link).call("play", chip_s=0.05)
     levels = [level for _, level in played["edges"]]
     times = [t_s for t_s, _ in played["edges"]]
-    assert (
-        levels == [0, 1, 0, 1, 0, 1, 0, 1, 0]
-        and times == sorted(times)
-        and times[-1] - times[0] >= 14 * 0.05
-    )
+    assert levels == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert times == sorted(times)
+    assert times[-1] - times[0] >= 14 * 0.05
     assert played["boot_id"]
 
 
-@pytest.mark.parametrize("late_s, period_s", [(0.0, 0.1), (0.4, 0.1), (1.3, 1.0)])
+@pytest.mark.parametrize(("late_s", "period_s"), [(0.0, 0.1), (0.4, 0.1), (1.3, 1.0)])
 def test_a_meters_lag_is_found(late_s, period_s):
     noise = random.Random(7)
     edges, level = [0.0], [5.0]
@@ -155,12 +152,11 @@ def test_rows_move_to_the_boards_clock_and_damaged_ones_stay_away(tmp_path):
     assert desk_meter.attach(tmp_path, ["r"], print) == [folder]
     trace = PowerTrace.load(str(folder / record.POWER))
     (piece,) = trace.pieces
-    assert (
-        piece.boot_id == "b"
-        and piece.t_us[0] == pytest.approx(110.0e6, abs=0.6e6)
-        and piece.t_us[-1] == pytest.approx(160e6, abs=0.6e6)
-    )
-    assert trace.damaged == 0 and trace.clocks[0]["u_s"] == pytest.approx(0.0005, abs=0.0004)
+    assert piece.boot_id == "b"
+    assert piece.t_us[0] == pytest.approx(110.0e6, abs=0.6e6)
+    assert piece.t_us[-1] == pytest.approx(160e6, abs=0.6e6)
+    assert trace.damaged == 0
+    assert trace.clocks[0]["u_s"] == pytest.approx(0.0005, abs=0.0004)
     assert trace.energy(120.1, 150.0, boot_id="b").joules == pytest.approx(5 * 29.9, rel=1e-6)
     assert (folder / BOARD_LOG).read_text() == "own\n"
     assert desk_meter.attach(tmp_path, ["r"], print) == []
@@ -171,18 +167,15 @@ def test_a_kill_between_the_two_renames_is_completed(tmp_path):
     folder = stage(tmp_path, EVENTS)
     (folder / record.POWER).rename(folder / BOARD_LOG)
     assert desk_meter.attach(tmp_path, ["r"], print) == [folder]
-    assert (folder / BOARD_LOG).read_text() == "own\n" and PowerTrace.load(
-        str(folder / record.POWER)
-    ).samples > 50
+    assert (folder / BOARD_LOG).read_text() == "own\n"
+    assert PowerTrace.load(str(folder / record.POWER)).samples > 50
 
 
 def test_a_stage_of_another_boot_or_time_keeps_its_own_log(tmp_path):
     session(tmp_path, "", [0.5 * index for index in range(200)])
     folder = stage(tmp_path, [{**event, "boot_id": "other"} for event in EVENTS])
-    assert (
-        desk_meter.attach(tmp_path, ["r"], print) == []
-        and (folder / record.POWER).read_text() == "own\n"
-    )
+    assert desk_meter.attach(tmp_path, ["r"], print) == []
+    assert (folder / record.POWER).read_text() == "own\n"
 
 
 def test_a_stage_over_a_reboot_has_a_segment_for_each_clock(tmp_path):

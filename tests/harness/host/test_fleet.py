@@ -84,7 +84,8 @@ def test_groups_share_no_stage_and_the_longest_come_first(tmp_path, monkeypatch)
 def test_packs_are_even_and_lose_nothing():
     groups = [list(range(7)), list(range(10, 14)), *[[number] for number in range(20, 26)]]
     packs = fleet.packed(groups, 3)
-    assert sorted(sum(packs, [])) == sorted(sum(groups, [])) and [len(pack) for pack in packs] == [
+    assert sorted(sum(packs, [])) == sorted(sum(groups, []))
+    assert [len(pack) for pack in packs] == [
         7,
         5,
         5,
@@ -97,7 +98,8 @@ def test_without_snakemake_it_says_how_to_get_it_and_how_to_do_without(monkeypat
     monkeypatch.setattr(fleet.shutil, "which", lambda name: None)
     with pytest.raises(HarnessError) as caught:
         fleet.snakemake()
-    assert "joulebird[fleet]" in caught.value.hint and "parallel" in caught.value.hint
+    assert "joulebird[fleet]" in caught.value.hint
+    assert "parallel" in caught.value.hint
 
 
 def test_a_dead_board_is_left_out_and_the_next_one_taken(sockets, monkeypatch):
@@ -110,11 +112,9 @@ def test_a_dead_board_is_left_out_and_the_next_one_taken(sockets, monkeypatch):
         worked.append(board.name)
 
     boards = [Board("a", "a"), Board("b", "b")]
-    assert (
-        pick(boards, work, said.append).name == "b"
-        and worked == ["b"]
-        and "a is left out" in said[0]
-    )
+    assert pick(boards, work, said.append).name == "b"
+    assert worked == ["b"]
+    assert "a is left out" in said[0]
     with pytest.raises(LinkError):
         pick(boards[:1], work, said.append)
 
@@ -133,7 +133,8 @@ def test_busy_boards_are_75_or_waited_for(sockets, monkeypatch):
     assert caught.value.exit_code == 75
     slept = []
     pick([Board("a", "a")], work, print, wait=True, sleep=slept.append)
-    assert len(tries) == 3 and slept == [30.0]
+    assert len(tries) == 3
+    assert slept == [30.0]
 
 
 def test_jobs_of_one_machine_take_turns(sockets, monkeypatch):
@@ -169,13 +170,15 @@ def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_
         time.sleep(0.05)
     single.end(one)
     fleet_desk.end(two)
-    assert fleet_desk.values() == single.values() and len(fleet_desk.values()) == 15
+    assert fleet_desk.values() == single.values()
+    assert len(fleet_desk.values()) == 15
     assert spent_s["two"] <= 0.65 * spent_s["one"], spent_s
     done = [
         {path.parent.name for path in home.glob("joulebird/runs/stages/*/stage.json")}
         for home in boards.values()
     ]
-    assert not done[0] & done[1] and len(done[0] | done[1]) == 20  # nothing was done on both
+    assert not done[0] & done[1]
+    assert len(done[0] | done[1]) == 20
 
 
 def test_a_board_dies_and_the_other_finishes_everything(fleet_desk, boards, new_desk, tmp_path):
@@ -201,16 +204,15 @@ def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_m
     words = ("run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0")
     fleet_desk.run(*words, code=5)
     assert sorted(fleet_desk.records()) == ["naps:napping 0.3", "naps:napping 0.7"]
-    assert (
-        "1 of 3 runs are not finished" in fleet_desk.said()
-        and "is not a number" in fleet_desk.said()
-    )
+    assert "1 of 3 runs are not finished" in fleet_desk.said()
+    assert "is not a number" in fleet_desk.said()
     before = {name: one.finished for name, one in fleet_desk.records().items()}
     for home in boards.values():
         (home / "awake").write_text("")
     fleet_desk.run(*words)
     after = {name: one.finished for name, one in fleet_desk.records().items()}
-    assert len(after) == 3 and {name: after[name] for name in before} == before
+    assert len(after) == 3
+    assert {name: after[name] for name in before} == before
 
 
 @pytest.mark.parametrize("executor", ["local", "cluster"])
@@ -323,10 +325,11 @@ def test_ids_feed_any_other_engine(pair_desk):
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr
-    assert len(pair_desk.records()) == 3 and pair_desk.run("plan", study, "--ids").strip() == ""
+    assert len(pair_desk.records()) == 3
+    assert pair_desk.run("plan", study, "--ids").strip() == ""
 
 
-@pytest.mark.parametrize("jobs, boards", [(1, ""), (2, "--board alpha --board beta")])
+@pytest.mark.parametrize(("jobs", "boards"), [(1, ""), (2, "--board alpha --board beta")])
 def test_gnu_parallel_runs_the_line_that_the_help_gives(gnu_parallel, pair_desk, jobs, boards):
     """The whole line as a user types it, on this machine and on two boards."""
     command = pair_desk.folder / "bin" / "joulebird"

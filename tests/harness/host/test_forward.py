@@ -31,11 +31,9 @@ def test_sources_are_the_boards(at_desk):
         one["name"]: one
         for one in json.loads(at_desk.run("sources", "--board", "tx2", "--json"))["sources"]
     }
-    assert (
-        found["ina3221"]["usable"]
-        and "VDD_IN" in found["ina3221"]["rails"]
-        and found["ina3221"]["real"]
-    )
+    assert found["ina3221"]["usable"]
+    assert "VDD_IN" in found["ina3221"]["rails"]
+    assert found["ina3221"]["real"]
     assert (
         "VDD_IN"
         in at_desk.run("sources", "--board", "tx2", "-o", "sources.txt")
@@ -60,11 +58,9 @@ def test_watching_draws_here_at_most_once_a_second(at_desk):
             "watch", "--board", "tx2", "-n", "3", "--json", "--period", "0.1"
         ).splitlines()
     ]
-    assert (
-        len(lines) == 3
-        and lines[0]["total"] == ["VDD_IN"]
-        and lines[-1]["t_s"] - lines[0]["t_s"] > 1.5
-    )
+    assert len(lines) == 3
+    assert lines[0]["total"] == ["VDD_IN"]
+    assert lines[-1]["t_s"] - lines[0]["t_s"] > 1.5
     assert "VDD_IN" in at_desk.run("watch", "--board", "tx2", "-n", "1")
 
 
@@ -77,7 +73,8 @@ def test_doctor_checks_the_way_and_the_board(at_desk):
         checks[name]["status"] for name in ("ssh", "code", "rsync", "linger", "lock", "date")
     ] == ["ok"] * 6
     assert checks["python"]["found"].startswith("3.6.")
-    assert checks["torch"]["status"] == "bad" and "finds no GPU" in checks["torch"]["found"]
+    assert checks["torch"]["status"] == "bad"
+    assert "finds no GPU" in checks["torch"]["found"]
 
 
 def test_a_torch_without_cuda_is_refused_before_hours_are_lost(at_desk, tmp_path):
@@ -90,11 +87,12 @@ def test_a_torch_without_cuda_is_refused_before_hours_are_lost(at_desk, tmp_path
     path = at_desk.folder / "config.toml"
     path.write_text(path.read_text().replace('PYTHONPATH = "', f'PYTHONPATH = "{shadow.parent}:'))
     text = at_desk.run("doctor", "--board", "tx2", "torch", code=6)
-    assert "hides NVIDIA's" in text and "NVIDIA's wheel" in text and "ssh" not in text.split()
+    assert "hides NVIDIA's" in text
+    assert "NVIDIA's wheel" in text
+    assert "ssh" not in text.split()
     at_desk.run("run", at_desk.naps(epochs=1, device="auto"), "--board", "tx2", code=6)
-    assert (
-        "torch: 1.10.0 has no CUDA" in at_desk.said() and "pip3 uninstall torch" in at_desk.said()
-    )
+    assert "torch: 1.10.0 has no CUDA" in at_desk.said()
+    assert "pip3 uninstall torch" in at_desk.said()
     assert not list(at_desk.boards[0].home.glob("joulebird/jobs/*"))
 
 

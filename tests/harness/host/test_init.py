@@ -15,14 +15,16 @@ def test_init_tries_and_writes_and_keeps_what_is_there(alpha, desk):
     assert boards['tx2 of "Ann"'] == {
         "host": "nvidia@tx2.lan",
         "python": "python3",
-    } and path.read_text().startswith(before)
+    }
+    assert path.read_text().startswith(before)
     desk.run("init", "alpha", code=2)
     assert "has a board 'alpha' already" in desk.said()
 
 
 def test_init_refuses_a_host_that_is_an_option(desk):
     desk.run("init", "--no-try", "--", "x", "-oProxyCommand=touch pwned", code=2)
-    assert "not a host name" in desk.said() and not (desk.folder / "pwned").exists()
+    assert "not a host name" in desk.said()
+    assert not (desk.folder / "pwned").exists()
 
 
 def test_deploy_says_what_it_sent_and_sends_data_once(alpha, desk):
@@ -31,7 +33,9 @@ def test_deploy_says_what_it_sent_and_sends_data_once(alpha, desk):
     (data / "batch 1").write_bytes(b"x" * 1000)
     first = json.loads(desk.run("deploy", "alpha", "--data-dir", "my data", "--json"))
     second = json.loads(desk.run("deploy", "alpha", "--data-dir", "my data", "--json"))
-    assert first["sent_bytes"] > 0 and second["sent_bytes"] == 0 and first["data"] == second["data"]
+    assert first["sent_bytes"] > 0
+    assert second["sent_bytes"] == 0
+    assert first["data"] == second["data"]
     assert (alpha.home / first["data"] / "batch 1").read_bytes() == b"x" * 1000
     (data / "batch 1").write_bytes(b"y")
     assert (
@@ -43,4 +47,5 @@ def test_deploy_says_what_it_sent_and_sends_data_once(alpha, desk):
 
 def test_without_a_board_it_asks_for_one(desk):
     desk.run("status", code=2)
-    assert "name a board" in desk.said() and "known are: alpha" in desk.said()
+    assert "name a board" in desk.said()
+    assert "known are: alpha" in desk.said()

@@ -11,7 +11,7 @@ from tests.reports.runs import Folder
 
 
 @pytest.mark.parametrize(
-    "precision, source, words",
+    ("precision", "source", "words"),
     [
         ("fp32", {}, ()),
         ("bfp8", {}, ("estimated",)),
@@ -28,12 +28,10 @@ def test_a_prediction_has_the_words_of_its_precision_and_of_what_it_was_learnt_f
         method="eb-train", model="vgg16", dataset="cifar10", prune_ratio=0.5, epochs=160, batch=256
     )
     seconds, joules, flops, found = History(load([tmp_path]), None).predict(asked, spec)
-    assert (
-        found == words
-        and joules.low == joules.high == pytest.approx(400.0)
-        and seconds.low > 0
-        and flops.low > 0
-    )
+    assert found == words
+    assert joules.low == joules.high == pytest.approx(400.0)
+    assert seconds.low > 0
+    assert flops.low > 0
 
 
 def test_words_are_printed_beside_the_joules_of_a_stage_and_of_all():
@@ -47,14 +45,10 @@ def test_words_are_printed_beside_the_joules_of_a_stage_and_of_all():
     )
     plan = Plan({"run": tuple(one.id for one in stages)}, stages, ())
     text = as_text(plan)
-    assert (
-        "5.00 J (estimated)" in text
-        and "7.00 J to 9.00 J\n" in text
-        and text.endswith("energy   12.0 J to 14.0 J (estimated)")
-    )
-    assert (
-        facts(plan)["ahead"]["words"] == ["estimated"]
-        and facts(plan)["stages"]["retrain"]["words"] == []
-    )
+    assert "5.00 J (estimated)" in text
+    assert "7.00 J to 9.00 J\n" in text
+    assert text.endswith("energy   12.0 J to 14.0 J (estimated)")
+    assert facts(plan)["ahead"]["words"] == ["estimated"]
+    assert facts(plan)["stages"]["retrain"]["words"] == []
     nothing = Plan({"run": ("search",)}, (stage("search", UNKNOWN, ("estimated",)),), ())
     assert "estimated" not in as_text(nothing)

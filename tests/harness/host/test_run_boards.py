@@ -21,7 +21,7 @@ def parsed(*given):
 
 
 @pytest.mark.parametrize(
-    "given, board, told",
+    ("given", "board", "told"),
     [
         ([], PLAIN, []),
         ([], TX2, ["--source", "ina3221", "--prepare=MAXN"]),
@@ -67,8 +67,10 @@ def test_a_fleet_is_told_of_all_sources_and_the_state():
         parsed("--source", "ina3221", "--source", "rapl", "--prepare=MAXN", "--period", "0.1"),
         [TX2, PLAIN],
     )
-    assert " ".join(told).startswith("--board tx2 --board desk --pick") and "--prepare=MAXN" in told
-    assert " ".join(told).count("--source ") == 2 and told[told.index("--period") + 1] == "0.1"
+    assert " ".join(told).startswith("--board tx2 --board desk --pick")
+    assert "--prepare=MAXN" in told
+    assert " ".join(told).count("--source ") == 2
+    assert told[told.index("--period") + 1] == "0.1"
 
 
 @pytest.mark.parametrize("period", ["0", "-1", "nan", "x"])

@@ -42,9 +42,8 @@ def runs(tmp_path_factory):
     specs = list(
         dict.fromkeys(spec for name in ("table2", "table1", "table4") for spec in small(name))
     )
-    assert [len(small(name)) for name in ("table1", "table2", "table4")] == [4, 5, 4] and len(
-        specs
-    ) == 11
+    assert [len(small(name)) for name in ("table1", "table2", "table4")] == [4, 5, 4]
+    assert len(specs) == 11
     (folder / "specs.json").write_text(json.dumps([spec.to_dict() for spec in specs]))
     code, _, errors = joulebird(
         "run",
@@ -63,7 +62,8 @@ def runs(tmp_path_factory):
 def table(number, runs):
     """The table's title, notes and rows (texts by heading)."""
     code, out, errors = joulebird("table", number, runs, "--json")
-    assert code == 0 and errors == ""
+    assert code == 0
+    assert errors == ""
     found = json.loads(out)
     return (
         found["title"],
@@ -120,7 +120,8 @@ def test_table_4_has_a_row_for_each_initial_rate(runs):
 def test_the_variants_shared_their_stages(runs):
     code, out, _ = joulebird("plan", runs.parent / "specs.json", "--runs", runs, "--json")
     plan = json.loads(out)
-    assert code == 0 and all(run["done"] for run in plan["runs"].values())
+    assert code == 0
+    assert all(run["done"] for run in plan["runs"].values())
     names = [stage["name"] for stage in plan["stages"].values()]
     assert {name: names.count(name) for name in set(names)}["search"] == 2 + 6
     assert sorted(

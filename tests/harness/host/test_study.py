@@ -27,7 +27,8 @@ def test_a_study_is_the_grid_of_its_lists(tmp_path):
     path.write_text(GOOD)
     specs = study.load(str(path))
     assert len(specs) == len(set(specs)) == 2 * 2 * 2 * 2
-    assert {spec.seed for spec in specs} == {1, 2} and {spec.width for spec in specs} == {0.25}
+    assert {spec.seed for spec in specs} == {1, 2}
+    assert {spec.width for spec in specs} == {0.25}
     early = [spec for spec in specs if spec.method == "eb-train"]
     assert all(
         dict(spec.options)["epsilon"] == 0.2 and dict(spec.options)["window"] == 5 for spec in early
@@ -46,7 +47,7 @@ def test_a_setting_may_have_ratios_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "entry,parts",
+    ("entry", "parts"),
     [
         (
             '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\n',
@@ -156,7 +157,7 @@ def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "old,new,parts",
+    ("old", "new", "parts"),
     [
         (VARIANTS, '[variant]\nmethod = "dense"\n', ["variant must be a list of tables"]),
         ('method = "eb-train"\noptions', "options", ["[[variant]] 1", "lacks method"]),
@@ -216,13 +217,14 @@ def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
     path.write_text(GOOD + VARIANTS.replace(old, new, 1))
     with pytest.raises(HarnessError) as refused:
         study.load(str(path))
-    assert refused.value.exit_code == 2 and "study.toml" in refused.value.message
+    assert refused.value.exit_code == 2
+    assert "study.toml" in refused.value.message
     for part in parts:
         assert part in refused.value.message + "\n" + refused.value.hint
 
 
 @pytest.mark.parametrize(
-    "old,new,parts",
+    ("old", "new", "parts"),
     [
         ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
         ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
@@ -272,7 +274,8 @@ def test_a_mistake_is_named_with_its_file_table_and_key(tmp_path, old, new, part
     path.write_text(GOOD.replace(old, new, 1))
     with pytest.raises(HarnessError) as refused:
         study.load(str(path))
-    assert refused.value.exit_code == 2 and "my study.toml" in refused.value.message
+    assert refused.value.exit_code == 2
+    assert "my study.toml" in refused.value.message
     for part in parts:
         assert part in refused.value.message + "\n" + refused.value.hint
 
@@ -286,7 +289,8 @@ def test_a_name_that_is_no_study_gets_the_nearest_one():
 @pytest.mark.parametrize("name", study.presets())
 def test_every_included_study_is_valid(name):
     specs = study.load(name)
-    assert specs and len({spec.id for spec in specs}) == len(specs)
+    assert specs
+    assert len({spec.id for spec in specs}) == len(specs)
 
 
 def test_the_demo_is_the_five_methods_of_table_2_at_three_ratios():
@@ -298,4 +302,5 @@ def test_the_demo_is_the_five_methods_of_table_2_at_three_ratios():
         "thinet",
         "eb-train",
     }
-    assert {spec.prune_ratio for spec in specs} == {0.3, 0.5, 0.7} and len(specs) == 15
+    assert {spec.prune_ratio for spec in specs} == {0.3, 0.5, 0.7}
+    assert len(specs) == 15

@@ -65,7 +65,8 @@ def test_pull_brings_everything_once(alpha, runs, line, tmp_path, way):
     assert transfer.pull(line, "joule bird/runs", local, names, True) == len(RUNS)
     assert content(local) == RUNS
     assert transfer.missing(local, there(line)) == []
-    assert not list(Path().glob("pwned")) and not (alpha.home / "pwned").exists()
+    assert not list(Path().glob("pwned"))
+    assert not (alpha.home / "pwned").exists()
 
 
 def test_a_file_that_grew_is_fetched_again(runs, line, tmp_path, way):
@@ -120,9 +121,8 @@ def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(
         done.set()
         cutter.join()
     assert caught.value.lost
-    assert (
-        not (local / "r 1/record.json").exists() and not (local / "stages/s'1/stage.json").exists()
-    )
+    assert not (local / "r 1/record.json").exists()
+    assert not (local / "stages/s'1/stage.json").exists()
     assert not (local / "stages/s'1/power.csv").exists()
     transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
     assert {
@@ -171,7 +171,8 @@ def test_a_full_disk_here_says_so(needs_namespaces, runs, line, way):
                     transfer.missing(Path(folder), there(line)),
                     True,
                 )
-            assert "No space left" in caught.value.message and not caught.value.lost
+            assert "No space left" in caught.value.message
+            assert not caught.value.lost
         finally:
             subprocess.run(["umount", "-l", folder], check=True)
 

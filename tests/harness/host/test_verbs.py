@@ -42,7 +42,9 @@ def runs(tmp_path_factory):
         "--json",
     )
     assert code == 0, errors
-    assert len(json.loads(out)["runs"]) == 2 and "2 of 2 runs to do" in errors and "about" in errors
+    assert len(json.loads(out)["runs"]) == 2
+    assert "2 of 2 runs to do" in errors
+    assert "about" in errors
     return folder / "runs"
 
 
@@ -57,14 +59,17 @@ def stage_of(runs, function):
 
 def test_shared_stages_are_recorded_once_and_every_log_is_there(runs):
     for folder in (runs / "stages").iterdir():
-        assert (folder / "stage.json").exists() and (folder / "power.csv").stat().st_size > 0
+        assert (folder / "stage.json").exists()
+        assert (folder / "power.csv").stat().st_size > 0
     stage = stage_of(runs, "train")
-    assert stage.source["name"] == "simulated" and stage.source["log"]["rows"] >= 2
-    assert stage.work["epochs"] == 2 and stage.work["images_per_epoch"] + 355 == 1797
+    assert stage.source["name"] == "simulated"
+    assert stage.source["log"]["rows"] >= 2
+    assert stage.work["epochs"] == 2
+    assert stage.work["images_per_epoch"] + 355 == 1797
 
 
 @pytest.mark.parametrize(
-    "form,starts",
+    ("form", "starts"),
     [
         ("text", "Table 2"),
         ("md", "**Table 2"),
@@ -76,7 +81,10 @@ def test_shared_stages_are_recorded_once_and_every_log_is_there(runs):
 )
 def test_table_2_in_every_form_says_simulated(runs, form, starts):
     code, out, errors = joulebird("table", "2", runs, "--form", form)
-    assert code == 0 and errors == "" and out.startswith(starts) and "simulated" in out
+    assert code == 0
+    assert errors == ""
+    assert out.startswith(starts)
+    assert "simulated" in out
 
 
 def test_table_2_has_energy_and_flops_in_every_cell(runs, tmp_path):
@@ -89,7 +97,8 @@ def test_table_2_has_energy_and_flops_in_every_cell(runs, tmp_path):
         if name.startswith("Energy")
     ]
     found = [cell for cell in cells if isinstance(cell, dict) and "flops" in cell]
-    assert len(found) == 2 and all(cell["flops"] > 0 for cell in found)
+    assert len(found) == 2
+    assert all(cell["flops"] > 0 for cell in found)
 
 
 @pytest.mark.parametrize("name", ["power.png", "power.svg"])
@@ -100,9 +109,13 @@ def test_the_figure_of_power(runs, tmp_path, name):
 
 def test_the_demo_on_a_study_that_is_done_prints_the_table_and_writes_the_files(runs):
     code, out, errors = joulebird("demo", "--study", runs.parent / "tiny.toml", "--runs", runs)
-    assert code == 0 and out.startswith("Table 2") and "simulated" in out and "epoch" not in errors
+    assert code == 0
+    assert out.startswith("Table 2")
+    assert "simulated" in out
+    assert "epoch" not in errors
     for name in ("table2.md", "table2.json", "power.png", "power.svg"):
-        assert (runs / name).stat().st_size > 500 and name in errors
+        assert (runs / name).stat().st_size > 500
+        assert name in errors
     assert out == joulebird("table", "2", runs)[1]
 
 
@@ -111,15 +124,20 @@ def test_energy_of_a_log_by_window_and_by_events(runs):
     code, out, errors = joulebird(
         "energy", folder / "power.csv", "--events", folder / "events.jsonl", "--json"
     )
-    assert code == 0 and errors == ""
+    assert code == 0
+    assert errors == ""
     whole = json.loads(out)
     total = whole["energies"]["total"]
-    assert whole["words"] == ["simulated"] and total["joules"] > 0 and total["coverage"] > 0.95
+    assert whole["words"] == ["simulated"]
+    assert total["joules"] > 0
+    assert total["coverage"] > 0.95
     assert total["seconds"] == pytest.approx(
         record.read_stage(str(runs), folder.name).seconds, abs=1e-4
     )
     code, out, _ = joulebird("energy", folder / "power.csv", "--from", "0.1", "--to", "0.4")
-    assert code == 0 and "window   0.3 s" in out and "simulated" in out
+    assert code == 0
+    assert "window   0.3 s" in out
+    assert "simulated" in out
     code, out, _ = joulebird("energy", folder / "power.csv", "--rail", "VDD_IN", "--json")
     assert list(json.loads(out)["energies"]) == ["VDD_IN"]
 
@@ -127,7 +145,9 @@ def test_energy_of_a_log_by_window_and_by_events(runs):
 def test_a_plan_of_a_finished_study_has_nothing_ahead(runs):
     code, out, errors = joulebird("plan", runs.parent / "tiny.toml", "--runs", runs, "--json")
     plan = json.loads(out)
-    assert code == 0 and errors == "" and all(run["done"] for run in plan["runs"].values())
+    assert code == 0
+    assert errors == ""
+    assert all(run["done"] for run in plan["runs"].values())
     assert plan["ahead"] == {
         "seconds": [0.0, 0.0],
         "joules": [0.0, 0.0],
@@ -142,15 +162,17 @@ def test_a_plan_learns_from_what_ran_and_says_unknown_otherwise(runs, tmp_path):
     study.write_text(STUDY.replace("[0.5]", "[0.5, 0.7]"))
     plan = json.loads(joulebird("plan", study, "--runs", runs, "--json")[1])
     ahead = [stage for stage in plan["stages"].values() if not stage["done"]]
-    assert ahead and plan["ahead"]["joules"][1] > 0 and plan["ahead"]["flops"][1] > 0
-    assert (
-        plan["ahead"]["words"] == ["simulated"]
-        and " J (simulated)" in joulebird("plan", study, "--runs", runs)[1]
-    )
+    assert ahead
+    assert plan["ahead"]["joules"][1] > 0
+    assert plan["ahead"]["flops"][1] > 0
+    assert plan["ahead"]["words"] == ["simulated"]
+    assert " J (simulated)" in joulebird("plan", study, "--runs", runs)[1]
     assert [stage for stage in plan["stages"].values() if stage["done"] and len(stage["runs"]) == 2]
     study.write_text(STUDY.replace("0.0625", "0.125"))
     code, out, _ = joulebird("plan", study, "--runs", tmp_path / "none")
-    assert code == 0 and "energy   unknown" in out and "time     unknown" in out
+    assert code == 0
+    assert "energy   unknown" in out
+    assert "time     unknown" in out
     assert len(joulebird("plan", study, "--runs", tmp_path / "none", "--ids")[1].split()) == 2
 
 
@@ -165,7 +187,8 @@ def test_full_precision_teaches_a_plan_nothing_of_8_bits(runs, tmp_path):
             "stages"
         ].values()
         [seconds[precision]] = [stage["seconds"] for stage in stages if stage["name"] == "search"]
-    assert seconds["fp32"][1] > 0 and seconds["bfp8"][1] is None
+    assert seconds["fp32"][1] > 0
+    assert seconds["bfp8"][1] is None
 
 
 def test_flops_of_a_stage_are_those_that_were_counted_while_training(runs):
@@ -183,11 +206,9 @@ def test_flops_of_a_stage_are_those_that_were_counted_while_training(runs):
         "--json",
     )
     facts = json.loads(out)
-    assert (
-        code == 0
-        and facts["macs"] == stage.work["macs"]
-        and facts["counter_flops"] == stage.work["forward_flops"]
-    )
+    assert code == 0
+    assert facts["macs"] == stage.work["macs"]
+    assert facts["counter_flops"] == stage.work["forward_flops"]
     assert facts["counter_training_flops"] == 3 * stage.work["forward_flops"] * 1442 * 2
 
 
@@ -195,12 +216,13 @@ def test_one_run_of_a_study_can_be_named(runs):
     study = runs.parent / "tiny.toml"
     names = json.loads(joulebird("run", study, "--runs", runs, "-n", "--json")[1])["done"]
     code, out, _ = joulebird("run", study, "--runs", runs, "--only", names[1], "-n", "--json")
-    assert code == 0 and json.loads(out) == {"format": 1, "done": [names[1]], "ahead": []}
+    assert code == 0
+    assert json.loads(out) == {"format": 1, "done": [names[1]], "ahead": []}
     refused(2, ["run", study, "--only", names[1][:-1] + "x"], "no run", "did you mean")
 
 
 @pytest.mark.parametrize(
-    "code,words,parts",
+    ("code", "words", "parts"),
     [
         (2, ["table", "7", "."], ["no table 7", "there are: "]),
         (2, ["table", "2"], ["name a folder of runs"]),
@@ -255,8 +277,12 @@ def test_a_log_with_a_hole_has_no_energy_and_says_why(tmp_path):
     rows = [f"{i / 10},{5 + i % 3}\n" for i in range(100) if not 20 < i < 60]
     (tmp_path / "log.csv").write_text("t_s,power_w\n" + "".join(rows))
     code, out, errors = joulebird("energy", tmp_path / "log.csv")
-    assert code == 6 and "void" in out and "Traceback" not in errors
-    assert len(errors.splitlines()) == 2 and "longest gap 4" in errors and "--from" in errors
+    assert code == 6
+    assert "void" in out
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) == 2
+    assert "longest gap 4" in errors
+    assert "--from" in errors
     assert joulebird("energy", tmp_path / "log.csv", "--from", "6", "--to", "9")[0] == 0
 
 
@@ -265,12 +291,10 @@ def test_a_log_turned_round_has_no_energy_and_says_what_to_do(tmp_path):
         "t_s,power_w\n" + "".join(f"{i / 10},{5 + i % 3}\n" for i in reversed(range(100)))
     )
     code, out, errors = joulebird("energy", tmp_path / "log.csv")
-    assert (
-        code == 6
-        and "void" in out
-        and "the times of the log go back" in errors
-        and "sort the rows" in errors
-    )
+    assert code == 6
+    assert "void" in out
+    assert "the times of the log go back" in errors
+    assert "sort the rows" in errors
 
 
 def test_a_log_cut_off_anywhere_is_read_up_to_there(runs, tmp_path):
@@ -278,7 +302,9 @@ def test_a_log_cut_off_anywhere_is_read_up_to_there(runs, tmp_path):
     for cut in (len(data) - 1, len(data) - 30, len(data) // 2 + 7):
         (tmp_path / "power.csv").write_bytes(data[:cut])
         code, out, errors = joulebird("energy", tmp_path / "power.csv")
-        assert code in (0, 6) and "Traceback" not in errors and "rows, simulated" in out
+        assert code in (0, 6)
+        assert "Traceback" not in errors
+        assert "rows, simulated" in out
 
 
 def test_the_verbs_of_the_desk_import_no_torch(runs):
@@ -298,7 +324,8 @@ def test_the_verbs_of_the_desk_import_no_torch(runs):
 def test_check_says_of_every_rule_what_it_found(runs):
     code, out, errors = joulebird("check", runs, "--json")
     found = json.loads(out)
-    assert errors == "" and code == (6 if found["worst"] == "fail" else 0)
+    assert errors == ""
+    assert code == (6 if found["worst"] == "fail" else 0)
     assert {finding["rule"] for finding in found["findings"]} == {
         f"R{number}" for number in range(1, 17)
     }
@@ -307,17 +334,17 @@ def test_check_says_of_every_rule_what_it_found(runs):
 
 def test_compare_a_study_with_itself_finds_no_difference(runs):
     code, out, errors = joulebird("compare", runs, runs, "--fail-over", "5%")
-    assert (code, errors) == (0, "") and "not significant" in out and "simulated" in out
+    assert (code, errors) == (0, "")
+    assert "not significant" in out
+    assert "simulated" in out
     refused(2, ["compare", runs, runs, "--fail-over", "lots"], "--fail-over", "lots")
 
 
 def test_the_report_is_one_page_without_anything_from_elsewhere(runs, tmp_path):
     assert joulebird("report", runs, "-o", tmp_path / "r.html") == (0, "", "")
     page = (tmp_path / "r.html").read_text()
-    assert (
-        "simulated" in page
-        and "Table 2" in page
-        and "http-equiv" not in page
-        and "<script" not in page
-    )
+    assert "simulated" in page
+    assert "Table 2" in page
+    assert "http-equiv" not in page
+    assert "<script" not in page
     refused(2, ["report", runs, "-o", tmp_path / "none" / "r.html"], "cannot be written")

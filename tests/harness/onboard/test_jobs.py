@@ -49,9 +49,12 @@ def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
         make(tmp_path, "import os; print(os.environ['MARK'], os.getcwd()); raise SystemExit(5)"),
     )
     ended = finish(tmp_path, found)
-    assert ended["status"] == "ended" and ended["exit"]["code"] == 5 and not ended["rebooted"]
+    assert ended["status"] == "ended"
+    assert ended["exit"]["code"] == 5
+    assert not ended["rebooted"]
     text = follow.log(job.folder(str(tmp_path), found["job"]["id"]))["text"]
-    assert "x y %s" % os.path.realpath(str(tmp_path)) in text and text.startswith("$ ")
+    assert f"x y {os.path.realpath(str(tmp_path))}" in text
+    assert text.startswith("$ ")
     assert "x y" in ended["exit"]["tail"]
 
 
@@ -71,11 +74,9 @@ def test_it_outlives_whoever_started_it(tmp_path):
 def test_one_at_a_time_and_the_lock_names_the_owner(tmp_path):
     first = supervise.start(str(tmp_path), make(tmp_path, "import time; time.sleep(60)"))
     second = supervise.start(str(tmp_path), make(tmp_path, "pass", "20260101T000001Z-b"))
-    assert (
-        second["busy"]["user"] == "ann"
-        and second["busy"]["host"] == "desk"
-        and second["busy"]["job"] == first["job"]["id"]
-    )
+    assert second["busy"]["user"] == "ann"
+    assert second["busy"]["host"] == "desk"
+    assert second["busy"]["job"] == first["job"]["id"]
     os.kill(first["state"]["pid"], signal.SIGKILL)
     assert finish(tmp_path, first)["exit"]["code"] == -signal.SIGKILL
     assert lock.holder(str(tmp_path / "lock")) is None
@@ -117,7 +118,8 @@ def test_a_killed_supervisor_leaves_the_job_running_and_the_board_locked(tmp_pat
     path = job.folder(str(tmp_path), found["job"]["id"])
     os.kill(found["state"]["supervisor"], signal.SIGKILL)
     time.sleep(0.2)
-    assert job.read(path)["status"] == "running" and lock.holder(str(tmp_path / "lock")) is not None
+    assert job.read(path)["status"] == "running"
+    assert lock.holder(str(tmp_path / "lock")) is not None
     follow.stop(str(tmp_path), None)
     wait_for(lambda: not job.is_alive(path))
     assert job.read(path)["status"] == "lost"
@@ -134,7 +136,8 @@ def test_a_command_that_cannot_start_is_an_end_with_a_reason(tmp_path):
     asked = make(tmp_path, "")
     asked["argv"] = ["/no/such/launcher"]
     ended = finish(tmp_path, supervise.start(str(tmp_path), asked))
-    assert ended["exit"]["code"] == 1 and "No such file" in ended["exit"]["tail"]
+    assert ended["exit"]["code"] == 1
+    assert "No such file" in ended["exit"]["tail"]
 
 
 def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
@@ -144,11 +147,14 @@ def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
     path = job.folder(str(tmp_path), found["job"]["id"])
     follow.follow(path, 0, 3600.0, said.append, lambda: time.sleep(3600))
     text = "".join(part.get("text", "") for part in said)
-    assert "one\n" in text and text.endswith("two\n") and said[-1]["end"]["exit"]["code"] == 0
+    assert "one\n" in text
+    assert text.endswith("two\n")
+    assert said[-1]["end"]["exit"]["code"] == 0
     assert len(said) <= 3  # an hour between two looks: only the end woke it
     again = []
     follow.follow(path, said[-2]["next"], 3600.0, again.append, lambda: time.sleep(3600))
-    assert [part.get("text") for part in again] == ["", None] and "end" in again[-1]
+    assert [part.get("text") for part in again] == ["", None]
+    assert "end" in again[-1]
 
 
 def test_follow_ends_when_the_watcher_is_gone(tmp_path):
@@ -175,37 +181,33 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
     with pytest.raises(HarnessError, match="no job on the board was given the run nothing"):
         follow.find(str(tmp_path), "nothing")
     found = follow.status(str(tmp_path), str(tmp_path / "lock"))
-    assert (
-        [one["status"] for one in found["jobs"]] == ["ended"] * 3
-        and found["holder"] is None
-        and found["machine"]["free_bytes"] > 0
-    )
+    assert [one["status"] for one in found["jobs"]] == ["ended"] * 3
+    assert found["holder"] is None
+    assert found["machine"]["free_bytes"] > 0
 
 
 def test_lingering_users_get_a_systemd_unit(tmp_path, monkeypatch):
     """systemd itself is not in a container: a stand-in takes the same command line, and hands the job to init as systemd would."""
     stand_in = tmp_path / "systemd-run"
     stand_in.write_text(
-        '#!/bin/sh\nprintf "%%s\\n" "$@" > "%s/asked"\nwhile [ "$1" != "--" ]; do shift; done\nshift\n'
-        'setsid -f "$@" </dev/null >/dev/null 2>&1\n' % tmp_path
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\nwhile [ "$1" != "--" ]; do shift; done\nshift\n'
+        'setsid -f "$@" </dev/null >/dev/null 2>&1\n'
     )
     stand_in.chmod(0o755)
-    monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
+    monkeypatch.setenv("PATH", "{}:{}".format(tmp_path, os.environ["PATH"]))
     monkeypatch.setattr(supervise.machine, "lingers", lambda: True)
     found = supervise.start(str(tmp_path), make(tmp_path, "import os; print(os.environ['HOME'])"))
     assert finish(tmp_path, found)["exit"]["code"] == 0
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert (
-        asked[:3] == ["--user", "--collect", "--quiet"]
-        and "--unit=joulebird-" + found["job"]["id"] in asked
-    )
+    assert asked[:3] == ["--user", "--collect", "--quiet"]
+    assert "--unit=joulebird-" + found["job"]["id"] in asked
 
 
 def test_systemd_that_refuses_is_replaced_by_a_session_of_its_own(tmp_path, monkeypatch):
     stand_in = tmp_path / "systemd-run"
     stand_in.write_text("#!/bin/sh\nexit 1\n")
     stand_in.chmod(0o755)
-    monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
+    monkeypatch.setenv("PATH", "{}:{}".format(tmp_path, os.environ["PATH"]))
     monkeypatch.setattr(supervise.machine, "lingers", lambda: True)
     assert (
         finish(tmp_path, supervise.start(str(tmp_path), make(tmp_path, "pass")))["exit"]["code"]

@@ -90,4 +90,5 @@ def test_other_users_may_open_it(tmp_path):
 def test_an_impossible_place_says_what_to_do(tmp_path):
     with pytest.raises(HarnessError) as caught:
         lock.open_lock(str(tmp_path / "absent" / "lock"))
-    assert "lock =" in caught.value.hint and caught.value.exit_code == 3
+    assert "lock =" in caught.value.hint
+    assert caught.value.exit_code == 3
