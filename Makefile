@@ -9,10 +9,13 @@ BOARD_PY := $(BOARD_VENV)/bin/python
 # A Python 3.6, as on a TX2: on the PATH, or pyenv's.
 PYTHON36 ?= $(shell for p in $$(command -v python3.6) "$$(pyenv root 2>/dev/null)"/versions/3.6.*/bin/python3.6; do \
     "$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 6))' 2>/dev/null && echo "$$p" && break; done)
-# What of the suites is run: `make test` leaves out what takes long, `make test-slow` runs just that.
-PYTEST ?= -q -m "not slow"
+# The suites run in parallel; many tests wait. Those that compare times (marked `alone`) are slow, and run by themselves.
+WORKERS ?= 3
+SHORT := -q -m "not slow" -n $(WORKERS)
+SLOW := -q -m "slow and not alone" -n 2 --dist loadfile
+ALONE := -q -m "slow and alone"
 
-.PHONY: demo test test-slow test-host test-board lint fleet clean
+.PHONY: demo test test-slow test-host test-host-slow test-board test-board-slow lint fleet clean
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/joulebird demo
@@ -21,21 +24,28 @@ demo: $(VENV)/.ready
 test: test-board test-host
 
 # Kills, cut lines, lost power, faults on a wire, benchmarks: both Pythons again.
-test-slow:
-	@$(MAKE) --no-print-directory test PYTEST='-q -m slow'
+test-slow: test-board-slow test-host-slow
 
 test-host: $(VENV)/.ready-tests
-	$(PY) -m pytest $(PYTEST)
+	$(PY) -m pytest $(SHORT)
+
+test-host-slow: $(VENV)/.ready-tests
+	$(PY) -m pytest $(SLOW)
+	$(PY) -m pytest $(ALONE)
 
 # The board suite: devices, baselines and harness under the Python and torch of a TX2.
-test-board:
 ifeq ($(PYTHON36),)
+test-board test-board-slow:
 	@echo "joulebird: no Python 3.6 here, so the board suite was LEFT OUT (devices, baselines, harness on Python 3.6 with torch 1.10)."
 	@echo "  To run it: install pyenv, then 'pyenv install 3.6.15', and type 'make test' again; or make test PYTHON36=/path/to/python3.6"
 	@test "$(CI)" != true || { echo "In CI that is a failure."; exit 1; }
 else
-	@$(MAKE) --no-print-directory $(BOARD_VENV)/.ready
-	$(BOARD_PY) -m pytest $(PYTEST)
+test-board: $(BOARD_VENV)/.ready
+	$(BOARD_PY) -m pytest $(SHORT)
+
+test-board-slow: $(BOARD_VENV)/.ready
+	$(BOARD_PY) -m pytest $(SLOW)
+	$(BOARD_PY) -m pytest $(ALONE)
 endif
 
 lint: $(VENV)/.ready-tests

@@ -29,5 +29,17 @@ if sys.version_info < (3, 11):
     ]
 
 
+# Two workers with two threads each, on two cores, would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: longer than about five seconds; CI runs them too")
+    config.addinivalue_line("markers", "alone: compares times; nothing else may run beside it")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "benchmarks" in item.nodeid.split("/"):
+            item.add_marker("alone")

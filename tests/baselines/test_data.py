@@ -154,6 +154,7 @@ def test_an_absent_folder_is_one_clear_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_input_path_costs_at_most_a_tenth_of_pils():
     """CPU time an image; here and not beside the other benchmarks, so that the board's Python runs it too."""
     threads = torch.get_num_threads()

@@ -153,6 +153,7 @@ def test_jobs_of_one_machine_take_turns(sockets, monkeypatch):
     assert pick([board], lambda board: None, print) == board
 
 
+@pytest.mark.alone
 def test_two_boards_take_at_most_065_of_the_time_of_one(fleet_desk, boards, new_board, new_desk):
     """All three boards sleep at the same time, so that the machine under them does not matter."""
     single = new_desk(new_board("gamma"), name="single")
