@@ -1,4 +1,4 @@
-"""The names that a spec may use, and the objects behind them: sources, methods, models, data sets."""
+"""The names that a spec may use for sources, methods, models and data sets."""
 
 from typing import Any, List, Mapping, Type
 
@@ -16,7 +16,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def names(kind: str) -> List[str]:
-    """Return the registered names of one kind ("source", "method", "model", "dataset"), in the registry's order."""
+    """Return the registered names of a kind: "source", "method", "model" or "dataset"."""
     return list(TABLES[kind])
 
 
@@ -30,7 +30,7 @@ def dotted(kind: str, name: str) -> str:
 
 
 def load(kind: str, name: str) -> Any:
-    """Return the object behind a name. Raises HarnessError when it, or a package that it needs, does not exist."""
+    """Return the object behind a name. Raises HarnessError if it or a package is missing."""
     return registry.find(TABLES[kind], kind, name, _error(kind))
 
 

@@ -1,6 +1,7 @@
 """Measure the energy of training on a Jetson TX2, around Early-Bird tickets.
 
-The names below are the public interface; each is imported when it is first used, so that `import joulebird` costs nothing.
+The names below are the public interface. Each is imported at its first use, so that
+`import joulebird` costs nothing.
 """
 
 import importlib
@@ -25,7 +26,10 @@ PUBLIC = {
 
 
 class _Face(ModuleType):
-    """A module that imports its public names on demand: Python 3.6 knows no module-level `__getattr__`."""
+    """A module that imports its public names on demand.
+
+    Python 3.6 knows no module-level `__getattr__`.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name not in PUBLIC:

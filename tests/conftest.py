@@ -9,7 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 
-# A shell that runs the tests in the background has Ctrl-C ignored, and nohup the hang-up, by them and all that they start.
+# A shell ignores Ctrl-C in what it runs in the background, and nohup the hang-up.
 for ignored, usual in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGHUP, signal.SIG_DFL),

@@ -5,7 +5,10 @@ import subprocess
 
 
 def boot_id(root: str = "/") -> str:
-    """Return Linux's boot id or macOS's boot session; "" where there is none. `root` is where /proc is looked for."""
+    """Return Linux's boot id or macOS's boot session; "" where there is none.
+
+    `root` holds proc/.
+    """
     try:
         with open(os.path.join(root, "proc/sys/kernel/random/boot_id"), encoding="ascii") as file:
             return file.read().strip()

@@ -6,7 +6,10 @@ from joulebird.harness.core import exit_codes
 
 
 class HarnessError(Exception):
-    """The root of them: the failure and its place (`message`), the next step (`hint`), the exit code of the command."""
+    """The root of them: `message` names the failure and its place, `hint` the next step.
+
+    `exit_code` is the command's.
+    """
 
     exit_code = exit_codes.USAGE
 
@@ -39,7 +42,10 @@ class TrainingError(HarnessError):
 
 
 def require(good: bool, name: str, value: Any, wanted: str) -> None:
-    """Raise SpecError for the value of the option `name` unless it is `good`; `wanted` names the valid values.
+    """Raise SpecError for a value of the option `name` unless it is `good`.
+
+    `wanted` names the valid values.
+
 
     >>> require(False, "every", 0, "at least 1")
     Traceback (most recent call last):

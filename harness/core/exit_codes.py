@@ -11,5 +11,5 @@ BUSY = 75  # no free board
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
-TEXT = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source, 5 training failed, 6 a check failed,
-75 no free board, 130 interrupted"""
+TEXT = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source,
+5 training failed, 6 a check failed, 75 no free board, 130 interrupted"""

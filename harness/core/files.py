@@ -8,9 +8,9 @@ from typing import Any, Dict, Iterator, Union
 
 @contextlib.contextmanager
 def replacing(path: str, sync: bool = True) -> Iterator[str]:
-    """Give the name of a partial file to write; rename it to `path` at the end, or remove it after an error.
+    """Yield the name of a partial file to write; rename it to `path` at the end.
 
-    With `sync` both the content and the name are on the disk before this returns.
+    An error removes it. With `sync`, content and name are on the disk before this returns.
     """
     partial = f"{path}.part-{os.getpid()}"
     try:
@@ -47,7 +47,7 @@ def sync_file(path: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Bring the names in a folder to the disk; a network file system that cannot do this is let pass."""
+    """Bring the names in a folder to the disk, if its file system can do this."""
     with contextlib.suppress(OSError):
         sync_file(folder)
 

@@ -7,8 +7,8 @@ from typing import List, Optional
 # The folder or the zip file that holds the package `joulebird`.
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-# `python -m` searches the current folder first, where a file of the user's may be called random.py or joulebird/. This takes the
-# current folder off the path before anything is imported (sys is built in), and adds ours if it is not there.
+# `python -m` searches the current folder first, where the user may keep a random.py or a joulebird/.
+# This takes the current folder off the path before the first import (sys is built in).
 LAUNCH = (
     "import sys; _, root, target = sys.argv[:3]; sys.argv[:3] = [target]; "
     "sys.path[:] = [root] * (root not in sys.path) + [path for path in sys.path if path]; "
@@ -18,15 +18,16 @@ LAUNCH = (
 
 
 def python_command(target: str, *arguments: str, python: Optional[str] = None) -> List[str]:
-    """Return the command line that calls `target` ("package.module:function", without arguments) in a new process.
+    """Return the command line that calls `target`, a "package.module:function", in a new process.
 
-    The process exits with the function's result. `arguments` are its `sys.argv[1:]`; `python` is this interpreter unless given.
+    The process exits with the function's result. `arguments` are its `sys.argv[1:]`; `python` is
+    this interpreter unless given.
     """
     return [python or sys.executable, "-c", LAUNCH, ROOT, target] + list(arguments)
 
 
 def user_paths() -> List[str]:
-    """Return the folders in which this process finds modules of the user's own, for a child to search last."""
+    """Return the folders in which this process finds the user's own modules."""
     paths = [os.path.abspath(path) for path in sys.path]
     return list(dict.fromkeys(paths + [os.getcwd()]))
 

@@ -1,4 +1,4 @@
-"""Find a thing by its registered name, or by a dotted path "package.module:attribute" of the user's own."""
+"""Find an object by its registered name, or by the user's dotted path "module:attribute"."""
 
 import difflib
 import importlib
@@ -27,7 +27,9 @@ def nearest(name: object, known: Iterable[object]) -> str:
 def dotted(
     table: Mapping[str, str], kind: str, name: str, error: Type[HarnessError] = HarnessError
 ) -> str:
-    """Return the dotted path behind a registered name; a dotted path is itself. Raises `error` with the nearest name.
+    """Return the dotted path behind a registered name; a dotted path is returned as it is.
+
+    Raises `error` with the nearest name.
 
     >>> dotted({"eb-train": "methods.eb_train:eb_train"}, "method", "eb-train")
     'methods.eb_train:eb_train'
@@ -81,7 +83,7 @@ def import_module(name: str, label: str, error: Type[HarnessError] = HarnessErro
 def missing_package(
     label: str, missing: str, error: Type[HarnessError] = HarnessError
 ) -> HarnessError:
-    """Return the error for a package that is not installed, with the extra of joulebird that brings it."""
+    """Return the error for a missing package, with the extra of joulebird that installs it."""
     package = missing.partition(".")[0]
     extra = EXTRAS.get(package)
     remedy = f"pip install 'joulebird[{extra}]'" if extra else "pip install joulebird"
