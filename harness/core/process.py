@@ -7,7 +7,7 @@ from typing import List, Optional
 # The folder or the zip file that holds the package `joulebird`.
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-# `python -m` searches the current folder first, where the user may keep a random.py or a joulebird/.
+# `python -m` searches the current folder first, where the user may keep random.py or joulebird/.
 # This takes the current folder off the path before the first import (sys is built in).
 LAUNCH = (
     "import sys; _, root, target = sys.argv[:3]; sys.argv[:3] = [target]; "
