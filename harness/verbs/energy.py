@@ -6,7 +6,7 @@ A window that was recorded for less than 95 % has no number: it is void, and the
 import argparse
 import math
 import os
-from typing import Any
+from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.core.errors import HarnessError
@@ -97,7 +97,7 @@ def main(args: argparse.Namespace) -> int:
 
 def windows_of(
     args: argparse.Namespace, trace: PowerTrace
-) -> list[tuple[float | None, float | None, str | None]]:
+) -> List[Tuple[Optional[float], Optional[float], Optional[str]]]:
     """The windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
         found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
@@ -119,7 +119,7 @@ def windows_of(
     ]
 
 
-def events_of(path: str) -> list[dict]:
+def events_of(path: str) -> List[dict]:
     """The events in a file that the user has named, which must be there."""
     if not os.path.isfile(path):
         raise HarnessError(
@@ -129,14 +129,14 @@ def events_of(path: str) -> list[dict]:
     return read_events(path)
 
 
-def energy(trace: PowerTrace, windows: list, rail: str | None) -> Energy:
+def energy(trace: PowerTrace, windows: list, rail: Optional[str]) -> Energy:
     """The energy of a rail (None: the total) over all windows together."""
     return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
-) -> dict[str, Any]:
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
+) -> Dict[str, Any]:
     """What --json prints."""
     return {
         "log": args.log,
@@ -151,7 +151,7 @@ def facts(
 
 
 def as_text(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
 ) -> str:
     """What people read."""
     words = "".join(f" ({word})" for word in trace.words)

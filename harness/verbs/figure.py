@@ -5,6 +5,7 @@ power: watts over time, with the stages as bands.
 
 import argparse
 import os
+from typing import List
 
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def draw(name: str, runs: list[str], output: str) -> None:
+def draw(name: str, runs: List[str], output: str) -> None:
     """Draw a figure into a file; raises HarnessError when the file cannot be written."""
     folder = os.path.dirname(output) or "."
     if not os.path.isdir(folder):
@@ -47,6 +48,6 @@ def draw(name: str, runs: list[str], output: str) -> None:
     registry.find(REPORTS, "report", "figure-" + name)(runs, output)
 
 
-def names() -> list[str]:
+def names() -> List[str]:
     """The figures there are."""
-    return [name.removeprefix("figure-") for name in REPORTS if name.startswith("figure-")]
+    return [name[len("figure-") :] for name in REPORTS if name.startswith("figure-")]

@@ -6,7 +6,7 @@ epochs is enough to know an epoch of the dense network. What nothing is known of
 
 import argparse
 import platform
-from typing import Any
+from typing import Any, Dict, List, Tuple
 
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.cli.progress import duration
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def past_runs(args: argparse.Namespace) -> list[Run]:
+def past_runs(args: argparse.Namespace) -> List[Run]:
     """The finished runs of this machine, or of the boards that are meant. Raises ReportError for a folder of --from without any."""
     try:
         here = load([args.runs])
@@ -92,7 +92,7 @@ def past_runs(args: argparse.Namespace) -> list[Run]:
     ]
 
 
-def facts(plan: Plan) -> dict[str, Any]:
+def facts(plan: Plan) -> Dict[str, Any]:
     """What --json prints."""
     return {
         "runs": {
@@ -150,7 +150,7 @@ def _time(interval: Interval) -> str:
     return _interval(interval, duration)
 
 
-def _joules(interval: Interval, words: tuple[str, ...]) -> str:
+def _joules(interval: Interval, words: Tuple[str, ...]) -> str:
     return worded(
         _interval(interval, lambda value: si(value, "J")),
         words if interval.high or interval.low else (),

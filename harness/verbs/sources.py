@@ -5,6 +5,7 @@ from typing import Any, Dict, List
 
 from joulebird.devices import discover
 from joulebird.devices.registry import make
+from joulebird.harness import registries
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.power.sources import parse_options
@@ -35,6 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Try the sources and print what came of it; 4 when the one that was named cannot be used."""
     names = [args.source] if args.source else discover.names()
+    for name in names:
+        registries.dotted("source", name)
     options = parse_options(args.source_option)
     if options and not args.source:
         raise HarnessError(

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from typing import Any
+from typing import Any, Dict, Optional
 
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.host.boards.board_run import owner_text
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def text(name: str, status: dict[str, Any]) -> str:
+def text(name: str, status: Dict[str, Any]) -> str:
     """The state in lines."""
     machine, holder = status["machine"], status["holder"]
     lines = [
@@ -59,6 +59,6 @@ def text(name: str, status: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def clock(wall_s: float | None) -> str:
+def clock(wall_s: Optional[float]) -> str:
     """A time of day for people, in this machine's zone."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_s)) if wall_s else "an unknown time"

@@ -5,6 +5,7 @@ Table 2: accuracy, energy and FLOPs of every method at every pruning ratio, belo
 
 import argparse
 import inspect
+from typing import List
 
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
@@ -112,6 +113,6 @@ def make(args: argparse.Namespace):
     return report(args.runs, **given)
 
 
-def numbers() -> list[str]:
+def numbers() -> List[str]:
     """The tables there are."""
-    return [name.removeprefix("table") for name in REPORTS if name.startswith("table")]
+    return [name[len("table") :] for name in REPORTS if name.startswith("table")]

@@ -198,7 +198,7 @@ def test_a_wrong_power_source(tmp_path):
     path = write(tmp_path / "spec.json", SPEC)
     refused_at = ["run", path, "--runs", tmp_path / "runs", "-q"]
     refused(
-        2,
+        4,
         refused_at + ["--source", "ina3222"],
         "unknown source 'ina3222'",
         "did you mean 'ina3221'",

@@ -182,7 +182,7 @@ def test_a_stream_that_is_no_terminal_gets_lines():
     ("words", "code", "text"),
     [
         (["--period", "0"], 2, "--period must be above 0"),
-        (["--source", "nosuch"], 4, "no power source is called nosuch"),
+        (["--source", "nosuch"], 4, "unknown source 'nosuch'"),
         (["--source", "ina3221", "--source-option", "root=/nowhere"], 4, "no INA3221"),
     ],
 )

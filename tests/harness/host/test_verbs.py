@@ -256,7 +256,7 @@ def test_one_run_of_a_study_can_be_named(runs):
         (2, ["plan", "."], ["is a folder"]),
         (2, ["demo", "--sourse", "x"], ["--sourse"]),
         (
-            2,
+            4,
             ["demo", "--source", "inna3221", "--runs", "r"],
             ["unknown source", "did you mean 'ina3221'"],
         ),
