@@ -49,7 +49,7 @@ ONE_FILE = {  # a third-party package that one file of devices/ is there to impo
 # In strings the harness may name what it reaches lazily: the registries of all rooms, and the desk's part, which is absent on a board.
 NAMED = {
     "harness/core/registry.py": {"joulebird.devices", "joulebird.baselines", "joulebird.reports"},
-    "harness/cli/main.py": {"joulebird.harness.verbs", "joulebird.harness.host.boards.forward"},
+    "harness/cli/main.py": {"joulebird.harness.host.boards.remote_verbs"},
     "harness/verbs/run.py": {"joulebird.harness.host"},
 }
 DOTTED = re.compile(r"joulebird(\.\w+)+(:\w+)?")

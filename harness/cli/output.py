@@ -1,69 +1,83 @@
-"""Where a result goes: stdout, or the file named with -o (written whole or not at all)."""
+"""Write a result to stdout ("-") or to the file named with -o, whole or not at all."""
 
-import argparse
+import contextlib
 import json
 import os
 import sys
-from typing import Any
+import tempfile
+from typing import Any, Callable, Iterator
 
 from joulebird.harness.core.errors import HarnessError
-
-
-def add_output(parser: argparse.ArgumentParser, with_json: bool = True) -> None:
-    """Add -o FILE and --json to a verb that gives a result."""
-    if with_json:
-        parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default="-", help="write to FILE instead (- is stdout)"
-    )
+from joulebird.harness.core.files import write_whole
 
 
 def put(text: str, path: str = "-") -> None:
-    """Write a result text to stdout ("-") or to a file. Raises HarnessError when it cannot be written."""
+    """Write a text and a line break. Raises HarnessError when it cannot be written."""
     text = text if text.endswith("\n") else text + "\n"
-    if path != "-":
+    if path == "-":
+        _to_stdout(lambda: _print(text))
+    else:
         put_bytes(text.encode("utf-8"), path)
+
+
+def put_bytes(data: bytes, path: str) -> None:
+    """Write bytes. A link stays and its target is written; a device or pipe is written to.
+
+    Raises HarnessError when it cannot be written.
+    """
+    if path == "-":
+        _to_stdout(lambda: sys.stdout.buffer.write(data))
         return
+    target = os.path.realpath(path)
     try:
-        try:
-            sys.stdout.write(text)
-        except UnicodeEncodeError:  # a terminal without the times sign gets a question mark
-            sys.stdout.write(
-                text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding)
-            )
+        if os.path.isfile(target) or not os.path.exists(target):
+            write_whole(target, data)
+        else:
+            with open(target, "wb") as file:
+                file.write(data)
+    except OSError as error:
+        raise HarnessError(
+            f"{path}: cannot be written ({error.strerror})", "name a file in a folder that exists"
+        ) from None
+
+
+@contextlib.contextmanager
+def written(path: str, name: str) -> Iterator[str]:
+    """Give a file `name` to write in a temporary folder; at the end its content goes to `path`."""
+    folder = os.path.dirname(path) or "."
+    if path != "-" and not os.path.isdir(folder):
+        raise HarnessError(f"{path}: there is no folder {folder}", "make it, or name another file")
+    with tempfile.TemporaryDirectory(prefix="joulebird-") as scratch:
+        part = os.path.join(scratch, name)
+        yield part
+        with open(part, "rb") as file:
+            put_bytes(file.read(), path)
+
+
+def as_json(data: Any) -> str:
+    """Return a result as JSON text with sorted keys and a format version."""
+    return json.dumps(
+        dict(data, format=data.get("format", 1)), indent=1, sort_keys=True, allow_nan=False
+    )
+
+
+def _to_stdout(write: Callable[[], Any]) -> None:
+    try:
+        write()
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what Python still flushes at exit must not complain again
+        # Python flushes at exit too, and must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise HarnessError(
             f"stdout: cannot be written ({error.strerror})", "write to a file elsewhere: -o FILE"
         ) from None
 
 
-def put_bytes(data: bytes, path: str) -> None:
-    """Write a file whole or not at all; a link's target, and a device or pipe as it is. Raises HarnessError when it cannot be written."""
-    target = os.path.realpath(path)
-    whole = os.path.isfile(target) or not os.path.exists(target)
-    part = "%s.part-%d" % (target, os.getpid()) if whole else target
+def _print(text: str) -> None:
     try:
-        with open(part, "wb") as file:
-            file.write(data)
-        if whole:
-            os.replace(part, target)
-    except OSError as error:
-        if whole and os.path.exists(part):
-            os.remove(part)
-        raise HarnessError(
-            f"{path}: cannot be written ({error.strerror})",
-            "name a file in a folder that is there",
-        ) from None
-
-
-def as_json(data: Any) -> str:
-    """A result as JSON text, its keys sorted, with a format version."""
-    return json.dumps(
-        dict(data, format=data.get("format", 1)), indent=1, sort_keys=True, allow_nan=False
-    )
+        sys.stdout.write(text)
+    except UnicodeEncodeError:  # a terminal without the times sign gets a question mark
+        encoding = sys.stdout.encoding
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -123,7 +123,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         if env.get("JOULEBIRD_CONFIG"):
             raise HarnessError(
                 f"{path}: no such file",
-                "JOULEBIRD_CONFIG names it: create it with `joulebird init`, or unset it",
+                "JOULEBIRD_CONFIG names it: create it with `joulebird board add`, or unset it",
             ) from None
         return Config()
     except (OSError, UnicodeDecodeError) as error:
@@ -140,7 +140,7 @@ def parse(text: str, path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise HarnessError(
             f"{path}: not valid TOML: {error}",
-            "correct that line; `joulebird init` shows a board's table",
+            "correct that line; `joulebird board add` shows a board's table",
         ) from None
     _known(data, ("defaults", "board"), str(path))
     defaults = _table(data.get("defaults", {}), f"{path}: [defaults]")
@@ -222,7 +222,8 @@ def _known(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
 def _table(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise HarnessError(
-            f"{where}: must be a table, not {value!r}", "see `joulebird init` for a board's table"
+            f"{where}: must be a table, not {value!r}",
+            "see `joulebird board add` for a board's table",
         )
     return value
 

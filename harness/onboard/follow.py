@@ -34,7 +34,7 @@ def find(workdir: str, run_id: Optional[str]) -> str:
     which = (
         f"no job on the board was given the run {run_id}" if run_id else "no job on the board yet"
     )
-    raise HarnessError(which, "see `joulebird status BOARD` for what is there")
+    raise HarnessError(which, "see `joulebird board status` for what is there")
 
 
 def log(path: str, offset: int = 0, limit: int = 16 * CHUNK) -> Dict[str, Any]:
@@ -84,13 +84,13 @@ def stop(workdir: str, run_id: Optional[str]) -> Dict[str, Any]:
     path = find(workdir, run_id)
     found = jobs.read(path)
     if found["status"] != "running" or found["rebooted"]:
-        raise HarnessError("nothing to stop: the job has ended", "see `joulebird status BOARD`")
+        raise HarnessError("nothing to stop: the job has ended", "see `joulebird board status`")
     for key in ("supervisor", "pid"):  # the job itself when its supervisor was killed
         pid = found["state"].get(key)
         if pid and _lives(pid):
             os.kill(pid, signal.SIGTERM)
             return found
-    raise HarnessError("the job's processes are gone", "see `joulebird status BOARD`")
+    raise HarnessError("the job's processes are gone", "see `joulebird board status`")
 
 
 def _lives(pid: int) -> bool:

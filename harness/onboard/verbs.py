@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.process import ROOT
+from joulebird.harness.onboard import clean as cleaning
 from joulebird.harness.onboard import echo, files, follow, lock, machine, signature, supervise
 
 
@@ -81,6 +82,18 @@ def settle(asked: Dict[str, Any]) -> Any:
     return files.settle(_home(asked["part"]), _home(asked["final"]), asked["hash"])
 
 
+def clean(asked: Dict[str, Any]) -> Any:
+    """Remove fetched runs, other code and ended jobs."""
+    return cleaning.clean(
+        _home(asked["workdir"]),
+        asked["lock"],
+        asked["fetched"],
+        _home(asked["cache"]),
+        asked["keep"],
+        asked["remove"],
+    )
+
+
 def wait_free(asked: Dict[str, Any]) -> Any:
     """Sleep until the board is free."""
     lock.wait_until_free(asked["lock"])
@@ -102,6 +115,7 @@ ONCE = {
     "listing": listing,
     "finished": finished,
     "settle": settle,
+    "clean": clean,
     "wait_free": wait_free,
     "play": play,
 }

@@ -6,7 +6,9 @@ Energies as A / B, accuracies as A - B, each with its 95 % interval.
 import argparse
 import re
 
+from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import put
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs.table import FORMS
 from joulebird.reports.runs.compare import compare
@@ -15,7 +17,6 @@ EXAMPLES = """examples:
   joulebird compare new-runs old-runs
   joulebird compare new-runs old-runs --fail-over 5%     exit code 6 when an energy is really more than 5 % higher
 """
-CHECK_FAILED = 6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,36 +25,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a folder of runs, or of one run")
     parser.add_argument("b", metavar="B", help="another one")
     parser.add_argument(
-        "--energy",
-        choices=("measured", "per-epoch"),
-        default="measured",
-        help="which energies (default: measured)",
-    )
-    parser.add_argument(
-        "--accuracy",
-        choices=("best", "last"),
-        default="best",
-        help="of the best epoch (default) or of the last",
-    )
-    parser.add_argument(
         "--fail-over",
         type=percent,
         metavar="P%",
         help="exit code 6 when A really needs more than P %% above B",
     )
-    parser.add_argument(
-        "--form", choices=FORMS, default="text", help="how it is written (default: text)"
-    )
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="form", help="the same as --form json"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default="-", help="write to FILE instead (- is stdout)"
-    )
+    arguments.add(parser, "--energy", "--accuracy", "--output")
+    arguments.add_form(parser, *FORMS)
 
 
 def percent(text: str) -> float:
-    """A percentage from the command line as a share, 0 or more.
+    """Return a percentage from the command line as a share, 0 or more.
 
     >>> percent("5%"), percent("2.5")
     (0.05, 0.025)
@@ -73,6 +55,6 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(
             f"{more}, and the limit is {100 * args.fail_over:g} %",
             "see the table for where",
-            CHECK_FAILED,
+            exit_codes.CHECK,
         )
     return 0

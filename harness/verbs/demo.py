@@ -8,14 +8,15 @@ board stands in, and the word "simulated" stands beside every number of its ener
 import argparse
 import os
 
+from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
-from joulebird.harness.core import registry
 from joulebird.harness.host.studies import study
 from joulebird.harness.runs.rundir import LOCK, split
 from joulebird.harness.verbs.figure import draw
-from joulebird.harness.verbs.run import add_source, seconds, work
-from joulebird.reports import REPORTS
+from joulebird.harness.verbs.run import work
+from joulebird.reports.figures.power import power
+from joulebird.reports.tables.table2 import table2
 
 FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 
@@ -23,40 +24,34 @@ FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird demo`."""
     parser.add_argument(
-        "--runs", default="demo-runs", metavar="DIR", help="folder of the runs (default: demo-runs)"
-    )
-    parser.add_argument(
         "--study",
         default="demo",
         metavar="STUDY",
         help="another study for the same show (default: demo)",
     )
-    parser.add_argument(
-        "--idle",
-        type=seconds,
-        default=2.0,
-        metavar="S",
-        help="record the idle machine so long before and after (default: 2)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
-    add_source(parser)
+    folder = "folder of the runs (default: demo-runs)"
+    arguments.add(parser, "--runs", default="demo-runs", help=folder)
+    idle = "record the idle machine so long before and after (default: 2)"
+    arguments.add(parser, "--idle", default=2.0, help=idle)
+    arguments.add(parser, "--source", "--source-option", "--period")
+    arguments.add(parser, "--json", "--output", "--quiet")
     parser.set_defaults(data_dir=None, download=False, lock=LOCK, prepare=None)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is not done, then print the table and write the files."""
+    """Run what is unfinished, then print the table and write the files."""
     specs = study.load(args.study)
     progress = Progress(quiet=args.quiet)
     ahead = split(args.runs, specs)[1]
     if ahead:
         work(args, specs, ahead, progress)
     progress.say(f"took {duration(progress.elapsed_s())}; drawing")
-    table = registry.find(REPORTS, "report", "table2")([args.runs])
-    put(table.render("md"), os.path.join(args.runs, "table2.md"))
-    put(table.render("json"), os.path.join(args.runs, "table2.json"))
-    for name in ("power.png", "power.svg"):
-        draw("power", [args.runs], os.path.join(args.runs, name))
-    put(table.render("json" if args.json else "text"))
-    progress.say("written: " + ", ".join(os.path.join(args.runs, name) for name in FILES))
+    table = table2([args.runs])
+    paths = [os.path.join(args.runs, name) for name in FILES]
+    put(table.render("md"), paths[0])
+    put(table.render("json"), paths[1])
+    for path in paths[2:]:
+        draw(power, [args.runs], path)
+    put(table.render(args.form or "text"), args.output)
+    progress.say("written: " + ", ".join(paths))
     return 0

@@ -7,10 +7,27 @@ sensors' files to all until the next boot.
 import argparse
 import os
 import sys
+from typing import List
 
-from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness import registries
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.doctor.check import BAD, Context, as_facts, as_text, checks, examine
+from joulebird.harness.core.terminal import has_colour
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    Check,
+    Context,
+    Finding,
+    as_facts,
+    as_text,
+    checks,
+    examine,
+)
+from joulebird.harness.power.sources import parse_options
+from joulebird.harness.verbs.sources import facts_of
 
 EXAMPLES = """examples:
   joulebird doctor                  all checks
@@ -26,32 +43,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fix", action="store_true", help="cure what is safe to cure")
     parser.add_argument(
-        "--runs",
-        default=".",
-        metavar="DIR",
-        help="folder of the runs, for the room on its disk (default: here)",
-    )
-    parser.add_argument(
         "--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"
     )
-    add_output(parser)
+    room = "folder of the runs, for the room on its disk (default: here)"
+    arguments.add(parser, "--runs", default=".", help=room)
+    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the checks and print them; 6 when something is wrong."""
+    table = chosen(args)
+    folder = args.runs if os.path.isdir(args.runs) else "."
+    results = examine(Context(root=args.root, folder=folder), table, args.fix)
+    colour = args.output == "-" and has_colour(sys.stdout)
+    text = as_json(as_facts(results)) if args.form == "json" else as_text(results, colour)
+    put(text, args.output)
+    wrong = any(result.status == BAD for result in results)
+    return exit_codes.CHECK if wrong else exit_codes.DONE
+
+
+def chosen(args: argparse.Namespace) -> List[Check]:
+    """Return the checks that were named, all without a name. Raises HarnessError for an unknown one."""
     table = checks()
+    source = arguments.single(args.source, "--source")
+    if source:
+        check = named_source(source, args.source_option)
+        table = [check if one.name == check.name else one for one in table]
     known = [check.name for check in table]
     for name in args.check:
         if name not in known:
-            raise HarnessError(f"no check is called {name!r}", "there are: " + ", ".join(known))
-    folder = args.runs if os.path.isdir(args.runs) else "."
-    wanted = [check for check in table if not args.check or check.name in args.check]
-    results = examine(Context(root=args.root, folder=folder), wanted, args.fix)
-    colour = (
-        args.output == "-"
-        and sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
-    put(as_json(as_facts(results)) if args.json else as_text(results, colour), args.output)
-    return 6 if any(result.status == BAD for result in results) else 0
+            raise HarnessError(f"unknown check {name!r}", "known: " + ", ".join(known))
+    return [check for check in table if not args.check or check.name in args.check]
+
+
+def named_source(name: str, words: List[str]) -> Check:
+    """Return the check `source` for a source that is named instead of the best one."""
+    registries.dotted("source", name)
+    options = parse_options(words)
+
+    def look(context: Context) -> Finding:
+        facts = facts_of(name, options)
+        if not facts["usable"]:
+            return Finding(BAD, f"{name}: {facts['reason']}", facts["hint"])
+        return Finding(OK, f"{name}: up to {facts['rate_hz']:g} readings a second")
+
+    return Check("source", look)

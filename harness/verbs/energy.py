@@ -6,9 +6,11 @@ A window that was recorded for less than 95 % has no number: it is void, and the
 import argparse
 import math
 import os
-from typing import Any
+from typing import Any, Dict, List, Optional, Tuple
 
-from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_events
 from joulebird.reports.logs.energy import Energy, total_energy
@@ -20,7 +22,6 @@ EXAMPLES = """examples:
   joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
 """
-CHECK_FAILED = 6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,11 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events", metavar="FILE", help="take the windows from a stage's events.jsonl"
     )
-    parser.add_argument("--rail", metavar="R", help="one rail (default: the total, and each rail)")
     parser.add_argument(
         "--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"
     )
-    add_output(parser)
+    arguments.add(parser, "--rail", "--output")
+    arguments.add_form(parser, "text", "json")
 
 
 def instant(text: str) -> float:
@@ -78,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     results = {rail or "total": energy(trace, windows, rail) for rail in rails}
     put(
         as_json(facts(args, trace, windows, results))
-        if args.json
+        if args.form == "json"
         else as_text(args, trace, windows, results),
         args.output,
     )
@@ -90,14 +91,14 @@ def main(args: argparse.Namespace) -> int:
             else "choose a window without the gap (--from, --to), or record again"
         )
         raise HarnessError(
-            f"{args.log}: this window has no energy: {first.void_reason}", cure, CHECK_FAILED
+            f"{args.log}: this window has no energy: {first.void_reason}", cure, exit_codes.CHECK
         )
     return 0
 
 
 def windows_of(
     args: argparse.Namespace, trace: PowerTrace
-) -> list[tuple[float | None, float | None, str | None]]:
+) -> List[Tuple[Optional[float], Optional[float], Optional[str]]]:
     """The windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
         found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
@@ -119,7 +120,7 @@ def windows_of(
     ]
 
 
-def events_of(path: str) -> list[dict]:
+def events_of(path: str) -> List[dict]:
     """The events in a file that the user has named, which must be there."""
     if not os.path.isfile(path):
         raise HarnessError(
@@ -129,14 +130,14 @@ def events_of(path: str) -> list[dict]:
     return read_events(path)
 
 
-def energy(trace: PowerTrace, windows: list, rail: str | None) -> Energy:
+def energy(trace: PowerTrace, windows: list, rail: Optional[str]) -> Energy:
     """The energy of a rail (None: the total) over all windows together."""
     return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
-) -> dict[str, Any]:
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
+) -> Dict[str, Any]:
     """What --json prints."""
     return {
         "log": args.log,
@@ -151,7 +152,7 @@ def facts(
 
 
 def as_text(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: dict[str, Energy]
+    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
 ) -> str:
     """What people read."""
     words = "".join(f" ({word})" for word in trace.words)

@@ -1,52 +1,48 @@
-"""joulebird figure NAME RUNS -o FILE: a figure of finished runs; the name of the file says which form (png, svg, pdf).
+"""joulebird figure NAME RUNS -o FILE: a figure of finished runs as png, svg or pdf, as the file's name ends or --form says.
 
-power: watts over time, with the stages as bands.
+NAME is a figure's name (power: watts over time, with the stages as bands), or package.module:function of your own, which is called with
+the folders and the name of the file to write.
 """
 
 import argparse
 import os
+from typing import Any, List
 
-from joulebird.harness.core import registry
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports import REPORTS
+from joulebird.harness.verbs.table import find, given, reports
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
+  joulebird figure mylab.figures:cost runs --form svg -o -
 """
+FORMS = ("png", "svg", "pdf")
+PREFIX = "figure-"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird figure`."""
     parser.epilog = EXAMPLES
-    parser.add_argument("name", metavar="NAME", help="which figure: " + ", ".join(names()))
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUNS", help="folders of runs, or of single runs"
-    )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="file to write: .png, .svg or .pdf"
-    )
+    known = ", ".join(reports(PREFIX))
+    parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
+    arguments.add(parser, "RUNS", "--energy", "--rail")
+    arguments.add(parser, "--form", choices=FORMS)
+    arguments.add(parser, "--output", required=True)
 
 
 def main(args: argparse.Namespace) -> int:
     """Draw the figure."""
-    if args.name not in names():
-        raise HarnessError(
-            f"there is no figure {args.name!r}", registry.nearest(args.name, names())
-        )
-    draw(args.name, args.runs, args.output)
+    report = find(PREFIX, args.name)
+    options = given(report, args, f"figure {args.name}")
+    draw(report, args.runs, args.output, args.form, **options)
     return 0
 
 
-def draw(name: str, runs: list[str], output: str) -> None:
-    """Draw a figure into a file; raises HarnessError when the file cannot be written."""
-    folder = os.path.dirname(output) or "."
-    if not os.path.isdir(folder):
-        raise HarnessError(
-            f"{output}: there is no folder {folder}", "make it, or name another file"
-        )
-    registry.find(REPORTS, "report", "figure-" + name)(runs, output)
-
-
-def names() -> list[str]:
-    """The figures there are."""
-    return [name.removeprefix("figure-") for name in REPORTS if name.startswith("figure-")]
+def draw(report: Any, runs: List[str], output: str, form: str = "", **options: Any) -> None:
+    """Draw a figure into a file or to stdout. Raises HarnessError when it cannot be written."""
+    ending = "." + form if form else os.path.splitext(output)[1]
+    if output == "-" and not form:
+        raise HarnessError("a figure on stdout needs a form", "for instance --form svg")
+    with written(output, "figure" + ending) as path:
+        report(runs, path, **options)

@@ -10,7 +10,8 @@ import json
 from typing import Any, Dict, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_json
@@ -55,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     thin.add_argument(
         "--uniform", type=float, metavar="P", help="take a share P of every layer's channels away"
     )
-    add_output(parser)
+    arguments.add(parser, "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -79,9 +80,8 @@ def main(args: argparse.Namespace) -> int:
     )
     if args.uniform is not None:
         widths = thinner(task.dense_widths(), args.uniform)
-    put(
-        as_json(counted(task, widths)) if args.json else as_text(counted(task, widths)), args.output
-    )
+    facts = counted(task, widths)
+    put(as_json(facts) if args.form == "json" else as_text(facts), args.output)
     return 0
 
 

@@ -5,12 +5,17 @@ The command's own output, exit code and signals pass through. The result goes to
 
 import argparse
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple, Optional
 
+from joulebird.devices import discover
+from joulebird.devices.energy import Energy
 from joulebird.devices.measure import Measured, measure_command
 from joulebird.devices.measurement import Measurement
+from joulebird.devices.registry import make
+from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.registry import nearest
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:
@@ -23,34 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird measure`."""
     parser.epilog = EXAMPLES
     parser.usage = "joulebird measure [options] -- COMMAND..."
-    parser.add_argument(
-        "--source",
-        metavar="S",
-        help="a name of `joulebird sources` or module:Class (default: the best one here)",
-    )
-    parser.add_argument(
-        "--source-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the source",
-    )
-    parser.add_argument(
-        "--period",
-        type=float,
-        metavar="S",
-        help="mean seconds between two readings (default: 0.02 for a sensor that gives instants, 0.033 for one "
-        "that averages)",
-    )
+    arguments.add(parser, "--source", "--source-option", "--period", "--rail", "--json", "--output")
+    parser.set_defaults(output=None)
     parser.add_argument(
         "--log", metavar="FILE", help="keep the readings (default: they are not kept)"
-    )
-    parser.add_argument("--json", action="store_true", help="give the result as JSON")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="write the result to FILE (- is stdout; default: stderr)",
     )
     parser.add_argument(
         "command",
@@ -67,10 +48,13 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(
             "name a command to measure", "for instance `joulebird measure -- python3 train.py`"
         )
-    measured = measure_command(
-        command, args.source, args.log, args.period, **parse_options(args.source_option)
-    )
-    text = as_json(facts_of(command, measured)) if args.json else as_text(command, measured)
+    source = arguments.single(args.source, "--source")
+    options = parse_options(args.source_option)
+    if args.rail:
+        check_rail(args.rail, source or discover.best(), options)
+    measured = measure_command(command, source, args.log, args.period, **options)
+    result = result_of(command, measured, args.rail)
+    text = as_json(facts_of(result)) if args.form == "json" else as_text(result)
     if args.output is None:
         sys.stdout.flush()
         sys.stderr.write(text.rstrip("\n") + "\n")
@@ -79,73 +63,89 @@ def main(args: argparse.Namespace) -> int:
     return measured.exit_code
 
 
-def facts_of(command: List[str], measured: Measured) -> Dict[str, Any]:
-    """The result as JSON values; joules and watts are null where too little was recorded, and `problem` says why."""
+def check_rail(rail: str, name: str, options: Dict[str, Any]) -> None:
+    """Raise HarnessError before the command runs when the source has no such rail."""
+    with make(name, options) as source:
+        if rail not in source.rails:
+            raise HarnessError(f"{name} has no rail named {rail}", nearest(rail, source.rails))
+
+
+class Result(NamedTuple):
+    """A measured command: its words, exit code and measurement, and the energy and rails that count."""
+
+    command: List[str]
+    exit_code: int
+    measurement: Measurement
+    energy: Energy
+    total: List[str]
+
+
+def result_of(command: List[str], measured: Measured, rail: Optional[str]) -> Result:
+    """Return the result with this rail, or the source's total, as the energy that counts."""
     measurement = measured.measurement
+    energy, total = measurement.total, list(measurement.source["total"])
+    if rail in measurement.rails:
+        energy, total = measurement.rails[str(rail)], [str(rail)]
+    return Result(command, measured.exit_code, measurement, energy, total)
+
+
+def facts_of(result: Result) -> Dict[str, Any]:
+    """Return the result as JSON values; joules and watts are null where too little was recorded, and `problem` says why."""
+    measurement, energy = result.measurement, result.energy
     return {
-        "command": command,
-        "exit_code": measured.exit_code,
-        "seconds": measurement.seconds,
-        "joules": measurement.joules,
-        "coverage": measurement.coverage,
-        "worst_gap_s": measurement.worst_gap_s,
+        "command": result.command,
+        "exit_code": result.exit_code,
+        "seconds": energy.seconds,
+        "joules": energy.joules,
+        "coverage": energy.coverage,
+        "worst_gap_s": energy.worst_gap_s,
         "problem": measurement.problem,
         "real": measurement.source["real"],
         "scope": measurement.source["scope"],
-        "total": measurement.source["total"],
-        "rails": {rail: found._asdict() for rail, found in measurement.rails.items()},
+        "total": result.total,
+        "rails": {name: rail._asdict() for name, rail in measurement.rails.items()},
         "source": measurement.source,
     }
 
 
-def as_text(command: List[str], measured: Measured) -> str:
-    """The result for people: one line of totals, then a line for each rail."""
-    measurement = measured.measurement
+def as_text(result: Result) -> str:
+    """Return the result for people: one line of totals, then a line for each rail."""
+    measurement, energy = result.measurement, result.energy
     source = measurement.source
-    word = "" if source["real"] else " ({}, not measured)".format(source["name"])
+    word = "" if source["real"] else f" ({source['name']}, not measured)"
     lines = [
         "",
-        "joulebird: {}".format(" ".join(command)),
-        "  {} J{} in {:.3f} s ({}, source {}, coverage {:.1f} %, longest gap {:.2f} s)".format(
-            number(measurement.joules),
-            word,
-            measurement.seconds,
-            source["scope"],
-            source["name"],
-            100.0 * measurement.coverage,
-            measurement.worst_gap_s,
-        ),
+        f"joulebird: {' '.join(result.command)}",
+        f"  {number(energy.joules)} J{word} in {energy.seconds:.3f} s "
+        f"({source['scope']}, source {source['name']}, coverage {100.0 * energy.coverage:.1f} %, "
+        f"longest gap {energy.worst_gap_s:.2f} s)",
     ]
     lines += ["  " + measurement.problem] if measurement.problem else []
-    if measured.exit_code:
-        lines.append("  the command ended with exit code %d" % measured.exit_code)
-    return "\n".join(lines + rail_lines(measurement))
+    if result.exit_code:
+        lines.append(f"  the command ended with exit code {result.exit_code}")
+    return "\n".join(lines + rail_lines(result))
 
 
-def rail_lines(measurement: Measurement) -> List[str]:
-    """The rails as a small table."""
-    if not measurement.rails:
+def rail_lines(result: Result) -> List[str]:
+    """Return the rails as a small table."""
+    rails = result.measurement.rails
+    if not rails:
         return []
-    total, width = measurement.source["total"], max(len(rail) for rail in measurement.rails)
-    lines = ["  %s  %11s %9s %9s" % ("rail".ljust(width), "joules", "mean W", "peak W")]
-    for rail, found in measurement.rails.items():
-        lines.append(
-            "  %s  %11s %9s %9s%s"
-            % (
-                rail.ljust(width),
-                number(found.joules),
-                number(found.mean_w, 3),
-                number(found.peak_w, 3),
-                "  total" if rail in total else "",
-            )
+    width = max(len(name) for name in rails)
+    lines = [f"  {'rail'.ljust(width)}  {'joules':>11} {'mean W':>9} {'peak W':>9}"]
+    for name, rail in rails.items():
+        values = (
+            f"{number(rail.joules):>11} {number(rail.mean_w, 3):>9} {number(rail.peak_w, 3):>9}"
         )
+        mark = "  total" if name in result.total else ""
+        lines.append(f"  {name.ljust(width)}  {values}{mark}")
     return lines
 
 
-def number(value: Any, digits: int = 2) -> str:
-    """A number, or "void" where there is none.
+def number(value: Optional[float], digits: int = 2) -> str:
+    """Return a number as text, or "void" for None.
 
     >>> number(1.005, 1), number(None)
     ('1.0', 'void')
     """
-    return "void" if value is None else "%.*f" % (digits, value)
+    return "void" if value is None else f"{value:.{digits}f}"

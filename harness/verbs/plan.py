@@ -6,12 +6,13 @@ epochs is enough to know an epoch of the dense network. What nothing is known of
 
 import argparse
 import platform
-from typing import Any
+from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import ReportError
-from joulebird.harness.host.boards.run_boards import agent, names, runs_folder
+from joulebird.harness.host.boards.chosen import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
@@ -35,18 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a study (TOML, or the name of an included one), or a spec (JSON)",
     )
     parser.add_argument(
-        "--board",
-        action="append",
-        metavar="B",
-        help="plan for this board: learn only from what it made "
-        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)",
-    )
-    parser.add_argument(
-        "--runs",
-        metavar="DIR",
-        help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)",
-    )
-    parser.add_argument(
         "--from",
         dest="past",
         action="append",
@@ -57,9 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ids",
         action="store_true",
-        help="print the ids of the runs that are not done, and nothing else",
+        help="print only the ids of the unfinished runs",
     )
-    add_output(parser)
+    arguments.add(parser, "--board", "--runs", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -71,11 +60,11 @@ def main(args: argparse.Namespace) -> int:
         put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
         return 0
     plan = make_plan(specs, args.runs, [spec.id for spec in done], Backend(), past_runs(args))
-    put(as_json(facts(plan)) if args.json else as_text(plan), args.output)
+    put(as_json(facts(plan)) if args.form == "json" else as_text(plan), args.output)
     return 0
 
 
-def past_runs(args: argparse.Namespace) -> list[Run]:
+def past_runs(args: argparse.Namespace) -> List[Run]:
     """The finished runs of this machine, or of the boards that are meant. Raises ReportError for a folder of --from without any."""
     try:
         here = load([args.runs])
@@ -92,7 +81,7 @@ def past_runs(args: argparse.Namespace) -> list[Run]:
     ]
 
 
-def facts(plan: Plan) -> dict[str, Any]:
+def facts(plan: Plan) -> Dict[str, Any]:
     """What --json prints."""
     return {
         "runs": {
@@ -150,7 +139,7 @@ def _time(interval: Interval) -> str:
     return _interval(interval, duration)
 
 
-def _joules(interval: Interval, words: tuple[str, ...]) -> str:
+def _joules(interval: Interval, words: Tuple[str, ...]) -> str:
     return worded(
         _interval(interval, lambda value: si(value, "J")),
         words if interval.high or interval.low else (),

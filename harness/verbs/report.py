@@ -2,7 +2,9 @@
 
 import argparse
 
-from joulebird.reports.html import report
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import put
+from joulebird.reports.html import page
 
 EXAMPLES = """examples:
   joulebird report demo-runs -o report.html
@@ -12,19 +14,11 @@ EXAMPLES = """examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird report`."""
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUNS", help="folders of runs, or of single runs"
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="FILE.html", help="file to write")
-    parser.add_argument(
-        "--energy",
-        choices=("measured", "per-epoch"),
-        default="measured",
-        help="which energies (default: measured)",
-    )
+    arguments.add(parser, "RUNS", "--energy")
+    arguments.add(parser, "--output", required=True)
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the page."""
-    report(args.runs, args.output, energy=args.energy)
+    put(page(args.runs, args.energy), args.output)
     return 0

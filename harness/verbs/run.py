@@ -6,15 +6,16 @@ file with one run or a list of runs:
 """
 
 import argparse
-import importlib
 import json
 import os
 import sys
 from typing import Any, Dict, List, Tuple
 
 from joulebird.harness import registries
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import Progress
-from joulebird.harness.core import registry
+from joulebird.harness.core import exit_codes, registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_run
 from joulebird.harness.power.sources import choose_all, meters_for
@@ -38,22 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a study (TOML, or the name of an included one), or a spec (JSON)",
     )
     parser.add_argument(
-        "--runs",
-        metavar="DIR",
-        help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)",
-    )
-    parser.add_argument(
-        "--data-dir", "--data", metavar="DIR", help="folder that holds the data sets"
-    )
-    parser.add_argument(
         "--download", action="store_true", help="fetch a data set that is not there"
-    )
-    parser.add_argument(
-        "--idle",
-        type=seconds,
-        metavar="S",
-        help="record the idle machine so long before and after (default: 60 with "
-        "a real source, else 2)",
     )
     parser.add_argument(
         "--only",
@@ -72,8 +58,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-n", "--dry-run", action="store_true", help="say what would be run, and run nothing"
     )
     parser.add_argument("--list", action="store_true", help="list the methods and their options")
-    parser.add_argument("--json", action="store_true", help="print the records as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings")
     parser.add_argument(
         "--prepare",
         nargs="?",
@@ -82,67 +66,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="put a Jetson into power mode MODE (a name or number; "
         "default: the present one), lock its clocks and fan, wait until its temperature has settled; put back at the end",
     )
-    add_source(parser)
+    arguments.add(parser, "--source", "--source-option", "--period", "--idle", "--data-dir")
+    arguments.add(parser, "--runs", "--json", "--output", "--quiet")
     if desk() is not None:
         desk().add_arguments(parser)
 
 
 def desk() -> Any:
-    """The part that runs studies on boards (`joulebird.harness.host.boards.run_boards`); None on a board, which has no such part."""
+    """Return the part that runs studies on boards; None on a board, which has no such part."""
     if sys.version_info < (3, 11):
         return None
     try:
-        return importlib.import_module("joulebird.harness.host.boards.run_boards")
+        from joulebird.harness.host.boards import run_study
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("joulebird.harness.host"):
             raise
         return None
-
-
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a power source."""
-    parser.add_argument(
-        "--source",
-        action="append",
-        metavar="S",
-        help="power source: a name of `joulebird sources`, module:Class, or none "
-        "(default: the best one here); further ones are recorded beside it, to compare",
-    )
-    parser.add_argument(
-        "--source-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the source; of a further one: SOURCE.NAME=VALUE",
-    )
-    parser.add_argument(
-        "--period",
-        type=period,
-        metavar="S",
-        help="mean seconds between two readings (default: what suits the source)",
-    )
-
-
-def seconds(text: str) -> float:
-    """A length of time from the command line, 0 or more."""
-    value = float(text)
-    if not 0 <= value < 1e6:
-        raise ValueError(text)
-    return value
-
-
-def period(text: str) -> float:
-    """A sampling period from the command line, above 0."""
-    value = float(text)
-    if not 0 < value < 1e3:
-        raise ValueError(text)
-    return value
+    return run_study
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the study; gives 0, or 5 when a run failed."""
+    """Run the study. Raises HarnessError (exit code 5) when a run failed."""
     if args.list:
-        sys.stdout.write(list_methods())
+        put(list_methods(), args.output)
         return 0
     if not args.study:
         raise HarnessError(
@@ -150,38 +96,39 @@ def main(args: argparse.Namespace) -> int:
             "for instance `joulebird run smoke`; `joulebird run --help` shows more",
         )
     specs = only(load_specs(args.study), args.only or [])
-    args.runs = args.runs or (desk().runs_folder() if desk() is not None else "runs")
+    args.runs = args.runs or (desk().chosen.runs_folder() if desk() is not None else "runs")
     done, ahead = split(args.runs, specs)
     if args.dry_run:
-        return say_plan(args, done, ahead)
-    boards = desk().names(args) if desk() is not None else []
-    if boards:
-        desk().run(args, specs, boards)
-        if args.json:
-            print_records(args.runs, specs)
+        put(plan_text(args, done, ahead), args.output)
         return 0
-    progress = Progress(quiet=args.quiet)
-    failures = work(args, specs, ahead, progress) if ahead else []
-    if not ahead:
-        progress.say("all %d runs are done: %s" % (len(specs), args.runs))
-        unmeasured = [spec.id for spec in specs if not read_run(args.runs, spec.id).source]
-        if unmeasured:
-            progress.say(
-                "  %d of them without energy, for no power source was recorded: to measure them, delete %s"
-                % (len(unmeasured), os.path.join(args.runs, "stages"))
-            )
-    if args.json:
-        print_records(
-            args.runs, [spec for spec in specs if spec not in [one for one, _ in failures]]
-        )
+    boards = desk().chosen.names(args) if desk() is not None else []
+    failures = desk().run(args, specs, boards) if boards else run_here(args, specs, ahead)
+    if args.form == "json":
+        failed = [spec for spec, _ in failures]
+        put(records_text(args.runs, [spec for spec in specs if spec not in failed]), args.output)
     if failures:
+        spec, error = failures[0]
         raise HarnessError(
-            "%d of %d runs failed; the first: %s: %s"
-            % (len(failures), len(specs), failures[0][0].id, failures[0][1]),
-            getattr(failures[0][1], "hint", "") or "the other runs are done",
-            5,
+            f"{len(failures)} of {len(specs)} runs failed; the first: {spec.id}: {error}",
+            getattr(error, "hint", "") or "the other runs are done",
+            exit_codes.TRAINING,
         )
     return 0
+
+
+def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
+    """Run what is ahead on this machine; return the failures."""
+    progress = Progress(quiet=args.quiet)
+    if ahead:
+        return work(args, specs, ahead, progress)
+    progress.say(f"all {len(specs)} runs are done: {args.runs}")
+    unmeasured = [spec for spec in specs if not read_run(args.runs, spec.id).source]
+    if unmeasured:
+        progress.say(
+            f"  runs without energy, for want of a power source: {len(unmeasured)}. "
+            f"To measure them, delete {os.path.join(args.runs, 'stages')}"
+        )
+    return []
 
 
 def work(
@@ -228,16 +175,16 @@ def describe_choice(choice: Any) -> str:
 
 
 def load_specs(word: str) -> List[RunSpec]:
-    """The runs of a study or spec. Raises HarnessError that names file and field; studies are read by the host's Python only."""
+    """Return the runs of a study or spec. Raises HarnessError that names file and field."""
     if not word.endswith(".json") and sys.version_info < (3, 11):
         raise HarnessError(
-            f"{word}: studies are read by the host's Python (3.11 or newer)",
+            f"{word}: studies are read by the desk's Python (3.11 or newer)",
             "give a board a spec: a JSON file",
         )
     if not word.endswith(".json"):
-        return registry.import_module(
-            "joulebird.harness.host.studies.study", "reading a study"
-        ).load(word)
+        from joulebird.harness.host.studies import study
+
+        return study.load(word)
     if not os.path.exists(word):
         raise HarnessError(f"{word}: no such file", "check the path")
     try:
@@ -273,34 +220,20 @@ def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
     return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
-def say_plan(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> int:
-    """Print what is done and what would be run."""
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "format": 1,
-                    "done": [spec.id for spec in done],
-                    "ahead": [spec.id for spec in ahead],
-                },
-                indent=1,
-            )
-        )
-    else:
-        for spec in done + ahead:
-            print("%-8s %s" % ("done" if spec in done else "to do", spec.id))
-    return 0
+def plan_text(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
+    """Return the finished and the unfinished runs, as text or JSON."""
+    if args.form == "json":
+        ids = {"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]}
+        return as_json(ids)
+    lines = [f"{'done':8} {spec.id}" for spec in done] + [
+        f"{'to do':8} {spec.id}" for spec in ahead
+    ]
+    return "\n".join(lines)
 
 
-def print_records(root: str, specs: List[RunSpec]) -> None:
-    """Print the finished runs' records as one JSON object."""
-    print(
-        json.dumps(
-            {"format": 1, "runs": [read_run(root, spec.id)._asdict() for spec in specs]},
-            indent=1,
-            sort_keys=True,
-        )
-    )
+def records_text(root: str, specs: List[RunSpec]) -> str:
+    """Return the finished runs' records as one JSON object."""
+    return as_json({"runs": [read_run(root, spec.id)._asdict() for spec in specs]})
 
 
 def list_methods() -> str:

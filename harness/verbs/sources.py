@@ -1,11 +1,14 @@
-"""joulebird sources: what can measure power here, and why the rest cannot."""
+"""joulebird sources: the power sources that can be read here, and why the others cannot."""
 
 import argparse
 from typing import Any, Dict, List
 
 from joulebird.devices import discover
 from joulebird.devices.registry import make
-from joulebird.harness.cli.output import add_output, as_json, put
+from joulebird.harness import registries
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.power.sources import parse_options
 
@@ -19,35 +22,28 @@ RATE_S = 0.5  # how long each source is read to find its best rate
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird sources`."""
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--source", metavar="S", help="try only this one: a registered name, or module:Class"
-    )
-    parser.add_argument(
-        "--source-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the source",
-    )
-    add_output(parser)
+    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Try the sources and print what came of it; 4 when the one that was named cannot be used."""
-    names = [args.source] if args.source else discover.names()
+    """Try the sources and print the results; 4 when the one that was named cannot be used."""
+    wanted = arguments.single(args.source, "--source")
+    names = [wanted] if wanted else discover.names()
+    for name in names:
+        registries.dotted("source", name)
     options = parse_options(args.source_option)
-    if options and not args.source:
+    if options and not wanted:
         raise HarnessError(
             "--source-option without --source",
-            "say whose option it is: --source ina3221, for instance",
+            "name the source of the option: --source ina3221, for instance",
         )
-    found = [facts_of(name, options) for name in names]
-    put(as_json({"sources": found}) if args.json else as_text(found), args.output)
-    return 4 if args.source and not found[0]["usable"] else 0
+    sources = [facts_of(name, options) for name in names]
+    put(as_json({"sources": sources}) if args.form == "json" else as_text(sources), args.output)
+    return exit_codes.SOURCE if wanted and not sources[0]["usable"] else exit_codes.DONE
 
 
 def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
-    """One source: name, usable, and either reason and hint, or what it is, what it reads now, and its best rate in readings a second."""
+    """Describe one source: name, usable, and either reason and hint, or its identity, present watts and best rate."""
     try:
         with make(name, options) as source:
             sample = source.read_total()
@@ -74,13 +70,13 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
         }
 
 
-def as_text(found: List[Dict[str, Any]]) -> str:
-    """The sources for people: the usable ones with their rails, then the others with the remedy."""
+def as_text(sources: List[Dict[str, Any]]) -> str:
+    """Return the sources for people: the usable ones with their rails, then the others with the remedy."""
     lines: List[str] = []
-    for facts in found:
+    for facts in sources:
         if facts["usable"]:
             lines += usable_text(facts)
-    for facts in found:
+    for facts in sources:
         if not facts["usable"]:
             lines += ["{}: not usable here: {}".format(facts["name"], facts["reason"])]
             lines += ["    {}".format(facts["hint"])] if facts["hint"] else []
@@ -88,7 +84,7 @@ def as_text(found: List[Dict[str, Any]]) -> str:
 
 
 def usable_text(facts: Dict[str, Any]) -> List[str]:
-    """One usable source in a few lines."""
+    """Return one usable source in a few lines."""
     kind = facts["sampling"] if facts["real"] else "no sensor behind it: not a measurement"
     lines = [
         "{}: {} ({}), up to {:g} readings a second".format(

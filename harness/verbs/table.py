@@ -1,15 +1,19 @@
-"""joulebird table N RUNS...: a table of the paper from finished runs.
+"""joulebird table NAME RUNS...: a table of the paper from finished runs.
 
-Table 2: accuracy, energy and FLOPs of every method at every pruning ratio, below them the improvement over the best other method.
+Table 2: accuracy, energy and FLOPs of every method at every pruning ratio, below them the improvement over the best other method. NAME is
+a number, or package.module:function of your own, which is called with the folders and returns a joulebird.reports.tables.table.Table.
 """
 
 import argparse
 import inspect
+from typing import Any, Dict
 
+from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports import REPORTS
+from joulebird.reports.tables import recount
 
 EXAMPLES = """examples:
   joulebird table 2 demo-runs
@@ -18,6 +22,8 @@ EXAMPLES = """examples:
   joulebird table 2 --recount                   every published FLOPs cell beside our recount
 """
 FORMS = ("text", "md", "tex", "csv", "html", "json")
+PREFIX = "table"
+KINDS = (PREFIX, "figure-")
 # option of the command line -> (keyword of the report, its value when not given)
 OPTIONS = {
     "energy": "measured",
@@ -32,86 +38,77 @@ OPTIONS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird table`."""
     parser.epilog = EXAMPLES
-    parser.add_argument("number", metavar="N", help="which table: " + ", ".join(numbers()))
-    parser.add_argument(
-        "runs", nargs="*", metavar="RUNS", help="folders of runs, or of single runs"
-    )
-    parser.add_argument(
-        "--form", choices=FORMS, default="text", help="how it is written (default: text)"
-    )
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="form", help="the same as --form json"
-    )
-    parser.add_argument(
-        "--energy",
-        choices=("measured", "per-epoch"),
-        default="measured",
-        help="each run's whole recording, or the mean recorded epoch of each structure times the epochs trained",
-    )
-    parser.add_argument(
-        "--accuracy",
-        choices=("best", "last"),
-        default="best",
-        help="of the best epoch, as in the paper, or of the last",
-    )
-    parser.add_argument("--net", action="store_true", help="energies less the idle power")
+    known = ", ".join(reports(PREFIX))
+    parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
+    arguments.add(parser, "RUNS", nargs="*")
+    arguments.add(parser, "--energy", "--accuracy", "--net", "--rail", "--output")
+    arguments.add_form(parser, *FORMS)
     parser.add_argument(
         "--flops",
         choices=("exact", "paper"),
         default="exact",
-        help="exact, or rounded as the paper does",
+        help="exact (default), or rounded as the paper does",
     )
     parser.add_argument(
         "--published", action="store_true", help="the paper's own numbers below ours"
     )
-    parser.add_argument("--rail", metavar="R", help="one rail instead of the source's total")
     parser.add_argument(
         "--recount",
         action="store_true",
         help="every published FLOPs cell beside our recount; needs no runs",
     )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default="-", help="write to FILE instead (- is stdout)"
-    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Make the table and write it."""
+    if args.recount and args.runs:
+        raise HarnessError("--recount takes no runs", f"joulebird table {args.name} --recount")
     if args.recount:
-        if args.runs:
-            raise HarnessError(
-                "--recount takes no runs", f"joulebird table {args.number} --recount"
-            )
-        table = registry.resolve("joulebird.reports.tables.recount:table")(
-            int(args.number) if args.number.isdigit() else args.number
-        )
+        table = recount.table(int(args.name) if args.name.isdigit() else args.name)
     else:
         table = make(args)
     put(table.render(args.form), args.output)
     return 0
 
 
-def make(args: argparse.Namespace):
-    """The table of some runs, with the options that this table knows; raises HarnessError for one that it does not know."""
-    if args.number not in numbers():
-        raise HarnessError(f"there is no table {args.number}", "there are: " + ", ".join(numbers()))
+def make(args: argparse.Namespace) -> Any:
+    """Return the table of some runs. Raises HarnessError for an option that this table lacks."""
+    report = find(PREFIX, args.name)
     if not args.runs:
+        example = f"for instance `joulebird table {args.name} runs`"
+        raise HarnessError("name a folder of runs", example)
+    table = report(args.runs, **given(report, args, f"table {args.name}"))
+    if not hasattr(table, "render"):
         raise HarnessError(
-            "name a folder of runs", f"for instance `joulebird table {args.number} runs`"
+            f"table {args.name} is a {type(table).__name__}",
+            "return a joulebird.reports.tables.table.Table",
         )
-    report = registry.find(REPORTS, "report", "table" + args.number)
-    known = inspect.signature(report).parameters
-    given = {
-        name: getattr(args, name)
-        for name, default in OPTIONS.items()
-        if getattr(args, name) != default
+    return table
+
+
+def find(prefix: str, name: str) -> Any:
+    """Return the report behind a name or a dotted path. Raises HarnessError with the nearest name."""
+    return registry.find(reports(prefix), prefix.rstrip("-"), name)
+
+
+def reports(prefix: str) -> Dict[str, str]:
+    """Return the registered reports of one kind by their short names, and those of no kind."""
+    others = tuple(kind for kind in KINDS if kind != prefix)
+    return {
+        name[len(prefix) :] if name.startswith(prefix) else name: path
+        for name, path in REPORTS.items()
+        if not name.startswith(others)
     }
-    for name in given:
-        if name not in known:
-            raise HarnessError(f"table {args.number} has no --{name}", "leave it out")
-    return report(args.runs, **given)
 
 
-def numbers() -> list[str]:
-    """The tables there are."""
-    return [name.removeprefix("table") for name in REPORTS if name.startswith("table")]
+def given(report: Any, args: argparse.Namespace, label: str) -> Dict[str, Any]:
+    """Return the options given on the command line. Raises HarnessError for one that the report lacks."""
+    known = inspect.signature(report).parameters
+    options = {}
+    for name, default in OPTIONS.items():
+        value = getattr(args, name, default)
+        if value != default:
+            options[name] = value
+            if name not in known:
+                raise HarnessError(f"{label} has no --{name}", "leave it out")
+    return options

@@ -1,26 +1,30 @@
 """joulebird watch: live power of every rail. Ctrl-C ends it.
 
-On a terminal the rails stay in place, with a small history; elsewhere one line a period is printed. Each value is the mean over the
-period. Readings taken here load the board a little: do not watch while a run is measured, follow the run instead.
+On a terminal the rails stay in place, with a small history; elsewhere one line a second is printed (--every). Each value is the mean since the line
+before. Readings taken here load the board a little: do not watch while a run is measured, follow the run instead.
 """
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import sys
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, NamedTuple, Optional, TextIO
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, TextIO
 
 from joulebird.devices import discover
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.cli import arguments
+from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.terminal import can_move
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:
   joulebird watch                               the best source here, until Ctrl-C
-  joulebird watch -n 10 --period 0.5 --json     ten lines of JSON
+  joulebird watch -n 10 --every 0.5 --json      ten lines of JSON
 """
 HISTORY = 40
 READ_S = 0.05  # between two readings inside a period
@@ -40,62 +44,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird watch`."""
     parser.epilog = EXAMPLES
     parser.add_argument(
-        "--source",
-        metavar="S",
-        help="a name of `joulebird sources` or module:Class (default: the best one here)",
-    )
-    parser.add_argument(
-        "--source-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the source",
-    )
-    parser.add_argument(
-        "--period",
-        type=float,
+        "--every",
+        type=arguments.period,
         default=1.0,
         metavar="S",
         help="seconds between two lines (default: 1)",
     )
+    arguments.add(parser, "--source", "--source-option", "--period", "--board", "--json")
     parser.add_argument("-n", "--count", type=int, metavar="N", help="stop after N lines")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after so many seconds")
-    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    parser.add_argument(
+        "--seconds", type=arguments.seconds, metavar="S", help="stop after that time"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Watch until the count, the time or Ctrl-C; gives 0."""
-    if not args.period > 0:
-        raise HarnessError(
-            f"--period must be above 0, not {args.period:g}", "for instance --period 0.5"
-        )
-    with make(args.source or discover.best(), parse_options(args.source_option)) as source:
-        show = (
-            JsonLines(source, sys.stdout) if args.json else screen(source, sys.stdout, os.environ)
-        )
-        try:
-            watch(source, show, args.period, args.count, args.seconds)
-        except KeyboardInterrupt:
-            pass  # the way to end it
+    """Watch until the count, the time or Ctrl-C; return 0."""
+    name = arguments.single(args.source, "--source") or discover.best()
+    with make(name, parse_options(args.source_option)) as source:
+        if args.form == "json":
+            show: Any = JsonLines(source, sys.stdout)
+        else:
+            show = screen(source, sys.stdout, os.environ)
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            watch(source, show, args)
     return 0
 
 
-def watch(
-    source: PowerSource, show: Any, period_s: float, count: Optional[int], seconds: Optional[float]
-) -> None:
-    """Show one reading a period, `count` times or for `seconds`, whichever ends first."""
+def watch(source: PowerSource, show: Any, args: argparse.Namespace) -> None:
+    """Show one reading every `every` seconds, `count` times or for `seconds`, whichever ends first."""
     begin_s = next_s = time.monotonic()
+    end_s = begin_s + (math.inf if args.seconds is None else args.seconds)
     shown = 0
-    while (count is None or shown < count) and (
-        seconds is None or time.monotonic() < begin_s + seconds
-    ):
-        next_s = max(next_s + period_s, time.monotonic())
-        show(take(source, next_s))
+    while (args.count is None or shown < args.count) and time.monotonic() < end_s:
+        next_s = max(next_s + args.every, time.monotonic())
+        show(take(source, next_s, args.period or READ_S))
         shown += 1
 
 
-def take(source: PowerSource, until_s: float) -> Reading:
-    """The mean of the new readings until a time; at least one is tried."""
+def take(source: PowerSource, until_s: float, period_s: float = READ_S) -> Reading:
+    """Return the mean of the new readings until a time; at least one is tried."""
     sums: Dict[str, List[float]] = {}
     problem, newest_s, readings = "", None, 0
     while True:
@@ -110,13 +97,10 @@ def take(source: PowerSource, until_s: float) -> Reading:
             problem = str(error)
         left_s = until_s - time.monotonic()
         if left_s <= 0:
-            return Reading(
-                until_s,
-                {rail: sum(values) / len(values) for rail, values in sums.items()},
-                readings,
-                problem,
-            )
-        time.sleep(min(left_s, READ_S))
+            break
+        time.sleep(min(left_s, period_s))
+    means = {rail: sum(values) / len(values) for rail, values in sums.items()}
+    return Reading(until_s, means, readings, problem)
 
 
 class JsonLines:
@@ -201,11 +185,8 @@ class Screen:
         )
 
 
-def screen(source: PowerSource, out: TextIO, environ: Any) -> Any:
-    """What shows readings on this stream: in place on a terminal that can move its cursor, else line by line."""
-    moving = out.isatty() and environ.get("TERM", "dumb") != "dumb"
-    return (
-        Screen(source, out, colour=not environ.get("NO_COLOR"))
-        if moving
-        else PlainLines(source, out)
-    )
+def screen(source: Any, out: TextIO, environ: Mapping[str, str]) -> Any:
+    """Return the display for a stream: in place on a terminal that can move its cursor, else line by line."""
+    if can_move(out, environ):
+        return Screen(source, out, colour=not environ.get("NO_COLOR"))
+    return PlainLines(source, out)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import posixpath
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +37,7 @@ class Agent:
 
         The code is run as a file: with `-m`, Python would first look for modules in the folder in which it starts.
         """
-        return [self.board.python, self.deployed.path, *words]
+        return [self.board.python, posixpath.join(".", self.deployed.path), *words]
 
     def call(self, verb: str, timeout_s: float | None = 120.0, **asked: Any) -> Any:
         """One question, one answer. Raises LinkError with the board's own message and hint when it cannot do it."""

@@ -17,7 +17,8 @@ from joulebird.harness.verbs import ON_A_BOARD
 
 PACKAGES = ("baselines", "devices", "harness")
 FACE = ("__init__.py", "__main__.py")
-LEFT_OUT = ("joulebird/harness/host",)  # needs a current Python, and is of no use there
+# These need a current Python, and are of no use there.
+LEFT_OUT = ("joulebird/harness/host", "joulebird/harness/verbs/board")
 MAX_BYTES = 400_000
 # `python3 board.pyz VERB` and `python3 board.pyz onboard VERB`; the path is made absolute because a run may change its folder.
 MAIN = b"""import os

@@ -89,7 +89,7 @@ def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
         ),
         ("[board.x.env]\nA=1", "A is not a variable with a text value", "quotes"),
         ("[board.x.env]\n'A=B'='1'", "not a variable", "quotes"),
-        ("[board]\nx=1", "must be a table", "joulebird init"),
+        ("[board]\nx=1", "must be a table", "joulebird board add"),
         ("[defaults]\nruns=1", "runs must be str", "quotes"),
         ("[board.x", "not valid TOML", "correct that line"),
         ("[board.x]\npython=''", "cannot be empty", "leave the key out"),

@@ -66,7 +66,7 @@ class BoardRun:
             except KeyboardInterrupt:
                 raise HarnessError(
                     f"left {self.name}; what runs there goes on",
-                    f"the same command follows it again; `joulebird stop {self.name}` ends it",
+                    f"the same command follows it again; `joulebird board stop {self.name}` ends it",
                     STOPPED,
                 ) from None
 
@@ -100,7 +100,7 @@ class BoardRun:
         if not self.wishes.wait:
             raise HarnessError(
                 f"{self.name} is in use by {owner_text(holder)}",
-                "give the same command later, or with --wait; `joulebird status` shows what runs there",
+                "give the same command later, or with --wait; `joulebird board status` shows what runs there",
                 BUSY,
             )
         self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")
@@ -179,7 +179,7 @@ class BoardRun:
             if not all(is_finished(str(self.root), one) for one in mine):
                 raise HarnessError(
                     f"{self.name}: the job ended well, but its runs are not finished",
-                    f"see `joulebird logs {self.name}`",
+                    f"see `joulebird board logs {self.name}`",
                     1,
                 )
             return
@@ -209,7 +209,7 @@ class BoardRun:
             last = last_words(end["exit"].get("tail", ""))
             raise HarnessError(
                 f"{self.name}: the run was killed {self._restarts} times without finishing an epoch: {last[0]}",
-                f"not enough memory? see `joulebird logs {self.name}`",
+                f"not enough memory? see `joulebird board logs {self.name}`",
                 TRAINING_FAILED,
             )
 
@@ -227,7 +227,7 @@ def last_words(tail: str) -> tuple[str, str]:
             return lines[index].partition(": ")[2], hint
     return (
         lines[-1].strip() if lines else "it ended without a word"
-    ), "see `joulebird logs` for all it said"
+    ), "see `joulebird board logs` for all it said"
 
 
 def owner_text(owner: dict[str, Any]) -> str:

@@ -1,14 +1,14 @@
-"""joulebird init [NAME] [HOST]: try a board over ssh, and write its table into the configuration.
+"""joulebird board add [NAME] [HOST]: try a board over ssh, and write its table into the configuration.
 
-HOST is any name that ssh knows (`ssh HOST true` must work without a question); NAME is what you will call the board. Nothing is installed.
+HOST is any name that ssh knows (`ssh HOST true` must work without a question); NAME is your name for the board. Nothing is installed.
 """
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
+from joulebird.harness.cli.output import put
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
 from joulebird.harness.host.link.agent import Agent
@@ -16,7 +16,7 @@ from joulebird.harness.host.link.ssh import Link
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird init`."""
+    """Add the arguments of `joulebird board add`."""
     parser.add_argument(
         "name",
         nargs="?",
@@ -55,14 +55,14 @@ def main(args: argparse.Namespace) -> int:
                 "  runs will go on after the connection ends; with `loginctl enable-linger` there, as a unit of systemd\n"
             )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, text)
+    put(text, str(path))
     sys.stdout.write(f"{path}\n")
     sys.stderr.write(f"next: joulebird doctor --board {args.name}\n")
     return 0
 
 
 def table(name: str, host: str, python: str) -> str:
-    """A board's table in TOML, with what one may want to change as comments."""
+    """Return a board's table in TOML, with the other settings as comments."""
     quoted = json.dumps(name, ensure_ascii=False)
     return "\n".join(
         [
@@ -77,10 +77,3 @@ def table(name: str, host: str, python: str) -> str:
             "",
         ]
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Replace the configuration whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

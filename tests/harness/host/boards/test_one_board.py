@@ -173,7 +173,7 @@ def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk
     study = {"epochs": 8, "pause_s": 0.4}
     process = desk.start("run", desk.naps(**study), "--board", "alpha", "--source", "none")
     wait_for(lambda: epochs(alpha) > 1, "an epoch")
-    desk.run("stop", "alpha")
+    desk.run("board", "stop", "alpha")
     desk.end(process, 130)
     assert "the run was stopped" in desk.said()
     assert epochs(alpha) < 8
@@ -193,8 +193,8 @@ def test_stop_twice_ends_now(alpha, desk):
         "0",
     )
     wait_for(lambda: list(alpha.home.glob("joulebird/runs/stages/*/events.jsonl")), "the stage")
-    desk.run("stop", "alpha")
-    desk.run("stop", "alpha")
+    desk.run("board", "stop", "alpha")
+    desk.run("board", "stop", "alpha")
     desk.end(process, 130, 60)
 
 
@@ -206,7 +206,7 @@ def test_ctrl_c_leaves_the_run_there(alpha, desk):
     process.send_signal(signal.SIGINT)
     desk.end(process, 130)
     assert "what runs there goes on" in desk.said()
-    assert "joulebird stop alpha" in desk.said()
+    assert "joulebird board stop alpha" in desk.said()
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
 
@@ -228,18 +228,18 @@ def test_somebody_else_measures(alpha, desk, new_desk):
 
 def test_status_logs_and_pull(alpha, desk, new_desk):
     desk.run("run", desk.naps(ratios=[0.3, 0.5], epochs=1), "--board", "alpha", "--source", "none")
-    status = json.loads(desk.run("status", "alpha", "--json"))
+    status = json.loads(desk.run("board", "status", "alpha", "--json"))
     assert status["holder"] is None
     assert [job["code"] for job in status["jobs"]] == [0]
     assert len(status["done"]) == 2
-    assert "2 finished runs there" in desk.run("status", "alpha")
+    assert "2 finished runs there" in desk.run("board", "status", "alpha")
     run_id = status["done"][0]
-    assert run_id in desk.run("logs", "alpha", run_id)
+    assert run_id in desk.run("board", "logs", "alpha", run_id)
     other = new_desk(alpha, name="other")
-    assert other.run("pull", "alpha", run_id).split() == [run_id]
+    assert other.run("board", "pull", "alpha", run_id).split() == [run_id]
     assert [one.id for one in other.records().values()] == [run_id]
-    assert "absent: not finished" in other.run("pull", "alpha", "absent", code=6)
-    other.run("pull", "alpha")
+    assert "absent: not finished" in other.run("board", "pull", "alpha", "absent", code=6)
+    other.run("board", "pull", "alpha")
     assert other.values() == desk.values()
 
 
@@ -260,7 +260,7 @@ def test_a_board_with_an_odd_name_and_odd_folders_and_its_data_set(alpha, new_de
     desk.env["JOULEBIRD_BOARD"] = name
     desk.run("run", study, "--source", "none", "--data-dir", "data; touch pwned")
     assert len(desk.records()) == 1
-    assert "1 finished runs there" in desk.run("status", name)
+    assert "1 finished runs there" in desk.run("board", "status", name)
     (job,) = alpha.home.glob("my $(touch pwned) runs/jobs/*/job.json")
     argv = json.loads(job.read_text())["argv"]
     sent = argv[argv.index("--data-dir") + 1]
@@ -339,7 +339,7 @@ def test_the_boards_disk_is_full(needs_namespaces, new_board, new_desk, undistur
     link.run(["sh", "-c", "cat /dev/zero > disk/filler; true"], check=False)
     desk.end(process, 5)
     assert "disk is full" in desk.said()
-    assert "naps" in desk.run("logs", "small")
+    assert "naps" in desk.run("board", "logs", "small")
     desk.run("run", "study.toml", "--board", "small", "--source", "none", code=3)
     assert "disk is full" in desk.said().splitlines()[-1]
     link.run(["rm", "disk/filler"])

@@ -139,7 +139,7 @@ def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
         ([], 2, "name a command"),
         (["--"], 2, "name a command"),
         (["--", "no-such-command-here"], 2, "no such command"),
-        (["--source", "nosuch", "--", "touch", "ran"], 4, "no power source is called nosuch"),
+        (["--source", "nosuch", "--", "touch", "ran"], 4, "unknown source 'nosuch'"),
         (
             ["--source", "ina3221", "--source-option", "root=/nowhere", "--", "touch", "ran"],
             4,

@@ -58,7 +58,7 @@ class Scripted(PowerSource):
 
 def test_json_lines(board):
     done = subprocess.run(
-        COMMAND + of(board) + ["-n", "3", "--period", "0.1", "--json"],
+        COMMAND + of(board) + ["-n", "3", "--every", "0.1", "--json"],
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
@@ -74,7 +74,7 @@ def test_json_lines(board):
 
 def test_plain_lines_where_there_is_no_terminal(board):
     done = subprocess.run(
-        COMMAND + of(board) + ["-n", "2", "--period", "0.1"],
+        COMMAND + of(board) + ["-n", "2", "--every", "0.1"],
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
@@ -87,7 +87,7 @@ def test_plain_lines_where_there_is_no_terminal(board):
 
 def test_it_stops_after_the_seconds(board):
     done = subprocess.run(
-        COMMAND + of(board) + ["--seconds", "0.25", "--period", "0.1", "--json"],
+        COMMAND + of(board) + ["--seconds", "0.25", "--every", "0.1", "--json"],
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
@@ -97,7 +97,7 @@ def test_it_stops_after_the_seconds(board):
 
 def test_ctrl_c_is_the_way_to_end_it(board):
     process = subprocess.Popen(
-        COMMAND + of(board) + ["--period", "0.1"],
+        COMMAND + of(board) + ["--every", "0.1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
@@ -136,7 +136,7 @@ def on_a_terminal(words, **environ):
 
 
 def test_a_terminal_is_drawn_in_place(board):
-    words = of(board) + ["-n", "3", "--period", "0.1"]
+    words = of(board) + ["-n", "3", "--every", "0.1"]
     drawn = on_a_terminal(words, TERM="xterm", PYTHONIOENCODING="utf-8")
     assert drawn.count("\x1b[8A") == 2
     assert "\x1b[1mVDD_IN" in drawn
@@ -181,8 +181,9 @@ def test_a_stream_that_is_no_terminal_gets_lines():
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        (["--period", "0"], 2, "--period must be above 0"),
-        (["--source", "nosuch"], 4, "no power source is called nosuch"),
+        (["--period", "0"], 2, "--period: must be above 0"),
+        (["--every", "0"], 2, "--every: must be above 0"),
+        (["--source", "nosuch"], 4, "unknown source 'nosuch'"),
         (["--source", "ina3221", "--source-option", "root=/nowhere"], 4, "no INA3221"),
     ],
 )

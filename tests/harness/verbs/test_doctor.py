@@ -75,5 +75,5 @@ def test_to_a_file_and_mistakes(board, tmp_path):
     assert json.loads(path.read_text())["checks"][0]["name"] == "fan"
     code, _, errors = doctor("nosuch")
     assert code == 2
-    assert "no check is called 'nosuch'" in errors
+    assert "unknown check 'nosuch'" in errors
     assert "rails" in errors

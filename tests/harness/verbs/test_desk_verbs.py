@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from joulebird.harness.core import records as record
-from tests.harness.test_cli import joulebird, refused
+from tests.harness.command import joulebird, refused
 
 pytestmark = pytest.mark.slow
 
@@ -224,7 +224,7 @@ def test_one_run_of_a_study_can_be_named(runs):
 @pytest.mark.parametrize(
     ("code", "words", "parts"),
     [
-        (2, ["table", "7", "."], ["no table 7", "there are: "]),
+        (2, ["table", "7", "."], ["unknown table '7'", "known: 1, 2, 3, 4"]),
         (2, ["table", "2"], ["name a folder of runs"]),
         (2, ["table", "2", "nowhere"], ["nowhere", "no such folder"]),
         (2, ["table", "2", "."], ["no finished run"]),
@@ -232,7 +232,7 @@ def test_one_run_of_a_study_can_be_named(runs):
         (
             2,
             ["figure", "powder", ".", "-o", "x.png"],
-            ["no figure 'powder'", "did you mean 'power'"],
+            ["unknown figure 'powder'", "did you mean 'power'"],
         ),
         (2, ["figure", "power", ".", "-o", "nowhere/x.png"], ["no folder nowhere"]),
         (2, ["figure", "power", "."], ["-o"]),
@@ -256,7 +256,7 @@ def test_one_run_of_a_study_can_be_named(runs):
         (2, ["plan", "."], ["is a folder"]),
         (2, ["demo", "--sourse", "x"], ["--sourse"]),
         (
-            2,
+            4,
             ["demo", "--source", "inna3221", "--runs", "r"],
             ["unknown source", "did you mean 'ina3221'"],
         ),

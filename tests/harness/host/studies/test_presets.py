@@ -10,7 +10,7 @@ from joulebird.harness.runs.run import planned
 from joulebird.reports.runs.labels import DATASETS, METHODS, MODELS, method_label
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.draws import TABLE1, TABLE4, drawn
-from tests.harness.test_cli import joulebird
+from tests.harness.command import joulebird
 
 
 def runs_of(name, seed=1):

@@ -1,4 +1,4 @@
-"""Do on a board what `sources`, `watch` and `doctor` do here: the same verb there, its answer shown here."""
+"""`sources`, `watch` and `doctor` with --board: run the same verb there and show its answer here."""
 
 import argparse
 import contextlib
@@ -10,12 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from joulebird.harness.host.boards.board_run import owner_text
-from joulebird.harness.host.boards.run_boards import agent
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.core import exit_codes
+from joulebird.harness.core.terminal import has_colour
+from joulebird.harness.doctor.check import BAD, OK, WARN, Result, as_facts, as_text
+from joulebird.harness.host.boards.chosen import agent
+from joulebird.harness.host.boards.one_board import owner_text
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError, ssh_error
+from joulebird.harness.host.link.transfer import rsync_here
+from joulebird.harness.verbs.watch import Reading, screen
 
-VERBS = ("sources", "watch", "doctor")
 CLOCK_SKEW_S = 60.0
 
 
@@ -24,15 +30,13 @@ def main(verb: str, args: argparse.Namespace, words: Sequence[str]) -> int:
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--board")
     own.add_argument("-o", "--output")
-    there = agent(args.board)
+    there = agent(arguments.single(args.board, "--board"))
     rest = own.parse_known_args(list(words))[1]
     return {"sources": sources, "watch": watch, "doctor": doctor}[verb](there, args, rest)
 
 
 def sources(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     """What can be measured on the board."""
-    from joulebird.harness.cli.output import put
-
     code, text = ask(there, ["sources", *words])
     put(text, args.output)
     return code
@@ -40,9 +44,6 @@ def sources(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
 
 def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     """The checks of the way to the board, then the board's own; 6 when something is wrong."""
-    from joulebird.harness.cli.output import as_json, put
-    from joulebird.harness.doctor.check import BAD, Result, as_facts, as_text
-
     begun_s = time.monotonic()
     there.deployed  # noqa: B018 - connects, and puts the code there
     answer_s = time.monotonic() - begun_s
@@ -53,16 +54,16 @@ def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
         Result(**{name: check[name] for name in Result._fields})
         for check in json.loads(text)["checks"]
     ]
-    colour = args.output == "-" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    put(as_json(as_facts(results)) if args.json else as_text(results, colour), args.output)
-    return 6 if any(result.status == BAD for result in results) else 0
+    colour = args.output == "-" and has_colour(sys.stdout)
+    put(
+        as_json(as_facts(results)) if args.form == "json" else as_text(results, colour), args.output
+    )
+    wrong = any(result.status == BAD for result in results)
+    return exit_codes.CHECK if wrong else exit_codes.DONE
 
 
 def way(there: Agent, answer_s: float) -> list[Any]:
     """Checks of what lies between this machine and the board."""
-    from joulebird.harness.doctor.check import OK, WARN, Result
-    from joulebird.harness.host.link.transfer import rsync_here
-
     status = there.call("status")
     machine, name = status["machine"], there.board.name
     skew_s = machine["wall_s"] - time.time()
@@ -97,7 +98,7 @@ def way(there: Agent, answer_s: float) -> list[Any]:
                 "nobody measures"
                 if status["holder"] is None
                 else f"in use by {owner_text(status['holder'])}",
-                f"see `joulebird status {name}`",
+                f"see `joulebird board status {name}`",
             ),
             (
                 "date",
@@ -113,7 +114,11 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
     """Run `joulebird` on the board to its end: exit code and output; its talk is passed on. Raises LinkError when the way there fails."""
     done = there.link.run(there.python(*words), there.environment(), check=False, timeout_s=600)
     sys.stderr.write(done.stderr)
-    if not done.stdout.strip() and done.status not in (0, 4, 6):
+    if not done.stdout.strip() and done.status not in (
+        exit_codes.DONE,
+        exit_codes.SOURCE,
+        exit_codes.CHECK,
+    ):
         raise LinkError(
             f"{there.board.name}: `joulebird {words[0]}` failed there with code {done.status}",
             "see what it said above",
@@ -133,10 +138,8 @@ class There:
 
 def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     """Live power of the board, one JSON line a second at most over the wire, drawn here."""
-    from joulebird.harness.verbs.watch import Reading, screen
-
     words = [word for word in words if word != "--json"] + (
-        [] if args.period >= 1.0 else ["--period", "1"]
+        [] if args.every >= 1.0 else ["--every", "1"]
     )
     argv = there.python("watch", "--json", *words)
     show: Any = None
@@ -144,7 +147,7 @@ def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
         with there.link.channel(argv, there.environment()) as process:
             for line in process.stdout:
                 facts = json.loads(line)
-                if args.json:
+                if args.form == "json":
                     sys.stdout.write(line.decode())
                     sys.stdout.flush()
                     continue

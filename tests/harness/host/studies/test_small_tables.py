@@ -5,7 +5,7 @@ import json
 import pytest
 
 from joulebird.harness.host.studies import study
-from tests.harness.test_cli import joulebird
+from tests.harness.command import joulebird
 
 pytestmark = pytest.mark.slow
 EPOCHS = 3

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from joulebird.baselines import DATASETS, MODELS  # noqa: E402
 from joulebird.harness.core.registry import find  # noqa: E402
 from joulebird.harness.verbs import flops as verb_flops  # noqa: E402
-from tests.harness.test_cli import refused  # noqa: E402
+from tests.harness.command import refused  # noqa: E402
 
 ODD = [
     [],

@@ -1,36 +1,34 @@
-"""What `joulebird run` does when boards are named: one board is worked through here, several by a fleet."""
+"""`joulebird run --board`: one board is worked through here, several by a fleet."""
 
 import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from joulebird.harness.cli import arguments
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
-from joulebird.harness.host.boards.board_run import BoardRun, Wishes
+from joulebird.harness.host.boards import chosen as chosen
+from joulebird.harness.host.boards import fleet
 from joulebird.harness.host.boards.follow import EVERY_S
+from joulebird.harness.host.boards.one_board import BoardRun, Wishes
+from joulebird.harness.host.boards.pick import pick
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.ssh import Link
 from joulebird.harness.power.sources import choose, meter_for, parse_options
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
 
-HERE = "here"  # the board's name that means this machine
 FLEET_PATIENCE_S = (
     600.0  # a board of a fleet that is silent for so long is given up; the others take its runs
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `joulebird run` needs for boards."""
-    parser.add_argument(
-        "--board",
-        action="append",
-        metavar="B",
-        help="run on this board over ssh; several share the runs "
-        "(default: JOULEBIRD_BOARD or the configuration; `here` is this machine)",
-    )
+    """Add the arguments of `joulebird run` for boards."""
+    arguments.add(parser, "--board")
     parser.add_argument(
         "--pick",
         action="store_true",
@@ -39,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="when somebody else measures on the board, wait instead of ending with code 75",
+        help="when another user measures on the board, wait instead of ending with code 75",
     )
     parser.add_argument(
         "--meter",
@@ -78,70 +76,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def names(args: argparse.Namespace, found: config.Config | None = None) -> list[str]:
-    """The boards that are meant: flags, else JOULEBIRD_BOARD, else the configuration; none is this machine."""
-    if args.board:
-        chosen = list(dict.fromkeys(args.board))
-    else:
-        chosen = several((found or config.load()).value("board")[0])
-    return [name for name in chosen if name != HERE]
+def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> list[Any]:
+    """Bring all runs to their end on these boards; return no failures.
 
-
-def several(text: str) -> list[str]:
-    """Board names from JOULEBIRD_BOARD or the configuration: separated by commas.
-
-    >>> several("tx2-a, the new one")
-    ['tx2-a', 'the new one']
+    Raises HarnessError with the exit code of the cause.
     """
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def runs_folder() -> str:
-    """The folder of the runs when no flag names it: JOULEBIRD_RUNS, else the configuration's, else runs."""
-    return config.load().value("runs", default="runs")[0]
-
-
-def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> int:
-    """Bring all runs to their end on these boards; gives 0. Raises HarnessError with the exit code that says why not."""
     progress = Progress(quiet=args.quiet)
     work(args, specs, boards, progress)
     if args.meter:
         from joulebird.harness.host.desk_meter.attach import attach
 
         attach(Path(args.runs), [spec.id for spec in specs], progress.say)
-    return 0
+    return []
 
 
 def work(
     args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str], progress: Progress
 ) -> None:
-    """Run what is not done yet, in the way that the number of boards asks for."""
+    """Run the unfinished runs on one board, on one of several, or on all."""
     ahead = split(args.runs, list(specs))[1]
-    if not ahead:
-        progress.say(f"all {len(specs)} runs are done: {args.runs}")
-        return
-    if args.meter and len(boards) > 1:
+    if ahead and args.meter and len(boards) > 1:
         raise HarnessError(
             "--meter measures one board, and several are named",
             "name the board that the meter is on",
         )
-    found = config.load()
-    chosen = [found.board(name) for name in boards]
-    if len(chosen) == 1:
-        one_board(args, specs, chosen[0], progress, float("inf"))
-    elif args.pick or len(ahead) == 1:
-        from joulebird.harness.host.boards.pick import pick
+    known = config.load()
+    found = [known.board(name) for name in boards]
+    if ahead and len(found) == 1:
+        one_board(args, specs, found[0], progress, float("inf"))
+    elif ahead and (args.pick or len(ahead) == 1):
 
-        pick(
-            chosen,
-            lambda board: one_board(args, specs, board, progress, FLEET_PATIENCE_S),
-            progress.say,
-            args.wait,
-        )
-    else:
-        from joulebird.harness.host.boards import fleet
+        def bring_to_end(board: config.Board) -> None:
+            one_board(args, specs, board, progress, FLEET_PATIENCE_S)
 
-        fleet.run(args, ahead, chosen, progress.say)
+        pick(found, bring_to_end, progress.say, args.wait)
+    elif ahead:
+        fleet.run(args, ahead, found, progress.say)
     progress.say(f"all {len(specs)} runs are done: {args.runs}")
 
 
@@ -152,7 +122,7 @@ def one_board(
     progress: Progress,
     patience_s: float,
 ) -> None:
-    """Bring all runs to their end on one board; `patience_s` is what the command line does not say otherwise."""
+    """Bring all runs to their end on one board; --patience replaces `patience_s`."""
     wishes = Wishes(
         words=words(args, board),
         data_dir=args.data_dir,
@@ -173,7 +143,7 @@ def one_board(
 
 
 def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
-    """The words of our command line that `joulebird run` on the board gets too."""
+    """Return the words of our command line for `joulebird run` on the board."""
     given: list[str] = []
     for source in args.source or ([board.source] if board.source else []):
         given += ["--source", source]
@@ -189,15 +159,3 @@ def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
     if prepare is not None:
         given.append("--prepare=" + prepare)
     return tuple(given)
-
-
-def agent(name: str | None) -> Agent:
-    """The agent of the named board, else of the one in JOULEBIRD_BOARD or the configuration. Raises HarnessError when there is none."""
-    found = config.load()
-    chosen = name or next(iter(several(found.value("board")[0])), HERE)
-    if chosen == HERE:
-        known = ", ".join(sorted(found.boards))
-        raise HarnessError(
-            "name a board", f"known are: {known}" if known else "describe one with `joulebird init`"
-        )
-    return Agent(Link(found.board(chosen)))

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from joulebird.harness.host.boards.fleet import flags
-from joulebird.harness.host.boards.run_boards import words
+from joulebird.harness.host.boards.run_study import words
 from joulebird.harness.host.config import Board
 from joulebird.harness.power.sources import choose_all
 from joulebird.harness.verbs import run as verb_run

@@ -1,20 +1,16 @@
-"""joulebird logs [B] [RUN]: what a run on a board has said; -f stays with it."""
+"""joulebird board logs [NAME] [RUN]: the output of a run on a board; -f stays with it."""
 
 import argparse
 import sys
 
+from joulebird.harness.cli import arguments
+from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.follow import EVERY_S, follow
-from joulebird.harness.host.boards.run_boards import agent
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird logs`."""
-    parser.add_argument(
-        "board",
-        nargs="?",
-        metavar="B",
-        help="the board (default: JOULEBIRD_BOARD or the configuration)",
-    )
+    """Add the arguments of `joulebird board logs`."""
+    arguments.add(parser, "NAME")
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="a run or a job (default: the newest job)"
     )
@@ -26,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--every",
-        type=float,
+        type=arguments.period,
         default=EVERY_S,
         metavar="S",
         help="look no more often than this (default: %(default)g s)",
@@ -35,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the log."""
-    there = agent(args.board)
+    there = agent(args.name)
     if args.follow:
         follow(there, args.run, lambda line: print(line, flush=True), max(1.0, args.every))
         return 0

@@ -1,0 +1,48 @@
+"""The boards that are meant: flags, else JOULEBIRD_BOARD, else the configuration."""
+
+import argparse
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host import config
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.ssh import Link
+
+HERE = "here"  # the board's name that means this machine
+
+
+def names(args: argparse.Namespace) -> list[str]:
+    """Return the names of the boards; none means this machine."""
+    chosen = list(dict.fromkeys(args.board)) if args.board else default_names(config.load())
+    return [name for name in chosen if name != HERE]
+
+
+def default_names(found: config.Config) -> list[str]:
+    """Return the names in JOULEBIRD_BOARD or the configuration."""
+    return several(found.value("board")[0])
+
+
+def several(text: str) -> list[str]:
+    """Split board names at commas.
+
+    >>> several("tx2-a, the new one")
+    ['tx2-a', 'the new one']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def runs_folder(flag: str | None = None) -> str:
+    """Return the folder of the runs: the flag, else JOULEBIRD_RUNS, else the configuration's, else runs."""
+    return config.load().value("runs", flag, default="runs")[0]
+
+
+def agent(name: str | None) -> Agent:
+    """Return the agent of the named board, else of the default one. Raises HarnessError when there is none."""
+    found = config.load()
+    chosen = name or next(iter(default_names(found)), HERE)
+    if chosen == HERE:
+        known = ", ".join(sorted(found.boards))
+        raise HarnessError(
+            "name a board",
+            f"known: {known}" if known else "describe one with `joulebird board add`",
+        )
+    return Agent(Link(found.board(chosen)))

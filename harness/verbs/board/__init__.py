@@ -1,0 +1,1 @@
+"""The verbs of `joulebird board`: a board that is reached over ssh."""

@@ -1,0 +1,51 @@
+"""joulebird board clean [NAME]: remove finished runs that are here too, the code of other versions, and ended jobs from a board.
+
+A run counts as here when it is finished in the folder of the runs; `joulebird board pull` brings the others. Nothing is removed while a
+job runs. -n only lists.
+"""
+
+import argparse
+import posixpath
+from typing import Any, Dict
+
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.host.boards.chosen import agent, runs_folder
+from joulebird.harness.runs.rundir import is_finished
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird board clean`."""
+    arguments.add(parser, "NAME", "--runs", "--json", "--output")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="list, and remove nothing")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Ask the board to remove them, and print their paths."""
+    there, root = agent(args.name), runs_folder(args.runs)
+    done = there.call("status")["done"]
+    fetched = [run for run in done if is_finished(root, run)]
+    removed = there.call(
+        "clean",
+        fetched=fetched,
+        cache=there.board.cache,
+        keep=posixpath.basename(there.deployed.path),
+        remove=not args.dry_run,
+    )
+    facts = dict(
+        removed, board=there.board.name, dry_run=args.dry_run, left=len(done) - len(fetched)
+    )
+    put(as_json(facts) if args.form == "json" else text(facts), args.output)
+    return 0
+
+
+def text(facts: Dict[str, Any]) -> str:
+    """Return the paths in lines, and a summary."""
+    kinds = ("runs", "stages", "idle", "jobs", "code")
+    lines = [path for kind in kinds for path in facts[kind]]
+    word = "would free" if facts["dry_run"] else "freed"
+    lines.append(f"{facts['board']}: {word} {facts['bytes'] / 1e6:.1f} MB")
+    if facts["left"]:
+        fetch = f"`joulebird board pull {facts['board']}` fetches them"
+        lines.append(f"{facts['left']} finished runs are not here and stay: {fetch}")
+    return "\n".join(lines)

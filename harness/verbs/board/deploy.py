@@ -1,0 +1,34 @@
+"""joulebird board deploy [NAME]: put the code on a board, one file named by its SHA-256; nothing is installed there. `run` does this by itself."""
+
+import argparse
+from pathlib import Path
+
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.host.boards.chosen import agent
+from joulebird.harness.host.link.datasets import send
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird board deploy`."""
+    arguments.add(parser, "NAME", "--json", "--output")
+    arguments.add(parser, "--data-dir", help="send this folder of data sets too")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Deploy and print what was sent."""
+    there = agent(args.name)
+    code = there.deployed
+    facts = {
+        "board": there.board.name,
+        "path": code.path,
+        "sha256": code.sha256,
+        "sent_bytes": code.sent_bytes,
+    }
+    sent = f"{code.sent_bytes} bytes sent" if code.sent_bytes else "was there"
+    lines = [f"{code.path} ({sent})"]
+    if args.data_dir:
+        facts["data"] = send(there, Path(args.data_dir))
+        lines.append(f"{facts['data']} (data sets)")
+    put(as_json(facts) if args.form == "json" else "\n".join(lines), args.output)
+    return 0

@@ -1,0 +1,30 @@
+"""joulebird board pull [NAME] [RUN...]: fetch finished runs from a board, with their stages, logs and idle measurements."""
+
+import argparse
+from pathlib import Path
+
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.core import exit_codes
+from joulebird.harness.host.boards.chosen import agent, runs_folder
+from joulebird.harness.host.boards.results import fetch
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird board pull`."""
+    arguments.add(parser, "NAME")
+    parser.add_argument(
+        "run", nargs="*", metavar="RUN", help="the runs to fetch (default: all that are finished)"
+    )
+    arguments.add(parser, "--runs", "--json", "--output")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Fetch the runs and print their ids."""
+    there = agent(args.name)
+    done = fetch(there, Path(runs_folder(args.runs)), args.run)
+    absent = [run for run in args.run if run not in done]
+    lines = done + [f"{run}: not finished on {there.board.name}" for run in absent]
+    facts = {"runs": done, "not_finished": absent}
+    put(as_json(facts) if args.form == "json" else "\n".join(lines), args.output)
+    return exit_codes.CHECK if absent else exit_codes.DONE

@@ -1,0 +1,48 @@
+"""joulebird export RAW.log -o FILE: write a power.csv anew from the raw log of a serial meter, decoded by another description.
+
+Headers, and the rows where the meter was away, are those of the power.csv that was recorded (--log).
+"""
+
+import argparse
+import os
+
+from joulebird.devices.serial_meter.repair import rewrite
+from joulebird.harness.cli import arguments
+from joulebird.harness.cli.output import written
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.records import POWER
+
+EXAMPLES = """examples:
+  joulebird export meter.log --meter um25c -o fixed.csv
+  joulebird export meter.log --meter '{"like": "um25c", "interval_s": 1.0}' --log power.csv -o fixed.csv
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `joulebird export`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("raw", metavar="RAW.log", help="raw log of a serial meter (option raw_log)")
+    parser.add_argument(
+        "--meter",
+        metavar="DESCRIPTION",
+        help="name of a meter, or JSON (default: the description in the raw log)",
+    )
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        help=f"the {POWER} that was recorded (default: the one beside the raw log)",
+    )
+    arguments.add(parser, "--output", required=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Decode and write. Raises HarnessError for a missing input, and when the output is an input."""
+    log = args.log or os.path.join(os.path.dirname(args.raw), POWER)
+    for path in (args.raw, log):
+        if not os.path.isfile(path):
+            raise HarnessError(f"{path}: no such file", "name the recorded power.csv with --log")
+        if os.path.exists(args.output) and os.path.samefile(path, args.output):
+            raise HarnessError(f"{path}: would be overwritten", "name another file with -o")
+    with written(args.output, POWER) as part:
+        rewrite(log, args.raw, part, args.meter)
+    return 0
