@@ -2,9 +2,9 @@
 
 from typing import Any, Dict, Iterator, Union
 
-from joulebird.devices.powerlog import format_row
 from joulebird.devices.powerlog_read import Segment, read_log
 from joulebird.devices.serial_meter.rawlog import samples
+from joulebird.harness.core.powerlog import format_row
 
 
 def rewrite(

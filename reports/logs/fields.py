@@ -1,26 +1,35 @@
-"""Decode fixed-width rows byte by byte: slower than joulebird.reports.logs.rows, and for every row: negative, failed or damaged."""
+"""Decode fixed-width rows byte by byte: slow, but negative, failed and damaged ones too."""
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-T_WIDTH, RAIL_WIDTH, STATUS_WIDTH = 16, 9, 12
-_NEWLINE, _COMMA, _SPACE, _MINUS, _ZERO = 10, 44, 32, 45, 48
-_OK = np.frombuffer(b"ok".rjust(STATUS_WIDTH), dtype=np.uint8)
+from joulebird.harness.core.powerlog import OK, RAIL_WIDTH, STATUS_WIDTH, T_WIDTH
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Block = npt.NDArray[np.uint8]
+_NEWLINE, _COMMA, _SPACE, _MINUS, _ZERO = b"\n, -0"
+_OK = np.frombuffer(OK.rjust(STATUS_WIDTH).encode(), dtype=np.uint8)
 
 
 class Rows(NamedTuple):
-    """Consecutive rows: times in microseconds, (n, rails) milliwatts, which of them were read, and the status words of failed rows."""
+    """Consecutive rows.
 
-    t_us: np.ndarray
-    mw: np.ndarray
-    read: np.ndarray
-    failed: np.ndarray
-    words: tuple
+    Times in microseconds, (n, rails) milliwatts, which of them were read, which rows failed, and
+    the status words of those.
+    """
+
+    t_us: Integers
+    mw: Integers
+    read: Flags
+    failed: Flags
+    words: tuple[str, ...]
 
 
-def decode_integers(field: np.ndarray) -> tuple:
-    """Decode right-aligned integers; gives (values, present, valid) for an (n, width) array of bytes.
+def decode_integers(field: Block) -> tuple[Integers, Flags, Flags]:
+    """Decode right-aligned integers: (values, present, valid) of an (n, width) array of bytes.
 
     A blank field is valid and not present.
 
@@ -44,9 +53,9 @@ def decode_integers(field: np.ndarray) -> tuple:
     return np.where(present & valid, values, 0), present & valid, valid
 
 
-def decode_rows(block: np.ndarray, rails: int) -> tuple:
-    """Decode an (n, row width) array of bytes; gives (Rows, good) where `good` tells the rows that have the layout of the format."""
-    good = block[:, -1] == _NEWLINE
+def decode_rows(block: Block, rails: int) -> tuple[Rows, Flags]:
+    """Decode an (n, row width) array of bytes: (Rows, which of them have the format's layout)."""
+    good: Flags = block[:, -1] == _NEWLINE
     t_us, timed, valid = decode_integers(block[:, :T_WIDTH])
     good = good & timed & valid
     mw = np.zeros((len(block), rails), dtype=np.int64)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.powerlog import MAGIC
 from joulebird.reports.logs.assemble import Piece, assemble
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.integrate import Series, integrate, rule_of
-from joulebird.reports.logs.powerlog import MAGIC, Segment, read_segments
+from joulebird.reports.logs.powerlog import Segment, read_segments
 from joulebird.reports.logs.sources import accuracy, sensor_of, words_of
 
 MW_PER_W = 1000

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import ReportError
-from joulebird.reports.logs.powerlog import first_source, has_rows
+from joulebird.harness.core.powerlog import has_rows
+from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.sources import words_of
 from joulebird.reports.logs.trace import PowerTrace
 
