@@ -1,134 +1,76 @@
-"""What happens to a board while it is measured: heat, throttling, mode changes, swapping, a sagging supply. No root, no fork.
+"""Compare two samples of a board's health: throttling, mode changes, swapping, a weak supply.
 
-    health = Health(); before = health.sample(); train(); warnings = compare(before, health.sample())
-    witness = Witness(Health()); ...; for name, facts in witness.poll(): ...       # at every epoch's end
+    before = health.sample(); train(); warnings = compare(before, health.sample())
 
-`joulebird.devices.health.log` writes it down once a second.
+`joulebird.devices.health.log` does this once a second during a stage.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from joulebird.devices.health.read import Health
-
-Warnings = List[
-    Tuple[str, Dict[str, Any]]
-]  # names of joulebird.harness.runs.warnings, and their facts
+# names of joulebird.harness.runs.warnings, and their facts
+Warnings = List[Tuple[str, Dict[str, Any]]]
 SAG = 0.04  # a supply that falls by more than this share under load is weak
-BUSY = 0.9  # a GPU with at least this load and under this share of its locked clock is held back
+BUSY = 0.9  # a GPU with at least this load and under this share of its locked clock is throttled
 
 
 def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
-    """What happened between two samples that a reader of the numbers must know: [(warning, facts), ...].
+    """Return the warnings, by name and facts, that two samples of `Health` give rise to.
 
-    >>> calm = {"boot_id": "a", "cooling": {}, "limits": {"online": "0-5"}, "power_mode": 0, "swap": {"pages_in": 5, "pages_out": 9},
-    ...         "volts": {"VDD_IN": 19.1}, "clocks_hz": {}, "clocks_locked": True, "gpu_load": 0.0}
+    >>> calm = {"boot_id": "a", "cooling": {}, "limits": {"online": "0-5"}, "power_mode": 0,
+    ...         "swap": {"pages_in": 5, "pages_out": 9}, "volts": {"VDD_IN": 19.1},
+    ...         "clocks_hz": {}, "clocks_locked": True, "gpu_load": 0.0}
     >>> compare(calm, calm)
     []
     >>> compare(calm, dict(calm, swap={"pages_in": 5, "pages_out": 12}))
     [('swapped', {'pages': 3})]
     """
-    if before["boot_id"] != after["boot_id"]:
-        return [
-            ("rebooted", {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]})
-        ]  # nothing else compares
-    found: Warnings = []
-    held = _held_back(after)
-    if held:
-        found.append(("throttled", {"by": ", ".join(held)}))
-    if before["power_mode"] != after["power_mode"]:
-        found.append(
-            ("mode_changed", {"before": before["power_mode"], "after": after["power_mode"]})
-        )
+    if before["boot_id"] != after["boot_id"]:  # nothing else compares
+        boots = {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]}
+        return [("rebooted", boots)]
+    warnings: Warnings = []
+    throttles = _throttles(after)
+    if throttles:
+        warnings.append(("throttled", {"by": ", ".join(throttles)}))
+    modes = {"before": before["power_mode"], "after": after["power_mode"]}
+    if modes["before"] != modes["after"]:
+        warnings.append(("mode_changed", modes))
     elif before["limits"] != after["limits"]:
-        names = sorted(
-            name
-            for name in set(before["limits"]) | set(after["limits"])
-            if before["limits"].get(name) != after["limits"].get(name)
-        )
-        found.append(
-            (
-                "limits_changed",
-                {
-                    "what": ", ".join(
-                        "{} {} -> {}".format(
-                            name, before["limits"].get(name), after["limits"].get(name)
-                        )
-                        for name in names
-                    )
-                },
-            )
-        )
-    pages = sum(
-        after["swap"].get(key, 0) - before["swap"].get(key, 0) for key in ("pages_in", "pages_out")
-    )
+        changes = _changes(before["limits"], after["limits"])
+        warnings.append(("limits_changed", {"what": ", ".join(changes)}))
+    pages = _pages(after["swap"]) - _pages(before["swap"])
     if pages > 0:
-        found.append(("swapped", {"pages": pages}))
+        warnings.append(("swapped", {"pages": pages}))
     for rail in sorted(set(before["volts"]) & set(after["volts"])):
-        drop = (
-            1.0 - after["volts"][rail] / before["volts"][rail] if before["volts"][rail] > 0 else 0.0
-        )
-        if drop > SAG:
-            found.append(
-                (
-                    "supply_sagged",
-                    {
-                        "rail": rail,
-                        "before_v": before["volts"][rail],
-                        "after_v": after["volts"][rail],
-                        "percent": round(100 * drop, 1),
-                    },
-                )
-            )
-    return found
+        sag = _sag(rail, before["volts"][rail], after["volts"][rail])
+        if sag is not None:
+            warnings.append(("supply_sagged", sag))
+    return warnings
 
 
-def _held_back(sample: Dict[str, Any]) -> List[str]:
-    held = ["%s (state %d)" % item for item in sorted(sample["cooling"].items())]
+def _throttles(sample: Dict[str, Any]) -> List[str]:
+    """Return what throttles the board: active cooling devices, and a GPU below its locked clock."""
+    throttles = [f"{name} (state {state})" for name, state in sorted(sample["cooling"].items())]
     allowed, now = sample["limits"].get("gpu_max_hz"), sample["clocks_hz"].get("gpu")
-    if (
-        sample["clocks_locked"]
-        and allowed
-        and now
-        and (sample["gpu_load"] or 0) >= BUSY
-        and now < BUSY * allowed
-    ):
-        held.append("gpu at %d of %d MHz under load" % (now // 1000000, allowed // 1000000))
-    return held
+    busy = sample["clocks_locked"] and (sample["gpu_load"] or 0) >= BUSY
+    if busy and allowed and now and now < BUSY * allowed:
+        mhz = now // 1000000, allowed // 1000000
+        throttles.append(f"gpu at {mhz[0]} of {mhz[1]} MHz under load")
+    return throttles
 
 
-class Witness:
-    """Compares, at every `poll`, the present with the beginning, and tells each kind of trouble once.
+def _changes(before: Dict[str, Any], after: Dict[str, Any]) -> List[str]:
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [f"{name} {before.get(name)} -> {after.get(name)}" for name in sorted(names)]
 
-    It has no thread: poll it where it suits, such as at the end of every epoch.
-    """
 
-    def __init__(self, health: Health) -> None:
-        self._health = health
-        self._told: List[str] = []
-        self._first = health.sample()
-        self._hottest: Dict[str, float] = dict(self._first["temps_c"])
-        self._lowest: Dict[str, float] = dict(self._first["volts"])
-        self._samples = 1
+def _pages(swap: Dict[str, int]) -> int:
+    return swap.get("pages_in", 0) + swap.get("pages_out", 0)
 
-    def poll(self) -> Warnings:
-        """The warnings, by name and facts, that were not told before."""
-        sample = self._health.sample()
-        self._samples += 1
-        for zone, value in sample["temps_c"].items():
-            self._hottest[zone] = max(value, self._hottest.get(zone, value))
-        for rail, value in sample["volts"].items():
-            self._lowest[rail] = min(value, self._lowest.get(rail, value))
-        news = [
-            (name, facts) for name, facts in compare(self._first, sample) if name not in self._told
-        ]
-        self._told += [name for name, _ in news]
-        return news
 
-    def summary(self) -> Dict[str, Any]:
-        """What the record may hold: the first sample, the hottest temperatures, the lowest voltages, and how often it was looked."""
-        return {
-            "first": self._first,
-            "hottest_c": self._hottest,
-            "lowest_v": self._lowest,
-            "samples": self._samples,
-        }
+def _sag(rail: str, before_v: float, after_v: float) -> Optional[Dict[str, Any]]:
+    """Return the facts of a rail that fell too far, or None."""
+    drop = 1.0 - after_v / before_v if before_v > 0 else 0.0
+    if drop <= SAG:
+        return None
+    percent = round(100 * drop, 1)
+    return {"rail": rail, "before_v": before_v, "after_v": after_v, "percent": percent}

@@ -1,9 +1,10 @@
-"""A board's health once a second in a stage's `events.jsonl`, written by a process of its own.
+"""Log a board's health once a second into a stage's `events.jsonl`, from a process of its own.
 
     with HealthLog("events.jsonl"): train()
 
-Each line is an event (ARCHITECTURE.md, "events.jsonl"): `health`, and at its beginning each trouble: `throttle`, `mode_change`,
-`limits_change`, `swap`, `supply_sag`. A line is one write at the file's end, so that it never falls into the middle of another one.
+Each line is an event (docs/formats.md): `health`, and when it begins each trouble: `throttle`,
+`mode_change`, `limits_change`, `swap`, `supply_sag`. A line is one write at the file's end, so that
+it never falls into the middle of another one.
 """
 
 import json
@@ -18,7 +19,7 @@ from joulebird.devices.health.read import Health
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.process import python_command
 
-# The events of the warnings of `joulebird.devices.health.compare.compare`; a restarted machine has ended this process.
+# warning of `compare` -> its event; a reboot has ended this process
 EVENTS = {
     "throttled": "throttle",
     "mode_changed": "mode_change",
@@ -26,65 +27,65 @@ EVENTS = {
     "swapped": "swap",
     "supply_sagged": "supply_sag",
 }
-SELDOM = (
-    "boot_id",
-    "limits",
-    "clocks_locked",
-    "swap",
-)  # written only when they differ from the line before
+SELDOM = ("boot_id", "limits", "clocks_locked", "swap")  # written only when they have changed
 START_S = 5.0  # a board under load needs a second to start a Python
-SPARE_BYTES = (
-    1 << 20
-)  # the last of a disk is for the training: a line cut short would spoil the one after it
+# The last of a disk is for the training: a line cut short would spoil the one after it.
+SPARE_BYTES = 1 << 20
 
 
 class Diary:
-    """Turns samples into events: what changes seldom stands in the first line and where it changed; each trouble is told as it begins."""
+    """Turn samples into events.
+
+    Slow-changing fields are written only when they change; each fault is logged when it starts.
+    """
 
     def __init__(self) -> None:
         self._first: Optional[Dict[str, Any]] = None
         self._last: Dict[str, Any] = {}
-        self._going_on: List[str] = []
+        self._present: List[str] = []
 
     def events(self, sample: Dict[str, Any]) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """The events of one sample of `Health`, by name and facts; the time `t_s` is among them.
+        """Return the events of one sample of `Health`, by name and facts; `t_s` is among them.
 
-        >>> diary, sample = Diary(), {"t_s": 1.0, "boot_id": "a", "temps_c": {"GPU-therm": 40.5}, "cooling": {}, "limits": {}, "volts": {},
-        ...                           "power_mode": 0, "swap": {}, "clocks_hz": {}, "clocks_locked": True, "gpu_load": 0.5}
-        >>> [name for name, _ in diary.events(sample)], [name for name, _ in diary.events(dict(sample, cooling={"gpu-balanced 2": 3}))]
-        (['health'], ['health', 'throttle'])
+        >>> sample = {"t_s": 1.0, "boot_id": "a", "temps_c": {"GPU-therm": 40.5}, "cooling": {},
+        ...           "limits": {}, "volts": {}, "power_mode": 0, "swap": {}, "clocks_hz": {},
+        ...           "clocks_locked": True, "gpu_load": 0.5}
+        >>> diary = Diary()
+        >>> [name for name, _ in diary.events(sample)]
+        ['health']
+        >>> [name for name, _ in diary.events(dict(sample, cooling={"gpu-balanced 2": 3}))]
+        ['health', 'throttle']
         """
         if self._first is None:
             self._first = sample
         last, self._last = self._last, sample
-        yield (
-            "health",
-            {
-                key: value
-                for key, value in sample.items()
-                if key not in SELDOM or last.get(key) != value
-            },
-        )
-        found = compare(self._first, sample)
-        for name, facts in found:
-            if name in EVENTS and name not in self._going_on:
+        unchanged = [name for name in SELDOM if last.get(name) == sample.get(name)]
+        yield "health", {name: sample[name] for name in sample if name not in unchanged}
+        warnings = compare(self._first, sample)
+        for name, facts in warnings:
+            if name in EVENTS and name not in self._present:
                 yield EVENTS[name], dict(facts, t_s=sample["t_s"])
-        self._going_on = [name for name, _ in found]
+        self._present = [name for name, _ in warnings]
 
 
 def line_of(name: str, facts: Dict[str, Any]) -> bytes:
-    """One event as a line; the name comes first, so that readers tell these lines without parsing them.
+    r"""Return one event as a line; the name comes first, so that readers can skip it unparsed.
 
     >>> line_of("swap", {"t_s": 1.5, "pages": 3})
-    b'{"event": "swap", "t_s": 1.5, "pages": 3}\\n'
+    b'{"event": "swap", "t_s": 1.5, "pages": 3}\n'
     """
-    rest = json.dumps({key: facts[key] for key in sorted(facts) if key != "t_s"}, sort_keys=True)
-    head = '{{"event": {}, "t_s": {}'.format(json.dumps(name), json.dumps(round(facts["t_s"], 6)))
-    return (head + (", " + rest[1:] if rest != "{}" else "}") + "\n").encode("utf-8")
+    head = {"event": name, "t_s": round(facts["t_s"], 6)}
+    rest = {key: facts[key] for key in facts if key != "t_s"}
+    texts = [json.dumps(head), json.dumps(rest, sort_keys=True)]
+    inside = [text[1:-1] for text in texts if text != "{}"]
+    return ("{" + ", ".join(inside) + "}\n").encode("utf-8")
 
 
 def append(handle: int, name: str, facts: Dict[str, Any]) -> bool:
-    """Write one event at the end of a file opened to append; false, with nothing written, when the disk is all but full."""
+    """Write one event at the end of a file; return False, unwritten, when the disk is almost full.
+
+    The file must be open for appending.
+    """
     disk = os.fstatvfs(handle)
     if disk.f_bavail * disk.f_frsize < SPARE_BYTES:
         return False
@@ -93,20 +94,19 @@ def append(handle: int, name: str, facts: Dict[str, Any]) -> bool:
 
 
 class HealthLog:
-    """A context manager: a process of its own appends events to `path` every `period_s`, for as long as this process lives.
+    """Append events to `path` every `period_s` from a process that ends with this one.
 
-    `ended` gives the reason when it has ended by itself. Leaving returns when it writes no more.
+    A context manager. Leaving takes one last sample, and returns when nothing more is written.
     """
 
     def __init__(self, path: str, root: str = "/", period_s: float = 1.0) -> None:
-        self._arguments = [os.path.abspath(path), "--root", root, "--period-s", repr(period_s)]
+        self._arguments = [os.path.abspath(path), root, repr(period_s)]
         self._child: Optional[LineChild] = None
 
     def __enter__(self) -> "HealthLog":
-        self._child = LineChild(
-            python_command("joulebird.devices.health.log:main", *self._arguments)
-        )
-        self._child.lines(timeout_s=START_S)  # starting costs energy: not in what is measured next
+        command = python_command("joulebird.devices.health.log:main", *self._arguments)
+        self._child = LineChild(command)
+        self._child.lines(timeout_s=START_S)  # keep the energy of its start out of the stage
         return self
 
     def __exit__(self, *exc: Any) -> None:
@@ -116,29 +116,24 @@ class HealthLog:
 
     @property
     def ended(self) -> Optional[str]:
-        """Why the process has ended though nobody asked it to; None while it runs, or when it was never started."""
+        """The reason why the process has ended by itself; None while it runs."""
         if self._child is None or self._child.ended() is None:
             return None
         return self._child.errors() or f"its process ended with status {self._child.ended()}"
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Append events to a file until stdin closes."""
-    path, root, period_s = _arguments(sys.argv[1:] if argv is None else argv)
+def main() -> int:
+    """Append events to a file until stdin closes: the arguments are path, root, period in s."""
+    path, root, period_s = sys.argv[1], sys.argv[2], float(sys.argv[3])
     os.nice(5)  # the training goes first
     health, diary = Health(root), Diary()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    next_s, begun = time.monotonic(), False
-    while True:
+    next_s, begun, stopped = time.monotonic(), False, False
+    while not stopped:
+        stopped = bool(select.select([0], [], [], max(0.0, next_s - time.monotonic()))[0])
+        next_s = max(next_s + period_s, time.monotonic())
         for name, facts in diary.events(health.sample()):
             append(handle, name, facts)
         if not begun:
             begun = bool(os.write(1, b"begun\n"))
-        next_s = max(next_s + period_s, time.monotonic())
-        if select.select([0], [], [], max(0.0, next_s - time.monotonic()))[0]:
-            return 0
-
-
-def _arguments(argv: List[str]) -> Tuple[str, str, float]:
-    options = dict(zip(argv[1::2], argv[2::2]))
-    return argv[0], options.get("--root", "/"), float(options.get("--period-s", "1"))
+    return 0

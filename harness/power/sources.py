@@ -1,19 +1,20 @@
-"""Which power sources a session records: those that were named, or the best one that is here."""
+"""Choose the power sources that a session records: the named ones, or the best one here."""
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from functools import partial
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+from joulebird.devices import discover
+from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness import registries
-from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.power.meter import Meter
-from joulebird.harness.power.meters import Meters, labels
+from joulebird.harness.power.recorders import Recorders, labels
 
 NONE = "none"
 
 
 class Choice(NamedTuple):
-    """A source's name, dotted path and constructor options, and whether a sensor stands behind it."""
+    """A source's name, dotted path and constructor options; `real` if it has a sensor."""
 
     name: str
     path: str
@@ -24,78 +25,68 @@ class Choice(NamedTuple):
 def choose(
     name: Optional[str] = None, options: Optional[Dict[str, Any]] = None
 ) -> Optional[Choice]:
-    """The named source, or the best real one that can be read here, or else the simulated board, which follows this process.
+    """Return the named source, or the best one here: a real one, or else the simulated board.
 
     "none" gives None: nothing is measured. Raises HarnessError for an unknown name.
     """
     if name == NONE:
         return None
-    options = dict(options or {})
-    if name in (None, "auto"):
-        name = registry.resolve("joulebird.devices.discover:best")()
-    source = registries.load("source", name)
-    return Choice(
-        name, registries.dotted("source", name), options, bool(getattr(source, "real", True))
-    )
+    if name is None or name == "auto":
+        name = discover.best()
+    path = registries.dotted("source", name)
+    real = bool(getattr(registries.load("source", name), "real", True))
+    return Choice(name, path, dict(options or {}), real)
 
 
 def choose_all(
     names: Optional[List[str]] = None, words: Optional[List[str]] = None
 ) -> List[Choice]:
-    """The named sources in order, the first being the one whose energy counts; without names the best one here. [] measures nothing.
+    """Return the named sources in order; the energy of the first one counts.
 
-    `words` are options, NAME=VALUE of the first source and SOURCE.NAME=VALUE of another. Raises HarnessError for an unknown name.
+    Without names it is the best source here; [] measures nothing. `words` are options: NAME=VALUE
+    of the first source, SOURCE.NAME=VALUE of another. Raises HarnessError for an unknown name.
     """
     names = list(names or ["auto"])
     if NONE in names and len(names) > 1:
-        raise HarnessError("--source none stands beside other sources", "leave one of them out")
+        raise HarnessError("--source none with other sources", "leave one of them out")
     options = [parse_options(own) for own in split_options(words or [], names)]
-    found = [choose(name, own) for name, own in zip(names, options)]
-    return [one for one in found if one is not None]
+    choices = [choose(name, own) for name, own in zip(names, options)]
+    return [choice for choice in choices if choice is not None]
 
 
 def split_options(words: List[str], names: List[str]) -> List[List[str]]:
-    """The words of each source: those that begin with its name and a dot, and for the first one all others too.
+    """Return the words of each source.
+
+    These begin with its name and a dot; the first source gets all others too.
 
     >>> split_options(["total=board", "serial.port=/dev/ttyUSB0"], ["ina3221", "serial"])
     [['total=board'], ['port=/dev/ttyUSB0']]
     """
-    found = [[] for _ in names]  # type: List[List[str]]
+    parts: List[List[str]] = [[] for _ in names]
     for word in words:
-        index = next(
-            (index for index, name in enumerate(names) if word.startswith(name + ".")), None
-        )
-        if index is None:
-            found[0].append(word)
+        owners = [index for index, name in enumerate(names) if word.startswith(name + ".")]
+        if owners:
+            parts[owners[0]].append(word[len(names[owners[0]]) + 1 :])
         else:
-            found[index].append(word[len(names[index]) + 1 :])
-    return found
+            parts[0].append(word)
+    return parts
 
 
-def meter_for(choice: Optional[Choice], period_s: Optional[float] = None) -> Meter:
-    """The meter that records a choice at this mean period (None: the source's own); for None, one that measures nothing."""
-    if choice is None:
-        return Meter(None)
-    recorder = registry.resolve("joulebird.devices.recorder.parent:Recorder")
-    return Meter(lambda: recorder(source=choice.path, options=choice.options, period_s=period_s))
-
-
-def meters_for(choices: List[Choice], period_s: Optional[float] = None) -> Union[Meter, Meters]:
-    """The meter that records some choices, the first one's log being power.csv, the others' power-<name>.csv."""
-    if len(choices) < 2:
-        return meter_for(choices[0] if choices else None, period_s)
-    others = choices[1:]
-    return Meters(
-        meter_for(choices[0], period_s),
+def recorders_for(choices: Sequence[Choice], period_s: Optional[float] = None) -> Recorders:
+    """Return recorders of the chosen sources at this mean period (None: each source's own)."""
+    names = [""] + labels(choice.name for choice in choices[1:])
+    return Recorders(
         {
-            label: meter_for(one, period_s)
-            for label, one in zip(labels(one.name for one in others), others)
-        },
+            name: partial(Recorder, choice.path, choice.options, period_s)
+            for name, choice in zip(names, choices)
+        }
     )
 
 
 def parse_options(words: List[str]) -> Dict[str, Any]:
-    """Options of a source from NAME=VALUE words; a value is JSON where it can be, else text. Raises HarnessError without an "=".
+    """Return a source's options from NAME=VALUE words; a value is JSON if it can be, else text.
+
+    Raises HarnessError without an "=".
 
     >>> parse_options(["root=/", "period_s=0.5"]) == {"root": "/", "period_s": 0.5}
     True

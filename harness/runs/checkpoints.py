@@ -1,7 +1,8 @@
-"""One checkpoint an epoch, such that a kill at any instant loses at most the epoch in hand.
+"""Write one checkpoint an epoch, so that a kill at any instant loses at most one epoch.
 
-A checkpoint is written under a name of its own and synced; the epoch's event, which holds that name, is the commit; then the file is
-renamed to `checkpoint.pt`. Whoever comes back reads the newest committed name from the events and completes the renaming.
+A checkpoint is written under a name of its own and synced; the epoch's event, which holds that
+name, is the commit; then the file is renamed to `checkpoint.pt`. The next attempt reads the newest
+committed name from the events and completes the renaming.
 """
 
 import errno
@@ -10,6 +11,7 @@ import shutil
 from typing import Any, Callable, Dict, Optional
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import TRAINING
 from joulebird.harness.core.records import CHECKPOINT, RESULT
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -17,23 +19,28 @@ NEARLY_FULL_BYTES = 1 << 20
 
 
 class Saving:
-    """Writes and reads the dicts of a stage (checkpoint.pt, result.pt) through a module whose `save` is atomic and synced, and `load`."""
+    """Write and read the dicts of a stage: checkpoint.pt and result.pt."""
 
     def __init__(self, module: Any) -> None:
+        """Use a module's `load` and `save`; the latter must be atomic and synced."""
         self._module = module
 
     def save(self, path: str, value: Dict[str, Any]) -> None:
-        """Write a dict of tensors and plain values, whole or not at all. Raises HarnessError when the disk is full."""
+        """Write a dict of tensors and plain values, whole or not at all.
+
+        Raises HarnessError when the disk is full.
+        """
         with writing(path):
             self._module.save(path, value)
 
     def load(self, folder: str, name: str = RESULT) -> Dict[str, Any]:
         """Read a stage's result (or its checkpoint)."""
-        return self._module.load(os.path.join(folder, name))
+        state: Dict[str, Any] = self._module.load(os.path.join(folder, name))
+        return state
 
 
 class writing:
-    """Turns a full disk into an error that says so; whatever library wrote has its own exception for it."""
+    """Turn a full disk into an error that says so; each library has its own exception for it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -42,15 +49,13 @@ class writing:
         pass
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if error is None or isinstance(error, HarnessError) or not isinstance(error, Exception):
+        if isinstance(error, HarnessError) or not isinstance(error, (RuntimeError, OSError)):
             return
-        if getattr(error, "errno", None) in FULL or (
-            isinstance(error, (RuntimeError, OSError)) and self._nearly_full()
-        ):
+        if getattr(error, "errno", None) in FULL or self._nearly_full():
             raise HarnessError(
                 f"{self._path}: the disk is full",
-                "free some space and give the same command again: nothing that was finished is lost",
-                5,
+                "free some space and give the same command again: no finished stage is lost",
+                TRAINING,
             ) from error
 
     def _nearly_full(self) -> bool:
@@ -68,35 +73,38 @@ class Checkpoints:
         self._saving = saving
         self._attempt = attempt
         self._count = 0
-        self._pending = None  # type: Optional[str]
+        self._pending: Optional[str] = None
 
     def recover(self, committed: Optional[str]) -> None:
-        """Finish what the last attempt was killed at: `committed` is the name in its newest epoch event, None without one."""
+        """Complete the commit at which the last attempt was killed.
+
+        `committed` is the name in its newest epoch event, None without one.
+        """
         if committed and os.path.exists(self._path(committed)):
             os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
         for name in os.listdir(self._folder):
-            if (
-                name.startswith(CHECKPOINT + ".")
-                or name.endswith(".part")
-                or (name == CHECKPOINT and not committed)
-            ):
+            partial = name.startswith(CHECKPOINT + ".") or name.endswith(".part")
+            if partial or (name == CHECKPOINT and not committed):
                 os.remove(os.path.join(self._folder, name))
 
     def load(self) -> Dict[str, Any]:
-        """The newest committed checkpoint."""
+        """Return the newest committed checkpoint."""
         return self._saving().load(self._folder, CHECKPOINT)
 
     def save(self, state: Dict[str, Any]) -> None:
-        """Write the state of the epoch in hand; it counts once the epoch's event is written and `commit` was called."""
+        """Write the state of the present epoch.
+
+        It counts once the epoch's event is written and `commit` was called.
+        """
         if self._pending:
             os.remove(self._path(self._pending))
         self._count += 1
-        name = "%d-%d" % (self._attempt, self._count)
+        name = f"{self._attempt}-{self._count}"
         self._saving().save(self._path(name), state)
         self._pending = name
 
     def pending(self) -> Optional[str]:
-        """The name that the epoch's event must hold, or None when nothing was saved since the last one."""
+        """Return the name for the epoch's event; None when nothing was saved for it."""
         return self._pending
 
     def commit(self) -> None:
@@ -106,7 +114,7 @@ class Checkpoints:
             self._pending = None
 
     def clear(self) -> None:
-        """Remove the checkpoint of a finished stage: its result is what counts, and disks of boards are small."""
+        """Remove the checkpoint of a finished stage: disks of boards are small."""
         path = os.path.join(self._folder, CHECKPOINT)
         if os.path.exists(path):
             os.remove(path)

@@ -6,9 +6,9 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Event, EventLog, attempts, kept_epochs, last_saved
 from joulebird.harness.core.records import (
     EVENTS,
-    POWER,
     RECIPE,
     RESULT,
     StageRecord,
@@ -19,15 +19,16 @@ from joulebird.harness.core.records import (
     write_stage,
 )
 from joulebird.harness.runs.checkpoints import Checkpoints, writing
-from joulebird.harness.runs.events import EventLog, attempts, kept_epochs, last_saved
 from joulebird.harness.runs.recipe import Artifact, artifacts, loaded
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
+
+StageFunction = Callable[..., Dict[str, Any]]
 
 
 def perform(
     session: Any,
     name: str,
-    function: Callable,
+    function: StageFunction,
     inputs: Tuple[Any, ...],
     options: Dict[str, Any],
     recipe: Dict[str, Any],
@@ -35,7 +36,7 @@ def perform(
 ) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
-    `session` gives what all stages of this process share: root, saving, meter, progress, environment, stopping.
+    `session` holds what all stages of this process share: root, saving, recorders, progress, ...
     """
     folder = stage_dir(session.root, artifact.id)
     with writing(os.path.join(folder, EVENTS)):
@@ -43,29 +44,25 @@ def perform(
         write_json(os.path.join(folder, RECIPE), recipe)
         past = read_events(os.path.join(folder, EVENTS))
         if not _finish_ended(session, folder, past):
-            attempt = _Attempt(
-                session,
-                name,
-                artifact.id,
-                recipe,
-                [one.id for one in artifacts([list(inputs), options])],
-                past,
-            )
+            upstream = [item.id for item in artifacts([list(inputs), options])]
+            attempt = _AttemptUnderWay(session, name, artifact.id, recipe, upstream, past)
             attempt.run(function, inputs, options)
 
 
-def _finish_ended(session: Any, folder: str, past: List[Dict[str, Any]]) -> bool:
-    """Whether the stage was ended by an attempt that was killed just before stage.json: its last event holds what belongs there."""
-    if not (
-        past and past[-1]["event"] == "stage_end" and os.path.exists(os.path.join(folder, RESULT))
-    ):
+def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
+    """Write stage.json of an attempt that was killed just before that; return False if none was.
+
+    Its last event holds the record.
+    """
+    ended = bool(past) and past[-1]["event"] == "stage_end"
+    if not ended or not os.path.exists(os.path.join(folder, RESULT)):
         return False
     write_stage(session.root, StageRecord(**past[-1]["record"]))
     return True
 
 
-class _Attempt:
-    """One attempt at one stage."""
+class _AttemptUnderWay:
+    """The present attempt at one stage."""
 
     def __init__(
         self,
@@ -74,7 +71,7 @@ class _Attempt:
         stage_id: str,
         recipe: Dict[str, Any],
         upstream: List[str],
-        past: List[Dict[str, Any]],
+        past: List[Event],
     ) -> None:
         self._session = session
         self._name = name
@@ -82,29 +79,24 @@ class _Attempt:
         self._recipe = recipe
         self._upstream = upstream
         self._past = past
-        self._number = len(attempts(past)) + 1
+        self._earlier = attempts(past)
+        self._number = len(self._earlier) + 1
         self._saved = last_saved(past)
+        self._from_epoch: int = self._saved["epoch"] if self._saved else 0
         self._folder = stage_dir(session.root, stage_id)
         self._device = ""
 
-    def run(self, function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any]) -> None:
-        """Call the stage function between two marks and write down what came of it."""
+    def run(
+        self, function: StageFunction, inputs: Tuple[Any, ...], options: Dict[str, Any]
+    ) -> None:
+        """Call the stage function between two marks and write its result and record."""
         checkpoints = Checkpoints(self._folder, self._session.saving, self._number)
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
-        kept = kept_epochs(self._past) if self._saved else []
-        rewrite_epochs(
-            self._folder, [event for event in kept if event["epoch"] <= self._saved["epoch"]]
-        )
-        arguments = [loaded(one) for one in inputs]
+        kept = [event for event, _ in kept_epochs(self._earlier)]
+        rewrite_epochs(self._folder, [e for e in kept if e["epoch"] <= self._from_epoch])
+        arguments = [loaded(item) for item in inputs]
         keywords = {key: loaded(value) for key, value in options.items()}
-        self._device = next(
-            (
-                str(one.device)
-                for one in arguments
-                if hasattr(one, "recipe") and hasattr(one, "device")
-            ),
-            "",
-        )
+        self._device = device_of(arguments)
         events = EventLog(os.path.join(self._folder, EVENTS))
         stage = Stage(
             self._folder, events, checkpoints, self._saved, self._session, self._synchronise
@@ -113,7 +105,7 @@ class _Attempt:
             self._measured(stage, events, lambda: function(stage, *arguments, **keywords))
             checkpoints.clear()
         finally:
-            self._session.meter.close_log()
+            self._session.recorders.close_logs()
             stage.close()
             events.close()
 
@@ -123,7 +115,8 @@ class _Attempt:
         result = work()
         if not isinstance(result, dict):
             raise TypeError(
-                f"a stage function must return a dict of tensors and plain values, not {type(result).__name__}"
+                "a stage function must return a dict of tensors and plain values, "
+                f"not {type(result).__name__}"
             )
         self._session.saving().save(os.path.join(self._folder, RESULT), result)
         self._end(stage, events, begin_s)
@@ -131,52 +124,43 @@ class _Attempt:
     def _begin(self, stage: Stage, events: EventLog) -> float:
         """Sample, then mark: the window begins inside the log."""
         session = self._session
-        session.progress.stage_begin(
-            self._name, self._id, self._saved["epoch"] if self._saved else 0
-        )
-        events.write(
-            "attempt_begin",
-            attempt=self._number,
-            boot_id=boot_id(),
-            wall_s=round(time.time(), 3),
-            pid=os.getpid(),
-            session=session.id,
-            from_epoch=self._saved["epoch"] if self._saved else 0,
-        )
-        stage.watch()
-        session.meter.open_log(os.path.join(self._folder, POWER))
+        session.progress.stage_begin(self._name, self._id, self._from_epoch)
+        events.begin_attempt(self._number, boot_id(), session.id, self._from_epoch)
+        stage.start_monitor()
+        session.recorders.open_logs(self._folder)
         self._synchronise()
-        session.meter.sample()
+        session.recorders.sample()
         return events.write("stage_resume" if self._saved else "stage_begin", durable=True)
 
     def _end(self, stage: Stage, events: EventLog, begin_s: float) -> None:
-        """Mark, then sample: the window ends inside the log. The mark holds the record, so that a kill right after it costs nothing."""
+        """Mark, then sample: the window ends inside the log.
+
+        The mark holds the record, so that a kill right after it costs nothing.
+        """
         session = self._session
         self._synchronise()
         end_s = time.monotonic()
-        session.meter.sample()
-        log = session.meter.close_log()
-        stage.unwatch()
+        session.recorders.sample()
+        log = session.recorders.close_logs()
+        stage.stop_monitor()
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
-        if any(one.begin.get("boot_id") != boot_id() for one in attempts(self._past)):
+        if any(attempt.first.get("boot_id") != boot_id() for attempt in self._earlier):
             stage.warn("rebooted")
-        for name, facts in session.meter.take_failures():
+        for name, facts in session.recorders.take_failures():
             stage.warn(name, **facts)
-        spent = sum(one.seconds() for one in attempts(self._past)) + end_s - begin_s
-        record = self._record(stage, round(spent, 6), log)
+        spent_s = sum(attempt.seconds for attempt in self._earlier) + end_s - begin_s
+        record = self._record(stage, round(spent_s, 6), log)
         events.write("stage_end", durable=True, t_s=end_s, record=record._asdict())
         write_stage(session.root, record)
-        session.progress.stage_end(self._name, self._recipe["function"], spent)
+        session.progress.stage_end(self._name, self._recipe["function"], spent_s)
 
     def _record(self, stage: Stage, seconds: float, log: Dict[str, Any]) -> StageRecord:
         work = stage.described_work
         if work is not None:
-            work = dict(
-                work, epochs=len(kept_epochs(read_events(os.path.join(self._folder, EVENTS))))
-            )
+            work = dict(work, epochs=len(epochs_of(self._session.root, self._id)))
         session = self._session
-        source = dict(session.meter.description, log=log) if log else session.meter.description
+        source = session.recorders.description
         return StageRecord(
             id=self._id,
             name=self._name,
@@ -189,7 +173,7 @@ class _Attempt:
             work=work,
             metrics=stage.metrics,
             warnings=tuple(stage.warnings),
-            source=source,
+            source=dict(source, log=log) if log else source,
             environment=session.environment(),
         )
 
@@ -197,26 +181,31 @@ class _Attempt:
         self._session.synchronise(self._device)
 
 
-def epochs_of(root: str, stage_id: str) -> List[Dict[str, Any]]:
-    """The epochs of a stage that count, in order: events with epoch, loss, test_accuracy."""
-    return kept_epochs(read_events(os.path.join(stage_dir(root, stage_id), EVENTS)))
+def device_of(arguments: List[Any]) -> str:
+    """Return the device of the task among a stage's arguments; "" when there is none."""
+    for argument in arguments:
+        if hasattr(argument, "recipe") and hasattr(argument, "device"):
+            return str(argument.device)
+    return ""
+
+
+def epochs_of(root: str, stage_id: str) -> List[Event]:
+    """Return the epoch events of a stage that count, in order."""
+    events = read_events(os.path.join(stage_dir(root, stage_id), EVENTS))
+    return [event for event, _ in kept_epochs(attempts(events))]
 
 
 def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:
-    """Best and last test accuracy (shares from 0 to 1) and the best epoch of a stage, from its epochs or else its metric `test_accuracy`.
+    """Return best and last test accuracy (shares from 0 to 1) and the best epoch of a stage.
 
-    Raises HarnessError when it was never tested: a run without an accuracy is no run.
+    They are from its epochs, or else its metric `test_accuracy`. Raises HarnessError when it was
+    never tested: a run without an accuracy is no run.
     """
-    tested = [
-        event for event in epochs_of(root, stage_id) if event.get("test_accuracy") is not None
-    ]
+    tested = [e for e in epochs_of(root, stage_id) if e.get("test_accuracy") is not None]
     if tested:
         best = max(tested, key=lambda event: event["test_accuracy"])
-        return {
-            "best": best["test_accuracy"],
-            "last": tested[-1]["test_accuracy"],
-            "best_epoch": best["epoch"],
-        }
+        last = tested[-1]["test_accuracy"]
+        return {"best": best["test_accuracy"], "last": last, "best_epoch": best["epoch"]}
     accuracy = read_stage(root, stage_id).metrics.get("test_accuracy")
     if accuracy is None:
         raise HarnessError(

@@ -1,4 +1,4 @@
-"""What a record must say about the machine and the software it was made with."""
+"""Describe the machine and the software of a record."""
 
 import hashlib
 import os
@@ -7,17 +7,19 @@ import sys
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import joulebird
+from joulebird.devices.board.identify import identify
+from joulebird.devices.board.state import board_state
+from joulebird.devices.util.command import run_command
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.process import ROOT
-from joulebird.harness.core.registry import resolve
 
 
 def environment(root: str = "/") -> Dict[str, Any]:
-    """Versions, machine, processor, kernel and code hash. Packages are named only where something has imported them already.
+    """Return versions, machine, processor, kernel and code hash.
 
-    `root` is where /proc and /etc are looked for.
+    Only packages that are imported already are named. `root` is where /proc and /etc are.
     """
-    found = {
+    facts = {
         "joulebird": joulebird.__version__,
         "code": code_hash(),
         "python": platform.python_version(),
@@ -33,22 +35,20 @@ def environment(root: str = "/") -> Dict[str, Any]:
             if hasattr(sys.modules.get(name), "__version__")
         },
     }
-    found.update(accelerator())
-    found.update(board(root))
-    return found
+    facts.update(accelerator())
+    facts.update(board(root))
+    return facts
 
 
 def board(root: str = "/") -> Dict[str, Any]:
-    """What a Jetson says of itself: model, JetPack, power mode, clocks, whether they are locked, fan. Empty elsewhere.
+    """Return a Jetson's model, JetPack, power mode, clocks and fan; {} for another machine.
 
-    `root` is where /proc, /etc and /sys are looked for.
+    `root` is where /proc, /etc and /sys are.
     """
-    state = resolve("joulebird.devices.board.identify:identify")(root)
+    state = identify(root)
     if not state["jetson"]:
         return {}
-    now = resolve("joulebird.devices.board.state:board_state")(
-        root, resolve("joulebird.devices.util.command:run_command")
-    )
+    now = board_state(root, run_command)
     mode = now["power_mode"] or {}
     return {
         "board": state["model"],
@@ -62,8 +62,8 @@ def board(root: str = "/") -> Dict[str, Any]:
 
 
 def accelerator() -> Dict[str, Any]:
-    """The threads and the CUDA device of a torch that is imported already."""
-    torch = sys.modules.get("torch")
+    """Return the threads and the CUDA device of a torch that is imported already."""
+    torch: Any = sys.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):
         return {}
     facts = {
@@ -76,7 +76,7 @@ def accelerator() -> Dict[str, Any]:
 
 
 def processor(root: str = "/") -> Optional[str]:
-    """The processor's name as the kernel gives it, or the machine type."""
+    """Return the processor's name as the kernel gives it, or the machine type."""
     try:
         with open(os.path.join(root, "proc/cpuinfo"), encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -87,33 +87,26 @@ def processor(root: str = "/") -> Optional[str]:
     return platform.processor() or None
 
 
-def first_line(path: str) -> Optional[str]:
-    """The first line of a small file, or None when it cannot be read (most machines have not all of these files)."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.readline().strip() or None
-    except OSError:
-        return None
-
-
 def code_hash() -> str:
-    """Twelve digits of the SHA-256 of the code that ran: of the zipapp, or of every source file of devices, baselines and harness."""
-    here = ROOT
+    """Return twelve digits of the SHA-256 of the code that ran.
+
+    It covers the zipapp, or every source file of devices, baselines and harness.
+    """
     total = hashlib.sha256()
-    if os.path.isfile(here):
-        with open(here, "rb") as file:
+    if os.path.isfile(ROOT):
+        with open(ROOT, "rb") as file:
             total.update(file.read())
         return total.hexdigest()[:12]  # the digits in the file's own name
-    for name, path in sorted(_sources(here)):
+    for name, path in sorted(_sources()):
         with open(path, "rb") as file:
             total.update(name.encode("utf-8") + b"\0" + file.read())
     return total.hexdigest()[:12]
 
 
-def _sources(here: str) -> Iterator[Tuple[str, str]]:
+def _sources() -> Iterator[Tuple[str, str]]:
     for package in ("devices", "baselines", "harness"):
-        for folder, _, names in os.walk(os.path.join(here, "joulebird", package)):
+        for folder, _, names in os.walk(os.path.join(ROOT, "joulebird", package)):
             for name in names:
                 if name.endswith(".py"):
                     path = os.path.join(folder, name)
-                    yield os.path.relpath(path, here).replace(os.sep, "/"), path
+                    yield os.path.relpath(path, ROOT).replace(os.sep, "/"), path

@@ -1,4 +1,4 @@
-"""One `joulebird run`: the lock, the recorder, the idle measurements and the signals that all its stages share."""
+"""One `joulebird run`: the lock, recorders, idle measurements and signals that its stages share."""
 
 import contextlib
 import os
@@ -7,31 +7,29 @@ import uuid
 from typing import Any, Dict, Iterable, Optional
 
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.core.records import EVENTS, POWER, idle_dir
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.core.events import EventLog
+from joulebird.harness.core.records import EVENTS, idle_dir
+from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.checkpoints import Saving, writing
 from joulebird.harness.runs.environment import environment
-from joulebird.harness.runs.events import EventLog
+from joulebird.harness.runs.monitor import Monitor
 from joulebird.harness.runs.prepare import Prepare
 from joulebird.harness.runs.rundir import LOCK, RunDir
 from joulebird.harness.runs.signals import StopSignals
 from joulebird.harness.runs.stage import Interrupted
-from joulebird.harness.runs.witness import Witness
 
 
 class Session:
-    """A context manager. Nothing is started before the first stage that has to be done, so a finished study costs nothing.
+    """A context manager around the runs of one command.
 
-    `idle_s` seconds of an idle machine are recorded before the first stage and after the last (0: none); `lock` is `RunDir`'s name;
-    `board_root` is where a board's /proc, /sys and /etc are looked for; `prepare` puts the board into a state of its own for the session
-    (`joulebird.harness.runs.prepare.preparation`).
+    Nothing is started before the first unfinished stage, so a finished study costs nothing.
     """
 
     def __init__(
         self,
         root: str,
-        meter: Meter,
+        recorders: Recorders,
         progress: Any,
         backend: Optional[Any] = None,
         data_dir: Optional[str] = None,
@@ -41,23 +39,27 @@ class Session:
         board_root: str = "/",
         prepare: Optional[Prepare] = None,
     ) -> None:
+        """Measure the idle machine for `idle_s` before the first stage and after the last.
+
+        `lock` is the name for `RunDir`; `board_root` is where a board's /proc, /sys and /etc are;
+        `prepare` sets the board's state for the session (`joulebird.harness.runs.prepare`).
+        """
         self.root = str(root)
-        self.id = "{}-{}".format(
-            time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), uuid.uuid4().hex[:6]
-        )
-        self.meter = meter
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self.id = f"{started}-{uuid.uuid4().hex[:6]}"
+        self.recorders = recorders
         self.progress = progress
         self.backend = backend or Backend()
         self._data = {"data_dir": data_dir, "download": download}
         self._idle_s = idle_s
         self._board_root = board_root
         self._prepare = prepare
-        self._prepared = None  # type: Optional[Dict[str, Any]]
+        self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
         self._working = False
         self._lock = RunDir(self.root, lock)
         self._signals = StopSignals(progress.say)
-        self._environment = None  # type: Optional[Dict[str, Any]]
+        self._environment: Optional[Dict[str, Any]] = None
 
     def __enter__(self) -> "Session":
         with contextlib.ExitStack() as exits:
@@ -72,7 +74,7 @@ class Session:
                 self._idle("after")
         finally:
             try:
-                self.meter.stop()
+                self.recorders.stop()
             finally:
                 self._exits.__exit__(kind, error, trace)
 
@@ -82,19 +84,19 @@ class Session:
         return self._signals.stopping
 
     def begin_work(self) -> None:
-        """Prepare the board, start the recorder and measure the idle machine, once.
+        """Prepare the board, start the recorders and measure the idle machine, once.
 
         Raises SourceError or BoardError before anything is trained.
         """
         if not self._working:
             if self._prepare is not None and self._prepared is None:
                 self._prepared = self._exits.enter_context(self._prepare(self._nap))
-            self.meter.start()
+            self.recorders.start()
             self._idle("before")
             self._working = True
 
     def environment(self) -> Dict[str, Any]:
-        """The machine and software, looked up once."""
+        """Return the machine and software, looked up once."""
         if self._environment is None:
             self._environment = environment(self._board_root)
             if self._prepared is not None:
@@ -102,21 +104,21 @@ class Session:
         return self._environment
 
     def task(self, spec: Any) -> Any:
-        """The Task of a RunSpec, with the data of this machine."""
+        """Return the Task of a RunSpec, with the data of this machine."""
         return self.backend.task_from(dict(spec.to_dict(), **self._data))
 
     def find_data(self, specs: Iterable[Any]) -> None:
-        """Load each data set of some specs once when there are several, so that one that is missing is told before any training."""
+        """Load each of several data sets once, so that a missing one fails before any training."""
         first = {spec.dataset: spec for spec in specs}
         for spec in first.values() if len(first) > 1 else ():
             self.task(spec._replace(device="cpu")).data()
 
-    def witness(self, events: str) -> Witness:
-        """Somebody who tells what happens to the board during a stage, and writes it into the stage's events (a path)."""
-        return Witness(self._board_root, events)
+    def monitor(self, events: str) -> Monitor:
+        """Return a monitor that logs board-health events of a stage (a path)."""
+        return Monitor(events, self._board_root)
 
     def saving(self) -> Saving:
-        """What writes and reads checkpoints and results."""
+        """Return the writer and reader of checkpoints and results."""
         return self.backend.saving()
 
     def synchronise(self, device: str) -> None:
@@ -130,28 +132,21 @@ class Session:
             raise Interrupted("before anything was trained")
 
     def _idle(self, when: str) -> None:
-        if not self._idle_s or not self.meter.description:
+        """Record the idle machine in a folder like a stage's; `when` is "before" or "after"."""
+        if not self._idle_s or not self.recorders.description:
             return
         self.progress.say(f"measuring the idle machine for {self._idle_s:g} s")
         folder = idle_dir(self.root, self.id, when)
-        with writing(os.path.join(folder, POWER)):
+        with writing(os.path.join(folder, EVENTS)):
             os.makedirs(folder, exist_ok=True)
             events = EventLog(os.path.join(folder, EVENTS))
-            self.meter.open_log(os.path.join(folder, POWER))
-            events.write(
-                "attempt_begin",
-                attempt=1,
-                boot_id=boot_id(),
-                wall_s=round(time.time(), 3),
-                pid=os.getpid(),
-                session=self.id,
-                from_epoch=0,
-            )
-            self.meter.sample()
+            self.recorders.open_logs(folder)
+            events.begin_attempt(1, boot_id(), self.id, 0)
+            self.recorders.sample()
             begin_s = events.write("stage_begin")
             while time.monotonic() < begin_s + self._idle_s and not self.stopping:
                 time.sleep(min(0.1, self._idle_s))
             events.write("stage_end", durable=True)
-            self.meter.sample()
-            self.meter.close_log()
+            self.recorders.sample()
+            self.recorders.close_logs()
             events.close()

@@ -2,15 +2,18 @@
 
 import signal
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, Dict
 
 
 class StopSignals:
-    """A context manager that counts SIGINT and SIGTERM; `stopping` is true after the first, the second SIGINT raises KeyboardInterrupt."""
+    """A context manager that counts SIGINT and SIGTERM.
+
+    `stopping` is true after the first; the second SIGINT raises KeyboardInterrupt.
+    """
 
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice = notice
-        self._before = {}  # type: Dict[int, Any]
+        self._before: Dict[int, Any] = {}
         self.stopping = False
 
     def __enter__(self) -> "StopSignals":

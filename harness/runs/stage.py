@@ -1,13 +1,15 @@
-"""What a stage function is given: resume, checkpoint, epoch, work, warn, metric, and whether to stop."""
+"""The first argument of a stage function: resume, checkpoint, epoch, work, warn, metric, stop."""
 
 import csv
 import os
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Event, EventLog, plain
+from joulebird.harness.core.exit_codes import INTERRUPTED
 from joulebird.harness.core.records import EPOCHS, EVENTS
 from joulebird.harness.runs.checkpoints import Checkpoints
-from joulebird.harness.runs.events import EventLog, plain
+from joulebird.harness.runs.monitor import Monitor, Warnings
 from joulebird.harness.runs.spec import digest
 from joulebird.harness.runs.warnings import warning
 
@@ -18,18 +20,18 @@ class Interrupted(HarnessError):
     """The user asked to stop; everything up to the last finished epoch is kept."""
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"stopped {where}", "give the same command again to continue", 130)
+        super().__init__(f"stopped {where}", "give the same command again to continue", INTERRUPTED)
 
 
 class Stage:
-    """One stage under way, as its function sees it (ARCHITECTURE.md, "Training")."""
+    """One stage under way, as its function sees it (docs/writing-a-method.md)."""
 
     def __init__(
         self,
         folder: str,
         events: EventLog,
         checkpoints: Checkpoints,
-        saved: Optional[Dict[str, Any]],
+        saved: Optional[Event],
         session: Any,
         synchronise: Callable[[], None],
     ) -> None:
@@ -40,19 +42,19 @@ class Stage:
         self._session = session
         self._synchronise = synchronise
         self._progress = session.progress
-        self._witness = None  # type: Any
+        self._monitor: Optional[Monitor] = None
         self._epoch = saved["epoch"] if saved else 0
-        self.warnings = []  # type: List[Dict[str, Any]]
-        self.metrics = {}  # type: Dict[str, Any]
-        self.described_work = None  # type: Optional[Dict[str, Any]]
+        self.warnings: List[Dict[str, Any]] = []
+        self.metrics: Dict[str, Any] = {}
+        self.described_work: Optional[Dict[str, Any]] = None
 
     @property
     def folder(self) -> str:
-        """Where the stage's files are, for messages."""
+        """The stage's folder, for messages."""
         return self._folder
 
     def resume(self) -> Optional[Dict[str, Any]]:
-        """The state of the last checkpoint, or None when the stage begins afresh."""
+        """Return the state of the last checkpoint, or None when the stage begins afresh."""
         return self._checkpoints.load() if self._saved else None
 
     def checkpoint(self, state: Dict[str, Any]) -> None:
@@ -71,7 +73,11 @@ class Stage:
         images: int,
         **facts: Any,
     ) -> None:
-        """Note a finished epoch, counted from 1. Times are CLOCK_MONOTONIC; `images` were trained on; accuracy is a share from 0 to 1."""
+        """Note a finished epoch, counted from 1.
+
+        Times are CLOCK_MONOTONIC, `images` is the number of images trained on, `test_accuracy` is
+        a share from 0 to 1.
+        """
         self._synchronise()
         values = dict(
             facts,
@@ -90,34 +96,30 @@ class Stage:
         self._checkpoints.commit()
         append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
-        self._session.meter.keep_alive()
-        self.look()
+        self._session.recorders.keep_alive()
+        self._warn_of(self._monitor.news() if self._monitor else [])
         self._progress.epoch(epoch, of, loss, test_accuracy)
 
-    def watch(self) -> None:
-        """Follow the board's health from now on, in the stage's events."""
-        self._witness = self._session.witness(os.path.join(self._folder, EVENTS))
+    def start_monitor(self) -> None:
+        """Follow the board's health in the stage's events from now on."""
+        self._monitor = self._session.monitor(os.path.join(self._folder, EVENTS))
 
-    def look(self) -> None:
-        """Put into the record what has happened to the board since the stage began."""
-        self._tell(self._witness.poll() if self._witness else [])
-
-    def unwatch(self) -> None:
-        """Stop following the board, and put into the record what has happened to it until now. Harmless when repeated."""
-        witness, self._witness = self._witness, None
-        self._tell(witness.poll() + witness.close() if witness else [])
-
-    def _tell(self, news: List[Tuple[str, Dict[str, Any]]]) -> None:
-        """Warn of what happened to the board, of each kind once a stage."""
-        for name, facts in news:
-            if name not in [one["name"] for one in self.warnings]:
-                self.warn(name, **facts)
+    def stop_monitor(self) -> None:
+        """Stop following the board, with its last warnings. Harmless when repeated."""
+        monitor, self._monitor = self._monitor, None
+        self._warn_of(monitor.close() if monitor else [])
 
     def close(self) -> None:
-        """Leave nobody behind who writes into the stage's events; a stage that did not end tells no more."""
-        witness, self._witness = self._witness, None
-        if witness is not None:
-            witness.close()
+        """Stop the monitor of an unfinished stage without recording further warnings."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.close()
+
+    def _warn_of(self, news: Warnings) -> None:
+        """Warn of each kind of trouble with the board once a stage."""
+        for name, facts in news:
+            if name not in [known["name"] for known in self.warnings]:
+                self.warn(name, **facts)
 
     def work(
         self,
@@ -130,7 +132,10 @@ class Stage:
         precision: str = "fp32",
         **facts: Any,
     ) -> None:
-        """Say what is being trained: its channel widths, MACs and forward FLOPs for one image, images an epoch and batch size."""
+        """Describe the trained network and its work.
+
+        `widths` are the channels of its layers, `macs` and `forward_flops` count one image.
+        """
         self.described_work = plain(
             dict(
                 facts,
@@ -145,7 +150,7 @@ class Stage:
         )
 
     def warn(self, name: str, **facts: Any) -> None:
-        """Put a warning into the record; texts and remedies are in `harness/runs/warnings.py`."""
+        """Put a warning into the record; its text and remedy are in `harness/runs/warnings.py`."""
         full = warning(name, facts)
         if full not in self.warnings:
             self.warnings.append(full)
@@ -153,22 +158,21 @@ class Stage:
             self._progress.warn(full)
 
     def metric(self, **values: Any) -> None:
-        """Put plain values into the record (the ticket's epoch, the share of channels kept, ...)."""
+        """Put plain values into the record (the ticket's epoch, the share of channels kept)."""
         self.metrics.update(plain(values))
         self._events.write("metric", **plain(values))
 
     @property
     def stopping(self) -> bool:
         """True once the user has asked to stop: finish the epoch, checkpoint, and call `stop`."""
-        return self._session.stopping
+        return bool(self._session.stopping)
 
     def stop(self) -> None:
-        """Leave the stage for good in this session; raises Interrupted."""
-        raise Interrupted(
-            "after epoch %d" % self._epoch if self._epoch else "before the first epoch"
-        )
+        """Leave the stage for this session; raises Interrupted."""
+        where = f"after epoch {self._epoch}" if self._epoch else "before the first epoch"
+        raise Interrupted(where)
 
-    def recall(self, events: List[Dict[str, Any]]) -> None:
+    def recall(self, events: List[Event]) -> None:
         """Take up the warnings and metrics of earlier attempts."""
         for event in events:
             facts = {name: value for name, value in event.items() if name not in ("t_s", "event")}
@@ -189,7 +193,7 @@ def append_epoch(folder: str, values: Dict[str, Any]) -> None:
         rows.writerow([values.get(name, "") for name in COLUMNS])
 
 
-def rewrite_epochs(folder: str, epochs: List[Dict[str, Any]]) -> None:
+def rewrite_epochs(folder: str, epochs: List[Event]) -> None:
     """Make epochs.csv agree with the events that count: a kill may have come between the two."""
     path = os.path.join(folder, EPOCHS)
     if os.path.exists(path):

@@ -1,12 +1,15 @@
-"""Every warning: one name, one text, one remedy. Warnings are data: kept in the record, printed under the table."""
+"""Every warning: one name, one text, one remedy.
+
+Warnings are data: they are kept in the record and printed under the table.
+"""
 
 from typing import Any, Dict, NamedTuple
 
-from joulebird.harness.runs.events import plain
+from joulebird.harness.core.events import plain
 
 
 class Warning_(NamedTuple):
-    """What a warning says ({fact} is put in) and what to do about it."""
+    """A warning's text, with its {facts}, and its remedy."""
 
     text: str
     remedy: str
@@ -18,7 +21,8 @@ WARNINGS = {
         "see `joulebird sources`; delete the stage's folder to measure it again",
     ),
     "recorder_restarted": Warning_(
-        "the power recorder failed ({reason}) and was started again; the gap counts against coverage",
+        "the power recorder failed ({reason}) and was started again; "
+        "the gap counts against coverage",
         "see `joulebird sources`",
     ),
     "readings_failed": Warning_(
@@ -26,8 +30,8 @@ WARNINGS = {
         "see the last column of power.csv, and `joulebird sources`",
     ),
     "second_recorder_failed": Warning_(
-        "source {source}, recorded beside the first, failed ({reason}); its log ends or is missing; "
-        "the energy is not touched",
+        "source {source}, recorded beside the first, failed ({reason}); "
+        "its log ends or is missing; the energy is not touched",
         "see `joulebird sources`",
     ),
     "second_recorder_restarted": Warning_(
@@ -35,7 +39,8 @@ WARNINGS = {
         "see `joulebird sources`",
     ),
     "second_readings_failed": Warning_(
-        "{failed} of {rows} readings of source {source}, recorded beside the first, failed, or lack a rail",
+        "{failed} of {rows} readings of source {source}, recorded beside the first, "
+        "failed, or lack a rail",
         "see the last column of its log, and `joulebird sources`",
     ),
     "not_measured": Warning_(
@@ -53,8 +58,8 @@ WARNINGS = {
         "every weight of {layers} is pruned: nothing passes through", "use a smaller pruning ratio"
     ),
     "ticket_not_found": Warning_(
-        "the mask had not settled after {epochs} epochs (wanted: {wanted} distances below {epsilon}; "
-        "there were {have} in a row, up to {distance}); the last one was taken",
+        "the mask had not settled after {epochs} epochs (wanted: {wanted} distances below "
+        "{epsilon}; there were {have} in a row, up to {distance}); the last one was taken",
         "train longer, or use a larger epsilon",
     ),
     "not_retrained": Warning_(
@@ -97,7 +102,9 @@ WARNINGS = {
 
 
 def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
-    """A warning as the record holds it: its name, facts, text and remedy. A method may bring a name, `text` and `remedy` of its own.
+    """Return a warning as the record holds it: its name, facts, text and remedy.
+
+    A method may bring a name, `text` and `remedy` of its own.
 
     >>> warning("resumed", {"attempts": 2})["text"]
     'trained in 2 attempts; what was repeated after a kill is reported apart'
@@ -108,7 +115,7 @@ def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def fill(text: str, facts: Dict[str, Any]) -> str:
-    """The text with its facts put in; a fact that was not given stays visible as its name.
+    """Return the text with its facts put in; a missing fact stays visible as its name.
 
     >>> fill("lost {count} rows of {file}", {"count": 3})
     'lost 3 rows of {file}'

@@ -18,7 +18,7 @@ from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_run
-from joulebird.harness.power.sources import choose_all, meters_for
+from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.options import read_method
 from joulebird.harness.runs.rundir import LOCK, split
 from joulebird.harness.runs.spec import RunSpec, from_dict
@@ -146,7 +146,7 @@ def work(
     prepare = None if args.prepare is None else preparation(args.prepare, progress.say)
     with Session(
         args.runs,
-        meters_for(choices, args.period),
+        recorders_for(choices, args.period),
         progress,
         data_dir=args.data_dir,
         download=args.download,

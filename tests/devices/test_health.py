@@ -5,7 +5,8 @@ import json
 import pytest
 
 from joulebird.devices.board.settle import wait_settled
-from joulebird.devices.health.compare import Health, Witness, compare
+from joulebird.devices.health.compare import compare
+from joulebird.devices.health.read import Health
 from joulebird.harness.runs.warnings import WARNINGS
 from tests.devices.changing_board import (
     GPU,
@@ -99,18 +100,6 @@ def test_an_idle_gpu_at_a_low_clock_is_no_throttling(board):
     board.tree.put_all(GPU, 0o644, cur_freq=114750000)
     sample = Health(board.tree.root).sample()
     assert compare(sample, sample) == []
-
-
-def test_a_witness_tells_each_trouble_once(board):
-    witness = Witness(Health(board.tree.root))
-    assert witness.poll() == []
-    swap(board)
-    assert [name for name, _ in witness.poll()] == ["swapped"]
-    sag(board)
-    assert [name for name, _ in witness.poll()] == ["supply_sagged"]
-    assert witness.poll() == []
-    assert witness.summary()["lowest_v"] == {"VDD_IN": 17.9}
-    assert witness.summary()["samples"] == 5
 
 
 def test_a_board_that_warms_up_is_waited_for(board):

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from joulebird.devices.health.compare import Health
 from joulebird.devices.health.log import EVENTS, Diary, HealthLog, append, line_of
+from joulebird.devices.health.read import Health
 from joulebird.harness.core.records import HEALTH_LINE
 from joulebird.harness.runs.warnings import WARNINGS
 from tests.devices.changing_board import Board, change_mode, sag, swap, throttle_by_heat

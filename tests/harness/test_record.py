@@ -7,7 +7,7 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.runs.events import EventLog, attempts, kept_epochs, last_saved
+from joulebird.harness.core.events import EventLog, attempts, kept_epochs, last_saved
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
@@ -108,8 +108,8 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     log.write("epoch", epoch=2)
     log.close()
     events = record.read_events(path)
-    assert [one.begin["attempt"] for one in attempts(events)] == [1, 2]
-    assert [event["epoch"] for event in kept_epochs(events)] == [1, 2]
+    assert [one.first["attempt"] for one in attempts(events)] == [1, 2]
+    assert [event["epoch"] for event, _ in kept_epochs(attempts(events))] == [1, 2]
     assert last_saved(events)["checkpoint"] == "1-1"
     with open(path, "ab") as file:
         file.write(b"garbage\n" + json.dumps({"event": "epoch", "epoch": 3}).encode() + b"\n")

@@ -17,7 +17,7 @@ from joulebird.harness.host.boards.one_board import BoardRun, Wishes
 from joulebird.harness.host.boards.pick import pick
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.ssh import Link
-from joulebird.harness.power.sources import choose, meter_for, parse_options
+from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
 
@@ -135,7 +135,7 @@ def one_board(
         if args.meter:
             from joulebird.harness.host.desk_meter.attach import DeskMeter
 
-            meter = meter_for(choose(args.meter, parse_options(args.meter_option)))
+            meter = recorders_for(choose_all([args.meter], args.meter_option))
             stack.enter_context(
                 DeskMeter(there, root, meter, progress.say, wishes.every_s, args.signature)
             )

@@ -22,7 +22,7 @@ from joulebird.harness.host.boards.results import BOARD_LOG
 from joulebird.harness.host.desk_meter.clock import Alignment, ClockWatch, align, read_log
 from joulebird.harness.host.desk_meter.latency import SPAN_S, Curve, lag, latency_s, readings
 from joulebird.harness.host.link.agent import Agent
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.power.recorders import Recorders
 
 CLOCK, SIGNATURE = "clock.csv", "signature.jsonl"
 TELLING_LAG_S = 0.1
@@ -40,7 +40,7 @@ class DeskMeter:
         self,
         agent: Agent,
         root: Path,
-        meter: Meter,
+        meter: Recorders,
         say: Callable[[str], None],
         every_s: float = 30.0,
         chip_s: float = 0.0,
@@ -58,7 +58,7 @@ class DeskMeter:
         self._meter.start()
         self._agent.deployed  # noqa: B018 - put the code there before two threads ask for it
         self.folder.mkdir(parents=True)
-        self._meter.open_log(str(self.folder / record.POWER))
+        self._meter.open_logs(str(self.folder))
         self._watch.__enter__()
         self._play()
         return self
@@ -67,7 +67,7 @@ class DeskMeter:
         if error[0] is None:
             self._play()
         self._watch.__exit__(*error)
-        self._meter.close_log()
+        self._meter.close_logs()
         self._meter.stop()
 
     def _play(self) -> None:

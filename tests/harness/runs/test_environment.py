@@ -4,13 +4,11 @@ import os
 
 from joulebird.harness.runs.environment import (
     board,
-    boot_id,
     code_hash,
     environment,
-    first_line,
     processor,
 )
-from joulebird.harness.runs.witness import Witness
+from joulebird.harness.runs.monitor import Monitor
 
 
 def put(root, path, text):
@@ -19,12 +17,11 @@ def put(root, path, text):
         file.write(text)
 
 
-def test_what_is_there_is_said_and_what_is_not_is_none(tmp_path):
-    assert boot_id(str(tmp_path)) is None
-    assert first_line(str(tmp_path)) is None
+def test_the_machine_is_named_by_its_own_files(tmp_path):
+    assert environment(str(tmp_path))["boot_id"] == ""
     put(tmp_path, "proc/sys/kernel/random/boot_id", "abc\n")
     put(tmp_path, "proc/cpuinfo", "processor : 0\nmodel name\t: ARMv8 Processor rev 3\n")
-    assert boot_id(str(tmp_path)) == "abc"
+    assert environment(str(tmp_path))["boot_id"] == "abc"
     assert processor(str(tmp_path)) == "ARMv8 Processor rev 3"
 
 
@@ -51,13 +48,15 @@ def test_a_jetson_is_described_by_its_own_files(tmp_path):
     assert "power_mode" in found
 
 
-def test_a_witness_is_silent_elsewhere_and_never_raises(tmp_path):
-    assert Witness(str(tmp_path)).poll() == []
+def test_a_monitor_is_silent_elsewhere_and_never_raises(tmp_path):
+    events = str(tmp_path / "events.jsonl")
+    assert Monitor(events, str(tmp_path)).news() == []
     put(
         tmp_path,
         "etc/nv_tegra_release",
         "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64\n",
     )
-    for name, facts in Witness(str(tmp_path)).poll():
+    monitor = Monitor(events, str(tmp_path))
+    for name, facts in monitor.news() + monitor.close():
         assert name == "health_unknown"
         assert facts["reason"]

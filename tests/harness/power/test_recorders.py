@@ -1,4 +1,4 @@
-"""The meter with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
+"""Recorders with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
 
 import glob
 import os
@@ -8,67 +8,71 @@ import time
 import pytest
 
 from joulebird.harness.core.errors import SourceError
-from joulebird.harness.power.meter import Meter
-from joulebird.harness.power.sources import choose, meter_for, parse_options
+from joulebird.harness.power.recorders import Recorders
+from joulebird.harness.power.sources import choose, choose_all, parse_options, recorders_for
 from tests.devices.fake_tx2_tree import FakeTX2
 
 
 def simulated():
-    return meter_for(choose("simulated", {"profile": [[0.2, 14.0], [0.1, 6.0]]}))
+    return recorders_for([choose("simulated", {"profile": [[0.2, 14.0], [0.1, 6.0]]})])
+
+
+def recorder_of(recorders):
+    return recorders._sources[0]._recorder
 
 
 def test_a_log_is_written_and_counted(tmp_path):
-    meter = simulated()
-    meter.start()
-    meter.open_log(str(tmp_path / "power.csv"))
-    meter.sample()
-    meter.sample()
-    counted = meter.close_log()
-    meter.stop()
+    recorders = simulated()
+    recorders.start()
+    recorders.open_logs(str(tmp_path))
+    recorders.sample()
+    recorders.sample()
+    counted = recorders.close_logs()
+    recorders.stop()
     assert counted["rows"] >= 2
     assert "path" not in counted
-    assert meter.take_failures() == []
-    assert meter.description["name"] == "simulated"
-    assert meter.description["real"] is False
+    assert recorders.take_failures() == []
+    assert recorders.description["name"] == "simulated"
+    assert recorders.description["real"] is False
     assert (tmp_path / "power.csv").read_text().startswith("# joulebird-power-log 1")
-    assert meter.close_log() == {}
+    assert recorders.close_logs() == {}
 
 
 def test_a_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path):
-    meter = simulated()
-    meter.start()
-    meter.open_log(str(tmp_path / "power.csv"))
-    meter.sample()
-    os.kill(meter._recorder.pid, signal.SIGKILL)
-    meter._recorder._process.wait()
-    meter.keep_alive()
-    meter.sample()
-    meter.close_log()
-    meter.stop()
+    recorders = simulated()
+    recorders.start()
+    recorders.open_logs(str(tmp_path))
+    recorders.sample()
+    os.kill(recorder_of(recorders).pid, signal.SIGKILL)
+    recorder_of(recorders)._process.wait()
+    recorders.keep_alive()
+    recorders.sample()
+    recorders.close_logs()
+    recorders.stop()
     assert (tmp_path / "power.csv").read_text().count("# joulebird-power-log 1") == 2
-    failures = meter.take_failures()
+    failures = recorders.take_failures()
     assert [name for name, _ in failures] == ["recorder_restarted"]
     assert failures[0][1]["reason"]
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning_not_an_error(tmp_path):
     (tmp_path / "none").write_text("a file")
-    meter = simulated()
-    meter.start()
-    meter.open_log(str(tmp_path / "none" / "power.csv"))
-    meter.sample()
-    meter.close_log()
-    meter.stop()
-    assert "recorder_failed" in [name for name, _ in meter.take_failures()]
+    recorders = simulated()
+    recorders.start()
+    recorders.open_logs(str(tmp_path / "none"))
+    recorders.sample()
+    recorders.close_logs()
+    recorders.stop()
+    assert "recorder_failed" in [name for name, _ in recorders.take_failures()]
 
 
 def test_nothing_is_measured_without_a_source():
-    meter = meter_for(choose("none"))
-    meter.start()
-    meter.open_log("anywhere")
-    meter.sample()
-    assert meter.close_log() == {}
-    assert meter.take_failures() == [("not_measured", {})]
+    recorders = recorders_for(choose_all(["none"]))
+    recorders.start()
+    recorders.open_logs("anywhere")
+    recorders.sample()
+    assert recorders.close_logs() == {}
+    assert recorders.take_failures() == [("not_measured", {})]
 
 
 def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
@@ -91,9 +95,9 @@ def test_options_of_a_source_are_json_where_they_can_be():
 
 
 def test_stop_is_harmless_twice():
-    meter = Meter(None)
-    meter.stop()
-    meter.stop()
+    recorders = Recorders({})
+    recorders.stop()
+    recorders.stop()
 
 
 @pytest.fixture
@@ -126,23 +130,23 @@ def spoil(board, word):
 
 def test_a_sensor_without_a_reading_is_an_error_before_anything_is_trained(board):
     spoil(board, "garbage\n")
-    meter = meter_for(choose("ina3221", {"root": board.root}))
+    recorders = recorders_for([choose("ina3221", {"root": board.root})])
     with pytest.raises(SourceError, match="gives no reading: VDD_IN cannot be read"):
-        meter.start()
-    assert meter._recorder is None
+        recorders.start()
+    assert recorder_of(recorders) is None
 
 
 def test_a_sensor_that_fails_later_is_a_warning_with_how_often(board, tmp_path):
-    meter = meter_for(choose("ina3221", {"root": board.root}))
-    meter.start()
-    meter.open_log(str(tmp_path / "power.csv"))
-    meter.sample()
+    recorders = recorders_for([choose("ina3221", {"root": board.root})])
+    recorders.start()
+    recorders.open_logs(str(tmp_path))
+    recorders.sample()
     spoil(board, "garbage\n")
     time.sleep(0.3)
-    meter.sample()
-    counted = meter.close_log()
-    meter.stop()
-    [(name, facts)] = meter.take_failures()
+    recorders.sample()
+    counted = recorders.close_logs()
+    recorders.stop()
+    [(name, facts)] = recorders.take_failures()
     assert name == "readings_failed"
     assert facts == {
         "failed": counted["failed"],

@@ -9,12 +9,12 @@ import pytest
 
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.batch import run_all
 from joulebird.harness.runs.environment import environment
+from joulebird.harness.runs.monitor import Monitor
 from joulebird.harness.runs.session import Session
 from joulebird.harness.runs.spec import from_dict
-from joulebird.harness.runs.witness import Witness
 from tests.devices.changing_board import Board, change_mode
 from tests.harness import toy
 
@@ -33,7 +33,7 @@ def throttles_between(task, run):
 
 
 def hot(stage, task):
-    """Heat comes and goes, each for longer than the witness's period."""
+    """Heat comes and goes, each for longer than the monitor's period."""
     tree = Board.__new__(Board)
     tree.tree = ROOT[0]
     wait_for_health(stage._folder, 1)
@@ -75,7 +75,7 @@ def run(root, method, board_root):
     )
     with Session(
         str(root),
-        Meter(None),
+        Recorders({}),
         Progress(io.StringIO(), environ={}),
         backend=toy.Backend(),
         board_root=board_root,
@@ -87,7 +87,9 @@ def run(root, method, board_root):
 
 def test_health_is_in_the_events_of_a_stage_and_its_troubles_in_the_record(tmp_path, board):
     ROOT[:] = [board.tree]
-    done = run(tmp_path / "runs", "tests.harness.test_witness:throttles_between", board.tree.root)
+    done = run(
+        tmp_path / "runs", "tests.harness.runs.test_monitor:throttles_between", board.tree.root
+    )
     path = os.path.join(record.stage_dir(str(tmp_path / "runs"), done.stages[0]), record.EVENTS)
     names = [event["event"] for event in record.read_events(path)]
     assert names[0] == "attempt_begin"
@@ -116,21 +118,42 @@ def test_elsewhere_there_is_no_health_and_no_process(tmp_path):
     assert [one["name"] for one in done.warnings] == ["not_measured"]
 
 
-def test_a_witness_that_dies_is_told_and_harms_nothing(tmp_path, board):
-    path = tmp_path / "events.jsonl"
-    witness = Witness(board.tree.root, str(path))
-    witness._log._child._process.kill()
-    witness._log._child._process.wait()
+def names_of(news):
+    return [name for name, _ in news]
+
+
+def test_a_trouble_just_before_the_end_of_a_stage_is_seen(tmp_path, board):
+    """The monitor takes one last sample when it is stopped: the period may be longer than a stage."""
+    monitor = Monitor(str(tmp_path / "events.jsonl"), board.tree.root)
+    assert monitor.news() == []
     change_mode(board)
-    assert [name for name, _ in witness.poll()] == ["mode_changed"]
-    assert [name for name, _ in witness.close()] == ["health_unknown"]
-    assert witness.close() == []
+    assert names_of(monitor.close()) == ["mode_changed"]
+    assert monitor.close() == []
+
+
+def test_troubles_of_killed_attempts_count_too(tmp_path, board):
+    path = tmp_path / "events.jsonl"
+    path.write_text(
+        '{"event": "attempt_begin", "t_s": 1}\n{"event": "swap", "t_s": 2, "pages": 3}\n'
+    )
+    monitor = Monitor(str(path), board.tree.root)
+    assert monitor.news() == [("swapped", {"pages": 3})]
+    assert monitor.news() == []
+    monitor.close()
+
+
+def test_a_monitor_that_dies_is_a_warning_and_harms_nothing(tmp_path, board):
+    monitor = Monitor(str(tmp_path / "events.jsonl"), board.tree.root)
+    monitor._log._child._process.kill()
+    monitor._log._child._process.wait()
+    assert set(names_of(monitor.news())) == {"health_unknown"}
+    assert set(names_of(monitor.close())) == {"health_unknown"}
+    assert monitor.close() == []
 
 
 def test_events_that_cannot_be_written_end_the_log_not_the_stage(tmp_path, board):
-    witness = Witness(board.tree.root, str(tmp_path / "nowhere" / "events.jsonl"))
-    assert witness.poll() == []
-    assert [name for name, _ in witness.close()] == ["health_unknown"]
+    monitor = Monitor(str(tmp_path / "nowhere" / "events.jsonl"), board.tree.root)
+    assert set(names_of(monitor.news() + monitor.close())) == {"health_unknown"}
 
 
 def test_health_between_events_in_any_order_is_passed_over(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.registries import dotted, names
-from joulebird.harness.runs.options import Option, check_value, read_method, resolve_options, takes
+from joulebird.harness.runs.options import Option, check_value, read_method, resolve_options
 
 METHODS = '''
 """Methods to read."""
@@ -24,7 +24,7 @@ def plain(task, run, *, epsilon: float = EPSILON, window: int = 5, criterion: st
     """
 
 
-def needs(task, run, *, epsilon: float, prune_ratio: float = 0.5):
+def needs(task, run, *, epsilon: float):
     """One option without a default."""
 
 
@@ -73,8 +73,6 @@ def test_given_values_are_put_in_and_checked(module):
     assert values["layers"] == [3]
     assert values["draw_at"] == 4
     assert values["criterion"] == "paper"
-    assert takes(module + ":needs", "prune_ratio")
-    assert "prune_ratio" not in read_method(module + ":needs").options
 
 
 @pytest.mark.parametrize(

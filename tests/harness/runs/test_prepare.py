@@ -15,7 +15,7 @@ from joulebird.devices.util.command import Ran, run_command
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.batch import run_all
 from joulebird.harness.runs.prepare import preparation
 from joulebird.harness.runs.session import Session
@@ -23,9 +23,9 @@ from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.stage import Interrupted
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness import toy
+from tests.test_layers import ROOT
 
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "-Ur"]
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def session(root, tree, make, mode="MAXN", talk=None):
     progress = Progress(talk, environ={})
     return Session(
         str(root),
-        Meter(None),
+        Recorders({}),
         progress,
         backend=toy.Backend(),
         board_root=tree.root,
@@ -183,7 +183,7 @@ def test_a_mode_that_the_board_has_not(tree, mode, known):
 
 
 def test_another_machine_is_not_prepared(tmp_path):
-    with pytest.raises(HarnessError, match="no Jetson") as caught:
+    with pytest.raises(HarnessError, match="not a Jetson") as caught:
         preparation("", print, str(tmp_path))
     assert caught.value.exit_code == 6
 
@@ -193,11 +193,11 @@ import io, sys
 sys.path.insert(0, %r)
 from joulebird.harness.runs.batch import run_all
 from tests.devices.fake_tx2_tree import FakeTX2
-from tests.harness.test_prepare import Hasty, session, spec
+from tests.harness.runs.test_prepare import Hasty, session, spec
 class Tree:
     root = %r
 with session(%r, Tree, Hasty(%r)) as one:
-    run_all(one, [spec("tests.harness.test_prepare:slow")])
+    run_all(one, [spec("tests.harness.runs.test_prepare:slow")])
 """
 
 

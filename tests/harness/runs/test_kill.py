@@ -11,19 +11,19 @@ import time
 import pytest
 
 from joulebird.harness.core import records as record
+from joulebird.harness.core.events import attempts, kept_epochs
 from joulebird.harness.core.records import read_events, read_run, read_stage, stage_dir
-from joulebird.harness.runs.events import attempts, kept_epochs
 from joulebird.harness.runs.spec import from_dict
 
 TOY = """
 import sys
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.runs.run import run_spec
 from joulebird.harness.runs.session import Session
 from joulebird.harness.runs.spec import from_dict
 from tests.harness import toy
-with Session(sys.argv[1], Meter(None), Progress(quiet=True), backend=toy.Backend()) as session:
+with Session(sys.argv[1], Recorders({}), Progress(quiet=True), backend=toy.Backend()) as session:
     run_spec(session, from_dict(__import__("json").loads(sys.argv[2])))
 """
 SPEC = {
@@ -77,13 +77,13 @@ def check_attempts(events, stage):
     """Every epoch that counts is there once; each attempt goes on where the last committed epoch was."""
     tries = attempts(events)
     assert stage.attempts == len(tries)
-    trained = [event["epoch"] for one in tries for event in one.of("epoch")]
+    trained = [event["epoch"] for one in tries for event in one.epochs]
     assert trained == list(range(1, len(trained) + 1))
-    assert len(kept_epochs(events)) == len(trained)
+    assert len(kept_epochs(tries)) == len(trained)
     last = 0
     for one in tries:
-        assert one.begin["from_epoch"] == last
-        last = max([last] + [event["epoch"] for event in one.of("epoch")])
+        assert one.first["from_epoch"] == last
+        last = max([last] + [event["epoch"] for event in one.epochs])
     assert len([event for event in events if event["event"] == "stage_end"]) == 1
 
 
@@ -93,7 +93,8 @@ def test_a_kill_within_the_commit_of_an_epoch_loses_at_most_that_epoch(tmp_path,
         "with Session",
         """
 import os, signal
-from joulebird.harness.runs import checkpoints, events
+from joulebird.harness.core import events
+from joulebird.harness.runs import checkpoints
 def die(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 def kill_after(owner, name, turn):
@@ -123,6 +124,6 @@ with Session""".format(
     stage_id = read_run(str(tmp_path), from_dict(spec).id).stages[0]
     events = read_events(os.path.join(stage_dir(str(tmp_path), stage_id), record.EVENTS))
     check_attempts(events, read_stage(str(tmp_path), stage_id))
-    assert attempts(events)[1].begin["from_epoch"] == (2 if instant == "after save" else 3)
+    assert attempts(events)[1].first["from_epoch"] == (2 if instant == "after save" else 3)
     with open(os.path.join(stage_dir(str(tmp_path), stage_id), record.EPOCHS)) as file:
         assert [line.split(",")[0] for line in file] == ["epoch", "1", "2", "3", "4", "5"]

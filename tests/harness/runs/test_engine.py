@@ -9,9 +9,9 @@ import pytest
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.power.meter import Meter
+from joulebird.harness.core.events import attempts
+from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.batch import run_all
-from joulebird.harness.runs.events import attempts
 from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import RunDir, is_finished
 from joulebird.harness.runs.session import Session
@@ -44,10 +44,10 @@ class Fixture:
         self.breaks_at = None
 
     def session(self, **options):
-        meter = Meter(lambda: toy.FakeRecorder(self.calls, self.breaks_at))
+        recorders = Recorders({"": lambda: toy.FakeRecorder(self.calls, self.breaks_at)})
         return Session(
             self.root,
-            meter,
+            recorders,
             Progress(self.talk, environ={}),
             backend=toy.Backend(self.log),
             **options,
@@ -171,7 +171,7 @@ def test_a_source_that_cannot_start_ends_the_session_before_any_training(here):
 
 def test_without_a_source_the_record_says_so(here):
     with Session(
-        here.root, Meter(None), Progress(here.talk, environ={}), backend=toy.Backend()
+        here.root, Recorders({}), Progress(here.talk, environ={}), backend=toy.Backend()
     ) as session:
         done = run_spec(session, spec_of(method="only_grow"))
     assert [one["name"] for one in done.warnings] == ["not_measured"]
@@ -195,10 +195,11 @@ def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
     assert "epoch 2" in stopped.value.message
     done = here.run(spec)[0]
     tries = attempts(here.events(done.stages[0]))
-    assert [one.begin["from_epoch"] for one in tries] == [0, 2]
-    assert [event["epoch"] for one in tries for event in one.of("epoch")] == [1, 2, 3, 4, 5, 6]
-    assert tries[1].of("stage_resume")
-    assert not tries[1].of("stage_begin")
+    assert [one.first["from_epoch"] for one in tries] == [0, 2]
+    assert [event["epoch"] for one in tries for event in one.epochs] == [1, 2, 3, 4, 5, 6]
+    marks = [event["event"] for event in here.events(done.stages[0])]
+    assert marks.count("stage_begin") == marks.count("stage_resume") == 1
+    assert marks.index("stage_begin") < marks.index("stage_resume")
     whole = Fixture(tmp_path / "whole")
     assert whole.run(spec)[0].metrics == done.metrics
     stage = record.read_stage(here.root, done.stages[0])
@@ -285,7 +286,7 @@ def test_a_recorder_that_dies_between_epochs_is_started_again(here):
         return made[-1]
 
     session = Session(
-        here.root, Meter(make), Progress(here.talk, environ={}), backend=toy.Backend()
+        here.root, Recorders({"": make}), Progress(here.talk, environ={}), backend=toy.Backend()
     )
     epoch = session.progress.epoch
 

@@ -9,7 +9,7 @@ import pytest
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import stage_dir
-from joulebird.harness.power.sources import choose_all, meters_for
+from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.batch import run_all
 from joulebird.harness.runs.session import Session
 from joulebird.harness.runs.spec import from_dict
@@ -26,7 +26,7 @@ def meters():
     made = []
 
     def make(names, words=()):
-        made.append(meters_for(choose_all(names, list(words))))
+        made.append(recorders_for(choose_all(names, list(words))))
         return made[-1]
 
     yield make
@@ -35,10 +35,10 @@ def meters():
 
 
 def record_a_moment(one, folder):
-    one.open_log(str(folder / "power.csv"))
+    one.open_logs(str(folder))
     one.sample()
     one.sample()
-    return one.close_log()
+    return one.close_logs()
 
 
 def test_each_source_has_a_process_and_a_log_of_its_own(tmp_path, meters):
@@ -57,7 +57,7 @@ def test_each_source_has_a_process_and_a_log_of_its_own(tmp_path, meters):
     ]
     assert all(other["rows"] >= 2 for other in counted["others"].values())
     assert one.take_failures() == []
-    pids = {meter._recorder.pid for meter in [one._first] + list(one._others.values())}
+    pids = {source._recorder.pid for source in one._sources}
     assert len(pids) == 3
     assert one.description["name"] == "simulated"
     assert sorted(one.description["others"]) == sorted(counted["others"])
@@ -82,14 +82,14 @@ def test_a_second_recorder_that_cannot_start_is_a_warning_in_every_stage(tmp_pat
 def test_a_second_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path, meters):
     one = meters(["simulated", BENCH], [FLAT])
     one.start()
-    one.open_log(str(tmp_path / "power.csv"))
+    one.open_logs(str(tmp_path))
     one.sample()
-    (other,) = one._others.values()
+    _, other = one._sources
     os.kill(other._recorder.pid, signal.SIGKILL)
     other._recorder._process.wait()
     one.keep_alive()
     one.sample()
-    one.close_log()
+    one.close_logs()
     ((name, facts),) = one.take_failures()
     assert name == "second_recorder_restarted"
     assert facts["source"] == "tests-devices-faulty-Script"
@@ -109,7 +109,7 @@ def test_a_first_source_that_cannot_start_is_an_error(meters):
 
 def test_none_stands_alone():
     assert choose_all(["none"]) == []
-    with pytest.raises(HarnessError, match="none stands beside"):
+    with pytest.raises(HarnessError, match="none with other sources"):
         choose_all(["none", "simulated"])
 
 

@@ -12,7 +12,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_events, read_run
 from joulebird.harness.runs.checkpoints import Saving, writing
 from joulebird.harness.runs.spec import from_dict
-from tests.harness.test_kill import SPEC, TOY
+from tests.harness.runs.test_kill import SPEC, TOY
 
 
 @pytest.fixture

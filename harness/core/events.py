@@ -1,0 +1,133 @@
+"""`events.jsonl`: the marks of a stage, a line each, readable however the process ends."""
+
+import json
+import math
+import os
+import time
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+Event = Dict[str, Any]
+
+
+class EventLog:
+    """Append events to a file, each in one write.
+
+    A last line cut short by a kill is closed first, so that the next one stands alone.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            os.write(self._handle, b"\n")
+
+    def write(self, event: str, durable: bool = False, **facts: Any) -> float:
+        """Append one event and return its time (s, CLOCK_MONOTONIC).
+
+        A durable event is on the disk when this returns.
+        """
+        given_s = facts.pop("t_s", None)
+        t_s: float = self._clock() if given_s is None else given_s
+        values = dict(plain(facts), t_s=round(t_s, 6), event=event)
+        data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")
+        while data:  # a full disk may take a part; the next attempt raises ENOSPC
+            data = data[os.write(self._handle, data) :]
+        if durable:
+            os.fsync(self._handle)
+        return t_s
+
+    def begin_attempt(self, number: int, boot_id: str, session: str, from_epoch: int) -> None:
+        """Append the first event of an attempt at a stage."""
+        wall_s = round(time.time(), 3)
+        facts = {"attempt": number, "boot_id": boot_id, "wall_s": wall_s, "pid": os.getpid()}
+        self.write("attempt_begin", session=session, from_epoch=from_epoch, **facts)
+
+    def close(self) -> None:
+        """Close the file; harmless when called twice."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it: NaN and infinity become null, a tuple becomes a list.
+
+    >>> plain({"loss": float("nan"), "widths": (1, 2)})
+    {'loss': None, 'widths': [1, 2]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+class Window(NamedTuple):
+    """A stretch of one attempt at a stage, in seconds of the clock of one boot.
+
+    `boot_id` is None where it is unknown; `session` is the session that recorded the stretch.
+    """
+
+    begin_s: float
+    end_s: float
+    boot_id: Optional[str] = None
+    session: str = ""
+
+
+class Attempt(NamedTuple):
+    """One attempt at a stage.
+
+    `first` is its attempt_begin event, `begin` the instant of it. `useful` is the window of its
+    useful work: to its end or, when it was killed, to its last epoch (None before the first one).
+    """
+
+    first: Event
+    begin: Window
+    useful: Optional[Window]
+    ended: bool
+    epochs: Tuple[Event, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The length of the useful work."""
+        return 0.0 if self.useful is None else max(0.0, self.useful.end_s - self.useful.begin_s)
+
+
+def attempts(events: Iterable[Event]) -> List[Attempt]:
+    """Return the attempts at a stage, in order, from its events."""
+    parts: List[List[Event]] = []
+    for event in events:
+        if event["event"] == "attempt_begin":
+            parts.append([event])
+        elif parts:
+            parts[-1].append(event)
+    return [_attempt(part[0], part[1:]) for part in parts]
+
+
+def _attempt(first: Event, events: List[Event]) -> Attempt:
+    boot_id, session = first.get("boot_id") or None, first.get("session", "")
+    begins = [e["t_s"] for e in events if e["event"] in ("stage_begin", "stage_resume")]
+    ends = [e["t_s"] for e in events if e["event"] == "stage_end"]
+    epochs = tuple(e for e in events if e["event"] == "epoch")
+    last = ends or [e["t_s"] for e in epochs]
+    useful = Window(begins[0], last[-1], boot_id, session) if begins and last else None
+    begin = Window(first["t_s"], first["t_s"], boot_id, session)
+    return Attempt(first, begin, useful, bool(ends), epochs)
+
+
+def kept_epochs(tries: Iterable[Attempt]) -> List[Tuple[Event, Attempt]]:
+    """Return the epochs that count, in order, each with its attempt.
+
+    Of an epoch that was trained twice, because a kill undid it, the last one counts.
+    """
+    kept = {event["epoch"]: (event, attempt) for attempt in tries for event in attempt.epochs}
+    return [kept[number] for number in sorted(kept)]
+
+
+def last_saved(events: Iterable[Event]) -> Optional[Event]:
+    """Return the newest epoch event whose checkpoint is on the disk, or None."""
+    saved = [event for event in events if event["event"] == "epoch" and event.get("checkpoint")]
+    return saved[-1] if saved else None
