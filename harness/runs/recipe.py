@@ -1,4 +1,4 @@
-"""What a stage is made from, as JSON; its hash is the stage's id, so that the same work has the same id wherever it is asked for."""
+"""The recipe of a stage, as JSON; its hash is the stage's id, so equal work has one id."""
 
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -8,7 +8,7 @@ from joulebird.harness.runs.spec import digest, slug
 
 
 class Artifact:
-    """A handle to what a stage leaves behind: its id now, its result when it is needed."""
+    """A handle to a stage: its id, and its result once it is finished."""
 
     def __init__(self, root: str, stage_id: str, saving: Any) -> None:
         self.id = stage_id
@@ -17,53 +17,54 @@ class Artifact:
 
     @property
     def folder(self) -> str:
-        """The stage's folder."""
+        """Return the stage's folder."""
         return stage_dir(self._root, self.id)
 
     def done(self) -> bool:
-        """Whether the stage is finished."""
+        """Return whether the stage is finished."""
         return is_done(self.folder, STAGE)
 
     def record(self) -> StageRecord:
-        """The finished stage's record; raises HarnessError when it is not finished."""
+        """Return the finished stage's record; raises HarnessError when it is not finished."""
         return read_stage(self._root, self.id)
 
     def load(self) -> Dict[str, Any]:
-        """The stage's result: a dict of tensors and plain values. Raises NotDone when the stage is not finished."""
+        """Return the stage's result, a dict of tensors and plain values. Raises NotDone."""
         if not self.done():
             raise NotDone(self.id)
-        return self._saving().load(self.folder)
+        result: Dict[str, Any] = self._saving().load(self.folder)
+        return result
 
 
 class NotDone(HarnessError):
-    """The result of a stage is asked for that has not been trained yet (while planning)."""
+    """The result of an unfinished stage was requested (while planning)."""
 
     def __init__(self, stage_id: str) -> None:
         super().__init__(f"stage {stage_id} is not finished", "run the study first")
 
 
 def recipe_of(
-    function: Callable, inputs: Tuple[Any, ...], options: Dict[str, Any]
+    function: Callable[..., Any], inputs: Tuple[Any, ...], options: Dict[str, Any]
 ) -> Dict[str, Any]:
-    """The function's dotted name, its inputs and its options as JSON values: a task by its recipe, an artifact by its stage id."""
+    """Return the function's dotted name, its inputs and its options as JSON values."""
     return {
         "function": dotted_name(function),
-        "inputs": [encode(one) for one in inputs],
+        "inputs": [encode(value) for value in inputs],
         "options": {name: encode(value) for name, value in options.items()},
     }
 
 
 def stage_id(recipe: Dict[str, Any]) -> str:
-    """The function's short name and twelve digits of the recipe's hash.
+    """Return the function's short name and twelve digits of the recipe's hash.
 
     >>> stage_id({"function": "joulebird.baselines.training.loop:train", "inputs": [1], "options": {}})
     'train-87346cd1fd83'
     """
-    return "{}-{}".format(slug(recipe["function"].rpartition(":")[2]), digest(recipe, 12))
+    return f"{slug(recipe['function'].rpartition(':')[2])}-{digest(recipe, 12)}"
 
 
-def dotted_name(function: Callable) -> str:
-    """ "module:function" of a stage function.
+def dotted_name(function: Callable[..., Any]) -> str:
+    """Return "module:function" of a stage function.
 
     >>> import json
     >>> dotted_name(json.dumps)
@@ -76,7 +77,9 @@ def dotted_name(function: Callable) -> str:
 
 
 def encode(value: Any) -> Any:
-    """An input of a stage as a JSON value; raises TypeError for what has none.
+    """Return an input of a stage as a JSON value: a task by its recipe, an artifact by its id.
+
+    Raises TypeError for any other object.
 
     >>> encode((1, "a", None))
     [1, 'a', None]
@@ -86,35 +89,34 @@ def encode(value: Any) -> Any:
     if hasattr(value, "recipe"):
         return {"task": encode(value.recipe())}
     if isinstance(value, dict):
-        return {str(key): encode(one) for key, one in value.items()}
+        return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [encode(one) for one in value]
+        return [encode(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(
-        f"an input of a stage must be a task, an artifact or a plain value, not {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    raise TypeError(f"a stage's input must be a task, an artifact or a plain value, not {kind}")
 
 
 def artifacts(value: Any) -> List[Artifact]:
-    """All artifacts in an input, in order."""
+    """Return all artifacts in an input, in order."""
     if isinstance(value, Artifact):
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)) and not hasattr(value, "recipe"):
-        return [found for one in value for found in artifacts(one)]
+        return [artifact for item in value for artifact in artifacts(item)]
     return []
 
 
 def loaded(value: Any) -> Any:
-    """An input with its artifacts replaced by their results; a task stays itself."""
+    """Return an input with its artifacts replaced by their results; a task stays itself."""
     if isinstance(value, Artifact):
         return value.load()
     if hasattr(value, "recipe"):
         return value
     if isinstance(value, dict):
-        return {key: loaded(one) for key, one in value.items()}
+        return {key: loaded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(loaded(one) for one in value)
+        return type(value)(loaded(item) for item in value)
     return value

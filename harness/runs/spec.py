@@ -3,22 +3,20 @@
 import hashlib
 import json
 import re
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness import registries
-from joulebird.harness.core import registry
+from joulebird.harness.core import jsonfile, settings
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.records import check_format
-from joulebird.harness.runs.options import is_kind, resolve_options
+from joulebird.harness.runs.options import resolve_options
+
+EXAMPLE = "a spec is one JSON object, or a list of them; see `joulebird run --help`"
 
 
 class RunSpec(NamedTuple):
     """One method at one pruning ratio in one setting and seed, with everything resolved.
 
-    `prune_ratio` is the share of channels (or weights) taken away, 0 up to below 1; `width` multiplies every layer's channels;
-    `milestones` are 0-based epochs at whose start the learning rate is multiplied by `gamma`;
-    `sparsity` weighs the L1 term on batch-norm scales; `micro_batch` splits a batch that does not fit into memory; `options` are the
-    method's own, all of them.
+    `settings.SPEC` has the meaning of each field; `options` are all options of the method.
     """
 
     method: str
@@ -41,22 +39,17 @@ class RunSpec(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Readable and unique: method, model, data set, ratio, seed and six digits of the hash of the whole.
+        """Return method, model, data set, ratio, seed and six digits of the hash of the whole.
 
         >>> RunSpec("eb-train", "vgg16", "cifar10", 0.5).id
         'eb-train-vgg16-cifar10-p50-s1-406977'
         """
-        words = [
-            slug(self.method),
-            slug(self.model),
-            slug(self.dataset),
-            f"p{round(100 * self.prune_ratio, 4):g}",
-            "s%d" % self.seed,
-        ]
-        return "-".join(words + [digest(self.to_dict(), 6)])
+        names = [slug(name) for name in (self.method, self.model, self.dataset)]
+        numbers = [f"p{round(100 * self.prune_ratio, 4):g}", f"s{self.seed}"]
+        return "-".join(names + numbers + [digest(self.to_dict(), 6)])
 
     def to_dict(self) -> Dict[str, Any]:
-        """The spec as JSON values: what spec.json holds and what a board is sent."""
+        """Return the spec as JSON values, as in spec.json."""
         return dict(
             self._asdict(),
             milestones=list(self.milestones),
@@ -64,136 +57,62 @@ class RunSpec(NamedTuple):
         )
 
 
-# field -> its plain type; the rest of the fields are checked one by one
-KINDS = {
-    "method": str,
-    "model": str,
-    "dataset": str,
-    "prune_ratio": float,
-    "seed": int,
-    "width": float,
-    "device": str,
-    "epochs": int,
-    "batch": int,
-    "lr": float,
-    "gamma": float,
-    "momentum": float,
-    "weight_decay": float,
-    "sparsity": float,
-    "micro_batch": int,
-}
-# field -> (test, what it must be)
-RANGES = {
-    "prune_ratio": (lambda value: 0 <= value < 1, "at least 0 (dense) and below 1"),
-    "seed": (lambda value: 0 <= value < 2**31, "from 0 to 2147483647"),
-    "width": (lambda value: 0 < value <= 8, "above 0, at most 8"),
-    "epochs": (lambda value: value >= 1, "at least 1"),
-    "batch": (lambda value: value >= 1, "at least 1"),
-    "lr": (lambda value: value > 0, "above 0"),
-    "gamma": (lambda value: 0 < value <= 1, "above 0, at most 1"),
-    "momentum": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
-    "weight_decay": (lambda value: value >= 0, "at least 0"),
-    "sparsity": (lambda value: value >= 0, "at least 0"),
-    "micro_batch": (lambda value: value >= 1, "at least 1"),
-    "device": (
-        lambda value: re.match(r"(auto|cpu|cuda(:\d+)?)$", value),
-        'one of "auto", "cpu", "cuda", "cuda:0"',
-    ),
-}
+def read_specs(path: str) -> List[RunSpec]:
+    """Return the runs of a spec file (JSON). Raises HarnessError that names file and field."""
+    data = jsonfile.load(path, EXAMPLE)
+    if data == []:
+        raise HarnessError(f"{path}: holds no run", EXAMPLE)
+    if isinstance(data, list):
+        return [from_dict(run, f"{path}, run {number}") for number, run in enumerate(data, 1)]
+    return [from_dict(data, path)]
 
 
 def from_dict(data: Any, where: str = "spec") -> RunSpec:
-    """A checked RunSpec from a dict of JSON values; `where` names the file or table in errors.
+    """Return the checked RunSpec of JSON values; `where` names the file in errors.
 
-    Raises HarnessError that names the field: unknown (with the nearest), missing, of the wrong type or out of range; an unknown method,
-    model or data set; an unknown option of the method.
+    Raises HarnessError that names the field: unknown (with the nearest), missing, of the wrong type
+    or out of bounds; an unknown method, model or data set; an unknown option of the method.
     """
-    if not isinstance(data, dict):
-        raise HarnessError(
-            f"{where}: a run is a table of fields, not {data!r}",
-            "see `joulebird run --help` for an example",
-        )
-    for name in data:
-        if name not in RunSpec._fields and name != "format":
-            raise HarnessError(
-                f"{where}: unknown field {name!r}", registry.nearest(name, RunSpec._fields)
-            )
-    if "format" in data:
-        check_format(data["format"], where)
-    for name in RunSpec._fields[:4]:
-        if name not in data:
-            raise HarnessError(
-                f"{where}: lacks the field {name!r}",
-                "a run needs method, model, dataset and prune_ratio",
-            )
-    values = {name: check_field(name, data[name], where) for name in KINDS if name in data}
-    epochs = values.get("epochs", RunSpec._field_defaults["epochs"])
-    values["milestones"] = check_milestones(data.get("milestones"), epochs, where)
-    for kind in ("method", "model", "dataset"):
-        check_name(kind, values[kind], where)
-    path = registries.dotted("method", values["method"])
-    given = data.get("options", {})
-    if not isinstance(given, dict):
-        raise HarnessError(
-            f"{where}: options must be a table, not {given!r}", 'write {"epsilon": 0.1}'
-        )
-    options = resolve_options(path, given, "{}, options of {}".format(where, values["method"]))
-    values["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
-    return RunSpec(**values)
+    settings.SPEC.check(data, where)
+    path, *_ = [find_name(kind, data[kind], where) for kind in ("method", "model", "dataset")]
+    place = f"{where}, options of {data['method']}"
+    return resolved(data, resolve_options(path, data.get("options", {}), place))
 
 
-def check_name(kind: str, name: str, where: str) -> None:
-    """Raise HarnessError, which names the place, when there is no such method, model or data set."""
+def resolved(values: Dict[str, Any], options: Dict[str, Any]) -> RunSpec:
+    """Return the RunSpec of checked values and all options of its method."""
+    fields: Dict[str, Any] = {
+        name: float(value) if settings.SPEC.fields[name].kind.type == "number" else value
+        for name, value in values.items()
+        if name in settings.SPEC.fields
+    }
+    if fields.get("milestones") is None:
+        epochs: int = dict(RunSpec._field_defaults, **fields)["epochs"]
+        fields["milestones"] = default_milestones(epochs)
+    fields["milestones"] = tuple(fields["milestones"])
+    fields["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
+    return RunSpec(**fields)
+
+
+def find_name(kind: str, name: str, where: str) -> str:
+    """Return the dotted path of a method, model or data set; the error names the place."""
     try:
-        registries.dotted(kind, name)
+        return registries.dotted(kind, name)
     except HarnessError as error:
         raise HarnessError(f"{where}: {error.message}", error.hint) from None
 
 
-def check_field(name: str, value: Any, where: str) -> Any:
-    """One field in its own type and range; raises HarnessError that names it.
+def default_milestones(epochs: int) -> Tuple[int, ...]:
+    """Return half and three quarters of a training.
 
-    >>> check_field("lr", 1, "study.toml")
-    1.0
-    """
-    kind = KINDS[name]
-    if value is None and name == "micro_batch":
-        return None
-    if not is_kind(value, kind):
-        raise HarnessError(
-            f"{where}: {name} must be {_article(kind)}, not {value!r}", _example(name)
-        )
-    if name in RANGES and not RANGES[name][0](value):
-        raise HarnessError(
-            f"{where}: {name} must be {RANGES[name][1]}, not {value!r}", _example(name)
-        )
-    return kind(value)
-
-
-def check_milestones(value: Optional[Any], epochs: int, where: str) -> Tuple[int, ...]:
-    """The epochs at which the learning rate falls; half and three quarters of the training unless given (80 and 120 of 160).
-
-    >>> check_milestones(None, 160, "")
+    >>> default_milestones(160)
     (80, 120)
     """
-    if value is None:
-        return tuple(sorted({epochs // 2, epochs * 3 // 4} - {0}))
-    if not isinstance(value, (list, tuple)) or not all(
-        is_kind(one, int) and one >= 0 for one in value
-    ):
-        raise HarnessError(
-            f"{where}: milestones must be a list of epochs, not {value!r}",
-            "for instance [80, 120]",
-        )
-    if list(value) != sorted(set(value)):
-        raise HarnessError(
-            f"{where}: milestones must increase, not {list(value)!r}", "for instance [80, 120]"
-        )
-    return tuple(value)
+    return tuple(sorted({epochs // 2, epochs * 3 // 4} - {0}))
 
 
 def digest(value: Any, length: int) -> str:
-    """The first digits of the SHA-256 of a value's canonical JSON: sorted keys, no blanks.
+    """Return the first digits of the SHA-256 of a value's canonical JSON.
 
     >>> digest({"b": 1, "a": 2}, 6) == digest({"a": 2, "b": 1}, 6)
     True
@@ -205,7 +124,7 @@ def digest(value: Any, length: int) -> str:
 
 
 def slug(name: str) -> str:
-    """A name that is safe in a file name.
+    """Return a name that is safe in a file name.
 
     >>> slug("mylab.methods:Fluke")
     'mylab-methods-Fluke'
@@ -219,18 +138,3 @@ def _frozen(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _article(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
-
-
-def _example(name: str) -> str:
-    default = RunSpec._field_defaults.get(name)
-    return (
-        f"default: {default}"
-        if default is not None
-        else "for instance 0.5"
-        if name == "prune_ratio"
-        else ""
-    )

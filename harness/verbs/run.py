@@ -6,10 +6,9 @@ file with one run or a list of runs:
 """
 
 import argparse
-import json
 import os
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, List
 
 from joulebird.harness import registries
 from joulebird.harness.cli import arguments
@@ -21,7 +20,7 @@ from joulebird.harness.core.records import read_run
 from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.options import read_method
 from joulebird.harness.runs.rundir import LOCK, split
-from joulebird.harness.runs.spec import RunSpec, from_dict
+from joulebird.harness.runs.spec import RunSpec, read_specs
 
 EXAMPLES = """examples:
   joulebird run smoke                          two short runs, to see that all works
@@ -185,30 +184,7 @@ def load_specs(word: str) -> List[RunSpec]:
         from joulebird.harness.host.studies import study
 
         return study.load(word)
-    if not os.path.exists(word):
-        raise HarnessError(f"{word}: no such file", "check the path")
-    try:
-        with open(word, encoding="utf-8") as file:
-            data = json.load(file, object_pairs_hook=without_twins)
-    except (OSError, ValueError, RecursionError) as error:
-        raise HarnessError(
-            f"{word}: cannot be read as JSON ({error})",
-            "a spec is one JSON object, or a list of them",
-        ) from None
-    if data == []:
-        raise HarnessError(f"{word}: holds no run", "a spec is one JSON object, or a list of them")
-    if isinstance(data, list):
-        return [from_dict(one, "%s, run %d" % (word, number)) for number, one in enumerate(data, 1)]
-    return [from_dict(data, word)]
-
-
-def without_twins(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    """A JSON object; raises ValueError when a field stands twice in it, for only one of the two could count."""
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} stands twice in one object")
-    return dict(pairs)
+    return read_specs(word)
 
 
 def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:

@@ -1,4 +1,4 @@
-"""A study: a TOML file that names methods, models, data sets, ratios and seeds; its grid is the list of runs.
+"""A study: a TOML file; its grid of methods, models, data sets, ratios and seeds gives the runs.
 
     [study]
     methods = ["lottery-ticket", "eb-train"]
@@ -7,7 +7,7 @@
     prune_ratios = [0.3, 0.5, 0.7]
     seeds = [1, 2, 3]
 
-    [[setting]]                 # optional: other ratios, or another schedule, for one model and data set
+    [[setting]]                 # optional: other ratios or schedule for one model and data set
     model = "vgg16"
     dataset = "cifar100"
     prune_ratios = [0.1, 0.3, 0.5]
@@ -19,212 +19,196 @@
     [method.eb-train]           # options of a method: its keyword arguments
     epsilon = 0.1
 
-    [[variant]]                 # optional: one more row of a method, with options of its own (`methods` may then be left out)
+    [[variant]]                 # optional: one more row of a method, with options of its own
     method = "eb-train"
     options = {weights = "reinit"}
 
-A variant's options are laid over those of [method.NAME]. It may also have `models`, `datasets` and `prune_ratios` of its own (all of the
-study's, and the setting's ratios, otherwise), a `schedule = {lr = 0.5}`, and `each = {draw_at = [10, 20, 40]}`: options of which every
-value (of several, every combination) is a row. A setting's schedule is laid over [schedule], a variant's over both; one that changes the
-epochs and names no milestones gets the default ones, half and three quarters of the training.
+A variant's options are laid over those of [method.NAME]; beside variants, `methods` may be absent.
+docs/formats.md has all fields. A setting's schedule is laid over [schedule], a variant's over both;
+one that changes the epochs and names no milestones gets the default ones.
 """
 
 import itertools
 import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomllib
 
+from joulebird.harness.core import settings
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
-from joulebird.harness.host.studies import rows as study_rows
-from joulebird.harness.host.studies.rows import (
-    Row,
-    check_keys,
-    check_list,
-    check_schedule,
-    merge_schedules,
-)
-from joulebird.harness.runs.spec import RunSpec, check_field, check_name, from_dict
+from joulebird.harness.runs.options import resolve_options
+from joulebird.harness.runs.spec import RunSpec, find_name, resolved
 
-# key of [study] -> (field of a run, whether it is a list there)
-STUDY = {
-    "methods": ("method", True),
-    "models": ("model", True),
-    "datasets": ("dataset", True),
-    "prune_ratios": ("prune_ratio", True),
-    "seeds": ("seed", True),
-    "width": ("width", False),
-    "device": ("device", False),
-}
-REQUIRED = ("methods", "models", "datasets", "prune_ratios")
-SETTING = ("model", "dataset", "prune_ratios", "schedule")
-TABLES = ("study", "setting", "schedule", "method", "variant")
+Table = dict[str, Any]
+# field of [study] -> field of a run
+LISTS = {"methods": "method", "models": "model", "datasets": "dataset"}
+
+
+class Row(NamedTuple):
+    """A method with all its options.
+
+    `models`, `datasets` and `prune_ratios` are None where it has no list of its own.
+    """
+
+    method: str
+    options: Table
+    models: list[str] | None = None
+    datasets: list[str] | None = None
+    prune_ratios: list[float] | None = None
+    schedule: Table = {}
+
+    def is_for(self, model: str, dataset: str) -> bool:
+        """Return whether the row stands in this setting."""
+        in_model = self.models is None or model in self.models
+        return in_model and (self.datasets is None or dataset in self.datasets)
 
 
 def load(word: str) -> list[RunSpec]:
-    """The runs of a study file, or of an included study by its name. Raises HarnessError that names file, table and key."""
+    """Return the runs of a study file, or of an included study by its name.
+
+    Raises HarnessError that names file and field.
+    """
     return runs_of(read(word), word)
 
 
 def presets() -> list[str]:
-    """The names of the included studies."""
+    """Return the names of the included studies."""
     folder = Path(__file__).parents[2] / "presets"
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def read(word: str) -> dict[str, Any]:
-    """The tables of a study file, or of an included study by its name."""
+def read(word: str) -> Table:
+    """Return the tables of a study file, or of an included study by its name."""
     path = Path(word)
+    data: bytes | None
     if word in presets() and not path.is_file():
         data = pkgutil.get_data("joulebird.harness", f"presets/{word}.toml")
     elif path.is_file():
         data = path.read_bytes()
     elif path.is_dir():
-        raise HarnessError(
-            f"{word}: is a folder", "name a study file (TOML), or one of: " + ", ".join(presets())
-        )
+        hint = "name a study file (TOML), or one of: " + ", ".join(presets())
+        raise HarnessError(f"{word}: is a folder", hint)
     else:
-        raise HarnessError(
-            f"{word}: no such study", nearest(word, presets()) + "; or give the path of a TOML file"
-        )
+        hint = nearest(word, presets()) + "; or give the path of a TOML file"
+        raise HarnessError(f"{word}: no such study", hint)
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HarnessError(
-            f"{word}: not valid TOML: {error}", "texts need quotes, lists need commas"
-        ) from None
+        return tomllib.loads((data or b"").decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        hint = "texts need quotes, lists need commas"
+        raise HarnessError(f"{word}: not valid TOML: {error}", hint) from None
 
 
-def runs_of(tables: dict[str, Any], where: str) -> list[RunSpec]:
-    """The grid of a study's tables, in the order in which stages are best shared: setting and seed outside, then ratio, then method."""
-    check_keys(tables, TABLES, where, "table")
-    for name in ("study", "schedule", "method"):
-        if not isinstance(tables.get(name, {}), dict):
-            raise HarnessError(
-                f"{where}: {name} must be a table", f"write [{name}] on a line of its own"
-            )
-    entries = _entries(tables, "variant", where)
-    study = _study(tables.get("study", {}), f"{where} [study]", bool(entries))
-    schedule = check_schedule(tables.get("schedule", {}), f"{where} [schedule]")
-    options = study_rows.method_options(tables.get("method", {}), where)
-    rows = [Row(method, options.get(method, {})) for method in study["methods"]]
-    for number, entry in enumerate(entries, 1):
-        rows += study_rows.rows_of_variant(entry, options, study, f"{where} [[variant]] {number}")
-    settings = _settings(_entries(tables, "setting", where), study, where)
-    single = {
-        field: study[key] for key, (field, several) in STUDY.items() if not several and key in study
-    }
+def runs_of(tables: Table, where: str) -> list[RunSpec]:
+    """Return the grid of a study's tables.
+
+    The order is that in which stages are best shared: setting and seed outside, then ratio, then
+    method.
+    """
+    settings.STUDY.check(tables, where)
+    study = {"methods": [], "seeds": [1], **tables["study"]}
+    rows = _rows(tables, study, where)
+    own = _settings(tables.get("setting", []), study, where)
+    shared = {name: study[name] for name in ("width", "device") if name in study}
     runs = []
-    for model, dataset, seed in itertools.product(
-        study["models"], study["datasets"], study["seeds"]
-    ):
-        setting = settings.get((model, dataset), {})
+    grid = itertools.product(study["models"], study["datasets"], study["seeds"])
+    for model, dataset, seed in grid:
+        setting = own.get((model, dataset), {})
         ratios = setting.get("prune_ratios", study["prune_ratios"])
+        fixed = dict(shared, model=model, dataset=dataset, seed=seed)
         for ratio, row in _cells([row for row in rows if row.is_for(model, dataset)], ratios):
-            planned = merge_schedules(schedule, setting.get("schedule", {}), row.schedule)
+            schedules = tables.get("schedule", {}), setting.get("schedule", {}), row.schedule
+            values = dict(fixed, **merge_schedules(*schedules))
             runs.append(
-                from_dict(
-                    dict(
-                        single,
-                        **planned,
-                        model=model,
-                        dataset=dataset,
-                        seed=seed,
-                        prune_ratio=ratio,
-                        method=row.method,
-                        options=row.options,
-                    ),
-                    where,
-                )
+                resolved({**values, "method": row.method, "prune_ratio": ratio}, row.options)
             )
     return list(dict.fromkeys(runs))
 
 
 def _cells(rows: list[Row], ratios: list[float]) -> list[tuple[float, Row]]:
-    """All ratios with the rows that have them; rows without ratios of their own have those given."""
-    every = dict.fromkeys(
-        itertools.chain(
-            *([ratios if row.prune_ratios is None else row.prune_ratios for row in rows])
-        )
-    )
-    return [
-        (ratio, row)
-        for ratio in every
-        for row in rows
-        if ratio in (ratios if row.prune_ratios is None else row.prune_ratios)
+    """Return all ratios with the rows that have them; `ratios` are those of rows without a list."""
+    lists = [ratios if row.prune_ratios is None else row.prune_ratios for row in rows]
+    every = dict.fromkeys(itertools.chain(*lists))
+    pairs = list(zip(rows, lists, strict=True))
+    return [(ratio, row) for ratio in every for row, own in pairs if ratio in own]
+
+
+def _rows(tables: Table, study: Table, where: str) -> list[Row]:
+    """Return the rows of the methods and of the variants; the only check of options."""
+    for field, kind in LISTS.items():
+        for name in study[field]:
+            find_name(kind, name, f"{where} [study] {field}")
+    given = tables.get("method", {})
+    options = {name: _options(name, given[name], f"{where} [method.{name}]") for name in given}
+    rows = [
+        Row(name, options[name] if name in options else _options(name, {}, where))
+        for name in study["methods"]
     ]
-
-
-def _study(table: dict[str, Any], where: str, has_variants: bool) -> dict[str, Any]:
-    check_keys(table, STUDY, where, "key")
-    for key in REQUIRED:
-        if key not in table and not (key == "methods" and has_variants):
-            raise HarnessError(f"{where}: lacks {key}", f"for instance {key} = {_example(key)}")
-    checked = {"seeds": [1], "methods": []}
-    for key, value in table.items():
-        field, several = STUDY[key]
-        if several:
-            check_list(key, value, where, _example(key))
-        values = [
-            check_field(field, one, f"{where} {key}") for one in (value if several else [value])
-        ]
-        if field in ("method", "model", "dataset"):
-            for one in values:
-                check_name(field, one, f"{where} {key}")
-        checked[key] = values if several else values[0]
-    return checked
-
-
-def _entries(tables: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
-    """The tables of an array of tables, such as [[setting]]."""
-    entries = tables.get(name, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    for number, entry in enumerate(tables.get("variant", []), 1):
+        base = given.get(entry["method"], {})
+        rows += _variant(entry, base, study, f"{where}, variant #{number}")
+    if not rows:
         raise HarnessError(
-            f"{where}: {name} must be a list of tables", f"write [[{name}]] on a line of its own"
+            f"{where}: lacks the field 'study.methods'", 'for instance methods = ["eb-train"]'
         )
-    return entries
+    return rows
 
 
-def _settings(
-    entries: list[dict[str, Any]], study: dict[str, Any], where: str
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """The ratios and schedules of the settings that have their own."""
-    found = {}
+def _variant(entry: Table, base: Table, study: Table, where: str) -> Iterator[Row]:
+    """Yield the rows of one variant; `base` are the options of [method.NAME]."""
+    for key in ("models", "datasets"):
+        for name in entry.get(key, []):
+            _require_in(name, key, study, where)
+    options, each = entry.get("options", {}), entry.get("each", {})
+    for name in options:
+        if name in each:
+            raise HarnessError(f"{where}: {name} is in options and in each", "name it once")
+    lists = {name: entry.get(name) for name in ("models", "datasets", "prune_ratios")}
+    for values in itertools.product(*each.values()):
+        chosen = {**base, **options, **dict(zip(each, values, strict=True))}
+        checked = _options(entry["method"], chosen, f"{where} options")
+        yield Row(entry["method"], checked, schedule=entry.get("schedule", {}), **lists)
+
+
+def _options(method: str, given: Table, where: str) -> Table:
+    """Return all options of a method; raises HarnessError that names the place."""
+    return resolve_options(find_name("method", method, where), given, where)
+
+
+def _settings(entries: list[Table], study: Table, where: str) -> dict[tuple[str, str], Table]:
+    """Return the settings with ratios or a schedule of their own, by model and data set."""
     for number, entry in enumerate(entries, 1):
-        place = f"{where} [[setting]] {number}"
-        check_keys(entry, SETTING, place, "key")
-        missing = [
-            key
-            for key in SETTING[:3]
-            if key not in entry and not (key == "prune_ratios" and "schedule" in entry)
-        ]
-        if missing:
-            raise HarnessError(
-                f"{place}: lacks {missing[0]}",
-                "it needs model, dataset, and prune_ratios or a schedule",
-            )
-        for key, several in (("model", "models"), ("dataset", "datasets")):
-            if entry[key] not in study[several]:
-                raise HarnessError(
-                    f"{place}: {key} {entry[key]!r} is not in [study] {several}",
-                    nearest(entry[key], study[several]),
-                )
-        own = {}
-        if "prune_ratios" in entry:
-            own["prune_ratios"] = study_rows.check_ratios(entry["prune_ratios"], place)
-        if "schedule" in entry:
-            own["schedule"] = check_schedule(entry["schedule"], f"{place} schedule")
-        found[entry["model"], entry["dataset"]] = own
-    return found
+        place = f"{where}, setting #{number}"
+        if "prune_ratios" not in entry and "schedule" not in entry:
+            hint = "it needs model, dataset, and prune_ratios or a schedule"
+            raise HarnessError(f"{place}: lacks the field 'prune_ratios'", hint)
+        _require_in(entry["model"], "models", study, place)
+        _require_in(entry["dataset"], "datasets", study, place)
+    return {(entry["model"], entry["dataset"]): entry for entry in entries}
 
 
-def _example(key: str) -> str:
-    return {
-        "methods": '["eb-train"]',
-        "models": '["vgg16"]',
-        "datasets": '["digits"]',
-        "prune_ratios": "[0.3, 0.5, 0.7]",
-        "seeds": "[1, 2, 3]",
-    }[key]
+def _require_in(name: str, key: str, study: Table, where: str) -> None:
+    """Raise HarnessError for a name that is not in a list of [study]."""
+    if name not in study[key]:
+        hint = nearest(name, study[key])
+        raise HarnessError(f"{where}: {LISTS[key]} {name!r} is not in [study] {key}", hint)
+
+
+def merge_schedules(*tables: Table) -> Table:
+    """Lay schedules over each other, the last on top.
+
+    New epochs without milestones remove the milestones of the tables below.
+
+    >>> merge_schedules({"epochs": 160, "milestones": [80, 120], "lr": 0.1}, {"epochs": 90})
+    {'epochs': 90, 'lr': 0.1}
+    >>> merge_schedules({"epochs": 160, "milestones": [80, 120]}, {"lr": 0.5})
+    {'epochs': 160, 'milestones': [80, 120], 'lr': 0.5}
+    """
+    merged: Table = {}
+    for table in tables:
+        if "epochs" in table and "milestones" not in table:
+            merged.pop("milestones", None)
+        merged.update(table)
+    return merged

@@ -6,7 +6,6 @@ HOST is any name that ssh knows (`ssh HOST true` must work without a question); 
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from joulebird.harness.cli.output import put
 from joulebird.harness.core.errors import HarnessError

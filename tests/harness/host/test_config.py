@@ -79,21 +79,49 @@ def test_absent_file_gives_defaults_unless_it_was_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("[boards.x]", "unknown key 'boards'", "did you mean 'board'"),
-        ("[board.x]\nhots='a'", "unknown key 'hots'", "did you mean 'host'"),
-        ("[board.x]\nhost=7", "host must be str", "quotes"),
+        ("[boards.x]", "unknown field 'boards'", "did you mean 'board'"),
+        ("[board.x]\nhots='a'", "unknown field 'board.x.hots'", "did you mean 'host'"),
+        (
+            "[board.x]\nhost=7",
+            "field 'board.x.host' has the wrong type (expected a string, got 7)",
+            'host = "tx2"',
+        ),
         (
             "[board.x]\nlauncher='docker run'",
-            "launcher: must be a list",
-            "one string for each word",
+            "field 'board.x.launcher' has the wrong type (expected a list of strings",
+            '["docker", "run", "IMAGE"]',
         ),
-        ("[board.x.env]\nA=1", "A is not a variable with a text value", "quotes"),
-        ("[board.x.env]\n'A=B'='1'", "not a variable", "quotes"),
-        ("[board]\nx=1", "must be a table", "joulebird board add"),
-        ("[defaults]\nruns=1", "runs must be str", "quotes"),
+        (
+            "[board.x.env]\nA=1",
+            "field 'board.x.env' has the wrong type (expected a table of strings",
+            '{LANG = "C"}',
+        ),
+        (
+            "[board.x.env]\n'A=B'='1'",
+            "field 'board.x.env' must be a table of variables",
+            '{LANG = "C"}',
+        ),
+        (
+            "[board]\nx=1",
+            "field 'board' has the wrong type (expected a table of tables",
+            'host = "tx2"',
+        ),
+        (
+            "[defaults]\nruns=1",
+            "field 'defaults.runs' has the wrong type (expected a string, got 1)",
+            '"runs"',
+        ),
         ("[board.x", "not valid TOML", "correct that line"),
-        ("[board.x]\npython=''", "cannot be empty", "leave the key out"),
-        ('[board.x]\nworkdir="a\\nb"', "line break", "one line"),
+        (
+            "[board.x]\npython=''",
+            "field 'board.x.python' must be one line that is not empty",
+            '"python3"',
+        ),
+        (
+            '[board.x]\nworkdir="a\\nb"',
+            "must be one line that is not empty (got 'a\\nb')",
+            '"joulebird"',
+        ),
     ],
 )
 def test_bad_files_say_what_to_do(text, message, hint):
@@ -123,5 +151,5 @@ def test_bad_files_say_what_to_do(text, message, hint):
 def test_a_host_that_could_be_taken_for_something_else_is_refused(host):
     with pytest.raises(HarnessError) as caught:
         config.Config().board(host)
-    assert "not a host name" in caught.value.message
+    assert "field 'host' must be a host name" in caught.value.message
     assert caught.value.exit_code == 2

@@ -51,7 +51,7 @@ def test_a_setting_may_have_ratios_of_its_own(tmp_path):
     [
         (
             '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\n',
-            ["[[setting]] 1", "lacks prune_ratios"],
+            ["setting #1", "lacks the field 'prune_ratios'"],
         ),
         (
             '[[setting]]\nmodel = "vgg"\ndataset = "digits"\nprune_ratios = [0.1]\n',
@@ -59,9 +59,12 @@ def test_a_setting_may_have_ratios_of_its_own(tmp_path):
         ),
         (
             '[[setting]]\nmodel = "vgg16"\ndataset = "digits"\nprune_ratios = 0.1\n',
-            ["prune_ratios must be a list"],
+            ["field 'setting #1.prune_ratios'", "expected a list of numbers, got 0.1"],
         ),
-        ('[setting]\nmodel = "vgg16"\n', ["setting must be a list of tables"]),
+        (
+            '[setting]\nmodel = "vgg16"\n',
+            ["field 'setting'", "expected a list of tables", "[[setting]]"],
+        ),
     ],
 )
 def test_a_mistake_in_a_setting_is_named(tmp_path, entry, parts):
@@ -134,7 +137,7 @@ def test_variants_may_stand_instead_of_methods_in_an_order_of_their_own(tmp_path
         ("inherit", True),
     ]
     path.write_text(plain)
-    with pytest.raises(HarnessError, match="lacks methods"):
+    with pytest.raises(HarnessError, match="lacks the field 'study.methods'"):
         study.load(str(path))
 
 
@@ -159,55 +162,75 @@ def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        (VARIANTS, '[variant]\nmethod = "dense"\n', ["variant must be a list of tables"]),
-        ('method = "eb-train"\noptions', "options", ["[[variant]] 1", "lacks method"]),
+        (
+            VARIANTS,
+            '[variant]\nmethod = "dense"\n',
+            ["field 'variant'", "expected a list of tables", "[[variant]]"],
+        ),
+        (
+            'method = "eb-train"\noptions',
+            "options",
+            ["lacks the field 'variant #1.method'", "eb-train"],
+        ),
         (
             'method = "eb-train"\nmodels',
             'method = "ebtrain"\nmodels',
-            ["[[variant]] 2", "did you mean 'eb-train'"],
+            ["variant #2", "did you mean 'eb-train'"],
         ),
         (
             "options = {weights",
             "option = {weights",
-            ["[[variant]] 1", "unknown key 'option'", "did you mean 'options'"],
+            ["unknown field 'variant #1.option'", "did you mean 'options'"],
         ),
-        ('{weights = "reinit"}', "3", ["[[variant]] 1", "options must be a table"]),
+        (
+            '{weights = "reinit"}',
+            "3",
+            ["field 'variant #1.options'", "expected a table of values, got 3"],
+        ),
         (
             "{weights",
             "{weihgts",
-            ["[[variant]] 1 options", "unknown option 'weihgts'", "did you mean 'weights'"],
+            ["variant #1 options", "unknown option 'weihgts'", "did you mean 'weights'"],
         ),
         (
             'models = ["vgg16"]\ndatasets = ["digits"]',
             'models = ["vgg"]',
-            ["'vgg' in models is not in [study] models", "vgg16"],
+            ["variant #2", "model 'vgg' is not in [study] models", "vgg16"],
         ),
         (
             'models = ["vgg16"]\ndatasets = ["digits"]',
             "models = []",
-            ["[[variant]] 2", "models must be a list with at least one entry"],
+            ["field 'variant #2.models' must be a list with at least one entry"],
         ),
         (
             "prune_ratios = [0.7]",
             "prune_ratios = [7]",
-            ["[[variant]] 2", "prune_ratios", "below 1"],
+            ["field 'variant #2.prune_ratios #1' must be at least 0 and below 1 (got 7)"],
         ),
         (
             "schedule = {lr = 0.5}",
             "schedule = {lrate = 0.5}",
-            ["[[variant]] 2 schedule", "unknown key 'lrate'"],
+            ["unknown field 'variant #2.schedule.lrate'", "known: batch"],
         ),
-        ("schedule = {lr = 0.5}", "schedule = 0.5", ["[[variant]] 2 schedule", "must be a table"]),
-        ("draw_at = [1, 2]", "draw_at = 1", ["[[variant]] 2 each", "draw_at must be a list"]),
+        (
+            "schedule = {lr = 0.5}",
+            "schedule = 0.5",
+            ["field 'variant #2.schedule'", "expected a table, got 0.5"],
+        ),
+        (
+            "draw_at = [1, 2]",
+            "draw_at = 1",
+            ["field 'variant #2.each'", "expected a table of lists of values"],
+        ),
         (
             "draw_at = [1, 2]",
             'draw_at = ["final"]',
-            ["[[variant]] 2 each", "draw_at must be int, not 'final'"],
+            ["variant #2 options", "draw_at must be int, not 'final'"],
         ),
         (
             "draw_at = [1, 2]",
             "restart = [true, false]",
-            ["[[variant]] 2", "restart is in options and in each"],
+            ["variant #2", "restart is in options and in each"],
         ),
     ],
 )
@@ -226,20 +249,28 @@ def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("[study]", "[studdy]", ["unknown table 'studdy'", "did you mean 'study'"]),
-        ("seeds", "seed", ["[study]", "unknown key 'seed'", "did you mean 'seeds'"]),
-        ("seeds = [1, 2]", "seeds = 1", ["[study]", "seeds must be a list"]),
-        ("seeds = [1, 2]", "seeds = [1, 2.5]", ["[study] seeds", "whole number", "2.5"]),
+        ("[study]", "[studdy]", ["unknown field 'studdy'", "did you mean 'study'"]),
+        ("seeds", "seed", ["unknown field 'study.seed'", "did you mean 'seeds'"]),
+        (
+            "seeds = [1, 2]",
+            "seeds = 1",
+            ["field 'study.seeds'", "expected a list of integers, got 1"],
+        ),
+        (
+            "seeds = [1, 2]",
+            "seeds = [1, 2.5]",
+            ["field 'study.seeds'", "expected a list of integers, got [1, 2.5]"],
+        ),
         (
             "prune_ratios = [0.3, 0.5]",
             "prune_ratios = [30, 50]",
-            ["[study] prune_ratios", "below 1"],
+            ["field 'study.prune_ratios #1' must be at least 0 and below 1"],
         ),
-        ("prune_ratios = [0.3, 0.5]", "", ["[study]", "lacks prune_ratios"]),
+        ("prune_ratios = [0.3, 0.5]", "", ["lacks the field 'study.prune_ratios'"]),
         (
             'methods = ["dense", "eb-train"]',
             "methods = []",
-            ["methods must be a list with at least one entry"],
+            ["field 'study.methods' must be a list with at least one entry"],
         ),
         (
             '"dense"',
@@ -250,10 +281,14 @@ def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
         (
             "epochs = 10",
             'epochs = "ten"',
-            ["[schedule]", "epochs must be a whole number, not 'ten'"],
+            ["field 'schedule.epochs'", "expected an integer, got 'ten'"],
         ),
-        ("epochs = 10", "epoch = 10", ["[schedule]", "did you mean 'epochs'"]),
-        ("epochs = 10", "milestones = [5, 5]", ["[schedule]", "milestones must increase"]),
+        ("epochs = 10", "epoch = 10", ["unknown field 'schedule.epoch'", "did you mean 'epochs'"]),
+        (
+            "epochs = 10",
+            "milestones = [5, 5]",
+            ["field 'schedule.milestones' must be increasing (got [5, 5])"],
+        ),
         (
             "epsilon = 0.2",
             'epsilon = "small"',

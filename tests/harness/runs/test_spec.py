@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from joulebird.harness.runs.spec import RunSpec, check_milestones, from_dict
+from joulebird.harness.runs.spec import RunSpec, default_milestones, from_dict
 
 DATA = {
     "method": "eb-train",
@@ -54,8 +54,8 @@ def test_the_id_is_the_same_in_another_process():
 
 
 def test_milestones_default_to_half_and_three_quarters():
-    assert check_milestones(None, 1, "") == ()
-    assert check_milestones(None, 14, "") == (7, 10)
+    assert default_milestones(1) == ()
+    assert default_milestones(14) == (7, 10)
     assert from_dict(dict(DATA, epochs=1)).milestones == ()
 
 

@@ -9,16 +9,36 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog, attempts, kept_epochs, last_saved
 
+SPEC = {
+    "method": "dense",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.5,
+    "width": 1.0,
+    "batch": 64,
+    "epochs": 3,
+}
+ACCURACY = {"best": 0.5, "last": 0.4}
+WORK = {
+    "structure": "ab",
+    "widths": [1],
+    "macs": 1,
+    "forward_flops": 2,
+    "images_per_epoch": 10,
+    "epochs": 3,
+    "batch": 64,
+}
+
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
     run = record.RunRecord(
-        "r", {"seed": 1}, ("a", "b"), {"best": 0.5}, warnings=({"name": "w"},), sessions=("s",)
+        "r", SPEC, ("a", "b"), ACCURACY, warnings=({"name": "w"},), sessions=("s",)
     )
     os.makedirs(record.run_dir(str(tmp_path), "r"))
     record.write_run(str(tmp_path), run)
     assert record.read_run(str(tmp_path), "r") == run
     assert list(record.find_runs(str(tmp_path))) == [run]
-    stage = record.StageRecord("s", "dense", "m:f", upstream=("x",), work={"macs": 1})
+    stage = record.StageRecord("s", "dense", "m:f", upstream=("x",), work=WORK)
     os.makedirs(record.stage_dir(str(tmp_path), "s"))
     record.write_stage(str(tmp_path), stage)
     assert record.read_stage(str(tmp_path), "s") == stage
@@ -43,7 +63,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         ("{}", "no format version"),
         ('{"format": "1"}', "no format version"),
         ('{"format": 2}', "format 2"),
-        ('{"format": 1, "id": "r"}', "lacks spec, stages, accuracy"),
+        ('{"format": 1, "id": "r"}', "lacks the field 'spec'"),
     ],
 )
 def test_a_damaged_record_is_named(tmp_path, text, part):
@@ -59,7 +79,7 @@ def test_a_damaged_record_is_named(tmp_path, text, part):
 def test_an_older_record_with_fewer_fields_is_read(tmp_path):
     os.makedirs(str(tmp_path / "r"))
     (tmp_path / "r" / "record.json").write_text(
-        json.dumps({"format": 1, "id": "r", "spec": {}, "stages": ["a"], "accuracy": {}})
+        json.dumps({"format": 1, "id": "r", "spec": SPEC, "stages": ["a"], "accuracy": ACCURACY})
     )
     assert record.read_run(str(tmp_path), "r").warnings == ()
 
@@ -77,8 +97,8 @@ def test_events_cut_anywhere_are_read_up_to_there(tmp_path):
     log = EventLog(path)
     log.write("attempt_begin", attempt=1)
     log.write("stage_begin")
-    log.write("epoch", epoch=1, loss=float("inf"), checkpoint="1-1")
-    log.write("epoch", epoch=2, checkpoint="1-2")
+    log.write("epoch", epoch=1, begin_s=0.5, loss=float("inf"), checkpoint="1-1")
+    log.write("epoch", epoch=2, begin_s=1.5, checkpoint="1-2")
     log.close()
     data = open(path, "rb").read()
     whole = record.read_events(path)
@@ -99,13 +119,13 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     path = str(tmp_path / "events.jsonl")
     log = EventLog(path)
     log.write("attempt_begin", attempt=1)
-    log.write("epoch", epoch=1, checkpoint="1-1")
+    log.write("epoch", epoch=1, begin_s=0.5, checkpoint="1-1")
     log.close()
     with open(path, "ab") as file:
         file.write(b'{"event": "epo')
     log = EventLog(path)
     log.write("attempt_begin", attempt=2)
-    log.write("epoch", epoch=2)
+    log.write("epoch", epoch=2, begin_s=1.5)
     log.close()
     events = record.read_events(path)
     assert [one.first["attempt"] for one in attempts(events)] == [1, 2]
@@ -131,10 +151,10 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
 )
 def test_a_record_with_a_field_of_another_type_is_damaged(tmp_path, change):
     os.makedirs(record.run_dir(str(tmp_path), "one"))
-    record.write_run(str(tmp_path), record.RunRecord("one", {}, ("a",), {"best": 0.5}))
+    record.write_run(str(tmp_path), record.RunRecord("one", SPEC, ("a",), ACCURACY))
     path = tmp_path / "one" / "record.json"
     path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
     with pytest.raises(
-        HarnessError, match=f"record.json: {list(change)[0]} is not what it must be"
+        HarnessError, match=f"record.json: field '{list(change)[0]}' has the wrong type"
     ):
         record.read_run(str(tmp_path), "one")

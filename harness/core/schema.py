@@ -1,0 +1,290 @@
+"""Declare the fields of a file format, check values by it, and give the same as JSON Schema.
+
+A `Schema` is a table with named fields; each `Field` has a kind. bool is rejected as a number, int
+is accepted as float, NaN and infinity are rejected. docs/formats.md and docs/schemas are made from
+these declarations.
+"""
+
+import operator
+import re
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.registry import nearest
+
+LARGEST = 2**63 - 1  # numbers beyond it are no measurement, and overflow where they are used
+TYPES: Dict[str, Tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "object": (dict,),
+    "null": (type(None),),
+}
+# keyword of JSON Schema -> (test, words)
+BOUNDS: Dict[str, Tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least"),
+    "exclusiveMinimum": (operator.gt, "above"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMaximum": (operator.lt, "below"),
+}
+
+
+class Kind:
+    """The values that a field accepts.
+
+    `type` is JSON Schema's ("" for any value) and `keywords` are its rules; `item` is the kind of a
+    list's or a table's values; `rule` names the rule of a pattern; `rising` values increase.
+    """
+
+    def __init__(
+        self,
+        type_: str = "",
+        words: str = "",
+        plural: str = "",
+        item: Optional["Kind"] = None,
+        rule: str = "",
+        rising: bool = False,
+        **keywords: Any,
+    ) -> None:
+        self.type, self.words, self.plural, self.item = type_, words, plural, item
+        self.keywords = {name: value for name, value in keywords.items() if value is not None}
+        self.rising = rising
+        given = [(words, self.keywords.get(key)) for key, (_, words) in BOUNDS.items()]
+        bounds = [f"{words} {bound:.12g}" for words, bound in given if bound is not None]
+        self.rule = rule or " and ".join(bounds)
+
+    def fits(self, value: Any) -> bool:
+        """Return whether the value, and each value in it, has the type."""
+        if not self.type:
+            return True
+        types = TYPES[self.type]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            return False
+        if isinstance(value, (int, float)):
+            return abs(value) <= LARGEST
+        if isinstance(value, str):
+            return not re.search("[\ud800-\udfff]", value)  # cannot be written as UTF-8
+        return self.item is None or all(self.item.fits(part) for _, part in parts(value))
+
+    def good(self, value: Any) -> bool:
+        """Return whether a value of the type keeps the rules."""
+        rules = self.keywords
+        if isinstance(value, str):
+            return bool(re.fullmatch(rules.get("pattern", ".*"), value, re.DOTALL))
+        if isinstance(value, dict):
+            pattern = rules.get("propertyNames", {}).get("pattern", ".*")
+            return all(re.fullmatch(pattern, name, re.DOTALL) for name in value)
+        if isinstance(value, (list, tuple)):
+            long = len(value) >= rules.get("minItems", 0)
+            return long and (not self.rising or all(map(operator.lt, value, value[1:])))
+        return all(test(value, rules[key]) for key, (test, _) in BOUNDS.items() if key in rules)
+
+    def check(self, value: Any, where: str, path: str = "", remedy: str = "") -> None:
+        """Raise HarnessError that names the file (`where`) and the field (`path`)."""
+        field = f"field {path!r} " if path else ""
+        if not self.fits(value):
+            wrong = f"has the wrong type (expected {self.words}, got {shown(value)})"
+            raise HarnessError(f"{where}: {field}{wrong}", remedy)
+        if not self.good(value):
+            raise HarnessError(f"{where}: {field}must be {self.rule} (got {shown(value)})", remedy)
+        if self.item is not None:
+            for name, part in parts(value):
+                self.item.check(part, where, path + name, remedy)
+
+    def json_schema(self) -> Dict[str, Any]:
+        """Return the same as JSON Schema."""
+        inner = "items" if self.type == "array" else "additionalProperties"
+        known = {"type": self.type} if self.type else {}
+        return dict(
+            known, **self.keywords, **({inner: self.item.json_schema()} if self.item else {})
+        )
+
+
+class Either(Kind):
+    """A value of one of several kinds."""
+
+    def __init__(self, *kinds: Kind) -> None:
+        words = " or ".join(kind.words for kind in kinds)
+        super().__init__("", words, " or ".join(kind.plural for kind in kinds))
+        self.kinds = kinds
+
+    def fits(self, value: Any) -> bool:
+        """Return whether the value has one of the types."""
+        return any(kind.fits(value) for kind in self.kinds)
+
+    def check(self, value: Any, where: str, path: str = "", remedy: str = "") -> None:
+        """Check by the kind that has the value's type."""
+        own = next((kind for kind in self.kinds if kind.fits(value)), None)
+        (own.check if own else super().check)(value, where, path, remedy)
+
+    def json_schema(self) -> Dict[str, Any]:
+        """Return the same as JSON Schema."""
+        return {"anyOf": [kind.json_schema() for kind in self.kinds]}
+
+
+class Field(NamedTuple):
+    """One field: `optional` ones may be absent; `since` is the format version that brought it."""
+
+    name: str
+    kind: Kind
+    doc: str
+    unit: str = ""
+    optional: bool = False
+    example: str = ""
+    since: int = 1
+
+
+def may(name: str, kind: Kind, doc: str, unit: str = "", example: str = "") -> Field:
+    """Return an optional field."""
+    return Field(name, kind, doc, unit, True, example)
+
+
+class Schema(Kind):
+    """A table with named fields.
+
+    Unknown fields are kept, so that a file of a newer writer stays readable, or refused with the
+    nearest name (`extra`: "keep" or "refuse"). `version` is the newest format that can be read, 0
+    where the table has no format field.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        doc: str,
+        fields: Iterable[Field],
+        extra: str = "keep",
+        version: int = 0,
+        remedy: str = "",
+    ) -> None:
+        super().__init__("object", "a table", "tables")
+        self.name, self.doc, self.fields = name, doc, {field.name: field for field in fields}
+        self.extra, self.version, self.remedy = extra, version, remedy
+
+    def check(self, value: Any, where: str, path: str = "", remedy: str = "") -> None:
+        """Raise HarnessError of one line for the first field that is missing, unknown or wrong."""
+        remedy = remedy or self.remedy
+        super().check(value, where, path, remedy)
+        prefix, version = path + "." if path else "", self.version
+        if version and (self.extra == "keep" or "format" in value):
+            version = check_format(value.get("format"), where, version)
+        for name in value if self.extra == "refuse" else ():
+            if name not in self.fields and not (self.version and name == "format"):
+                unknown = f"{where}: unknown field {prefix + str(name)!r}"
+                raise HarnessError(unknown, nearest(name, self.fields))
+        for name, field in self.fields.items():
+            help_ = f"for instance {name} = {field.example}" if field.example else remedy
+            if name in value:
+                field.kind.check(value[name], where, prefix + name, help_)
+            elif not field.optional and field.since <= max(version, 1):
+                raise HarnessError(f"{where}: lacks the field {prefix + name!r}", help_)
+
+    def json_schema(self) -> Dict[str, Any]:
+        """Return the same as JSON Schema."""
+        fields = {
+            name: dict(field.kind.json_schema(), description=field.doc)
+            for name, field in self.fields.items()
+        }
+        needed = [field.name for field in self.fields.values() if not field.optional]
+        if self.version:
+            fields["format"] = dict(integer(1, self.version).json_schema())
+            needed += ["format"] * (self.extra == "keep")
+        return {
+            "type": "object",
+            "description": self.doc,
+            "properties": fields,
+            "required": needed,
+            "additionalProperties": self.extra == "keep",
+        }
+
+
+def check_format(version: Any, where: str, newest: int) -> int:
+    """Return a version of this format or an older one; raises HarnessError for any other."""
+    if not isinstance(version, int) or isinstance(version, bool):
+        remedy = "it is not a file of joulebird, or it is damaged"
+        raise HarnessError(f"{where}: has no format version", remedy)
+    if version > newest:
+        text = f"{where}: format {version}, and this joulebird reads up to {newest}"
+        raise HarnessError(text, "update joulebird")
+    return version
+
+
+def parts(value: Any) -> List[Tuple[str, Any]]:
+    """Return the values of a list (counted from 1) or a table with the paths to them.
+
+    >>> parts(["a"]), parts({"lr": 1})
+    ([(' #1', 'a')], [('.lr', 1)])
+    """
+    if isinstance(value, dict):
+        return [(f".{name}", part) for name, part in value.items()]
+    return [(f" #{number}", part) for number, part in enumerate(value, 1)]
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: on one line, not too long.
+
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ..."
+    """
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return "a huge integer"
+    words = "null" if value is None else repr(value)
+    return words if len(words) <= 60 else words[:49] + " ..."
+
+
+def integer(low: Optional[int] = 0, high: Optional[int] = None) -> Kind:
+    """Return the kind of integers within bounds."""
+    return Kind("integer", "an integer", "integers", minimum=low, maximum=high)
+
+
+def number(
+    low: Optional[float] = None,
+    high: Optional[float] = None,
+    above: Optional[float] = None,
+    below: Optional[float] = None,
+) -> Kind:
+    """Return the kind of finite numbers within bounds; `low` and `high` are allowed themselves."""
+    return Kind(
+        "number",
+        "a number",
+        "numbers",
+        minimum=low,
+        maximum=high,
+        exclusiveMinimum=above,
+        exclusiveMaximum=below,
+    )
+
+
+def text(pattern: Optional[str] = None, rule: str = "") -> Kind:
+    """Return the kind of strings; the whole of one must match the pattern, which `rule` words."""
+    whole = None if pattern is None else f"^(?:{pattern})$"
+    return Kind("string", "a string", "strings", rule=rule, pattern=whole)
+
+
+def choice(*words: str) -> Kind:
+    """Return the kind of strings that are one of these."""
+    return text("|".join(map(re.escape, words)), "one of " + ", ".join(map(repr, words)))
+
+
+def list_of(item: Kind, least: int = 0, rising: bool = False) -> Kind:
+    """Return the kind of lists with at least `least` entries, which increase when `rising`."""
+    rule = "increasing" if rising else "a list with at least one entry"
+    words = f"a list of {item.plural}", f"lists of {item.plural}"
+    return Kind("array", *words, item=item, rule=rule, rising=rising, minItems=least)
+
+
+def map_of(item: Kind, name: Optional[Kind] = None) -> Kind:
+    """Return the kind of tables with free names, or with names of a kind."""
+    words = f"a table of {item.plural}", f"tables of {item.plural}"
+    names = name.keywords if name else None
+    return Kind("object", *words, item=item, rule=name.rule if name else "", propertyNames=names)
+
+
+def nullable(kind: Kind) -> Either:
+    """Return the kind whose values may also be null."""
+    return Either(kind, Kind("null", "null", "nulls"))
+
+
+ANY, FLAG = Kind("", "any value", "values"), Kind("boolean", "true or false", "booleans")
+TEXT, NUMBER, TABLE = text(), number(), map_of(ANY)
