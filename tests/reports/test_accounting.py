@@ -18,8 +18,8 @@ from joulebird.reports.runs.accounting import (
 )
 from joulebird.reports.runs.records import Stage, load, unique_stages
 from joulebird.reports.tables.table2 import table2
-from tests.reports.logs import write_log
-from tests.reports.runs import BOOT, Folder, small_study, write_events
+from tests.reports.write_logs import write_log
+from tests.reports.write_runs import BOOT, Folder, small_study, write_events
 
 
 def stage_of(folder, stage_id):

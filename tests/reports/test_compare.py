@@ -5,7 +5,7 @@ import pytest
 
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.compare import compare, t975, welch
-from tests.reports.runs import Folder
+from tests.reports.write_runs import Folder
 
 
 def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):

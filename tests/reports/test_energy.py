@@ -8,7 +8,7 @@ import pytest
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from tests.reports.logs import write_log
+from tests.reports.write_logs import write_log
 
 
 def jittered(rng, seconds, period_s=0.05):

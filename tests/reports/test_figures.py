@@ -9,7 +9,7 @@ from joulebird.harness.core.errors import ReportError
 from joulebird.reports.figures.power import power
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.runs.timeline import timeline
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.html import page, report, runs_table, stages_table
 from joulebird.reports.runs.records import load
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 VOID_TAGS = {"meta", "br", "img", "link", "hr"}
 

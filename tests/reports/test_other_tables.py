@@ -10,7 +10,7 @@ from joulebird.reports.figures.tradeoff import figure3, figure5
 from joulebird.reports.tables.draws import figure1, figure2, table1, table4
 from joulebird.reports.tables.table2 import table2
 from joulebird.reports.tables.table3 import table3
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 @pytest.fixture

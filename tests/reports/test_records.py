@@ -9,7 +9,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.runs.records import Traces, attempts, load, unique_stages
 from joulebird.reports.runs.scope import one_scope
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 def test_runs_share_stages_and_each_has_all_of_its_own(tmp_path):
@@ -109,7 +109,7 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     one.run("dense", 0.0, [one.stage("s-1", 1, logged=True)])
     if key == "rails":
         two.stage("s-2", 1, logged=False)
-        from tests.reports.logs import write_log
+        from tests.reports.write_logs import write_log
 
         write_log(
             os.path.join(record.stage_dir(str(tmp_path / "two"), "s-2"), record.POWER),

@@ -11,7 +11,7 @@ import pytest
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.tables.table2 import table2
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

@@ -7,7 +7,7 @@ import pytest
 
 from joulebird.harness.core.errors import ReportError
 from joulebird.reports.logs.trace import PowerTrace
-from tests.reports.logs import header, row, write_log
+from tests.reports.write_logs import header, row, write_log
 
 TEN_W = [(i * 50_000, 10_000) for i in range(1201)]  # 60 s at 10 W
 
