@@ -29,7 +29,7 @@ def row_of(table, method):
 
 @pytest.mark.parametrize("form", ["text", "md", "tex", "csv", "html", "json"])
 def test_golden(study, form):
-    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/test_table2.py, and read the difference."""
+    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/tables/test_table2.py, and read the difference."""
     path = GOLDEN / f"table2.{form}"
     text = table2([study]).render(form)
     if os.environ.get("RENEW_GOLDEN"):
