@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import FAIL, PASS, WARN, check, check_runs
 from joulebird.reports.runs.records import load
 from tests.reports.write_logs import write_log
@@ -386,5 +386,5 @@ def test_the_json_form(clean):
 
 
 def test_nothing_to_check_is_an_error(tmp_path):
-    with pytest.raises(ReportError):
+    with pytest.raises(HarnessError):
         check([tmp_path / "none"])
