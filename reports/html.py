@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import check_runs
 from joulebird.reports.figures import power as figures
 from joulebird.reports.logs.energy import Energy
@@ -29,12 +29,12 @@ pre { overflow-x: auto; background: #f4f4f4; padding: .7rem; font-size: .8rem; }
 
 
 def report(paths: Iterable[str] | str, output: str, energy: str = "measured") -> None:
-    """Write the page; raises ReportError when there is nothing to report or the file cannot be written."""
+    """Write the page; raises HarnessError when there is nothing to report or the file cannot be written."""
     text = page(paths, energy)
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ReportError(
+        raise HarnessError(
             f"{output}: cannot be written ({error.strerror})", "name another file"
         ) from None
 

@@ -74,7 +74,7 @@ class CheckReport:
 
 
 def check(paths: Iterable[str] | str) -> CheckReport:
-    """Apply every rule to the finished runs of some folders; raises ReportError when there are none or a record cannot be read."""
+    """Apply every rule to the finished runs of some folders; raises HarnessError when there are none or a record cannot be read."""
     return check_runs(load(paths))
 
 

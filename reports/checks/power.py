@@ -7,7 +7,7 @@ import numpy as np
 
 from joulebird.reports.checks.check import FAIL, PASS, WARN
 from joulebird.reports.logs.integrate import rule_of
-from joulebird.reports.logs.sources import accuracy
+from joulebird.reports.logs.pieces import accuracy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.accounting import boot_of, stage_energy
 from joulebird.reports.runs.cross import sightings

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import FAIL, WARN
 from joulebird.reports.logs.integrate import rule_of
 from joulebird.reports.runs.accounting import boot_of, idle_power
@@ -262,7 +262,7 @@ def regenerated(runs: list[Run]) -> Found:
     paths = [record.run_dir(run.root, run.id) for run in runs]
     try:
         first, second = table2(paths).render("json"), table2(paths).render("json")
-    except ReportError as error:
+    except HarnessError as error:
         yield WARN, f"no table can be made: {error.message}", error.hint
         return
     if first != second:
@@ -273,7 +273,7 @@ def comparable(runs: list[Run]) -> Found:
     """R16: one scope, board and power mode, and methods measured in turns."""
     try:
         one_scope(unique_stages(runs))
-    except ReportError as error:
+    except HarnessError as error:
         yield FAIL, error.message, error.hint
     labels = method_labels(runs)
     order = []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.runs.scope import one_scope
 from joulebird.reports.runs.timeline import Timeline, timeline
@@ -45,7 +45,7 @@ def power(
 ) -> None:
     """Draw power over time with the stages as bands: mean as a line, lowest to highest of each bucket as a shade.
 
-    `output` is a file name, or an open binary file with `form` (".svg", ...). Raises ReportError for an unknown form, mixed scopes, or
+    `output` is a file name, or an open binary file with `form` (".svg", ...). Raises HarnessError for an unknown form, mixed scopes, or
     when nothing was recorded.
     """
     stages = unique_stages(load(paths))
@@ -146,13 +146,13 @@ def draw_power(axes: Any, line: Timeline) -> None:
 
 
 def save(figure: Any, output: str | os.PathLike | Any, form: str | None = None) -> None:
-    """Write a figure so that equal figures are equal files; raises ReportError for an unknown form or a file that cannot be written."""
+    """Write a figure so that equal figures are equal files; raises HarnessError for an unknown form or a file that cannot be written."""
     import matplotlib
 
     named = isinstance(output, (str, os.PathLike))
     form = form or (Path(output).suffix.lower() if named else "")
     if form not in FORMS:
-        raise ReportError(
+        raise HarnessError(
             f"a figure cannot be written as {form or 'a file without an ending'!r}",
             f"end the file name in {', '.join(FORMS)}",
         )
@@ -160,6 +160,6 @@ def save(figure: Any, output: str | os.PathLike | Any, form: str | None = None) 
         with matplotlib.rc_context(_SETTINGS):
             figure.savefig(output, format=form[1:], metadata=_METADATA[form], dpi=150)
     except OSError as error:
-        raise ReportError(
+        raise HarnessError(
             f"{output}: cannot be written ({error.strerror})", "name another file"
         ) from None

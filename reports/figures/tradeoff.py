@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.power import COLOURS, new_figure, save
 from joulebird.reports.runs.grid import build_grid
 from joulebird.reports.runs.labels import ratio_label
@@ -33,7 +33,7 @@ def figure3(
                 name = f"{run.spec['model']}/{run.spec['dataset']} {ratio_label(run.spec['prune_ratio'])} s{run.spec.get('seed', 0)}"
                 lines[stage.id] = (name, distances, run.options.get("epsilon", 0.1))
     if not lines:
-        raise ReportError(
+        raise HarnessError(
             "no mask distances in these runs", "they are recorded by eb-train while it searches"
         )
     figure = new_figure("Distance between the masks of consecutive epochs")

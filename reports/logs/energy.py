@@ -1,18 +1,19 @@
-"""Energy of a window: joules with their uncertainty, coverage and the words that must stand beside them."""
+"""Energy of a window: joules with their uncertainty, coverage and the words that go with them."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 
 MIN_COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A quotient of two energies and its uncertainty (a gain error that both share is left out: it cancels)."""
+    """A quotient of two energies with its uncertainty; a gain error shared by both cancels."""
 
     value: float
     u: float
@@ -22,10 +23,10 @@ class Ratio:
 class Energy:
     """Energy of one rail (or total) over a window.
 
-    `measured_j` is the exact integral over the covered part of the window, `seconds` the whole window, `covered_s` its covered part.
-    `joules` is None when the number is void (coverage below 95 %). `u_*_j` are the parts of the uncertainty in joules:
-    `u_gain_j` and `u_offset_j` are shared by everything one sensor measures, `u_random_j` (sampling, quantisation, window edges) is not.
-    `words` must stand beside the number wherever it appears: "simulated", "replayed", "estimated".
+    `measured_j` is the exact integral over the covered part of the window, `seconds` the length of
+    the window, `covered_s` that of its covered part. `u_gain_j` and `u_offset_j` are uncertainties
+    shared by all measurements of one sensor; `u_random_j` (sampling, quantisation, window edges) is
+    not. `words` accompany the number everywhere: "simulated", "replayed", "estimated".
     """
 
     rail: str
@@ -46,29 +47,33 @@ class Energy:
 
     @property
     def coverage(self) -> float:
-        """The share of the window between usable samples, 0 to 1; 1 for an empty window, but 0 if it has a `reason`."""
+        """Return the covered share of the window, 0 to 1.
+
+        An empty window has 1, or 0 if it has a `reason`.
+        """
         if self.seconds > 0:
             return min(self.covered_s / self.seconds, 1.0)
         return 0.0 if self.reason else 1.0
 
     @property
     def void_reason(self) -> str | None:
-        """Why there is no number, or None when there is one."""
+        """Return why there is no number, or None when there is one."""
         if self.coverage >= MIN_COVERAGE:
             return None
         if self.reason and not self.covered_s:
             return self.reason
-        known = f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded (longest gap {self.worst_gap_s:.3g} s)"
+        share = f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded"
+        known = f"{share} (longest gap {self.worst_gap_s:.3g} s)"
         return f"{known}: {self.reason}" if self.reason else known
 
     @property
     def void(self) -> bool:
-        """True when too little was recorded: then there is no number, and never a smaller one. `reason` may say why it was little."""
-        return self.void_reason is not None
+        """Return whether the coverage is too small for a number."""
+        return self.coverage < MIN_COVERAGE
 
     @property
     def watts(self) -> float | None:
-        """Mean power over the covered part, in watts; None when void."""
+        """Return the mean power over the covered part, in watts; None when void."""
         return None if self.void else self._mean_w
 
     @property
@@ -77,9 +82,10 @@ class Energy:
 
     @property
     def joules(self) -> float | None:
-        """Energy of the whole window, in joules; None when void.
+        """Return the energy of the whole window, in joules; None when void.
 
-        Holes of an accepted window (at most 5 %) count with the mean power of the rest; `u_joules` holds how wrong that can be.
+        Holes of an accepted window (at most 5 %) count with the mean power of the rest;
+        `u_joules` contains their bounds.
         """
         if self.void:
             return None
@@ -91,45 +97,50 @@ class Energy:
 
     @property
     def u_holes_j(self) -> float:
-        """How far the energy of the holes may be off: they may have been all at the lowest or all at the highest power seen."""
+        """Return the bound of the holes' error: all of them at the lowest or the highest power."""
         return self._hole_s * max(self.peak_w - self._mean_w, self._mean_w - self.low_w, 0.0)
 
     @property
     def u_joules(self) -> float | None:
-        """Uncertainty in joules at about 95 % (k = 2 for what is random, the limits for what is not); None when void."""
-        if self.void:
-            return None
-        return math.hypot(self.u_gain_j, self.u_offset_j, 2.0 * self.u_random_j, self.u_holes_j)
+        """Return the uncertainty in joules at about 95 %; None when void.
+
+        Random parts count twice (k = 2), systematic ones with their limits.
+        """
+        return None if self.void else math.hypot(self.u_gain_j, self.u_offset_j, self._own_u_j)
 
     @property
     def own_u_joules(self) -> float | None:
-        """The part of `u_joules` that another measurement with the same sensor does not share; None when void."""
-        return None if self.void else math.hypot(2.0 * self.u_random_j, self.u_holes_j)
+        """Return the part of `u_joules` that measurements with one sensor do not share."""
+        return None if self.void else self._own_u_j
+
+    @property
+    def _own_u_j(self) -> float:
+        return math.hypot(2.0 * self.u_random_j, self.u_holes_j)
 
     def ratio(self, other: "Energy") -> Ratio:
-        """This energy over another one's; raises ReportError if one is void.
+        """Return this energy over another one; raises HarnessError if one is void or zero.
 
         With one sensor the gain cancels, and of the offset only the difference stays.
         """
-        if self.void or other.void or not self.joules or not other.joules:
+        ours, theirs = self.joules, other.joules
+        if not ours or not theirs:
             why = self.void_reason or other.void_reason or "zero energy"
-            raise ReportError("a ratio with an energy that is void or zero", f"see: {why}")
-        value = self.joules / other.joules
-        one, two = self.own_u_joules / self.joules, other.own_u_joules / other.joules
-        gain = [e.u_gain_j / e.joules for e in (self, other)]
-        offset = [e.u_offset_j / e.joules for e in (self, other)]
+            raise HarnessError("a ratio with an energy that is void or zero", f"see: {why}")
+        value = ours / theirs
+        own = self._own_u_j / ours, other._own_u_j / theirs
+        gain = self.u_gain_j / ours, other.u_gain_j / theirs
+        offset = self.u_offset_j / ours, other.u_offset_j / theirs
         if self.sensor and self.sensor == other.sensor:
             return Ratio(
-                value, abs(value) * math.hypot(one, two, offset[0] - offset[1], gain[0] - gain[1])
+                value, abs(value) * math.hypot(*own, offset[0] - offset[1], gain[0] - gain[1])
             )
-        return Ratio(value, abs(value) * math.hypot(one, two, *offset, *gain))
+        return Ratio(value, abs(value) * math.hypot(*own, *offset, *gain))
 
     def minus_idle(self, idle_w: float, u_idle_w: float = 0.0) -> "Energy":
-        """Net of an idle power in watts; a constant offset of the sensor is in both and cancels."""
-        measured = self.measured_j - Fraction(idle_w) * Fraction(self.covered_s)
+        """Return the energy net of an idle power in watts; a constant offset cancels."""
         return replace(
             self,
-            measured_j=measured,
+            measured_j=self.measured_j - Fraction(idle_w) * Fraction(self.covered_s),
             low_w=self.low_w - idle_w,
             peak_w=self.peak_w - idle_w,
             u_offset_j=0.0,
@@ -137,7 +148,7 @@ class Energy:
         )
 
     def scaled(self, factor: float | Fraction) -> "Energy":
-        """This energy times a factor, as for so many epochs like it; all uncertainties scale with it."""
+        """Return this energy times a factor; all uncertainties scale with it."""
         times = float(factor)
         return replace(
             self,
@@ -150,11 +161,11 @@ class Energy:
         )
 
     def worded(self, *words: str) -> "Energy":
-        """The same energy with further words beside it."""
+        """Return the same energy with further words beside it."""
         return replace(self, words=tuple(dict.fromkeys((*self.words, *words))))
 
-    def as_dict(self) -> dict:
-        """Exact numbers with their units in the names, for JSON."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the exact numbers with their units in the names, for JSON."""
         return {
             "rail": self.rail,
             "joules": self.joules,
@@ -174,41 +185,47 @@ class Energy:
     def __str__(self) -> str:
         if self.void:
             return f"void ({self.void_reason})"
-        return " ".join(
-            [f"{self.joules:.6g} J +- {self.u_joules:.2g} J", *(f"({word})" for word in self.words)]
-        )
+        words = "".join(f" ({word})" for word in self.words)
+        return f"{self.joules:.6g} J +- {self.u_joules:.2g} J{words}"
 
 
-def total_energy(parts: Iterable[Energy]) -> Energy:
-    """Add energies of windows that do not overlap. Gain and offset errors of one sensor add up, random ones add in quadrature.
+def no_energy(rail: str, seconds: float, reason: str) -> Energy:
+    """Return the void energy of a window without a record, with the reason."""
+    return Energy(rail, seconds, 0.0, Fraction(0), seconds, reason=reason)
 
-    Coverage is judged over the whole: a void part of no weight does not void the sum. A part without a rail was not recorded at all and
-    may stand beside any. A sum that is void has the reasons of its parts. Raises ReportError for mixed rails or no parts.
+
+def total_energy(energies: Iterable[Energy]) -> Energy:
+    """Add energies of windows that do not overlap.
+
+    Gain and offset errors of one sensor add up, random ones add in quadrature. Coverage is judged
+    over the sum, so a void part of no weight does not void it; a void sum has the reasons of its
+    parts. An unrecorded part has no rail and fits any. Raises HarnessError for mixed rails or no
+    parts.
     """
-    parts = list(parts)
+    parts = list(energies)
     rails = sorted({part.rail for part in parts if part.rail}) or [""] * bool(parts)
     if len(rails) != 1:
-        raise ReportError(
+        raise HarnessError(
             f"energies of different rails cannot be added: {', '.join(rails) or 'none given'}",
             "choose one with --rail",
         )
-    sensors = {part.sensor for part in parts if part.samples}
-    seen = [part for part in parts if part.samples]
+    sampled = [part for part in parts if part.samples]
+    sensors = {part.sensor for part in sampled}
     reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Energy(
         rail=rails[0],
-        seconds=math.fsum(p.seconds for p in parts),
-        covered_s=math.fsum(p.covered_s for p in parts),
-        measured_j=sum((p.measured_j for p in parts), Fraction(0)),
-        worst_gap_s=max(p.worst_gap_s for p in parts),
-        samples=sum(p.samples for p in parts),
-        failed=sum(p.failed for p in parts),
-        low_w=min((p.low_w for p in seen), default=0.0),
-        peak_w=max((p.peak_w for p in seen), default=0.0),
-        u_gain_j=math.fsum(p.u_gain_j for p in parts),
-        u_offset_j=math.fsum(p.u_offset_j for p in parts),
-        u_random_j=math.hypot(*(p.u_random_j for p in parts)),
+        seconds=math.fsum(part.seconds for part in parts),
+        covered_s=math.fsum(part.covered_s for part in parts),
+        measured_j=sum((part.measured_j for part in parts), Fraction(0)),
+        worst_gap_s=max(part.worst_gap_s for part in parts),
+        samples=sum(part.samples for part in parts),
+        failed=sum(part.failed for part in parts),
+        low_w=min((part.low_w for part in sampled), default=0.0),
+        peak_w=max((part.peak_w for part in sampled), default=0.0),
+        u_gain_j=math.fsum(part.u_gain_j for part in parts),
+        u_offset_j=math.fsum(part.u_offset_j for part in parts),
+        u_random_j=math.hypot(*(part.u_random_j for part in parts)),
         sensor=sensors.pop() if len(sensors) == 1 else "",
-        words=tuple(sorted({word for p in parts for word in p.words})),
+        words=tuple(sorted({word for part in parts for word in part.words})),
         reason="; ".join(reasons) or None,
     )

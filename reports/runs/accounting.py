@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import Run, Stage, Window, idle_windows
@@ -220,9 +220,9 @@ class Accounting:
     def over(
         cls, stages: Iterable[Stage], mode: str = "measured", rail: str | None = None
     ) -> "Accounting":
-        """The accounting for some stages; raises ReportError for an unknown mode."""
+        """The accounting for some stages; raises HarnessError for an unknown mode."""
         if mode not in MODES:
-            raise ReportError(f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}")
+            raise HarnessError(f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}")
         if mode == "measured":
             return cls(mode, rail)
         stages = list(stages)

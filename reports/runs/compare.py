@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.runs.grid import GridCell, build_grid
 from joulebird.reports.runs.labels import ratio_label
@@ -59,14 +59,14 @@ def compare(
 ) -> Table:
     """Compare the runs in folders A with those in B: cells of the same setting, method and ratio, or the only cell of each.
 
-    Raises ReportError when the scopes differ or there is nothing to compare. `facts["worst_energy_ratio"]` is the largest
+    Raises HarnessError when the scopes differ or there is nothing to compare. `facts["worst_energy_ratio"]` is the largest
     A / B that is real.
     """
     grids = [build_grid(load(paths), energy, accuracy=accuracy) for paths in (a, b)]
     for key in ("scope", "rails"):
         named = {grid.scope[key] for grid in grids if grid.scope}
         if len(named) > 1:
-            raise ReportError(
+            raise HarnessError(
                 f"A and B were measured with different {key}: {' and '.join(sorted(named))}",
                 "compare runs of one scope",
             )
@@ -75,7 +75,7 @@ def compare(
     if not pairs and len(one) == len(two) == 1:
         pairs = [(next(iter(one)), next(iter(one.values())), next(iter(two.values())))]
     if not pairs:
-        raise ReportError(
+        raise HarnessError(
             "A and B have no cell in common", f"A has {_listed(one)}; B has {_listed(two)}"
         )
     factor, unit = unit_for(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from joulebird.harness.core import records as record
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.energy import Energy, total_energy
+from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
-from joulebird.reports.logs.sources import words_of
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.accounting import boot_of, stage_energy
 from joulebird.reports.runs.records import Stage

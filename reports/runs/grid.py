@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Accounting, Cost
 from joulebird.reports.runs.labels import (
@@ -122,12 +122,12 @@ def build_grid(
     accuracy: str = "best",
     rail: str | None = None,
 ) -> Grid:
-    """Sort runs into the grid and cost them; raises ReportError for mixed scopes, double runs, or an unknown accuracy rule.
+    """Sort runs into the grid and cost them; raises HarnessError for mixed scopes, double runs, or an unknown accuracy rule.
 
     Tickets drawn at given epochs are left out when there are other pruned networks: they are experiments of their own.
     """
     if accuracy not in ACCURACY:
-        raise ReportError(
+        raise HarnessError(
             f"unknown accuracy rule: {accuracy!r}", f"use {' (the paper) or '.join(ACCURACY)}"
         )
     given, runs = runs, without_drawn(runs)
@@ -147,7 +147,7 @@ def build_grid(
         if method == "Dense" and twin:
             continue
         if twin:
-            raise ReportError(
+            raise HarnessError(
                 f"two runs for one cell: {twin.id} and {run.id}",
                 "they differ in what the table does not show: give one of them",
             )

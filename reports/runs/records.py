@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.powerlog import has_rows
+from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
-from joulebird.reports.logs.sources import words_of
 from joulebird.reports.logs.trace import PowerTrace
 
 
@@ -74,7 +74,7 @@ class Stage:
 
     @cached_property
     def events(self) -> list[dict]:
-        """The stage's events in order; raises ReportError when they are damaged."""
+        """The stage's events in order; raises HarnessError when they are damaged."""
         return _read(record.read_events, os.path.join(self.folder, record.EVENTS))
 
     @cached_property
@@ -104,7 +104,7 @@ class Stage:
 
     @property
     def trace(self) -> PowerTrace | None:
-        """The stage's power log; None when nothing was recorded. Raises ReportError when the log cannot be read."""
+        """The stage's power log; None when nothing was recorded. Raises HarnessError when the log cannot be read."""
         return self._traces.load(self.log) if self.measured else None
 
     @cached_property
@@ -175,14 +175,14 @@ def attempts(events: list[dict]) -> Iterable[Attempt]:
 def load(paths: Iterable[str]) -> list[Run]:
     """The finished runs of some folders: a folder of runs, or the folder of one run.
 
-    Raises ReportError when a folder has no name, does not exist, holds no finished run, or a record cannot be read.
+    Raises HarnessError when a folder has no name, does not exist, holds no finished run, or a record cannot be read.
     """
     runs: dict = {}
     traces = Traces()
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     for path in map(str, paths):
         if not path:
-            raise ReportError(
+            raise HarnessError(
                 "a folder of runs without a name",
                 "give the folder of `joulebird run --runs`; the one you are in is `.`",
             )
@@ -200,7 +200,7 @@ def load(paths: Iterable[str]) -> list[Run]:
             if runs[os.path.realpath(root), one.id] is None:
                 runs[os.path.realpath(root), one.id] = Run(root, one, stages, traces)
     if not runs:
-        raise ReportError(
+        raise HarnessError(
             f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
             "`joulebird run` finishes what is not done; give the folder of its --runs",
         )
@@ -236,4 +236,4 @@ def _read(function, *arguments):
     try:
         return function(*arguments)
     except record.HarnessError as error:
-        raise ReportError(error.message, error.hint, error.exit_code) from None
+        raise HarnessError(error.message, error.hint, error.exit_code) from None

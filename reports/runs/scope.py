@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.records import Run, Stage
 
 
@@ -37,7 +37,7 @@ def _name(value) -> str:
 
 
 def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
-    """The common identity of all stages that were measured; raises ReportError saying what would be mixed.
+    """The common identity of all stages that were measured; raises HarnessError saying what would be mixed.
 
     Stages that were not measured mix nothing; without any measured stage the identity is empty.
     """
@@ -51,7 +51,7 @@ def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
                 f"{value or 'none'} ({stage_id})" for value, stage_id in values.items()
             )
             how = "--board NAME" if key == "board" else "give only the folders of its runs"
-            raise ReportError(
+            raise HarnessError(
                 f"the runs mix numbers of different {key}s: {listed}",
                 f"make one table for each {key}: {how}",
             )
@@ -59,12 +59,12 @@ def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
 
 
 def on_board(runs: list[Run], board: str) -> list[Run]:
-    """The runs whose measured stages were all measured on one board; raises ReportError when there are none."""
+    """The runs whose measured stages were all measured on one board; raises HarnessError when there are none."""
     found = {
         run.id: {identity(stage)["board"] for stage in run.stages if stage.measured} for run in runs
     }
     kept = [run for run in runs if found[run.id] <= {board}]
     if not kept:
         boards = ", ".join(sorted(set().union(*found.values()))) or "none"
-        raise ReportError(f"no run was measured on {board} alone", f"there are: {boards}")
+        raise HarnessError(f"no run was measured on {board} alone", f"there are: {boards}")
     return kept

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import Stage, Window
 
@@ -40,7 +40,7 @@ class Timeline(NamedTuple):
 
 
 def timeline(stages: Iterable[Stage], buckets: int = 2000, rail: str | None = None) -> Timeline:
-    """The recorded windows of some stages, by wall-clock time; raises ReportError when nothing was recorded."""
+    """The recorded windows of some stages, by wall-clock time; raises HarnessError when nothing was recorded."""
     windows = sorted(
         (
             (wall_time(stage.trace, a.useful), i, stage, a.useful)
@@ -52,7 +52,7 @@ def timeline(stages: Iterable[Stage], buckets: int = 2000, rail: str | None = No
         key=lambda entry: entry[:2],
     )
     if not windows:
-        raise ReportError(
+        raise HarnessError(
             "no power was recorded in these runs",
             "run them with a power source; `joulebird sources` lists what is here",
         )

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.power import COLOURS, new_figure, save
 from joulebird.reports.runs.labels import DATASETS, MODELS, ratio_label
 from joulebird.reports.runs.records import Run, load
@@ -32,7 +32,7 @@ class Draw(NamedTuple):
 def drawn(runs: Iterable[Run], accuracy: str = "best") -> dict[Draw, list[float]]:
     """Retraining accuracies in percent of all tickets that were drawn at a given epoch; a ticket of the last epoch is "final".
 
-    Network slimming, which prunes after the whole training, gives the final column where no such ticket was drawn. Raises ReportError
+    Network slimming, which prunes after the whole training, gives the final column where no such ticket was drawn. Raises HarnessError
     when there is no such run.
     """
     found: dict[Draw, list[Run]] = {}
@@ -43,7 +43,7 @@ def drawn(runs: Iterable[Run], accuracy: str = "best") -> dict[Draw, list[float]
         elif run.spec["method"] == "network-slimming":
             final.setdefault(_draw(run, FINAL), []).append(run)
     if not found:
-        raise ReportError(
+        raise HarnessError(
             "no ticket was drawn at a given epoch in these runs",
             'run eb-train with "draw_at": 10 (20, 40, ...) in its options',
         )
@@ -53,12 +53,12 @@ def drawn(runs: Iterable[Run], accuracy: str = "best") -> dict[Draw, list[float]
 
 
 def _accuracies(runs: list[Run], accuracy: str) -> list[float]:
-    """Percents of the seeds of one cell; raises ReportError for two runs with one seed."""
+    """Percents of the seeds of one cell; raises HarnessError for two runs with one seed."""
     seeds: dict[int, Run] = {}
     for run in runs:
         twin = seeds.setdefault(run.spec.get("seed", 0), run)
         if twin is not run:
-            raise ReportError(
+            raise HarnessError(
                 f"two runs for one cell: {twin.id} and {run.id}",
                 "they differ in what the table does not show: give one of them",
             )
@@ -213,7 +213,7 @@ def figure1(
         if (draw.precision != "fp32") == low_precision
     }
     if not cells:
-        raise ReportError(
+        raise HarnessError(
             f"no ticket was drawn with a search in {'low' if low_precision else 'full'} precision",
             "figure 1 is for full, figure 2 for low precision",
         )

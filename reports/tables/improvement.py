@@ -1,6 +1,6 @@
 """How much better each variant of EB Train is than the strongest baseline, cell by cell, with the baseline named."""
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.grid import Grid, GridCell
 from joulebird.reports.runs.labels import BASELINES, is_early_bird
@@ -85,5 +85,5 @@ def _u_ratio(one: list[Energy], two: list[Energy]) -> float | None:
         return None
     try:
         return one[0].ratio(two[0]).u
-    except ReportError:
+    except HarnessError:
         return None

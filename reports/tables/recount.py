@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.accounting import paper_gflops
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.tables import published as published_data
@@ -235,7 +235,7 @@ def _checked(cell: Recount) -> Recount:
         return replace(cell, predicted=None, status=UNEXPLAINED, x_gflop=None, n=None, why=why)
     if abs(cell.predicted / cell.published - 1) > TOLERANCE:
         if doubt is None:
-            raise ReportError(
+            raise HarnessError(
                 f"{cell.setting} {cell.method} {cell.ratio}: published {cell.published:g}, counted {cell.predicted:g}, "
                 "and no reason is known",
                 "add the cell to reports/published/doubtful.csv",
@@ -250,7 +250,7 @@ def table(number: int) -> Table:
     """The recount of Table 2 or 3 as a table: every published FLOPs cell beside ours, its residual and status."""
     cells = {2: recount_table2, 3: recount_table3}.get(number)
     if cells is None:
-        raise ReportError(f"Table {number} of the paper has no FLOPs", "recount 2 or 3")
+        raise HarnessError(f"Table {number} of the paper has no FLOPs", "recount 2 or 3")
     unit = "x0.05P" if number == 2 else "P"
     columns = (
         Column("setting", number=False),

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
 FORMS = ("text", "md", "tex", "csv", "html", "json")
@@ -57,7 +57,7 @@ class Table:
     facts: dict = field(default_factory=dict)
 
     def render(self, form: str = "text") -> str:
-        """The table in one of FORMS, ending with a newline; raises ReportError for another form."""
+        """The table in one of FORMS, ending with a newline; raises HarnessError for another form."""
         writers = {
             "text": _text,
             "md": _markdown,
@@ -67,7 +67,7 @@ class Table:
             "json": _json,
         }
         if form not in writers:
-            raise ReportError(
+            raise HarnessError(
                 f"no such form of a table: {form!r}", f"use one of {', '.join(FORMS)}"
             )
         return writers[form](self)

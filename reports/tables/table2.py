@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
@@ -31,7 +31,7 @@ class Units:
         )
         self.paper = all(cell.paper_flops is not None for cell in cells)
         if flops == "paper" and not self.paper:
-            raise ReportError(
+            raise HarnessError(
                 "the paper's FLOPs are for 50 000 images an epoch (CIFAR)",
                 "leave --flops paper out for other data sets",
             )
@@ -63,10 +63,10 @@ def table2(
     `net`: less the idle power; `accuracy`: "best" epoch (the paper's way) or "last"; `flops`: "exact", or "paper" (rounded as the
     paper does); `published`: the paper's own cells below ours; `rail`: one rail instead of the source's total; `board`: only runs
     whose stages were all measured on this board.
-    Raises ReportError when the runs cannot stand in one table (boards, sources, scopes or power modes mixed), or there are none.
+    Raises HarnessError when the runs cannot stand in one table (boards, sources, scopes or power modes mixed), or there are none.
     """
     if flops not in FLOPS:
-        raise ReportError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")
+        raise HarnessError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")
     runs = load(paths)
     grid = build_grid(runs if board is None else on_board(runs, board), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
@@ -237,12 +237,12 @@ def _published(setting: str, method: str, ratios: list[float], units: Units) -> 
 
 
 def cell_of(paths: Iterable[str | os.PathLike], method: str, ratio: float, **options) -> GridCell:
-    """One cell of the table, for programs; raises ReportError when there is none."""
+    """One cell of the table, for programs; raises HarnessError when there is none."""
     grid = build_grid(load(paths), **options)
     for setting in grid.settings:
         cell = grid.cell(setting, method, ratio)
         if cell:
             return cell
-    raise ReportError(
+    raise HarnessError(
         f"no run of {method} at {ratio_label(ratio)}", f"there are: {', '.join(grid.methods)}"
     )

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.html import page, report, runs_table, stages_table
 from joulebird.reports.runs.records import load
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 VOID_TAGS = {"meta", "br", "img", "link", "hr"}
 
@@ -102,5 +102,5 @@ def test_runs_without_power_still_have_a_page(tmp_path):
 
 
 def test_a_file_that_cannot_be_written(study, tmp_path):
-    with pytest.raises(ReportError, match="cannot be written"):
+    with pytest.raises(HarnessError, match="cannot be written"):
         report([study], tmp_path / "no" / "a.html")

@@ -42,44 +42,46 @@ _FORMS = (
 
 
 def number(cell: str) -> tuple[float, str]:
-    """The number in a cell and its unit; a decimal comma is understood. Raises ValueError when there is none (empty, N/A, nan).
+    """Return the number in a cell and its unit; a decimal comma is understood.
+
+    Raises ValueError when there is none (empty, N/A, NaN).
 
     >>> number(" 12,5 mW")
     (12.5, 'mW')
     """
-    found = _NUMBER.match(cell)
-    if not found:
+    match = _NUMBER.match(cell)
+    if not match:
         raise ValueError(cell)
-    value = float(found.group(1).replace(",", "."))
+    value = float(match.group(1).replace(",", "."))
     if not math.isfinite(value):
         raise ValueError(cell)
-    return value, found.group(2)
+    return value, match.group(2)
 
 
 def unit_of(column: str, units: dict[str, float]) -> float | None:
-    """The factor of the unit at the end of a column's name, if it is one of `units`.
+    """Return the factor of the unit at the end of a column's name, if it is one of `units`.
 
-    >>> unit_of("VDD_IN_mw", {"mw": 1e-3}), unit_of("Power (W)", {"w": 1.0}), unit_of("power", {"w": 1.0})
+    >>> unit_of("VDD_IN_mw", {"mw": 1e-3}), unit_of("Power (W)", {"w": 1.0}), unit_of("power", {})
     (0.001, 1.0, None)
     """
-    found = _UNIT_IN_NAME.search(" " + column)
-    return units.get(found.group(1).lower()) if found else None
+    match = _UNIT_IN_NAME.search(" " + column)
+    return units.get(match.group(1).lower()) if match else None
 
 
 def watts_factor(column: str) -> float | None:
-    """Watts per unit of a power column, from its name; None when the name tells none."""
+    """Return watts per unit of a power column; None when its name has no unit."""
     return unit_of(column, {unit: value for unit, value in _WATTS.items() if unit})
 
 
 def joules_factor(column: str) -> float | None:
-    """Joules per unit of an energy column, from its name; None when the name tells none."""
+    """Return joules per unit of an energy column; None when its name has no unit."""
     return unit_of(column, _JOULES)
 
 
 def seconds_factor(column: str, sample: float) -> float:
-    """Seconds per unit of a time column, from its name or, for a count since 1970, from its size.
+    """Return seconds per unit of a time column, from its name or the size of a count since 1970.
 
-    >>> seconds_factor("timestamp_ms", 5.0), seconds_factor("t", 1.7e12), seconds_factor("time", 3.2)
+    >>> seconds_factor("time_ms", 5.0), seconds_factor("t", 1.7e12), seconds_factor("time", 3.2)
     (0.001, 0.001, 1.0)
     """
     known = unit_of(column, {unit: value for unit, value in _SECONDS.items() if unit})
@@ -89,7 +91,7 @@ def seconds_factor(column: str, sample: float) -> float:
 
 
 def to_watts(cell: str, factor: float | None) -> float:
-    """Watts in a cell; the cell's own unit goes before the column's."""
+    """Return the watts in a cell; the cell's own unit goes before the column's."""
     value, unit = number(cell)
     if unit and unit.lower() not in _WATTS:
         raise ValueError(cell)
@@ -97,7 +99,9 @@ def to_watts(cell: str, factor: float | None) -> float:
 
 
 def instant(text: str) -> float:
-    """Seconds of a date and time (UTC unless it says otherwise) or of a time of day; raises ValueError when it is neither.
+    """Return the seconds of a date and time (UTC by default) or of a time of day.
+
+    Raises ValueError when it is neither.
 
     >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5")
     (60.0, 60.5)
@@ -109,11 +113,9 @@ def instant(text: str) -> float:
         when = _by_form(text)
     if when.tzinfo is None:
         when = when.replace(tzinfo=timezone.utc)
-    return (
-        when.timestamp()
-        if when.year != 1900
-        else when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
-    )
+    if when.year != 1900:
+        return when.timestamp()
+    return when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
 
 
 def _by_form(text: str) -> datetime:

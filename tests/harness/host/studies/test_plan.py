@@ -7,7 +7,7 @@ from joulebird.harness.runs.run import Asked
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.verbs.plan import as_text, facts
 from joulebird.reports.runs.records import load
-from tests.reports.runs import Folder
+from tests.reports.write_runs import Folder
 
 
 @pytest.mark.parametrize(

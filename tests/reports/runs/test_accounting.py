@@ -6,7 +6,7 @@ import os
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import check
 from joulebird.reports.runs.accounting import (
     Accounting,
@@ -18,8 +18,8 @@ from joulebird.reports.runs.accounting import (
 )
 from joulebird.reports.runs.records import Stage, load, unique_stages
 from joulebird.reports.tables.table2 import table2
-from tests.reports.logs import write_log
-from tests.reports.runs import BOOT, Folder, small_study, write_events
+from tests.reports.write_logs import write_log
+from tests.reports.write_runs import BOOT, Folder, small_study, write_events
 
 
 def stage_of(folder, stage_id):
@@ -160,7 +160,7 @@ def test_a_lost_log_is_void_and_not_zero(tmp_path):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ReportError, match="guessed"):
+    with pytest.raises(HarnessError, match="guessed"):
         Accounting.over([], "guessed")
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_event_says_where(tmp_path):
     lines = open(path).read().splitlines()
     lines[1] = lines[1][:10]
     open(path, "w").write("\n".join(lines) + "\n")
-    with pytest.raises(ReportError, match="line 2"):
+    with pytest.raises(HarnessError, match="line 2"):
         Accounting().run(load([tmp_path])[0])
     assert json.loads(lines[0])
 

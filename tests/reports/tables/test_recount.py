@@ -2,7 +2,7 @@
 
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.recount import (
     CLOSED,
@@ -171,7 +171,7 @@ def test_the_tables_mark_doubtful_cells_and_count_the_rest():
     assert "264†" in text
     assert "96 cells: 32 closed form, 49 mask-dependent, 15 not explained" in text
     assert "2242.3†" in table(3).render()
-    with pytest.raises(ReportError, match="no FLOPs"):
+    with pytest.raises(HarnessError, match="no FLOPs"):
         table(1)
 
 

@@ -5,7 +5,7 @@ import os
 import zlib
 
 from joulebird.harness.core import records as record
-from tests.reports.logs import write_log
+from tests.reports.write_logs import write_log
 
 BOOT = "boot-1"
 MACS = {"dense": 300_000_000, "thin": 150_000_000}

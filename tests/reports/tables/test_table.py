@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables.table import FORMS, Cell, Column, Table, ascii_text
 
 TABLE = Table(
@@ -122,7 +122,7 @@ def test_csv_reads_back():
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(ReportError, match="docx") as caught:
+    with pytest.raises(HarnessError, match="docx") as caught:
         TABLE.render("docx")
     assert all(form in caught.value.hint for form in FORMS)
 

@@ -11,11 +11,11 @@ import tempfile
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import FAIL, PASS, WARN, check, check_runs
 from joulebird.reports.runs.records import load
-from tests.reports.logs import write_log
-from tests.reports.runs import Folder, small_study, write_events
+from tests.reports.write_logs import write_log
+from tests.reports.write_runs import Folder, small_study, write_events
 
 GOOD = {
     "environment": {"code": "c0ffee", "l4t": "# R32", "power_mode": {"id": 0, "name": "MAXN"}},
@@ -386,5 +386,5 @@ def test_the_json_form(clean):
 
 
 def test_nothing_to_check_is_an_error(tmp_path):
-    with pytest.raises(ReportError):
+    with pytest.raises(HarnessError):
         check([tmp_path / "none"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.compare import compare, t975, welch
-from tests.reports.runs import Folder
+from tests.reports.write_runs import Folder
 
 
 def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):
@@ -78,12 +78,12 @@ def test_two_single_runs_of_different_methods_can_be_compared(tmp_path):
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
     a = study(tmp_path / "a", 12.0)
-    with pytest.raises(ReportError, match="different scope"):
+    with pytest.raises(HarnessError, match="different scope"):
         compare([a], [study(tmp_path / "b", 10.0, source={"scope": "board"})])
     both = Folder(tmp_path / "c")
     for method in ("thinet", "network-slimming"):
         both.run(method, 0.5, [both.stage(f"{method}-1", 2)])
-    with pytest.raises(ReportError, match="no cell in common") as caught:
+    with pytest.raises(HarnessError, match="no cell in common") as caught:
         compare([a], [tmp_path / "c"])
     assert "ThiNet" in caught.value.hint
 

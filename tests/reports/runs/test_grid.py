@@ -8,7 +8,7 @@ import pytest
 from joulebird.harness.core import records as record
 from joulebird.reports.tables.table import FORMS
 from joulebird.reports.tables.table2 import table2
-from tests.reports.runs import Folder
+from tests.reports.write_runs import Folder
 
 
 @pytest.fixture

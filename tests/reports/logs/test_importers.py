@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.trace import PowerTrace
 
 HUNDRED_S = [(i / 10, 10.0) for i in range(1001)]  # 1000 J
@@ -150,7 +150,7 @@ def test_tegrastats_with_a_date_that_is_none(tmp_path):
         "01-26-2021 18:22:00 " + TEGRA.format(2000),
         "99-99-2021 18:22:01 " + TEGRA.format(2000),
     ]
-    with pytest.raises(ReportError, match="tegra.txt line 2: 99-99-2021 18:22:01 is not a time"):
+    with pytest.raises(HarnessError, match="tegra.txt line 2: 99-99-2021 18:22:01 is not a time"):
         PowerTrace.load(write(tmp_path, "\n".join(lines) + "\n", "tegra.txt"))
 
 
@@ -201,7 +201,7 @@ def test_ptdaemon(tmp_path):
     ],
 )
 def test_what_is_no_power_log_is_refused_with_a_remedy(tmp_path, text, columns, says):
-    with pytest.raises(ReportError, match=says) as caught:
+    with pytest.raises(HarnessError, match=says) as caught:
         PowerTrace.load(write(tmp_path, text), columns=columns)
     assert caught.value.hint
     assert caught.value.message.isprintable()
@@ -213,7 +213,7 @@ def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
         plain = bits.randbytes(size)
         for data in (plain, gzip.compress(table(HUNDRED_S[:size]).encode(), mtime=0)):
             (tmp_path / "log.csv").write_bytes(data)
-            with pytest.raises(ReportError) as caught:
+            with pytest.raises(HarnessError) as caught:
                 PowerTrace.load(tmp_path / "log.csv")
             assert caught.value.hint
             assert caught.value.message.isprintable()

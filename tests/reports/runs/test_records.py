@@ -6,10 +6,10 @@ import os
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.records import Traces, attempts, load, unique_stages
 from joulebird.reports.runs.scope import one_scope
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 def test_runs_share_stages_and_each_has_all_of_its_own(tmp_path):
@@ -109,7 +109,7 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     one.run("dense", 0.0, [one.stage("s-1", 1, logged=True)])
     if key == "rails":
         two.stage("s-2", 1, logged=False)
-        from tests.reports.logs import write_log
+        from tests.reports.write_logs import write_log
 
         write_log(
             os.path.join(record.stage_dir(str(tmp_path / "two"), "s-2"), record.POWER),
@@ -121,7 +121,7 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     else:
         two.run("snip", 0.5, [two.stage("s-2", 1)])
     stages = unique_stages(load([tmp_path / "one", tmp_path / "two"]))
-    with pytest.raises(ReportError, match=f"different {key}s") as caught:
+    with pytest.raises(HarnessError, match=f"different {key}s") as caught:
         one_scope(stages)
     assert "s-1" in caught.value.message
     assert "s-2" in caught.value.message
@@ -136,10 +136,10 @@ def test_unmeasured_stages_mix_nothing(tmp_path):
 
 
 def test_nothing_to_read_says_what_to_do(tmp_path):
-    with pytest.raises(ReportError, match="no such folder"):
+    with pytest.raises(HarnessError, match="no such folder"):
         load([tmp_path / "nowhere"])
     os.makedirs(tmp_path / "empty")
-    with pytest.raises(ReportError, match="no finished run") as caught:
+    with pytest.raises(HarnessError, match="no finished run") as caught:
         load([tmp_path / "empty"])
     assert "joulebird run" in caught.value.hint
     folder = Folder(tmp_path / "newer")
@@ -147,7 +147,7 @@ def test_nothing_to_read_says_what_to_do(tmp_path):
     path = os.path.join(record.stage_dir(str(tmp_path / "newer"), "s-1"), record.STAGE)
     text = open(path).read().replace('"format": 1', '"format": 2')
     open(path, "w").write(text)
-    with pytest.raises(ReportError, match="format 2") as caught:
+    with pytest.raises(HarnessError, match="format 2") as caught:
         load([tmp_path / "newer"])
     assert caught.value.hint == "update joulebird"
 

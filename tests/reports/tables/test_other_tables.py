@@ -5,12 +5,12 @@ import io
 import pytest
 
 import joulebird.reports
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.tradeoff import figure3, figure5
 from joulebird.reports.tables.draws import figure1, figure2, table1, table4
 from joulebird.reports.tables.table2 import table2
 from joulebird.reports.tables.table3 import table3
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_two_runs_for_one_cell_are_refused(drawn):
         options={"draw_at": 10, "restart": False},
         milestones=[80, 120],
     )
-    with pytest.raises(ReportError, match="two runs for one cell"):
+    with pytest.raises(HarnessError, match="two runs for one cell"):
         table1([drawn.root])
 
 
@@ -188,7 +188,7 @@ def test_figures_1_and_2(drawn):
     assert svg(figure1, [drawn.root]) == alone  # of another rate
     drawn.run("dense", 0.0, ["s-1"], 0.935, milestones=[80, 120])
     assert "VGG16/CIFAR-10 dense" in svg(figure1, [drawn.root])
-    with pytest.raises(ReportError, match="low precision"):
+    with pytest.raises(HarnessError, match="low precision"):
         svg(figure2, [drawn.root])
     drawn.run(
         "eb-train",
@@ -205,7 +205,7 @@ def test_figure_3_draws_recorded_distances(tmp_path):
     folder = Folder(tmp_path)
     stage_id = folder.stage("search-1", 5)
     folder.run("eb-train", 0.5, [stage_id], options={"epsilon": 0.07})
-    with pytest.raises(ReportError, match="no mask distances"):
+    with pytest.raises(HarnessError, match="no mask distances"):
         svg(figure3, [tmp_path])
     from joulebird.harness.core import records as record
 
@@ -233,7 +233,7 @@ def test_figure_5_names_methods_and_words(tmp_path):
 @pytest.mark.parametrize("table", [table1, table4])
 def test_without_drawn_tickets_there_is_no_table(tmp_path, table):
     small_study(tmp_path, ratios=(0.5,))
-    with pytest.raises(ReportError, match="drawn at a given epoch") as caught:
+    with pytest.raises(HarnessError, match="drawn at a given epoch") as caught:
         table([tmp_path])
     assert "draw_at" in caught.value.hint
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from joulebird.reports.logs.trace import PowerTrace
-from tests.reports.logs import header, row
+from tests.reports.write_logs import header, row
 
 samples = st.lists(
     st.tuples(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(-200, 99_999))),

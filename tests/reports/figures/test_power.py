@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.power import power
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.runs.timeline import timeline
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +81,12 @@ def test_a_hole_is_not_drawn_over(tmp_path):
 
 
 def test_what_cannot_be_drawn_says_why(study, tmp_path):
-    with pytest.raises(ReportError, match="jpeg") as caught:
+    with pytest.raises(HarnessError, match="jpeg") as caught:
         power([study], tmp_path / "a.jpeg")
     assert ".svg" in caught.value.hint
-    with pytest.raises(ReportError, match="cannot be written"):
+    with pytest.raises(HarnessError, match="cannot be written"):
         power([study], tmp_path / "no" / "a.png")
     folder = Folder(tmp_path / "bare")
     folder.run("snip", 0.5, [folder.stage("s-1", 2, logged=False)])
-    with pytest.raises(ReportError, match="no power was recorded"):
+    with pytest.raises(HarnessError, match="no power was recorded"):
         power([tmp_path / "bare"], tmp_path / "a.png")

@@ -6,7 +6,7 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.reports.tables.table2 import table2
-from tests.reports.runs import small_study
+from tests.reports.write_runs import small_study
 
 
 def improvement(root):

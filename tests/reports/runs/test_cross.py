@@ -9,7 +9,7 @@ from joulebird.reports.checks.check import PASS, check
 from joulebird.reports.runs.cross import notes, other_logs, sightings
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.tables.table2 import table2
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 MODULE = {"source": {"accuracy": {"gain": 0.005}}}
 

@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from tests.reports.logs import write_log
+from tests.reports.write_logs import write_log
 
 
 def jittered(rng, seconds, period_s=0.05):
@@ -138,7 +138,7 @@ def test_a_sum_is_judged_as_a_whole():
     assert both.joules == pytest.approx(2000.2)
     assert both.u_gain_j == 20.0
     assert both.u_random_j == pytest.approx(2**0.5)
-    with pytest.raises(ReportError, match="different rails"):
+    with pytest.raises(HarnessError, match="different rails"):
         total_energy([long, Energy("wall", 1, 1, Fraction(1))])
 
 
@@ -147,7 +147,7 @@ def test_a_ratio_with_a_void_energy_is_refused():
         Energy("r", 1.0, 1.0, Fraction(1), samples=9),
         Energy("r", 10.0, 1.0, Fraction(1), samples=9),
     )
-    with pytest.raises(ReportError, match="void"):
+    with pytest.raises(HarnessError, match="void"):
         good.ratio(void)
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.trace import PowerTrace
-from tests.reports.logs import header, row, write_log
+from tests.reports.write_logs import header, row, write_log
 
 TEN_W = [(i * 50_000, 10_000) for i in range(1201)]  # 60 s at 10 W
 
@@ -34,7 +34,7 @@ def test_nested_rails_are_not_added_up(tmp_path):
     )
     assert trace.energy().joules == 600.0
     assert trace.energy(rail="VDD_GPU").joules == 240.0
-    with pytest.raises(ReportError, match="no rail named VDD_CPU") as caught:
+    with pytest.raises(HarnessError, match="no rail named VDD_CPU") as caught:
         trace.energy(rail="VDD_CPU")
     assert "VDD_IN, VDD_GPU" in caught.value.hint
 
@@ -44,7 +44,7 @@ def test_a_board_without_a_total_needs_a_rail(tmp_path):
     trace = PowerTrace.load(
         write_log(tmp_path / "power.csv", [(t, mw, 4_000) for t, mw in TEN_W], source)
     )
-    with pytest.raises(ReportError, match="no rail as the total") as caught:
+    with pytest.raises(HarnessError, match="no rail as the total") as caught:
         trace.energy()
     assert "VDD_CPU, VDD_GPU" in caught.value.hint
     assert trace.energy(rail="VDD_GPU").joules == 240.0
@@ -82,7 +82,7 @@ def test_every_prefix_is_readable_or_refused_with_a_remedy(tmp_path):
         path.write_bytes(whole[:size])
         try:
             assert PowerTrace.load(path).samples in (1, 2)
-        except ReportError as error:
+        except HarnessError as error:
             assert error.hint
 
 
@@ -131,7 +131,7 @@ def test_a_reboot_begins_another_clock(tmp_path):
     assert trace.boots == ("a", "b")
     assert trace.energy().joules == 1200.0
     assert trace.energy(10, 20, boot_id="b").joules == 100.0
-    with pytest.raises(ReportError, match="2 boots"):
+    with pytest.raises(HarnessError, match="2 boots"):
         trace.energy(10, 20)
     other = trace.energy(10, 20, boot_id="c")
     assert other.void
@@ -261,24 +261,24 @@ def test_repeated_times_are_dropped_and_counted(tmp_path):
 def test_unusable_logs_say_what_to_do(tmp_path, content, says, remedy):
     path = tmp_path / "power.csv"
     path.write_bytes(content)
-    with pytest.raises(ReportError, match=says) as caught:
+    with pytest.raises(HarnessError, match=says) as caught:
         PowerTrace.load(path)
     assert remedy in caught.value.hint
     assert str(path) in caught.value.message
 
 
 def test_a_missing_file_and_mixed_sources_are_refused(tmp_path):
-    with pytest.raises(ReportError, match="No such file"):
+    with pytest.raises(HarnessError, match="No such file"):
         PowerTrace.load(tmp_path / "nothing.csv")
     path = tmp_path / "power.csv"
     path.write_text(header() + row(0, 1) + header({"name": "wattsup"}) + row(100, 1))
-    with pytest.raises(ReportError, match="mixes power sources"):
+    with pytest.raises(HarnessError, match="mixes power sources"):
         PowerTrace.load(path)
 
 
 def test_a_window_that_ends_before_it_begins(tmp_path):
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W))
-    with pytest.raises(ReportError, match="before it begins") as caught:
+    with pytest.raises(HarnessError, match="before it begins") as caught:
         trace.energy(20, 10)
     assert "0 s to 60 s" in caught.value.hint
     assert trace.energy(20, 20).joules == 0.0

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables.table2 import table2
-from tests.reports.runs import Folder, small_study
+from tests.reports.write_runs import Folder, small_study
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -29,7 +29,7 @@ def row_of(table, method):
 
 @pytest.mark.parametrize("form", ["text", "md", "tex", "csv", "html", "json"])
 def test_golden(study, form):
-    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/test_table2.py, and read the difference."""
+    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/tables/test_table2.py, and read the difference."""
     path = GOLDEN / f"table2.{form}"
     text = table2([study]).render(form)
     if os.environ.get("RENEW_GOLDEN"):
@@ -91,7 +91,7 @@ def test_accuracy_rule_and_ways_to_count(study):
         32 * mean + 0.2 * 10, rel=1e-6
     )
     for wrong in ({"accuracy": "mean"}, {"energy": "guessed"}, {"flops": "none"}):
-        with pytest.raises(ReportError) as caught:
+        with pytest.raises(HarnessError) as caught:
             table2([study], **wrong)
         assert caught.value.hint
 
@@ -106,7 +106,7 @@ def test_flops_as_the_paper_rounds_them(tmp_path):
     assert exact.endswith("/ 288")
     folder = Folder(tmp_path / "digits")
     folder.run("snip", 0.5, [folder.stage("s-1", 2, images=1437)], dataset="digits")
-    with pytest.raises(ReportError, match="50 000 images"):
+    with pytest.raises(HarnessError, match="50 000 images"):
         table2([tmp_path / "digits"], flops="paper")
     assert "FLOPs (TFLOP)" in table2([tmp_path / "digits"]).columns[-1].group
 
@@ -239,7 +239,7 @@ def test_two_runs_for_one_cell_are_refused(tmp_path):
     one, two = Folder(tmp_path / "a"), Folder(tmp_path / "b")
     one.run("snip", 0.5, [one.stage("s-1", 2)])
     two.run("snip", 0.5, [two.stage("s-1", 2)])
-    with pytest.raises(ReportError, match="two runs for one cell"):
+    with pytest.raises(HarnessError, match="two runs for one cell"):
         table2([tmp_path / "a", tmp_path / "b"])
 
 
@@ -270,11 +270,11 @@ def test_one_board_of_several_can_be_chosen(tmp_path):
     one.run("snip", 0.5, [one.stage("s-1", 2)])
     two.run("thinet", 0.5, [two.stage("t-1", 2)])
     both = [tmp_path / "a", tmp_path / "b"]
-    with pytest.raises(ReportError, match="different boards") as caught:
+    with pytest.raises(HarnessError, match="different boards") as caught:
         table2(both)
     assert "--board" in caught.value.hint
     assert [row[1].text for row in table2(both, board="tx2-b").lines] == ["ThiNet"]
-    with pytest.raises(ReportError, match="tx2-c") as caught:
+    with pytest.raises(HarnessError, match="tx2-c") as caught:
         table2(both, board="tx2-c")
     assert "tx2-a, tx2-b" in caught.value.hint
 
@@ -317,6 +317,6 @@ def test_a_power_log_that_cannot_be_read_is_an_error_with_a_remedy(tmp_path):
     path = os.path.join(record.stage_dir(folder.root, "s-1"), record.POWER)
     text = open(path).read()
     open(path, "w").write(text.replace("joulebird-power-log 1", "joulebird-power-log 9"))
-    with pytest.raises(ReportError, match="format 9") as caught:
+    with pytest.raises(HarnessError, match="format 9") as caught:
         table2([tmp_path])
     assert caught.value.hint == "update joulebird"

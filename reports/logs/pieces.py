@@ -1,0 +1,212 @@
+"""The parts of a power log in memory: the facts its source states, and its samples by boot.
+
+The segments of one boot share one clock and are sorted: a restarted recorder may repeat its last
+reading. Where times go back within a segment, or the boot is unknown, the rows were moved, doubled
+or stamped by a clock that was set back. Such pieces stay apart, and no energy crosses them.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.reports.logs.integrate import Series
+from joulebird.reports.logs.powerlog import Segment
+
+
+class Accuracy(NamedTuple):
+    """Largest errors of a sensor: `gain` (share of the reading), `offset_w`, `quantum_w` (watts).
+
+    `stated` is False when the source states none.
+    """
+
+    gain: float = 0.0
+    offset_w: float = 0.0
+    quantum_w: float = 0.0
+    stated: bool = False
+
+
+def words_of(source: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words beside the numbers of an unmeasured source: "simulated" or "replayed".
+
+    >>> words_of({"name": "simulated", "real": False}), words_of({"name": "ina3221", "real": True})
+    (('simulated',), ())
+    """
+    if "simulated" in (source.get("name"), source.get("sampling")) or source.get("simulated"):
+        return ("simulated",)
+    return ("replayed",) if source.get("real") is False else ()
+
+
+def accuracy(source: dict[str, Any], rails: Iterable[str]) -> Accuracy:
+    """Return the accuracy of the sum of some rails.
+
+    The source's `accuracy` has gain, offset_mw and quantum_mw: numbers, or numbers by rail.
+
+    >>> accuracy({"accuracy": {"gain": 0.01, "offset_mw": {"VDD_IN": 76}}}, ["VDD_IN"]).offset_w
+    0.076
+    """
+    stated = source.get("accuracy")
+    if not isinstance(stated, dict):
+        return Accuracy()
+    rails = list(rails)
+
+    def values(key: str) -> list[float]:
+        limit = stated.get(key)
+        by_rail = [limit.get(rail) if isinstance(limit, dict) else limit for rail in rails]
+        return [float(value or 0.0) for value in by_rail]
+
+    return Accuracy(
+        gain=max(values("gain"), default=0.0),
+        offset_w=sum(values("offset_mw")) / 1e3,
+        quantum_w=math.hypot(*values("quantum_mw")) / 1e3,
+        stated=True,
+    )
+
+
+def sensor_of(source: dict[str, Any], rail: str) -> str:
+    """Return a name for the sensor behind a rail: errors of equal names are shared."""
+    keys = ("name", "serial", "board", "path", "paths")
+    return json.dumps([{key: source[key] for key in keys if key in source}, rail], sort_keys=True)
+
+
+class Piece(NamedTuple):
+    """Samples in the order of one clock.
+
+    Microseconds, (n, rails) powers, which of them were read, and where a recorder (re)started.
+    """
+
+    boot_id: str
+    t_us: np.ndarray
+    power: np.ndarray
+    read: np.ndarray
+    starts: np.ndarray
+
+    def cut(self, index: Any) -> "Piece":
+        """Return the samples at an index: a slice, or an array of positions or flags."""
+        return Piece(
+            self.boot_id, self.t_us[index], self.power[index], self.read[index], self.starts[index]
+        )
+
+    def between(self, begin_s: float, end_s: float) -> "Piece":
+        """Return the samples between two times, both included."""
+        first = int(np.searchsorted(self.t_us, begin_s * 1e6, "left"))
+        last = int(np.searchsorted(self.t_us, end_s * 1e6, "right"))
+        return self.cut(slice(first, last))
+
+    def around(self, columns: list[int], begin_us: int, end_us: int) -> "Piece":
+        """Return the samples between two times, and on both sides up to the nearest read ones."""
+        last = len(self.t_us)
+        first = max(int(np.searchsorted(self.t_us, begin_us, "right")) - 1, 0)
+        end = min(int(np.searchsorted(self.t_us, end_us, "left")) + 1, last)
+        while first > 0 and not self.read[first, columns].all():
+            first -= 1
+        while end < last and not self.read[end - 1, columns].all():
+            end += 1
+        return self.cut(slice(first, end))
+
+    def series(self, columns: list[int]) -> Series:
+        """Return the sum of some rails; a sample counts when all of them were read."""
+        power = self.power[:, columns].sum(axis=1, dtype=np.int64)
+        read = np.asarray(self.read[:, columns].all(axis=1))
+        return Series(self.t_us, power, read, self.starts)
+
+
+class Assembled(NamedTuple):
+    """A log put together.
+
+    Its source, all rails, the pieces, counts of damaged lines, repeated times and steps back of
+    the clock, failed reads by status, and the clock lines of its segments.
+    """
+
+    source: dict[str, Any]
+    rails: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    damaged: int
+    duplicates: int
+    steps_back: int
+    failures: dict[str, int]
+    clocks: tuple[dict[str, Any], ...]
+
+
+def assemble(name: str, segments: Iterable[Segment]) -> Assembled:
+    """Put segments together by boot; raises HarnessError for no row or mixed sources."""
+    segments = list(segments)
+    filled = [segment for segment in segments if len(segment.t_us)]
+    damaged = sum(segment.damaged for segment in segments)
+    if not filled:
+        raise HarnessError(
+            f"{name}: the log holds no sample" + (f" ({damaged} damaged lines)" if damaged else ""),
+            "record again; `joulebird sources` lists the sources of this machine",
+        )
+    _require_one_source(name, filled)
+    rails = tuple(dict.fromkeys(rail for segment in filled for rail in segment.rails))
+    by_boot: dict[str, list[Segment]] = {}
+    failures: Counter[str] = Counter()
+    for segment in segments:
+        failures.update(segment.failures)
+        if len(segment.t_us):
+            by_boot.setdefault(str(segment.clock.get("boot_id", "")), []).append(segment)
+    parts = [_in_order(boot, of_boot, rails) for boot, of_boot in by_boot.items()]
+    return Assembled(
+        filled[-1].source,
+        rails,
+        tuple(piece for pieces, _ in parts for piece in pieces),
+        damaged,
+        sum(duplicates for _, duplicates in parts),
+        sum(len(pieces) - 1 for pieces, _ in parts),
+        dict(failures),
+        tuple(segment.clock for segment in filled),
+    )
+
+
+def _require_one_source(name: str, segments: list[Segment]) -> None:
+    for key in ("name", "sampling", "scope", "total"):
+        if len({json.dumps(segment.source.get(key)) for segment in segments}) > 1:
+            raise HarnessError(
+                f"{name}: the log mixes power sources (different {key})",
+                "integrate each segment as a log of its own, or rerun the stage with one source",
+            )
+
+
+def _in_order(
+    boot: str, segments: list[Segment], rails: tuple[str, ...]
+) -> tuple[list[Piece], int]:
+    """Return the pieces of one boot, and the number of repeated times that were left out."""
+    whole = _joined(boot, segments, rails)
+    steps = np.diff(whole.t_us)
+    if (steps > 0).all():
+        return [whole], 0
+    if boot and all((np.diff(segment.t_us) >= 0).all() for segment in segments):
+        whole = whole.cut(np.argsort(whole.t_us, kind="stable"))
+    new = np.diff(whole.t_us, prepend=whole.t_us[0] - 1) != 0
+    whole = whole.cut(new)
+    back = np.flatnonzero(np.diff(whole.t_us) < 0) + 1
+    edges = [0, *back.tolist(), len(whole.t_us)]
+    pieces = [whole.cut(slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return pieces, int((~new).sum())
+
+
+def _joined(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> Piece:
+    """Return the rows of some segments one after another, with all rails."""
+    first = segments[0]
+    rows = sum(len(segment.t_us) for segment in segments)
+    starts = np.zeros(rows, dtype=bool)
+    if len(segments) == 1 and first.rails == rails:
+        starts[0] = True
+        return Piece(boot, first.t_us, first.power, first.read, starts)
+    t_us = np.concatenate([segment.t_us for segment in segments])
+    power = np.zeros((rows, len(rails)), dtype=first.power.dtype)
+    read = np.zeros(power.shape, dtype=bool)
+    at = 0
+    for segment in segments:
+        to = at + len(segment.t_us)
+        columns = [rails.index(rail) for rail in segment.rails]
+        power[at:to, columns] = segment.power
+        read[at:to, columns] = segment.read
+        starts[at] = True
+        at = to
+    return Piece(boot, t_us, power, read, starts)
