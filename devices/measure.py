@@ -18,7 +18,7 @@ import subprocess
 import sys
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.relay import Relay
@@ -61,7 +61,7 @@ class joules:
         self._scratch: Optional[Scratch] = None
 
     def __enter__(self) -> Measurement:
-        recorder = Recorder(self._source or discover.best(), self._options, self._period_s)
+        recorder = Recorder(self._source or registry.best(), self._options, self._period_s)
         recorder.start()
         self._recorder = recorder
         try:

@@ -1,12 +1,20 @@
-"""From the name of a source to the source: a name of `devices.SOURCES`, or a dotted path to a class of the user's own."""
+"""Find power sources: by name, by a dotted path to a class of the user's own, or by trying them.
+
+The names are those of `devices.SOURCES`.
+"""
 
 import inspect
-from typing import Any, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
+import time
+from typing import Any, Callable, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
 from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import find, nearest
+
+# The board's own sensors before a workstation's; direct before through a service; those that nobody registered are passed over.
+ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
+FALLBACK = "simulated"
 
 
 def load(name: str) -> Type[PowerSource]:
@@ -91,3 +99,46 @@ def fits(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind) if kind in (str, bool, type(None)) else True
+
+
+def names() -> List[str]:
+    """All registered sources, the best first.
+
+    >>> names()[0], names()[-1]
+    ('ina3221', 'simulated')
+    """
+    rest = [name for name in SOURCES if name not in ORDER and name != FALLBACK]
+    return [name for name in ORDER if name in SOURCES] + rest + [FALLBACK]
+
+
+def usable_here() -> Iterator[str]:
+    """The names of the sources with a real sensor that can be read now, the best first."""
+    for name in names():
+        try:
+            source = load(name)
+            if source.real and source.probe().usable:
+                yield name
+        except SourceError:
+            continue  # what it needs is not installed, so it is not here
+
+
+def best() -> str:
+    """The best real source here, or "simulated"."""
+    return next(usable_here(), FALLBACK)
+
+
+def rate(
+    source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+) -> float:
+    """How many new readings a second an open source gives when asked without pause; 0 when nothing new came."""
+    begin_s = now_s = clock()
+    seen, newest_s = 0, None
+    while now_s - begin_s < seconds:
+        try:
+            sample = source.read()
+        except (OSError, SourceError):
+            sample = None
+        if sample is not None and sample.t_s != newest_s:
+            seen, newest_s = seen + (newest_s is not None), sample.t_s
+        now_s = clock()
+    return seen / (now_s - begin_s)

@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from joulebird.devices.ina3221.find import find_channels
+from joulebird.devices.ina3221.channel import find_channels
 from joulebird.devices.util.sysfs import text_or_none
 
 NOT_A_TEMPERATURE = ("PMIC-Die",)  # always 100 C on a TX2

@@ -11,9 +11,8 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-from joulebird.devices.ina3221.chip import ACCURACY, offset_w, step_w
-from joulebird.devices.ina3221.find import Channel, choose, describe_chip, find_channels
-from joulebird.devices.ina3221.read import ChannelReader
+from joulebird.devices.ina3221.channel import Channel, ChannelReader, choose, find_channels
+from joulebird.devices.ina3221.chip import ACCURACY, describe_chip, offset_w, step_w
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 

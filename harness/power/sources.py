@@ -32,7 +32,7 @@ def choose(
         return None
     options = dict(options or {})
     if name in (None, "auto"):
-        name = registry.resolve("joulebird.devices.discover:best")()
+        name = registry.resolve("joulebird.devices.registry:best")()
     source = registries.load("source", name)
     return Choice(
         name, registries.dotted("source", name), options, bool(getattr(source, "real", True))

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Dict, List
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.harness.cli.output import add_output, as_json, put
 from joulebird.harness.core.errors import HarnessError, SourceError
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Try the sources and print what came of it; 4 when the one that was named cannot be used."""
-    names = [args.source] if args.source else discover.names()
+    names = [args.source] if args.source else registry.names()
     options = parse_options(args.source_option)
     if options and not args.source:
         raise HarnessError(
@@ -55,7 +55,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
                 source.identity(),
                 usable=True,
                 present_w=sample.watts,
-                rate_hz=round(discover.rate(source, RATE_S), 1),
+                rate_hz=round(registry.rate(source, RATE_S), 1),
             )
             return dict(facts, describe=source.describe())
     except (SourceError, OSError) as error:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict, List, NamedTuple, Optional, TextIO
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import HarnessError, SourceError
@@ -69,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(
             f"--period must be above 0, not {args.period:g}", "for instance --period 0.5"
         )
-    with make(args.source or discover.best(), parse_options(args.source_option)) as source:
+    with make(args.source or registry.best(), parse_options(args.source_option)) as source:
         show = (
             JsonLines(source, sys.stdout) if args.json else screen(source, sys.stdout, os.environ)
         )
