@@ -89,9 +89,11 @@ def fits(value: Any, kind: Any) -> bool:
     """
     origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
     if origin is Union:
-        return any(fits(value, one) for one in inside)
+        return any(fits(value, choice) for choice in inside)
     if origin in (list, List):
-        return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
+        return isinstance(value, list) and all(fits(item, inside[0]) for item in value)
+    if origin in (tuple, Tuple):
+        return isinstance(value, tuple) and all(fits(item, inside[0]) for item in value)
     if origin in (dict, Dict):
         return isinstance(value, dict)
     if kind is float:

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
 from joulebird.devices.registry import make
@@ -72,7 +72,7 @@ class Child:
 
     def _obey(self, command: Dict[str, Any]) -> None:
         try:
-            answer: Dict[str, Any] = {"answer": getattr(self, "_do_" + command["do"])(command)}
+            answer: Dict[str, Any] = {"answer": COMMANDS[command["do"]](self, command)}
         except (SourceError, OSError) as error:
             answer = {"error": str(error), "hint": getattr(error, "hint", "")}
         answer["id"] = command["id"]
@@ -80,7 +80,9 @@ class Child:
         while data:
             data = data[os.write(self._answers, data) :]
 
-    def _do_start(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    # commands of the parent
+
+    def start(self, command: Dict[str, Any]) -> Dict[str, Any]:
         if command["period_s"] is not None and not command["period_s"] > 0.0:
             raise SourceError(
                 "a period of {!r} s cannot be sampled".format(command["period_s"]),
@@ -115,7 +117,7 @@ class Child:
         self._syncer.start()
         return self._description
 
-    def _do_check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def check(self, command: Dict[str, Any]) -> Dict[str, Any]:
         source = self._source
         assert source is not None
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
@@ -132,18 +134,18 @@ class Child:
                 )
             time.sleep(SETTLE_STEP_S)
 
-    def _do_open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def open(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
         self._sampler.open(command["path"], self._description)
         return {}
 
-    def _do_sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
         t_s, status = self._sampler.edge()
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
-    def _do_settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
         begin_s = time.monotonic()
         while time.monotonic() - begin_s < self._sampler.owed_s():
@@ -151,9 +153,9 @@ class Child:
             self._sampler.tick()
         return {}
 
-    def _do_close(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def close(self, command: Dict[str, Any]) -> Dict[str, Any]:
         assert self._sampler is not None
-        self._do_settle(command)
+        self.settle(command)
         return self._sampler.close()
 
     def _end(self) -> None:
@@ -167,6 +169,17 @@ class Child:
         finally:
             if self._source is not None:
                 self._source.close()
+
+
+# The commands, by the names that `Recorder` sends.
+COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
+    "start": Child.start,
+    "check": Child.check,
+    "open": Child.open,
+    "sample": Child.sample,
+    "settle": Child.settle,
+    "close": Child.close,
+}
 
 
 def raise_priority() -> None:

@@ -69,7 +69,12 @@ class Form:
 
     def __init__(self, spec: Dict[str, Any], decimal: str) -> None:
         self.role = spec.get("role", "reading")
-        self.form = spec["form"]
+        self._cut = {
+            "regex": self._regex,
+            "csv": self._csv,
+            "pairs": self._pairs,
+            "json": self._json,
+        }[spec["form"]]
         self.separator = spec.get("separator", ",")
         self.decimal = decimal
         self.shape = re.compile("(?:{})\\Z".format(spec["shape"])) if spec.get("shape") else None
@@ -80,7 +85,7 @@ class Form:
         match = self.shape.match(text) if self.shape else None
         if self.shape and not match:
             return None
-        return getattr(self, "_" + self.form)(text, match)
+        return self._cut(text, match)
 
     def _regex(self, text: str, match: Any) -> Dict[str, Any]:
         return match.groupdict()
@@ -109,7 +114,7 @@ class Form:
                 f.key: reduce(lambda node, key: node[key], f.key.split("."), tree)
                 for f in self.fields
             }
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
     def convert(self, tokens: Dict[str, Any]) -> Fields:

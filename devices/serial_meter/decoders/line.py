@@ -100,7 +100,7 @@ class LineDecoder(Decoder):
             if self.ignore and self.ignore.match(text):
                 return []
             return [self._read(self.checksum(text) if self.checksum else text)]
-        except ValueError as error:  # UnicodeDecodeError is one
+        except (ValueError, OverflowError) as error:  # UnicodeDecodeError is a ValueError
             return [Record("damaged", {}, str(error))]
 
     def _read(self, text: str) -> Record:

@@ -6,7 +6,7 @@ number lies between its own extremes of the second, and watts, volt-amperes and 
 """
 
 import re
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
 
@@ -85,6 +85,15 @@ class WattsupDecoder(Decoder):
 
     polled = False
 
+    def __init__(self, meter: Any) -> None:
+        Decoder.__init__(self, meter)
+        self._readers = {
+            "d": self._data,
+            "v": self._version,
+            "u": self._user,
+            "h": self._header,
+        }
+
     def start(self) -> List[Ask]:
         """Stop whatever it sends, ask who it is, and have it send each second."""
         return [Ask(b"#L,W,0;"), Ask(b"#V,R,0;", "identity", needed=False), Ask(b"#L,W,3,E,1,1;")]
@@ -129,21 +138,16 @@ class WattsupDecoder(Decoder):
             match = PACKET.match(packet.decode("ascii"))
             if not match:
                 raise ValueError("not a packet of this meter")
-            letter, count, arguments = (
-                match.group(1),
-                int(match.group(2)),
-                match.group(3).split(","),
-            )
-            if len(arguments) != count:
-                raise ValueError("%d arguments where it says %d" % (len(arguments), count))
-            reader = getattr(self, "_packet_" + letter, None)
-            return (
-                reader(arguments) if reader else Record("note", {"packet": packet.decode("ascii")})
-            )
+            letter, count, rest = match.groups()
+            arguments = rest.split(",")
+            if len(arguments) != int(count):
+                raise ValueError(f"{len(arguments)} arguments where it says {int(count)}")
+            reader = self._readers.get(letter)
+            return reader(arguments) if reader else Record("note", {"packet": packet.decode()})
         except ValueError as error:
             return Record("damaged", {}, str(error))
 
-    def _packet_d(self, arguments: List[str]) -> Record:
+    def _data(self, arguments: List[str]) -> Record:
         if len(arguments) != len(FIELDS):
             raise ValueError("%d quantities where there are %d" % (len(arguments), len(FIELDS)))
         fields = {name: number(text, scale) for text, (name, scale) in zip(arguments, FIELDS)}
@@ -155,7 +159,7 @@ class WattsupDecoder(Decoder):
             return Record("flagged", fields, "no_data")
         return judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], energy_j)
 
-    def _packet_v(self, arguments: List[str]) -> Record:
+    def _version(self, arguments: List[str]) -> Record:
         if len(arguments) != 8 or not all(INTEGER.match(text) for text in arguments):
             raise ValueError("not a version")
         model = int(arguments[0])
@@ -169,9 +173,9 @@ class WattsupDecoder(Decoder):
         }
         return Record("identity", fields)
 
-    def _packet_u(self, arguments: List[str]) -> Record:
+    def _user(self, arguments: List[str]) -> Record:
         rate, threshold, euro = (int(number(text, 1) or 0) for text in arguments)
         return Record("note", {"rate_mils_per_kWh": rate, "threshold_W": threshold, "euro": euro})
 
-    def _packet_h(self, arguments: List[str]) -> Record:
+    def _header(self, arguments: List[str]) -> Record:
         return Record("note", {"fields": arguments})
