@@ -1,14 +1,15 @@
-"""Joules of a piece of Python, or of any command.
+"""Measure the joules of a piece of Python, or of any command.
 
     with joules() as m:
         train()
     print(m.joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage)
 
     @joules("ina3221")
-    def train(): ...                # says the joules of every call on stderr; train.measured is the last one's
+    def train(): ...                # prints the joules of every call on stderr; train.measured is the last one's
 
-The readings are taken by a process of its own and kept in a log; the window is cut at a reading taken just before and just after. Windows
-inside windows share that process: `with m.window() as inner`.
+The readings are taken by a process of its own and kept in a log; the window is cut at a reading
+taken just before and just after. Windows inside windows share that process: `with m.window() as
+inner`.
 """
 
 import functools
@@ -35,10 +36,12 @@ class CommandError(SourceError):
 class joules:
     """Measure what runs inside, as a context manager or as a decorator.
 
-    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or else the simulated board, whose numbers
-    are no measurement. `options` are the source's; `period_s`: mean seconds between readings, by default what suits the source. `log`:
-    where to keep the readings; by default they are not kept. `report`: what the decorator does with a Measurement; by default a line on
-    stderr. Entering raises SourceError when the source cannot be used.
+    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or
+    else the simulated board, whose numbers are no measurement. `options` are the source's;
+    `period_s`: mean seconds between readings, by default what suits the source. `log`: where to
+    keep the readings; by default they are not kept. `report`: what the decorator does with a
+    Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be
+    used.
     """
 
     def __init__(
@@ -124,7 +127,8 @@ def measure_command(
 ) -> Measured:
     """Run a command to its end and measure it; signals sent to this process go on to the command.
 
-    Raises CommandError when the command cannot be started, SourceError when the source cannot be used; nothing has run then.
+    Raises CommandError when the command cannot be started, SourceError when the source cannot be
+    used; nothing has run then.
     """
     if not argv or shutil.which(argv[0]) is None:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""What a measured window held: joules, seconds, watts by rail, coverage."""
+"""Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
 import os
 from typing import Any, Dict, Optional
@@ -15,9 +15,12 @@ MARGIN_ROWS = (
 
 
 class Measurement:
-    """What a window held; complete once the window has ended, and asking earlier raises SourceError.
+    """The energy of a window.
 
-    `source` is what the power source said of itself, `problem` why there is no number, "" if there is one.
+    Complete once the window has ended, and asking earlier raises SourceError.
+
+    `source` is the power source's description of itself, `problem` the reason for a missing number,
+    or "".
     """
 
     def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
@@ -32,12 +35,15 @@ class Measurement:
         self._rails: Dict[str, Energy] = {}
 
     def window(self) -> "Window":
-        """A window inside this one, to be used with `with`; it shares the recorder."""
+        """Return a window inside this one, to be used with `with`; it shares the recorder."""
         return Window(self._recorder, self._log, self._floor)
 
     @property
     def joules(self) -> Optional[float]:
-        """Energy of the source's total; None when less than 95 % of the window was recorded, or the source has no total."""
+        """Energy of the source's total, or None.
+
+        It is None when less than 95 % of the window was recorded, or the source has no total.
+        """
         return self._of_total().joules
 
     @property
@@ -90,7 +96,10 @@ class Measurement:
         self._begin_s = self._recorder.sample()
 
     def end(self) -> None:
-        """Take the reading at the last edge and integrate. Never raises: the measured code must not suffer; see `problem`."""
+        """Take the reading at the last edge and integrate.
+
+        Errors go to `problem`: the measured code must not suffer.
+        """
         begin_s = self._begin_s or 0.0
         try:
             end_s = self._recorder.sample()

@@ -2,9 +2,9 @@
 
     --source nvml        (pip install nvidia-ml-py; an option gpus=0,1 chooses the cards)
 
-Volta and later count their energy in millijoules since the driver was loaded; the difference of that counter is exact,
-whatever the pace. Older cards show a power only.
-Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
+Volta and later count their energy in millijoules since the driver was loaded; the difference of
+that counter is exact, whatever the pace. Older cards show a power only. Source: NVML API reference,
+nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
 """
 
 import time
@@ -47,7 +47,7 @@ class NvmlSource(PowerSource):
             self._settle()
         except self._nvml.NVMLError as error:
             self.close()
-            raise SourceError(f"NVML refuses: {error}", "see what nvidia-smi says") from error
+            raise SourceError(f"NVML refuses: {error}", "read the output of nvidia-smi") from error
         except SourceError:
             self.close()
             raise
@@ -89,7 +89,7 @@ class NvmlSource(PowerSource):
             if self._clock() > end_s:
                 raise SourceError(
                     "the energy counter of the graphics card stands still",
-                    "see what nvidia-smi says of the card",
+                    "read the output of nvidia-smi for the card",
                 )
             time.sleep(0.005)
 
@@ -107,14 +107,17 @@ class NvmlSource(PowerSource):
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
-        """The mean power since the reading before, or the present one of an older card; the same sample until every counter has moved."""
+        """Return the mean power since the reading before, or the present power of an older card.
+
+        The same sample is returned until every counter has moved.
+        """
         if self._nvml is None:
             raise SourceError("the source nvml is not open", "call open() first")
         try:
             sample = self._take()
         except self._nvml.NVMLError as error:
             raise SourceError(
-                f"NVML cannot read: {error}", "see what nvidia-smi and dmesg say of the card"
+                f"NVML cannot read: {error}", "read the output of nvidia-smi and dmesg for the card"
             ) from error
         if sample is None:
             raise SourceError("the energy counter has begun anew", "read again")
@@ -130,7 +133,7 @@ class NvmlSource(PowerSource):
         self._nvml, self._cards, self._meter = None, {}, CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
-        """Driver, and name, UUID and power limit of each card."""
+        """Return driver, and name, UUID and power limit of each card."""
         if self._nvml is None:
             return self.identity()
         cards = {

@@ -12,13 +12,14 @@ from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import find, nearest
 
-# The board's own sensors before a workstation's; direct before through a service; those that nobody registered are passed over.
+# The board's own sensors before a workstation's; direct before through a service; those that nobody
+# registered are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
 FALLBACK = "simulated"
 
 
 def load(name: str) -> Type[PowerSource]:
-    """The class of a source; raises SourceError with the nearest name when there is none.
+    """Return the class of a source; raises SourceError with the nearest name when there is none.
 
     >>> load("ina3221").name
     'ina3221'
@@ -32,12 +33,15 @@ def load(name: str) -> Type[PowerSource]:
 
 
 def options_of(source: Type[PowerSource]) -> List[str]:
-    """The names of a source's options."""
+    """Return the names of a source's options."""
     return [name for name in inspect.signature(source).parameters if name != "clock"]
 
 
 def make(name: str, options: Dict[str, Any]) -> PowerSource:
-    """A source, not opened yet; raises SourceError for an unknown name or option, or a value that cannot be."""
+    """Return a source, not opened yet.
+
+    Raises SourceError for an unknown name or option, or a wrong value.
+    """
     found = load(name)
     known = options_of(found)
     for option in options:
@@ -59,14 +63,16 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
 def _typed(source: Type[PowerSource], options: Dict[str, Any]) -> Iterator[Tuple[str, Any, Any]]:
     try:
         kinds = get_type_hints(source.__init__)
-    except NameError:  # a class of the user's own, annotated with what it does not import
+    except NameError:  # a class of the user's own, annotated with names it does not import
         kinds = {}
     for option, value in options.items():
         yield option, value, kinds.get(option, Any)
 
 
 def checked(source: str, option: str, value: Any, kind: Any) -> Any:
-    """The value of an option if it is of the annotated type; a number becomes text where text is wanted. Raises SourceError.
+    """Return the value of an option if it is of the annotated type.
+
+    A number becomes text where text is wanted. Raises SourceError.
 
     >>> checked("nvml", "gpus", 0, str)         # NAME=0 on the command line is JSON for a number
     '0'
@@ -82,7 +88,9 @@ def checked(source: str, option: str, value: Any, kind: Any) -> Any:
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of an annotated type; what JSON cannot be is let pass.
+    """Return whether a JSON value is of an annotated type.
+
+    Types without a JSON form accept every value.
 
     >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str]), fits([["a"]], List[List[float]])
     (True, False, True, False)
@@ -104,7 +112,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def names() -> List[str]:
-    """All registered sources, the best first.
+    """Return all registered sources, the best first.
 
     >>> names()[0], names()[-1]
     ('ina3221', 'simulated')
@@ -114,25 +122,25 @@ def names() -> List[str]:
 
 
 def usable_here() -> Iterator[str]:
-    """The names of the sources with a real sensor that can be read now, the best first."""
+    """Give the names of the sources with a real sensor that can be read now, the best first."""
     for name in names():
         try:
             source = load(name)
             if source.real and source.probe().usable:
                 yield name
         except SourceError:
-            continue  # what it needs is not installed, so it is not here
+            continue  # a package that it needs is not installed
 
 
 def best() -> str:
-    """The best real source here, or "simulated"."""
+    """Return the best real source here, or "simulated"."""
     return next(usable_here(), FALLBACK)
 
 
 def rate(
     source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
 ) -> float:
-    """How many new readings a second an open source gives when asked without pause; 0 when nothing new came."""
+    """Return how many new readings a second an open source gives when read without pause."""
     begin_s = now_s = clock()
     seen, newest_s = 0, None
     while now_s - begin_s < seconds:

@@ -20,7 +20,7 @@ class BoardError(HarnessError):
 
 
 def state_folder() -> str:
-    """Where the note is kept: of this user, and safe from a reboot."""
+    """Return the folder of the note: of this user, and safe from a reboot."""
     return os.path.join(
         os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joulebird"
     )
@@ -36,7 +36,7 @@ class Note:
         self._lock: Any = None
 
     def read(self) -> Optional[Dict[str, Any]]:
-        """What was noted down, or None. Raises BoardError for a note that cannot be read."""
+        """Return the note, or None. Raises BoardError for a note that cannot be read."""
         try:
             with open(self.path) as file:
                 note = json.load(file)
@@ -55,7 +55,10 @@ class Note:
         return note
 
     def write(self, before: Dict[str, Any], clocks: bool, fan: bool) -> None:
-        """Note down the state to return to, and what is going to be changed; on the disk when this returns."""
+        """Note the state to return to and the changes to come.
+
+        The note is on the disk when this returns.
+        """
         note = {
             "format": FORMAT,
             "before": before,
@@ -82,7 +85,10 @@ class Note:
         self.forget_clocks()
 
     def hold(self) -> None:
-        """Keep other processes from changing the board; the lock goes with this process, however that ends. Raises BoardError."""
+        """Keep other processes from changing the board.
+
+        The lock ends with this process. Raises BoardError.
+        """
         if self._lock is not None:
             return
         os.makedirs(self._folder, exist_ok=True)

@@ -48,7 +48,7 @@ class Channel(NamedTuple):
 
 
 def find_channels(root: str) -> List[Channel]:
-    """Every connected channel under `root`, ordered by address and number; empty where there is no INA3221."""
+    """Return every connected channel under `root`, by address and number; [] without an INA3221."""
     found: List[Channel] = []
     for form, patterns in (("iio", IIO_GLOBS), ("hwmon", HWMON_GLOBS)):
         for folder in _folders(root, patterns):
@@ -111,7 +111,10 @@ def _shunt_mohm(form: str, folder: str, node: Optional[str], number: int) -> Opt
 
 
 def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
-    """The channels of these rails, in this order; raises SourceError for a rail that is not here or is here twice."""
+    """Return the channels of these rails, in this order.
+
+    Raises SourceError for a rail that is absent or exists twice.
+    """
     out = []
     for rail in wanted:
         same = [channel for channel in channels if channel.rail == rail]
@@ -146,7 +149,8 @@ def _from_two(volts: bytes, amperes: bytes) -> Tuple[float, float]:
     return int(volts) * int(amperes) * 1e-6, int(volts) * 1e-3
 
 
-# The files of a channel, best first: both values of one conversion; the driver's own product, rounded; two conversions.
+# The files of a channel, best first: both values of one conversion; the driver's own product,
+# rounded; two conversions.
 FORMS = {
     "iio": (
         (("ui_input_%d",), _from_pair),
@@ -196,7 +200,10 @@ class ChannelReader:
             raise refusal
 
     def read(self) -> float:
-        """Watts now; raises OSError, or ValueError when the driver's text is not numbers."""
+        """Return the watts now.
+
+        Raises OSError, or ValueError when the driver's text is not numbers.
+        """
         watts, volts = self._parse(*[file.read() for file in self._files])
         if volts is not None:
             self.volts = volts

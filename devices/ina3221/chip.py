@@ -1,6 +1,7 @@
 """The arithmetic of the INA3221 and of its L4T driver: configuration words, steps, offset, averaging.
 
-Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics p. 3) and L4T 4.9's `ina3221.c`.
+Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics
+p. 3) and L4T 4.9's `ina3221.c`.
 """
 
 import os
@@ -27,7 +28,7 @@ ACCURACY = {
 
 
 def decode_config(word: int) -> Dict[str, Any]:
-    """What a configuration word says: channels converted, averages, and the seconds of one cycle and of the averaging.
+    """Decode a configuration word: channels converted, averages, seconds of one cycle and of averaging.
 
     >>> decode_config(0x7607) == {"word": "0x7607", "continuous": True, "channels": 3, "averages": 64, "cycle_s": 0.00084,
     ...                           "averaging_window_s": 0.05376}
@@ -48,7 +49,7 @@ def decode_config(word: int) -> Dict[str, Any]:
 
 
 def truncated(a: int, b: int) -> int:
-    """C's integer division, which rounds towards zero.
+    """Divide integers as C does, rounding towards zero.
 
     >>> truncated(7, 2), truncated(-7, 2)
     (3, -3)
@@ -60,7 +61,7 @@ def truncated(a: int, b: int) -> int:
 def shown(
     watts: float, volts: float, shunt_mohm: int, offset_uv: float = 0.0
 ) -> Tuple[int, int, int]:
-    """What the driver shows for a rail: (millivolts, milliamperes, milliwatts).
+    """Return the driver's values for a rail: (millivolts, milliamperes, milliwatts).
 
     >>> shown(14.025, 19.12, 20)
     (19120, 734, 14034)
@@ -73,7 +74,7 @@ def shown(
 
 
 def step_w(volts: float, shunt_mohm: float) -> float:
-    """The smallest change of a rail's power that the chip can show, in watts.
+    """Return the smallest change of a rail's power that the chip can show, in watts.
 
     >>> round(step_w(19.12, 20), 4)
     0.0382
@@ -82,7 +83,7 @@ def step_w(volts: float, shunt_mohm: float) -> float:
 
 
 def offset_w(volts: float, shunt_mohm: float) -> float:
-    """The largest offset of a rail's power in watts; a reading below it says nothing.
+    """Return the largest offset of a rail's power in watts; a reading below it means nothing.
 
     >>> round(offset_w(19.12, 10), 3)
     0.153
@@ -91,7 +92,9 @@ def offset_w(volts: float, shunt_mohm: float) -> float:
 
 
 def lag(value: float, target: float, seconds: float, averages: int, cycle_s: float) -> float:
-    """The averaged register after `seconds` at `target`: y += (x - y) / N in every cycle, a first-order lag and not a block mean.
+    """Return the averaged register after `seconds` at `target`.
+
+    In every cycle y += (x - y) / N: a first-order lag, not a block mean.
 
     >>> round(lag(0.0, 1.0, 64 * 0.84e-3, 64, 0.84e-3), 2)
     0.64
@@ -102,7 +105,10 @@ def lag(value: float, target: float, seconds: float, averages: int, cycle_s: flo
 
 
 def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
-    """What is known of the chip of a channel: path, bus clock, mode, configuration words, averaging window; None where it is not told."""
+    """Describe the chip of a channel: path, bus clock, mode, configuration words, averaging window.
+
+    Unknown facts are None.
+    """
     node = device_tree_node(root, channel.device, channel.address)
     facts = {
         "address": f"0x{channel.address:02x}",

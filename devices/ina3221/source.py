@@ -3,7 +3,8 @@
     --source ina3221                                     VDD_IN and the rails inside it: the module
     --source ina3221 --source-option total=board         VDD_IN + VDD_MUX: module and carrier board of the developer kit
 
-Rails are found by name. The rails nest (VDD_IN feeds all others of the module), so their sum means nothing.
+Rails are found by name. The rails nest (VDD_IN feeds all others of the module), so their sum means
+nothing.
 """
 
 import errno
@@ -16,11 +17,12 @@ from joulebird.devices.ina3221.chip import ACCURACY, describe_chip, offset_w, st
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
-# The rails whose sum is the module, by what the board has: TX1, TX2, Xavier NX, Orin NX and Nano; Nano; AGX Orin, whose two inputs
-# feed three rails side by side. An AGX Xavier has no such set.
+# The rails whose sum is the module, by what the board has: TX1, TX2, Xavier NX, Orin NX and Nano;
+# Nano; AGX Orin, whose two inputs feed three rails side by side. An AGX Xavier has no such set.
 MODULE_TOTALS = (("VDD_IN",), ("POM_5V_IN",), ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"))
 BOARD_TOTALS = (("VDD_IN", "VDD_MUX"),)
-# Rails of the TX2 developer kit's carrier board, by the names of L4T and of upstream Linux: outside VDD_IN.
+# Rails of the TX2 developer kit's carrier board, by the names of L4T and of upstream Linux: outside
+# VDD_IN.
 CARRIER_RAILS = (
     "VDD_MUX",
     "VDD_5V0_IO_SYS",
@@ -35,9 +37,10 @@ CARRIER_RAILS = (
 class Ina3221Source(PowerSource):
     """The INA3221 channels of a Jetson, through the kernel's files.
 
-    `root`: where the board's file system begins. `total`: "module" (VDD_IN), "board" (VDD_IN + VDD_MUX), or the list of rails to
-    add up. `rails`: the rails to read, or "all"; by default the total and, for the module, the rails inside it. A sample's time is the
-    middle of reading the total's rails, which are read first; the others follow within milliseconds.
+    `root`: where the board's file system begins. `total`: "module" (VDD_IN), "board" (VDD_IN +
+    VDD_MUX), or the list of rails to add up. `rails`: the rails to read, or "all"; by default the
+    total and, for the module, the rails inside it. A sample's time is the middle of reading the
+    total's rails, which are read first; the others follow within milliseconds.
     """
 
     name = "ina3221"
@@ -62,7 +65,10 @@ class Ina3221Source(PowerSource):
         self._others: List[str] = []
 
     def open(self) -> None:
-        """Find the rails and open their files; raises SourceError when the board has none, or not the total asked for."""
+        """Find the rails and open their files.
+
+        Raises SourceError when the board has none, or not the total asked for.
+        """
         if self._readers:
             return
         channels = find_channels(self.root)
@@ -141,7 +147,11 @@ class Ina3221Source(PowerSource):
             return {}  # the recorder will write down why
 
     def read(self) -> PowerSample:
-        """All rails now. A rail that fails is left out and `error` names why; raises OSError or SourceError when every one failed."""
+        """All rails now.
+
+        A rail that fails is left out and `error` names why; raises OSError or SourceError when
+        every one failed.
+        """
         watts: Dict[str, float] = {}
         failure: Optional[Exception] = None
         count = len(self.total) or len(self._readers)
@@ -182,8 +192,9 @@ class Ina3221Source(PowerSource):
     def describe(self) -> Dict[str, Any]:
         """Chips (mode, words, averaging window, bus clock), channels (file, shunt, supply voltage) and accuracy.
 
-        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says nothing, and the smallest step.
-        `below_resolution` lists the rails whose reading at `open` was within the offset.
+        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says
+        nothing, and the smallest step. `below_resolution` lists the rails whose reading at `open`
+        was within the offset.
         """
         facts = self.identity()
         known = {

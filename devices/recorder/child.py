@@ -1,4 +1,4 @@
-"""The recorder's process: commands come as JSON lines on stdin, answers go to stdout, samples into the log."""
+"""Run the recorder's process: JSON commands from stdin, answers to stdout, samples into the log."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ class Child:
         self._description: Dict[str, Any] = {}
 
     def serve(self) -> None:
-        """Until the parent closes the pipe or is gone."""
+        """Serve until the parent closes the pipe or is gone."""
         try:
             while os.getppid() == self._parent:
                 arrived, ended = self._wait(self._timeout_s())
@@ -61,7 +61,7 @@ class Child:
         return min(LOOK_EVERY_S, max(0.0, until_s))
 
     def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
-        """The commands that come within a time, and whether the pipe was closed."""
+        """Return the commands that come within a time, and whether the pipe was closed."""
         ready, _, _ = select.select([self._commands], [], [], timeout_s)
         if not ready:
             return [], False
@@ -183,7 +183,10 @@ COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
 
 
 def raise_priority() -> None:
-    """Ask to be woken before the training's threads; only root is granted it, and it works without."""
+    """Ask to be woken before the training's threads.
+
+    Only root is granted it, and it works without.
+    """
     with contextlib.suppress(OSError):
         os.nice(-10)
 

@@ -1,4 +1,4 @@
-"""The dialogue with a meter from the opening of its port to the first fault: who it is, then its readings."""
+"""Talk with a meter from the opening of its port to the first fault: its identity, then its readings."""
 
 import errno
 import threading
@@ -39,15 +39,18 @@ class Setup(NamedTuple):
 
 
 class Dialogue:
-    """One session on an open link; `run` returns when `stop` is set, and raises OSError or SourceError at a fault."""
+    """One session on an open link.
+
+    `run` returns when `stop` is set, and raises OSError or SourceError at a fault.
+    """
 
     def __init__(self, setup: Setup, link: Any) -> None:
         self._setup, self._link = setup, link
         self._meter, self._decoder, self._inbox = setup.meter, setup.decoder, setup.inbox
         self._clock, self._stop = setup.clock, setup.stop
-        self._tells = all(
+        self._introduces_itself = all(
             ask.answer != "identity" for ask in setup.decoder.start()
-        )  # it says by itself who it is, if at all
+        )  # it gives its identity unasked, if at all
         self._misses = 0
         self._late = False  # the last answer did not come in time, and may still come
 
@@ -64,7 +67,7 @@ class Dialogue:
             self._say(ask.data)
 
     def _hello(self, settle_s: float = 0.0) -> None:
-        """Begin anew: wait for the board to boot, throw away what is in the line, say what starts the meter, and learn who it is."""
+        """Begin anew: wait for the board to boot, discard pending bytes, start the meter, and identify it."""
         end_s = self._clock() + settle_s
         while self._clock() < end_s and not self._stop.is_set():
             self._throw(QUIET_S, end_s - self._clock())
@@ -86,7 +89,10 @@ class Dialogue:
         self._inbox.heard_s = self._clock()
 
     def _identify(self, ask: Ask) -> None:
-        """Learn who the meter is, twice alike the first time; later it must be the same one. Raises SourceError for another."""
+        """Identify the meter, twice alike the first time; later it must be the same one.
+
+        Raises SourceError for another.
+        """
         said: Optional[Dict[str, Any]] = None
         for _ in range(4):
             record = self._exchange(ask)
@@ -101,7 +107,7 @@ class Dialogue:
                 f"another meter is at {self._setup.port} now: {said}",
                 "plug the one back in that the run began with",
             )
-        raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not say who it is")
+        raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not identify itself")
 
     def _poll(self) -> None:
         """One reading, asked for again once when it failed; then wait for the next turn."""
@@ -129,7 +135,7 @@ class Dialogue:
         self._hello()
 
     def _listen(self) -> None:
-        """Take what the meter says by itself; silence, or nothing but damage, is a stall."""
+        """Take the meter's unasked output; silence, or nothing but damage, is a stall."""
         if any(record.kind in ("reading", "flagged") for record in self._receive()):
             self._misses = 0
         silent_s = self._clock() - self._inbox.heard_s
@@ -142,7 +148,10 @@ class Dialogue:
             self._hello()
 
     def _missed(self, what: str) -> None:
-        """Count a failure in a row; the last one, or the first when nothing ever came, ends the session."""
+        """Count a failure in a row.
+
+        The last one, or the first when nothing ever came, ends the session.
+        """
         self._misses += 1
         inbox = self._inbox
         inbox.counts["timeouts"] += 1
@@ -159,7 +168,10 @@ class Dialogue:
         inbox.lost(error)
 
     def _exchange(self, ask: Ask) -> Optional[Record]:
-        """Say something and wait for the record that answers it; None when nothing does, or damage comes instead."""
+        """Send bytes and wait for the record that answers them.
+
+        None when nothing does, or damage comes instead.
+        """
         self._say(ask.data)
         self._stop.wait(self._meter.settings.get("gap_s", 0.0))
         end_s = self._clock() + self._meter.timeout_s
@@ -202,6 +214,10 @@ class Dialogue:
         records = self._decoder.feed(data)
         for record in records:
             self._inbox.note(t_s, record)
-            if record.kind == "identity" and self._inbox.identity is None and self._tells:
+            if (
+                record.kind == "identity"
+                and self._inbox.identity is None
+                and self._introduces_itself
+            ):
                 self._inbox.identity = record.fields
         return records

@@ -1,8 +1,9 @@
-"""The raw log of the traffic with a meter, and how to read it again with a better decoder.
+"""Write the raw log of the traffic with a meter, and read it again with another decoder.
 
-One line for each piece: microseconds of the monotonic clock, a letter, and the bytes as a string with backslashes. Letters: `>` sent,
-`<` received, `x` received and thrown away, `!` an event (the decoder begins anew). A segment begins with two lines of `#`: format and
-the meter as JSON. Any prefix is readable.
+One line for each piece: microseconds of the monotonic clock, a letter, and the bytes as a string
+with backslashes. Letters: `>` sent, `<` received, `x` received and thrown away, `!` an event (the
+decoder begins anew). A segment begins with two lines of `#`: format and the meter as JSON. Any
+prefix is readable.
 """
 
 import json
@@ -44,7 +45,8 @@ def unescape(text: str) -> bytes:
 class RawLog:
     """A raw log that is being written; every piece is on its way to the disk when the call returns.
 
-    A piece that cannot be written (a full disk) is counted in `lost` and stops nothing: the readings matter more than their log.
+    A piece that cannot be written (a full disk) is counted in `lost` and stops nothing: the
+    readings matter more than their log.
     """
 
     def __init__(self, path: str, meter: meters.Meter, port: str) -> None:
@@ -188,7 +190,10 @@ def _replay(decoder: Any, entry: Entry) -> List[Record]:
 def samples(
     path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None
 ) -> Iterator[PowerSample]:
-    """Decode a raw log anew as samples of one rail, each reading one; what is flagged or damaged is a sample without watts."""
+    """Decode a raw log anew as samples of one rail, one a reading.
+
+    A flagged or damaged record is a sample without watts.
+    """
     for t_s, record in redecode(path, meter, boot):
         if record.kind == "reading":
             yield PowerSample(t_s, {rail: record.power_w})

@@ -1,7 +1,7 @@
 """The wire to a meter: a serial port by its stable name, `socket://host:port`, `rfc2217://host:port`, or `/dev/usbtmcN`.
 
-Everything that goes wrong on a wire is an OSError here, also what pyserial and termios raise otherwise. pyserial is needed, and
-imported, only for serial ports and rfc2217.
+Everything that goes wrong on a wire is an OSError here, also what pyserial and termios raise
+otherwise. pyserial is needed, and imported, only for serial ports and rfc2217.
 """
 
 import contextlib
@@ -83,12 +83,16 @@ class TtyLink:
                 write_timeout=None if network else WRITE_S,
                 exclusive=None if network else True,
             )
-        # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most adapters cannot.
+        # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most
+        # adapters cannot.
         with contextlib.suppress(AttributeError, ValueError, NotImplementedError, OSError):
             self._port.set_low_latency_mode(True)
 
     def read(self) -> bytes:
-        """Give what has come, waiting up to READ_S for the first byte; raises OSError when the port is gone."""
+        """Give what has come, waiting up to READ_S for the first byte.
+
+        Raises OSError when the port is gone.
+        """
         with as_oserror():
             return self._port.read(max(1, self._port.in_waiting))
 
@@ -123,7 +127,10 @@ class SocketLink:
         self._socket.settimeout(READ_S)
 
     def read(self) -> bytes:
-        """Give what has come, waiting up to READ_S; raises OSError when the other side has closed."""
+        """Give what has come, waiting up to READ_S.
+
+        Raises OSError when the other side has closed.
+        """
         try:
             data = self._socket.recv(4096)
         except socket.timeout:
@@ -157,7 +164,10 @@ class UsbtmcLink:
             fcntl.ioctl(self._fd, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
 
     def read(self) -> bytes:
-        """Give an answer, or nothing when none came in the driver's time; raises OSError when the instrument is gone."""
+        """Give an answer, or nothing when none came in the driver's time.
+
+        Raises OSError when the instrument is gone.
+        """
         try:
             return os.read(self._fd, 4096)
         except OSError as error:
@@ -187,7 +197,10 @@ class UsbtmcLink:
 
 
 def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
-    """Give the name under which a replugged meter comes back, /dev/serial/by-id/...; any other port is given back as it is."""
+    """Give the name under which a replugged meter comes back, /dev/serial/by-id/....
+
+    Any other port is given back as it is.
+    """
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(by_id)):
             link = os.path.join(by_id, name)
@@ -230,7 +243,10 @@ def open_link(port: str, line: Line) -> Any:
 
 
 def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
-    """Read until nothing has come for `quiet_s`, at most for `most_s`; gives what was thrown away."""
+    """Read until nothing has come for `quiet_s`, at most for `most_s`.
+
+    Gives what was thrown away.
+    """
     begin = last = time.monotonic()
     thrown = b""
     link.clear()

@@ -24,8 +24,9 @@ class Rail(NamedTuple):
     train_w: float
 
 
-# Addresses, channels and shunts: the production module's device tree. Watts: the totals of real tegrastats lines (3056 mW idle with locked
-# clocks, 14025 mW training); how the idle 1874 mW of the inner rails divide is not in any source, and is set in proportion to their kind.
+# Addresses, channels and shunts: the production module's device tree. Watts: the totals of real
+# tegrastats lines (3056 mW idle with locked clocks, 14025 mW training); how the idle 1874 mW of the
+# inner rails divide is not in any source, and is set in proportion to their kind.
 BOARD = (
     Rail("VDD_SYS_GPU", 0x40, 0, 10, SUPPLY_V, 0.306, 6.854),
     Rail("VDD_SYS_SOC", 0x40, 1, 10, SUPPLY_V, 0.612, 1.371),
@@ -41,7 +42,10 @@ IDLE_W, TRAIN_W = BOARD[3].idle_w, BOARD[3].train_w
 
 
 class SimulatedBoard:
-    """A file tree under `root`; with `averaging` the chips run continuously and average, without they convert once a reading."""
+    """A file tree under `root`.
+
+    With `averaging` the chips run continuously and average, without they convert once a reading.
+    """
 
     def __init__(self, root: str, averaging: bool = True) -> None:
         self.root = root
@@ -59,11 +63,14 @@ class SimulatedBoard:
         self.show()
 
     def keep_up(self, rails: Iterable[str]) -> None:
-        """From now on keep only the readings of these rails up to date; nobody reads the others."""
+        """Update only the readings of these rails from now on; the others are not read."""
         self._shown = [rail for rail in BOARD if rail.name in tuple(rails)]
 
     def advance(self, seconds: float, load: float) -> None:
-        """Let `seconds` pass at a load of 0 (idle) to 1 (training); the chip averages meanwhile. Shows nothing yet."""
+        """Let `seconds` pass at a load of 0 (idle) to 1 (training); the chip averages meanwhile.
+
+        The files do not change yet.
+        """
         if self._averaging:
             self._level = lag(
                 self._level, load, seconds, self._config["averages"], self._config["cycle_s"]

@@ -2,8 +2,9 @@
 
     --source simulated
 
-It writes the files of a TX2's power monitors and reads them with the driver for real boards, through the same rounding and the same
-averaging. What it gives is no measurement, and `simulated` stands in everything made of it.
+It writes the files of a TX2's power monitors and reads them with the driver for real boards,
+through the same rounding and the same averaging. Nothing is measured, and every result is marked
+`simulated`.
 """
 
 import os
@@ -23,7 +24,10 @@ LOAD_EVERY_S = (
 
 
 class Waveform:
-    """VDD_IN as steps, [[seconds, watts], ...], over and over; watts as shares of the way from idle to training."""
+    """VDD_IN as steps, [[seconds, watts], ...], over and over.
+
+    Watts as shares of the way from idle to training.
+    """
 
     def __init__(self, steps: List[List[float]]) -> None:
         if not steps or any(len(step) != 2 or step[0] <= 0 for step in steps):
@@ -37,7 +41,7 @@ class Waveform:
         self._index, self._left_s = 0, self._steps[0][0]
 
     def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """The next `seconds` as (seconds, load) pieces, closed by (0, the load from here on).
+        """Return the next `seconds` as (seconds, load) pieces, closed by (0, the load from here on).
 
         >>> [(round(s, 2), round(load)) for s, load in Waveform([[0.2, 14.025], [0.1, 3.056]]).take(0.25)]
         [(0.2, 1), (0.05, 0), (0.0, 0)]
@@ -63,7 +67,7 @@ class Load:
         self._load = 0.0
 
     def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """The last `seconds` as one (seconds, load) piece."""
+        """Return the last `seconds` as one (seconds, load) piece."""
         now_s = self._clock()
         elapsed_s = now_s - self._mark[0]
         if elapsed_s >= LOAD_EVERY_S:
@@ -76,10 +80,12 @@ class Load:
 class SimulatedSource(Ina3221Source):
     """A TX2 developer kit that is not there: 3.06 W at VDD_IN when `pid` rests, 14.0 W when it keeps `cores` busy.
 
-    `pid`: the process to follow, with its children; by default the one that started this process, which for a recorder is the
-    training. `cores`: how many busy cores are full load; all of the machine by default. `averaging`: whether the chips average over
-    54 ms, or convert once a reading. `profile`: instead of a process, VDD_IN as [[seconds, watts], ...], repeated. `root`: where to
-    write the files, which then stay; by default a folder that `close` removes. `total`, `rails`: as of ina3221.
+    `pid`: the process to follow, with its children; by default the one that started this process,
+    which for a recorder is the training. `cores`: how many busy cores are full load; all of the
+    machine by default. `averaging`: whether the chips average over 54 ms, or convert once a
+    reading. `profile`: instead of a process, VDD_IN as [[seconds, watts], ...], repeated. `root`:
+    where to write the files, which then stay; by default a folder that `close` removes. `total`,
+    `rails`: as of ina3221.
     """
 
     name = "simulated"
@@ -114,7 +120,10 @@ class SimulatedSource(Ina3221Source):
         self._then_s = 0.0
 
     def open(self) -> None:
-        """Write the files and open them; raises SourceError when the process to follow does not exist."""
+        """Write the files and open them.
+
+        Raises SourceError when the process to follow does not exist.
+        """
         if self._board is not None:
             return
         self._load = Waveform(self._profile) if self._profile is not None else self._process()
@@ -169,7 +178,7 @@ class SimulatedSource(Ina3221Source):
             self._scratch = None
 
     def describe(self) -> Dict[str, Any]:
-        """As ina3221 says it, with `simulated`: true and what the watts follow."""
+        """Return the description of ina3221, with `simulated`: true and the basis of the watts."""
         facts = super().describe()
         follows = "profile" if self._profile is not None else "processor load"
         facts.update(
@@ -183,7 +192,7 @@ class SimulatedSource(Ina3221Source):
 
     @classmethod
     def probe(cls, **options: Any) -> Found:
-        """Always usable, and says that it measures nothing."""
+        """Return that it is usable, and that it measures nothing."""
         found = super().probe(**options)
         return (
             Found(True, f"{found.reason}; no measurement: it follows the processor load")
@@ -193,7 +202,7 @@ class SimulatedSource(Ina3221Source):
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs."""
+    """Return whether a process with this id runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

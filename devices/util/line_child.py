@@ -15,8 +15,9 @@ LONGEST_LINE = (
 class LineChild:
     """Run `command` in a session of its own and collect the lines it prints.
 
-    Our children end when their stdin closes, so none outlives its parent, however that dies; a foreign
-    program ends at its next line, when its pipe is broken. Ctrl-C at the terminal does not reach them.
+    Our children end when their stdin closes, so none outlives its parent, however that dies; a
+    foreign program ends at its next line, when its pipe is broken. Ctrl-C at the terminal does not
+    reach them.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -38,7 +39,7 @@ class LineChild:
         os.set_blocking(self._fd, False)
 
     def lines(self, timeout_s: float = 0.0) -> List[str]:
-        """The whole lines that have come; waits at most `timeout_s` for the first one."""
+        """Return the whole lines that have come; waits at most `timeout_s` for the first one."""
         deadline = time.monotonic() + timeout_s
         while True:
             alive = self._drain()
@@ -64,7 +65,10 @@ class LineChild:
         return True
 
     def ended(self) -> Optional[int]:
-        """The exit code once the child has ended, else None. One that was heard to close its pipe is given a moment to be gone."""
+        """Return the exit code once the child has ended, else None.
+
+        A child that has closed its pipe is given a moment to end.
+        """
         if self._silent:
             try:
                 return self._process.wait(1.0)
@@ -73,14 +77,17 @@ class LineChild:
         return self._process.poll()
 
     def errors(self) -> str:
-        """The last line that the child wrote to stderr."""
+        """Return the last line that the child wrote to stderr."""
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - 2000))
         text = self._stderr.read().decode("utf-8", "replace").strip()
         return text.split("\n")[-1] if text else ""
 
     def stop(self, patience_s: float = 0.0) -> None:
-        """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it; harmless when called twice."""
+        """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it.
+
+        Harmless when called twice.
+        """
         if self._process.stdin.closed:
             return
         self._process.stdin.close()

@@ -10,7 +10,10 @@ FORWARDED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGINT")
 
 
 class Relay:
-    """Passes signals on to a process. Ctrl-C at a terminal reaches it anyway, and is not sent twice."""
+    """Passes signals on to a process.
+
+    Ctrl-C at a terminal reaches it anyway, and is not sent twice.
+    """
 
     def __init__(self) -> None:
         self._process: Optional[subprocess.Popen] = None

@@ -1,4 +1,4 @@
-"""Folders for temporary files that do not outlive their process, not even when it is killed: the next one removes them."""
+"""Make folders for temporary files; those of a killed process are removed by the next one."""
 
 import fcntl
 import glob
@@ -39,7 +39,7 @@ def remove_abandoned(kind: str) -> None:
                 continue
             lock = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            continue  # somebody else's, or gone
+            continue  # of another user, or gone
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -16,13 +16,13 @@ SIZE = 64  # bytes; every value file is shorter
 
 
 def read_text(path: str) -> str:
-    """The text of a small file without its last newline or NULs; raises OSError."""
+    """Return the text of a small file without its last newline or NULs; raises OSError."""
     with open(path, "rb") as file:
         return file.read().rstrip(b"\0\n").decode("utf-8", "replace")
 
 
 def text_or_none(path: str) -> Optional[str]:
-    """The text of a small file, or None where there is none to read."""
+    """Return the text of a small file, or None where there is none to read."""
     try:
         return read_text(path)
     except OSError:
@@ -30,7 +30,7 @@ def text_or_none(path: str) -> Optional[str]:
 
 
 def read_cells(path: str) -> Optional[List[int]]:
-    """The 32-bit big-endian cells of a device tree property, or None where there is none to read."""
+    """Return the 32-bit big-endian cells of a device tree property, or None without one."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -56,7 +56,10 @@ class KeptFile:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> bytes:
-        """The present content; raises OSError, with EAGAIN when the sensor is still converting."""
+        """Return the present content.
+
+        Raises OSError, with EAGAIN when the sensor is still converting.
+        """
         if self._fd < 0:
             self.open()
         try:
@@ -77,7 +80,7 @@ class KeptFile:
 
 
 def device_tree_node(root: str, device: str, address: int) -> Optional[str]:
-    """The device tree folder of an I2C device, found by its `of_node` link, its uevent, or its address."""
+    """Return the device tree folder of an I2C device, by its `of_node` link, its uevent, or its address."""
     link = os.path.join(device, "of_node")
     if os.path.isdir(link):
         return os.path.realpath(link)
@@ -109,7 +112,7 @@ def _folders(base: str, start: str) -> List[str]:
 
 
 def properties(node: Optional[str], names: Dict[str, str]) -> Dict[str, Optional[int]]:
-    """The first cell of each property `names[key]` of a device tree folder, None where it is absent."""
+    """Return the first cell of each property `names[key]` of a device tree folder, or None."""
     out = {}
     for key, name in names.items():
         cells = read_cells(os.path.join(node, name)) if node else None

@@ -50,7 +50,9 @@ def field(text: str) -> Field:
 
 
 def number(text: str, decimal: str = ".") -> float:
-    """Read a decimal number as a meter prints it; raises ValueError for anything else. "nan" and "inf" are themselves.
+    """Read a decimal number as a meter prints it; raises ValueError for anything else.
+
+    "nan" and "inf" are themselves.
 
     >>> number("19,02", ",")
     19.02
@@ -134,7 +136,7 @@ class Form:
 
 
 def forms_of(settings: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """The forms of a meter, with the two short spellings for a meter of one's own: `columns` and `regex`."""
+    """Return the forms of a meter, with the two short spellings `columns` and `regex`."""
     if settings.get("columns"):
         columns = settings["columns"].replace(",", " ")
         return [{"form": "csv", "separator": settings.get("separator", ","), "fields": columns}]

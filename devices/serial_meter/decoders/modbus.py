@@ -1,7 +1,7 @@
 """Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
 
-Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps of Riden supplies; the blocks stand in
-`meters_other`.
+Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps
+of Riden supplies; the blocks stand in `profiles/other.py`.
 """
 
 import struct
@@ -29,7 +29,9 @@ def crc(data: bytes) -> bytes:
 
 
 def request(unit: int, function: int, start: int, count: int) -> bytes:
-    """Frame that asks for `count` registers from `start`; a function that does not read is refused with SourceError.
+    """Frame that asks for `count` registers from `start`.
+
+    A function that does not read is refused with SourceError.
 
     >>> request(1, 4, 0, 8).hex()
     '010400000008f1cc'
@@ -53,7 +55,9 @@ def parse_request(frame: bytes) -> Fields:
 
 
 def register_value(data: bytes, offset: int, kind: str) -> float:
-    """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32; `offset` counts registers.
+    """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32.
+
+    `offset` counts registers.
 
     A float that is NaN means no data and an infinite one over range (Yokogawa, IM WT310-17EN).
 
@@ -67,7 +71,10 @@ def register_value(data: bytes, offset: int, kind: str) -> float:
 
 
 class ModbusDecoder(Decoder):
-    """Replies in, readings out; also the requests. A frame is believed when unit, function, length and checksum are right."""
+    """Replies in, readings out; also the requests.
+
+    A frame is believed when unit, function, length and checksum are right.
+    """
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
@@ -95,7 +102,7 @@ class ModbusDecoder(Decoder):
         self.asked = (asked["start"], asked["count"])
 
     def explain(self, data: bytes) -> Fields:
-        """Say what a request asks, also one that is never sent."""
+        """Return the meaning of a request, also of one that is never sent."""
         return parse_request(data)
 
     def feed(self, data: bytes) -> List[Record]:
@@ -121,7 +128,10 @@ class ModbusDecoder(Decoder):
         return found
 
     def _length(self, head: bytes) -> int:
-        """Length of the frame that begins so; 0 when none can. A beginning too short to tell counts as the longest."""
+        """Length of the frame that begins so; 0 when none can.
+
+        A beginning that is too short counts as the longest.
+        """
         whole = 5 + 2 * self.asked[1]
         if head[0] != self.unit and self.unit != ANY_UNIT:
             return 0

@@ -1,6 +1,9 @@
-"""The guard on everything that is sent: questions, and settings of a meter's own display; nothing that could change an output.
+"""The guard on everything that is sent: questions, and settings of a meter's own display.
 
-A bench supply that feeds the board is a power meter too, and one wrong command would switch the board off in the tenth hour.
+Nothing that could change an output.
+
+A bench supply that feeds the board is a power meter too, and one wrong command would switch the
+board off in the tenth hour.
 """
 
 import re
@@ -40,7 +43,9 @@ def scpi_command(text: str, supply: bool = True) -> str:
 
 
 def line_command(text: str) -> str:
-    r"""Give the start command of a text board back, unless it could switch or set something; else SourceError.
+    r"""Give the start command of a text board back, unless it could switch or set something.
+
+    Else SourceError.
 
     >>> line_command("MODE RAW\n")
     'MODE RAW\n'

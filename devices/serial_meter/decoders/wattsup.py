@@ -1,8 +1,9 @@
 """Watts Up? Pro, ES and .Net: packets `#c,s,N,a1,...,aN;` once a second, all whole numbers, no checksum.
 
-Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). What stands outside `#...;` is not for us, and
-carriage returns, line feeds and tabs inside count for nothing. Without a checksum a packet is believed when its count is right, each
-number lies between its own extremes of the second, and watts, volt-amperes and power factor agree.
+Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). Bytes outside
+`#...;` are ignored, and carriage returns, line feeds and tabs inside count for nothing. Without a
+checksum a packet is believed when its count is right, each number lies between its own extremes of
+the second, and watts, volt-amperes and power factor agree.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any, List, Optional
 from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
 
 LONGEST_PACKET = 400
-COMMANDS = {  # what a host can say; only the first three are ever sent
+COMMANDS = {  # of a host; only the first three are ever sent
     b"#V,R,0;": "version request",
     b"#L,W,3,E,1,1;": "external logging, every 1 s",
     b"#L,W,0;": "stop external logging",
@@ -57,7 +58,7 @@ def number(text: str, scale: int) -> Optional[float]:
 
 
 def disagreement(fields: Fields) -> str:
-    """Say how the numbers of one packet contradict each other, or nothing.
+    """Return how the numbers of one packet contradict each other, or "".
 
     >>> disagreement({"W": 41.6, "Wmin": 41.6, "Wmax": 41.6, "VA": 46.9, "PF": 88})
     ''
@@ -95,7 +96,7 @@ class WattsupDecoder(Decoder):
         }
 
     def start(self) -> List[Ask]:
-        """Stop whatever it sends, ask who it is, and have it send each second."""
+        """Stop its output, ask its identity, and have it send each second."""
         return [Ask(b"#L,W,0;"), Ask(b"#V,R,0;", "identity", needed=False), Ask(b"#L,W,3,E,1,1;")]
 
     def stop(self) -> List[Ask]:
@@ -103,11 +104,14 @@ class WattsupDecoder(Decoder):
         return [Ask(b"#L,W,0;")]
 
     def explain(self, data: bytes) -> Fields:
-        """Say what a command asks of the meter."""
+        """Return the meaning of a command to the meter."""
         return {"command": COMMANDS[data]} if data in COMMANDS else Decoder.explain(self, data)
 
     def feed(self, data: bytes) -> List[Record]:
-        """Take the next bytes and read each packet that they end; a `#` inside a packet begins a new one."""
+        """Take the next bytes and read each packet that they end.
+
+        A `#` inside a packet begins a new one.
+        """
         self.buffer += data.translate(None, b"\r\n\t")
         found = []
         while True:

@@ -1,7 +1,8 @@
 """Boards and meters that print a line of text for each reading.
 
-A form is one shape of line. `fields` says what stands in it: `[key=]name[:type][*scale]`, separated by blanks, where a name ending in
-_mV, _mA, _uA, _mW or _mWh is scaled to V, A, W or Wh, `key` is the key or dotted JSON path, and type is float, int, hex or text.
+A form is one shape of line. `fields` lists its content: `[key=]name[:type][*scale]`, separated by
+blanks, where a name ending in _mV, _mA, _uA, _mW or _mWh is scaled to V, A, W or Wh, `key` is the
+key or dotted JSON path, and type is float, int, hex or text.
 """
 
 _SP3 = (

@@ -1,7 +1,8 @@
 """Meters with a protocol of their own: Watts Up?, Modbus RTU, and RDTech's UM series.
 
-A Modbus meter is one block of registers: `unit`, `function` (3 or 4), `start`, `count`, and `layout`, a list of
-[name, offset in the block, type, factor]; a type is u16, u32 (low word first), U32 (high word first), f32 (IEEE 754, high word first).
+A Modbus meter is one block of registers: `unit`, `function` (3 or 4), `start`, `count`, and
+`layout`, a list of [name, offset in the block, type, factor]; a type is u16, u32 (low word first),
+U32 (high word first), f32 (IEEE 754, high word first).
 """
 
 _UM = {

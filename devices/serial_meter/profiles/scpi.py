@@ -1,8 +1,9 @@
 """Instruments that answer questions in text: wattmeters and bench supplies.
 
-Only a `wattmeter` is set at all; `queries` are pairs of a question and the quantities in its answer; `start` are settings of
-the display, each passed through the read-only guard; `fresh` questions and commands go before each reading so that it is
-a new one. `{volts}` and the like stand for other settings of the same name.
+Only a `wattmeter` is set at all; `queries` are pairs of a question and the quantities in its
+answer; `start` are settings of the display, each passed through the read-only guard; `fresh`
+questions and commands go before each reading so that it is a new one. `{volts}` and the like stand
+for other settings of the same name.
 """
 
 _VIP = ["voltage_V", "current_A", "power_W"]
@@ -27,7 +28,7 @@ _WT_RANGES = [
 
 
 def _wt310e(title, scope, mode, ranges, gates):
-    """A Yokogawa WT310E at its 0.25 s update interval, asked once for each new reading."""
+    """Return a Yokogawa WT310E at its 0.25 s update interval, asked once for each new reading."""
     return {
         "family": "scpi",
         "title": "Yokogawa WT310E, " + title,
@@ -57,7 +58,10 @@ def _wt310e(title, scope, mode, ranges, gates):
 
 
 def _supply(title, queries, **more):
-    """A bench supply that feeds the board: asked only, never set, and nothing says how it averages."""
+    """Return a bench supply that feeds the board: asked only, never set.
+
+    Its averaging is unknown.
+    """
     settings = {"start": ["SYST:REM"] if more.pop("remote", False) else [], "queries": queries}
     settings.update(more.pop("settings", {}))
     return dict(
@@ -74,7 +78,8 @@ def _supply(title, queries, **more):
     )
 
 
-# Several questions are several instants, between which the load may have changed: their product only bounds the power.
+# Several questions are several instants, between which the load may have changed: their product
+# only bounds the power.
 _THREE_INSTANTS = {"max_w": 400.0, "max_v": 65.0, "max_a": 35.0, "vi_rel": 0.6}
 
 SCPI_METERS = {
