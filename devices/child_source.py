@@ -8,15 +8,13 @@ from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
 
-RETRY_S, RETRY_MOST_S = (
-    1.0,
-    3.0,
-)  # before the next attempt to start the child, which itself loads the board: doubled up to the second
-CARRIER = "VDD_MUX"  # what the carrier board of the developer kit takes; not inside VDD_IN
+# Before the next start of the child, which itself loads the board: doubled up to the second.
+RETRY_S, RETRY_MOST_S = 1.0, 3.0
+CARRIER = "VDD_MUX"  # the carrier board of the developer kit; not inside VDD_IN
 
 
 class ChildSource(PowerSource):
-    """Start a child, turn its lines into samples, and try again, after 1 to 3 s, when it ended, failed or fell silent.
+    """Turn the lines of a child into samples; restart it after it ends, fails or falls silent.
 
     A driver gives the `command` and interprets each line in `take`, which calls `arrived` or
     `fail`. `read` never blocks: the recorder must go on while a service hangs.
@@ -42,7 +40,7 @@ class ChildSource(PowerSource):
 
     @abstractmethod
     def take(self, line: str) -> None:
-        """Interpret one line: call `arrived` with a sample, `fail` with a SourceError, or neither."""
+        """Read one line: call `arrived` with a sample, `fail` with a SourceError, or neither."""
 
     def open(self) -> None:
         """Start the child and wait for the first sample.
@@ -110,14 +108,16 @@ class ChildSource(PowerSource):
         if total is None:
             self.fail(
                 SourceError(
-                    f"{self.name} shows no rail of the whole module here: rails nest, so their sum ({sum(rails.values()):.1f} W) would be wrong",
+                    f"{self.name} shows no rail of the whole module here: rails nest, "
+                    f"so their sum ({sum(rails.values()):.1f} W) would be wrong",
                     "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
                 )
             )
         elif self.scope == "board" and CARRIER not in rails:
             self.fail(
                 SourceError(
-                    f"{self.name} shows no {CARRIER} here, so the carrier board's power cannot be read",
+                    f"{self.name} shows no {CARRIER} here, "
+                    "so the carrier board's power cannot be read",
                     "use total=module",
                 )
             )
@@ -163,9 +163,7 @@ class ChildSource(PowerSource):
         elif child.ended() is not None:
             self.fail(
                 SourceError(
-                    "the child of {} ended: {}".format(
-                        self.name, child.errors() or "without a word"
-                    ),
+                    f"the child of {self.name} ended: {child.errors() or 'without a word'}",
                     self.restart_hint,
                 ),
                 "ENDED",

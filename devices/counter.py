@@ -52,7 +52,8 @@ class CounterMeter:
         if rail not in self._wraps_j:
             self._joules = {}  # the next reading is a new beginning
             raise SourceError(
-                f"the energy counter of {rail} went back by {-delta:.3f} J: its driver was loaded again",
+                f"the energy counter of {rail} went back by {-delta:.3f} J: "
+                "its driver was loaded again",
                 "leave the driver alone during a run; set nvidia-smi persistence mode on",
             )
         return delta + self._wraps_j[rail]

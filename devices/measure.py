@@ -5,7 +5,7 @@
     print(m.joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage)
 
     @joules("ina3221")
-    def train(): ...                # prints the joules of every call on stderr; train.measured is the last one's
+    def train(): ...    # prints the joules of every call on stderr; train.measured has the last
 
 The readings are taken by a process of its own and kept in a log; the window is cut at a reading
 taken just before and just after. Windows inside windows share that process: `with m.window() as
@@ -34,12 +34,12 @@ class CommandError(SourceError):
 
 
 class joules:
-    """Measure what runs inside, as a context manager or as a decorator.
+    """Measure the code inside, as a context manager or as a decorator.
 
     `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or
     else the simulated board, whose numbers are no measurement. `options` are the source's;
-    `period_s`: mean seconds between readings, by default what suits the source. `log`: where to
-    keep the readings; by default they are not kept. `report`: what the decorator does with a
+    `period_s`: mean seconds between readings, by default the source's own. `log`: where to
+    keep the readings; by default they are not kept. `report`: called by the decorator with a
     Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be
     used.
     """
@@ -97,6 +97,8 @@ class joules:
             self._scratch = None
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, measured at every call."""
+
         @functools.wraps(function)
         def measured(*args: Any, **kwargs: Any) -> Any:
             with joules(self._source, self._log, self._period_s, **self._options) as measurement:
@@ -112,7 +114,7 @@ class joules:
 
 
 class Measured(NamedTuple):
-    """A command's exit code, as a shell gives it (128 + n for signal n), and what it drew."""
+    """A command's exit code, as a shell gives it (128 + n for signal n), and its measurement."""
 
     exit_code: int
     measurement: Measurement

@@ -24,7 +24,7 @@ class Measurement:
     """
 
     def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
-        """`log` is where the recorder writes, `floor` the byte where the rows of its segment begin."""
+        """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
         self.source = recorder.describe()
         self.problem = ""
         self._recorder, self._log, self._floor = recorder, log, floor

@@ -7,6 +7,7 @@ that counter is exact, whatever the pace. Older cards show a power only. Source:
 nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
 """
 
+import contextlib
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -54,7 +55,7 @@ class NvmlSource(PowerSource):
 
     def _chosen(self) -> List[Tuple[str, Any]]:
         count = self._nvml.nvmlDeviceGetCount()
-        cards = [("GPU%d" % i, self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+        cards = [(f"GPU{i}", self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
         if not self._wanted:
             chosen = cards
         else:
@@ -65,8 +66,7 @@ class NvmlSource(PowerSource):
             ]
         if len(chosen) < max(1, len(self._wanted)):
             raise SourceError(
-                "NVML shows %d cards, and not all of: %s"
-                % (count, ", ".join(self._wanted) or "any"),
+                f"NVML shows {count} cards, and not all of: {', '.join(self._wanted) or 'any'}",
                 "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID",
             )
         return chosen
@@ -126,10 +126,8 @@ class NvmlSource(PowerSource):
     def close(self) -> None:
         """Let go of NVML."""
         if self._nvml is not None:
-            try:
+            with contextlib.suppress(self._nvml.NVMLError):  # it may be gone
                 self._nvml.nvmlShutdown()
-            except self._nvml.NVMLError:
-                pass  # it was gone before
         self._nvml, self._cards, self._meter = None, {}, CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
@@ -176,6 +174,6 @@ def load_nvml() -> Any:
     except pynvml.NVMLError as error:
         raise SourceError(
             f"NVML cannot be used here: {error}",
-            "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there",
+            "it comes with NVIDIA's driver for PC cards; on a Jetson use the source ina3221",
         ) from None
     return pynvml

@@ -1,4 +1,4 @@
-"""RAPL energy counters of Intel and AMD processors, through the powercap files of Linux: for studies on a workstation.
+"""Read the RAPL energy counters of Intel and AMD processors through Linux's powercap files.
 
     --source rapl
 
@@ -55,8 +55,8 @@ def find_zones(root: str) -> List[Zone]:
 def rail_name(kind: str, zone: str) -> str:
     """Return a short name for a zone, with the number of its package.
 
-    >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2"), rail_name("psys", "intel-rapl:1")
-    ('PKG0', 'DRAM1', 'PSYS')
+    >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2")
+    ('PKG0', 'DRAM1')
     """
     package = zone.split(":")[1]
     if kind.startswith("package"):
@@ -90,7 +90,7 @@ class RaplSource(PowerSource):
         if not any(zone.rail.startswith("PKG") for zone in self._zones):
             raise SourceError(
                 f"this machine shows no RAPL counters under /{ZONES}",
-                "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr",
+                "use a real machine with an Intel or AMD processor; sudo modprobe intel_rapl_msr",
             )
         self._files = {
             zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones

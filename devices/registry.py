@@ -12,8 +12,8 @@ from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import find, nearest
 
-# The board's own sensors before a workstation's; direct before through a service; those that nobody
-# registered are passed over.
+# The board's own sensors before a workstation's, direct ones before those of a service.
+# Unregistered names are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
 FALLBACK = "simulated"
 
@@ -92,8 +92,8 @@ def fits(value: Any, kind: Any) -> bool:
 
     Types without a JSON form accept every value.
 
-    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str]), fits([["a"]], List[List[float]])
-    (True, False, True, False)
+    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str])
+    (True, False, True)
     """
     origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
     if origin is Union:

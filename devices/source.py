@@ -25,7 +25,7 @@ class PowerSample(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Whether a source can be used here: `reason` is the finding, `hint` the remedy when it is not usable."""
+    """Whether a source can be used here, the reason, and the remedy if it is unusable."""
 
     usable: bool
     reason: str
@@ -72,7 +72,7 @@ class PowerSource(ABC):
         lacking = [rail for rail in self.total if rail not in sample.watts]
         if lacking:
             raise SourceError(
-                "{} cannot be read ({})".format(", ".join(lacking), sample.error),
+                f"{', '.join(lacking)} cannot be read ({sample.error})",
                 "see dmesg, or name other rails",
             )
         return sample
@@ -83,7 +83,7 @@ class PowerSource(ABC):
 
     @abstractmethod
     def describe(self) -> Dict[str, Any]:
-        """Return everything that the record must hold, as JSON values: paths, shunts, ranges, accuracy.
+        """Return the facts for the record as JSON values: paths, shunts, ranges, accuracy.
 
         Always has name, sampling, scope, rails, total and real.
         """
@@ -95,7 +95,7 @@ class PowerSource(ABC):
         try:
             source.open()
             source.read()
-            return Found(True, "%d rails" % len(source.rails))
+            return Found(True, f"{len(source.rails)} rails")
         except (SourceError, OSError) as error:
             return Found(False, str(error), getattr(error, "hint", ""))
         finally:

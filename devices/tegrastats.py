@@ -21,7 +21,7 @@ TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
 def parse_line(line: str) -> Dict[str, float]:
     """Return watts by rail from one line of tegrastats, of JetPack 3 to 6; {} where it has none.
 
-    >>> parse_line("RAM 1004/7852MB (lfb 7x2MB) SWAP 0/1024MB (cached 0MB) thermal@33C VDD_IN 1876/1876 NVENC 716 VDD_SYS_GPU 153mW/154mW")
+    >>> parse_line("RAM 1004/7852MB thermal@33C VDD_IN 1876/1876 NVENC 716 VDD_SYS_GPU 153mW/154mW")
     {'VDD_IN': 1.876, 'VDD_SYS_GPU': 0.153}
     """
     return {name: int(now) / 1000.0 for name, now in RAIL.findall(line) if name != "NC"}
@@ -56,7 +56,7 @@ class TegrastatsSource(ChildSource):
 
     def command(self) -> List[str]:
         """Return tegrastats at our interval."""
-        return [self._tool, "--interval", "%d" % round(self.pace_s * 1000)]
+        return [self._tool, "--interval", str(round(self.pace_s * 1000))]
 
     def take(self, line: str) -> None:
         """Interpret one line.

@@ -1,4 +1,4 @@
-"""Put a Jetson into a state in which runs can be compared, and put it back: power mode, locked clocks, fixed fan, settled temperature.
+"""Prepare a Jetson so that runs can be compared: power mode, locked clocks, fixed fan, temperature.
 
     board = Board()
     with board.prepared(mode=0):
@@ -49,7 +49,7 @@ class Board:
         self._note = Note(folder or state_folder())
 
     def state(self) -> Dict[str, Any]:
-        """Return power mode, clocks, fan, temperatures, boot and board, as far as this user may see them (`joulebird.devices.board.state`)."""
+        """Return `joulebird.devices.board.state.board_state` of this board."""
         return board_state(self._root, self._run)
 
     def left_over(self) -> Optional[Dict[str, Any]]:
@@ -147,8 +147,8 @@ class Board:
     def sudo_hint(self) -> str:
         """Return the remedy for a refused root command."""
         return (
-            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, check with visudo -cf): "
-            + self.sudoers_line()
+            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, "
+            "check with visudo -cf): " + self.sudoers_line()
         )
 
     # steps
@@ -183,8 +183,8 @@ class Board:
         known = mode_names(self._root)
         if mode is not None and known and mode not in known:
             raise BoardError(
-                "this board has no power mode %d" % mode,
-                "it has " + ", ".join("%d %s" % item for item in sorted(known.items())),
+                f"this board has no power mode {mode}",
+                "it has " + ", ".join(f"{number} {name}" for number, name in sorted(known.items())),
             )
         if lock_clocks:
             self._tool("jetson_clocks")
@@ -205,7 +205,7 @@ class Board:
         now = self.state()
         if mode is not None and (now["power_mode"] or {}).get("id") != mode:
             raise BoardError(
-                "the power mode is %s after nvpmodel -m %d" % (now["power_mode"], mode),
+                f"the power mode is {now['power_mode']} after nvpmodel -m {mode}",
                 "some changes need a reboot first",
             )
         if lock_clocks and now["clocks_locked"] is not True:
@@ -222,7 +222,7 @@ class Board:
             and now["fan"].get("target_pwm") != fan_pwm
         ):
             raise BoardError(
-                "the fan does not keep the pulse width %d" % fan_pwm,
+                f"the fan does not keep the pulse width {fan_pwm}",
                 "leave the fan alone with fan_pwm=None",
             )
         return now
@@ -231,7 +231,7 @@ class Board:
         folder = fan_folder(self._root)
         for name in ("temp_control", "target_pwm"):
             if folder is not None and name in wanted and os.path.exists(os.path.join(folder, name)):
-                self._as_root(["/usr/bin/tee", os.path.join(folder, name)], "%d\n" % wanted[name])
+                self._as_root(["/usr/bin/tee", os.path.join(folder, name)], f"{wanted[name]}\n")
 
     def _tool(self, name: str) -> str:
         path = tool_path(self._root, name)

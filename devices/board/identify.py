@@ -35,7 +35,7 @@ def identify(root: str = "/") -> Dict[str, Any]:
 
     Unknown facts are None.
 
-    A TX2 is known by "tegra186" among what it is compatible with; its model is the board family's
+    A TX2 is known by "tegra186" in `compatible`; its model is the board family's
     name, "quill".
     """
     compatible = [name for name in (_property(root, "compatible") or "").split("\0") if name]
@@ -61,7 +61,7 @@ def _property(root: str, name: str) -> Optional[str]:
 def parse_release(text: str) -> Optional[str]:
     """Return the version of L4T from the first line of /etc/nv_tegra_release.
 
-    >>> parse_release("# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64")
+    >>> parse_release("# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref")
     '32.7.1'
     """
     match = re.match(r"# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", text)

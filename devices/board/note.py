@@ -1,4 +1,4 @@
-"""The note of a board's former state, kept while it is changed, and the lock of the process that changed it."""
+"""Keep the former state of a board while a process changes it, and that process's lock."""
 
 import contextlib
 import fcntl
@@ -92,7 +92,8 @@ class Note:
         if self._lock is not None:
             return
         os.makedirs(self._folder, exist_ok=True)
-        lock = open(os.path.join(self._folder, "board.lock"), "w")
+        path = os.path.join(self._folder, "board.lock")
+        lock = open(path, "w")  # noqa: SIM115 (held open until `release`)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,4 +1,4 @@
-"""Wait until a board's temperature has settled: leakage grows with heat, so runs begin equally warm."""
+"""Wait for a settled temperature: leakage grows with heat, so runs begin equally warm."""
 
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Tuple

@@ -45,10 +45,11 @@ def power_mode(root: str, run: Runner) -> Optional[Dict[str, Any]]:
 
 
 def parse_nvpmodel(text: str) -> Optional[Dict[str, Any]]:
-    """Return the mode from the output of `nvpmodel -q`.
+    r"""Return the mode from the output of `nvpmodel -q`.
 
-    >>> parse_nvpmodel("NVPM WARN: fan mode is not set!\\nNV Power Mode: MAXP_CORE_ARM\\n3\\n") == {"id": 3, "name": "MAXP_CORE_ARM"}
-    True
+    >>> mode = parse_nvpmodel("NVPM WARN: no fan mode\nNV Power Mode: MAXP_CORE_ARM\n3\n")
+    >>> mode["id"], mode["name"]
+    (3, 'MAXP_CORE_ARM')
     """
     match = re.search(r"NV Power Mode: *(\S+)\s+(\d+)\s*$", text, re.MULTILINE)
     return {"id": int(match.group(2)), "name": match.group(1)} if match else None
@@ -64,7 +65,7 @@ def mode_names(root: str) -> Dict[int, str]:
 
 
 def fan_state(root: str) -> Optional[Dict[str, int]]:
-    """Return the fan's target pulse width (0 to 255) and whether temperature governs it (0 or 1), or None. It is None where no fan is shown."""
+    """Return the fan's target_pwm (0 to 255) and temp_control (0 or 1); None without a fan."""
     folder = fan_folder(root)
     if folder is None:
         return None

@@ -1,6 +1,4 @@
-"""Compare two samples of a board's health: throttling, mode changes, swapping, a sagging supply.
-
-No root, no fork.
+"""What happens to a board while it is measured: heat, throttling, mode changes, swapping, a sagging supply. No root, no fork.
 
     health = Health(); before = health.sample(); train(); warnings = compare(before, health.sample())
     witness = Witness(Health()); ...; for name, facts in witness.poll(): ...       # at every epoch's end
@@ -20,7 +18,7 @@ BUSY = 0.9  # a GPU with at least this load and under this share of its locked c
 
 
 def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
-    """Return the warnings about the time between two samples: [(warning, facts), ...].
+    """What happened between two samples that a reader of the numbers must know: [(warning, facts), ...].
 
     >>> calm = {"boot_id": "a", "cooling": {}, "limits": {"online": "0-5"}, "power_mode": 0, "swap": {"pages_in": 5, "pages_out": 9},
     ...         "volts": {"VDD_IN": 19.1}, "clocks_hz": {}, "clocks_locked": True, "gpu_load": 0.0}

@@ -2,9 +2,8 @@
 
     with HealthLog("events.jsonl"): train()
 
-Each line is an event (docs/formats.md, "events.jsonl"): `health`, and at its start each fault:
-`throttle`, `mode_change`, `limits_change`, `swap`, `supply_sag`. A line is one write at the file's
-end, so that it never falls into the middle of another one.
+Each line is an event (ARCHITECTURE.md, "events.jsonl"): `health`, and at its beginning each trouble: `throttle`, `mode_change`,
+`limits_change`, `swap`, `supply_sag`. A line is one write at the file's end, so that it never falls into the middle of another one.
 """
 
 import json
@@ -19,8 +18,7 @@ from joulebird.devices.health.read import Health
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.process import python_command
 
-# The events of the warnings of `joulebird.devices.health.compare.compare`; a restarted machine has
-# ended this process.
+# The events of the warnings of `joulebird.devices.health.compare.compare`; a restarted machine has ended this process.
 EVENTS = {
     "throttled": "throttle",
     "mode_changed": "mode_change",
@@ -41,11 +39,7 @@ SPARE_BYTES = (
 
 
 class Diary:
-    """Turn samples into events.
-
-    Slow-changing fields are written only when they change; each fault is logged once, when it
-    starts.
-    """
+    """Turns samples into events: what changes seldom stands in the first line and where it changed; each trouble is told as it begins."""
 
     def __init__(self) -> None:
         self._first: Optional[Dict[str, Any]] = None
@@ -53,9 +47,7 @@ class Diary:
         self._going_on: List[str] = []
 
     def events(self, sample: Dict[str, Any]) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """Give the events of one sample of `Health`, by name and facts.
-
-        The time `t_s` is among them.
+        """The events of one sample of `Health`, by name and facts; the time `t_s` is among them.
 
         >>> diary, sample = Diary(), {"t_s": 1.0, "boot_id": "a", "temps_c": {"GPU-therm": 40.5}, "cooling": {}, "limits": {}, "volts": {},
         ...                           "power_mode": 0, "swap": {}, "clocks_hz": {}, "clocks_locked": True, "gpu_load": 0.5}
@@ -81,7 +73,7 @@ class Diary:
 
 
 def line_of(name: str, facts: Dict[str, Any]) -> bytes:
-    """Return one event as a line. The name comes first, so that readers need not parse other lines.
+    """One event as a line; the name comes first, so that readers tell these lines without parsing them.
 
     >>> line_of("swap", {"t_s": 1.5, "pages": 3})
     b'{"event": "swap", "t_s": 1.5, "pages": 3}\\n'
@@ -92,10 +84,7 @@ def line_of(name: str, facts: Dict[str, Any]) -> bytes:
 
 
 def append(handle: int, name: str, facts: Dict[str, Any]) -> bool:
-    """Write one event at the end of a file opened to append.
-
-    Return False, with nothing written, when the disk is all but full.
-    """
+    """Write one event at the end of a file opened to append; false, with nothing written, when the disk is all but full."""
     disk = os.fstatvfs(handle)
     if disk.f_bavail * disk.f_frsize < SPARE_BYTES:
         return False
@@ -127,10 +116,7 @@ class HealthLog:
 
     @property
     def ended(self) -> Optional[str]:
-        """Return why the process ended by itself.
-
-        None while it runs, or when it was never started.
-        """
+        """Why the process has ended though nobody asked it to; None while it runs, or when it was never started."""
         if self._child is None or self._child.ended() is None:
             return None
         return self._child.errors() or f"its process ended with status {self._child.ended()}"

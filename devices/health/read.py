@@ -13,13 +13,8 @@ from joulebird.devices.ina3221.channel import find_channels
 from joulebird.devices.util.sysfs import text_or_none
 
 NOT_A_TEMPERATURE = ("PMIC-Die",)  # always 100 C on a TX2
-GPUS = (
-    "*.gp10b",
-    "*.gv11b",
-    "*.ga10b",
-    "*.gpu",
-    "*.gm20b",
-)  # TX2, Xavier, Orin, Nano, TX1: their names under devfreq
+# The names under devfreq of TX2, Xavier, Orin, Nano, TX1.
+GPUS = ("*.gp10b", "*.gv11b", "*.ga10b", "*.gpu", "*.gm20b")
 
 
 class Health:
@@ -57,7 +52,7 @@ class Health:
         }
 
     def temperatures(self) -> Dict[str, float]:
-        """Return degrees Celsius by type of thermal zone, without zones that are no temperatures."""
+        """Return degrees Celsius by type of thermal zone."""
         temps = {}
         for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*"))):
             kind, value = text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp"))
@@ -66,7 +61,7 @@ class Health:
         return temps
 
     def clock_limits(self) -> Dict[str, Tuple[int, int]]:
-        """Return the lowest and the highest clock allowed now, in Hz, of each online core and of the GPU. They are equal when locked."""
+        """Return the allowed clocks (lowest, highest) in Hz of each online core and of the GPU."""
         limits = {}
         for name, folder, scale in self._clock_folders():
             low, high = [

@@ -27,16 +27,11 @@ HWMON_GLOBS = (
     "sys/bus/i2c/devices/*-*/hwmon/hwmon*",
     "sys/class/hwmon/hwmon*",
 )
-NOT_CONNECTED = (
-    "",
-    "(null)",
-    "nc",
-    "none",
-)  # what a channel without a device tree node, or without a shunt, is called
+NOT_CONNECTED = ("", "(null)", "nc", "none")  # without a device tree node, or without a shunt
 
 
 class Channel(NamedTuple):
-    """One measured supply line: its rail name, the real path of its folder, its number in the file names, its chip."""
+    """One measured supply line: its rail, the real path of its folder, its number, its chip."""
 
     rail: str
     form: str  # "iio" or "hwmon"
@@ -87,9 +82,9 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
     node = device_tree_node(root, device, address)
     out = []
     for number in (0, 1, 2) if form == "iio" else (1, 2, 3):
-        name = "rail_name_%d" % number if form == "iio" else "in%d_label" % number
+        name = f"rail_name_{number}" if form == "iio" else f"in{number}_label"
         enabled = (
-            text_or_none(os.path.join(folder, "in%d_enable" % number)) if form == "hwmon" else "1"
+            text_or_none(os.path.join(folder, f"in{number}_enable")) if form == "hwmon" else "1"
         )
         rail = text_or_none(os.path.join(folder, name))
         if rail is not None and enabled != "0":
@@ -100,11 +95,11 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
 
 def _shunt_mohm(form: str, folder: str, node: Optional[str], number: int) -> Optional[float]:
     if form == "hwmon":
-        text = text_or_none(os.path.join(folder, "shunt%d_resistor" % number))
+        text = text_or_none(os.path.join(folder, f"shunt{number}_resistor"))
         return int(text) / 1000.0 if text and text.isdigit() else None
     if node is None:
         return None
-    cells = read_cells(os.path.join(node, "channel@%d" % number, "ti,shunt-resistor-mohm"))
+    cells = read_cells(os.path.join(node, f"channel@{number}", "ti,shunt-resistor-mohm"))
     if not cells:  # older trees list the three of a chip together
         cells = (read_cells(os.path.join(node, "ti,shunt-resistor-mohm")) or [])[number:]
     return float(cells[0]) if cells and cells[0] > 0 else None

@@ -3,10 +3,10 @@
 jtop can hang for ever while it connects, ends its loop without an error, and keeps a broken
 connection for the life of a process. So it runs here, in a process of its own, which its parent
 (`joulebird.devices.jtop.source`) watches and replaces. `jtop` is imported only in this file. It
-ends when its stdin closes. What it prints:
+ends when its stdin closes. Its output:
 
     {"hello": {"version": "4.3.2", "interval_s": 0.5}}
-    {"t_s": 123.45, "power": {"rail": {"VDD_SYS_GPU": 6.883, ...}, "total_name": "VDD_IN", "total_w": 14.034}}
+    {"t_s": 1.5, "power": {"rail": {"GPU": 6.8, ...}, "total_name": "VDD_IN", "total_w": 14.0}}
     {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
 """
 
@@ -23,7 +23,7 @@ from joulebird.harness.core.process import python_command
 CLOCK_BOOTTIME = 7  # time.CLOCK_BOOTTIME exists from Python 3.7
 RESTART = "sudo systemctl restart jtop.service"
 OLDEST = (4, 2)  # before 4.2, jtop has another layout or no rule for VDD_IN
-# what the text of jtop's own exception contains -> its word in the log and the remedy
+# a piece of the text of jtop's exception, its word in the log, and the remedy
 FAILURES = (
     (
         "not active",
@@ -168,7 +168,7 @@ class Client:
         self._accepted = False
 
     def sample(self, jetson: Any) -> None:
-        """Print what jtop has just read (called by jtop with its data held still).
+        """Print the new data of jtop (called by jtop with its data held still).
 
         The same pass is not printed twice.
         """
@@ -180,8 +180,8 @@ class Client:
         if not -1.0 < age_s < max(2.0, 3 * self._slowest_s):
             raise Failed(
                 "STALE",
-                f"the newest data of the jtop service is {age_s:.1f} s old: its reading thread is dead, "
-                "or it runs on another clock",
+                f"the newest data of the jtop service is {age_s:.1f} s old: "
+                "its reading thread is dead, or it runs on another clock",
             )
         self._say(power_message(jetson.power, t_s))
 
@@ -194,7 +194,8 @@ class Client:
         if server_s > self._slowest_s:
             raise Failed(
                 "SLOW",
-                f"the jtop service reads every {server_s:g} s, {self._slowest_s:g} s are needed: the first client sets the pace",
+                f"the jtop service reads every {server_s:g} s, {self._slowest_s:g} s are needed: "
+                "the first client sets the pace",
                 "close the other jtop clients, wait 4 s and try again",
             )
         if server_s > self._interval_s:
@@ -205,13 +206,13 @@ class Client:
             pass
         raise Failed(
             "STOPPED",
-            "the jtop service gave nothing for %.1f s: it is stuck, overloaded, or its reading thread is dead"
-            % (3 * self._interval_s),
+            f"the jtop service gave nothing for {3 * self._interval_s:.1f} s: "
+            "it is stuck, overloaded, or its reading thread is dead",
         )
 
 
 class Slower(Exception):
-    """The service runs at a slower pace, in seconds, set by an earlier client: connect again at that pace."""
+    """The service runs at a slower pace, in seconds: connect again at that pace."""
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -1,4 +1,4 @@
-"""jtop (jetson-stats 4.2 and later) as a power source: for boards where sysfs is closed to the user.
+"""Read power from jtop (jetson-stats 4.2 and later), for boards where the user cannot read sysfs.
 
     --source jtop
 

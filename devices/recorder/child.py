@@ -16,12 +16,10 @@ from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import search_last
 
-IDLE_PERIOD_S = (
-    0.25  # without a log the source is still read, so that what it pushes does not pile up
-)
+IDLE_PERIOD_S = 0.25  # without a log: samples that a source pushes must not pile up
 SETTLE_STEP_S = 0.02
 FIRST_READING_S = 2.0  # how long a source may need to give its first whole reading
-LOOK_EVERY_S = 1.0  # for a parent that is gone though somebody else holds its end of the pipe
+LOOK_EVERY_S = 1.0  # for a parent that is gone while another process holds its end of the pipe
 
 
 class Child:
@@ -80,9 +78,8 @@ class Child:
         while data:
             data = data[os.write(self._answers, data) :]
 
-    # commands of the parent
-
     def start(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Open the source and return its description."""
         if command["period_s"] is not None and not command["period_s"] > 0.0:
             raise SourceError(
                 "a period of {!r} s cannot be sampled".format(command["period_s"]),
@@ -118,6 +115,7 @@ class Child:
         return self._description
 
     def check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Wait for a whole reading of the total. Raises SourceError without one."""
         source = self._source
         assert source is not None
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
@@ -135,17 +133,20 @@ class Child:
             time.sleep(SETTLE_STEP_S)
 
     def open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Sample into a log from now on."""
         assert self._sampler is not None
         self._sampler.open(command["path"], self._description)
         return {}
 
     def sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Take one sample now, for an edge."""
         assert self._sampler is not None
         t_s, status = self._sampler.edge()
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
     def settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Wait until the last edge is covered by a reading."""
         assert self._sampler is not None
         begin_s = time.monotonic()
         while time.monotonic() - begin_s < self._sampler.owed_s():
@@ -154,6 +155,7 @@ class Child:
         return {}
 
     def close(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Settle, end the log and return its counts."""
         assert self._sampler is not None
         self.settle(command)
         return self._sampler.close()
@@ -193,15 +195,12 @@ def raise_priority() -> None:
 
 def main() -> int:
     """Serve the parent that holds the other ends of stdin and stdout."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which ends us by closing the pipe
+    # Ctrl-C is for the parent, which ends us by closing the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a driver prints must not mix with the answers
     raise_priority()
-    try:
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone
         Child(0, answers).serve()
-    except BrokenPipeError:
-        pass  # the parent is gone
     return 0

@@ -73,7 +73,7 @@ class Recorder:
         if self.alive:
             return self
         self.stop()
-        self._errors = tempfile.TemporaryFile(prefix="joulebird-recorder-")
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         self._pending = b""
         try:
             self._process = subprocess.Popen(
@@ -125,7 +125,7 @@ class Recorder:
         return self._ask("sample")["t_s"]
 
     def settle(self) -> None:
-        """Wait until the last `sample` is covered: at once, unless a slow meter has yet to give its next reading."""
+        """Wait until the last `sample` is covered by a reading: some seconds with a slow meter."""
         self._ask("settle")
 
     def close_log(self) -> Dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sample a power source into a log: random intervals, a row for every failure, nothing ever stops it. The recorder process runs this."""
+"""Sample a power source into a log, at random intervals, with a row for every failure."""
 
 import errno
 import random
@@ -12,10 +12,8 @@ from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 
-JITTER = (
-    0.5,
-    1.5,
-)  # of the period: a fixed one in step with the training's iterations errs by up to 45 %
+# Of the period: a fixed one in step with the training's iterations errs by up to 45 %.
+JITTER = (0.5, 1.5)
 STALE_S = 5.0  # older data than this is not the present power
 AHEAD_S = 1.0  # a sample from further in the future has a wrong clock
 SYNC_EVERY_S = 1.0
@@ -26,8 +24,8 @@ def status_of(error: BaseException) -> str:
 
     It is an errno's name, a SourceError's `status` or UNREADABLE, or the exception's name.
 
-    >>> status_of(OSError(121, "Remote I/O error")), status_of(SourceError("no data")), status_of(ZeroDivisionError())
-    ('EREMOTEIO', 'UNREADABLE', 'ZeroDivision')
+    >>> [status_of(error) for error in (OSError(121, ""), SourceError(""), ZeroDivisionError())]
+    ['EREMOTEIO', 'UNREADABLE', 'ZeroDivision']
     """
     if isinstance(error, OSError) and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
@@ -52,12 +50,10 @@ class Sampler:
         # nothing is missed.
         self.period_s = max(period_s, source.min_period_s / 2.0)
         self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
-        self._random = (
-            generator or random.Random()
-        )  # seeded from os.urandom: no two recorders in step
-        self._newest_s = self._row_s = float(
-            "-inf"
-        )  # time of the newest sample, and of the last row
+        # Seeded from os.urandom: no two recorders in step.
+        self._random = generator or random.Random()
+        self._newest_s = float("-inf")  # time of the newest sample
+        self._row_s = float("-inf")  # time of the last row
         self._edge_s = float("-inf")  # time of the last edge that a reading should cover
         self._path = ""
         self._printed: Set[str] = set()
@@ -65,9 +61,7 @@ class Sampler:
         self.log_error: Optional[SourceError] = None
         self.missed = 0  # ticks that came more than a period late
         self.late_s = 0.0  # the worst lateness
-        self._good: List[
-            float
-        ] = []  # times of the first and of the last reading in the present segment
+        self._good: List[float] = []  # times of the segment's first and last reading
         self.worst_gap_s = 0.0  # between two readings that came
         self.next_s = clock() + self._step()
 
@@ -79,9 +73,8 @@ class Sampler:
         self.close()
         self.log_error = None
         self.missed, self.late_s, self.worst_gap_s, self._good = 0, 0.0, 0.0, []
-        self._newest_s = float(
-            "-inf"
-        )  # what a slow meter said last belongs in this log, too: it covers its begin
+        # The last reading of a slow meter belongs in this log, too: it covers its begin.
+        self._newest_s = float("-inf")
         if path != self._path:
             self._path, self._row_s = path, float("-inf")
         self.log = PowerLog(path, describe, self._clock)
@@ -151,13 +144,9 @@ class Sampler:
         """
         try:
             sample = self._source.read()
-        except (
-            Exception
-        ) as error:  # whatever a driver does, the others' samples and the training go on
+        except Exception as error:  # a bug of a driver must not stop the samples or the training
             self._print_once(error)
-            error.__traceback__ = (
-                None  # it would grow in a driver that raises the same error again and again
-            )
+            error.__traceback__ = None  # it would grow in a driver that raises one error repeatedly
             return self._put(self._clock(), {}, status_of(error))
         now_s = self._clock()
         if sample.t_s > now_s + AHEAD_S or sample.t_s < self._newest_s:
@@ -198,13 +187,8 @@ class Sampler:
         if key not in self._printed and len(self._printed) < 100:
             self._printed.add(key)
             expected = isinstance(error, (OSError, SourceError))
-            text = (
-                str(error)
-                if expected
-                else "".join(
-                    traceback.format_exception(type(error), error, error.__traceback__)
-                ).rstrip()
-            )
+            lines = traceback.format_exception(type(error), error, error.__traceback__)
+            text = str(error) if expected else "".join(lines).rstrip()
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 

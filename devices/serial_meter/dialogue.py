@@ -1,4 +1,4 @@
-"""Talk with a meter from the opening of its port to the first fault: its identity, then its readings."""
+"""Talk with a meter from the opening of its port to the first fault: identity, then readings."""
 
 import errno
 import threading
@@ -17,7 +17,7 @@ MISSES = 3  # questions or silences in a row before the port is opened anew
 
 
 class Setup(NamedTuple):
-    """What every dialogue with one meter shares."""
+    """The parts that all dialogues with one meter share."""
 
     meter: meters.Meter
     port: str
@@ -48,9 +48,8 @@ class Dialogue:
         self._setup, self._link = setup, link
         self._meter, self._decoder, self._inbox = setup.meter, setup.decoder, setup.inbox
         self._clock, self._stop = setup.clock, setup.stop
-        self._introduces_itself = all(
-            ask.answer != "identity" for ask in setup.decoder.start()
-        )  # it gives its identity unasked, if at all
+        # It gives its identity unasked, if at all.
+        self._introduces_itself = all(ask.answer != "identity" for ask in setup.decoder.start())
         self._misses = 0
         self._late = False  # the last answer did not come in time, and may still come
 
@@ -67,7 +66,7 @@ class Dialogue:
             self._say(ask.data)
 
     def _hello(self, settle_s: float = 0.0) -> None:
-        """Begin anew: wait for the board to boot, discard pending bytes, start the meter, and identify it."""
+        """Begin anew: wait for the boot, discard old bytes, start the meter, and identify it."""
         end_s = self._clock() + settle_s
         while self._clock() < end_s and not self._stop.is_set():
             self._throw(QUIET_S, end_s - self._clock())
@@ -120,9 +119,8 @@ class Dialogue:
                 self._exchange(ask) is not None or not ask.answer for ask in self._decoder.poll()
             ):
                 self._misses = 0
-                if not self._meter.settings.get(
-                    "fresh"
-                ):  # else the meter itself waits for its next update
+                # A meter with "fresh" questions waits for its next update by itself.
+                if not self._meter.settings.get("fresh"):
                     self._stop.wait(max(0.0, due_s - self._clock()))
                 return
             if self._stop.is_set():
@@ -147,7 +145,7 @@ class Dialogue:
             self._missed(f"no reading for {silent_s:.1f} s")
             self._hello()
 
-    def _missed(self, what: str) -> None:
+    def _missed(self, failure: str) -> None:
         """Count a failure in a row.
 
         The last one, or the first when nothing ever came, ends the session.
@@ -162,7 +160,7 @@ class Dialogue:
             if inbox.bytes
             else ""
         )
-        error = OSError(errno.ETIMEDOUT, what + why)
+        error = OSError(errno.ETIMEDOUT, failure + why)
         if self._misses >= MISSES or not inbox.ever.is_set():
             raise error
         inbox.lost(error)

@@ -61,13 +61,13 @@ class RawLog:
             ) from error
         self.lost = 0
         self._broken_line = True  # of an earlier run, perhaps
-        self._write("%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head)))
+        self._write(f"{MAGIC}{FORMAT}\n# {json.dumps(head)}\n")
 
     def put(self, t_s: float, letter: str, data: Union[bytes, str]) -> None:
         """Add one piece; nothing is written for no bytes."""
         text = escape(data) if isinstance(data, bytes) else data.replace("\n", " ")
         if text:
-            self._write("%16d %s %s\n" % (round(t_s * 1e6), letter, text))
+            self._write(f"{round(t_s * 1e6):16d} {letter} {text}\n")
 
     def _write(self, text: str) -> None:
         data = (("\n" if self._broken_line else "") + text).encode("utf-8")

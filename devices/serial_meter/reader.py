@@ -59,7 +59,8 @@ class Reader:
         self.close()
         if isinstance(inbox.trouble, OSError):
             raise SourceError(
-                f"no reading from the {self._setup.meter.title} at {self._setup.port}: {inbox.trouble.strerror}",
+                f"no reading from the {self._setup.meter.title} at {self._setup.port}: "
+                f"{inbox.trouble.strerror}",
                 self._advice(),
             )
         raise inbox.trouble or SourceError("closed before the first reading")
@@ -81,8 +82,14 @@ class Reader:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
         if self._setup.inbox.bytes:
-            return f"wrong baud rate, or another meter? tried {rates} baud; bytes came, but none made sense as {meter.name}"
-        return f"nothing came: check power and cable (null modem?), and the meter's own settings; tried {rates} baud"
+            return (
+                f"wrong baud rate, or another meter? tried {rates} baud; "
+                f"bytes came, but none made sense as {meter.name}"
+            )
+        return (
+            "nothing came: check power and cable (null modem?), and the meter's own settings; "
+            f"tried {rates} baud"
+        )
 
     def _run(self) -> None:
         try:

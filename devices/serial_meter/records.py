@@ -96,8 +96,10 @@ def judge(
     A power that the meter does not give is volts times amperes on DC. An infinite number is over
     range, a missing one no data.
 
-    >>> judge(Gates(), {}, None, 19.0, 0.5).power_w, judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
-    (9.5, 'over_range')
+    >>> judge(Gates(), {}, None, 19.0, 0.5).power_w
+    9.5
+    >>> judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
+    'over_range'
     """
     known = [x for x in (power_w, voltage_v, current_a) if x is not None]
     if any(math.isnan(x) for x in known):
@@ -130,7 +132,7 @@ class Decoder:
         self.buffer = b""
 
     def start(self) -> List[Ask]:
-        """Return what is sent after the port has been opened."""
+        """Return the commands and questions after the port has been opened."""
         return []
 
     def poll(self) -> List[Ask]:
@@ -142,7 +144,7 @@ class Decoder:
         return []
 
     def sent(self, data: bytes) -> None:
-        """Note that something was sent: of a polled meter, what came before it is void."""
+        """Note that something was sent: bytes of a polled meter before it are void."""
         if self.polled:
             self.buffer = b""
 
@@ -158,5 +160,5 @@ class Decoder:
         raise NotImplementedError
 
     def resync(self) -> None:
-        """Forget the unfinished frame: what comes next may begin in the middle of one."""
+        """Forget the unfinished frame: the next bytes may begin in the middle of one."""
         self.buffer = b""

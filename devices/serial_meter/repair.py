@@ -1,4 +1,4 @@
-"""Write a power.csv anew from the raw log, after its readings were decoded with the wrong profile."""
+"""Write a power.csv anew from the raw log of a meter that was read with the wrong profile."""
 
 import os
 from typing import Any, Dict, Iterator, List, Tuple, Union

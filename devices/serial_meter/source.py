@@ -1,4 +1,4 @@
-"""A power meter on a wire as a power source: the board's jack or the wall, measured from outside."""
+"""Read a power meter on a wire: the board's jack or the wall, measured from outside."""
 
 import time
 from typing import Any, Callable, Dict, Optional, Union
@@ -20,7 +20,7 @@ class SerialMeterSource(PowerSource):
     `port`: a serial port (best /dev/serial/by-id/...), socket://host:port, rfc2217://host:port or
     /dev/usbtmcN. `meter`: a name of `meters.METERS`, a mapping {"like": name, ...} with the
     differences (also as JSON text), or the path of a .json or .toml file of such a mapping. `baud`:
-    only this rate. `raw_log`: keep all traffic in this file. `rail`: what to call the rail.
+    only this rate. `raw_log`: keep all traffic in this file. `rail`: the name of the rail.
     """
 
     name = "serial"
@@ -110,7 +110,7 @@ class SerialMeterSource(PowerSource):
             log.close()
 
     def counts(self) -> Dict[str, int]:
-        """Return the counts so far: readings, flagged and damaged frames, time-outs, openings of the port, and pieces lost to the raw log."""
+        """Return the counts of readings, faults and openings, and of pieces the raw log lost."""
         return (
             dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0)
             if self._reader
@@ -118,7 +118,7 @@ class SerialMeterSource(PowerSource):
         )
 
     def describe(self) -> Dict[str, Any]:
-        """Return the facts for the record: meter, side, sampling, gates, check, port, and identity of the meter."""
+        """Return the facts for the record: meter, side, gates, check, port, identity."""
         facts = dict(self.identity(), port=self.port, raw_log=self.raw_log)
         if self.meter:
             facts["meter"] = meters.as_json(self.meter)

@@ -1,4 +1,4 @@
-"""Measure the processor time of a process with its threads and children, from /proc or else `ps`."""
+"""Measure the processor time of a process and its children, from /proc or else `ps`."""
 
 import os
 import re
@@ -24,7 +24,7 @@ class ProcessLoad:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pid, self._without, self._proc, self._clock = pid, without, proc, clock
-        self._has_proc = os.path.exists("%s/%d/stat" % (proc, os.getpid()))
+        self._has_proc = os.path.exists(f"{proc}/{os.getpid()}/stat")
         self._every_s = LIST_EVERY_S if self._has_proc else PS_EVERY_S
         self._listed_s: Optional[float] = None
         self._pids: List[int] = [pid]
@@ -90,7 +90,7 @@ def _stat(proc: str, pid: int) -> Optional[List[str]]:
     The second, the name, may hold spaces and brackets.
     """
     try:
-        with open("%s/%d/stat" % (proc, pid), "rb") as file:
+        with open(f"{proc}/{pid}/stat", "rb") as file:
             return file.read().decode("ascii", "replace").rpartition(")")[2].split()
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""A simulated TX2 for machines without sensors: its rails follow the processor load of the measured process.
+"""Simulate a TX2 on machines without sensors: its rails follow the load of the measured process.
 
     --source simulated
 
@@ -18,9 +18,7 @@ from joulebird.devices.source import Found, PowerSample
 from joulebird.devices.util.scratch import Scratch
 from joulebird.harness.core.errors import SourceError
 
-LOAD_EVERY_S = (
-    0.1  # processor time is counted in steps of 10 ms, so a shorter look would be mostly noise
-)
+LOAD_EVERY_S = 0.1  # processor time is counted in steps of 10 ms: shorter looks are mostly noise
 
 
 class Waveform:
@@ -41,9 +39,10 @@ class Waveform:
         self._index, self._left_s = 0, self._steps[0][0]
 
     def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """Return the next `seconds` as (seconds, load) pieces, closed by (0, the load from here on).
+        """Return the next `seconds` as (seconds, load) pieces, closed by (0, the load after them).
 
-        >>> [(round(s, 2), round(load)) for s, load in Waveform([[0.2, 14.025], [0.1, 3.056]]).take(0.25)]
+        >>> wave = Waveform([[0.2, 14.025], [0.1, 3.056]])
+        >>> [(round(s, 2), round(load)) for s, load in wave.take(0.25)]
         [(0.2, 1), (0.05, 0), (0.0, 0)]
         """
         out = []
@@ -78,7 +77,7 @@ class Load:
 
 
 class SimulatedSource(Ina3221Source):
-    """A TX2 developer kit that is not there: 3.06 W at VDD_IN when `pid` rests, 14.0 W when it keeps `cores` busy.
+    """A simulated TX2 developer kit: VDD_IN is 3.06 W when `pid` rests, 14.0 W under full load.
 
     `pid`: the process to follow, with its children; by default the one that started this process,
     which for a recorder is the training. `cores`: how many busy cores are full load; all of the
@@ -104,7 +103,7 @@ class SimulatedSource(Ina3221Source):
     ) -> None:
         if cores is not None and cores < 1:
             raise SourceError(
-                "a load cannot be a share of %d cores" % cores, "give a number of at least 1"
+                f"a load cannot be a share of {cores} cores", "give a number of at least 1"
             )
         super().__init__("", total, rails, clock)
         self._pid, self._keep, self._averaging, self._cores, self._profile = (
@@ -146,7 +145,7 @@ class SimulatedSource(Ina3221Source):
         pid = os.getppid() if self._pid is None else self._pid
         if not is_alive(pid):
             raise SourceError(
-                "no process %d to follow" % pid,
+                f"no process {pid} to follow",
                 "give the id of the running process, or leave the option out",
             )
         without = None if pid == os.getpid() else os.getpid()

@@ -9,7 +9,8 @@ from typing import Callable, NamedTuple, Optional, Sequence
 class Ran(NamedTuple):
     """The end of a command: exit code, stdout, stderr.
 
-    The code is None for a command that could not be run or took too long."""
+    The code is None for a command that could not be run or took too long.
+    """
 
     code: Optional[int]
     out: str
@@ -26,10 +27,10 @@ Runner = Callable[[Sequence[str], str], Ran]  # (command, text for stdin) -> Ran
 
 
 def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0) -> Ran:
-    """Run a command, giving it `text`; it never waits for a terminal.
+    r"""Run a command, giving it `text`; it never waits for a terminal.
 
     >>> run_command(["echo", "hello"]).out
-    'hello\\n'
+    'hello\n'
     """
     try:
         ended = subprocess.run(
@@ -49,7 +50,7 @@ def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0)
 
 
 def sudo_prefix() -> Sequence[str]:
-    """Return the prefix that runs a command as root: nothing for root, else sudo, which never asks."""
+    """Return the prefix that runs a command as root: [] for root, else sudo, which never asks."""
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 

@@ -1,5 +1,6 @@
 """A child process that writes lines, read without ever blocking the reader."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -7,9 +8,7 @@ import tempfile
 import time
 from typing import List, Optional, Sequence
 
-LONGEST_LINE = (
-    1 << 20
-)  # a child that writes a megabyte without a newline is not speaking our language
+LONGEST_LINE = 1 << 20  # bytes; a longer piece without a newline is not our language
 
 
 class LineChild:
@@ -21,7 +20,7 @@ class LineChild:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         self._buffer = b""
         self._silent = False  # its end of the pipe is closed
         try:
@@ -70,10 +69,8 @@ class LineChild:
         A child that has closed its pipe is given a moment to end.
         """
         if self._silent:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(1.0)
-            except subprocess.TimeoutExpired:
-                pass
         return self._process.poll()
 
     def errors(self) -> str:

@@ -21,9 +21,8 @@ class Relay:
         self._before: List[Tuple[int, Any]] = []
 
     def __enter__(self) -> "Relay":
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # Python sets handlers in no other thread
+        # Python sets handlers in no other thread.
+        if threading.current_thread() is threading.main_thread():
             self._before = [(number, signal.signal(number, self._pass_on)) for number in _numbers()]
         return self
 

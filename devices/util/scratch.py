@@ -11,7 +11,7 @@ GRACE_S = 60.0  # a folder younger than this may belong to a process that is abo
 
 
 class Scratch:
-    """A temporary folder of some kind, held by a lock that dies with the process (a process id may mean another process elsewhere)."""
+    """A temporary folder of some kind, held by a lock that ends with the process."""
 
     def __init__(self, kind: str) -> None:
         remove_abandoned(kind)

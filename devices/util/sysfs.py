@@ -1,17 +1,13 @@
 """Cheap and honest reading of sysfs files and of the device tree."""
 
+import contextlib
 import errno
 import os
 import struct
 from typing import Dict, List, Optional
 
-GONE = (
-    errno.ENOENT,
-    errno.ENODEV,
-    errno.ENXIO,
-    errno.ESTALE,
-    errno.EBADF,
-)  # a driver was unbound and perhaps bound again
+# A driver was unbound and perhaps bound again.
+GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EBADF)
 SIZE = 64  # bytes; every value file is shorter
 
 
@@ -37,11 +33,11 @@ def read_cells(path: str) -> Optional[List[int]]:
     except OSError:
         return None
     count = len(data) // 4
-    return list(struct.unpack(">%dI" % count, data[: 4 * count]))
+    return list(struct.unpack(f">{count}I", data[: 4 * count]))
 
 
 class KeptFile:
-    """A value file that stays open: one `pread` makes the driver run anew, at a tenth of the cost of opening it.
+    """A value file that stays open: `pread` runs the driver at a tenth of the cost of opening.
 
     A file that has vanished is opened again at the next read, so a driver that comes back is found.
     """
@@ -72,15 +68,13 @@ class KeptFile:
     def close(self) -> None:
         """Close the file; harmless when called twice."""
         if self._fd >= 0:
-            try:
+            with contextlib.suppress(OSError):  # already gone with its device
                 os.close(self._fd)
-            except OSError:
-                pass  # already gone with its device
             self._fd = -1
 
 
 def device_tree_node(root: str, device: str, address: int) -> Optional[str]:
-    """Return the device tree folder of an I2C device, by its `of_node` link, its uevent, or its address."""
+    """Return the device tree folder of an I2C device, by `of_node` link, uevent, or address."""
     link = os.path.join(device, "of_node")
     if os.path.isdir(link):
         return os.path.realpath(link)

@@ -1,4 +1,4 @@
-"""The shapes of a line of text, and how its numbers are read: strictly, so that a line with a lost byte is refused.
+"""Read the numbers of a line of text strictly, so that a line with a lost byte is refused.
 
 Whole lines only, the exact number of fields, no locale, and no spelling that only Python knows.
 """
@@ -20,7 +20,7 @@ FIELD = re.compile(
 
 
 class Field(NamedTuple):
-    """One number or word of a line: where it is found, what it is called, how it is read, and its factor to the unit in its name."""
+    """One number or word of a line: its key, name, type, and factor to the unit in its name."""
 
     key: str
     name: str
@@ -31,8 +31,8 @@ class Field(NamedTuple):
 def field(text: str) -> Field:
     """Read one field of a form, `[key=]name[:type][*scale]`.
 
-    >>> field("current_mA"), field("a.avg=current_A")
-    (Field(key='current_mA', name='current_A', type='float', scale=0.001), Field(key='a.avg', name='current_A', type='float', scale=1.0))
+    >>> field("current_mA")
+    Field(key='current_mA', name='current_A', type='float', scale=0.001)
     """
     match = FIELD.match(text)
     if not match:

@@ -96,7 +96,7 @@ class LineDecoder(Decoder):
             self.skip = False
         if len(self.buffer) > LONGEST_LINE:
             self.buffer, self.skip = b"", True
-            found.append(Record("damaged", {}, "no end of line in %d bytes" % LONGEST_LINE))
+            found.append(Record("damaged", {}, f"no end of line in {LONGEST_LINE} bytes"))
         return found
 
     def _line(self, line: bytes) -> List[Record]:
@@ -137,12 +137,12 @@ class LineDecoder(Decoder):
         )
 
     def _order(self, fields: Fields) -> str:
-        """Check the order of numbers: a counter that goes up a little at a time, and a mean between its extremes."""
+        """Check that a counter goes up and that a mean lies between its extremes."""
         key = self.meter.settings.get("increasing")
         if key:
             last, self.last = self.last, fields[key]
             if last is not None and fields[key] <= last:
-                return "%s went from %d to %d" % (key, last, fields[key])
+                return f"{key} went from {last} to {fields[key]}"
         for low, middle, high in self.meter.settings.get("between", []):
             if not fields[low] <= fields[middle] <= fields[high]:
                 return f"{middle} is not between its extremes"

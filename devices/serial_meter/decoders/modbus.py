@@ -61,8 +61,10 @@ def register_value(data: bytes, offset: int, kind: str) -> float:
 
     A float that is NaN means no data and an infinite one over range (Yokogawa, IM WT310-17EN).
 
-    >>> register_value(bytes.fromhex("86a00001"), 0, "u32"), register_value(bytes.fromhex("7f800000"), 0, "f32")
-    (100000, inf)
+    >>> register_value(bytes.fromhex("86a00001"), 0, "u32")
+    100000
+    >>> register_value(bytes.fromhex("7f800000"), 0, "f32")
+    inf
     """
     if kind == "u32":
         low, high = struct.unpack_from(">HH", data, 2 * offset)
@@ -106,7 +108,7 @@ class ModbusDecoder(Decoder):
         return parse_request(data)
 
     def feed(self, data: bytes) -> List[Record]:
-        """Take the next bytes; a frame is looked for at each of them, so that garbage before it does no harm."""
+        """Take the next bytes; a frame may begin at each of them, after garbage too."""
         self.buffer += data
         found = []
         at = 0
@@ -146,7 +148,7 @@ class ModbusDecoder(Decoder):
     def _frame(self, frame: bytes) -> Record:
         if frame[1] & 0x80:
             fields = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
-            return Record("flagged", fields, "exception %d" % frame[2])
+            return Record("flagged", fields, f"exception {frame[2]}")
         data = frame[3:-2]
         if list(self.asked) == self.meter.settings.get("identity"):
             return self._identity(data)
@@ -169,6 +171,6 @@ class ModbusDecoder(Decoder):
         fields: Dict[str, Any] = {"model_id": model, "serial": high << 16 | low, "fw": firmware}
         if model // 10 != self.meter.settings["model_id"]:
             return Record(
-                "damaged", fields, "this is not a %s: its model is %d" % (self.meter.title, model)
+                "damaged", fields, f"this is not a {self.meter.title}: its model is {model}"
             )
         return Record("identity", fields)

@@ -1,4 +1,4 @@
-"""Instruments that answer one question at a time in text: Yokogawa, GW Instek, R&S, Hioki, and SCPI bench supplies.
+"""Decode instruments that answer questions in text: Yokogawa, GW Instek, R&S, Hioki, SCPI supplies.
 
 An answer is read by its question: an unasked answer is refused, because after a time-out the late
 reply would be taken for the next question's and look perfectly healthy. The instruments stand in
@@ -103,7 +103,7 @@ class ScpiDecoder(Decoder):
         )
 
     def poll(self) -> List[Ask]:
-        """Return the questions of one reading, after the wait for new numbers if the instrument can."""
+        """Return the questions of one reading, after a wait for new numbers if possible."""
         asks = [
             self._ask(text, "note" if text.endswith("?") else "")
             for text in self.settings.get("fresh", [])
@@ -115,7 +115,7 @@ class ScpiDecoder(Decoder):
         ]
 
     def resync(self) -> None:
-        """Forget what was asked: any answer that still comes is a late one."""
+        """Forget the question: an answer that still comes is a late one."""
         Decoder.resync(self)
         self.asked, self.parts = "", {}
 
@@ -133,7 +133,7 @@ class ScpiDecoder(Decoder):
         found = [self._line(line) for line in lines if line.strip()]
         if len(self.buffer) > LONGEST_REPLY:
             self.buffer = b""
-            found.append(Record("damaged", {}, "no end of reply in %d bytes" % LONGEST_REPLY))
+            found.append(Record("damaged", {}, f"no end of reply in {LONGEST_REPLY} bytes"))
         return found
 
     def _line(self, line: bytes) -> Record:
@@ -179,7 +179,7 @@ class ScpiDecoder(Decoder):
             fields["header"] = header
         if len(found) != len(names):
             return Record(
-                "damaged", fields, "%d values where %d were asked for" % (len(found), len(names))
+                "damaged", fields, f"{len(found)} values where {len(names)} were asked for"
             )
         if isinstance(found, dict):
             known = self.settings.get("names", {})

@@ -76,7 +76,7 @@ def unpack(frame: bytes) -> Fields:
     }
     for i in range(10):
         mah, mwh = struct.unpack_from(">II", frame, 16 + 8 * i)
-        fields["group%d_Ah" % i], fields["group%d_Wh" % i] = mah / 1000.0, mwh / 1000.0
+        fields[f"group{i}_Ah"], fields[f"group{i}_Wh"] = mah / 1000.0, mwh / 1000.0
     dplus, dminus, mode, mah, mwh, threshold, seconds, recording = struct.unpack_from(
         ">HHHIIHIH", frame, 96
     )
@@ -144,7 +144,7 @@ class UmDecoder(Decoder):
         wrong = damage(frame, self.model)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_wh = fields.get("group%d_Wh" % fields["data_group"])
+        energy_wh = fields.get(f"group{fields['data_group']}_Wh")
         return judge(
             self.meter.gates,
             fields,

@@ -1,4 +1,4 @@
-"""Watts Up? Pro, ES and .Net: packets `#c,s,N,a1,...,aN;` once a second, all whole numbers, no checksum.
+"""Decode Watts Up? Pro, ES and .Net: one packet `#c,s,N,a1,...,aN;` of integers a second.
 
 Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). Bytes outside
 `#...;` are ignored, and carriage returns, line feeds and tabs inside count for nothing. Without a
@@ -128,7 +128,7 @@ class WattsupDecoder(Decoder):
                 if len(self.buffer) > LONGEST_PACKET:
                     self.buffer = b""
                     found.append(
-                        Record("damaged", {}, "no end of packet in %d bytes" % LONGEST_PACKET)
+                        Record("damaged", {}, f"no end of packet in {LONGEST_PACKET} bytes")
                     )
                 return found
             else:
@@ -153,7 +153,7 @@ class WattsupDecoder(Decoder):
 
     def _data(self, arguments: List[str]) -> Record:
         if len(arguments) != len(FIELDS):
-            raise ValueError("%d quantities where there are %d" % (len(arguments), len(FIELDS)))
+            raise ValueError(f"{len(arguments)} quantities where there are {len(FIELDS)}")
         fields = {name: number(text, scale) for text, (name, scale) in zip(arguments, FIELDS)}
         wrong = disagreement(fields)
         if wrong:

@@ -17,7 +17,7 @@ _UM = {
 
 
 def _um(model, max_a):
-    """One of the USB meters of RDTech; up to 24 V."""
+    """Return one of the USB meters of RDTech; up to 24 V."""
     return dict(
         _UM,
         title="RDTech " + model,
@@ -27,7 +27,7 @@ def _um(model, max_a):
 
 
 def _riden(title, first_id, volts, amps, max_a):
-    """One of Riden's bench supplies: what it puts out, and its input voltage."""
+    """Return one of Riden's bench supplies: its output, and its input voltage."""
     return {
         "family": "modbus",
         "title": "Riden " + title,
