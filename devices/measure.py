@@ -68,13 +68,11 @@ class joules:
         recorder.start()
         self._recorder = recorder
         try:
-            if self._log is None:
+            log = self._log
+            if log is None:
                 self._scratch = Scratch("measure")
-            path = os.path.abspath(
-                self._log
-                if self._scratch is None
-                else os.path.join(self._scratch.path, "power.csv")
-            )
+                log = os.path.join(self._scratch.path, "power.csv")
+            path = os.path.abspath(log)
             recorder.open(path)
             self._measurement = Measurement(recorder, path, os.path.getsize(path))
             self._measurement.begin()

@@ -131,23 +131,17 @@ class Measurement:
             )
 
     def __str__(self) -> str:
-        found = self._of_total()
-        words = [self.source["scope"], self.source["name"]]
-        if not self.source["real"]:
-            words.append("not measured")
-        if found.joules is None:
-            return "no energy for these {:.3f} s: {} ({})".format(
-                found.seconds,
-                self.problem,
-                ", ".join(words),
-            )
-        return "{:.2f} J in {:.3f} s: mean {:.2f} W, peak {:.2f} W, coverage {:.1f} % ({})".format(
-            found.joules,
-            found.seconds,
-            found.mean_w,
-            found.peak_w or 0.0,
-            100.0 * found.coverage,
-            ", ".join(words),
+        total = self._of_total()
+        origin = ", ".join(
+            [self.source["scope"], self.source["name"]]
+            + ([] if self.source["real"] else ["not measured"])
+        )
+        if total.joules is None:
+            return f"no energy for these {total.seconds:.3f} s: {self.problem} ({origin})"
+        return (
+            f"{total.joules:.2f} J in {total.seconds:.3f} s: "
+            f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
+            f"coverage {100.0 * total.coverage:.1f} % ({origin})"
         )
 
 

@@ -152,7 +152,7 @@ class NvmlSource(PowerSource):
 
     def _limit_w(self, card: Any) -> Optional[float]:
         try:
-            return self._nvml.nvmlDeviceGetEnforcedPowerLimit(card) / 1000.0
+            return float(self._nvml.nvmlDeviceGetEnforcedPowerLimit(card)) / 1000.0
         except self._nvml.NVMLError:
             return None
 

@@ -172,7 +172,8 @@ def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
     """Return the seconds that shift a segment's times to the first segment's clock."""
     if clock.get("boot_id") == first.get("boot_id"):
         return 0.0
-    return (clock["wall_s"] - clock["monotonic_s"]) - (first["wall_s"] - first["monotonic_s"])
+    begin_s: float = first["wall_s"] - first["monotonic_s"]
+    return float(clock["wall_s"] - clock["monotonic_s"]) - begin_s
 
 
 def _failure(status: str) -> Exception:

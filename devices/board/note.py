@@ -1,13 +1,12 @@
 """Keep the former state of a board while a process changes it, and that process's lock."""
 
-import contextlib
 import fcntl
 import json
 import os
 import time
 from typing import Any, Dict, Optional
 
-from joulebird.harness.core import exit_codes
+from joulebird.harness.core import exit_codes, files
 from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
@@ -39,10 +38,10 @@ class Note:
         """Return the note, or None. Raises BoardError for a note that cannot be read."""
         try:
             with open(self.path) as file:
-                note = json.load(file)
+                note = dict(json.load(file))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise BoardError(
                 f"the note of the board's former state cannot be read: {self.path} ({error})",
                 "set the mode by hand (sudo nvpmodel -m 3, reboot), then delete that file",
@@ -67,21 +66,15 @@ class Note:
             "pid": os.getpid(),
             "wall_s": time.time(),
         }
-        with open(self.path + ".new", "w") as file:
-            json.dump(note, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self.path + ".new", self.path)
+        files.write_json(self.path, note)
 
     def forget_clocks(self) -> None:
         """Delete the file of jetson_clocks, which asks before it overwrites one."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.clocks)
+        files.remove(self.clocks)
 
     def forget(self) -> None:
         """Delete the note: the board is as it was."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        files.remove(self.path)
         self.forget_clocks()
 
     def hold(self) -> None:

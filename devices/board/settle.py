@@ -1,7 +1,7 @@
 """Wait for a settled temperature: leakage grows with heat, so runs begin equally warm."""
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Tuple
 
 from joulebird.devices.health.read import Health
 
@@ -36,7 +36,7 @@ def wait_settled(
         sleep(LOOK_S)
 
 
-def spread(zone: str, seen: Any) -> float:
+def spread(zone: str, seen: Iterable[Tuple[float, Dict[str, float]]]) -> float:
     """Return the degrees between the hottest and the coolest reading of a zone.
 
     >>> spread("GPU-therm", [(0, {"GPU-therm": 40.0}), (1, {}), (2, {"GPU-therm": 40.5})])

@@ -101,7 +101,8 @@ def lag(value: float, target: float, seconds: float, averages: int, cycle_s: flo
     """
     if averages <= 1:
         return target
-    return target + (value - target) * (1.0 - 1.0 / averages) ** (seconds / cycle_s)
+    remainder: float = (1.0 - 1.0 / averages) ** (seconds / cycle_s)
+    return target + (value - target) * remainder
 
 
 def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:

@@ -48,7 +48,7 @@ class Recorder:
         self.source, self.options, self.period_s = source, dict(options or {}), period_s
         self._python = python or sys.executable
         self._start_timeout_s, self._reply_timeout_s = start_timeout_s, reply_timeout_s
-        self._process: Optional[subprocess.Popen] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
         self._errors: Any = None  # stderr of the child
         self._lock = threading.Lock()
         self._pending = b""
@@ -122,7 +122,7 @@ class Recorder:
         Raises SourceError when the process has died, does not answer, or could not write rows since
         the last call. A failed reading is a row and raises nothing.
         """
-        return self._ask("sample")["t_s"]
+        return float(self._ask("sample")["t_s"])
 
     def settle(self) -> None:
         """Wait until the last `sample` is covered by a reading: some seconds with a slow meter."""
@@ -147,6 +147,8 @@ class Recorder:
         process, self._process = self._process, None
         if process is None:
             return
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()  # the child's sign to end
         for again in (process.terminate, process.kill):  # it takes a hint, unless its source hangs
             try:
@@ -175,7 +177,7 @@ class Recorder:
     def _ask(self, command: str, timeout_s: Optional[float] = None, **facts: Any) -> Dict[str, Any]:
         """Send a command and wait for its answer."""
         with self._lock:
-            if self._process is None:
+            if self._process is None or self._process.stdin is None:
                 raise SourceError("the recorder is not started", "call start() first")
             self._number += 1
             line = json.dumps(dict(facts, id=self._number, do=command)) + "\n"
@@ -190,7 +192,7 @@ class Recorder:
                         continue  # the late answer to a command that was given up
                     if "error" in answer:
                         raise SourceError(answer["error"], answer["hint"])
-                    return answer["answer"]
+                    return dict(answer["answer"])
 
     def _answers(self, deadline_s: float) -> List[Dict[str, Any]]:
         """Return the answers that have come; waits for at least part of one.

@@ -27,10 +27,10 @@ def status_of(error: BaseException) -> str:
     >>> [status_of(error) for error in (OSError(121, ""), SourceError(""), ZeroDivisionError())]
     ['EREMOTEIO', 'UNREADABLE', 'ZeroDivision']
     """
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     if isinstance(error, SourceError):
-        return getattr(error, "status", "UNREADABLE")
+        return str(getattr(error, "status", "UNREADABLE"))
     name = type(error).__name__
     return name[:-5] if name.endswith("Error") and len(name) > 5 else name
 

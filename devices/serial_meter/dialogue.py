@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.inbox import Inbox
 from joulebird.devices.serial_meter.rawlog import RawLog
-from joulebird.devices.serial_meter.records import Ask, Record
+from joulebird.devices.serial_meter.records import Ask, Decoder, Record
 from joulebird.devices.serial_meter.transport import drain
 from joulebird.harness.core.errors import SourceError
 
@@ -21,7 +21,7 @@ class Setup(NamedTuple):
 
     meter: meters.Meter
     port: str
-    decoder: Any
+    decoder: Decoder
     inbox: Inbox
     raw_log: Optional[RawLog]
     clock: Callable[[], float]

@@ -13,7 +13,7 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.records import Record
+from joulebird.devices.serial_meter.records import Decoder, Record
 from joulebird.devices.source import PowerSample
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import SourceError
@@ -157,12 +157,12 @@ def redecode(
     one boot of the machine. Raises SourceError.
     """
     given = meters.meter(meter) if meter else None
-    decoder: Any = None
+    decoder: Optional[Decoder] = None
     known: Optional[meters.Meter] = None
     for entry in entries(path):
         if boot is not None and entry.boot_id != boot:
             continue
-        if entry.meter is not known:
+        if decoder is None or entry.meter is not known:
             known = entry.meter
             decoder = meters.decoder(given or known)
         try:
@@ -176,7 +176,7 @@ def redecode(
             yield entry.t_s, record
 
 
-def _replay(decoder: Any, entry: Entry) -> List[Record]:
+def _replay(decoder: Decoder, entry: Entry) -> List[Record]:
     """Give one piece to the decoder. Raises ValueError for bytes that cannot be unescaped."""
     if entry.letter == "!":
         decoder.resync()
@@ -195,7 +195,7 @@ def samples(
     A flagged or damaged record is a sample without watts.
     """
     for t_s, record in redecode(path, meter, boot):
-        if record.kind == "reading":
+        if record.kind == "reading" and record.power_w is not None:
             yield PowerSample(t_s, {rail: record.power_w})
         elif record.kind in ("flagged", "damaged"):
             yield PowerSample(t_s, {}, record.reason if record.kind == "flagged" else "damaged")

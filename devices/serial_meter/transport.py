@@ -94,12 +94,12 @@ class TtyLink:
         Raises OSError when the port is gone.
         """
         with as_oserror():
-            return self._port.read(max(1, self._port.in_waiting))
+            return bytes(self._port.read(max(1, self._port.in_waiting)))
 
     def waiting(self) -> bool:
         """Whether something has come that was not read; raises OSError when the port is gone."""
         with as_oserror():
-            return self._port.in_waiting > 0
+            return bool(self._port.in_waiting)
 
     def write(self, data: bytes) -> None:
         """Send bytes; raises OSError."""

@@ -34,7 +34,10 @@ class LineChild:
         except OSError:
             self._stderr.close()
             raise
-        self._fd = self._process.stdout.fileno()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._fd = self._stdout.fileno()
         os.set_blocking(self._fd, False)
 
     def lines(self, timeout_s: float = 0.0) -> List[str]:
@@ -85,9 +88,9 @@ class LineChild:
 
         Harmless when called twice.
         """
-        if self._process.stdin.closed:
+        if self._stdin.closed:
             return
-        self._process.stdin.close()
+        self._stdin.close()
         for patience, end in (
             (patience_s, self._process.terminate),
             (0.5, self._process.kill),
@@ -100,5 +103,5 @@ class LineChild:
                 if end is None:
                     raise
                 end()
-        self._process.stdout.close()
+        self._stdout.close()
         self._stderr.close()

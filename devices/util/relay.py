@@ -16,7 +16,7 @@ class Relay:
     """
 
     def __init__(self) -> None:
-        self._process: Optional[subprocess.Popen] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
         self._early: List[int] = []
         self._before: List[Tuple[int, Any]] = []
 
@@ -26,7 +26,7 @@ class Relay:
             self._before = [(number, signal.signal(number, self._pass_on)) for number in _numbers()]
         return self
 
-    def to(self, process: subprocess.Popen) -> None:
+    def to(self, process: "subprocess.Popen[bytes]") -> None:
         """Name the process; signals that came before go to it now."""
         self._process = process
         for number in self._early:

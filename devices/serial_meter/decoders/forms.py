@@ -90,7 +90,7 @@ class Form:
         return self._cut(text, match)
 
     def _regex(self, text: str, match: Any) -> Dict[str, Any]:
-        return match.groupdict()
+        return dict(match.groupdict())
 
     def _csv(self, text: str, match: Any) -> Optional[Dict[str, Any]]:
         parts = text.split(self.separator)

@@ -68,8 +68,10 @@ def register_value(data: bytes, offset: int, kind: str) -> float:
     """
     if kind == "u32":
         low, high = struct.unpack_from(">HH", data, 2 * offset)
-        return high << 16 | low
-    return struct.unpack_from({"u16": ">H", "U32": ">I", "f32": ">f"}[kind], data, 2 * offset)[0]
+        return int(high << 16 | low)
+    layout = {"u16": ">H", "U32": ">I", "f32": ">f"}[kind]
+    number: float = struct.unpack_from(layout, data, 2 * offset)[0]
+    return number
 
 
 class ModbusDecoder(Decoder):
@@ -147,8 +149,8 @@ class ModbusDecoder(Decoder):
 
     def _frame(self, frame: bytes) -> Record:
         if frame[1] & 0x80:
-            fields = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
-            return Record("flagged", fields, f"exception {frame[2]}")
+            refusal = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
+            return Record("flagged", refusal, f"exception {frame[2]}")
         data = frame[3:-2]
         if list(self.asked) == self.meter.settings.get("identity"):
             return self._identity(data)

@@ -155,7 +155,7 @@ class ScpiDecoder(Decoder):
         error = ERROR.match(text)
         if error:
             return Record("note", {"code": int(error.group(1)), "text": error.group(2)})
-        names = dict(self.queries).get(asked, self.queries[0][1] if asked is None else None)
+        names = self.queries[0][1] if asked is None else dict(self.queries).get(asked)
         if names is None:
             return Record("note", {"text": text})
         return self._numbers(text, names, asked is None or asked == self.queries[-1][0])

@@ -126,17 +126,17 @@ class UmDecoder(Decoder):
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes; a frame is looked for wherever a model's number stands."""
         self.buffer += data
-        found = []
+        records: List[Record] = []
         while True:
             begins = [at for at in (self.buffer.find(head) for head in self.heads) if at >= 0]
             if not begins:
                 self.buffer = self.buffer[-1:]
-                return found
+                return records
             self.buffer = self.buffer[min(begins) :]
             if len(self.buffer) < LENGTH:
-                return found
+                return records
             record = self._frame(self.buffer[:LENGTH])
-            found.append(record)
+            records.append(record)
             self.buffer = self.buffer[1 if record.kind == "damaged" else LENGTH :]
 
     def _frame(self, frame: bytes) -> Record:

@@ -64,8 +64,10 @@ def disagreement(fields: Fields) -> str:
     ''
     """
     for name in "WVA":
-        low, middle, high = (fields.get(name + which) for which in ("min", "", "max"))
-        if None not in (low, middle, high) and not low <= middle <= high:
+        low, middle, high = fields.get(name + "min"), fields.get(name), fields.get(name + "max")
+        if low is None or middle is None or high is None:
+            continue
+        if not low <= middle <= high:
             return f"{name} is {middle:g}, but was {low:g} to {high:g}"
     watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
     if watts is None or apparent is None:
@@ -113,27 +115,27 @@ class WattsupDecoder(Decoder):
         A `#` inside a packet begins a new one.
         """
         self.buffer += data.translate(None, b"\r\n\t")
-        found = []
+        records: List[Record] = []
         while True:
             begin = self.buffer.find(b"#")
             if begin < 0:
                 self.buffer = b""
-                return found
+                return records
             self.buffer = self.buffer[begin:]
             end, again = self.buffer.find(b";"), self.buffer.find(b"#", 1)
             if again > 0 and (end < 0 or again < end):
-                found.append(Record("damaged", {}, "a packet without its end"))
+                records.append(Record("damaged", {}, "a packet without its end"))
                 self.buffer = self.buffer[again:]
             elif end < 0:
                 if len(self.buffer) > LONGEST_PACKET:
                     self.buffer = b""
-                    found.append(
+                    records.append(
                         Record("damaged", {}, f"no end of packet in {LONGEST_PACKET} bytes")
                     )
-                return found
+                return records
             else:
                 packet, self.buffer = self.buffer[: end + 1], self.buffer[end + 1 :]
-                found.append(self._packet(packet))
+                records.append(self._packet(packet))
 
     def _packet(self, packet: bytes) -> Record:
         if packet in COMMANDS:  # an echo of ours

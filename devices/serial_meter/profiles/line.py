@@ -5,6 +5,8 @@ blanks, where a name ending in _mV, _mA, _uA, _mW or _mWh is scaled to V, A, W o
 key or dotted JSON path, and type is float, int, hex or text.
 """
 
+from typing import Any, Dict
+
 _SP3 = (
     "ms:int mV_in:int mA_in:int mW_in:int on_in:int mV_0:int mA_0:int mW_0:int on_0:int intr_0:hex "
     "mV_1:int mA_1:int mW_1:int on_1:int intr_1:hex cs_2s:text cs_xor:text"
@@ -14,8 +16,8 @@ _SP3_SHAPE = (
 )
 
 
-def _smartpower3(side, title):
-    """One side of an ODROID SmartPower3; its two checksums cover the whole line."""
+def _smartpower3(side: str, title: str) -> Dict[str, Any]:
+    """Return one side of an ODROID SmartPower3; its two checksums cover the whole line."""
     return {
         "family": "line",
         "title": "ODROID SmartPower3, " + title,
@@ -37,7 +39,7 @@ def _smartpower3(side, title):
     }
 
 
-LINE_METERS = {
+LINE_METERS: Dict[str, Dict[str, Any]] = {
     "smartpower3": _smartpower3("0", "output 0"),
     "smartpower3-1": _smartpower3("1", "output 1"),
     "smartpower3-in": _smartpower3("in", "input side"),

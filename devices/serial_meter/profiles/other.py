@@ -5,7 +5,9 @@ A Modbus meter is one block of registers: `unit`, `function` (3 or 4), `start`, 
 U32 (high word first), f32 (IEEE 754, high word first).
 """
 
-_UM = {
+from typing import Any, Dict
+
+_UM: Dict[str, Any] = {
     "family": "um",
     "sampling_known": False,
     "interval_s": 0.5,
@@ -16,7 +18,7 @@ _UM = {
 }
 
 
-def _um(model, max_a):
+def _um(model: str, max_a: float) -> Dict[str, Any]:
     """Return one of the USB meters of RDTech; up to 24 V."""
     return dict(
         _UM,
@@ -26,7 +28,7 @@ def _um(model, max_a):
     )
 
 
-def _riden(title, first_id, volts, amps, max_a):
+def _riden(title: str, first_id: int, volts: float, amps: float, max_a: float) -> Dict[str, Any]:
     """Return one of Riden's bench supplies: its output, and its input voltage."""
     return {
         "family": "modbus",
@@ -54,7 +56,7 @@ def _riden(title, first_id, volts, amps, max_a):
     }
 
 
-OTHER_METERS = {
+OTHER_METERS: Dict[str, Dict[str, Any]] = {
     "wattsup": {
         "family": "wattsup",
         "title": "Watts Up? Pro, ES or .Net",

@@ -6,6 +6,8 @@ questions and commands go before each reading so that it is a new one. `{volts}`
 for other settings of the same name.
 """
 
+from typing import Any, Dict, List
+
 _VIP = ["voltage_V", "current_A", "power_W"]
 _WT_START = [
     ":COMM:HEAD OFF",
@@ -27,7 +29,9 @@ _WT_RANGES = [
 ]  # fixed, because a meter that changes its range loses samples
 
 
-def _wt310e(title, scope, mode, ranges, gates):
+def _wt310e(
+    title: str, scope: str, mode: str, ranges: List[str], gates: Dict[str, Any]
+) -> Dict[str, Any]:
     """Return a Yokogawa WT310E at its 0.25 s update interval, asked once for each new reading."""
     return {
         "family": "scpi",
@@ -57,7 +61,7 @@ def _wt310e(title, scope, mode, ranges, gates):
     }
 
 
-def _supply(title, queries, **more):
+def _supply(title: str, queries: List[List[Any]], **more: Any) -> Dict[str, Any]:
     """Return a bench supply that feeds the board: asked only, never set.
 
     Its averaging is unknown.
@@ -82,7 +86,7 @@ def _supply(title, queries, **more):
 # only bounds the power.
 _THREE_INSTANTS = {"max_w": 400.0, "max_v": 65.0, "max_a": 35.0, "vi_rel": 0.6}
 
-SCPI_METERS = {
+SCPI_METERS: Dict[str, Dict[str, Any]] = {
     "wt310e": _wt310e(
         "DC jack", "dc", "DC", _WT_RANGES, {"max_w": 90.0, "max_v": 45.0, "max_a": 3.0}
     ),
