@@ -8,21 +8,19 @@ from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
 
-RETRY_S, RETRY_MOST_S = (
-    1.0,
-    3.0,
-)  # before the next attempt to start the child, which itself loads the board: doubled up to the second
-CARRIER = "VDD_MUX"  # what the carrier board of the developer kit takes; not inside VDD_IN
+# Before the next start of the child, which itself loads the board: doubled up to the second.
+RETRY_S, RETRY_MOST_S = 1.0, 3.0
+CARRIER = "VDD_MUX"  # the carrier board of the developer kit; not inside VDD_IN
 
 
 class ChildSource(PowerSource):
-    """Start a child, turn its lines into samples, and try again, after 1 to 3 s, when it ended, failed or fell silent.
+    """Turn the lines of a child into samples; restart it after it ends, fails or falls silent.
 
-    A driver says what to run (`command`) and what a line means (`take`), which calls `arrived` or `fail`.
-    `read` never blocks: the recorder must go on while a service hangs.
+    A driver gives the `command` and interprets each line in `take`, which calls `arrived` or
+    `fail`. `read` never blocks: the recorder must go on while a service hangs.
     """
 
-    restart_hint = ""  # what to do when the child has nothing better to say
+    restart_hint = ""  # the remedy when the child gives none
 
     def __init__(
         self, interval_s: float, start_timeout_s: float, clock: Callable[[], float]
@@ -32,20 +30,23 @@ class ChildSource(PowerSource):
         self._child: Optional[LineChild] = None
         self._failure: Optional[SourceError] = None
         self._sample: Optional[PowerSample] = None
-        self._deadline_s = 0.0  # by when the child must have said something
+        self._deadline_s = 0.0  # for the next line of the child
         self._retry_s = 0.0  # when to try again
         self._failures = 0  # since the last sample
 
     @abstractmethod
     def command(self) -> List[str]:
-        """The command line of the child."""
+        """Return the command line of the child."""
 
     @abstractmethod
     def take(self, line: str) -> None:
-        """Understand one line: call `arrived` with a sample, `fail` with a SourceError, or nothing."""
+        """Read one line: call `arrived` with a sample, `fail` with a SourceError, or neither."""
 
     def open(self) -> None:
-        """Start the child and wait for the first sample; raises SourceError within the start's time limit."""
+        """Start the child and wait for the first sample.
+
+        Raises SourceError within the start's time limit.
+        """
         if self._child is not None:
             return
         self._start()
@@ -57,7 +58,10 @@ class ChildSource(PowerSource):
             raise failure
 
     def read(self) -> PowerSample:
-        """The newest sample; raises SourceError, at every call, while the child has nothing good to say."""
+        """Return the newest sample.
+
+        Raises SourceError at every call while the child gives no sample.
+        """
         if self._child is None and self._failure is not None and self._clock() >= self._retry_s:
             self._start()
         if self._child is not None:
@@ -75,11 +79,14 @@ class ChildSource(PowerSource):
         self._child = self._failure = self._sample = None
 
     def arrived(self, sample: PowerSample) -> None:
-        """Keep a sample as the newest; whatever failed before is over."""
+        """Keep a sample as the newest; a failure before it is over."""
         self._sample, self._failure, self._failures = sample, None, 0
 
     def fail(self, failure: SourceError, status: str = "UNREADABLE") -> None:
-        """End the child and raise `failure` from every read until a new child gives a sample; `status` is its word in the log."""
+        """End the child and raise `failure` from every read until a new child gives a sample.
+
+        `status` is its word in the log.
+        """
         failure.status = status  # type: ignore[attr-defined]
         self._failure = failure
         self._retry_s = self._clock() + min(RETRY_MOST_S, RETRY_S * 2**self._failures)
@@ -89,7 +96,9 @@ class ChildSource(PowerSource):
             self._child = None
 
     def need(self, rails: Dict[str, float], total: Optional[str]) -> bool:
-        """At the first sample, choose the rails and the total; False, and failed, where the scope asked for cannot be had.
+        """Choose the rails and the total at the first sample.
+
+        Return False, after `fail`, where the scope asked for does not exist.
 
         `total` is the rail of the whole module, None where there is none.
         """
@@ -99,14 +108,16 @@ class ChildSource(PowerSource):
         if total is None:
             self.fail(
                 SourceError(
-                    f"{self.name} shows no rail of the whole module here: rails nest, so their sum ({sum(rails.values()):.1f} W) would be wrong",
+                    f"{self.name} shows no rail of the whole module here: rails nest, "
+                    f"so their sum ({sum(rails.values()):.1f} W) would be wrong",
                     "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
                 )
             )
         elif self.scope == "board" and CARRIER not in rails:
             self.fail(
                 SourceError(
-                    f"{self.name} shows no {CARRIER} here, so the carrier board's power cannot be read",
+                    f"{self.name} shows no {CARRIER} here, "
+                    "so the carrier board's power cannot be read",
                     "use total=module",
                 )
             )
@@ -118,7 +129,7 @@ class ChildSource(PowerSource):
         return bool(self.rails)
 
     def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
-        """A sample of our rails, marked when one of them is missing."""
+        """Return a sample of our rails, marked when one of them is missing."""
         missing = [rail for rail in self.rails if rail not in watts]
         return PowerSample(
             t_s,
@@ -152,9 +163,7 @@ class ChildSource(PowerSource):
         elif child.ended() is not None:
             self.fail(
                 SourceError(
-                    "the child of {} ended: {}".format(
-                        self.name, child.errors() or "without a word"
-                    ),
+                    f"the child of {self.name} ended: {child.errors() or 'without a word'}",
                     self.restart_hint,
                 ),
                 "ENDED",
@@ -169,7 +178,7 @@ class ChildSource(PowerSource):
 
 
 def checked_total(total: str) -> str:
-    """The total asked for, if the board's own rails can give it; raises SourceError."""
+    """Return the total asked for, if the board's own rails can give it; raises SourceError."""
     if total not in ("module", "board"):
         raise SourceError(
             f"there is no total {total!r}", "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"

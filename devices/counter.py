@@ -9,8 +9,9 @@ from joulebird.harness.core.errors import SourceError
 class CounterMeter:
     """Turns readings of energy counters into samples: the mean watts since the reading before.
 
-    Such a sample holds for all of the time since the previous one, so that steps over it give back the counter's joules exactly, also over
-    readings that failed in between. `wraps_j` is the size of each counter that wraps, in joules.
+    Such a sample holds for all of the time since the previous one, so that steps over it give back
+    the counter's joules exactly, also over readings that failed in between. `wraps_j` is the size
+    of each counter that wraps, in joules.
     """
 
     def __init__(self, wraps_j: Optional[Dict[str, float]] = None) -> None:
@@ -20,9 +21,12 @@ class CounterMeter:
         self._sample: Optional[PowerSample] = None
 
     def take(self, t_s: float, joules: Dict[str, float]) -> Optional[PowerSample]:
-        """The newest sample after a reading; None after the first one, and the old one until every counter has moved.
+        """Return the newest sample after a reading.
 
-        Raises SourceError for a counter that went back without being one that wraps: its driver was loaded again.
+        It is None after the first reading, and the old sample until every counter has moved.
+
+        Raises SourceError for a counter that went back without being one that wraps: its driver was
+        loaded again.
 
         >>> meter = CounterMeter({"PKG0": 100.0})
         >>> meter.take(1.0, {"PKG0": 95.0})
@@ -48,7 +52,8 @@ class CounterMeter:
         if rail not in self._wraps_j:
             self._joules = {}  # the next reading is a new beginning
             raise SourceError(
-                f"the energy counter of {rail} went back by {-delta:.3f} J: its driver was loaded again",
+                f"the energy counter of {rail} went back by {-delta:.3f} J: "
+                "its driver was loaded again",
                 "leave the driver alone during a run; set nvidia-smi persistence mode on",
             )
         return delta + self._wraps_j[rail]

@@ -1,14 +1,15 @@
-"""Joules of a piece of Python, or of any command.
+"""Measure the joules of a piece of Python, or of any command.
 
     with joules() as m:
         train()
     print(m.joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage)
 
     @joules("ina3221")
-    def train(): ...                # says the joules of every call on stderr; train.measured is the last one's
+    def train(): ...    # prints the joules of every call on stderr; train.measured has the last
 
-The readings are taken by a process of its own and kept in a log; the window is cut at a reading taken just before and just after. Windows
-inside windows share that process: `with m.window() as inner`.
+The readings are taken by a process of its own and kept in a log; the window is cut at a reading
+taken just before and just after. Windows inside windows share that process: `with m.window() as
+inner`.
 """
 
 import functools
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.relay import Relay
@@ -33,12 +34,14 @@ class CommandError(SourceError):
 
 
 class joules:
-    """Measure what runs inside, as a context manager or as a decorator.
+    """Measure the code inside, as a context manager or as a decorator.
 
-    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or else the simulated board, whose numbers
-    are no measurement. `options` are the source's; `period_s`: mean seconds between readings, by default what suits the source. `log`:
-    where to keep the readings; by default they are not kept. `report`: what the decorator does with a Measurement; by default a line on
-    stderr. Entering raises SourceError when the source cannot be used.
+    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or
+    else the simulated board, whose numbers are no measurement. `options` are the source's;
+    `period_s`: mean seconds between readings, by default the source's own. `log`: where to
+    keep the readings; by default they are not kept. `report`: called by the decorator with a
+    Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be
+    used.
     """
 
     def __init__(
@@ -61,17 +64,15 @@ class joules:
         self._scratch: Optional[Scratch] = None
 
     def __enter__(self) -> Measurement:
-        recorder = Recorder(self._source or discover.best(), self._options, self._period_s)
+        recorder = Recorder(self._source or registry.best(), self._options, self._period_s)
         recorder.start()
         self._recorder = recorder
         try:
-            if self._log is None:
+            log = self._log
+            if log is None:
                 self._scratch = Scratch("measure")
-            path = os.path.abspath(
-                self._log
-                if self._scratch is None
-                else os.path.join(self._scratch.path, "power.csv")
-            )
+                log = os.path.join(self._scratch.path, "power.csv")
+            path = os.path.abspath(log)
             recorder.open(path)
             self._measurement = Measurement(recorder, path, os.path.getsize(path))
             self._measurement.begin()
@@ -94,6 +95,8 @@ class joules:
             self._scratch = None
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, measured at every call."""
+
         @functools.wraps(function)
         def measured(*args: Any, **kwargs: Any) -> Any:
             with joules(self._source, self._log, self._period_s, **self._options) as measurement:
@@ -109,7 +112,7 @@ class joules:
 
 
 class Measured(NamedTuple):
-    """A command's exit code, as a shell gives it (128 + n for signal n), and what it drew."""
+    """A command's exit code, as a shell gives it (128 + n for signal n), and its measurement."""
 
     exit_code: int
     measurement: Measurement
@@ -124,7 +127,8 @@ def measure_command(
 ) -> Measured:
     """Run a command to its end and measure it; signals sent to this process go on to the command.
 
-    Raises CommandError when the command cannot be started, SourceError when the source cannot be used; nothing has run then.
+    Raises CommandError when the command cannot be started, SourceError when the source cannot be
+    used; nothing has run then.
     """
     if not argv or shutil.which(argv[0]) is None:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""What a measured window held: joules, seconds, watts by rail, coverage."""
+"""Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
 import os
 from typing import Any, Dict, Optional
@@ -15,13 +15,16 @@ MARGIN_ROWS = (
 
 
 class Measurement:
-    """What a window held; complete once the window has ended, and asking earlier raises SourceError.
+    """The energy of a window.
 
-    `source` is what the power source said of itself, `problem` why there is no number, "" if there is one.
+    Complete once the window has ended, and asking earlier raises SourceError.
+
+    `source` is the power source's description of itself, `problem` the reason for a missing number,
+    or "".
     """
 
     def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
-        """`log` is where the recorder writes, `floor` the byte where the rows of its segment begin."""
+        """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
         self.source = recorder.describe()
         self.problem = ""
         self._recorder, self._log, self._floor = recorder, log, floor
@@ -32,12 +35,15 @@ class Measurement:
         self._rails: Dict[str, Energy] = {}
 
     def window(self) -> "Window":
-        """A window inside this one, to be used with `with`; it shares the recorder."""
+        """Return a window inside this one, to be used with `with`; it shares the recorder."""
         return Window(self._recorder, self._log, self._floor)
 
     @property
     def joules(self) -> Optional[float]:
-        """Energy of the source's total; None when less than 95 % of the window was recorded, or the source has no total."""
+        """Energy of the source's total, or None.
+
+        It is None when less than 95 % of the window was recorded, or the source has no total.
+        """
         return self._of_total().joules
 
     @property
@@ -90,7 +96,10 @@ class Measurement:
         self._begin_s = self._recorder.sample()
 
     def end(self) -> None:
-        """Take the reading at the last edge and integrate. Never raises: the measured code must not suffer; see `problem`."""
+        """Take the reading at the last edge and integrate.
+
+        Errors go to `problem`: the measured code must not suffer.
+        """
         begin_s = self._begin_s or 0.0
         try:
             end_s = self._recorder.sample()
@@ -122,23 +131,17 @@ class Measurement:
             )
 
     def __str__(self) -> str:
-        found = self._of_total()
-        words = [self.source["scope"], self.source["name"]]
-        if not self.source["real"]:
-            words.append("not measured")
-        if found.joules is None:
-            return "no energy for these {:.3f} s: {} ({})".format(
-                found.seconds,
-                self.problem,
-                ", ".join(words),
-            )
-        return "{:.2f} J in {:.3f} s: mean {:.2f} W, peak {:.2f} W, coverage {:.1f} % ({})".format(
-            found.joules,
-            found.seconds,
-            found.mean_w,
-            found.peak_w or 0.0,
-            100.0 * found.coverage,
-            ", ".join(words),
+        total = self._of_total()
+        origin = ", ".join(
+            [self.source["scope"], self.source["name"]]
+            + ([] if self.source["real"] else ["not measured"])
+        )
+        if total.joules is None:
+            return f"no energy for these {total.seconds:.3f} s: {self.problem} ({origin})"
+        return (
+            f"{total.joules:.2f} J in {total.seconds:.3f} s: "
+            f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
+            f"coverage {100.0 * total.coverage:.1f} % ({origin})"
         )
 
 

@@ -2,11 +2,12 @@
 
     --source nvml        (pip install nvidia-ml-py; an option gpus=0,1 chooses the cards)
 
-Volta and later count their energy in millijoules since the driver was loaded; the difference of that counter is exact,
-whatever the pace. Older cards show a power only.
-Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
+Volta and later count their energy in millijoules since the driver was loaded; the difference of
+that counter is exact, whatever the pace. Older cards show a power only. Source: NVML API reference,
+nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
 """
 
+import contextlib
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -47,14 +48,14 @@ class NvmlSource(PowerSource):
             self._settle()
         except self._nvml.NVMLError as error:
             self.close()
-            raise SourceError(f"NVML refuses: {error}", "see what nvidia-smi says") from error
+            raise SourceError(f"NVML refuses: {error}", "read the output of nvidia-smi") from error
         except SourceError:
             self.close()
             raise
 
     def _chosen(self) -> List[Tuple[str, Any]]:
         count = self._nvml.nvmlDeviceGetCount()
-        cards = [("GPU%d" % i, self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
+        cards = [(f"GPU{i}", self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
         if not self._wanted:
             chosen = cards
         else:
@@ -65,8 +66,7 @@ class NvmlSource(PowerSource):
             ]
         if len(chosen) < max(1, len(self._wanted)):
             raise SourceError(
-                "NVML shows %d cards, and not all of: %s"
-                % (count, ", ".join(self._wanted) or "any"),
+                f"NVML shows {count} cards, and not all of: {', '.join(self._wanted) or 'any'}",
                 "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID",
             )
         return chosen
@@ -89,7 +89,7 @@ class NvmlSource(PowerSource):
             if self._clock() > end_s:
                 raise SourceError(
                     "the energy counter of the graphics card stands still",
-                    "see what nvidia-smi says of the card",
+                    "read the output of nvidia-smi for the card",
                 )
             time.sleep(0.005)
 
@@ -107,14 +107,17 @@ class NvmlSource(PowerSource):
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
-        """The mean power since the reading before, or the present one of an older card; the same sample until every counter has moved."""
+        """Return the mean power since the reading before, or the present power of an older card.
+
+        The same sample is returned until every counter has moved.
+        """
         if self._nvml is None:
             raise SourceError("the source nvml is not open", "call open() first")
         try:
             sample = self._take()
         except self._nvml.NVMLError as error:
             raise SourceError(
-                f"NVML cannot read: {error}", "see what nvidia-smi and dmesg say of the card"
+                f"NVML cannot read: {error}", "read the output of nvidia-smi and dmesg for the card"
             ) from error
         if sample is None:
             raise SourceError("the energy counter has begun anew", "read again")
@@ -123,14 +126,12 @@ class NvmlSource(PowerSource):
     def close(self) -> None:
         """Let go of NVML."""
         if self._nvml is not None:
-            try:
+            with contextlib.suppress(self._nvml.NVMLError):  # it may be gone
                 self._nvml.nvmlShutdown()
-            except self._nvml.NVMLError:
-                pass  # it was gone before
         self._nvml, self._cards, self._meter = None, {}, CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
-        """Driver, and name, UUID and power limit of each card."""
+        """Return driver, and name, UUID and power limit of each card."""
         if self._nvml is None:
             return self.identity()
         cards = {
@@ -151,7 +152,7 @@ class NvmlSource(PowerSource):
 
     def _limit_w(self, card: Any) -> Optional[float]:
         try:
-            return self._nvml.nvmlDeviceGetEnforcedPowerLimit(card) / 1000.0
+            return float(self._nvml.nvmlDeviceGetEnforcedPowerLimit(card)) / 1000.0
         except self._nvml.NVMLError:
             return None
 
@@ -173,6 +174,6 @@ def load_nvml() -> Any:
     except pynvml.NVMLError as error:
         raise SourceError(
             f"NVML cannot be used here: {error}",
-            "it comes with NVIDIA's driver for PC cards; a Jetson has none: use the source ina3221 there",
+            "it comes with NVIDIA's driver for PC cards; on a Jetson use the source ina3221",
         ) from None
     return pynvml

@@ -1,10 +1,10 @@
-"""RAPL energy counters of Intel and AMD processors, through the powercap files of Linux: for studies on a workstation.
+"""Read the RAPL energy counters of Intel and AMD processors through Linux's powercap files.
 
     --source rapl
 
-The counters move about once a millisecond, in steps of some 15 to 61 microjoules. Since 2020 (CVE-2020-8694) only root may read them
-unless told otherwise: sudo chmod a+r /sys/class/powercap/*/energy_uj, after every boot.
-Source: Linux, Documentation/power/powercap/powercap.rst.
+The counters move about once a millisecond, in steps of some 15 to 61 microjoules. Since 2020
+(CVE-2020-8694) only root may read them by default: sudo chmod a+r /sys/class/powercap/*/energy_uj,
+after every boot. Source: Linux, Documentation/power/powercap/powercap.rst.
 """
 
 import os
@@ -30,7 +30,10 @@ class Zone(NamedTuple):
 
 
 def find_zones(root: str) -> List[Zone]:
-    """The RAPL zones under a root; packages first. The memory-mapped doubles (intel-rapl-mmio) of a package are left out."""
+    """Return the RAPL zones under a root; packages first.
+
+    The memory-mapped doubles (intel-rapl-mmio) of a package are left out.
+    """
     folder = os.path.join(root, ZONES)
     try:
         names = sorted(
@@ -50,10 +53,10 @@ def find_zones(root: str) -> List[Zone]:
 
 
 def rail_name(kind: str, zone: str) -> str:
-    """A short name for a zone, with the number of its package.
+    """Return a short name for a zone, with the number of its package.
 
-    >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2"), rail_name("psys", "intel-rapl:1")
-    ('PKG0', 'DRAM1', 'PSYS')
+    >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2")
+    ('PKG0', 'DRAM1')
     """
     package = zone.split(":")[1]
     if kind.startswith("package"):
@@ -62,9 +65,12 @@ def rail_name(kind: str, zone: str) -> str:
 
 
 class RaplSource(PowerSource):
-    """Mean power of processor packages and of the parts they report; the total is packages plus their memory, where it is counted.
+    """Mean power of processor packages and of the parts they report.
 
-    On server processors DRAM is not inside the package; cores and graphics are. `root` is where the machine's files are.
+    The total is packages plus their memory, where it is counted.
+
+    On server processors DRAM is not inside the package; cores and graphics are. `root` is where the
+    machine's files are.
     """
 
     name = "rapl"
@@ -84,7 +90,7 @@ class RaplSource(PowerSource):
         if not any(zone.rail.startswith("PKG") for zone in self._zones):
             raise SourceError(
                 f"this machine shows no RAPL counters under /{ZONES}",
-                "RAPL needs an Intel or AMD processor and no virtual machine; sudo modprobe intel_rapl_msr",
+                "use a real machine with an Intel or AMD processor; sudo modprobe intel_rapl_msr",
             )
         self._files = {
             zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones
@@ -109,7 +115,10 @@ class RaplSource(PowerSource):
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
-        """The mean power since the reading before; the same sample until every counter has moved."""
+        """Return the mean power since the reading before.
+
+        The same sample until every counter has moved.
+        """
         sample = self._take()
         if sample is None:
             raise SourceError("the source rapl is not open", "call open() first")
@@ -122,7 +131,7 @@ class RaplSource(PowerSource):
         self._meter = CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
-        """Which counters, and at how many joules each wraps."""
+        """Return the counters, and at how many joules each wraps."""
         cpu = [
             line.split(":", 1)[1].strip()
             for line in (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()

@@ -1,16 +1,25 @@
-"""From the name of a source to the source: a name of `devices.SOURCES`, or a dotted path to a class of the user's own."""
+"""Find power sources: by name, by a dotted path to a class of the user's own, or by trying them.
+
+The names are those of `devices.SOURCES`.
+"""
 
 import inspect
-from typing import Any, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
+import time
+from typing import Any, Callable, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
 from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import find, nearest
 
+# The board's own sensors before a workstation's, direct ones before those of a service.
+# Unregistered names are passed over.
+ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
+FALLBACK = "simulated"
+
 
 def load(name: str) -> Type[PowerSource]:
-    """The class of a source; raises SourceError with the nearest name when there is none.
+    """Return the class of a source; raises SourceError with the nearest name when there is none.
 
     >>> load("ina3221").name
     'ina3221'
@@ -24,12 +33,15 @@ def load(name: str) -> Type[PowerSource]:
 
 
 def options_of(source: Type[PowerSource]) -> List[str]:
-    """The names of a source's options."""
+    """Return the names of a source's options."""
     return [name for name in inspect.signature(source).parameters if name != "clock"]
 
 
 def make(name: str, options: Dict[str, Any]) -> PowerSource:
-    """A source, not opened yet; raises SourceError for an unknown name or option, or a value that cannot be."""
+    """Return a source, not opened yet.
+
+    Raises SourceError for an unknown name or option, or a wrong value.
+    """
     found = load(name)
     known = options_of(found)
     for option in options:
@@ -51,14 +63,16 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
 def _typed(source: Type[PowerSource], options: Dict[str, Any]) -> Iterator[Tuple[str, Any, Any]]:
     try:
         kinds = get_type_hints(source.__init__)
-    except NameError:  # a class of the user's own, annotated with what it does not import
+    except NameError:  # a class of the user's own, annotated with names it does not import
         kinds = {}
     for option, value in options.items():
         yield option, value, kinds.get(option, Any)
 
 
 def checked(source: str, option: str, value: Any, kind: Any) -> Any:
-    """The value of an option if it is of the annotated type; a number becomes text where text is wanted. Raises SourceError.
+    """Return the value of an option if it is of the annotated type.
+
+    A number becomes text where text is wanted. Raises SourceError.
 
     >>> checked("nvml", "gpus", 0, str)         # NAME=0 on the command line is JSON for a number
     '0'
@@ -74,16 +88,20 @@ def checked(source: str, option: str, value: Any, kind: Any) -> Any:
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of an annotated type; what JSON cannot be is let pass.
+    """Return whether a JSON value is of an annotated type.
 
-    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str]), fits([["a"]], List[List[float]])
-    (True, False, True, False)
+    Types without a JSON form accept every value.
+
+    >>> fits([1.0, 2], List[float]), fits(True, int), fits(None, Union[None, str])
+    (True, False, True)
     """
     origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
     if origin is Union:
-        return any(fits(value, one) for one in inside)
+        return any(fits(value, choice) for choice in inside)
     if origin in (list, List):
-        return isinstance(value, list) and all(fits(one, inside[0]) for one in value)
+        return isinstance(value, list) and all(fits(item, inside[0]) for item in value)
+    if origin in (tuple, Tuple):
+        return isinstance(value, tuple) and all(fits(item, inside[0]) for item in value)
     if origin in (dict, Dict):
         return isinstance(value, dict)
     if kind is float:
@@ -91,3 +109,46 @@ def fits(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind) if kind in (str, bool, type(None)) else True
+
+
+def names() -> List[str]:
+    """Return all registered sources, the best first.
+
+    >>> names()[0], names()[-1]
+    ('ina3221', 'simulated')
+    """
+    rest = [name for name in SOURCES if name not in ORDER and name != FALLBACK]
+    return [name for name in ORDER if name in SOURCES] + rest + [FALLBACK]
+
+
+def usable_here() -> Iterator[str]:
+    """Give the names of the sources with a real sensor that can be read now, the best first."""
+    for name in names():
+        try:
+            source = load(name)
+            if source.real and source.probe().usable:
+                yield name
+        except SourceError:
+            continue  # a package that it needs is not installed
+
+
+def best() -> str:
+    """Return the best real source here, or "simulated"."""
+    return next(usable_here(), FALLBACK)
+
+
+def rate(
+    source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+) -> float:
+    """Return how many new readings a second an open source gives when read without pause."""
+    begin_s = now_s = clock()
+    seen, newest_s = 0, None
+    while now_s - begin_s < seconds:
+        try:
+            sample = source.read()
+        except (OSError, SourceError):
+            sample = None
+        if sample is not None and sample.t_s != newest_s:
+            seen, newest_s = seen + (newest_s is not None), sample.t_s
+        now_s = clock()
+    return seen / (now_s - begin_s)

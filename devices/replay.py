@@ -2,7 +2,7 @@
 
     --source replay --source-option path=runs/stages/train-1f3a/power.csv
 
-For trying things out, and for a demonstration: nothing is measured, and `replayed` stands in everything made of it.
+For trials and demonstrations: nothing is measured, and every result is marked `replayed`.
 """
 
 import errno
@@ -26,7 +26,7 @@ class Unread(SourceError):
     def __init__(self, status: str) -> None:
         super().__init__(
             f"the replayed log has a failed reading here ({status})",
-            "nothing can be done: it failed when it was recorded",
+            "no remedy: it failed when it was recorded",
         )
         self.status = status
 
@@ -34,8 +34,9 @@ class Unread(SourceError):
 class ReplaySource(PowerSource):
     """The rows of a `power.csv`, in time with the clock: `read` gives the newest row that is due.
 
-    `path`: the log. `speed`: 2 plays twice as fast, so that it holds half the energy. `loop`: begin again at its end. Segments of one
-    boot keep their distance, those of different boots the distance of their wall clocks. A failed row fails again.
+    `path`: the log. `speed`: 2 plays twice as fast, so that it holds half the energy. `loop`: begin
+    again at its end. Segments of one boot keep their distance, those of different boots the
+    distance of their wall clocks. A failed row fails again.
     """
 
     name = "replay"
@@ -88,7 +89,7 @@ class ReplaySource(PowerSource):
         self._begin_s = self._clock()
 
     def _timeline(self) -> Iterator[Tuple[float, Row]]:
-        """The rows with the seconds since the first one."""
+        """Give the rows with the seconds since the first one."""
         shift_s = 0.0
         first_s: Optional[float] = None
         last_s: Optional[float] = None
@@ -114,7 +115,10 @@ class ReplaySource(PowerSource):
                 yield at_s, item
 
     def read(self) -> PowerSample:
-        """The newest row that is due; raises SourceError for a failed one and after the last."""
+        """Return the newest row that is due.
+
+        Raises SourceError for a failed one and after the last.
+        """
         if self._due is None:
             raise SourceError("the source is not open", "call open() first")
         assert self._rows is not None
@@ -141,7 +145,10 @@ class ReplaySource(PowerSource):
         self._rows = self._due = self._next = None
 
     def describe(self) -> Dict[str, Any]:
-        """The log, the speed, and what its source said of itself then; a simulated log stays simulated."""
+        """Return the log, the speed, and the description of its source.
+
+        A simulated log stays simulated.
+        """
         then = dict(self._head.source) if self._head is not None else {}
         facts = self.identity()
         facts.update(
@@ -152,7 +159,7 @@ class ReplaySource(PowerSource):
 
     @classmethod
     def probe(cls, **options: Any) -> Found:
-        """Whether the log can be played; it never counts as a sensor."""
+        """Return whether the log can be played; it never counts as a sensor."""
         found = super().probe(**options)
         return (
             found
@@ -162,10 +169,11 @@ class ReplaySource(PowerSource):
 
 
 def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
-    """What to add to a segment's times so that they stand on the first segment's clock."""
+    """Return the seconds that shift a segment's times to the first segment's clock."""
     if clock.get("boot_id") == first.get("boot_id"):
         return 0.0
-    return (clock["wall_s"] - clock["monotonic_s"]) - (first["wall_s"] - first["monotonic_s"])
+    begin_s: float = first["wall_s"] - first["monotonic_s"]
+    return float(clock["wall_s"] - clock["monotonic_s"]) - begin_s
 
 
 def _failure(status: str) -> Exception:

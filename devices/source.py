@@ -1,12 +1,13 @@
-"""What every power source is: rails, a total, and a way to read one sample."""
+"""Define a power source: rails, a total, and a way to read one sample."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.errors import SourceError
 
-# Mean seconds between two readings, by what a reading is, unless somebody asks for others. tests/benchmarks/bench_sampling_error.py has
-# the errors: a snapshot's falls with the period; what averages over 54 ms and is read at intervals up to 50 ms misses nothing.
+# Default mean seconds between two readings, by the kind of reading.
+# tests/benchmarks/bench_sampling_error.py has the errors: a snapshot's falls with the period; an
+# average over 54 ms, read at intervals up to 50 ms, misses nothing.
 USUAL_PERIODS_S = {"snapshot": 0.02, "average": 0.033}
 OTHER_PERIOD_S = 0.05  # a counter misses nothing
 
@@ -14,7 +15,8 @@ OTHER_PERIOD_S = 0.05  # a counter misses nothing
 class PowerSample(NamedTuple):
     """One instant: seconds of CLOCK_MONOTONIC on the machine that reads, and watts by rail.
 
-    A rail that could not be read this time is absent from `watts`, and `error` says why (an errno name or one word).
+    A rail that could not be read this time is absent from `watts`, and `error` says why (an errno
+    name or one word).
     """
 
     t_s: float
@@ -23,7 +25,7 @@ class PowerSample(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Whether a source can be used here: `reason` is what was found, `hint` what to do when it is not usable."""
+    """Whether a source can be used here, the reason, and the remedy if it is unusable."""
 
     usable: bool
     reason: str
@@ -33,12 +35,13 @@ class Found(NamedTuple):
 class PowerSource(ABC):
     """Something that yields power samples; a context manager.
 
-    The constructor stores options and touches nothing; `open` finds the hardware and fills `rails` and `total`.
+    The constructor stores options and touches nothing; `open` finds the hardware and fills `rails`
+    and `total`.
     """
 
     name = ""  # its name in devices.SOURCES
     sampling = "snapshot"  # "average" over the interval, "snapshot", "counter" or "simulated"
-    scope = "module"  # what the total covers: module, board, dc, wall, gpu, package
+    scope = "module"  # of the total: module, board, dc, wall, gpu, package
     rails: Tuple[str, ...] = ()
     total: Tuple[str, ...] = ()  # the rails whose sum is the scope; rails nest, so never all
     real = True  # False for numbers that no sensor measured (simulated, replayed)
@@ -46,7 +49,7 @@ class PowerSource(ABC):
 
     @property
     def usual_period_s(self) -> float:
-        """The mean seconds between two readings that suit an open source, unless the user asks for others."""
+        """Default mean seconds between two readings of an open source."""
         return USUAL_PERIODS_S.get(self.sampling, OTHER_PERIOD_S)
 
     @abstractmethod
@@ -55,15 +58,21 @@ class PowerSource(ABC):
 
     @abstractmethod
     def read(self) -> PowerSample:
-        """Give the newest sample; the same `t_s` twice means that nothing new has come. Raises OSError or SourceError."""
+        """Return the newest sample; the same `t_s` twice means no new one.
+
+        Raises OSError or SourceError.
+        """
 
     def read_total(self) -> PowerSample:
-        """`read`, but every rail of the total must be there; raises SourceError naming those that are not."""
+        """Return `read()` with every rail of the total.
+
+        Raises SourceError naming the missing ones.
+        """
         sample = self.read()
         lacking = [rail for rail in self.total if rail not in sample.watts]
         if lacking:
             raise SourceError(
-                "{} cannot be read ({})".format(", ".join(lacking), sample.error),
+                f"{', '.join(lacking)} cannot be read ({sample.error})",
                 "see dmesg, or name other rails",
             )
         return sample
@@ -74,26 +83,26 @@ class PowerSource(ABC):
 
     @abstractmethod
     def describe(self) -> Dict[str, Any]:
-        """Everything that the record must hold, as JSON values: paths, shunts, ranges, firmware, accuracy.
+        """Return the facts for the record as JSON values: paths, shunts, ranges, accuracy.
 
         Always has name, sampling, scope, rails, total and real.
         """
 
     @classmethod
     def probe(cls, **options: Any) -> Found:
-        """Try to open and read once, and say what came of it."""
+        """Try to open and read once, and return the finding."""
         source = cls(**options)
         try:
             source.open()
             source.read()
-            return Found(True, "%d rails" % len(source.rails))
+            return Found(True, f"{len(source.rails)} rails")
         except (SourceError, OSError) as error:
             return Found(False, str(error), getattr(error, "hint", ""))
         finally:
             source.close()
 
     def identity(self) -> Dict[str, Any]:
-        """The part of `describe` that is the same for every source."""
+        """Return the part of `describe` that is the same for every source."""
         return {
             "name": self.name,
             "sampling": self.sampling,

@@ -2,8 +2,9 @@
 
     --source tegrastats
 
-Its lines carry no time, so a sample has the time at which its line was read here, later than the truth by up to the recorder's period.
-Of its `current/average` pairs only the current value is used: the average runs since tegrastats was started.
+Its lines carry no time, so a sample has the time at which its line was read here, later than the
+truth by up to the recorder's period. Of its `current/average` pairs only the current value is used:
+the average runs since tegrastats was started.
 """
 
 import re
@@ -18,16 +19,18 @@ TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
 
 
 def parse_line(line: str) -> Dict[str, float]:
-    """Watts by rail from one line of tegrastats, of JetPack 3 to 6; empty where it holds none.
+    """Return watts by rail from one line of tegrastats, of JetPack 3 to 6; {} where it has none.
 
-    >>> parse_line("RAM 1004/7852MB (lfb 7x2MB) SWAP 0/1024MB (cached 0MB) thermal@33C VDD_IN 1876/1876 NVENC 716 VDD_SYS_GPU 153mW/154mW")
+    >>> parse_line("RAM 1004/7852MB thermal@33C VDD_IN 1876/1876 NVENC 716 VDD_SYS_GPU 153mW/154mW")
     {'VDD_IN': 1.876, 'VDD_SYS_GPU': 0.153}
     """
     return {name: int(now) / 1000.0 for name, now in RAIL.findall(line) if name != "NC"}
 
 
 class TegrastatsSource(ChildSource):
-    """The rails that tegrastats prints, one line every `interval_s`; `tool` is its command, `total` "module" or "board".
+    """The rails that tegrastats prints, one line every `interval_s`.
+
+    `tool` is its command, `total` "module" or "board".
 
     `start_timeout_s`: after so long without a first line it is given up.
     """
@@ -35,7 +38,7 @@ class TegrastatsSource(ChildSource):
     name = "tegrastats"
     sampling = "snapshot"
     restart_hint = (
-        "run tegrastats by hand and see what it prints; it belongs to L4T (/usr/bin/tegrastats)"
+        "run tegrastats by hand and read its output; it belongs to L4T (/usr/bin/tegrastats)"
     )
 
     def __init__(
@@ -52,11 +55,14 @@ class TegrastatsSource(ChildSource):
         self._mute = 0  # lines without any rail, in a row
 
     def command(self) -> List[str]:
-        """Tegrastats at our interval."""
-        return [self._tool, "--interval", "%d" % round(self.pace_s * 1000)]
+        """Return tegrastats at our interval."""
+        return [self._tool, "--interval", str(round(self.pace_s * 1000))]
 
     def take(self, line: str) -> None:
-        """Understand one line; one without a rail is a mark in the log, or, as the first one, the reason why this cannot be used."""
+        """Interpret one line.
+
+        A line without a rail is a mark in the log; as the first lines it makes the source unusable.
+        """
         watts = parse_line(line)
         whole: Optional[str] = next((name for name in TOTALS if name in watts), None)
         if not watts and not self.rails:
@@ -72,7 +78,7 @@ class TegrastatsSource(ChildSource):
             self.arrived(self.sample(self._clock(), watts))
 
     def describe(self) -> Dict[str, Any]:
-        """The command, and how good its times are."""
+        """Return the command, and the quality of its times."""
         return dict(
             self.identity(),
             command=self.command(),

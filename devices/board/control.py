@@ -1,12 +1,13 @@
-"""Put a Jetson into a state in which runs can be compared, and put it back: power mode, locked clocks, fixed fan, settled temperature.
+"""Prepare a Jetson so that runs can be compared: power mode, locked clocks, fixed fan, temperature.
 
     board = Board()
     with board.prepared(mode=0):
         board.settle()
         train()
 
-What was there before is written down before anything is changed, so the next call puts it back if this one is killed. Changing a
-board needs root: as another user only `sudo -n` is used, with the line of `sudoers_line`.
+The state before is written down before anything is changed, so the next call puts it back if this
+one is killed. Changing a board needs root: as another user only `sudo -n` is used, with the line of
+`sudoers_line`.
 """
 
 import atexit
@@ -30,7 +31,8 @@ FAN_FULL = 255
 class Board:
     """One Jetson, seen under `root`. `folder` keeps the note of its former state.
 
-    `run` runs commands; `sudo` is put before those that need root (None: nothing for root, else `sudo -n`).
+    `run` runs commands; `sudo` is put before those that need root (None: nothing for root, else
+    `sudo -n`).
     """
 
     def __init__(
@@ -47,11 +49,14 @@ class Board:
         self._note = Note(folder or state_folder())
 
     def state(self) -> Dict[str, Any]:
-        """Power mode, clocks, fan, temperatures, boot and board, as far as this user may see them (`joulebird.devices.board.state`)."""
+        """Return `joulebird.devices.board.state.board_state` of this board."""
         return board_state(self._root, self._run)
 
     def left_over(self) -> Optional[Dict[str, Any]]:
-        """What a process noted down to return to and has not returned to yet, or None. Raises BoardError when it cannot be read."""
+        """Return the note of a process that has not put the board back, or None.
+
+        Raises BoardError when it cannot be read.
+        """
         return self._note.read()
 
     def prepare(
@@ -60,10 +65,12 @@ class Board:
         lock_clocks: bool = True,
         fan_pwm: Optional[int] = FAN_FULL,
     ) -> Dict[str, Any]:
-        """Set the mode (None: keep it), lock the clocks, fix the fan (None: leave it); gives the state that was verified afterwards.
+        """Set the mode (None: keep it), lock the clocks, fix the fan (None: leave it).
 
-        What a killed process left is put back first; this process puts back its own at `restore` or at exit. Raises BoardError,
-        with everything put back, when a step fails.
+        Returns the state verified afterwards.
+
+        Changes of a killed process are put back first; this process puts back its own at `restore`
+        or at exit. Raises BoardError, with everything put back, when a step fails.
         """
         self._note.hold()
         try:
@@ -82,7 +89,7 @@ class Board:
             raise
 
     def restore(self) -> bool:
-        """Put back what was noted down, and forget it; false when there was nothing.
+        """Put the board back as noted, and forget the note; False when there is none.
 
         Raises BoardError, and keeps the note, when it fails.
         """
@@ -100,7 +107,11 @@ class Board:
         lock_clocks: bool = True,
         fan_pwm: Optional[int] = FAN_FULL,
     ) -> Iterator[Dict[str, Any]]:
-        """`prepare`, and `restore` at the end: also after an exception, and when SIGTERM or SIGHUP would have killed this process."""
+        """Prepare, and restore at the end.
+
+        The board is restored after an exception too, and when SIGTERM or SIGHUP would have killed
+        this process.
+        """
         taken = _end_on_signals()
         try:
             state = self.prepare(mode, lock_clocks, fan_pwm)
@@ -113,11 +124,14 @@ class Board:
                 signal.signal(number, handler)
 
     def settle(self, limit_s: float = 900.0) -> Dict[str, Any]:
-        """Wait until no zone's temperature has moved by 0.5 C within 60 s; gives settled (true or false), waited_s, temps_c."""
+        """Wait until no zone's temperature has moved by 0.5 C within 60 s.
+
+        Returns settled (true or false), waited_s, temps_c.
+        """
         return wait_settled(Health(self._root), self._clock, self._sleep, limit_s)
 
     def sudoers_line(self) -> str:
-        """The line for /etc/sudoers.d/joulebird that lets this user prepare the board."""
+        """Return the line for /etc/sudoers.d/joulebird that lets this user prepare the board."""
         fan = os.path.join(
             "/",
             os.path.relpath(
@@ -131,10 +145,10 @@ class Board:
         return "{} ALL=(root) NOPASSWD: {}".format(user_name(), ", ".join(commands))
 
     def sudo_hint(self) -> str:
-        """What to do when root is refused."""
+        """Return the remedy for a refused root command."""
         return (
-            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, check with visudo -cf): "
-            + self.sudoers_line()
+            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, "
+            "check with visudo -cf): " + self.sudoers_line()
         )
 
     # steps
@@ -163,14 +177,14 @@ class Board:
     def _check(self, before: Dict[str, Any], mode: Optional[int], lock_clocks: bool) -> None:
         if mode is not None and before["power_mode"] is None:
             raise BoardError(
-                "nvpmodel does not tell the power mode here",
-                "run nvpmodel -q by hand and see what it says",
+                "nvpmodel does not show the power mode here",
+                "run nvpmodel -q by hand and read its output",
             )
         known = mode_names(self._root)
         if mode is not None and known and mode not in known:
             raise BoardError(
-                "this board has no power mode %d" % mode,
-                "it has " + ", ".join("%d %s" % item for item in sorted(known.items())),
+                f"this board has no power mode {mode}",
+                "it has " + ", ".join(f"{number} {name}" for number, name in sorted(known.items())),
             )
         if lock_clocks:
             self._tool("jetson_clocks")
@@ -191,7 +205,7 @@ class Board:
         now = self.state()
         if mode is not None and (now["power_mode"] or {}).get("id") != mode:
             raise BoardError(
-                "the power mode is %s after nvpmodel -m %d" % (now["power_mode"], mode),
+                f"the power mode is {now['power_mode']} after nvpmodel -m {mode}",
                 "some changes need a reboot first",
             )
         if lock_clocks and now["clocks_locked"] is not True:
@@ -208,7 +222,7 @@ class Board:
             and now["fan"].get("target_pwm") != fan_pwm
         ):
             raise BoardError(
-                "the fan does not keep the pulse width %d" % fan_pwm,
+                f"the fan does not keep the pulse width {fan_pwm}",
                 "leave the fan alone with fan_pwm=None",
             )
         return now
@@ -217,7 +231,7 @@ class Board:
         folder = fan_folder(self._root)
         for name in ("temp_control", "target_pwm"):
             if folder is not None and name in wanted and os.path.exists(os.path.join(folder, name)):
-                self._as_root(["/usr/bin/tee", os.path.join(folder, name)], "%d\n" % wanted[name])
+                self._as_root(["/usr/bin/tee", os.path.join(folder, name)], f"{wanted[name]}\n")
 
     def _tool(self, name: str) -> str:
         path = tool_path(self._root, name)
@@ -234,7 +248,7 @@ class Board:
             refused = bool(self._sudo) and "password" in ran.err
             raise BoardError(
                 "{} failed: {}".format(" ".join(command), ran.words),
-                self.sudo_hint() if refused else "run it by hand as root and see what it says",
+                self.sudo_hint() if refused else "run it by hand as root and read its output",
             )
 
     def _at_exit(self) -> None:
@@ -247,7 +261,10 @@ class Board:
 
 
 def _end_on_signals() -> Dict[int, Any]:
-    """Let SIGTERM and SIGHUP end this process by way of its `finally` clauses where nobody handles them; gives the handlers before."""
+    """Let SIGTERM and SIGHUP raise SystemExit, so that `finally` clauses run.
+
+    Signals with a handler keep it. Returns the former handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
         return {}
 

@@ -1,4 +1,4 @@
-"""What machine this is, from files that anybody may read."""
+"""Identify this machine from world-readable files."""
 
 import os
 import re
@@ -31,9 +31,12 @@ BASES = ("proc/device-tree", "sys/firmware/devicetree/base")
 
 
 def identify(root: str = "/") -> Dict[str, Any]:
-    """The board: jetson and tx2 (true or false), model, compatible, l4t, jetpack; None where it does not say.
+    """Return the board: jetson and tx2 (true or false), model, compatible, l4t, jetpack.
 
-    A TX2 is known by "tegra186" among what it is compatible with; its model is the board family's name, "quill".
+    Unknown facts are None.
+
+    A TX2 is known by "tegra186" in `compatible`; its model is the board family's
+    name, "quill".
     """
     compatible = [name for name in (_property(root, "compatible") or "").split("\0") if name]
     release = parse_release(text_or_none(os.path.join(root, "etc/nv_tegra_release")) or "")
@@ -56,9 +59,9 @@ def _property(root: str, name: str) -> Optional[str]:
 
 
 def parse_release(text: str) -> Optional[str]:
-    """The version of L4T from the first line of /etc/nv_tegra_release.
+    """Return the version of L4T from the first line of /etc/nv_tegra_release.
 
-    >>> parse_release("# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64")
+    >>> parse_release("# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref")
     '32.7.1'
     """
     match = re.match(r"# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", text)

@@ -1,13 +1,12 @@
-"""The note of a board's former state, kept while it is changed, and the lock of the process that changed it."""
+"""Keep the former state of a board while a process changes it, and that process's lock."""
 
-import contextlib
 import fcntl
 import json
 import os
 import time
 from typing import Any, Dict, Optional
 
-from joulebird.harness.core import exit_codes
+from joulebird.harness.core import exit_codes, files
 from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
@@ -20,7 +19,7 @@ class BoardError(HarnessError):
 
 
 def state_folder() -> str:
-    """Where the note is kept: of this user, and safe from a reboot."""
+    """Return the folder of the note: of this user, and safe from a reboot."""
     return os.path.join(
         os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "joulebird"
     )
@@ -36,13 +35,13 @@ class Note:
         self._lock: Any = None
 
     def read(self) -> Optional[Dict[str, Any]]:
-        """What was noted down, or None. Raises BoardError for a note that cannot be read."""
+        """Return the note, or None. Raises BoardError for a note that cannot be read."""
         try:
             with open(self.path) as file:
-                note = json.load(file)
+                note = dict(json.load(file))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise BoardError(
                 f"the note of the board's former state cannot be read: {self.path} ({error})",
                 "set the mode by hand (sudo nvpmodel -m 3, reboot), then delete that file",
@@ -55,7 +54,10 @@ class Note:
         return note
 
     def write(self, before: Dict[str, Any], clocks: bool, fan: bool) -> None:
-        """Note down the state to return to, and what is going to be changed; on the disk when this returns."""
+        """Note the state to return to and the changes to come.
+
+        The note is on the disk when this returns.
+        """
         note = {
             "format": FORMAT,
             "before": before,
@@ -64,29 +66,27 @@ class Note:
             "pid": os.getpid(),
             "wall_s": time.time(),
         }
-        with open(self.path + ".new", "w") as file:
-            json.dump(note, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self.path + ".new", self.path)
+        files.write_json(self.path, note)
 
     def forget_clocks(self) -> None:
         """Delete the file of jetson_clocks, which asks before it overwrites one."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.clocks)
+        files.remove(self.clocks)
 
     def forget(self) -> None:
         """Delete the note: the board is as it was."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        files.remove(self.path)
         self.forget_clocks()
 
     def hold(self) -> None:
-        """Keep other processes from changing the board; the lock goes with this process, however that ends. Raises BoardError."""
+        """Keep other processes from changing the board.
+
+        The lock ends with this process. Raises BoardError.
+        """
         if self._lock is not None:
             return
         os.makedirs(self._folder, exist_ok=True)
-        lock = open(os.path.join(self._folder, "board.lock"), "w")
+        path = os.path.join(self._folder, "board.lock")
+        lock = open(path, "w")  # noqa: SIM115 (held open until `release`)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,7 +1,7 @@
-"""Wait until a board's temperature has settled: leakage grows with heat, so runs begin equally warm."""
+"""Wait for a settled temperature: leakage grows with heat, so runs begin equally warm."""
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Tuple
 
 from joulebird.devices.health.read import Health
 
@@ -16,7 +16,9 @@ def wait_settled(
     sleep: Callable[[float], None],
     limit_s: float = 900.0,
 ) -> Dict[str, Any]:
-    """Wait until no zone has moved by 0.5 C within 60 s, or for `limit_s`; gives settled (true or false), waited_s, temps_c.
+    """Wait until no zone has moved by 0.5 C within 60 s, or for `limit_s`.
+
+    Returns settled (true or false), waited_s, temps_c.
 
     A machine that shows no temperatures is not settled, and is not waited for.
     """
@@ -34,8 +36,8 @@ def wait_settled(
         sleep(LOOK_S)
 
 
-def spread(zone: str, seen: Any) -> float:
-    """Degrees between the hottest and the coolest reading of a zone.
+def spread(zone: str, seen: Iterable[Tuple[float, Dict[str, float]]]) -> float:
+    """Return the degrees between the hottest and the coolest reading of a zone.
 
     >>> spread("GPU-therm", [(0, {"GPU-therm": 40.0}), (1, {}), (2, {"GPU-therm": 40.5})])
     0.5

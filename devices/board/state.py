@@ -1,4 +1,7 @@
-"""The part of a Jetson's state that a fair comparison fixes: power mode, clocks, fan; read without root."""
+"""The part of a Jetson's state that a fair comparison fixes: power mode, clocks, fan.
+
+Read without root.
+"""
 
 import os
 import re
@@ -13,9 +16,12 @@ FANS = ("sys/devices/pwm-fan", "sys/kernel/debug/tegra_fan")  # L4T 32; L4T 28 (
 
 
 def board_state(root: str, run: Runner) -> Dict[str, Any]:
-    """power_mode {"id", "name"}, clocks_locked, clock_limits_hz, fan {"target_pwm", "temp_control"}, temps_c, boot_id, board.
+    """Return the state of a board.
 
-    What the board does not have, or does not show to this user, is None or empty.
+    Its keys are power_mode {"id", "name"}, clocks_locked, clock_limits_hz, fan {"target_pwm",
+    "temp_control"}, temps_c, boot_id, board.
+
+    A fact that the board lacks, or hides from this user, is None or empty.
     """
     health = Health(root)
     return {
@@ -30,23 +36,27 @@ def board_state(root: str, run: Runner) -> Dict[str, Any]:
 
 
 def power_mode(root: str, run: Runner) -> Optional[Dict[str, Any]]:
-    """The present nvpmodel mode, as nvpmodel tells it; None where there is no nvpmodel or it does not tell this user."""
+    """Return the present nvpmodel mode, or None.
+
+    It is None where there is no nvpmodel, or it refuses this user.
+    """
     tool = tool_path(root, "nvpmodel")
     return parse_nvpmodel(run([tool, "-q"], "").out) if tool else None
 
 
 def parse_nvpmodel(text: str) -> Optional[Dict[str, Any]]:
-    """The mode from the output of `nvpmodel -q`.
+    r"""Return the mode from the output of `nvpmodel -q`.
 
-    >>> parse_nvpmodel("NVPM WARN: fan mode is not set!\\nNV Power Mode: MAXP_CORE_ARM\\n3\\n") == {"id": 3, "name": "MAXP_CORE_ARM"}
-    True
+    >>> mode = parse_nvpmodel("NVPM WARN: no fan mode\nNV Power Mode: MAXP_CORE_ARM\n3\n")
+    >>> mode["id"], mode["name"]
+    (3, 'MAXP_CORE_ARM')
     """
     match = re.search(r"NV Power Mode: *(\S+)\s+(\d+)\s*$", text, re.MULTILINE)
     return {"id": int(match.group(2)), "name": match.group(1)} if match else None
 
 
 def mode_names(root: str) -> Dict[int, str]:
-    """The modes that /etc/nvpmodel.conf offers, by number; empty where there is no such file."""
+    """Return the modes of /etc/nvpmodel.conf, by number; empty where there is no such file."""
     text = text_or_none(os.path.join(root, "etc/nvpmodel.conf")) or ""
     return {
         int(number): name
@@ -55,7 +65,7 @@ def mode_names(root: str) -> Dict[int, str]:
 
 
 def fan_state(root: str) -> Optional[Dict[str, int]]:
-    """The fan's wished pulse width (0 to 255) and whether temperature governs it (0 or 1); None where no fan is shown."""
+    """Return the fan's target_pwm (0 to 255) and temp_control (0 or 1); None without a fan."""
     folder = fan_folder(root)
     if folder is None:
         return None
@@ -70,7 +80,7 @@ def fan_state(root: str) -> Optional[Dict[str, int]]:
 
 
 def fan_folder(root: str) -> Optional[str]:
-    """The folder of the fan's files, or None."""
+    """Return the folder of the fan's files, or None."""
     folders = [os.path.join(root, folder) for folder in FANS]
     return next(
         (folder for folder in folders if os.path.exists(os.path.join(folder, "target_pwm"))), None
@@ -78,6 +88,9 @@ def fan_folder(root: str) -> Optional[str]:
 
 
 def tool_path(root: str, name: str) -> Optional[str]:
-    """The path of one of NVIDIA's tools, which a bare PATH may not hold; None where it is not installed."""
+    """Return the path of one of NVIDIA's tools, which a bare PATH may not hold.
+
+    None where it is not installed.
+    """
     paths = [os.path.join(root, folder, name) for folder in ("usr/sbin", "usr/bin")]
     return next((path for path in paths if os.access(path, os.X_OK)), None)

@@ -1,4 +1,7 @@
-"""The present state of a board, from files that anybody may read: temperatures, clocks, power mode, throttling, swap, supply. No fork."""
+"""Read the present state of a board from world-readable files, without a fork.
+
+It has temperatures, clocks, power mode, throttling, swap and supply.
+"""
 
 import glob
 import os
@@ -6,17 +9,12 @@ import re
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from joulebird.devices.ina3221.find import find_channels
+from joulebird.devices.ina3221.channel import find_channels
 from joulebird.devices.util.sysfs import text_or_none
 
 NOT_A_TEMPERATURE = ("PMIC-Die",)  # always 100 C on a TX2
-GPUS = (
-    "*.gp10b",
-    "*.gv11b",
-    "*.ga10b",
-    "*.gpu",
-    "*.gm20b",
-)  # TX2, Xavier, Orin, Nano, TX1: their names under devfreq
+# The names under devfreq of TX2, Xavier, Orin, Nano, TX1.
+GPUS = ("*.gp10b", "*.gv11b", "*.ga10b", "*.gpu", "*.gm20b")
 
 
 class Health:
@@ -32,11 +30,12 @@ class Health:
         ]
 
     def sample(self) -> Dict[str, Any]:
-        """The present state; what the machine does not tell is absent or empty.
+        """Return the present state; a fact that the machine does not show is absent or empty.
 
-        t_s (CLOCK_MONOTONIC), boot_id, temps_c by zone type, cooling (devices that hold something back, by type and number: state),
-        limits (online cores, highest clocks: they change with the power mode), clocks_hz, clocks_locked, gpu_load (0 to 1),
-        power_mode, swap (pages in and out since boot, bytes in use), volts by rail.
+        t_s (CLOCK_MONOTONIC), boot_id, temps_c by zone type, cooling (devices that hold something
+        back, by type and number: state), limits (online cores, highest clocks: they change with the
+        power mode), clocks_hz, clocks_locked, gpu_load (0 to 1), power_mode, swap (pages in and out
+        since boot, bytes in use), volts by rail.
         """
         return {
             "t_s": self._clock(),
@@ -53,7 +52,7 @@ class Health:
         }
 
     def temperatures(self) -> Dict[str, float]:
-        """Degrees Celsius by type of thermal zone, without those that are no temperatures."""
+        """Return degrees Celsius by type of thermal zone."""
         temps = {}
         for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*"))):
             kind, value = text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp"))
@@ -62,7 +61,7 @@ class Health:
         return temps
 
     def clock_limits(self) -> Dict[str, Tuple[int, int]]:
-        """The lowest and the highest clock allowed now, in Hz, of each online core and of the GPU; equal when locked."""
+        """Return the allowed clocks (lowest, highest) in Hz of each online core and of the GPU."""
         limits = {}
         for name, folder, scale in self._clock_folders():
             low, high = [
@@ -74,7 +73,10 @@ class Health:
         return limits
 
     def locked(self) -> Optional[bool]:
-        """Whether every clock may take one value only, as after jetson_clocks; None where no clock is shown."""
+        """Return whether every clock may take one value only, as after jetson_clocks.
+
+        None where no clock is shown.
+        """
         limits = self.clock_limits()
         return all(low == high for low, high in limits.values()) if limits else None
 
@@ -147,7 +149,7 @@ class Health:
         return active
 
     def _power_mode(self) -> Optional[int]:
-        """The number of the nvpmodel mode, as nvpmodel notes it for the next boot."""
+        """Return the number of the nvpmodel mode, as nvpmodel notes it for the next boot."""
         match = re.search(r"pmode:(\d+)", self._text("var/lib/nvpmodel/status") or "")
         return int(match.group(1)) if match else None
 

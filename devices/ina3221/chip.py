@@ -1,9 +1,14 @@
-"""The arithmetic of the INA3221 and of its L4T driver: configuration words, steps, offset, averaging.
+"""Compute as the INA3221 and its L4T driver do, and describe a chip from its files.
 
-Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics p. 3) and L4T 4.9's `ina3221.c`.
+Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics
+p. 3) and L4T 4.9's `ina3221.c`.
 """
 
-from typing import Any, Dict, Tuple
+import os
+from typing import Any, Dict, Optional, Tuple
+
+from joulebird.devices.ina3221.channel import Channel
+from joulebird.devices.util.sysfs import device_tree_node, properties, text_or_none
 
 SHUNT_STEP_UV = 40  # one step of the shunt register
 BUS_STEP_MV = 8  # one step of the bus register
@@ -23,11 +28,11 @@ ACCURACY = {
 
 
 def decode_config(word: int) -> Dict[str, Any]:
-    """What a configuration word says: channels converted, averages, and the seconds of one cycle and of the averaging.
+    """Decode a configuration word: channels, averages, seconds of one cycle and of averaging.
 
-    >>> decode_config(0x7607) == {"word": "0x7607", "continuous": True, "channels": 3, "averages": 64, "cycle_s": 0.00084,
-    ...                           "averaging_window_s": 0.05376}
-    True
+    >>> config = decode_config(0x7607)
+    >>> config["channels"], config["averages"], config["cycle_s"], config["averaging_window_s"]
+    (3, 64, 0.00084, 0.05376)
     """
     mode, channels, averages = word & 7, bin((word >> 12) & 7).count("1"), AVERAGES[(word >> 9) & 7]
     bus_us = CONVERSION_US[(word >> 6) & 7] if mode & 2 else 0
@@ -44,7 +49,7 @@ def decode_config(word: int) -> Dict[str, Any]:
 
 
 def truncated(a: int, b: int) -> int:
-    """C's integer division, which rounds towards zero.
+    """Divide integers as C does, rounding towards zero.
 
     >>> truncated(7, 2), truncated(-7, 2)
     (3, -3)
@@ -56,7 +61,7 @@ def truncated(a: int, b: int) -> int:
 def shown(
     watts: float, volts: float, shunt_mohm: int, offset_uv: float = 0.0
 ) -> Tuple[int, int, int]:
-    """What the driver shows for a rail: (millivolts, milliamperes, milliwatts).
+    """Return the driver's values for a rail: (millivolts, milliamperes, milliwatts).
 
     >>> shown(14.025, 19.12, 20)
     (19120, 734, 14034)
@@ -69,7 +74,7 @@ def shown(
 
 
 def step_w(volts: float, shunt_mohm: float) -> float:
-    """The smallest change of a rail's power that the chip can show, in watts.
+    """Return the smallest change of a rail's power that the chip can show, in watts.
 
     >>> round(step_w(19.12, 20), 4)
     0.0382
@@ -78,7 +83,7 @@ def step_w(volts: float, shunt_mohm: float) -> float:
 
 
 def offset_w(volts: float, shunt_mohm: float) -> float:
-    """The largest offset of a rail's power in watts; a reading below it says nothing.
+    """Return the largest offset of a rail's power in watts; a reading below it means nothing.
 
     >>> round(offset_w(19.12, 10), 3)
     0.153
@@ -87,11 +92,82 @@ def offset_w(volts: float, shunt_mohm: float) -> float:
 
 
 def lag(value: float, target: float, seconds: float, averages: int, cycle_s: float) -> float:
-    """The averaged register after `seconds` at `target`: y += (x - y) / N in every cycle, a first-order lag and not a block mean.
+    """Return the averaged register after `seconds` at `target`.
+
+    In every cycle y += (x - y) / N: a first-order lag, not a block mean.
 
     >>> round(lag(0.0, 1.0, 64 * 0.84e-3, 64, 0.84e-3), 2)
     0.64
     """
     if averages <= 1:
         return target
-    return target + (value - target) * (1.0 - 1.0 / averages) ** (seconds / cycle_s)
+    remainder: float = (1.0 - 1.0 / averages) ** (seconds / cycle_s)
+    return target + (value - target) * remainder
+
+
+def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
+    """Describe the chip of a channel: path, bus clock, mode, configuration words, averaging window.
+
+    Unknown facts are None.
+    """
+    node = device_tree_node(root, channel.device, channel.address)
+    facts = {
+        "address": f"0x{channel.address:02x}",
+        "path": channel.folder,
+        "form": channel.form,
+        "device_tree": node,
+        "driver": text_or_none(os.path.join(channel.device, "name")),
+    }  # type: Dict[str, Any]
+    facts.update(properties(os.path.dirname(node) if node else None, {"bus_hz": "clock-frequency"}))
+    facts.update(
+        _hwmon_config(channel.folder)
+        if channel.form == "hwmon"
+        else _iio_config(channel.folder, node)
+    )
+    return facts
+
+
+def _iio_config(folder: str, node: Optional[str]) -> Dict[str, Any]:
+    words = properties(node, {"continuous": "ti,continuous-config", "trigger": "ti,trigger-config"})
+    forced = node is not None and os.path.exists(os.path.join(node, "ti,enable-forced-continuous"))
+    mode = text_or_none(os.path.join(folder, "running_mode"))
+    running = {"1": "continuous", "0": "triggered"}.get(
+        (mode or "").strip(), "continuous" if forced else None
+    )
+    word = words["continuous" if running == "continuous" else "trigger"] if running else None
+    active = (
+        decode_config(word)
+        if word is not None
+        else {"averages": None, "cycle_s": None, "averaging_window_s": None}
+    )
+    return {
+        "running_mode": running,
+        "forced_continuous": forced,
+        "averages": active["averages"],
+        "cycle_s": active["cycle_s"],
+        "averaging_window_s": active["averaging_window_s"],
+        "continuous_config": None
+        if words["continuous"] is None
+        else "0x{:04x}".format(words["continuous"]),
+        "trigger_config": None if words["trigger"] is None else "0x{:04x}".format(words["trigger"]),
+    }
+
+
+def _hwmon_config(folder: str) -> Dict[str, Any]:
+    texts = [
+        text_or_none(os.path.join(folder, name)) or "" for name in ("samples", "update_interval")
+    ]
+    averages = int(texts[0]) if texts[0].isdigit() and int(texts[0]) in AVERAGES else None
+    # channels * samples * both conversion times
+    window_s = int(texts[1]) / 1000.0 if texts[1].isdigit() else None
+    cycle_s = (
+        max(window_s / averages, 2 * CONVERSION_US[0] / 1e6)
+        if window_s is not None and averages
+        else None
+    )
+    return {
+        "running_mode": "continuous",
+        "averages": averages,
+        "cycle_s": cycle_s,
+        "averaging_window_s": window_s,
+    }

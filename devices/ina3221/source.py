@@ -1,9 +1,12 @@
-"""The power monitors of a Jetson, read straight from sysfs: no root, no service, 50 readings a second at a few per cent of one core.
+"""Read the power monitors of a Jetson straight from sysfs: no root, no service.
 
-    --source ina3221                                     VDD_IN and the rails inside it: the module
-    --source ina3221 --source-option total=board         VDD_IN + VDD_MUX: module and carrier board of the developer kit
+Fifty readings a second take a few per cent of one core.
 
-Rails are found by name. The rails nest (VDD_IN feeds all others of the module), so their sum means nothing.
+    --source ina3221                                VDD_IN and the rails inside it: the module
+    --source ina3221 --source-option total=board    VDD_IN + VDD_MUX: module and carrier board
+
+Rails are found by name. The rails nest (VDD_IN feeds all others of the module), so their sum means
+nothing.
 """
 
 import errno
@@ -11,17 +14,17 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-from joulebird.devices.ina3221.chip import ACCURACY, offset_w, step_w
-from joulebird.devices.ina3221.find import Channel, choose, describe_chip, find_channels
-from joulebird.devices.ina3221.read import ChannelReader
+from joulebird.devices.ina3221.channel import Channel, ChannelReader, choose, find_channels
+from joulebird.devices.ina3221.chip import ACCURACY, describe_chip, offset_w, step_w
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
-# The rails whose sum is the module, by what the board has: TX1, TX2, Xavier NX, Orin NX and Nano; Nano; AGX Orin, whose two inputs
-# feed three rails side by side. An AGX Xavier has no such set.
+# The rails whose sum is the module, by board: TX1, TX2, Xavier NX, Orin NX and Nano;
+# Nano; AGX Orin, whose two inputs feed three rails side by side. An AGX Xavier has no such set.
 MODULE_TOTALS = (("VDD_IN",), ("POM_5V_IN",), ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"))
 BOARD_TOTALS = (("VDD_IN", "VDD_MUX"),)
-# Rails of the TX2 developer kit's carrier board, by the names of L4T and of upstream Linux: outside VDD_IN.
+# Rails of the TX2 developer kit's carrier board, by the names of L4T and of upstream Linux: outside
+# VDD_IN.
 CARRIER_RAILS = (
     "VDD_MUX",
     "VDD_5V0_IO_SYS",
@@ -36,9 +39,10 @@ CARRIER_RAILS = (
 class Ina3221Source(PowerSource):
     """The INA3221 channels of a Jetson, through the kernel's files.
 
-    `root`: where the board's file system begins. `total`: "module" (VDD_IN), "board" (VDD_IN + VDD_MUX), or the list of rails to
-    add up. `rails`: the rails to read, or "all"; by default the total and, for the module, the rails inside it. A sample's time is the
-    middle of reading the total's rails, which are read first; the others follow within milliseconds.
+    `root`: where the board's file system begins. `total`: "module" (VDD_IN), "board" (VDD_IN +
+    VDD_MUX), or the list of rails to add up. `rails`: the rails to read, or "all"; by default the
+    total and, for the module, the rails inside it. A sample's time is the middle of reading the
+    total's rails, which are read first; the others follow within milliseconds.
     """
 
     name = "ina3221"
@@ -63,14 +67,18 @@ class Ina3221Source(PowerSource):
         self._others: List[str] = []
 
     def open(self) -> None:
-        """Find the rails and open their files; raises SourceError when the board has none, or not the total asked for."""
+        """Find the rails and open their files.
+
+        Raises SourceError when the board has none, or not the total asked for.
+        """
         if self._readers:
             return
         channels = find_channels(self.root)
         if not channels:
             raise SourceError(
                 "no INA3221 power monitor under {}".format(os.path.join(self.root, "sys")),
-                "this is not a Jetson, or its driver is not loaded; `joulebird sources` lists what can measure here",
+                "this is not a Jetson, or its driver is not loaded; "
+                "`joulebird sources` lists the usable sources",
             )
         self.total = self._find_total([channel.rail for channel in channels])
         chosen = choose(channels, self._find_rails(channels))
@@ -105,10 +113,9 @@ class Ina3221Source(PowerSource):
                 "use total=module; for the whole board use a meter at the DC jack",
             )
         raise SourceError(
-            "this board has no rail for the whole module (an AGX Xavier has none); it has {}".format(
-                ", ".join(here)
-            ),
-            "choose what to record with rails=..., and what to add up with total=[...]",
+            "this board has no rail for the whole module (an AGX Xavier has none); "
+            f"it has {', '.join(here)}",
+            "choose the rails to record with rails=..., and those to add up with total=[...]",
         )
 
     def _find_rails(self, channels: List[Channel]) -> List[str]:
@@ -142,7 +149,11 @@ class Ina3221Source(PowerSource):
             return {}  # the recorder will write down why
 
     def read(self) -> PowerSample:
-        """All rails now. A rail that fails is left out and `error` names why; raises OSError or SourceError when every one failed."""
+        """All rails now.
+
+        A rail that fails is left out and `error` names why; raises OSError or SourceError when
+        every one failed.
+        """
         watts: Dict[str, float] = {}
         failure: Optional[Exception] = None
         count = len(self.total) or len(self._readers)
@@ -167,7 +178,10 @@ class Ina3221Source(PowerSource):
 
     @property
     def volts(self) -> Dict[str, float]:
-        """The supply voltage of each rail at its last reading, where the driver tells it: a sag under load marks a weak supply."""
+        """Supply voltage of each rail at its last reading, where the driver shows it.
+
+        A sag under load marks a weak supply.
+        """
         return {
             reader.channel.rail: reader.volts
             for reader in self._readers
@@ -181,10 +195,11 @@ class Ina3221Source(PowerSource):
         self._readers = []
 
     def describe(self) -> Dict[str, Any]:
-        """Chips (mode, words, averaging window, bus clock), channels (file, shunt, supply voltage) and accuracy.
+        """Return chips (mode, words, averaging, bus clock), channels (file, shunt) and accuracy.
 
-        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says nothing, and the smallest step.
-        `below_resolution` lists the rails whose reading at `open` was within the offset.
+        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says
+        nothing, and the smallest step. `below_resolution` lists the rails whose reading at `open`
+        was within the offset.
         """
         facts = self.identity()
         known = {

@@ -1,11 +1,12 @@
 """The child process that talks to the jtop service and prints one JSON object a line.
 
-jtop can hang for ever while it connects, ends its loop without an error, and keeps a broken connection for the life of a
-process. So it runs here, in a process of its own, which its parent (`joulebird.devices.jtop.source`) watches and replaces. `jtop` is
-imported only in this file. It ends when its stdin closes. What it prints:
+jtop can hang for ever while it connects, ends its loop without an error, and keeps a broken
+connection for the life of a process. So it runs here, in a process of its own, which its parent
+(`joulebird.devices.jtop.source`) watches and replaces. `jtop` is imported only in this file. It
+ends when its stdin closes. Its output:
 
     {"hello": {"version": "4.3.2", "interval_s": 0.5}}
-    {"t_s": 123.45, "power": {"rail": {"VDD_SYS_GPU": 6.883, ...}, "total_name": "VDD_IN", "total_w": 14.034}}
+    {"t_s": 1.5, "power": {"rail": {"GPU": 6.8, ...}, "total_name": "VDD_IN", "total_w": 14.0}}
     {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
 """
 
@@ -22,7 +23,7 @@ from joulebird.harness.core.process import python_command
 CLOCK_BOOTTIME = 7  # time.CLOCK_BOOTTIME exists from Python 3.7
 RESTART = "sudo systemctl restart jtop.service"
 OLDEST = (4, 2)  # before 4.2, jtop has another layout or no rule for VDD_IN
-# what the text of jtop's own exception contains -> its word in the log and the remedy
+# a piece of the text of jtop's exception, its word in the log, and the remedy
 FAILURES = (
     (
         "not active",
@@ -59,7 +60,7 @@ class Failed(Exception):
 def boot_to_monotonic(
     uptime_s: float, now: Callable[[int], float] = time.clock_gettime
 ) -> Tuple[float, float]:
-    """The CLOCK_MONOTONIC of an instant given as uptime (CLOCK_BOOTTIME), and its age, both in seconds.
+    """Return the CLOCK_MONOTONIC of an uptime (CLOCK_BOOTTIME) and its age, both in seconds.
 
     Both clocks run alike but for the time that the machine slept.
 
@@ -71,7 +72,7 @@ def boot_to_monotonic(
 
 
 def explain(error: BaseException) -> Failed:
-    """Turn what jtop or its connection raised into a word, a message and a remedy."""
+    """Turn an exception of jtop or its connection into a word, a message and a remedy."""
     text = str(error).strip()
     for piece, status, hint in FAILURES:
         if piece in text:
@@ -84,7 +85,9 @@ def explain(error: BaseException) -> Failed:
 
 
 def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
-    """One sample as a message: watts by rail, and the total with the name it claims (None: it is jtop's own sum of nested rails).
+    """Return one sample as a message: watts by rail, and the total with the name it claims.
+
+    A total without a name is jtop's own sum of nested rails.
 
     `avg` is left out: it is a decaying half-and-half in integers, not a mean.
     """
@@ -102,7 +105,10 @@ def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
 
 
 def keep_stdout() -> Tuple[Callable[[Dict[str, Any]], None], int]:
-    """A function that prints one message as a line, at once, and stdout's descriptor; all else that prints goes to stderr from now on."""
+    """Return a function that prints one message as a line, and the descriptor of stdout.
+
+    All other output goes to stderr from now on.
+    """
     out = os.dup(1)
     os.dup2(2, 1)
 
@@ -148,7 +154,10 @@ def load_jtop(socket: str) -> Any:
 
 
 class Client:
-    """Follow the service and print each new sample once; `slowest_s` is the longest interval that will do."""
+    """Follow the service and print each new sample once.
+
+    `slowest_s` is the longest interval that will do.
+    """
 
     def __init__(
         self, jtop: Any, say: Callable[[Dict[str, Any]], None], interval_s: float, slowest_s: float
@@ -159,7 +168,10 @@ class Client:
         self._accepted = False
 
     def sample(self, jetson: Any) -> None:
-        """Print what jtop has just read (called by jtop with its data held still); the same pass is not printed twice."""
+        """Print the new data of jtop (called by jtop with its data held still).
+
+        The same pass is not printed twice.
+        """
         uptime_s = jetson.uptime.total_seconds()
         if not self._accepted or uptime_s == self._last_uptime:
             return
@@ -168,8 +180,8 @@ class Client:
         if not -1.0 < age_s < max(2.0, 3 * self._slowest_s):
             raise Failed(
                 "STALE",
-                f"the newest data of the jtop service is {age_s:.1f} s old: its reading thread is dead, "
-                "or it runs on another clock",
+                f"the newest data of the jtop service is {age_s:.1f} s old: "
+                "its reading thread is dead, or it runs on another clock",
             )
         self._say(power_message(jetson.power, t_s))
 
@@ -182,7 +194,8 @@ class Client:
         if server_s > self._slowest_s:
             raise Failed(
                 "SLOW",
-                f"the jtop service reads every {server_s:g} s, {self._slowest_s:g} s are needed: the first client sets the pace",
+                f"the jtop service reads every {server_s:g} s, {self._slowest_s:g} s are needed: "
+                "the first client sets the pace",
                 "close the other jtop clients, wait 4 s and try again",
             )
         if server_s > self._interval_s:
@@ -193,13 +206,13 @@ class Client:
             pass
         raise Failed(
             "STOPPED",
-            "the jtop service gave nothing for %.1f s: it is stuck, overloaded, or its reading thread is dead"
-            % (3 * self._interval_s),
+            f"the jtop service gave nothing for {3 * self._interval_s:.1f} s: "
+            "it is stuck, overloaded, or its reading thread is dead",
         )
 
 
 class Slower(Exception):
-    """The service runs at a slower pace, in seconds, set by an earlier client: connect again at that pace."""
+    """The service runs at a slower pace, in seconds: connect again at that pace."""
 
 
 def main(argv: Optional[List[str]] = None) -> None:

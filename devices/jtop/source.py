@@ -1,11 +1,12 @@
-"""jtop (jetson-stats 4.2 and later) as a power source: for boards where sysfs is closed to the user.
+"""Read power from jtop (jetson-stats 4.2 and later), for boards where the user cannot read sysfs.
 
     --source jtop
 
-The service reads about every half second, so this is right for long runs only; `ina3221` reads the same chip fifty
-times a second without it. jetson-stats is AGPL and is not part of joulebird: `sudo -H pip3 install -U jetson-stats==4.3.2`
-on JetPack 4, then log in again. It is read in a child process (`joulebird.devices.jtop.client`), which is replaced when it fails,
-hangs, or loses the service.
+The service reads about every half second, so this is right for long runs only; `ina3221` reads the
+same chip fifty times a second without it. jetson-stats is AGPL and is not part of joulebird: `sudo
+-H pip3 install -U jetson-stats==4.3.2` on JetPack 4, then log in again. It is read in a child
+process (`joulebird.devices.jtop.client`), which is replaced when it fails, hangs, or loses the
+service.
 """
 
 import json
@@ -18,7 +19,9 @@ from joulebird.harness.core.process import python_command
 
 
 def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
-    """Watts by rail from a message of the child; a total without a name is jtop's own sum of nested rails, and is left out.
+    """Return watts by rail from a message of the child.
+
+    A total without a name is jtop's own sum of nested rails, and is left out.
 
     >>> watts_of({"rail": {"VDD_SYS_GPU": 0.1}, "total_name": None, "total_w": 15.3})
     {'VDD_SYS_GPU': 0.1}
@@ -30,11 +33,14 @@ def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
 
 
 class JtopSource(ChildSource):
-    """The rails as the jtop service reads them; every rail is one conversion of the chip, about every `interval_s`.
+    """The rails as the jtop service reads them.
 
-    `interval_s`: the pace asked for; `slowest_s`: the slowest pace of the service (its first client sets it) that will do.
-    `total`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where the service listens, if not in /run (a container).
-    `start_timeout_s`: jtop may hang for ever while it connects; after this long it is given up.
+    Every rail is one conversion of the chip, about every `interval_s`.
+
+    `interval_s`: the pace asked for; `slowest_s`: the slowest pace of the service (its first client
+    sets it) that will do. `total`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where
+    the service listens, if not in /run (a container). `start_timeout_s`: jtop may hang for ever
+    while it connects; after this long it is given up.
     """
 
     name = "jtop"
@@ -63,11 +69,11 @@ class JtopSource(ChildSource):
         self._version = ""
 
     def command(self) -> List[str]:
-        """The child that speaks to jtop."""
+        """Return the command line of the child that talks to jtop."""
         return python_command("joulebird.devices.jtop.client:main", *self._options)
 
     def take(self, line: str) -> None:
-        """Understand one message of the child."""
+        """Interpret one message of the child."""
         message = json.loads(line)
         if "failed" in message:
             self.fail(
@@ -82,7 +88,7 @@ class JtopSource(ChildSource):
                 self.arrived(self.sample(message["t_s"], watts))
 
     def describe(self) -> Dict[str, Any]:
-        """The version of jtop, the pace it reads at, and whose clock its samples carry."""
+        """Return the version of jtop, the pace it reads at, and the clock of its samples."""
         return dict(
             self.identity(),
             jetson_stats=self._version,

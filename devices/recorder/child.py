@@ -1,4 +1,4 @@
-"""The recorder's process: commands come as JSON lines on stdin, answers go to stdout, samples into the log."""
+"""Run the recorder's process: JSON commands from stdin, answers to stdout, samples into the log."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
 from joulebird.devices.registry import make
@@ -16,12 +16,10 @@ from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import search_last
 
-IDLE_PERIOD_S = (
-    0.25  # without a log the source is still read, so that what it pushes does not pile up
-)
+IDLE_PERIOD_S = 0.25  # without a log: samples that a source pushes must not pile up
 SETTLE_STEP_S = 0.02
 FIRST_READING_S = 2.0  # how long a source may need to give its first whole reading
-LOOK_EVERY_S = 1.0  # for a parent that is gone though somebody else holds its end of the pipe
+LOOK_EVERY_S = 1.0  # for a parent that is gone while another process holds its end of the pipe
 
 
 class Child:
@@ -37,7 +35,7 @@ class Child:
         self._description: Dict[str, Any] = {}
 
     def serve(self) -> None:
-        """Until the parent closes the pipe or is gone."""
+        """Serve until the parent closes the pipe or is gone."""
         try:
             while os.getppid() == self._parent:
                 arrived, ended = self._wait(self._timeout_s())
@@ -61,7 +59,7 @@ class Child:
         return min(LOOK_EVERY_S, max(0.0, until_s))
 
     def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
-        """The commands that come within a time, and whether the pipe was closed."""
+        """Return the commands that come within a time, and whether the pipe was closed."""
         ready, _, _ = select.select([self._commands], [], [], timeout_s)
         if not ready:
             return [], False
@@ -72,7 +70,7 @@ class Child:
 
     def _obey(self, command: Dict[str, Any]) -> None:
         try:
-            answer: Dict[str, Any] = {"answer": getattr(self, "_do_" + command["do"])(command)}
+            answer: Dict[str, Any] = {"answer": COMMANDS[command["do"]](self, command)}
         except (SourceError, OSError) as error:
             answer = {"error": str(error), "hint": getattr(error, "hint", "")}
         answer["id"] = command["id"]
@@ -80,7 +78,8 @@ class Child:
         while data:
             data = data[os.write(self._answers, data) :]
 
-    def _do_start(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def start(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Open the source and return its description."""
         if command["period_s"] is not None and not command["period_s"] > 0.0:
             raise SourceError(
                 "a period of {!r} s cannot be sampled".format(command["period_s"]),
@@ -115,7 +114,8 @@ class Child:
         self._syncer.start()
         return self._description
 
-    def _do_check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Wait for a whole reading of the total. Raises SourceError without one."""
         source = self._source
         assert source is not None
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
@@ -132,18 +132,21 @@ class Child:
                 )
             time.sleep(SETTLE_STEP_S)
 
-    def _do_open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Sample into a log from now on."""
         assert self._sampler is not None
         self._sampler.open(command["path"], self._description)
         return {}
 
-    def _do_sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Take one sample now, for an edge."""
         assert self._sampler is not None
         t_s, status = self._sampler.edge()
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
-    def _do_settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Wait until the last edge is covered by a reading."""
         assert self._sampler is not None
         begin_s = time.monotonic()
         while time.monotonic() - begin_s < self._sampler.owed_s():
@@ -151,9 +154,10 @@ class Child:
             self._sampler.tick()
         return {}
 
-    def _do_close(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def close(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        """Settle, end the log and return its counts."""
         assert self._sampler is not None
-        self._do_settle(command)
+        self.settle(command)
         return self._sampler.close()
 
     def _end(self) -> None:
@@ -169,23 +173,34 @@ class Child:
                 self._source.close()
 
 
+# The commands, by the names that `Recorder` sends.
+COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
+    "start": Child.start,
+    "check": Child.check,
+    "open": Child.open,
+    "sample": Child.sample,
+    "settle": Child.settle,
+    "close": Child.close,
+}
+
+
 def raise_priority() -> None:
-    """Ask to be woken before the training's threads; only root is granted it, and it works without."""
+    """Ask to be woken before the training's threads.
+
+    Only root is granted it, and it works without.
+    """
     with contextlib.suppress(OSError):
         os.nice(-10)
 
 
 def main() -> int:
     """Serve the parent that holds the other ends of stdin and stdout."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which ends us by closing the pipe
+    # Ctrl-C is for the parent, which ends us by closing the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a driver prints must not mix with the answers
     raise_priority()
-    try:
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone
         Child(0, answers).serve()
-    except BrokenPipeError:
-        pass  # the parent is gone
     return 0

@@ -1,4 +1,4 @@
-"""The recorder: a process of its own that samples a power source into `power.csv`, whatever the training does to its interpreter.
+"""Record a power source into `power.csv` in a process of its own, undisturbed by the training.
 
     with Recorder("ina3221") as recorder:
         recorder.open("power.csv")
@@ -6,8 +6,8 @@
         train()
         end_s = recorder.sample()
 
-`joulebird.devices.recorder.child` is the child. It reads commands as JSON lines from stdin and answers on stdout; when stdin closes, because
-the parent ended or was killed, it ends too.
+`joulebird.devices.recorder.child` is the child. It reads commands as JSON lines from stdin and
+answers on stdout; when stdin closes, because the parent ended or was killed, it ends too.
 """
 
 import json
@@ -25,12 +25,15 @@ from joulebird.harness.core.process import python_command, user_paths
 
 
 class Recorder:
-    """A recording process for one source. Sampling goes on in it, at `period_s` on average, from `open` to `close_log`.
-    Without a period it is the source's `usual_period_s`: 20 ms for snapshots, 33 ms for averages, 50 ms for counters.
+    """A recording process for one source.
 
-    `source`: a name of devices.SOURCES or package.module:Class; `options`: its options, JSON values. When the process dies, `alive` is
-    false and every call raises SourceError with its last words; `start` then begins anew, and `open` adds a segment to the log. Nothing
-    that happens to it reaches the caller otherwise: a failed reading is a row of the log.
+    It samples from `open` to `close_log`, at `period_s` on average; by default at the source's
+    `usual_period_s`: 20 ms for snapshots, 33 ms for averages, 50 ms for counters.
+
+    `source`: a name of devices.SOURCES or package.module:Class; `options`: its options, JSON
+    values. When the process dies, `alive` is false and every call raises SourceError with its last
+    words; `start` then begins anew, and `open` adds a segment to the log. Nothing that happens to
+    it reaches the caller otherwise: a failed reading is a row of the log.
     """
 
     def __init__(
@@ -45,8 +48,8 @@ class Recorder:
         self.source, self.options, self.period_s = source, dict(options or {}), period_s
         self._python = python or sys.executable
         self._start_timeout_s, self._reply_timeout_s = start_timeout_s, reply_timeout_s
-        self._process: Optional[subprocess.Popen] = None
-        self._errors: Any = None  # what the child says on stderr
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._errors: Any = None  # stderr of the child
         self._lock = threading.Lock()
         self._pending = b""
         self._number = 0
@@ -63,11 +66,14 @@ class Recorder:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> "Recorder":
-        """Start the process and wait until its source is open; raises SourceError with the source's own message. Harmless when it runs."""
+        """Start the process and wait until its source is open; harmless when it runs.
+
+        Raises SourceError with the source's own message.
+        """
         if self.alive:
             return self
         self.stop()
-        self._errors = tempfile.TemporaryFile(prefix="joulebird-recorder-")
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         self._pending = b""
         try:
             self._process = subprocess.Popen(
@@ -98,7 +104,10 @@ class Recorder:
         return self
 
     def check(self) -> None:
-        """Raises SourceError when the source gives no reading of its total within some seconds. Meant for before the first log."""
+        """Raise SourceError if the total cannot be read within about 2 s.
+
+        Call before opening the first log.
+        """
         self._ask("check", self._start_timeout_s)
 
     def open(self, path: str) -> None:
@@ -106,23 +115,31 @@ class Recorder:
         self._ask("open", path=os.path.abspath(path))
 
     def sample(self) -> float:
-        """One sample now, for an edge; gives its time in seconds of CLOCK_MONOTONIC (the present, if the source has nothing new).
+        """Take one sample now, for an edge.
 
-        Raises SourceError when the process has died, does not answer, or could not write rows since the last call. A failed reading is a
-        row and raises nothing.
+        Returns its time in seconds of CLOCK_MONOTONIC (the present, if the source has nothing new).
+
+        Raises SourceError when the process has died, does not answer, or could not write rows since
+        the last call. A failed reading is a row and raises nothing.
         """
-        return self._ask("sample")["t_s"]
+        return float(self._ask("sample")["t_s"])
 
     def settle(self) -> None:
-        """Wait until the last `sample` is covered: at once, unless a slow meter has yet to give its next reading."""
+        """Wait until the last `sample` is covered by a reading: some seconds with a slow meter."""
         self._ask("settle")
 
     def close_log(self) -> Dict[str, Any]:
-        """Settle, and end the present log; gives its path, rows, failed, missed ticks and worst lateness (empty when none was open)."""
+        """Settle, and end the present log.
+
+        Returns its path, rows, failed, missed ticks and worst lateness ({} when none was open).
+        """
         return self._ask("close")
 
     def describe(self) -> Dict[str, Any]:
-        """What the source says of itself, and `recorder`: mean period and jitter. Stands in every log's header."""
+        """Return the source's description, with `recorder`: mean period and jitter.
+
+        It is in every log's header.
+        """
         return dict(self._description)
 
     def stop(self) -> None:
@@ -130,6 +147,8 @@ class Recorder:
         process, self._process = self._process, None
         if process is None:
             return
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()  # the child's sign to end
         for again in (process.terminate, process.kill):  # it takes a hint, unless its source hangs
             try:
@@ -149,13 +168,16 @@ class Recorder:
         self.stop()
 
     def _paths(self) -> List[str]:
-        """Where the child looks for a source of the user's own; another Python must not see this one's libraries."""
+        """Return where the child looks for a source of the user's own.
+
+        Another Python must not see this one's libraries.
+        """
         return user_paths() if self._python == sys.executable else user_paths()[:1] + [os.getcwd()]
 
     def _ask(self, command: str, timeout_s: Optional[float] = None, **facts: Any) -> Dict[str, Any]:
         """Send a command and wait for its answer."""
         with self._lock:
-            if self._process is None:
+            if self._process is None or self._process.stdin is None:
                 raise SourceError("the recorder is not started", "call start() first")
             self._number += 1
             line = json.dumps(dict(facts, id=self._number, do=command)) + "\n"
@@ -170,10 +192,13 @@ class Recorder:
                         continue  # the late answer to a command that was given up
                     if "error" in answer:
                         raise SourceError(answer["error"], answer["hint"])
-                    return answer["answer"]
+                    return dict(answer["answer"])
 
     def _answers(self, deadline_s: float) -> List[Dict[str, Any]]:
-        """The answers that have come, at least part of one; raises SourceError at the deadline or when the process has ended."""
+        """Return the answers that have come; waits for at least part of one.
+
+        Raises SourceError at the deadline or when the process has ended.
+        """
         process = self._process
         assert process is not None
         assert process.stdout is not None
@@ -202,11 +227,11 @@ class Recorder:
             "the recorder has ended (exit status {}): {}".format(
                 code, self._last_words() or "it said nothing"
             ),
-            "what it wrote is kept; start it again to go on",
+            "its rows are kept; start it again to go on",
         )
 
     def _last_words(self) -> str:
-        """The last line the process wrote to stderr."""
+        """Return the last line the process wrote to stderr."""
         if self._errors is None:
             return ""
         end = os.fstat(self._errors.fileno()).st_size  # pread: the child shares the file's position

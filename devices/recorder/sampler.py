@@ -1,4 +1,4 @@
-"""Sample a power source into a log: random intervals, a row for every failure, nothing ever stops it. The recorder process runs this."""
+"""Sample a power source into a log, at random intervals, with a row for every failure."""
 
 import errno
 import random
@@ -12,31 +12,31 @@ from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 
-JITTER = (
-    0.5,
-    1.5,
-)  # of the period: a fixed one in step with the training's iterations errs by up to 45 %
+# Of the period: a fixed one in step with the training's iterations errs by up to 45 %.
+JITTER = (0.5, 1.5)
 STALE_S = 5.0  # older data than this is not the present power
 AHEAD_S = 1.0  # a sample from further in the future has a wrong clock
 SYNC_EVERY_S = 1.0
 
 
 def status_of(error: BaseException) -> str:
-    """The word that a failed read leaves in the log: an errno's name, a SourceError's `status` or UNREADABLE, or the exception's name.
+    """Return the log's word for a failed read.
 
-    >>> status_of(OSError(121, "Remote I/O error")), status_of(SourceError("no data")), status_of(ZeroDivisionError())
-    ('EREMOTEIO', 'UNREADABLE', 'ZeroDivision')
+    It is an errno's name, a SourceError's `status` or UNREADABLE, or the exception's name.
+
+    >>> [status_of(error) for error in (OSError(121, ""), SourceError(""), ZeroDivisionError())]
+    ['EREMOTEIO', 'UNREADABLE', 'ZeroDivision']
     """
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     if isinstance(error, SourceError):
-        return getattr(error, "status", "UNREADABLE")
+        return str(getattr(error, "status", "UNREADABLE"))
     name = type(error).__name__
     return name[:-5] if name.endswith("Error") and len(name) > 5 else name
 
 
 class Sampler:
-    """Reads an open source and writes what is new into the present log; keeps count of what went wrong."""
+    """Read an open source, write new samples into the present log, and count the failures."""
 
     def __init__(
         self,
@@ -46,25 +46,22 @@ class Sampler:
         generator: Optional[random.Random] = None,
     ) -> None:
         self._source, self._clock = source, clock
-        # A source that has something new every min_period_s is asked twice as often, so that nothing is missed.
+        # A source that has something new every min_period_s is asked twice as often, so that
+        # nothing is missed.
         self.period_s = max(period_s, source.min_period_s / 2.0)
         self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
-        self._random = (
-            generator or random.Random()
-        )  # seeded from os.urandom: no two recorders in step
-        self._newest_s = self._row_s = float(
-            "-inf"
-        )  # time of the newest sample, and of the last row
+        # Seeded from os.urandom: no two recorders in step.
+        self._random = generator or random.Random()
+        self._newest_s = float("-inf")  # time of the newest sample
+        self._row_s = float("-inf")  # time of the last row
         self._edge_s = float("-inf")  # time of the last edge that a reading should cover
         self._path = ""
-        self._told: Set[str] = set()
+        self._printed: Set[str] = set()
         self.log: Optional[PowerLog] = None
         self.log_error: Optional[SourceError] = None
         self.missed = 0  # ticks that came more than a period late
         self.late_s = 0.0  # the worst lateness
-        self._good: List[
-            float
-        ] = []  # times of the first and of the last reading in the present segment
+        self._good: List[float] = []  # times of the segment's first and last reading
         self.worst_gap_s = 0.0  # between two readings that came
         self.next_s = clock() + self._step()
 
@@ -76,16 +73,17 @@ class Sampler:
         self.close()
         self.log_error = None
         self.missed, self.late_s, self.worst_gap_s, self._good = 0, 0.0, 0.0, []
-        self._newest_s = float(
-            "-inf"
-        )  # what a slow meter said last belongs in this log, too: it covers its begin
+        # The last reading of a slow meter belongs in this log, too: it covers its begin.
+        self._newest_s = float("-inf")
         if path != self._path:
             self._path, self._row_s = path, float("-inf")
         self.log = PowerLog(path, describe, self._clock)
         self.next_s = self._clock() + self._step()
 
     def close(self) -> Dict[str, Any]:
-        """End the log; gives what is in it: rows, failed, missed ticks, worst lateness, and of the readings their rate and worst gap.
+        """End the log and return its counts.
+
+        They are rows, failed, missed ticks, worst lateness, and rate and worst gap of the readings.
 
         Raises SourceError when it could not be written.
         """
@@ -106,7 +104,7 @@ class Sampler:
         }
 
     def check(self) -> None:
-        """Raises, once, the error that kept rows from being written since the last look."""
+        """Raise, once, the error that kept rows from being written since the last call."""
         error, self.log_error = self.log_error, None
         if error is not None:
             raise error
@@ -125,28 +123,30 @@ class Sampler:
             self.next_s = now_s + self._step()
 
     def edge(self) -> Tuple[float, str]:
-        """One sample now, at the edge of a stage; gives (time, status)."""
+        """Take one sample now, at the edge of a stage. Returns (time, status)."""
         t_s, status = self.take()
         self._edge_s = t_s if status == "ok" else float("-inf")
         return t_s, status
 
     def owed_s(self) -> float:
-        """How long to wait for the reading that covers the last edge: 0 if it is there, else what a source that pushes may take."""
+        """Return the seconds to wait for the reading that covers the last edge.
+
+        It is 0 if it is there, else the longest delay of a source that pushes.
+        """
         return (
             min(STALE_S, 2.0 * self._source.min_period_s) if self._newest_s < self._edge_s else 0.0
         )
 
     def take(self) -> Tuple[float, str]:
-        """One sample now, with a row if it is new; gives (its time, status). A source with nothing new gives (now, "ok")."""
+        """Take one sample now, with a row if it is new.
+
+        Returns (its time, status), or (now, "ok") for a source with nothing new.
+        """
         try:
             sample = self._source.read()
-        except (
-            Exception
-        ) as error:  # whatever a driver does, the others' samples and the training go on
-            self._tell(error)
-            error.__traceback__ = (
-                None  # it would grow in a driver that raises the same error again and again
-            )
+        except Exception as error:  # a bug of a driver must not stop the samples or the training
+            self._print_once(error)
+            error.__traceback__ = None  # it would grow in a driver that raises one error repeatedly
             return self._put(self._clock(), {}, status_of(error))
         now_s = self._clock()
         if sample.t_s > now_s + AHEAD_S or sample.t_s < self._newest_s:
@@ -159,7 +159,8 @@ class Sampler:
         return self._put(sample.t_s, sample.watts, sample.error or "ok")
 
     def _put(self, t_s: float, watts: Dict[str, float], status: str) -> Tuple[float, str]:
-        # A pushed sample may be older than the failure that was written just before it; rows never go back in time.
+        # A pushed sample may be older than the failure that was written just before it; rows never
+        # go back in time.
         if self.log is not None and t_s > self._row_s:
             try:
                 self.log.row(t_s, watts, status)
@@ -167,7 +168,7 @@ class Sampler:
                 self._note(t_s, watts)
             except SourceError as error:
                 if self.log_error is None:
-                    self._tell(error)
+                    self._print_once(error)
                 self.log_error = error
         return t_s, status
 
@@ -177,25 +178,23 @@ class Sampler:
             self.worst_gap_s = max([self.worst_gap_s] + [t_s - last_s for last_s in self._good[1:]])
             self._good = self._good[:1] + [t_s] if self._good else [t_s, t_s]
 
-    def _tell(self, error: Exception) -> None:
-        """Say each trouble once, on stderr, which the parent keeps; a bug of a driver with its traceback."""
+    def _print_once(self, error: Exception) -> None:
+        """Print each failure once on stderr, which the parent keeps.
+
+        A bug of a driver with its traceback.
+        """
         key = f"{type(error).__name__}: {error}"
-        if key not in self._told and len(self._told) < 100:
-            self._told.add(key)
+        if key not in self._printed and len(self._printed) < 100:
+            self._printed.add(key)
             expected = isinstance(error, (OSError, SourceError))
-            text = (
-                str(error)
-                if expected
-                else "".join(
-                    traceback.format_exception(type(error), error, error.__traceback__)
-                ).rstrip()
-            )
+            lines = traceback.format_exception(type(error), error, error.__traceback__)
+            text = str(error) if expected else "".join(lines).rstrip()
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
 
 class Syncer(threading.Thread):
-    """Brings the log to the disk once a second, beside the sampling: a slow card must not delay a sample."""
+    """Sync the log once a second, beside the sampling: a slow card must not delay a sample."""
 
     def __init__(self, sampler: Sampler, every_s: float = SYNC_EVERY_S) -> None:
         super().__init__(name="sync", daemon=True)
@@ -203,7 +202,7 @@ class Syncer(threading.Thread):
         self._end = threading.Event()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Sync until `stop`."""
         while not self._end.wait(self._every_s):
             log = self._sampler.log
             try:

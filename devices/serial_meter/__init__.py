@@ -1,1 +1,1 @@
-"""Power meters that talk over a wire: one transport, and one pure decoder for each family of protocols."""
+"""Read power meters over a wire: one transport, and one pure decoder for each family."""

@@ -1,4 +1,4 @@
-"""The dialogue with a meter from the opening of its port to the first fault: who it is, then its readings."""
+"""Talk with a meter from the opening of its port to the first fault: identity, then readings."""
 
 import errno
 import threading
@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.inbox import Inbox
 from joulebird.devices.serial_meter.rawlog import RawLog
-from joulebird.devices.serial_meter.records import Ask, Record
+from joulebird.devices.serial_meter.records import Ask, Decoder, Record
 from joulebird.devices.serial_meter.transport import drain
 from joulebird.harness.core.errors import SourceError
 
@@ -17,11 +17,11 @@ MISSES = 3  # questions or silences in a row before the port is opened anew
 
 
 class Setup(NamedTuple):
-    """What every dialogue with one meter shares."""
+    """The parts that all dialogues with one meter share."""
 
     meter: meters.Meter
     port: str
-    decoder: Any
+    decoder: Decoder
     inbox: Inbox
     raw_log: Optional[RawLog]
     clock: Callable[[], float]
@@ -39,15 +39,17 @@ class Setup(NamedTuple):
 
 
 class Dialogue:
-    """One session on an open link; `run` returns when `stop` is set, and raises OSError or SourceError at a fault."""
+    """One session on an open link.
+
+    `run` returns when `stop` is set, and raises OSError or SourceError at a fault.
+    """
 
     def __init__(self, setup: Setup, link: Any) -> None:
         self._setup, self._link = setup, link
         self._meter, self._decoder, self._inbox = setup.meter, setup.decoder, setup.inbox
         self._clock, self._stop = setup.clock, setup.stop
-        self._tells = all(
-            ask.answer != "identity" for ask in setup.decoder.start()
-        )  # it says by itself who it is, if at all
+        # It gives its identity unasked, if at all.
+        self._introduces_itself = all(ask.answer != "identity" for ask in setup.decoder.start())
         self._misses = 0
         self._late = False  # the last answer did not come in time, and may still come
 
@@ -64,7 +66,7 @@ class Dialogue:
             self._say(ask.data)
 
     def _hello(self, settle_s: float = 0.0) -> None:
-        """Begin anew: wait for the board to boot, throw away what is in the line, say what starts the meter, and learn who it is."""
+        """Begin anew: wait for the boot, discard old bytes, start the meter, and identify it."""
         end_s = self._clock() + settle_s
         while self._clock() < end_s and not self._stop.is_set():
             self._throw(QUIET_S, end_s - self._clock())
@@ -86,7 +88,10 @@ class Dialogue:
         self._inbox.heard_s = self._clock()
 
     def _identify(self, ask: Ask) -> None:
-        """Learn who the meter is, twice alike the first time; later it must be the same one. Raises SourceError for another."""
+        """Identify the meter, twice alike the first time; later it must be the same one.
+
+        Raises SourceError for another.
+        """
         said: Optional[Dict[str, Any]] = None
         for _ in range(4):
             record = self._exchange(ask)
@@ -101,7 +106,7 @@ class Dialogue:
                 f"another meter is at {self._setup.port} now: {said}",
                 "plug the one back in that the run began with",
             )
-        raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not say who it is")
+        raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not identify itself")
 
     def _poll(self) -> None:
         """One reading, asked for again once when it failed; then wait for the next turn."""
@@ -114,9 +119,8 @@ class Dialogue:
                 self._exchange(ask) is not None or not ask.answer for ask in self._decoder.poll()
             ):
                 self._misses = 0
-                if not self._meter.settings.get(
-                    "fresh"
-                ):  # else the meter itself waits for its next update
+                # A meter with "fresh" questions waits for its next update by itself.
+                if not self._meter.settings.get("fresh"):
                     self._stop.wait(max(0.0, due_s - self._clock()))
                 return
             if self._stop.is_set():
@@ -129,7 +133,7 @@ class Dialogue:
         self._hello()
 
     def _listen(self) -> None:
-        """Take what the meter says by itself; silence, or nothing but damage, is a stall."""
+        """Take the meter's unasked output; silence, or nothing but damage, is a stall."""
         if any(record.kind in ("reading", "flagged") for record in self._receive()):
             self._misses = 0
         silent_s = self._clock() - self._inbox.heard_s
@@ -141,8 +145,11 @@ class Dialogue:
             self._missed(f"no reading for {silent_s:.1f} s")
             self._hello()
 
-    def _missed(self, what: str) -> None:
-        """Count a failure in a row; the last one, or the first when nothing ever came, ends the session."""
+    def _missed(self, failure: str) -> None:
+        """Count a failure in a row.
+
+        The last one, or the first when nothing ever came, ends the session.
+        """
         self._misses += 1
         inbox = self._inbox
         inbox.counts["timeouts"] += 1
@@ -153,13 +160,16 @@ class Dialogue:
             if inbox.bytes
             else ""
         )
-        error = OSError(errno.ETIMEDOUT, what + why)
+        error = OSError(errno.ETIMEDOUT, failure + why)
         if self._misses >= MISSES or not inbox.ever.is_set():
             raise error
         inbox.lost(error)
 
     def _exchange(self, ask: Ask) -> Optional[Record]:
-        """Say something and wait for the record that answers it; None when nothing does, or damage comes instead."""
+        """Send bytes and wait for the record that answers them.
+
+        None when nothing does, or damage comes instead.
+        """
         self._say(ask.data)
         self._stop.wait(self._meter.settings.get("gap_s", 0.0))
         end_s = self._clock() + self._meter.timeout_s
@@ -202,6 +212,10 @@ class Dialogue:
         records = self._decoder.feed(data)
         for record in records:
             self._inbox.note(t_s, record)
-            if record.kind == "identity" and self._inbox.identity is None and self._tells:
+            if (
+                record.kind == "identity"
+                and self._inbox.identity is None
+                and self._introduces_itself
+            ):
                 self._inbox.identity = record.fields
         return records

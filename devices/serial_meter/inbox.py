@@ -1,4 +1,7 @@
-"""What has come from a meter and was not taken yet: filled by the thread that reads, emptied by `PowerSource.read`."""
+"""Hold the readings of a meter until they are taken.
+
+The reading thread fills it, `PowerSource.read` empties it.
+"""
 
 import errno
 import threading
@@ -6,11 +9,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.devices.serial_meter.records import Record
 
-KEPT = 20000  # readings that wait for somebody to take them
+KEPT = 20000  # readings not taken yet
 
 
 class Taken(NamedTuple):
-    """What was read and not taken yet: (seconds, watts) of the readings, and the newest failure after them."""
+    """The readings not taken yet, (seconds, watts), and the newest failure after them."""
 
     readings: List[Tuple[float, Any]]
     failure_s: float
@@ -18,11 +21,14 @@ class Taken(NamedTuple):
 
 
 class Inbox:
-    """Readings, failures and the present trouble of one meter, safe between two threads; and what is known of the meter so far."""
+    """Readings, failures and present trouble of one meter, safe between two threads.
+
+    And its identity.
+    """
 
     def __init__(self) -> None:
         self.counts = {"readings": 0, "flagged": 0, "damaged": 0, "timeouts": 0, "opened": 0}
-        self.identity: Optional[Dict[str, Any]] = None  # what the meter said it is
+        self.identity: Optional[Dict[str, Any]] = None  # as the meter gave it
         self.ever = threading.Event()  # a reading has come since the beginning
         self.heard_s = 0.0  # when the last one came
         self.bytes = 0  # bytes since then
@@ -34,7 +40,7 @@ class Inbox:
         self._failure_s, self._failure = 0.0, ""
 
     def note(self, t_s: float, record: Record) -> None:
-        """Keep what a record says."""
+        """Keep the content of a record."""
         if record.kind == "damaged":
             self.damage = record.reason
         if record.kind not in ("reading", "flagged", "damaged"):
@@ -51,19 +57,20 @@ class Inbox:
                 self.ever.set()
 
     def fail(self, t_s: float, word: str) -> None:
-        """A reading that should have come and did not."""
+        """Note a reading that should have come and did not."""
         with self._lock:
             self._failure_s, self._failure = t_s, word
 
     def lost(self, error: BaseException) -> None:
-        """The meter is away or silent, from now until the next reading."""
+        """Note that the meter is away or silent, from now until the next reading."""
         with self._lock:
             self.trouble, self._traceback = error, error.__traceback__
 
     def take(self, now_s: float, quiet_s: float) -> Taken:
-        """Give what has come since the last call; raises the trouble while there is nothing else.
+        """Return the readings since the last call; raises the trouble while there is nothing else.
 
-        When nothing has come for `quiet_s` and no reason is known, the reading thread itself hangs in the kernel: that is an OSError.
+        When nothing has come for `quiet_s` and no reason is known, the reading thread itself hangs
+        in the kernel: that is an OSError.
         """
         with self._lock:
             taken = Taken(self._readings, self._failure_s, self._failure)

@@ -1,36 +1,49 @@
-"""The meters that are known by name, and how to describe another one."""
+"""The meters that are known by name, and the description of another one."""
 
 import json
-from typing import Any, Dict, NamedTuple, Tuple, Union
+import re
+from typing import Any, Callable, Dict, NamedTuple, Tuple, Union, get_type_hints
 
+from joulebird.devices.registry import fits
+from joulebird.devices.serial_meter.decoders.line import LineDecoder
+from joulebird.devices.serial_meter.decoders.modbus import ModbusDecoder
+from joulebird.devices.serial_meter.decoders.scpi import ScpiDecoder
+from joulebird.devices.serial_meter.decoders.um import UmDecoder
+from joulebird.devices.serial_meter.decoders.wattsup import WattsupDecoder
 from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
 from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
-from joulebird.devices.serial_meter.records import Gates
+from joulebird.devices.serial_meter.records import Decoder, Gates
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import nearest
 
-DECODERS = {  # family -> "module:class"
-    "line": "joulebird.devices.serial_meter.decoders.line:LineDecoder",
-    "scpi": "joulebird.devices.serial_meter.decoders.scpi:ScpiDecoder",
-    "wattsup": "joulebird.devices.serial_meter.decoders.wattsup:WattsupDecoder",
-    "modbus": "joulebird.devices.serial_meter.decoders.modbus:ModbusDecoder",
-    "um": "joulebird.devices.serial_meter.decoders.um:UmDecoder",
+DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
+    "line": LineDecoder,
+    "scpi": ScpiDecoder,
+    "wattsup": WattsupDecoder,
+    "modbus": ModbusDecoder,
+    "um": UmDecoder,
 }
 
-METERS: Dict[str, Dict[str, Any]] = {}  # name -> the fields of Meter that are not the default
-METERS.update(LINE_METERS)
-METERS.update(SCPI_METERS)
-METERS.update(OTHER_METERS)
+# name -> the fields of Meter that differ from the default
+METERS: Dict[str, Dict[str, Any]] = {**LINE_METERS, **SCPI_METERS, **OTHER_METERS}
+LARGEST = 1e12  # no quantity of a meter is larger
+EXAMPLE = 'for example {"like": "um25c", "interval_s": 1.0}'
+TO_JSON = (
+    "on a current Python write it as JSON: python3 -c 'import json, sys, tomllib; "
+    "print(json.dumps(tomllib.load(sys.stdin.buffer)))' < meter.toml > meter.json"
+)
 
 
 class Meter(NamedTuple):
-    """What must be known of a meter to read it and to judge its numbers.
+    """The facts needed to read a meter and to judge its numbers.
 
-    `scope` is the side it measures on: "dc" (the jack) or "wall" (AC, with the loss of the power brick in it). `sampling` is "average" over
-    `interval_s` or "snapshot"; where the maker does not say, it counts as a snapshot and `sampling_known` is False. `counter_step_j` is the
-    smallest step of its energy counter (0: none). `check` says what reveals a damaged frame: "checksum", "v*i" or "none".
-    `line` is bits, parity and stop bits; `bauds` are tried in this order when the port is opened.
+    `scope` is the side it measures on: "dc" (the jack) or "wall" (AC, including the loss of the
+    power brick). `sampling` is "average" over `interval_s`, or "snapshot"; where the maker does
+    not say, it counts as a snapshot and `sampling_known` is False. `counter_step_j` is the
+    smallest step of its energy counter (0: none). `check` reveals a damaged frame: "checksum",
+    "v*i" or "none". `line` is bits, parity and stop bits. `bauds` are tried in this order when
+    the port is opened.
     """
 
     name: str
@@ -52,65 +65,105 @@ class Meter(NamedTuple):
 
 
 def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
-    """Give the meter of that name, or the one that a mapping describes: fields of `Meter`, `like` naming the one to start from.
+    """Return a known meter by its name, or the one that a mapping describes.
 
-    A mapping may also come as JSON text. `gates` and `settings` are merged key by key. Raises SourceError for an unknown name or field.
+    The keys of a mapping are the fields of `Meter`, and `like`, the name of the meter to start
+    from; `gates` and `settings` are merged key by key. A mapping may also come as JSON text, or
+    as the path of a .json or .toml file. Raises SourceError for an unknown name or field.
 
     >>> meter({"like": "um25c", "interval_s": 1.0}).interval_s
     1.0
     """
     given = _given(spec)
     like = given.pop("like", "")
-    if like and like not in METERS:
-        raise SourceError(f"unknown serial meter {like!r}", nearest(like, METERS))
-    facts = dict(METERS.get(like, {}), name=given.pop("name", like or "custom"))
-    for key in ("gates", "settings"):
-        facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
-    facts.update(given)
+    if like and str(like) not in METERS:
+        raise SourceError(f"unknown serial meter {like!r:.60}", nearest(like, METERS))
+    facts = dict(METERS.get(str(like), {}), name=given.pop("name", like or "custom"))
     try:
+        for key in ("gates", "settings"):
+            facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
+        facts.update(given)
         facts["gates"] = Gates(**facts["gates"])
         facts["gates"] = facts["gates"]._replace(sentinels=tuple(facts["gates"].sentinels))
         facts["bauds"] = tuple(facts.get("bauds", (115200,)))
-        found = Meter(**facts)
+        described = Meter(**facts)
     except TypeError as error:
+        raise _wrong(str(error)) from None
+    _check(described)
+    _check(described.gates)
+    if described.family not in DECODERS:
         raise SourceError(
-            f"the description of the serial meter is not right: {error}",
-            "its keys are: like, {}".format(", ".join(Meter._fields)),
-        ) from None
-    if found.family not in DECODERS:
-        raise SourceError(
-            f"no family of serial meters is called {found.family!r}",
-            "known: {}".format(", ".join(DECODERS)),
+            f"unknown family of serial meters {described.family!r:.60}",
+            nearest(described.family, DECODERS),
         )
-    return found
+    return described
 
 
 def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:
     if isinstance(spec, dict):
         return dict(spec)
-    if not spec.lstrip().startswith("{"):
-        return {"like": spec}
     try:
-        return dict(json.loads(spec))
-    except ValueError as error:
+        if spec.lstrip().startswith("{"):
+            return dict(json.loads(spec))
+        if spec.endswith((".toml", ".json")):
+            return dict(_read(spec))
+    except OSError as error:
+        text = f"cannot read the description of the serial meter {spec}: {error.strerror}"
+        raise SourceError(text, "check the path") from None
+    except RecursionError:
         raise SourceError(
-            f"the description of the serial meter is not JSON: {error}",
-            'for example {"like": "um25c"}',
+            "the description of the serial meter is nested too deeply", EXAMPLE
         ) from None
+    except (ValueError, TypeError) as error:
+        kind = "TOML" if spec.endswith(".toml") else "JSON"
+        text = f"the description of the serial meter is not {kind} of one object: {error}"
+        raise SourceError(text, EXAMPLE) from None
+    return {"like": spec}
 
 
-def as_json(found: Meter) -> Dict[str, Any]:
-    """Give a meter as JSON values; `meter` reads them back."""
-    return dict(
-        found._asdict(),
-        gates=dict(found.gates._asdict(), sentinels=list(found.gates.sentinels)),
-        bauds=list(found.bauds),
-    )
+def _read(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if path.endswith(".json"):
+        return json.loads(text)
+    try:
+        import tomllib
+    except ImportError:
+        raise SourceError(f"{path}: this Python cannot read TOML (3.11 can)", TO_JSON) from None
+    return tomllib.loads(text)
 
 
-def decoder(found: Meter) -> Any:
-    """Build a fresh decoder for a meter."""
-    from importlib import import_module
+def _check(described: Any) -> None:
+    """Raise SourceError for a field of the wrong type, and for a number no meter could have."""
+    for name, kind in get_type_hints(type(described)).items():
+        value = getattr(described, name)
+        numbers = value if isinstance(value, tuple) and name != "gates" else (value,)
+        for number in numbers:
+            if isinstance(number, (int, float)) and not abs(number) < LARGEST:
+                raise _wrong(f"{name} has a number out of range")
+        if not fits(value, kind):
+            raise _wrong(f"{name} cannot be {value!r:.60}")
 
-    module, _, name = DECODERS[found.family].partition(":")
-    return getattr(import_module(module), name)(found)
+
+def _wrong(reason: str) -> SourceError:
+    keys = ", ".join(Meter._fields)
+    text = f"the description of the serial meter is wrong: {reason}"
+    return SourceError(text, f"its keys are: like, {keys}")
+
+
+def as_json(described: Meter) -> Dict[str, Any]:
+    """Return a meter as JSON values; `meter` reads them back."""
+    gates = dict(described.gates._asdict(), sentinels=list(described.gates.sentinels))
+    return dict(described._asdict(), gates=gates, bauds=list(described.bauds))
+
+
+def decoder(described: Meter) -> Decoder:
+    """Build a fresh decoder for a meter. Raises SourceError for settings that it cannot use."""
+    try:
+        return DECODERS[described.family](described)
+    except (AttributeError, LookupError, TypeError, ValueError, re.error) as error:
+        text = f"the settings of the serial meter {described.name} do not fit the family"
+        raise SourceError(
+            f"{text} {described.family}: {type(error).__name__}: {error}",
+            "compare them with a meter of that family in joulebird.devices.serial_meter.profiles",
+        ) from error

@@ -1,25 +1,27 @@
-"""The raw log of the traffic with a meter, and how to read it again with a better decoder.
+"""Write the raw log of the traffic with a meter, and read it again with another decoder.
 
-One line for each piece: microseconds of the monotonic clock, a letter, and the bytes as a string with backslashes. Letters: `>` sent,
-`<` received, `x` received and thrown away, `!` an event (the decoder begins anew). A segment begins with two lines of `#`: format and
-the meter as JSON. Any prefix is readable.
+One line for each piece: microseconds of the monotonic clock, a letter, and the bytes as a string
+with backslashes. Letters: `>` sent, `<` received, `x` received and thrown away, `!` an event (the
+decoder begins anew). A segment begins with two lines of `#`: format and the meter as JSON. Any
+prefix is readable.
 """
 
 import json
 import os
 import re
 import time
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.records import Record
+from joulebird.devices.serial_meter.records import Decoder, Record
 from joulebird.devices.source import PowerSample
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import SourceError
 
 MAGIC = "# joulebird-serial-log "
 FORMAT = 1
-ENTRY = re.compile(r" *(\d+) ([<>x!]) (.*)\Z")
+ENTRY = re.compile(r" *(\d{1,18}) ([<>x!]) (.*)\Z")
+CUT, DAMAGED = "its header is cut", "its header is cut or damaged"
 
 
 def escape(data: bytes) -> str:
@@ -43,7 +45,8 @@ def unescape(text: str) -> bytes:
 class RawLog:
     """A raw log that is being written; every piece is on its way to the disk when the call returns.
 
-    A piece that cannot be written (a full disk) is counted in `lost` and stops nothing: the readings matter more than their log.
+    A piece that cannot be written (a full disk) is counted in `lost` and stops nothing: the
+    readings matter more than their log.
     """
 
     def __init__(self, path: str, meter: meters.Meter, port: str) -> None:
@@ -58,13 +61,13 @@ class RawLog:
             ) from error
         self.lost = 0
         self._broken_line = True  # of an earlier run, perhaps
-        self._write("%s%d\n# %s\n" % (MAGIC, FORMAT, json.dumps(head)))
+        self._write(f"{MAGIC}{FORMAT}\n# {json.dumps(head)}\n")
 
     def put(self, t_s: float, letter: str, data: Union[bytes, str]) -> None:
         """Add one piece; nothing is written for no bytes."""
         text = escape(data) if isinstance(data, bytes) else data.replace("\n", " ")
         if text:
-            self._write("%16d %s %s\n" % (round(t_s * 1e6), letter, text))
+            self._write(f"{round(t_s * 1e6):16d} {letter} {text}\n")
 
     def _write(self, text: str) -> None:
         data = (("\n" if self._broken_line else "") + text).encode("utf-8")
@@ -93,23 +96,55 @@ class Entry(NamedTuple):
 
 
 def entries(path: str) -> Iterator[Entry]:
-    """Read a raw log, piece by piece; a line cut short is left out. Raises SourceError for another kind of file."""
-    meter: Optional[meters.Meter] = None
-    boot = ""
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if line.startswith(MAGIC) and int(line[len(MAGIC) :]) > FORMAT:
-                raise SourceError(f"{path} was written by a newer joulebird", "update joulebird")
-            if line.startswith("# {"):
-                head = json.loads(line[2:])
-                meter, boot = meters.meter(head["meter"]), head["clock"]["boot_id"]
-            match = ENTRY.match(line[:-1]) if line.endswith("\n") else None
-            if match and meter:
-                yield Entry(meter, boot, int(match.group(1)) / 1e6, match.group(2), match.group(3))
-    if meter is None:
-        raise SourceError(
-            f"{path} is not a raw log of a serial meter", "give the file named by raw_log="
-        )
+    """Read a raw log, piece by piece; a line cut short is left out.
+
+    Raises SourceError for another kind of file and for a header that is cut or damaged.
+    """
+    head: Optional[Tuple[meters.Meter, str]] = None
+    problem, readable = "it is not a raw log of a serial meter", False
+    for line in _lines(path):
+        if line.startswith(MAGIC):
+            head, problem = None, CUT
+            _check_format(path, line)
+        elif line.startswith("# ") and problem == CUT:
+            head, problem = _head(line[2:])
+            readable = readable or head is not None
+        match = ENTRY.match(line[:-1]) if line.endswith("\n") else None
+        if match and head:
+            yield Entry(head[0], head[1], int(match.group(1)) / 1e6, match.group(2), match.group(3))
+        elif match and problem.startswith(DAMAGED):
+            readable = False  # its pieces must not be passed over in silence
+            break
+    if not readable:
+        raise SourceError(f"{path}: {problem}", "give the file named by raw_log=")
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            yield from lines
+    except OSError as error:
+        text = f"cannot read the raw log {path}: {error.strerror}"
+        raise SourceError(text, "check the path") from None
+
+
+def _check_format(path: str, line: str) -> None:
+    version = line[len(MAGIC) :].strip()
+    if not re.match(r"\d{1,9}\Z", version):
+        raise SourceError(f"{path}: its first line is damaged", "give the file named by raw_log=")
+    if int(version) > FORMAT:
+        raise SourceError(f"{path} was written by a newer joulebird", "update joulebird")
+
+
+def _head(text: str) -> Tuple[Optional[Tuple[meters.Meter, str]], str]:
+    """Return the meter and the boot of a segment's header, or None and the problem with it."""
+    try:
+        facts = json.loads(text)
+        return (meters.meter(dict(facts["meter"])), str(facts["clock"]["boot_id"])), ""
+    except SourceError as error:
+        return None, f"{DAMAGED}: {error.message}"
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        return None, f"{DAMAGED} ({type(error).__name__})"
 
 
 def redecode(
@@ -117,32 +152,50 @@ def redecode(
 ) -> Iterator[Tuple[float, Record]]:
     """Decode a raw log anew: (seconds of its monotonic clock, record), in order.
 
-    `meter` is a name or description as for `meters.meter`, in place of the one in the log: this repairs a run whose readings
-    were decoded with the wrong profile. `boot`: only what was written in this boot of the machine. Raises SourceError.
+    `meter` is a name or description as for `meters.meter`, in place of the one in the log: this
+    repairs a run whose readings were decoded with the wrong profile. `boot` selects the lines of
+    one boot of the machine. Raises SourceError.
     """
-    decoder: Any = None
+    given = meters.meter(meter) if meter else None
+    decoder: Optional[Decoder] = None
     known: Optional[meters.Meter] = None
     for entry in entries(path):
         if boot is not None and entry.boot_id != boot:
             continue
-        if entry.meter is not known:
+        if decoder is None or entry.meter is not known:
             known = entry.meter
-            decoder = meters.decoder(meters.meter(meter) if meter else known)
-        if entry.letter == "!":
-            decoder.resync()
-        elif entry.letter == ">":
-            decoder.sent(unescape(entry.text))
-        elif entry.letter == "<":
-            for record in decoder.feed(unescape(entry.text)):
-                yield entry.t_s, record
+            decoder = meters.decoder(given or known)
+        try:
+            records = _replay(decoder, entry)
+        except ValueError as error:
+            text = f"{path}: the piece at {entry.t_s:.6f} s is damaged: {error}"
+            raise SourceError(
+                text, "delete that line, or give the meter it was recorded with"
+            ) from None
+        for record in records:
+            yield entry.t_s, record
+
+
+def _replay(decoder: Decoder, entry: Entry) -> List[Record]:
+    """Give one piece to the decoder. Raises ValueError for bytes that cannot be unescaped."""
+    if entry.letter == "!":
+        decoder.resync()
+    elif entry.letter == ">":
+        decoder.sent(unescape(entry.text))
+    elif entry.letter == "<":
+        return decoder.feed(unescape(entry.text))
+    return []
 
 
 def samples(
     path: str, rail: str, meter: Union[None, str, Dict[str, Any]] = None, boot: Optional[str] = None
 ) -> Iterator[PowerSample]:
-    """Decode a raw log anew as samples of one rail, each reading one; what is flagged or damaged is a sample without watts."""
+    """Decode a raw log anew as samples of one rail, one a reading.
+
+    A flagged or damaged record is a sample without watts.
+    """
     for t_s, record in redecode(path, meter, boot):
-        if record.kind == "reading":
+        if record.kind == "reading" and record.power_w is not None:
             yield PowerSample(t_s, {rail: record.power_w})
         elif record.kind in ("flagged", "damaged"):
             yield PowerSample(t_s, {}, record.reason if record.kind == "flagged" else "damaged")

@@ -1,4 +1,4 @@
-"""The thread that reads a meter: opens its port, finds the baud rate, and starts over by itself after every fault."""
+"""Read a meter in a thread: open its port, find the baud rate, and start over after every fault."""
 
 import threading
 import time
@@ -16,7 +16,10 @@ HANGS_S = 1.0  # beyond a stall: the thread does not come back from the kernel
 
 
 class Reader:
-    """Keeps reading one meter in a thread, until `close`. `take` gives what has come; nothing in it waits for the meter."""
+    """Read one meter in a thread, until `close`.
+
+    `take` returns the new readings and never waits for the meter.
+    """
 
     def __init__(
         self,
@@ -26,7 +29,7 @@ class Reader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         decoder = meters.decoder(meter)
-        decoder.start(), decoder.poll()  # what may not be sent is refused before the port is opened
+        decoder.start(), decoder.poll()  # forbidden commands are refused before the port is opened
         self.baud = meter.bauds[0]
         self._stop, self._begun = threading.Event(), threading.Event()
         self._setup = Setup(meter, port, decoder, Inbox(), raw_log, clock, self._stop)
@@ -39,11 +42,14 @@ class Reader:
 
     @property
     def identity(self) -> Optional[Dict[str, Any]]:
-        """What the meter said it is."""
+        """The identity that the meter gave."""
         return self._setup.inbox.identity
 
     def open(self) -> None:
-        """Start reading and wait for the first reading; raises SourceError when no baud rate of the meter gives one."""
+        """Start reading and wait for the first reading.
+
+        Raises SourceError when no baud rate of the meter gives one.
+        """
         inbox = self._setup.inbox
         self._thread.start()
         while not (inbox.ever.wait(0.05) or self._begun.is_set()):
@@ -53,7 +59,8 @@ class Reader:
         self.close()
         if isinstance(inbox.trouble, OSError):
             raise SourceError(
-                f"no reading from the {self._setup.meter.title} at {self._setup.port}: {inbox.trouble.strerror}",
+                f"no reading from the {self._setup.meter.title} at {self._setup.port}: "
+                f"{inbox.trouble.strerror}",
                 self._advice(),
             )
         raise inbox.trouble or SourceError("closed before the first reading")
@@ -65,15 +72,24 @@ class Reader:
             self._thread.join(timeout=10.0)
 
     def take(self) -> Taken:
-        """Give what has come since the last call; raises OSError or SourceError while there is nothing and the reason is known."""
+        """Return the readings since the last call.
+
+        Raises OSError or SourceError while there is none and the reason is known.
+        """
         return self._setup.inbox.take(self._setup.clock(), self._setup.quiet_s + HANGS_S)
 
     def _advice(self) -> str:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
         if self._setup.inbox.bytes:
-            return f"wrong baud rate, or another meter? tried {rates} baud; bytes came, but none made sense as {meter.name}"
-        return f"nothing came: check power and cable (null modem?), and the meter's own settings; tried {rates} baud"
+            return (
+                f"wrong baud rate, or another meter? tried {rates} baud; "
+                f"bytes came, but none made sense as {meter.name}"
+            )
+        return (
+            "nothing came: check power and cable (null modem?), and the meter's own settings; "
+            f"tried {rates} baud"
+        )
 
     def _run(self) -> None:
         try:
@@ -83,7 +99,7 @@ class Reader:
         self._begun.set()
 
     def _read_on(self) -> None:
-        """Session after session; before the first reading, each baud rate of the meter once."""
+        """Run session after session; before the first reading, each baud rate of the meter once."""
         meter, inbox = self._setup.meter, self._setup.inbox
         wait_s, tries = FIRST_WAIT_S, 0
         while not self._stop.is_set():
@@ -106,7 +122,10 @@ class Reader:
             self._stop.wait(wait_s)
 
     def _session(self) -> None:
-        """Open the port and read until it fails or `close` is called; the port is closed at once, for an open one keeps its name busy."""
+        """Open the port and read until it fails or `close` is called.
+
+        The port is closed at once, for an open one keeps its name busy.
+        """
         link = open_link(self._setup.port, Line(self.baud, self._setup.meter.line))
         try:
             self.counts["opened"] += 1

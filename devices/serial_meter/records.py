@@ -1,4 +1,4 @@
-"""What a decoder makes of bytes: records, and the gates that a reading must pass before anybody believes it."""
+"""Define the records that a decoder makes of bytes, and the gates that a reading must pass."""
 
 import math
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -7,11 +7,12 @@ Fields = Dict[str, Any]
 
 
 class Record(NamedTuple):
-    """One thing that a meter said.
+    """One message of a meter.
 
-    `kind`: "reading" (has `power_w`), "flagged" (the meter itself says that it has no value), "damaged" (fails a checksum, its
-    structure or a gate; never a number), "identity" (who the meter is) or "note" (anything else that is in order). `fields`
-    holds all that the frame carries, in the units its names say; `reason` is why a record is flagged or damaged. Watts and joules.
+    `kind`: "reading" (has `power_w`), "flagged" (the meter itself reports that it has no value),
+    "damaged" (fails a checksum, its structure or a gate; never a number), "identity" (who the meter
+    is) or "note" (anything else that is in order). `fields` holds all that the frame carries, in
+    the units its names say; `reason` is why a record is flagged or damaged. Watts and joules.
     """
 
     kind: str
@@ -22,10 +23,10 @@ class Record(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """What a meter can plausibly report: watts, volts and amperes, and how well volts times amperes must agree with the watts.
+    """The plausible range of a meter, and how well volts times amperes must agree with the watts.
 
-    `vi_rel` of 0 means no such check. On AC (`ac`) the product is an upper bound, because the power factor is at most 1.
-    `sentinels` are watts that mean "no data".
+    `vi_rel` of 0 means no such check. On AC (`ac`) the product is an upper bound, because the power
+    factor is at most 1. `sentinels` are watts that mean "no data".
     """
 
     max_w: float = 3000.0
@@ -39,7 +40,10 @@ class Gates(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Bytes to send, and the kind of record that answers them ("" when nothing does; `needed` when no answer is an error)."""
+    """Bytes to send, and the kind of record that answers them ("" when nothing does.
+
+    `needed` when no answer is an error).
+    """
 
     data: bytes
     answer: str = ""
@@ -53,7 +57,9 @@ def out_of_gate(
     current_a: Optional[float],
     factor: Optional[float] = None,
 ) -> str:
-    """Say which gate a reading fails, or nothing; `factor` is the power factor, where a meter gives it.
+    """Return the gate that a reading fails, or "".
+
+    `factor` is the power factor, where a meter gives it.
 
     >>> out_of_gate(Gates(), 12.0, 19.02, 0.631), out_of_gate(Gates(), 52.0, 19.02, 0.631)
     ('', '52 W is not 19.02 V x 0.631 A')
@@ -85,12 +91,15 @@ def judge(
     energy_j: Optional[float] = None,
     factor: Optional[float] = None,
 ) -> Record:
-    """Turn the numbers of one intact frame into a reading, or say why they are none.
+    """Turn the numbers of one intact frame into a reading, or give the reason why they are none.
 
-    A power that the meter does not give is volts times amperes on DC. An infinite number is over range, a missing one no data.
+    A power that the meter does not give is volts times amperes on DC. An infinite number is over
+    range, a missing one no data.
 
-    >>> judge(Gates(), {}, None, 19.0, 0.5).power_w, judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
-    (9.5, 'over_range')
+    >>> judge(Gates(), {}, None, 19.0, 0.5).power_w
+    9.5
+    >>> judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
+    'over_range'
     """
     known = [x for x in (power_w, voltage_v, current_a) if x is not None]
     if any(math.isnan(x) for x in known):
@@ -110,9 +119,10 @@ def judge(
 
 
 class Decoder:
-    """Bytes in, records out, for one family of meters; there is no clock, no port and no thread in it.
+    """Bytes in, records out, for one family of meters, without clock, port or thread.
 
-    `meter` is a `meters.Meter`. A decoder also knows what to say to the meter, because an answer is read by its question.
+    `meter` is a `meters.Meter`. A decoder also knows the questions, because an answer is read by
+    its question.
     """
 
     polled = True  # False for a meter that talks by itself
@@ -122,24 +132,27 @@ class Decoder:
         self.buffer = b""
 
     def start(self) -> List[Ask]:
-        """What to say after the port has been opened."""
+        """Return the commands and questions after the port has been opened."""
         return []
 
     def poll(self) -> List[Ask]:
-        """What to say for each reading; nothing for a meter that talks by itself."""
+        """Return the questions of each reading; none for a meter that talks by itself."""
         return []
 
     def stop(self) -> List[Ask]:
-        """What to say before the port is closed."""
+        """Return the commands before the port is closed."""
         return []
 
     def sent(self, data: bytes) -> None:
-        """Note that something was sent: of a polled meter, what came before it is void."""
+        """Note that something was sent: bytes of a polled meter before it are void."""
         if self.polled:
             self.buffer = b""
 
     def explain(self, data: bytes) -> Fields:
-        """Say what bytes sent to the meter ask of it; raises ValueError for what is no command."""
+        """Return the meaning of bytes sent to the meter.
+
+        Raises ValueError for bytes that are no command.
+        """
         return {"command": data.decode("ascii").strip()}
 
     def feed(self, data: bytes) -> List[Record]:
@@ -147,5 +160,5 @@ class Decoder:
         raise NotImplementedError
 
     def resync(self) -> None:
-        """Forget the unfinished frame: what comes next may begin in the middle of one."""
+        """Forget the unfinished frame: the next bytes may begin in the middle of one."""
         self.buffer = b""

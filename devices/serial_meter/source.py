@@ -1,4 +1,4 @@
-"""A power meter on a wire as a power source: the board's jack or the wall, measured from outside."""
+"""Read a power meter on a wire: the board's jack or the wall, measured from outside."""
 
 import time
 from typing import Any, Callable, Dict, Optional, Union
@@ -17,9 +17,10 @@ RAILS = {"dc": "DC_IN", "wall": "WALL"}
 class SerialMeterSource(PowerSource):
     """Reads one meter in the background and gives its newest power.
 
-    `port`: a serial port (best /dev/serial/by-id/...), socket://host:port, rfc2217://host:port or /dev/usbtmcN. `meter`: a name of
-    `meters.METERS`, or a mapping {"like": name, ...} with what is different (also as JSON text). `baud`: only this rate.
-    `raw_log`: keep all traffic in this file. `rail`: what to call the rail.
+    `port`: a serial port (best /dev/serial/by-id/...), socket://host:port, rfc2217://host:port or
+    /dev/usbtmcN. `meter`: a name of `meters.METERS`, a mapping {"like": name, ...} with the
+    differences (also as JSON text), or the path of a .json or .toml file of such a mapping. `baud`:
+    only this rate. `raw_log`: keep all traffic in this file. `rail`: the name of the rail.
     """
 
     name = "serial"
@@ -70,10 +71,13 @@ class SerialMeterSource(PowerSource):
             raise
 
     def read(self) -> PowerSample:
-        """Give what came since the last read, as one sample; at once. The last sample again when nothing new has come.
+        """Return the readings since the last call as one sample, at once.
 
-        Several readings since then are given as their mean: at the last one's time for an averaging meter, whose readings are
-        stretches of time up to it, and at their mean time for snapshots. Raises OSError or SourceError while the meter is away or silent.
+        Without a new reading it is the last sample again.
+
+        Several readings since then are given as their mean: at the last one's time for an averaging
+        meter, whose readings are stretches of time up to it, and at their mean time for snapshots.
+        Raises OSError or SourceError while the meter is away or silent.
         """
         if self._reader is None:
             raise SourceError("the serial meter is not open", "call open() first")
@@ -106,7 +110,7 @@ class SerialMeterSource(PowerSource):
             log.close()
 
     def counts(self) -> Dict[str, int]:
-        """How many readings, flagged and damaged frames, time-outs openings of the port and pieces lost to the raw log so far."""
+        """Return the counts of readings, faults and openings, and of pieces the raw log lost."""
         return (
             dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0)
             if self._reader
@@ -114,7 +118,7 @@ class SerialMeterSource(PowerSource):
         )
 
     def describe(self) -> Dict[str, Any]:
-        """Everything that the record must hold: meter, side, sampling, gates, what reveals damage, port, and what the meter said it is."""
+        """Return the facts for the record: meter, side, gates, check, port, identity."""
         facts = dict(self.identity(), port=self.port, raw_log=self.raw_log)
         if self.meter:
             facts["meter"] = meters.as_json(self.meter)

@@ -1,7 +1,7 @@
-"""The wire to a meter: a serial port by its stable name, `socket://host:port`, `rfc2217://host:port`, or `/dev/usbtmcN`.
+"""Open the wire to a meter: a serial port, a socket, an RFC 2217 server, or `/dev/usbtmcN`.
 
-Everything that goes wrong on a wire is an OSError here, also what pyserial and termios raise otherwise. pyserial is needed, and
-imported, only for serial ports and rfc2217.
+Every fault of a wire is an OSError here, also those that pyserial and termios raise
+otherwise. pyserial is needed, and imported, only for serial ports and rfc2217.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ HINTS = {
     errno.EPERM: "sudo usermod -a -G dialout $USER, then log in again",
     errno.EAGAIN: "another program reads this port: close it (ModemManager is a usual one)",
     errno.EBUSY: "another program reads this port: close it (ModemManager is a usual one)",
-    errno.ECONNREFUSED: "check the port number, and that the meter's network interface is switched on",
+    errno.ECONNREFUSED: "check the port number, and switch the meter's network interface on",
 }
 
 
@@ -45,7 +45,7 @@ class Line(NamedTuple):
 
 @contextlib.contextmanager
 def as_oserror() -> Iterator[None]:
-    """Turn whatever pyserial and termios raise into an OSError with a number: `termios.error` is none by itself.
+    """Turn every error of pyserial and termios into an OSError with a number.
 
     >>> with as_oserror():
     ...     raise termios.error(5, "Input/output error")
@@ -83,19 +83,23 @@ class TtyLink:
                 write_timeout=None if network else WRITE_S,
                 exclusive=None if network else True,
             )
-        # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most adapters cannot.
+        # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most
+        # adapters cannot.
         with contextlib.suppress(AttributeError, ValueError, NotImplementedError, OSError):
             self._port.set_low_latency_mode(True)
 
     def read(self) -> bytes:
-        """Give what has come, waiting up to READ_S for the first byte; raises OSError when the port is gone."""
+        """Return the bytes that came, waiting up to READ_S for the first.
+
+        Raises OSError when the port is gone.
+        """
         with as_oserror():
-            return self._port.read(max(1, self._port.in_waiting))
+            return bytes(self._port.read(max(1, self._port.in_waiting)))
 
     def waiting(self) -> bool:
         """Whether something has come that was not read; raises OSError when the port is gone."""
         with as_oserror():
-            return self._port.in_waiting > 0
+            return bool(self._port.in_waiting)
 
     def write(self, data: bytes) -> None:
         """Send bytes; raises OSError."""
@@ -106,7 +110,7 @@ class TtyLink:
         """Nothing to reset on a serial line."""
 
     def close(self) -> None:
-        """Let go of the port, at once: an open one keeps its name busy, and the replugged meter would get another."""
+        """Release the port at once, or the replugged meter would get another name."""
         with contextlib.suppress(OSError, termios.error):
             self._port.close()
 
@@ -123,7 +127,10 @@ class SocketLink:
         self._socket.settimeout(READ_S)
 
     def read(self) -> bytes:
-        """Give what has come, waiting up to READ_S; raises OSError when the other side has closed."""
+        """Return the bytes that came, waiting up to READ_S.
+
+        Raises OSError when the other side has closed.
+        """
         try:
             data = self._socket.recv(4096)
         except socket.timeout:
@@ -149,7 +156,7 @@ class SocketLink:
 
 
 class UsbtmcLink:
-    """An instrument on USB as the kernel's usbtmc driver shows it: one write is a question, one read its answer."""
+    """An instrument behind the kernel's usbtmc driver: a write is a question, a read its answer."""
 
     def __init__(self, port: str) -> None:
         self._fd = os.open(port, os.O_RDWR | os.O_CLOEXEC)
@@ -157,7 +164,10 @@ class UsbtmcLink:
             fcntl.ioctl(self._fd, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
 
     def read(self) -> bytes:
-        """Give an answer, or nothing when none came in the driver's time; raises OSError when the instrument is gone."""
+        """Give an answer, or nothing when none came in the driver's time.
+
+        Raises OSError when the instrument is gone.
+        """
         try:
             return os.read(self._fd, 4096)
         except OSError as error:
@@ -175,7 +185,7 @@ class UsbtmcLink:
             os.write(self._fd, data)
 
     def clear(self) -> None:
-        """Have the instrument forget what was asked (INITIATE_CLEAR)."""
+        """Have the instrument forget the question (INITIATE_CLEAR)."""
         with contextlib.suppress(OSError):
             fcntl.ioctl(self._fd, USBTMC_CLEAR)
 
@@ -187,7 +197,10 @@ class UsbtmcLink:
 
 
 def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
-    """Give the name under which a replugged meter comes back, /dev/serial/by-id/...; any other port is given back as it is."""
+    """Give the name under which a replugged meter comes back, /dev/serial/by-id/....
+
+    Any other port is given back as it is.
+    """
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(by_id)):
             link = os.path.join(by_id, name)
@@ -197,7 +210,7 @@ def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
 
 
 def ports(dev: str = "/dev") -> List[str]:
-    """Give the ports that a meter may be at: serial ports by their stable names, and usbtmc devices.
+    """Return the ports of possible meters: serial ports by their stable names, and usbtmc devices.
 
     >>> ports("/nonexistent")
     []
@@ -207,7 +220,7 @@ def ports(dev: str = "/dev") -> List[str]:
 
 
 def open_link(port: str, line: Line) -> Any:
-    """Open the wire; raises SourceError with a remedy (its `__cause__` is the OSError, where there was one)."""
+    """Open the wire; raises SourceError with a remedy, from the OSError if there was one."""
     try:
         if port.startswith("socket://"):
             return SocketLink(port)
@@ -217,7 +230,7 @@ def open_link(port: str, line: Line) -> Any:
     except OSError as error:
         hint = HINTS.get(
             error.errno or 0,
-            "check the cable and the name; a name under /dev/serial/by-id/ stays when it is replugged",
+            "check the cable and the name; names under /dev/serial/by-id/ survive replugging",
         )
         raise SourceError(
             f"cannot open the meter at {port}: {error.strerror or error}", hint
@@ -230,11 +243,14 @@ def open_link(port: str, line: Line) -> Any:
 
 
 def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
-    """Read until nothing has come for `quiet_s`, at most for `most_s`; gives what was thrown away."""
+    """Read until nothing has come for `quiet_s`, at most for `most_s`.
+
+    Returns the discarded bytes.
+    """
     begin = last = time.monotonic()
     thrown = b""
     link.clear()
-    if isinstance(link, UsbtmcLink):  # reading what was not asked for is an error there
+    if isinstance(link, UsbtmcLink):  # reading without a question is an error there
         return thrown
     while time.monotonic() - last < quiet_s and time.monotonic() - begin < most_s:
         data = link.read()

@@ -1,4 +1,4 @@
-"""A simulated TX2's power monitors: a small sysfs tree, as L4T 32's driver shows it, whose readings follow given watts."""
+"""Simulate a TX2's power monitors: a sysfs tree as of L4T 32's driver, following given watts."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ SUPPLY_V = 19.12
 
 
 class Rail(NamedTuple):
-    """A rail of the simulated board: where it is measured, and its watts when idle (clocks locked) and when training."""
+    """A rail of the simulated board, with its watts when idle (clocks locked) and training."""
 
     name: str
     address: int
@@ -24,8 +24,9 @@ class Rail(NamedTuple):
     train_w: float
 
 
-# Addresses, channels and shunts: the production module's device tree. Watts: the totals of real tegrastats lines (3056 mW idle with locked
-# clocks, 14025 mW training); how the idle 1874 mW of the inner rails divide is not in any source, and is set in proportion to their kind.
+# Addresses, channels and shunts: the production module's device tree. Watts: the totals of real
+# tegrastats lines (3056 mW idle with locked clocks, 14025 mW training); how the idle 1874 mW of the
+# inner rails divide is not in any source, and is set in proportion to their kind.
 BOARD = (
     Rail("VDD_SYS_GPU", 0x40, 0, 10, SUPPLY_V, 0.306, 6.854),
     Rail("VDD_SYS_SOC", 0x40, 1, 10, SUPPLY_V, 0.612, 1.371),
@@ -41,7 +42,10 @@ IDLE_W, TRAIN_W = BOARD[3].idle_w, BOARD[3].train_w
 
 
 class SimulatedBoard:
-    """A file tree under `root`; with `averaging` the chips run continuously and average, without they convert once a reading."""
+    """A file tree under `root`.
+
+    With `averaging` the chips run continuously and average, without they convert once a reading.
+    """
 
     def __init__(self, root: str, averaging: bool = True) -> None:
         self.root = root
@@ -59,11 +63,14 @@ class SimulatedBoard:
         self.show()
 
     def keep_up(self, rails: Iterable[str]) -> None:
-        """From now on keep only the readings of these rails up to date; nobody reads the others."""
+        """Update only the readings of these rails from now on; the others are not read."""
         self._shown = [rail for rail in BOARD if rail.name in tuple(rails)]
 
     def advance(self, seconds: float, load: float) -> None:
-        """Let `seconds` pass at a load of 0 (idle) to 1 (training); the chip averages meanwhile. Shows nothing yet."""
+        """Let `seconds` pass at a load of 0 (idle) to 1 (training); the chip averages meanwhile.
+
+        The files do not change yet.
+        """
         if self._averaging:
             self._level = lag(
                 self._level, load, seconds, self._config["averages"], self._config["cycle_s"]
@@ -85,8 +92,8 @@ class SimulatedBoard:
                 ("in_current%d_input", ma),
                 ("in_power%d_input", mw),
             ):
-                self._update(folder + name % n, b"%d\n" % value)
-            self._update(folder + "ui_input_%d" % n, b"%d %d\n" % (mv, ma))
+                self._update(folder + name % n, f"{value}\n".encode())
+            self._update(f"{folder}ui_input_{n}", f"{mv} {ma}\n".encode())
 
     def close(self) -> None:
         """Close the files; the tree stays."""
@@ -95,11 +102,8 @@ class SimulatedBoard:
         self._files = {}
 
     def _iio(self, address: int) -> str:
-        return "%s/sys/devices/3160000.i2c/i2c-0/0-%04x/iio:device%d/" % (
-            self.root,
-            address,
-            address - 0x40,
-        )
+        device = f"{self.root}/sys/devices/3160000.i2c/i2c-0/0-{address:04x}"
+        return f"{device}/iio:device{address - 0x40}/"
 
     def _update(self, path: str, text: bytes) -> None:
         # In place, so that a reader that keeps the file open sees it, as with sysfs.
@@ -121,9 +125,9 @@ class SimulatedBoard:
         texts = {
             device + "/name": "ina3221x\n",
             iio + "name": "ina3221x\n",
-            iio + "running_mode": "%d\n" % self._averaging,
-            device
-            + "/uevent": f"DRIVER=ina3221x\nOF_NAME=ina3221x\nOF_FULLNAME=/i2c@3160000/ina3221x@{address:x}\n",
+            iio + "running_mode": f"{self._averaging:d}\n",
+            device + "/uevent": "DRIVER=ina3221x\nOF_NAME=ina3221x\n"
+            f"OF_FULLNAME=/i2c@3160000/ina3221x@{address:x}\n",
         }
         cells = {
             node + "../clock-frequency": BUS_HZ,
@@ -132,16 +136,16 @@ class SimulatedBoard:
         }
         for n in range(3):
             here = [rail for rail in BOARD if (rail.address, rail.channel) == (address, n)]
-            texts[iio + "rail_name_%d" % n] = (here[0].name if here else "(null)") + "\n"
+            texts[iio + f"rail_name_{n}"] = (here[0].name if here else "(null)") + "\n"
             texts.update(
                 {
                     iio + name % n: "0\n"
                     for name in ("in_voltage%d_input", "in_current%d_input", "in_power%d_input")
                 }
             )
-            texts[iio + "ui_input_%d" % n] = "0 0\n"
+            texts[iio + f"ui_input_{n}"] = "0 0\n"
             for rail in here:
-                cells[node + "channel@%d/ti,shunt-resistor-mohm" % n] = rail.shunt_mohm
+                cells[node + f"channel@{n}/ti,shunt-resistor-mohm"] = rail.shunt_mohm
         for path, text in texts.items():
             _write(path, text.encode("ascii"))
         for path, cell in cells.items():

@@ -1,4 +1,4 @@
-"""How busy a process is, with its threads and children: seconds of processor time, from /proc or, without one, from `ps`."""
+"""Measure the processor time of a process and its children, from /proc or else `ps`."""
 
 import os
 import re
@@ -11,7 +11,10 @@ PS_EVERY_S = 0.5  # `ps` costs a process
 
 
 class ProcessLoad:
-    """The processor time of a process tree. `without`: a process to leave out, with its children (the recorder itself)."""
+    """The processor time of a process tree.
+
+    `without`: a process to leave out, with its children (the recorder itself).
+    """
 
     def __init__(
         self,
@@ -21,7 +24,7 @@ class ProcessLoad:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pid, self._without, self._proc, self._clock = pid, without, proc, clock
-        self._has_proc = os.path.exists("%s/%d/stat" % (proc, os.getpid()))
+        self._has_proc = os.path.exists(f"{proc}/{os.getpid()}/stat")
         self._every_s = LIST_EVERY_S if self._has_proc else PS_EVERY_S
         self._listed_s: Optional[float] = None
         self._pids: List[int] = [pid]
@@ -31,7 +34,10 @@ class ProcessLoad:
         self._began = False
 
     def seconds(self) -> float:
-        """Processor seconds of the tree since the first call; never decreases, and stands still when the process is gone."""
+        """Return processor seconds of the tree since the first call.
+
+        They never decrease, and stand still when the process is gone.
+        """
         now_s = self._clock()
         if self._listed_s is None or now_s - self._listed_s >= self._every_s:
             self._listed_s = now_s
@@ -61,7 +67,7 @@ class ProcessLoad:
 
 
 def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None) -> List[int]:
-    """A process and everything below it, from a table of child -> parent.
+    """Return a process and all its descendants, from a table of child -> parent.
 
     >>> descendants({2: 1, 3: 2, 4: 1, 5: 4, 9: 8}, 1, without=4)
     [1, 2, 3]
@@ -79,9 +85,12 @@ def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None
 
 
 def _stat(proc: str, pid: int) -> Optional[List[str]]:
-    """The fields of /proc/PID/stat from the third (state) on; the second, the name, may hold spaces and brackets."""
+    """Return the fields of /proc/PID/stat from the third (state) on.
+
+    The second, the name, may hold spaces and brackets.
+    """
     try:
-        with open("%s/%d/stat" % (proc, pid), "rb") as file:
+        with open(f"{proc}/{pid}/stat", "rb") as file:
             return file.read().decode("ascii", "replace").rpartition(")")[2].split()
     except OSError:
         return None
@@ -115,7 +124,9 @@ def _ps() -> Dict[int, Tuple[int, float]]:
 
 
 def parse_ps(lines: Iterable[str]) -> Dict[int, Tuple[int, float]]:
-    """{pid: (parent, processor seconds)} from `ps -o pid=,ppid=,time=`: "[[days-]hours:]minutes:seconds[.hundredths]".
+    """Return {pid: (parent, processor seconds)} from the lines of `ps -o pid=,ppid=,time=`.
+
+    A time is "[[days-]hours:]minutes:seconds[.hundredths]".
 
     >>> parse_ps(["  42  1 0:01.25", " 43 42 01:02:03", "44 42 1-00:00:00"])
     {42: (1, 1.25), 43: (42, 3723.0), 44: (42, 86400.0)}

@@ -1,9 +1,10 @@
-"""A simulated TX2 for machines without sensors: its rails follow the processor load of the measured process.
+"""Simulate a TX2 on machines without sensors: its rails follow the load of the measured process.
 
     --source simulated
 
-It writes the files of a TX2's power monitors and reads them with the driver for real boards, through the same rounding and the same
-averaging. What it gives is no measurement, and `simulated` stands in everything made of it.
+It writes the files of a TX2's power monitors and reads them with the driver for real boards,
+through the same rounding and the same averaging. Nothing is measured, and every result is marked
+`simulated`.
 """
 
 import os
@@ -17,13 +18,14 @@ from joulebird.devices.source import Found, PowerSample
 from joulebird.devices.util.scratch import Scratch
 from joulebird.harness.core.errors import SourceError
 
-LOAD_EVERY_S = (
-    0.1  # processor time is counted in steps of 10 ms, so a shorter look would be mostly noise
-)
+LOAD_EVERY_S = 0.1  # processor time is counted in steps of 10 ms: shorter looks are mostly noise
 
 
 class Waveform:
-    """VDD_IN as steps, [[seconds, watts], ...], over and over; watts as shares of the way from idle to training."""
+    """VDD_IN as steps, [[seconds, watts], ...], over and over.
+
+    Watts as shares of the way from idle to training.
+    """
 
     def __init__(self, steps: List[List[float]]) -> None:
         if not steps or any(len(step) != 2 or step[0] <= 0 for step in steps):
@@ -37,9 +39,10 @@ class Waveform:
         self._index, self._left_s = 0, self._steps[0][0]
 
     def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """The next `seconds` as (seconds, load) pieces, closed by (0, the load from here on).
+        """Return the next `seconds` as (seconds, load) pieces, closed by (0, the load after them).
 
-        >>> [(round(s, 2), round(load)) for s, load in Waveform([[0.2, 14.025], [0.1, 3.056]]).take(0.25)]
+        >>> wave = Waveform([[0.2, 14.025], [0.1, 3.056]])
+        >>> [(round(s, 2), round(load)) for s, load in wave.take(0.25)]
         [(0.2, 1), (0.05, 0), (0.0, 0)]
         """
         out = []
@@ -63,7 +66,7 @@ class Load:
         self._load = 0.0
 
     def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """The last `seconds` as one (seconds, load) piece."""
+        """Return the last `seconds` as one (seconds, load) piece."""
         now_s = self._clock()
         elapsed_s = now_s - self._mark[0]
         if elapsed_s >= LOAD_EVERY_S:
@@ -74,12 +77,14 @@ class Load:
 
 
 class SimulatedSource(Ina3221Source):
-    """A TX2 developer kit that is not there: 3.06 W at VDD_IN when `pid` rests, 14.0 W when it keeps `cores` busy.
+    """A simulated TX2 developer kit: VDD_IN is 3.06 W when `pid` rests, 14.0 W under full load.
 
-    `pid`: the process to follow, with its children; by default the one that started this process, which for a recorder is the
-    training. `cores`: how many busy cores are full load; all of the machine by default. `averaging`: whether the chips average over
-    54 ms, or convert once a reading. `profile`: instead of a process, VDD_IN as [[seconds, watts], ...], repeated. `root`: where to
-    write the files, which then stay; by default a folder that `close` removes. `total`, `rails`: as of ina3221.
+    `pid`: the process to follow, with its children; by default the one that started this process,
+    which for a recorder is the training. `cores`: how many busy cores are full load; all of the
+    machine by default. `averaging`: whether the chips average over 54 ms, or convert once a
+    reading. `profile`: instead of a process, VDD_IN as [[seconds, watts], ...], repeated. `root`:
+    where to write the files, which then stay; by default a folder that `close` removes. `total`,
+    `rails`: as of ina3221.
     """
 
     name = "simulated"
@@ -98,7 +103,7 @@ class SimulatedSource(Ina3221Source):
     ) -> None:
         if cores is not None and cores < 1:
             raise SourceError(
-                "a load cannot be a share of %d cores" % cores, "give a number of at least 1"
+                f"a load cannot be a share of {cores} cores", "give a number of at least 1"
             )
         super().__init__("", total, rails, clock)
         self._pid, self._keep, self._averaging, self._cores, self._profile = (
@@ -114,7 +119,10 @@ class SimulatedSource(Ina3221Source):
         self._then_s = 0.0
 
     def open(self) -> None:
-        """Write the files and open them; raises SourceError when the process to follow does not exist."""
+        """Write the files and open them.
+
+        Raises SourceError when the process to follow does not exist.
+        """
         if self._board is not None:
             return
         self._load = Waveform(self._profile) if self._profile is not None else self._process()
@@ -137,7 +145,7 @@ class SimulatedSource(Ina3221Source):
         pid = os.getppid() if self._pid is None else self._pid
         if not is_alive(pid):
             raise SourceError(
-                "no process %d to follow" % pid,
+                f"no process {pid} to follow",
                 "give the id of the running process, or leave the option out",
             )
         without = None if pid == os.getpid() else os.getpid()
@@ -169,7 +177,7 @@ class SimulatedSource(Ina3221Source):
             self._scratch = None
 
     def describe(self) -> Dict[str, Any]:
-        """As ina3221 says it, with `simulated`: true and what the watts follow."""
+        """Return the description of ina3221, with `simulated`: true and the basis of the watts."""
         facts = super().describe()
         follows = "profile" if self._profile is not None else "processor load"
         facts.update(
@@ -183,7 +191,7 @@ class SimulatedSource(Ina3221Source):
 
     @classmethod
     def probe(cls, **options: Any) -> Found:
-        """Always usable, and says that it measures nothing."""
+        """Return that it is usable, and that it measures nothing."""
         found = super().probe(**options)
         return (
             Found(True, f"{found.reason}; no measurement: it follows the processor load")
@@ -193,7 +201,7 @@ class SimulatedSource(Ina3221Source):
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs."""
+    """Return whether a process with this id runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

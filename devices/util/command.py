@@ -7,7 +7,10 @@ from typing import Callable, NamedTuple, Optional, Sequence
 
 
 class Ran(NamedTuple):
-    """How a command ended: its exit code (None: it could not be run, or took too long), what it printed, what it complained."""
+    """The end of a command: exit code, stdout, stderr.
+
+    The code is None for a command that could not be run or took too long.
+    """
 
     code: Optional[int]
     out: str
@@ -15,7 +18,7 @@ class Ran(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The last line it said, for an error message."""
+        """Its last line of output, for an error message."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return lines[-1] if lines else f"exit code {self.code}"
 
@@ -24,10 +27,10 @@ Runner = Callable[[Sequence[str], str], Ran]  # (command, text for stdin) -> Ran
 
 
 def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0) -> Ran:
-    """Run a command, giving it `text`; it never waits for a terminal.
+    r"""Run a command, giving it `text`; it never waits for a terminal.
 
     >>> run_command(["echo", "hello"]).out
-    'hello\\n'
+    'hello\n'
     """
     try:
         ended = subprocess.run(
@@ -47,12 +50,12 @@ def run_command(command: Sequence[str], text: str = "", timeout_s: float = 30.0)
 
 
 def sudo_prefix() -> Sequence[str]:
-    """What makes a command run as root: nothing for root, else sudo, which fails rather than asks."""
+    """Return the prefix that runs a command as root: [] for root, else sudo, which never asks."""
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
 def user_name() -> str:
-    """The name of the user that this process runs as."""
+    """Return the name of the user that this process runs as."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

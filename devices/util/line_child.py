@@ -1,5 +1,6 @@
 """A child process that writes lines, read without ever blocking the reader."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -7,20 +8,19 @@ import tempfile
 import time
 from typing import List, Optional, Sequence
 
-LONGEST_LINE = (
-    1 << 20
-)  # a child that writes a megabyte without a newline is not speaking our language
+LONGEST_LINE = 1 << 20  # bytes; a longer piece without a newline is not our language
 
 
 class LineChild:
     """Run `command` in a session of its own and collect the lines it prints.
 
-    Our children end when their stdin closes, so none outlives its parent, however that dies; a foreign
-    program ends at its next line, when its pipe is broken. Ctrl-C at the terminal does not reach them.
+    Our children end when their stdin closes, so none outlives its parent, however that dies; a
+    foreign program ends at its next line, when its pipe is broken. Ctrl-C at the terminal does not
+    reach them.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         self._buffer = b""
         self._silent = False  # its end of the pipe is closed
         try:
@@ -34,11 +34,14 @@ class LineChild:
         except OSError:
             self._stderr.close()
             raise
-        self._fd = self._process.stdout.fileno()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._fd = self._stdout.fileno()
         os.set_blocking(self._fd, False)
 
     def lines(self, timeout_s: float = 0.0) -> List[str]:
-        """The whole lines that have come; waits at most `timeout_s` for the first one."""
+        """Return the whole lines that have come; waits at most `timeout_s` for the first one."""
         deadline = time.monotonic() + timeout_s
         while True:
             alive = self._drain()
@@ -64,26 +67,30 @@ class LineChild:
         return True
 
     def ended(self) -> Optional[int]:
-        """The exit code once the child has ended, else None. One that was heard to close its pipe is given a moment to be gone."""
+        """Return the exit code once the child has ended, else None.
+
+        A child that has closed its pipe is given a moment to end.
+        """
         if self._silent:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(1.0)
-            except subprocess.TimeoutExpired:
-                pass
         return self._process.poll()
 
     def errors(self) -> str:
-        """The last line that the child wrote to stderr."""
+        """Return the last line that the child wrote to stderr."""
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - 2000))
         text = self._stderr.read().decode("utf-8", "replace").strip()
         return text.split("\n")[-1] if text else ""
 
     def stop(self, patience_s: float = 0.0) -> None:
-        """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it; harmless when called twice."""
-        if self._process.stdin.closed:
+        """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it.
+
+        Harmless when called twice.
+        """
+        if self._stdin.closed:
             return
-        self._process.stdin.close()
+        self._stdin.close()
         for patience, end in (
             (patience_s, self._process.terminate),
             (0.5, self._process.kill),
@@ -96,5 +103,5 @@ class LineChild:
                 if end is None:
                     raise
                 end()
-        self._process.stdout.close()
+        self._stdout.close()
         self._stderr.close()

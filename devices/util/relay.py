@@ -10,21 +10,23 @@ FORWARDED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGINT")
 
 
 class Relay:
-    """Passes signals on to a process. Ctrl-C at a terminal reaches it anyway, and is not sent twice."""
+    """Passes signals on to a process.
+
+    Ctrl-C at a terminal reaches it anyway, and is not sent twice.
+    """
 
     def __init__(self) -> None:
-        self._process: Optional[subprocess.Popen] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
         self._early: List[int] = []
         self._before: List[Tuple[int, Any]] = []
 
     def __enter__(self) -> "Relay":
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # Python sets handlers in no other thread
+        # Python sets handlers in no other thread.
+        if threading.current_thread() is threading.main_thread():
             self._before = [(number, signal.signal(number, self._pass_on)) for number in _numbers()]
         return self
 
-    def to(self, process: subprocess.Popen) -> None:
+    def to(self, process: "subprocess.Popen[bytes]") -> None:
         """Name the process; signals that came before go to it now."""
         self._process = process
         for number in self._early:

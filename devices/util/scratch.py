@@ -1,4 +1,4 @@
-"""Folders for temporary files that do not outlive their process, not even when it is killed: the next one removes them."""
+"""Make folders for temporary files; those of a killed process are removed by the next one."""
 
 import fcntl
 import glob
@@ -11,7 +11,7 @@ GRACE_S = 60.0  # a folder younger than this may belong to a process that is abo
 
 
 class Scratch:
-    """A temporary folder of some kind, held by a lock that dies with the process (a process id may mean another process elsewhere)."""
+    """A temporary folder of some kind, held by a lock that ends with the process."""
 
     def __init__(self, kind: str) -> None:
         remove_abandoned(kind)
@@ -39,7 +39,7 @@ def remove_abandoned(kind: str) -> None:
                 continue
             lock = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            continue  # somebody else's, or gone
+            continue  # of another user, or gone
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,28 +1,24 @@
 """Cheap and honest reading of sysfs files and of the device tree."""
 
+import contextlib
 import errno
 import os
 import struct
 from typing import Dict, List, Optional
 
-GONE = (
-    errno.ENOENT,
-    errno.ENODEV,
-    errno.ENXIO,
-    errno.ESTALE,
-    errno.EBADF,
-)  # a driver was unbound and perhaps bound again
+# A driver was unbound and perhaps bound again.
+GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EBADF)
 SIZE = 64  # bytes; every value file is shorter
 
 
 def read_text(path: str) -> str:
-    """The text of a small file without its last newline or NULs; raises OSError."""
+    """Return the text of a small file without its last newline or NULs; raises OSError."""
     with open(path, "rb") as file:
         return file.read().rstrip(b"\0\n").decode("utf-8", "replace")
 
 
 def text_or_none(path: str) -> Optional[str]:
-    """The text of a small file, or None where there is none to read."""
+    """Return the text of a small file, or None where there is none to read."""
     try:
         return read_text(path)
     except OSError:
@@ -30,18 +26,18 @@ def text_or_none(path: str) -> Optional[str]:
 
 
 def read_cells(path: str) -> Optional[List[int]]:
-    """The 32-bit big-endian cells of a device tree property, or None where there is none to read."""
+    """Return the 32-bit big-endian cells of a device tree property, or None without one."""
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError:
         return None
     count = len(data) // 4
-    return list(struct.unpack(">%dI" % count, data[: 4 * count]))
+    return list(struct.unpack(f">{count}I", data[: 4 * count]))
 
 
 class KeptFile:
-    """A value file that stays open: one `pread` makes the driver run anew, at a tenth of the cost of opening it.
+    """A value file that stays open: `pread` runs the driver at a tenth of the cost of opening.
 
     A file that has vanished is opened again at the next read, so a driver that comes back is found.
     """
@@ -56,7 +52,10 @@ class KeptFile:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> bytes:
-        """The present content; raises OSError, with EAGAIN when the sensor is still converting."""
+        """Return the present content.
+
+        Raises OSError, with EAGAIN when the sensor is still converting.
+        """
         if self._fd < 0:
             self.open()
         try:
@@ -69,15 +68,13 @@ class KeptFile:
     def close(self) -> None:
         """Close the file; harmless when called twice."""
         if self._fd >= 0:
-            try:
+            with contextlib.suppress(OSError):  # already gone with its device
                 os.close(self._fd)
-            except OSError:
-                pass  # already gone with its device
             self._fd = -1
 
 
 def device_tree_node(root: str, device: str, address: int) -> Optional[str]:
-    """The device tree folder of an I2C device, found by its `of_node` link, its uevent, or its address."""
+    """Return the device tree folder of an I2C device, by `of_node` link, uevent, or address."""
     link = os.path.join(device, "of_node")
     if os.path.isdir(link):
         return os.path.realpath(link)
@@ -109,7 +106,7 @@ def _folders(base: str, start: str) -> List[str]:
 
 
 def properties(node: Optional[str], names: Dict[str, str]) -> Dict[str, Optional[int]]:
-    """The first cell of each property `names[key]` of a device tree folder, None where it is absent."""
+    """Return the first cell of each property `names[key]` of a device tree folder, or None."""
     out = {}
     for key, name in names.items():
         cells = read_cells(os.path.join(node, name)) if node else None

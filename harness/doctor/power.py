@@ -5,9 +5,9 @@ import os
 import time
 from typing import Any, Dict, List, Optional
 
-from joulebird.devices import discover
-from joulebird.devices.ina3221.find import Channel, describe_chip, find_channels
-from joulebird.devices.ina3221.read import ChannelReader
+from joulebird.devices import registry
+from joulebird.devices.ina3221.channel import Channel, ChannelReader, find_channels
+from joulebird.devices.ina3221.chip import describe_chip
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.harness.core.errors import SourceError
@@ -225,8 +225,8 @@ def best_source(context: Context) -> Finding:
         found = Ina3221Source.probe(root=context.root)
         if found.usable:
             return Finding(OK, f"ina3221: {found.reason}")
-    name = discover.best()
-    if name != discover.FALLBACK:
+    name = registry.best()
+    if name != registry.FALLBACK:
         return Finding(OK, name)
     return Finding(
         BAD if context.jetson else WARN,

@@ -4,7 +4,7 @@ import json
 from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness import registries
 from joulebird.harness.core.errors import HarnessError
@@ -32,7 +32,7 @@ def choose(
     if name == NONE:
         return None
     if name is None or name == "auto":
-        name = discover.best()
+        name = registry.best()
     path = registries.dotted("source", name)
     real = bool(getattr(registries.load("source", name), "real", True))
     return Choice(name, path, dict(options or {}), real)

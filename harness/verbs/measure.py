@@ -7,7 +7,7 @@ import argparse
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.energy import Energy
 from joulebird.devices.measure import Measured, measure_command
 from joulebird.devices.measurement import Measurement
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     source = arguments.single(args.source, "--source")
     options = parse_options(args.source_option)
     if args.rail:
-        check_rail(args.rail, source or discover.best(), options)
+        check_rail(args.rail, source or registry.best(), options)
     measured = measure_command(command, source, args.log, args.period, **options)
     result = result_of(command, measured, args.rail)
     text = as_json(facts_of(result)) if args.form == "json" else as_text(result)

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Dict, List
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.harness import registries
 from joulebird.harness.cli import arguments
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Try the sources and print the results; 4 when the one that was named cannot be used."""
     wanted = arguments.single(args.source, "--source")
-    names = [wanted] if wanted else discover.names()
+    names = [wanted] if wanted else registry.names()
     for name in names:
         registries.dotted("source", name)
     options = parse_options(args.source_option)
@@ -51,7 +51,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
                 source.identity(),
                 usable=True,
                 present_w=sample.watts,
-                rate_hz=round(discover.rate(source, RATE_S), 1),
+                rate_hz=round(registry.rate(source, RATE_S), 1),
             )
             return dict(facts, describe=source.describe())
     except (SourceError, OSError) as error:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, TextIO
 
-from joulebird.devices import discover
+from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli import arguments
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; return 0."""
-    name = arguments.single(args.source, "--source") or discover.best()
+    name = arguments.single(args.source, "--source") or registry.best()
     with make(name, parse_options(args.source_option)) as source:
         if args.form == "json":
             show: Any = JsonLines(source, sys.stdout)

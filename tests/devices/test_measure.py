@@ -157,7 +157,7 @@ def test_a_source_without_a_total(tmp_path):
 
 
 def test_a_source_that_cannot_be_used():
-    with pytest.raises(SourceError, match="no power source is called"), joules("wattmeter"):
+    with pytest.raises(SourceError, match="unknown source 'wattmeter'"), joules("wattmeter"):
         raise AssertionError("must not run")
 
 

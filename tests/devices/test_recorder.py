@@ -141,11 +141,11 @@ def test_it_holds_20_hz_beside_processes_that_use_every_core(recorder, path, sec
 @pytest.mark.parametrize(
     ("source", "options", "said", "hint"),
     [
-        ("nothing", {}, "no power source is called nothing", "there are"),
-        ("simulate", {}, "no power source is called simulate", "did you mean simulated?"),
-        ("simulated", {"core": 2}, "no option core", "did you mean cores?"),
+        ("nothing", {}, "unknown source 'nothing'", "known: "),
+        ("simulate", {}, "unknown source 'simulate'", "did you mean 'simulated'?"),
+        ("simulated", {"core": 2}, "no option 'core'", "did you mean 'cores'?"),
         ("simulated", {"pid": 2**22 + 1}, "no process", "leave the option out"),
-        ("tests.devices.nowhere:X", {}, "cannot be loaded", "check the spelling"),
+        ("tests.devices.nowhere:X", {}, "cannot import", "check the name"),
         ("tests.devices.faulty:time", {}, "is no power source", "derive it"),
         (FAULTY + "Refusing", {}, "no meter at /dev/ttyUSB7", "plug it in"),
         (FAULTY + "Broken", {}, "failed to open: KeyError: 'firmware'", "a bug of that source"),

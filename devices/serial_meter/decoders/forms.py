@@ -1,4 +1,4 @@
-"""The shapes of a line of text, and how its numbers are read: strictly, so that a line with a lost byte is refused.
+"""Read the numbers of a line of text strictly, so that a line with a lost byte is refused.
 
 Whole lines only, the exact number of fields, no locale, and no spelling that only Python knows.
 """
@@ -20,7 +20,7 @@ FIELD = re.compile(
 
 
 class Field(NamedTuple):
-    """One number or word of a line: where it is found, what it is called, how it is read, and its factor to the unit in its name."""
+    """One number or word of a line: its key, name, type, and factor to the unit in its name."""
 
     key: str
     name: str
@@ -31,8 +31,8 @@ class Field(NamedTuple):
 def field(text: str) -> Field:
     """Read one field of a form, `[key=]name[:type][*scale]`.
 
-    >>> field("current_mA"), field("a.avg=current_A")
-    (Field(key='current_mA', name='current_A', type='float', scale=0.001), Field(key='a.avg', name='current_A', type='float', scale=1.0))
+    >>> field("current_mA")
+    Field(key='current_mA', name='current_A', type='float', scale=0.001)
     """
     match = FIELD.match(text)
     if not match:
@@ -50,7 +50,9 @@ def field(text: str) -> Field:
 
 
 def number(text: str, decimal: str = ".") -> float:
-    """Read a decimal number as a meter prints it; raises ValueError for anything else. "nan" and "inf" are themselves.
+    """Read a decimal number as a meter prints it; raises ValueError for anything else.
+
+    "nan" and "inf" are themselves.
 
     >>> number("19,02", ",")
     19.02
@@ -69,7 +71,12 @@ class Form:
 
     def __init__(self, spec: Dict[str, Any], decimal: str) -> None:
         self.role = spec.get("role", "reading")
-        self.form = spec["form"]
+        self._cut = {
+            "regex": self._regex,
+            "csv": self._csv,
+            "pairs": self._pairs,
+            "json": self._json,
+        }[spec["form"]]
         self.separator = spec.get("separator", ",")
         self.decimal = decimal
         self.shape = re.compile("(?:{})\\Z".format(spec["shape"])) if spec.get("shape") else None
@@ -80,10 +87,10 @@ class Form:
         match = self.shape.match(text) if self.shape else None
         if self.shape and not match:
             return None
-        return getattr(self, "_" + self.form)(text, match)
+        return self._cut(text, match)
 
     def _regex(self, text: str, match: Any) -> Dict[str, Any]:
-        return match.groupdict()
+        return dict(match.groupdict())
 
     def _csv(self, text: str, match: Any) -> Optional[Dict[str, Any]]:
         parts = text.split(self.separator)
@@ -109,7 +116,7 @@ class Form:
                 f.key: reduce(lambda node, key: node[key], f.key.split("."), tree)
                 for f in self.fields
             }
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
     def convert(self, tokens: Dict[str, Any]) -> Fields:
@@ -129,7 +136,7 @@ class Form:
 
 
 def forms_of(settings: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """The forms of a meter, with the two short spellings for a meter of one's own: `columns` and `regex`."""
+    """Return the forms of a meter, with the two short spellings `columns` and `regex`."""
     if settings.get("columns"):
         columns = settings["columns"].replace(",", " ")
         return [{"form": "csv", "separator": settings.get("separator", ","), "fields": columns}]

@@ -1,6 +1,6 @@
 """Meters that print one line of text for each reading: regular expression, CSV, key=value or JSON.
 
-The forms of each meter stand in `meters_line`, and how they are read in `forms`.
+The forms of each meter stand in `profiles/line.py`; `forms` reads them.
 """
 
 import re
@@ -31,7 +31,10 @@ def xor(data: bytes) -> int:
 
 
 def check_smartpower3(text: str) -> str:
-    """Check the two checksums of a SmartPower3 line, over everything up to the comma before them; gives the line or raises ValueError."""
+    """Check the two checksums of a SmartPower3 line, over everything up to the comma before them.
+
+    Returns the line or raises ValueError.
+    """
     body, sums = text[:-5].encode("ascii"), text[-5:]
     if sums != f"{-sum(body) & 0xFF:02x},{xor(body):02x}":
         raise ValueError("checksum")
@@ -39,7 +42,9 @@ def check_smartpower3(text: str) -> str:
 
 
 def check_xor(text: str) -> str:
-    """Check `...*HH`, the exclusive-or of all before the star; gives the line without it or raises ValueError.
+    """Check `...*HH`, the exclusive-or of all before the star.
+
+    Returns the line without it or raises ValueError.
 
     >>> check_xor("D,1*59")
     'D,1'
@@ -71,12 +76,12 @@ class LineDecoder(Decoder):
         self.last: Any = None
 
     def start(self) -> List[Ask]:
-        """The start command, if the board waits for one."""
+        """Return the start command, if the board waits for one."""
         text = line_command(self.meter.settings.get("start", ""))
         return [Ask(text.encode("latin-1"))] if text else []
 
     def resync(self) -> None:
-        """What comes next may begin in the middle of a line: it is dropped up to its end."""
+        """Drop the next bytes up to the end of their line: they may begin in its middle."""
         Decoder.resync(self)
         self.skip = True
         self.last = None
@@ -91,7 +96,7 @@ class LineDecoder(Decoder):
             self.skip = False
         if len(self.buffer) > LONGEST_LINE:
             self.buffer, self.skip = b"", True
-            found.append(Record("damaged", {}, "no end of line in %d bytes" % LONGEST_LINE))
+            found.append(Record("damaged", {}, f"no end of line in {LONGEST_LINE} bytes"))
         return found
 
     def _line(self, line: bytes) -> List[Record]:
@@ -100,7 +105,7 @@ class LineDecoder(Decoder):
             if self.ignore and self.ignore.match(text):
                 return []
             return [self._read(self.checksum(text) if self.checksum else text)]
-        except ValueError as error:  # UnicodeDecodeError is one
+        except (ValueError, OverflowError) as error:  # UnicodeDecodeError is a ValueError
             return [Record("damaged", {}, str(error))]
 
     def _read(self, text: str) -> Record:
@@ -132,12 +137,12 @@ class LineDecoder(Decoder):
         )
 
     def _order(self, fields: Fields) -> str:
-        """Check what must stand in order: a counter that goes up a little at a time, and a mean between its extremes."""
+        """Check that a counter goes up and that a mean lies between its extremes."""
         key = self.meter.settings.get("increasing")
         if key:
             last, self.last = self.last, fields[key]
             if last is not None and fields[key] <= last:
-                return "%s went from %d to %d" % (key, last, fields[key])
+                return f"{key} went from {last} to {fields[key]}"
         for low, middle, high in self.meter.settings.get("between", []):
             if not fields[low] <= fields[middle] <= fields[high]:
                 return f"{middle} is not between its extremes"

@@ -1,7 +1,7 @@
 """Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
 
-Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps of Riden supplies; the blocks stand in
-`meters_other`.
+Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps
+of Riden supplies; the blocks stand in `profiles/other.py`.
 """
 
 import struct
@@ -29,7 +29,9 @@ def crc(data: bytes) -> bytes:
 
 
 def request(unit: int, function: int, start: int, count: int) -> bytes:
-    """Frame that asks for `count` registers from `start`; a function that does not read is refused with SourceError.
+    """Frame that asks for `count` registers from `start`.
+
+    A function that does not read is refused with SourceError.
 
     >>> request(1, 4, 0, 8).hex()
     '010400000008f1cc'
@@ -53,21 +55,30 @@ def parse_request(frame: bytes) -> Fields:
 
 
 def register_value(data: bytes, offset: int, kind: str) -> float:
-    """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32; `offset` counts registers.
+    """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32.
+
+    `offset` counts registers.
 
     A float that is NaN means no data and an infinite one over range (Yokogawa, IM WT310-17EN).
 
-    >>> register_value(bytes.fromhex("86a00001"), 0, "u32"), register_value(bytes.fromhex("7f800000"), 0, "f32")
-    (100000, inf)
+    >>> register_value(bytes.fromhex("86a00001"), 0, "u32")
+    100000
+    >>> register_value(bytes.fromhex("7f800000"), 0, "f32")
+    inf
     """
     if kind == "u32":
         low, high = struct.unpack_from(">HH", data, 2 * offset)
-        return high << 16 | low
-    return struct.unpack_from({"u16": ">H", "U32": ">I", "f32": ">f"}[kind], data, 2 * offset)[0]
+        return int(high << 16 | low)
+    layout = {"u16": ">H", "U32": ">I", "f32": ">f"}[kind]
+    number: float = struct.unpack_from(layout, data, 2 * offset)[0]
+    return number
 
 
 class ModbusDecoder(Decoder):
-    """Replies in, readings out; also the requests. A frame is believed when unit, function, length and checksum are right."""
+    """Replies in, readings out; also the requests.
+
+    A frame is believed when unit, function, length and checksum are right.
+    """
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
@@ -95,11 +106,11 @@ class ModbusDecoder(Decoder):
         self.asked = (asked["start"], asked["count"])
 
     def explain(self, data: bytes) -> Fields:
-        """Say what a request asks, also one that is never sent."""
+        """Return the meaning of a request, also of one that is never sent."""
         return parse_request(data)
 
     def feed(self, data: bytes) -> List[Record]:
-        """Take the next bytes; a frame is looked for at each of them, so that garbage before it does no harm."""
+        """Take the next bytes; a frame may begin at each of them, after garbage too."""
         self.buffer += data
         found = []
         at = 0
@@ -121,7 +132,10 @@ class ModbusDecoder(Decoder):
         return found
 
     def _length(self, head: bytes) -> int:
-        """Length of the frame that begins so; 0 when none can. A beginning too short to tell counts as the longest."""
+        """Length of the frame that begins so; 0 when none can.
+
+        A beginning that is too short counts as the longest.
+        """
         whole = 5 + 2 * self.asked[1]
         if head[0] != self.unit and self.unit != ANY_UNIT:
             return 0
@@ -135,8 +149,8 @@ class ModbusDecoder(Decoder):
 
     def _frame(self, frame: bytes) -> Record:
         if frame[1] & 0x80:
-            fields = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
-            return Record("flagged", fields, "exception %d" % frame[2])
+            refusal = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
+            return Record("flagged", refusal, f"exception {frame[2]}")
         data = frame[3:-2]
         if list(self.asked) == self.meter.settings.get("identity"):
             return self._identity(data)
@@ -159,6 +173,6 @@ class ModbusDecoder(Decoder):
         fields: Dict[str, Any] = {"model_id": model, "serial": high << 16 | low, "fw": firmware}
         if model // 10 != self.meter.settings["model_id"]:
             return Record(
-                "damaged", fields, "this is not a %s: its model is %d" % (self.meter.title, model)
+                "damaged", fields, f"this is not a {self.meter.title}: its model is {model}"
             )
         return Record("identity", fields)

@@ -1,6 +1,9 @@
-"""The guard on everything that is sent: questions, and settings of a meter's own display; nothing that could change an output.
+"""The guard on everything that is sent: questions, and settings of a meter's own display.
 
-A bench supply that feeds the board is a power meter too, and one wrong command would switch the board off in the tenth hour.
+Nothing that could change an output.
+
+A bench supply that feeds the board is a power meter too, and one wrong command would switch the
+board off in the tenth hour.
 """
 
 import re
@@ -8,13 +11,13 @@ import re
 from joulebird.harness.core.errors import SourceError
 
 QUERY = re.compile(r"^[*:A-Za-z][\w:]*\?(?: [^;?\r\n]*)?\Z")
-SELF_TEST = re.compile(
-    r"^(\*TST|\*CAL|:?CAL)", re.IGNORECASE
-)  # questions that make an instrument act
+# Questions that make an instrument act.
+SELF_TEST = re.compile(r"^(\*TST|\*CAL|:?CAL)", re.IGNORECASE)
 ANY_INSTRUMENT = ("", "*CLS", "SYST:REM", "SYST:REMOTE")
 METER_SETTING = re.compile(
-    r"^:?(COMM:(HEAD|VERB) (ON|OFF)|COMM:WAIT \d+|HEAD(ER)? OFF|NUM:FORM ASCII|NUM:NORM:NUM \d+|NUM:NORM:ITEM\d+ \w+(,\d)?"
-    r"|STAT:FILT\d+ \w+|INP:(VOLT|CURR):RANG [\d.]+M?[VA]|INP:MODE \w+|RATE [\d.]+M?S|SAMP:RATE [\d.]+M?S|INT:MODE MAN|INT:FUNC WATT"
+    r"^:?(COMM:(HEAD|VERB) (ON|OFF)|COMM:WAIT \d+|HEAD(ER)? OFF|NUM:FORM ASCII|NUM:NORM:NUM \d+"
+    r"|NUM:NORM:ITEM\d+ \w+(,\d)?|STAT:FILT\d+ \w+|INP:(VOLT|CURR):RANG [\d.]+M?[VA]|INP:MODE \w+"
+    r"|RATE [\d.]+M?S|SAMP:RATE [\d.]+M?S|INT:MODE MAN|INT:FUNC WATT"
     r"|CHAN:MEAS:FUNC [\w,]+|RECTIFIER \w+|(VOLTAGE|CURRENT):RANGE [\d.]+)\Z",
     re.IGNORECASE,
 )
@@ -25,7 +28,9 @@ LINE_ACTS = re.compile(
 
 
 def scpi_command(text: str, supply: bool = True) -> str:
-    """Give the command back if it only asks, or (not for a `supply`) sets how a meter shows its readings; else SourceError.
+    """Return a command that only asks, or (not for a `supply`) sets a meter's display.
+
+    Raises SourceError for any other.
 
     >>> scpi_command("MEAS:POW?"), scpi_command(":INP:VOLT:RANG 30V", supply=False)
     ('MEAS:POW?', ':INP:VOLT:RANG 30V')
@@ -40,7 +45,9 @@ def scpi_command(text: str, supply: bool = True) -> str:
 
 
 def line_command(text: str) -> str:
-    r"""Give the start command of a text board back, unless it could switch or set something; else SourceError.
+    r"""Give the start command of a text board back, unless it could switch or set something.
+
+    Else SourceError.
 
     >>> line_command("MODE RAW\n")
     'MODE RAW\n'

@@ -1,7 +1,8 @@
-"""Instruments that answer one question at a time in text: Yokogawa, GW Instek, R&S, Hioki, and SCPI bench supplies.
+"""Decode instruments that answer questions in text: Yokogawa, GW Instek, R&S, Hioki, SCPI supplies.
 
-An answer is read by its question: an answer that nobody asked for is refused, because after a time-out the late
-reply would be taken for the next question's and look perfectly healthy. The instruments stand in `meters_scpi`.
+An answer is read by its question: an unasked answer is refused, because after a time-out the late
+reply would be taken for the next question's and look perfectly healthy. The instruments stand in
+`profiles/scpi.py`.
 """
 
 import math
@@ -27,9 +28,12 @@ QUANTITIES = ("power_W", "voltage_V", "current_A")
 
 
 def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
-    """Read one number; no value is NaN and over range is infinite. Raises ValueError for anything that is no number.
+    """Read one number; no value is NaN and over range is infinite.
 
-    9.91E37 is "not a number" and 9.9E37 "infinite" in SCPI; `over` is where over-range begins on this instrument.
+    Raises ValueError for other text.
+
+    9.91E37 is "not a number" and 9.9E37 "infinite" in SCPI; `over` is where over-range begins on
+    this instrument.
 
     >>> value("0.6312E+00"), value("9.91E37"), value("9.9E37"), value("19.02V", units=True)
     (0.6312, nan, inf, 19.02)
@@ -48,7 +52,9 @@ def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
 
 
 def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, str]:
-    """Read an answer: the list of its numbers, or a mapping when it names them; and the header, if there is one.
+    """Read an answer: the list of its numbers, or a mapping when it names them.
+
+    And the header, if there is one.
 
     >>> values("104.75E+00,-0.38E+00"), values("U +019.02E+0;I +0.6312E+0")
     (([104.75, -0.38], ''), ({'U': 19.02, 'I': 0.6312}, ''))
@@ -89,7 +95,7 @@ class ScpiDecoder(Decoder):
         return Ask(allowed.encode("ascii") + self.end, answer)
 
     def start(self) -> List[Ask]:
-        """Empty the instrument's input, say who it is, and set what it shows."""
+        """Empty the instrument's input, ask its identity, and set its display."""
         asks = [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
         asks += [self._ask(text) for text in self.settings.get("start", [])]
         return asks + (
@@ -97,7 +103,7 @@ class ScpiDecoder(Decoder):
         )
 
     def poll(self) -> List[Ask]:
-        """The questions of one reading; before them, if the instrument can, the wait for fresh numbers."""
+        """Return the questions of one reading, after a wait for new numbers if possible."""
         asks = [
             self._ask(text, "note" if text.endswith("?") else "")
             for text in self.settings.get("fresh", [])
@@ -109,7 +115,7 @@ class ScpiDecoder(Decoder):
         ]
 
     def resync(self) -> None:
-        """Forget what was asked: any answer that still comes is a late one."""
+        """Forget the question: an answer that still comes is a late one."""
         Decoder.resync(self)
         self.asked, self.parts = "", {}
 
@@ -127,7 +133,7 @@ class ScpiDecoder(Decoder):
         found = [self._line(line) for line in lines if line.strip()]
         if len(self.buffer) > LONGEST_REPLY:
             self.buffer = b""
-            found.append(Record("damaged", {}, "no end of reply in %d bytes" % LONGEST_REPLY))
+            found.append(Record("damaged", {}, f"no end of reply in {LONGEST_REPLY} bytes"))
         return found
 
     def _line(self, line: bytes) -> Record:
@@ -138,7 +144,7 @@ class ScpiDecoder(Decoder):
                 self.asked = asked
                 return Record("note", {"text": text})
             if asked == "":
-                return Record("damaged", {"text": text}, "a reply that nobody asked for")
+                return Record("damaged", {"text": text}, "an unasked reply")
             return self._reply(text, asked)
         except ValueError as error:
             return Record("damaged", {}, str(error))
@@ -149,7 +155,7 @@ class ScpiDecoder(Decoder):
         error = ERROR.match(text)
         if error:
             return Record("note", {"code": int(error.group(1)), "text": error.group(2)})
-        names = dict(self.queries).get(asked, self.queries[0][1] if asked is None else None)
+        names = self.queries[0][1] if asked is None else dict(self.queries).get(asked)
         if names is None:
             return Record("note", {"text": text})
         return self._numbers(text, names, asked is None or asked == self.queries[-1][0])
@@ -173,7 +179,7 @@ class ScpiDecoder(Decoder):
             fields["header"] = header
         if len(found) != len(names):
             return Record(
-                "damaged", fields, "%d values where %d were asked for" % (len(found), len(names))
+                "damaged", fields, f"{len(found)} values where {len(names)} were asked for"
             )
         if isinstance(found, dict):
             known = self.settings.get("names", {})

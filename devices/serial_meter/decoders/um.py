@@ -1,7 +1,8 @@
 """RDTech UM24C, UM25C and UM34C: one byte asked, 130 bytes answered, big-endian.
 
-Layout after the open drivers of libsigrok (rdtech-um) and rdserialtool. Only the UM34C has a checksum, and it covers 32 of the
-bytes; so a frame is believed when model, tail, checksum and volts x amperes = watts are right.
+Layout after the open drivers of libsigrok (rdtech-um) and rdserialtool. Only the UM34C has a
+checksum, and it covers 32 of the bytes; so a frame is believed when model, tail, checksum and volts
+x amperes = watts are right.
 """
 
 import struct
@@ -55,7 +56,10 @@ SUMMED = (
 
 
 def unpack(frame: bytes) -> Fields:
-    """Give all that stands in a frame of 130 bytes, by name; raises ValueError for an unknown model."""
+    """Give all that stands in a frame of 130 bytes, by name.
+
+    Raises ValueError for an unknown model.
+    """
     model, volts, amps = struct.unpack_from(">HHH", frame)
     if model not in MODELS:
         raise ValueError(f"no meter of this family has the number {model:04x}")
@@ -72,7 +76,7 @@ def unpack(frame: bytes) -> Fields:
     }
     for i in range(10):
         mah, mwh = struct.unpack_from(">II", frame, 16 + 8 * i)
-        fields["group%d_Ah" % i], fields["group%d_Wh" % i] = mah / 1000.0, mwh / 1000.0
+        fields[f"group{i}_Ah"], fields[f"group{i}_Wh"] = mah / 1000.0, mwh / 1000.0
     dplus, dminus, mode, mah, mwh, threshold, seconds, recording = struct.unpack_from(
         ">HHHIIHIH", frame, 96
     )
@@ -96,7 +100,7 @@ def unpack(frame: bytes) -> Fields:
 
 
 def damage(frame: bytes, model: str) -> str:
-    """Say what of a frame's structure is wrong, or nothing; `model` is the meter that was announced."""
+    """Return the fault in a frame's structure, or ""; `model` is the announced meter."""
     number = struct.unpack_from(">H", frame)[0]
     if number not in MODELS or MODELS[number][0] != model:
         return f"this is not a {model}: its number is {number:04x}"
@@ -122,17 +126,17 @@ class UmDecoder(Decoder):
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes; a frame is looked for wherever a model's number stands."""
         self.buffer += data
-        found = []
+        records: List[Record] = []
         while True:
             begins = [at for at in (self.buffer.find(head) for head in self.heads) if at >= 0]
             if not begins:
                 self.buffer = self.buffer[-1:]
-                return found
+                return records
             self.buffer = self.buffer[min(begins) :]
             if len(self.buffer) < LENGTH:
-                return found
+                return records
             record = self._frame(self.buffer[:LENGTH])
-            found.append(record)
+            records.append(record)
             self.buffer = self.buffer[1 if record.kind == "damaged" else LENGTH :]
 
     def _frame(self, frame: bytes) -> Record:
@@ -140,7 +144,7 @@ class UmDecoder(Decoder):
         wrong = damage(frame, self.model)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_wh = fields.get("group%d_Wh" % fields["data_group"])
+        energy_wh = fields.get(f"group{fields['data_group']}_Wh")
         return judge(
             self.meter.gates,
             fields,
@@ -151,7 +155,7 @@ class UmDecoder(Decoder):
         )
 
     def explain(self, data: bytes) -> Fields:
-        """Say what bytes sent to the meter ask of it."""
+        """Return the meaning of bytes sent to the meter."""
         return (
             {"command": "send one 130-byte snapshot"}
             if data == POLL

@@ -1,17 +1,18 @@
-"""Watts Up? Pro, ES and .Net: packets `#c,s,N,a1,...,aN;` once a second, all whole numbers, no checksum.
+"""Decode Watts Up? Pro, ES and .Net: one packet `#c,s,N,a1,...,aN;` of integers a second.
 
-Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). What stands outside `#...;` is not for us, and
-carriage returns, line feeds and tabs inside count for nothing. Without a checksum a packet is believed when its count is right, each
-number lies between its own extremes of the second, and watts, volt-amperes and power factor agree.
+Source: the maker's "Serial Data Format" 1.8 (CommunicationsProtocol090824.pdf). Bytes outside
+`#...;` are ignored, and carriage returns, line feeds and tabs inside count for nothing. Without a
+checksum a packet is believed when its count is right, each number lies between its own extremes of
+the second, and watts, volt-amperes and power factor agree.
 """
 
 import re
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
 
 LONGEST_PACKET = 400
-COMMANDS = {  # what a host can say; only the first three are ever sent
+COMMANDS = {  # of a host; only the first three are ever sent
     b"#V,R,0;": "version request",
     b"#L,W,3,E,1,1;": "external logging, every 1 s",
     b"#L,W,0;": "stop external logging",
@@ -57,14 +58,16 @@ def number(text: str, scale: int) -> Optional[float]:
 
 
 def disagreement(fields: Fields) -> str:
-    """Say how the numbers of one packet contradict each other, or nothing.
+    """Return how the numbers of one packet contradict each other, or "".
 
     >>> disagreement({"W": 41.6, "Wmin": 41.6, "Wmax": 41.6, "VA": 46.9, "PF": 88})
     ''
     """
     for name in "WVA":
-        low, middle, high = (fields.get(name + which) for which in ("min", "", "max"))
-        if None not in (low, middle, high) and not low <= middle <= high:
+        low, middle, high = fields.get(name + "min"), fields.get(name), fields.get(name + "max")
+        if low is None or middle is None or high is None:
+            continue
+        if not low <= middle <= high:
             return f"{name} is {middle:g}, but was {low:g} to {high:g}"
     watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
     if watts is None or apparent is None:
@@ -85,8 +88,17 @@ class WattsupDecoder(Decoder):
 
     polled = False
 
+    def __init__(self, meter: Any) -> None:
+        Decoder.__init__(self, meter)
+        self._readers = {
+            "d": self._data,
+            "v": self._version,
+            "u": self._user,
+            "h": self._header,
+        }
+
     def start(self) -> List[Ask]:
-        """Stop whatever it sends, ask who it is, and have it send each second."""
+        """Stop its output, ask its identity, and have it send each second."""
         return [Ask(b"#L,W,0;"), Ask(b"#V,R,0;", "identity", needed=False), Ask(b"#L,W,3,E,1,1;")]
 
     def stop(self) -> List[Ask]:
@@ -94,33 +106,36 @@ class WattsupDecoder(Decoder):
         return [Ask(b"#L,W,0;")]
 
     def explain(self, data: bytes) -> Fields:
-        """Say what a command asks of the meter."""
+        """Return the meaning of a command to the meter."""
         return {"command": COMMANDS[data]} if data in COMMANDS else Decoder.explain(self, data)
 
     def feed(self, data: bytes) -> List[Record]:
-        """Take the next bytes and read each packet that they end; a `#` inside a packet begins a new one."""
+        """Take the next bytes and read each packet that they end.
+
+        A `#` inside a packet begins a new one.
+        """
         self.buffer += data.translate(None, b"\r\n\t")
-        found = []
+        records: List[Record] = []
         while True:
             begin = self.buffer.find(b"#")
             if begin < 0:
                 self.buffer = b""
-                return found
+                return records
             self.buffer = self.buffer[begin:]
             end, again = self.buffer.find(b";"), self.buffer.find(b"#", 1)
             if again > 0 and (end < 0 or again < end):
-                found.append(Record("damaged", {}, "a packet without its end"))
+                records.append(Record("damaged", {}, "a packet without its end"))
                 self.buffer = self.buffer[again:]
             elif end < 0:
                 if len(self.buffer) > LONGEST_PACKET:
                     self.buffer = b""
-                    found.append(
-                        Record("damaged", {}, "no end of packet in %d bytes" % LONGEST_PACKET)
+                    records.append(
+                        Record("damaged", {}, f"no end of packet in {LONGEST_PACKET} bytes")
                     )
-                return found
+                return records
             else:
                 packet, self.buffer = self.buffer[: end + 1], self.buffer[end + 1 :]
-                found.append(self._packet(packet))
+                records.append(self._packet(packet))
 
     def _packet(self, packet: bytes) -> Record:
         if packet in COMMANDS:  # an echo of ours
@@ -129,23 +144,18 @@ class WattsupDecoder(Decoder):
             match = PACKET.match(packet.decode("ascii"))
             if not match:
                 raise ValueError("not a packet of this meter")
-            letter, count, arguments = (
-                match.group(1),
-                int(match.group(2)),
-                match.group(3).split(","),
-            )
-            if len(arguments) != count:
-                raise ValueError("%d arguments where it says %d" % (len(arguments), count))
-            reader = getattr(self, "_packet_" + letter, None)
-            return (
-                reader(arguments) if reader else Record("note", {"packet": packet.decode("ascii")})
-            )
+            letter, count, rest = match.groups()
+            arguments = rest.split(",")
+            if len(arguments) != int(count):
+                raise ValueError(f"{len(arguments)} arguments where it says {int(count)}")
+            reader = self._readers.get(letter)
+            return reader(arguments) if reader else Record("note", {"packet": packet.decode()})
         except ValueError as error:
             return Record("damaged", {}, str(error))
 
-    def _packet_d(self, arguments: List[str]) -> Record:
+    def _data(self, arguments: List[str]) -> Record:
         if len(arguments) != len(FIELDS):
-            raise ValueError("%d quantities where there are %d" % (len(arguments), len(FIELDS)))
+            raise ValueError(f"{len(arguments)} quantities where there are {len(FIELDS)}")
         fields = {name: number(text, scale) for text, (name, scale) in zip(arguments, FIELDS)}
         wrong = disagreement(fields)
         if wrong:
@@ -155,7 +165,7 @@ class WattsupDecoder(Decoder):
             return Record("flagged", fields, "no_data")
         return judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], energy_j)
 
-    def _packet_v(self, arguments: List[str]) -> Record:
+    def _version(self, arguments: List[str]) -> Record:
         if len(arguments) != 8 or not all(INTEGER.match(text) for text in arguments):
             raise ValueError("not a version")
         model = int(arguments[0])
@@ -169,9 +179,9 @@ class WattsupDecoder(Decoder):
         }
         return Record("identity", fields)
 
-    def _packet_u(self, arguments: List[str]) -> Record:
+    def _user(self, arguments: List[str]) -> Record:
         rate, threshold, euro = (int(number(text, 1) or 0) for text in arguments)
         return Record("note", {"rate_mils_per_kWh": rate, "threshold_W": threshold, "euro": euro})
 
-    def _packet_h(self, arguments: List[str]) -> Record:
+    def _header(self, arguments: List[str]) -> Record:
         return Record("note", {"fields": arguments})

@@ -1,8 +1,11 @@
 """Boards and meters that print a line of text for each reading.
 
-A form is one shape of line. `fields` says what stands in it: `[key=]name[:type][*scale]`, separated by blanks, where a name ending in
-_mV, _mA, _uA, _mW or _mWh is scaled to V, A, W or Wh, `key` is the key or dotted JSON path, and type is float, int, hex or text.
+A form is one shape of line. `fields` lists its content: `[key=]name[:type][*scale]`, separated by
+blanks, where a name ending in _mV, _mA, _uA, _mW or _mWh is scaled to V, A, W or Wh, `key` is the
+key or dotted JSON path, and type is float, int, hex or text.
 """
+
+from typing import Any, Dict
 
 _SP3 = (
     "ms:int mV_in:int mA_in:int mW_in:int on_in:int mV_0:int mA_0:int mW_0:int on_0:int intr_0:hex "
@@ -13,8 +16,8 @@ _SP3_SHAPE = (
 )
 
 
-def _smartpower3(side, title):
-    """One side of an ODROID SmartPower3; its two checksums cover the whole line."""
+def _smartpower3(side: str, title: str) -> Dict[str, Any]:
+    """Return one side of an ODROID SmartPower3; its two checksums cover the whole line."""
     return {
         "family": "line",
         "title": "ODROID SmartPower3, " + title,
@@ -36,7 +39,7 @@ def _smartpower3(side, title):
     }
 
 
-LINE_METERS = {
+LINE_METERS: Dict[str, Dict[str, Any]] = {
     "smartpower3": _smartpower3("0", "output 0"),
     "smartpower3-1": _smartpower3("1", "output 1"),
     "smartpower3-in": _smartpower3("in", "input side"),
@@ -54,12 +57,14 @@ LINE_METERS = {
                 {
                     "form": "csv",
                     "fields": "t_meter:text voltage_V current_A power_W",
-                    "shape": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}(,(-?\d+\.\d{3,4}|-?nan|-?inf)){3}",
+                    "shape": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+                    r"(,(-?\d+\.\d{3,4}|-?nan|-?inf)){3}",
                 }
             ],
         },
     },
-    "edgepowermeter-raw": {  # firmware 2: registers of the INA226 with a 10 milliohm shunt, no redundancy in the line
+    # firmware 2: registers of the INA226 with a 10 milliohm shunt, no redundancy in the line
+    "edgepowermeter-raw": {
         "family": "line",
         "title": "EdgePowerMeter firmware 2, RAW",
         "sampling_known": False,
@@ -73,7 +78,8 @@ LINE_METERS = {
             "forms": [
                 {
                     "form": "regex",
-                    "shape": r"D,(?P<seq>\d+),(?P<t_us>\d+),(?P<voltage_V>\d{1,5}),(?P<current_A>-?\d{1,5})",
+                    "shape": r"D,(?P<seq>\d+),(?P<t_us>\d+)"
+                    r",(?P<voltage_V>\d{1,5}),(?P<current_A>-?\d{1,5})",
                     "fields": "seq:int t_us:int voltage_V*1.25e-3 current_A*2.5e-4",
                 },
                 {
@@ -91,7 +97,8 @@ LINE_METERS = {
             ],
         },
     },
-    "ina219-csv": {  # Arduino sketch getcurrent.ino: millis, volts, milliamperes; it waits for one byte
+    # Arduino sketch getcurrent.ino: millis, volts, milliamperes; it waits for one byte
+    "ina219-csv": {
         "family": "line",
         "title": "Arduino with an INA219, millis,V,mA",
         "sampling_known": False,
@@ -121,7 +128,8 @@ LINE_METERS = {
             "forms": [
                 {
                     "form": "json",
-                    "fields": "a.avg=current_A v.avg=voltage_V mwh=energy_mWh:float time=t_ms:int a.min=min_A a.max=max_A v.min=min_V v.max=max_V",
+                    "fields": "a.avg=current_A v.avg=voltage_V mwh=energy_mWh:float time=t_ms:int "
+                    "a.min=min_A a.max=max_A v.min=min_V v.max=max_V",
                 }
             ],
             "between": [["min_A", "current_A", "max_A"], ["min_V", "voltage_V", "max_V"]],
@@ -164,7 +172,8 @@ LINE_METERS = {
             ],
         },
     },
-    "diy-checked": {  # the line to print from a board of one's own: D,<seq>,<us>,<mV>,<uA>,<mW>*<xor of all before the star, hex>
+    # For a board of one's own: D,<seq>,<us>,<mV>,<uA>,<mW>*<xor of all before the star, hex>
+    "diy-checked": {
         "family": "line",
         "title": "D,seq,us,mV,uA,mW*xor",
         "sampling_known": False,
@@ -183,7 +192,8 @@ LINE_METERS = {
             ],
         },
     },
-    "ptdaemon-log": {  # the log of SPEC's PTDaemon: -1 and -2 W are what it writes when the meter is gone
+    # The log of SPEC's PTDaemon, which writes -1 and -2 W when the meter is gone.
+    "ptdaemon-log": {
         "family": "line",
         "title": "line of a PTDaemon log",
         "scope": "wall",
@@ -196,8 +206,8 @@ LINE_METERS = {
                 {
                     "form": "regex",
                     "fields": "power_W voltage_V current_A pf",
-                    "shape": r"Time,[^,]*,Watts,(?P<power_W>[-\d.]+),Volts,(?P<voltage_V>[-\d.]+),Amps,(?P<current_A>[-\d.]+)"
-                    r",PF,(?P<pf>[-\d.]+),Mark,[^,]*",
+                    "shape": r"Time,[^,]*,Watts,(?P<power_W>[-\d.]+),Volts,(?P<voltage_V>[-\d.]+)"
+                    r",Amps,(?P<current_A>[-\d.]+),PF,(?P<pf>[-\d.]+),Mark,[^,]*",
                 }
             ]
         },

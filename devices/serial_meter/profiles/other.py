@@ -1,10 +1,13 @@
 """Meters with a protocol of their own: Watts Up?, Modbus RTU, and RDTech's UM series.
 
-A Modbus meter is one block of registers: `unit`, `function` (3 or 4), `start`, `count`, and `layout`, a list of
-[name, offset in the block, type, factor]; a type is u16, u32 (low word first), U32 (high word first), f32 (IEEE 754, high word first).
+A Modbus meter is one block of registers: `unit`, `function` (3 or 4), `start`, `count`, and
+`layout`, a list of [name, offset in the block, type, factor]; a type is u16, u32 (low word first),
+U32 (high word first), f32 (IEEE 754, high word first).
 """
 
-_UM = {
+from typing import Any, Dict
+
+_UM: Dict[str, Any] = {
     "family": "um",
     "sampling_known": False,
     "interval_s": 0.5,
@@ -15,8 +18,8 @@ _UM = {
 }
 
 
-def _um(model, max_a):
-    """One of the USB meters of RDTech; up to 24 V."""
+def _um(model: str, max_a: float) -> Dict[str, Any]:
+    """Return one of the USB meters of RDTech; up to 24 V."""
     return dict(
         _UM,
         title="RDTech " + model,
@@ -25,8 +28,8 @@ def _um(model, max_a):
     )
 
 
-def _riden(title, first_id, volts, amps, max_a):
-    """One of Riden's bench supplies: what it puts out, and its input voltage."""
+def _riden(title: str, first_id: int, volts: float, amps: float, max_a: float) -> Dict[str, Any]:
+    """Return one of Riden's bench supplies: its output, and its input voltage."""
     return {
         "family": "modbus",
         "title": "Riden " + title,
@@ -53,7 +56,7 @@ def _riden(title, first_id, volts, amps, max_a):
     }
 
 
-OTHER_METERS = {
+OTHER_METERS: Dict[str, Dict[str, Any]] = {
     "wattsup": {
         "family": "wattsup",
         "title": "Watts Up? Pro, ES or .Net",

@@ -1,9 +1,12 @@
 """Instruments that answer questions in text: wattmeters and bench supplies.
 
-Only a `wattmeter` is set at all; `queries` are pairs of a question and the quantities in its answer; `start` are settings of
-the display, each passed through the read-only guard; `fresh` questions and commands go before each reading so that it is
-a new one. `{volts}` and the like stand for other settings of the same name.
+Only a `wattmeter` is set at all; `queries` are pairs of a question and the quantities in its
+answer; `start` are settings of the display, each passed through the read-only guard; `fresh`
+questions and commands go before each reading so that it is a new one. `{volts}` and the like stand
+for other settings of the same name.
 """
+
+from typing import Any, Dict, List
 
 _VIP = ["voltage_V", "current_A", "power_W"]
 _WT_START = [
@@ -26,8 +29,10 @@ _WT_RANGES = [
 ]  # fixed, because a meter that changes its range loses samples
 
 
-def _wt310e(title, scope, mode, ranges, gates):
-    """A Yokogawa WT310E at its 0.25 s update interval, asked once for each new reading."""
+def _wt310e(
+    title: str, scope: str, mode: str, ranges: List[str], gates: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Return a Yokogawa WT310E at its 0.25 s update interval, asked once for each new reading."""
     return {
         "family": "scpi",
         "title": "Yokogawa WT310E, " + title,
@@ -56,8 +61,11 @@ def _wt310e(title, scope, mode, ranges, gates):
     }
 
 
-def _supply(title, queries, **more):
-    """A bench supply that feeds the board: asked only, never set, and nothing says how it averages."""
+def _supply(title: str, queries: List[List[Any]], **more: Any) -> Dict[str, Any]:
+    """Return a bench supply that feeds the board: asked only, never set.
+
+    Its averaging is unknown.
+    """
     settings = {"start": ["SYST:REM"] if more.pop("remote", False) else [], "queries": queries}
     settings.update(more.pop("settings", {}))
     return dict(
@@ -74,10 +82,11 @@ def _supply(title, queries, **more):
     )
 
 
-# Several questions are several instants, between which the load may have changed: their product only bounds the power.
+# Several questions are several instants, between which the load may have changed: their product
+# only bounds the power.
 _THREE_INSTANTS = {"max_w": 400.0, "max_v": 65.0, "max_a": 35.0, "vi_rel": 0.6}
 
-SCPI_METERS = {
+SCPI_METERS: Dict[str, Dict[str, Any]] = {
     "wt310e": _wt310e(
         "DC jack", "dc", "DC", _WT_RANGES, {"max_w": 90.0, "max_v": 45.0, "max_a": 3.0}
     ),

@@ -1,6 +1,7 @@
 """The table of meters, and meters of one's own."""
 
 import json
+import sys
 
 import pytest
 
@@ -55,6 +56,92 @@ def test_the_families_and_the_meters_that_are_promised():
         "ina219-csv",
     ):
         assert name in meters.METERS
+
+
+MINE = {
+    "family": "line",
+    "interval_s": 0.1,
+    "bauds": [57600],
+    "gates": {"max_w": 60.0},
+    "settings": {"columns": "t_ms,voltage_V,current_mA"},
+}
+TOML = """
+family = "line"
+interval_s = 0.1
+bauds = [57600]
+gates = {max_w = 60.0}
+[settings]
+columns = "t_ms,voltage_V,current_mA"
+"""
+
+
+def test_a_meter_in_a_json_file(tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps(MINE), encoding="utf-8")
+    assert meters.meter(str(tmp_path / "mine.json")) == meters.meter(MINE)
+    assert meters.meter(json.dumps(MINE)) == meters.meter(MINE)
+
+
+def test_a_meter_in_a_toml_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TOML, encoding="utf-8")
+    if sys.version_info >= (3, 11):
+        assert meters.meter(str(path)) == meters.meter(MINE)
+        return
+    with pytest.raises(SourceError, match="cannot read TOML") as caught:
+        meters.meter(str(path))
+    assert "meter.json" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("nowhere/mine.json", "No such file"),
+        ("{", "not JSON"),
+        ('{"like": "um25c", "interval_s": %s}' % ("9" * 5000), "not JSON|out of range"),
+        ('{"like": "um25c", "settings": ' + "[" * 3000, "nested too deeply|not JSON"),
+        ('{"a":' * 3000, "nested too deeply|not JSON"),
+        ({"like": "um25c", "interval_s": 10**400}, "out of range"),
+        ({"like": "um25c", "interval_s": float("nan")}, "out of range"),
+        ({"like": "um25c", "interval_s": "1"}, "interval_s cannot be '1'"),
+        ({"like": "um25c", "bauds": 9600}, "not iterable"),
+        ({"like": "um25c", "bauds": ["9600"]}, "bauds cannot be"),
+        ({"like": "um25c", "gates": [1]}, "mapping"),
+        ({"like": "um25c", "gates": {"max_w": True}}, "max_w cannot be True"),
+        ({"like": "um25c", "gates": {"watts": 1}}, "watts"),
+        ({"like": ["um25c"]}, "unknown serial meter"),
+        ({"like": "um52c"}, "unknown serial meter 'um52c'"),
+        ({"family": ["line"]}, "family cannot be"),
+        ({"family": "lime"}, "unknown family of serial meters 'lime'"),
+    ],
+)
+def test_a_description_that_is_wrong_is_one_line(spec, said):
+    with pytest.raises(SourceError, match=said) as caught:
+        meters.meter(spec)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 250
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"family": "modbus"},
+        {"family": "um"},
+        {"family": "scpi", "settings": {"queries": 5}},
+        {"family": "line", "settings": {"regex": "("}},
+        {"family": "line", "settings": {"forms": [{"form": "xml", "fields": "power_W"}]}},
+    ],
+)
+def test_settings_that_do_not_fit_the_family(described):
+    with pytest.raises(SourceError, match="do not fit the family"):
+        meters.decoder(meters.meter(described))
+
+
+@pytest.mark.parametrize("text", ["[" * 1000, '{"p": %s}' % ("9" * 900), '{"p": 1e999}', "[1]"])
+def test_json_that_a_meter_should_not_print_is_not_believed(text):
+    settings = {"forms": [{"form": "json", "fields": "p=power_W"}]}
+    (record,) = line(settings, text.encode("ascii") + b"\n")
+    assert record.kind != "reading"
 
 
 def line(settings, text, **more):

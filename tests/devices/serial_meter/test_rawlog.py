@@ -1,10 +1,12 @@
 """The raw log holds what was said to the byte, and gives the same readings again, or better ones."""
 
 import json
+import os
 import time
 
 import pytest
 
+from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.serial_meter import meters
@@ -18,7 +20,7 @@ from joulebird.devices.serial_meter.rawlog import (
 )
 from joulebird.devices.serial_meter.repair import rewrite
 from joulebird.devices.serial_meter.source import SerialMeterSource
-from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.errors import HarnessError, SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 
@@ -129,7 +131,7 @@ def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
     silent = [row.t_s for row in before.rows if row.status.startswith("E")]
     assert silent
     assert silent == [row.t_s for row in after.rows if row.status.startswith("E")]
-    with pytest.raises(FileExistsError):
+    with pytest.raises(SourceError, match="exists"):
         rewrite(first, raw, repaired)  # what is there is never written over
 
 
@@ -196,6 +198,86 @@ def test_other_files_and_newer_logs_are_refused(tmp_path):
         assert word in caught.value.message
     with pytest.raises(SourceError):
         RawLog(str(tmp_path / "no" / "folder" / "raw.log"), meters.meter("um25c"), "x")
+
+
+HEAD = '# {"meter": {"like": "csv-vip"}, "port": "x", "clock": {"boot_id": "b"}}\n'
+PIECE = "         2000000 < 2,1.000,2.000,2.000\\r\\n\n"
+
+
+def test_a_log_cut_in_its_header_is_one_line(tmp_path):
+    path = tmp_path / "raw.log"
+    RawLog(str(path), meters.meter("csv-vip"), "/dev/x").close()
+    whole = path.read_bytes()
+    for length in range(len(whole) - 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(HarnessError, match="raw log|header|first line") as caught:
+            list(redecode(str(path)))
+        assert "\n" not in caught.value.message
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "# not JSON\n",
+        "# [1, 2]\n",
+        "# {}\n",
+        '# {"meter": 5, "clock": {"boot_id": "b"}}\n',
+        '# {"meter": {"like": "nothing"}, "clock": {"boot_id": "b"}}\n',
+        '# {"meter": {"like": "um25c", "interval_s": %s}, "clock": {}}\n' % ("9" * 5000),
+        '# {"meter": {"like": "um25c"}, "clock": "now"}\n',
+        "# " + "[" * 3000 + "\n",
+        '# {"a":' * 3000 + "\n",
+        "",
+    ],
+)
+def test_a_header_that_is_none_is_one_line(tmp_path, head):
+    path = tmp_path / "raw.log"
+    for text in (head, head + PIECE):
+        path.write_text("# joulebird-serial-log 1\n" + text)
+        with pytest.raises(HarnessError, match="header") as caught:
+            list(redecode(str(path)))
+        assert "\n" not in caught.value.message
+
+
+def test_a_segment_cut_in_its_header_keeps_the_one_before(tmp_path):
+    path = tmp_path / "raw.log"
+    good = "# joulebird-serial-log 1\n" + HEAD + PIECE
+    path.write_text(good + "# joulebird-serial-log 1\n" + HEAD[:20])
+    assert [t_s for t_s, _ in redecode(str(path))] == [2.0]
+    path.write_text(good + "# joulebird-serial-log 1\n" + HEAD[:20] + "\n" + PIECE)
+    with pytest.raises(HarnessError, match="header"):
+        list(redecode(str(path)))
+
+
+@pytest.mark.parametrize("format_line", ["# joulebird-serial-log x\n", "# joulebird-serial-log "])
+def test_a_format_that_is_no_number_is_one_line(tmp_path, format_line):
+    (tmp_path / "raw.log").write_text(format_line)
+    with pytest.raises(HarnessError, match="first line"):
+        list(redecode(str(tmp_path / "raw.log")))
+
+
+def test_a_raw_log_that_cannot_be_read_and_a_piece_that_is_damaged(tmp_path):
+    with pytest.raises(HarnessError, match="cannot read"):
+        list(redecode(str(tmp_path / "nothing.log")))
+    path = tmp_path / "raw.log"
+    path.write_text("# joulebird-serial-log 1\n" + HEAD + "         2000000 < 2\\x\n")
+    with pytest.raises(HarnessError, match="damaged"):
+        list(redecode(str(path)))
+
+
+def test_a_power_log_that_is_none_is_not_repaired(tmp_path):
+    with pytest.raises(HarnessError, match="cannot read"):
+        rewrite(str(tmp_path / "none.csv"), str(tmp_path / "raw.log"), str(tmp_path / "new.csv"))
+    describe = {"name": "serial", "rails": ["DC_IN"], "total": ["DC_IN"]}
+    log = PowerLog(str(tmp_path / "power.csv"), describe)
+    log.row(1.0, {"DC_IN": 1.0})
+    log.close()
+    (tmp_path / "raw.log").write_text("# joulebird-serial-log 1\n# [\n")
+    arguments = [str(tmp_path / name) for name in ("power.csv", "raw.log", "new.csv")]
+    with pytest.raises(HarnessError, match="header"):
+        rewrite(*arguments)
+    assert sorted(os.listdir(str(tmp_path))) == ["power.csv", "raw.log"]
 
 
 def test_the_header_holds_the_whole_meter(tmp_path):

@@ -76,11 +76,11 @@ def test_nothing_is_measured_without_a_source():
 
 
 def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
-    monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(()))
+    monkeypatch.setattr("joulebird.devices.registry.usable_here", lambda: iter(()))
     choice = choose(None)
     assert choice.name == "simulated"
     assert not choice.real
-    monkeypatch.setattr("joulebird.devices.discover.usable_here", lambda: iter(("rapl",)))
+    monkeypatch.setattr("joulebird.devices.registry.usable_here", lambda: iter(("rapl",)))
     assert choose(None)[:1] == ("rapl",)
     assert choose(None).real
 

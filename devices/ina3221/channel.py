@@ -1,12 +1,15 @@
-"""Where a Jetson's INA3221 channels are: the iio form of L4T 28 and 32 (JetPack 3, 4) and the hwmon form of JetPack 5 and 6."""
+"""Find and read a Jetson's INA3221 channels through the kernel's files.
 
+Two forms are known: iio of L4T 28 and 32 (JetPack 3 and 4), and hwmon of JetPack 5 and 6.
+"""
+
+import errno
 import glob
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
-from joulebird.devices.ina3221.chip import AVERAGES, CONVERSION_US, decode_config
-from joulebird.devices.util.sysfs import device_tree_node, properties, read_cells, text_or_none
+from joulebird.devices.util.sysfs import KeptFile, device_tree_node, read_cells, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 # Every path by which the same nodes are reached; duplicates go by their real path.
@@ -24,16 +27,11 @@ HWMON_GLOBS = (
     "sys/bus/i2c/devices/*-*/hwmon/hwmon*",
     "sys/class/hwmon/hwmon*",
 )
-NOT_CONNECTED = (
-    "",
-    "(null)",
-    "nc",
-    "none",
-)  # what a channel without a device tree node, or without a shunt, is called
+NOT_CONNECTED = ("", "(null)", "nc", "none")  # without a device tree node, or without a shunt
 
 
 class Channel(NamedTuple):
-    """One measured supply line: its rail name, the real path of its folder, its number in the file names, its chip."""
+    """One measured supply line: its rail, the real path of its folder, its number, its chip."""
 
     rail: str
     form: str  # "iio" or "hwmon"
@@ -45,7 +43,7 @@ class Channel(NamedTuple):
 
 
 def find_channels(root: str) -> List[Channel]:
-    """Every connected channel under `root`, ordered by address and number; empty where there is no INA3221."""
+    """Return every connected channel under `root`, by address and number; [] without an INA3221."""
     found: List[Channel] = []
     for form, patterns in (("iio", IIO_GLOBS), ("hwmon", HWMON_GLOBS)):
         for folder in _folders(root, patterns):
@@ -84,9 +82,9 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
     node = device_tree_node(root, device, address)
     out = []
     for number in (0, 1, 2) if form == "iio" else (1, 2, 3):
-        name = "rail_name_%d" % number if form == "iio" else "in%d_label" % number
+        name = f"rail_name_{number}" if form == "iio" else f"in{number}_label"
         enabled = (
-            text_or_none(os.path.join(folder, "in%d_enable" % number)) if form == "hwmon" else "1"
+            text_or_none(os.path.join(folder, f"in{number}_enable")) if form == "hwmon" else "1"
         )
         rail = text_or_none(os.path.join(folder, name))
         if rail is not None and enabled != "0":
@@ -97,84 +95,21 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
 
 def _shunt_mohm(form: str, folder: str, node: Optional[str], number: int) -> Optional[float]:
     if form == "hwmon":
-        text = text_or_none(os.path.join(folder, "shunt%d_resistor" % number))
+        text = text_or_none(os.path.join(folder, f"shunt{number}_resistor"))
         return int(text) / 1000.0 if text and text.isdigit() else None
     if node is None:
         return None
-    cells = read_cells(os.path.join(node, "channel@%d" % number, "ti,shunt-resistor-mohm"))
+    cells = read_cells(os.path.join(node, f"channel@{number}", "ti,shunt-resistor-mohm"))
     if not cells:  # older trees list the three of a chip together
         cells = (read_cells(os.path.join(node, "ti,shunt-resistor-mohm")) or [])[number:]
     return float(cells[0]) if cells and cells[0] > 0 else None
 
 
-def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
-    """What is known of the chip of a channel: path, bus clock, mode, configuration words, averaging window; None where it is not told."""
-    node = device_tree_node(root, channel.device, channel.address)
-    facts = {
-        "address": f"0x{channel.address:02x}",
-        "path": channel.folder,
-        "form": channel.form,
-        "device_tree": node,
-        "driver": text_or_none(os.path.join(channel.device, "name")),
-    }  # type: Dict[str, Any]
-    facts.update(properties(os.path.dirname(node) if node else None, {"bus_hz": "clock-frequency"}))
-    facts.update(
-        _hwmon_config(channel.folder)
-        if channel.form == "hwmon"
-        else _iio_config(channel.folder, node)
-    )
-    return facts
-
-
-def _iio_config(folder: str, node: Optional[str]) -> Dict[str, Any]:
-    words = properties(node, {"continuous": "ti,continuous-config", "trigger": "ti,trigger-config"})
-    forced = node is not None and os.path.exists(os.path.join(node, "ti,enable-forced-continuous"))
-    mode = text_or_none(os.path.join(folder, "running_mode"))
-    running = {"1": "continuous", "0": "triggered"}.get(
-        (mode or "").strip(), "continuous" if forced else None
-    )
-    word = words["continuous" if running == "continuous" else "trigger"] if running else None
-    active = (
-        decode_config(word)
-        if word is not None
-        else {"averages": None, "cycle_s": None, "averaging_window_s": None}
-    )
-    return {
-        "running_mode": running,
-        "forced_continuous": forced,
-        "averages": active["averages"],
-        "cycle_s": active["cycle_s"],
-        "averaging_window_s": active["averaging_window_s"],
-        "continuous_config": None
-        if words["continuous"] is None
-        else "0x{:04x}".format(words["continuous"]),
-        "trigger_config": None if words["trigger"] is None else "0x{:04x}".format(words["trigger"]),
-    }
-
-
-def _hwmon_config(folder: str) -> Dict[str, Any]:
-    texts = [
-        text_or_none(os.path.join(folder, name)) or "" for name in ("samples", "update_interval")
-    ]
-    averages = int(texts[0]) if texts[0].isdigit() and int(texts[0]) in AVERAGES else None
-    window_s = (
-        int(texts[1]) / 1000.0 if texts[1].isdigit() else None
-    )  # channels * samples * both conversion times
-    cycle_s = (
-        max(window_s / averages, 2 * CONVERSION_US[0] / 1e6)
-        if window_s is not None and averages
-        else None
-    )
-    return {
-        "running_mode": "continuous",
-        "averages": averages,
-        "cycle_s": cycle_s,
-        "averaging_window_s": window_s,
-    }
-
-
 def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
-    """The channels of these rails, in this order; raises SourceError for a rail that is not here or is here twice."""
+    """Return the channels of these rails, in this order.
+
+    Raises SourceError for a rail that is absent or exists twice.
+    """
     out = []
     for rail in wanted:
         same = [channel for channel in channels if channel.rail == rail]
@@ -194,3 +129,82 @@ def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
             )
         out.append(same[0])
     return out
+
+
+def _from_pair(text: bytes) -> Tuple[float, float]:
+    millivolts, milliamperes = text.split()
+    return int(millivolts) * int(milliamperes) * 1e-6, int(millivolts) * 1e-3
+
+
+def _from_power(text: bytes) -> Tuple[float, None]:
+    return int(text) * 1e-3, None
+
+
+def _from_two(volts: bytes, amperes: bytes) -> Tuple[float, float]:
+    return int(volts) * int(amperes) * 1e-6, int(volts) * 1e-3
+
+
+# The files of a channel, best first: both values of one conversion; the driver's own product,
+# rounded; two conversions.
+FORMS = {
+    "iio": (
+        (("ui_input_%d",), _from_pair),
+        (("in_power%d_input",), _from_power),
+        (("in_voltage%d_input", "in_current%d_input"), _from_two),
+    ),
+    "hwmon": ((("in%d_input", "curr%d_input"), _from_two),),
+}
+
+
+class ChannelReader:
+    """One channel, read by the cheapest file that gives volts and amperes of one conversion."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.volts: Optional[float] = None
+        self.attribute = ""
+        self._files: List[KeptFile] = []
+        self._parse: Callable[..., Tuple[float, Optional[float]]] = _from_pair
+
+    def open(self) -> None:
+        """Open the best file there is; raises OSError when none can be read."""
+        refusal: Optional[OSError] = None
+        for names, parse in FORMS[self.channel.form]:
+            files = [
+                KeptFile(os.path.join(self.channel.folder, name % self.channel.number))
+                for name in names
+            ]
+            try:
+                for file in files:
+                    file.open()
+            except OSError as error:
+                for file in files:
+                    file.close()
+                if (
+                    refusal is None or refusal.errno == errno.ENOENT
+                ):  # a refused file says more than an absent one
+                    refusal = error
+                continue
+            self.attribute, self._files, self._parse = (
+                " ".join(name % self.channel.number for name in names),
+                files,
+                parse,
+            )
+            return
+        if refusal is not None:
+            raise refusal
+
+    def read(self) -> float:
+        """Return the watts now.
+
+        Raises OSError, or ValueError when the driver's text is not numbers.
+        """
+        watts, volts = self._parse(*[file.read() for file in self._files])
+        if volts is not None:
+            self.volts = volts
+        return watts
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
