@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md, each tried as written: from a folder outside the repository, and inside a copy of it."""
+"""The recipes of CONTRIBUTING.md, tried as written, outside the repository and in a copy of it."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ def commands(text):
 
 
 def joulebird(line, folder, **environment):
-    """Run one `joulebird ...` line in a folder and return its output."""
+    """Run one `joulebird ...` line in a folder and return its result and its talk."""
     words = shlex.split(line)
     assert words[0] == "joulebird"
     done = subprocess.run(
@@ -60,7 +60,7 @@ def joulebird(line, folder, **environment):
         timeout=300,
     )
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -105,19 +105,20 @@ def follow(title, lab, **replaced):
 
 def test_a_source(lab):
     measured, watched = follow("Add a power source", lab)
-    assert "J" in measured
+    assert re.search(r"[\d.]+ J\b", measured)
     assert watched.count("5.0") >= 3
 
 
 def test_a_meter_of_ones_own(lab):
     with printing_meter() as port:
         (measured,) = follow("Add a serial meter", lab, **{"/dev/ttyUSB0": port})
-    assert "bench-meter" in measured or "J" in measured
+    joules, seconds = (re.search(rf"([\d.]+) {unit}\b", measured) for unit in ("J", "s"))
+    assert float(joules[1]) == pytest.approx(float(WATTS) * float(seconds[1]), rel=0.1)
 
 
 def test_a_method(lab):
     planned, _ = follow("Add a method", lab)
-    assert "2 runs" in planned
+    assert re.search(r"^runs +2\b", planned, re.MULTILINE)
     epochs = [path.read_text().count("\n") - 1 for path in lab.glob("runs/stages/*/epochs.csv")]
     assert sorted(epochs) == [1, 2]
 
@@ -145,7 +146,7 @@ def test_a_report(lab):
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory):
-    """A copy of the product with every newcomer moved inside and registered as CONTRIBUTING.md says."""
+    """A copy of the product with every newcomer moved inside and registered as the recipes say."""
     base = tmp_path_factory.mktemp("inside")
     drafts = base / "drafts"
     drafts.mkdir()
