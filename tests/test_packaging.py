@@ -190,7 +190,7 @@ def test_the_unpacked_sdist_passes_tests_of_its_own(built):
 
 
 def imported_by(path):
-    """Return the packages outside joulebird that a product file imports, by statement or by name."""
+    """Return the packages outside joulebird that a file imports, by statement or by name."""
     tree = tree_of(path)
     names = list(imports(tree))
     for node in ast.walk(tree):
