@@ -50,6 +50,9 @@ endif
 
 lint: $(VENV)/.ready-tests
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m tests.lint
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "joulebird needs Python 3.11 or newer, and $(PYTHON) is %s.\n  Name another one: make demo PYTHON=python3.11" % sys.version.split()[0])'

@@ -1,7 +1,8 @@
-"""Give pip to a virtual environment made without it, as its Python: .venv/bin/python bootstrap_pip.py
+"""Give pip to a virtual environment made without it: .venv/bin/python bootstrap_pip.py.
 
-Debian and Ubuntu keep ensurepip in python3-venv, a package that a fresh machine lacks; without it `venv --without-pip` still works.
-A wheel of pip can install itself: one file from the package index (PIP_INDEX_URL if that is set), of known content.
+Debian and Ubuntu keep ensurepip in python3-venv, a package that a fresh machine lacks; without it
+`venv --without-pip` still works. A wheel of pip can install itself: one file from the package index
+(PIP_INDEX_URL if that is set), of known content.
 """
 
 import hashlib
@@ -19,12 +20,13 @@ SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
 
 def fetch(address):
-    """What an address answers, and the address that it came from after redirections."""
+    """Return the content of an address, and its address after redirections."""
     with urllib.request.urlopen(address, timeout=60) as answer:
         return answer.read(), answer.url
 
 
 def main():
+    """Install pip; return an error message, or the exit code of the installation."""
     try:
         page, base = fetch(
             os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"

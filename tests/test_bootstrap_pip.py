@@ -1,4 +1,6 @@
-"""A machine whose Python came without ensurepip gets pip into its environment all the same, or one line that says why not."""
+"""A machine whose Python came without ensurepip gets pip into its environment all the same, or one
+line that says why not.
+"""
 
 import http.server
 import os

@@ -8,11 +8,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def board_files():
-    listed = []
+    listed = [os.path.join(ROOT, "joulebird", name) for name in ("__init__.py", "__main__.py")]
     for folder in ("devices", "baselines", "harness"):
-        for path, folders, names in os.walk(os.path.join(ROOT, folder)):
+        for path, folders, names in os.walk(os.path.join(ROOT, "joulebird", folder)):
             folders[:] = [
-                f for f in folders if os.path.join(path, f) != os.path.join(ROOT, "harness", "host")
+                f
+                for f in folders
+                if os.path.join(path, f) != os.path.join(ROOT, "joulebird", "harness", "host")
             ]
             listed += [os.path.join(path, name) for name in names if name.endswith(".py")]
     return listed

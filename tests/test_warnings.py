@@ -1,4 +1,6 @@
-"""Every warning that the code can give has its text and its remedy in the one table, and gives the facts that the text needs."""
+"""Every warning that the code can give has its text and its remedy in the one table, and gives the
+facts that the text needs.
+"""
 
 import ast
 import re

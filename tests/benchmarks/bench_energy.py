@@ -1,7 +1,9 @@
-"""Reading and integrating a long power log, beside what most people write: python tests/benchmarks/bench_energy.py [--rows 2000000]
+"""Reading and integrating a long power log, beside what most people write: python
+tests/benchmarks/bench_energy.py [--rows 2000000]
 
-Ours (PowerTrace.load and energy: every row checked, exact integers, uncertainty) and pandas.read_csv with a trapezoid in numpy,
-on the same log of three rails, in processes of their own, alternating: wall time with imports, and peak memory.
+Ours (PowerTrace.load and energy: every row checked, exact integers, uncertainty) and
+pandas.read_csv with a trapezoid in numpy, on the same log of three rails, in processes of their
+own, alternating: wall time with imports, and peak memory.
 """
 
 import argparse
@@ -23,7 +25,8 @@ SOURCE = {
 HEADER = (
     "# joulebird-power-log 1\n# source "
     + json.dumps(SOURCE)
-    + '\n# clock {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": "b"}\n# units t_us: microseconds; *_mw: milliwatts\n'
+    + '\n# clock {"monotonic_s": 1.0, "wall_s": 1.7e9, "boot_id": "b"}\n# units t_us: '
+    "microseconds; *_mw: milliwatts\n"
 )
 COLUMNS = "t_us,VDD_IN_mw,VDD_SYS_GPU_mw,VDD_SYS_CPU_mw,status\n"
 OURS = """
@@ -42,8 +45,10 @@ print(float(((w[1:] + w[:-1]) / 2 * numpy.diff(t)).sum()), len(log))
 MEASURE = """
 import resource, subprocess, sys, time
 begin = time.monotonic()
-done = subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], stdout=subprocess.PIPE, text=True, check=True)
-print(time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, *done.stdout.split())
+command = [sys.executable, "-c", sys.argv[1], sys.argv[2]]
+done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(time.monotonic() - begin, peak, *done.stdout.split())
 """
 
 
@@ -53,8 +58,9 @@ def write(path, rows):
         file.write(HEADER + COLUMNS)
         block = []
         for i in range(rows):
-            row = 10_000 * i + i * 7919 % 3000, 6000 + i * 31 % 8000, i * 17 % 5000, i * 13 % 900
-            block.append("%16d,%9d,%9d,%9d,          ok\n" % row)
+            t_us = 10_000 * i + i * 7919 % 3000
+            rails = 6000 + i * 31 % 8000, i * 17 % 5000, i * 13 % 900
+            block.append(f"{t_us:16d},{rails[0]:9d},{rails[1]:9d},{rails[2]:9d},          ok\n")
             if len(block) == 100_000:
                 file.write("".join(block))
                 block = []
@@ -96,11 +102,13 @@ def main(argv=None):
         spread = f"{min(run[0] for run in runs):.2f} to {max(run[0] for run in runs):.2f}"
         peak = max(run[1] for run in runs)
         print(
-            f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak {peak:5.0f} MB  {runs[0][2]:.6f} J"
+            f"{name:8} {seconds:6.2f} s ({spread})  {megabytes / seconds:5.0f} MB/s  peak "
+            f"{peak:5.0f} MB  {runs[0][2]:.6f} J"
         )
     ratios = [one[0] / two[0] for one, two in zip(found["ours"], found["pandas"], strict=True)]
     print(
-        f"ours / pandas: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        f"ours / pandas: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to "
+        f"{max(ratios):.2f})"
     )
     return statistics.median(ratios)
 

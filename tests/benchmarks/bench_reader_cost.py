@@ -1,8 +1,9 @@
 """What reading costs, of one core: python tests/benchmarks/bench_reader_cost.py [--seconds 20]
 
-The recorder reads a fake TX2 through sysfs: VDD_IN alone at 20 Hz, then the six rails of the module at 50 Hz; beside it, in the
-same run, jtop through the real service on the same tree, at the shortest interval that it keeps. A file tree answers at once where
-a board waits for its I2C bus, but waiting costs no processor time.
+The recorder reads a fake TX2 through sysfs: VDD_IN alone at 20 Hz, then the six rails of the module
+at 50 Hz; beside it, in the same run, jtop through the real service on the same tree, at the
+shortest interval that it keeps. A file tree answers at once where a board waits for its I2C bus,
+but waiting costs no processor time.
 """
 
 import argparse
@@ -28,23 +29,25 @@ KEPT = 0.8  # the share of readings that must come for a pace to count as kept
 def family(pid):
     """A process and all that descend from it."""
     found = [pid]
-    for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/children" % (pid, thread)) as file:
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/children") as file:
             for child in file.read().split():
                 found += family(int(child))
     return found
 
 
 def cpu_s(pids):
-    """Processor time of some processes so far, to the nanosecond, and of their children that have ended, to a tick of 10 ms."""
+    """Processor time of some processes so far, to the nanosecond, and of their children that have
+    ended, to a tick of 10 ms.
+    """
     total_s = 0.0
     for pid in pids:
-        with open("/proc/%d/stat" % pid) as file:
+        with open(f"/proc/{pid}/stat") as file:
             total_s += TICK_S * sum(
                 int(word) for word in file.read().rpartition(") ")[2].split()[13:15]
             )
-        for thread in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as file:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
                 total_s += 1e-9 * int(file.read().split()[0])
     return total_s
 
@@ -67,7 +70,9 @@ def recorded(source, options, period_s, seconds, folder):
 
 
 def jtop_at(service, interval_s, seconds, folder):
-    """The rows of jtop at one interval, of our reader and of the service that it needs, and whether it kept that pace without a failure."""
+    """The rows of jtop at one interval, of our reader and of the service that it needs, and whether
+    it kept that pace without a failure.
+    """
     options = {"socket": service.socket, "interval_s": interval_s}
     with Recorder("jtop", options, interval_s / 2) as recorder:
         recorder.open(os.path.join(folder, "jtop.csv"))
@@ -110,7 +115,7 @@ def jtop_rows(tree, seconds, folder):
 
 
 def measure(seconds=20.0, folder=None):
-    """Every row: what was read, the share of one core it took, and the readings a second that came."""
+    """Every row: the thing read, its share of one core, and its readings a second."""
     with tempfile.TemporaryDirectory(dir=folder) as work:
         tree = FakeTX2(os.path.join(work, "tree"), state="train").build()
         rows = []
@@ -138,8 +143,8 @@ def main():
         return
     for row in rows:
         print(
-            "%-48s %6.2f %% of one core   %6.1f readings a second"
-            % (row["what"], 100 * row["share"], row["rate_hz"])
+            f"{row['what']:<48} {100 * row['share']:6.2f} % of one core   {row['rate_hz']:6.1f} "
+            "readings a second"
         )
 
 

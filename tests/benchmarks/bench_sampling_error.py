@@ -1,9 +1,12 @@
-"""How far sampling alone puts a 60 s energy off: python tests/benchmarks/bench_sampling_error.py [--runs 12]
+"""How far sampling alone puts a 60 s energy off: python tests/benchmarks/bench_sampling_error.py
+[--runs 12]
 
-A training-like power, 14 W for 70 % of an iteration and 6 W for the rest, with iterations that differ by 2 %, is played in virtual
-time through the simulated chip, the driver, the sampler, the log and the integrator, and compared with its exact energy. The table shows
-the worst of some runs by period, and the root mean square beside it. Lock-step between a fixed period and the iteration is the danger;
-jitter removes it, and leaves a random error: of many single runs about one in twenty is off by more than twice the root mean square.
+A training-like power, 14 W for 70 % of an iteration and 6 W for the rest, with iterations that
+differ by 2 %, is played in virtual time through the simulated chip, the driver, the sampler, the
+log and the integrator, and compared with its exact energy. The table shows the worst of some runs
+by period, and the root mean square beside it. Lock-step between a fixed period and the iteration is
+the danger; jitter removes it, and leaves a random error: of many single runs about one in twenty is
+off by more than twice the root mean square.
 """
 
 import argparse
@@ -58,7 +61,9 @@ class Even(random.Random):
 
 
 def waveform(iteration_s, seconds, generator):
-    """[[seconds, watts], ...] of at least so many seconds, begun at a random instant of an iteration."""
+    """[[seconds, watts], ...] of at least so many seconds, begun at a random instant of an
+    iteration.
+    """
     steps, total_s = [], 0.0
     while total_s < seconds + 2.0 * iteration_s:
         length_s = iteration_s * max(0.5, generator.gauss(1.0, SPREAD))
@@ -84,18 +89,20 @@ def truth(steps, begin_s, end_s):
 
 
 def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
-    """The relative error of one window's energy, as the product gives it; readings at both edges, as at the edges of a stage."""
+    """The relative error of one window's energy, as the product gives it; readings at both edges,
+    as at the edges of a stage.
+    """
     # The same waveforms in every column, and other intervals in each.
     steps, clock = (
         waveform(
             iteration_s,
             window_s + SETTLE_S + 1.0,
-            random.Random("wave %g %d" % (iteration_s, seed)),
+            random.Random(f"wave {iteration_s:g} {seed}"),
         ),
         Clock(),
     )
     intervals = (
-        random.Random("intervals %g %g %d" % (iteration_s, period_s, seed)) if jittered else Even()
+        random.Random(f"intervals {iteration_s:g} {period_s:g} {seed}") if jittered else Even()
     )
     simulated = SimulatedSource(profile=steps, rails=["VDD_IN"], averaging=averaging, clock=clock)
     with tempfile.TemporaryDirectory() as folder, simulated as source:
@@ -136,20 +143,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=12)
     runs = parser.parse_args().runs
-    print("worst (root mean square) of %d runs of %g s, %% of the energy" % (runs, WINDOW_S))
+    print(f"worst (root mean square) of {runs} runs of {WINDOW_S:g} s, % of the energy")
     print(
-        "%-10s %-16s " % ("iteration", "chip")
-        + " ".join(
-            "%14s" % ("{:g} s {}".format(p, "jittered" if j else "fixed")) for p, j in COLUMNS
-        )
+        f"{'iteration':<10} {'chip':<16} "
+        + " ".join(f"{'{:g} s {}'.format(p, 'jittered' if j else 'fixed'):>14}" for p, j in COLUMNS)
     )
     for iteration_s, averaging in ROWS:
         cells = []
         for period_s, jittered in COLUMNS:
             found = errors(iteration_s, averaging, period_s, jittered, runs)
-            cells.append("%14s" % (f"{100.0 * worst(found):.2f} ({100.0 * rms(found):.2f})"))
+            cells.append(f"{f'{100.0 * worst(found):.2f} ({100.0 * rms(found):.2f})':>14}")
         chip = "averaging 54 ms" if averaging else "snapshot"
-        print("%-10s %-16s " % ("%g ms" % (1e3 * iteration_s), chip) + " ".join(cells), flush=True)
+        print(f"{f'{1e3 * iteration_s:g} ms':<10} {chip:<16} " + " ".join(cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
-"""What our training costs beside a plain PyTorch loop: python tests/benchmarks/bench_training.py [PART ...] [--images 128] [--repeats 5]
+"""What our training costs beside a plain PyTorch loop: python tests/benchmarks/bench_training.py
+[PART ...] [--images 128] [--repeats 5]
 
-Parts (all by default): `epoch`, one epoch of dense and thin networks by our loop and by the loop that most published code has (a DataLoader
-with PIL transforms, `loss.item()` every step), same network, batch, device and threads, alternating; `input`, the input path alone;
-`thin`, a thin network's time a step beside its operations, and what channel selection takes of it; `extras`, masks, the L1 term and the
-mask distance beside a step and an epoch; `memory`, peak memory of one step at batch 256; `thinet`, every layer of VGG16 pruned from --rows
-sampled outputs each: time and peak memory (alone, or the parts before it are in the peak). The images are random, of CIFAR's shape.
+Parts (all by default): `epoch`, one epoch of dense and thin networks by our loop and by the loop
+that most published code has (a DataLoader with PIL transforms, `loss.item()` every step), same
+network, batch, device and threads, alternating; `input`, the input path alone; `thin`, a thin
+network's time a step beside its operations, and what channel selection takes of it; `extras`,
+masks, the L1 term and the mask distance beside a step and an epoch; `memory`, peak memory of one
+step at batch 256; `thinet`, every layer of VGG16 pruned from --rows sampled outputs each: time and
+peak memory (alone, or the parts before it are in the peak). The images are random, of CIFAR's
+shape.
 
-Times are CPU times of this process (one thread unless told), so that a busy machine disturbs little; on an accelerator, wall times.
+Times are CPU times of this process (one thread unless told), so that a busy machine disturbs
+little; on an accelerator, wall times.
 """
 
 import argparse
@@ -61,7 +66,7 @@ def images_of(count, device="cpu"):
 
 
 def plain_loader(data, batch, workers=0):
-    """The usual input path: PIL images, torchvision's transforms one image at a time, a DataLoader."""
+    """The usual input path: PIL images, torchvision's transforms one by one, a DataLoader."""
     import_torchvision()
     from PIL import Image
     from torchvision import transforms
@@ -108,7 +113,9 @@ def plain_epoch(model, optimizer, loader, device):
 
 
 def our_loop(model, data, batch, device, sparsity=0.0, masks=None):
-    """Our loop over `data`, ready to train an epoch; the model is put into the layout that train() gives it."""
+    """Our loop over `data`, ready to train an epoch; the model is put into the layout that train()
+    gives it.
+    """
     task = Task("", "", schedule=Schedule(batch=batch, lr=0.01), device=device)
     return Loop(
         None,
@@ -134,8 +141,9 @@ def seconds(work, device="cpu"):
 def alternate(works, repeats, device="cpu", warm=0):
     """Seconds of each of `works`, in turn, `repeats` times after one round that does not count.
 
-    `warm` calls of each go before every timed one: the processor's convolution library keeps 1024 prepared kernels, which four networks of
-    a hundred different shapes turn over, so that each would otherwise pay for kernels that the others drove out.
+    `warm` calls of each go before every timed one: the processor's convolution library keeps 1024
+    prepared kernels, which four networks of a hundred different shapes turn over, so that each
+    would otherwise pay for kernels that the others drove out.
     """
     times = [[] for _ in works]
     for round_ in range(repeats + 1):
@@ -155,7 +163,9 @@ def ratio(ours, theirs):
 
 
 def epoch_rows(images, batch, repeats, width=1.0, device="cpu", models=MODELS, ratios=(0.0, 0.5)):
-    """(network, images a second of ours, of the plain loop, ratio of times ours / plain: median, least, most)."""
+    """(network, images a second of ours, of the plain loop, ratio of times ours / plain: median,
+    least, most).
+    """
     data = images_of(images, device)
     loader = plain_loader(data, batch, 0 if device == "cpu" else 8)
     for name, model in models.items():
@@ -179,7 +189,9 @@ def epoch_rows(images, batch, repeats, width=1.0, device="cpu", models=MODELS, r
 
 
 def input_row(images, batch, repeats):
-    """(microseconds an image by our input path, by PIL and a DataLoader, ratio: median, least, most)."""
+    """(microseconds an image by our input path, by PIL and a DataLoader, ratio: median, least,
+    most).
+    """
     data = images_of(images)
     loader = plain_loader(data, batch)
     works = (
@@ -199,7 +211,9 @@ def stepper(model, batch, **options):
 
 
 def thin_rows(batch, repeats, width=1.0, models=MODELS, ratios=RATIOS):
-    """(network, ratio of operations thin / dense, ratio of step times: median, least, most, share of selection in the step)."""
+    """(network, ratio of operations thin / dense, ratio of step times: median, least, most, share
+    of selection in the step).
+    """
     for name, model in models.items():
         loops = [stepper(network(model, share, width), batch) for share in (0.0,) + tuple(ratios)]
         times = alternate(
@@ -215,7 +229,9 @@ def thin_rows(batch, repeats, width=1.0, models=MODELS, ratios=RATIOS):
 
 
 def selection_share(loop):
-    """The share of a step's time that index_select takes, forward and backward, without that of mirrored images."""
+    """The share of a step's time that index_select takes, forward and backward, without that of
+    mirrored images.
+    """
     from torch.autograd.profiler import profile
 
     loop.data = loop.data._replace(flip=False)
@@ -234,7 +250,9 @@ def selection_share(loop):
 
 
 def extra_rows(batch, repeats, width=1.0, models=MODELS):
-    """(what, its seconds, its share of what it stands beside) for masks, the L1 term and the mask distance."""
+    """(what, its seconds, its share of what it stands beside) for masks, the L1 term and the mask
+    distance.
+    """
     for name, model in models.items():
         dense = network(model, 0.0, width)
         masks = {
@@ -278,7 +296,9 @@ def look(finder, model):
 
 
 def saved_bytes(model, batch):
-    """Bytes that autograd keeps for the backward pass of one batch, each storage once, parameters left out."""
+    """Bytes that autograd keeps for the backward pass of one batch, each storage once, parameters
+    left out.
+    """
     kept, parameters = {}, {parameter.data_ptr() for parameter in model.parameters()}
 
     def pack(tensor):
@@ -295,7 +315,9 @@ def saved_bytes(model, batch):
 
 
 def memory_rows(micro=None, batch=256):
-    """(what, bytes) of PreResNet-101: what a batch keeps for its backward pass, and the peak of this process over one step."""
+    """(what, bytes) of PreResNet-101: what a batch keeps for its backward pass, and the peak of
+    this process over one step.
+    """
     model = PreResNet101(10)
     yield f"kept for the backward pass of {batch} images", saved_bytes(model, 8) * batch // 8
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -311,7 +333,9 @@ def memory_rows(micro=None, batch=256):
 
 
 def thinet_rows(rows, batch, repeats, width=1.0):
-    """(what, value, unit) of pruning all layers of VGG16 as `thinet` does, ten places of each of rows / 10 of CIFAR's images."""
+    """(what, value, unit) of pruning all layers of VGG16 as `thinet` does, ten places of each of
+    rows / 10 of CIFAR's images.
+    """
     data, model = images_of(CIFAR_IMAGES), network(Vgg16, 0.0, width).eval()
     chosen = thinet.stratified(data.train_labels, -(-rows // 10), torch.Generator().manual_seed(0))
 
@@ -364,7 +388,8 @@ def main(argv=None):
     wanted = options.parts or parts
     device = torch.cuda.get_device_name() if options.device != "cpu" else "CPU"
     print(
-        f"torch {torch.__version__}, {device}, {options.threads} threads, batch {options.batch}, width {options.width:g}"
+        f"torch {torch.__version__}, {device}, {options.threads} threads, batch {options.batch}, "
+        f"width {options.width:g}"
     )
     if "epoch" in wanted:
         print("one epoch: images/s ours, plain; time ratio ours/plain: median (least to most)")
@@ -379,18 +404,21 @@ def main(argv=None):
     if "input" in wanted:
         ours, plain, median, low, high = input_row(max(2560, options.images), 256, options.repeats)
         print(
-            f"input path: {ours:.1f} us an image, PIL {plain:.1f} us; ratio {median:.3f} ({low:.3f} to {high:.3f})",
+            f"input path: {ours:.1f} us an image, PIL {plain:.1f} us; ratio {median:.3f} "
+            f"({low:.3f} to {high:.3f})",
             flush=True,
         )
     if "thin" in wanted:
         print(
-            "thin networks: operations thin/dense; time thin/dense: median (least to most); selection's share of the step"
+            "thin networks: operations thin/dense; time thin/dense: median (least to most); "
+            "selection's share of the step"
         )
         for label, share, median, low, high, selection in thin_rows(
             options.batch, options.repeats, options.width
         ):
             print(
-                f"  {label:26s} {share:.3f}  {median:.3f} ({low:.3f} to {high:.3f})  {selection:.2%}",
+                f"  {label:26s} {share:.3f}  {median:.3f} ({low:.3f} to {high:.3f})  "
+                f"{selection:.2%}",
                 flush=True,
             )
     if "extras" in wanted:

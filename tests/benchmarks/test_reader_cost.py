@@ -1,4 +1,6 @@
-"""The benchmark of the readers' cost runs, and its order holds; the figures themselves are printed by the script."""
+"""The benchmark of the readers' cost runs, and its order holds; the figures themselves are printed
+by the script.
+"""
 
 import pytest
 

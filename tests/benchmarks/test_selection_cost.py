@@ -1,7 +1,9 @@
-"""What SNIP's scoring and ThiNet's selection cost, beside the training they stand next to: ratios within one run.
+"""What SNIP's scoring and ThiNet's selection cost, beside the training they stand next to: ratios
+within one run.
 
-`python -m pytest tests/benchmarks/test_selection_cost.py -s` prints them. The bounds are those of counting: a forward pass is a
-third of a training step, so that ThiNet's 13 layers of VGG16 cost at most 13/3 of training on the same images.
+`python -m pytest tests/benchmarks/test_selection_cost.py -s` prints them. The bounds are those of
+counting: a forward pass is a third of a training step, so that ThiNet's 13 layers of VGG16 cost at
+most 13/3 of training on the same images.
 """
 
 import subprocess
@@ -29,7 +31,9 @@ def one_thread():
 
 
 def cpu_s(work):
-    """CPU seconds of this thread: numpy's idle helper threads spin, which on a busy machine says nothing about the work."""
+    """CPU seconds of this thread: numpy's idle helper threads spin, which on a busy machine says
+    nothing about the work.
+    """
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
@@ -50,7 +54,9 @@ def step(network, images, labels):
 
 
 def ratio_of(work, reference, repeats=4):
-    """Least CPU time of `work` over least of `reference`, alternating: what else runs here can only add to either."""
+    """Least CPU time of `work` over least of `reference`, alternating: what else runs here can only
+    add to either.
+    """
     reference()
     times = [(cpu_s(work), cpu_s(reference)) for _ in range(repeats)]
     return min(time for time, _ in times) / min(time for _, time in times)
@@ -66,7 +72,8 @@ def test_snip_scores_for_the_price_of_a_step():
     scores = snip.sensitivity(network, images, labels, names)
     select = ratio_of(lambda: snip.select(scores, 0.5), lambda: step(network, images, labels))
     print(
-        f"\nSNIP on half VGG16, batch {BATCH}: scoring {ratio:.2f}, selection {select:.2f} training steps"
+        f"\nSNIP on half VGG16, batch {BATCH}: scoring {ratio:.2f}, selection {select:.2f} "
+        "training steps"
     )
     assert ratio < 2
     assert select < 1
@@ -93,7 +100,8 @@ def test_thinet_selects_for_less_than_a_forward_pass_a_layer():
 
     ratio = ratio_of(select, lambda: step(trained, images, labels))
     print(
-        f"\nThiNet on half VGG16, {BATCH} images, 10 places each: selection of 13 layers {ratio:.2f} training steps on the same images"
+        f"\nThiNet on half VGG16, {BATCH} images, 10 places each: selection of 13 layers "
+        f"{ratio:.2f} training steps on the same images"
     )
     assert ratio < 13 / 3
 
@@ -108,7 +116,8 @@ network = Vgg16(10).eval()
 for place in (0, 1, 12):
     batches = (torch.randn(256, 3, 32, 32) for _ in range({count}))
     thinet.prune_layer(network, place, 0.3, batches, 10, torch.Generator().manual_seed(0))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0 ** (2 if sys.platform == "darwin" else 1))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak / 1024.0 ** (2 if sys.platform == "darwin" else 1))
 """
 
 
@@ -124,7 +133,8 @@ def test_thinet_on_vgg16_stays_within_a_gigabyte_however_many_samples():
         ).stdout
         peaks.append(float(printed))
     print(
-        f"\nThiNet on VGG16, batches of 256 images: peak {peaks[0]:.0f} MiB with one batch a layer, {peaks[1]:.0f} MiB with three"
+        f"\nThiNet on VGG16, batches of 256 images: peak {peaks[0]:.0f} MiB with one batch a "
+        f"layer, {peaks[1]:.0f} MiB with three"
     )
     assert max(peaks) < 1024
     assert peaks[1] < 1.15 * peaks[0]

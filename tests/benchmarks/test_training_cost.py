@@ -1,4 +1,6 @@
-"""Our training costs what we say, as ratios within one run; bench_training.py prints the figures for the networks' full size."""
+"""Our training costs what we say, as ratios within one run; bench_training.py prints the figures
+for the networks' full size.
+"""
 
 import pytest
 import torch
@@ -32,7 +34,7 @@ def test_an_epoch_is_never_slower_than_the_plain_loop(name, model, width, batch)
         assert median <= 1.0, f"{label}: {median:.3f} ({least:.3f} to {most:.3f})"
 
 
-def test_masks_and_l1_cost_under_two_percent_of_a_step_and_the_distance_next_to_nothing_of_an_epoch():
+def test_masks_and_l1_cost_under_two_percent_of_a_step_and_the_distance_next_to_nothing():
     rows = {label: share for label, _, share in bench.extra_rows(64, 5, 0.5)}
     for name in bench.MODELS:
         assert rows[f"{name}, masks, of a step of 64"] < 0.02
@@ -42,7 +44,9 @@ def test_masks_and_l1_cost_under_two_percent_of_a_step_and_the_distance_next_to_
 
 
 def test_the_papers_overhead_is_one_mask_beside_one_image():
-    """Its 0.026 % of FLOPs (section 4.1) is this number, for VGG16; beside the epoch that it belongs to, it is nothing."""
+    """Its 0.026 % of FLOPs (section 4.1) is this number, for VGG16; beside the epoch that it
+    belongs to, it is nothing.
+    """
     operations, forward = 161075, flops.count(Vgg16()).forward_flops
     assert round(operations / forward, 5) == 0.00026
     assert operations / flops.training_flops(forward, 50000) < 2e-9
