@@ -5,9 +5,10 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 import torch
 
 from joulebird.baselines import DATASETS, MODELS
+from joulebird.baselines.training import fields
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core.errors import SpecError
-from joulebird.harness.core.registry import find, nearest
+from joulebird.harness.core.registry import find
 
 
 class Task(NamedTuple):
@@ -111,87 +112,34 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-# field -> (types it may have, what to say when it is something else)
-_COUNT, _SHARE = "a whole number of at least 1", "a number from 0 up to, not including, 1"
-_FIELDS = {
-    "model": ((str,), "a model's name"),
-    "dataset": ((str,), "a data set's name"),
-    "data_dir": ((str, type(None)), "a folder"),
-    "download": ((bool,), "true or false"),
-    "width": ((int, float), "a number above 0"),
-    "prune_ratio": ((int, float), _SHARE),
-    "seed": ((int,), "a whole number"),
-    "device": ((str,), "auto, cpu, cuda or cuda:N"),
-    "micro_batch": ((int, type(None)), _COUNT),
-    "sparsity": ((int, float), "a number of at least 0"),
-    "epochs": ((int,), _COUNT),
-    "milestones": ((list, tuple), "a list of epochs"),
-    "gamma": ((int, float), "a number above 0"),
-    "lr": ((int, float), "a number above 0"),
-    "batch": ((int,), _COUNT),
-    "momentum": ((int, float), _SHARE),
-    "weight_decay": ((int, float), "a number of at least 0"),
-}
-_SCHEDULE = ("epochs", "milestones", "gamma", "lr", "momentum", "weight_decay", "batch")
-_RANGES = {
-    "width": lambda x: 0 < x < float("inf"),
-    "prune_ratio": lambda x: 0 <= x < 1,
-    "epochs": lambda x: x >= 1,
-    "lr": lambda x: x > 0,
-    "batch": lambda x: x >= 1,
-    "momentum": lambda x: 0 <= x < 1,
-    "weight_decay": lambda x: x >= 0,
-    "sparsity": lambda x: x >= 0,
-    "micro_batch": lambda x: x is None or x >= 1,
-    "gamma": lambda x: x > 0,
-    "milestones": lambda x: all(isinstance(epoch, int) and epoch >= 0 for epoch in x),
-}
-
-
 def task_from(spec: Dict[str, Any]) -> Task:
-    """A checked Task from a spec's plain values; `method` and `options` are not its business.
+    """Return the Task of a spec's plain values; `method` and `options` are ignored.
 
-    What is absent takes the default, and a device of "auto" is the best one here.
-    Raises SpecError, with what to write instead, for an unknown key or name, a wrong type or a value out of range.
+    Absent fields take their defaults; a device of "auto" is the best one of this machine.
+    Raises SpecError for an unknown field or name, a wrong type or a value out of bounds.
     """
-    values = {key: value for key, value in spec.items() if key not in ("method", "options")}
-    for key, value in values.items():
-        _check(key, value)
-    for key in ("model", "dataset"):
-        if key not in values:
-            raise SpecError(
-                f"the spec names no {key}",
-                f"add {key}, for example " + ("vgg16" if key == "model" else "digits"),
-            )
-    schedule = Schedule(**{key: _plain(values.pop(key)) for key in _SCHEDULE if key in values})
+    values = {
+        name: fields.check(name, value)
+        for name, value in spec.items()
+        if name not in ("method", "options")
+    }
+    for name, example in (("model", "vgg16"), ("dataset", "digits")):
+        if name not in values:
+            raise SpecError(f"the spec names no {name}", f"add {name}, for example {example}")
+    schedule = {name: values.pop(name) for name in fields.SCHEDULE if name in values}
     values["device"] = _device(values.get("device", "auto"))
-    task = Task(schedule=schedule, **values)
+    task = Task(schedule=Schedule(**schedule), **values)
     find(MODELS, "model", task.model, SpecError)
     find(DATASETS, "data set", task.dataset, SpecError)
     return task
 
 
-def _check(key: str, value: Any) -> None:
-    if key not in _FIELDS:
-        raise SpecError(f"a spec has no {key!r}", nearest(key, _FIELDS))
-    types, wanted = _FIELDS[key]
-    good = isinstance(value, types) and (not isinstance(value, bool) or types == (bool,))
-    if not good or (key in _RANGES and not _RANGES[key](value)):
-        raise SpecError(f"{key} is {value!r}", f"it must be {wanted}")
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, tuple)) else value
-
-
 def _device(name: str) -> str:
-    """The device's name, the best one for "auto"; raises SpecError when torch cannot use it."""
+    """Return the device's name, the best one for "auto". Raises SpecError if torch cannot use it."""
+    available = torch.cuda.is_available()
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise SpecError(f"device is {name!r}", "it must be auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not torch.cuda.is_available():
+        return "cuda" if available else "cpu"
+    if name.startswith("cuda") and not available:
         raise SpecError(
             "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
         )

@@ -64,7 +64,7 @@ def test_auto_is_a_device_that_works():
         ({"epoch": 3}, "epochs"),
         ({"epochs": 2.5}, "whole number"),
         ({"epochs": 0}, "at least 1"),
-        ({"prune_ratio": 1}, "not including, 1"),
+        ({"prune_ratio": 1}, "below 1"),
         ({"prune_ratio": "half"}, "number"),
         ({"lr": True}, "number"),
         ({"milestones": 80}, "list"),
@@ -74,12 +74,17 @@ def test_auto_is_a_device_that_works():
         ({"model": "nolab.meters:Net"}, "PYTHONPATH"),
         ({"model": "joulebird.baselines.models.vgg:Vgg17"}, "Vgg16"),
         ({"width": 0}, "above 0"),
+        ({"width": 10**400}, "at most 8"),
+        ({"lr": float("nan")}, "above 0"),
+        ({"milestones": [3, 3]}, "rising"),
+        ({"seed": -1}, "at least 0"),
+        ({"gamma": 2}, "at most 1"),
     ],
 )
 def test_mistakes_name_the_remedy(change, words):
     with pytest.raises(SpecError) as error:
         task_from(dict(SPEC, **change))
-    assert words in error.value.hint
+    assert words in error.value.message + error.value.hint
     assert error.value.exit_code == 2
     assert "\n" not in str(error.value)
 
