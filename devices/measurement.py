@@ -1,17 +1,16 @@
 """Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from joulebird.devices.energy import Energy, energy, points
-from joulebird.devices.powerlog import row_width
+from joulebird.devices.energy import Energy, energy, samples
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.integral import allowed_gap_s
+from joulebird.harness.core.powerlog import Row, row_width
 
-MARGIN_ROWS = (
-    64  # rows before a window that serve to cut its edge; a long log is not read from its beginning
-)
+MARGIN_ROWS = 64  # before a window, to cut its edge; a long log is not read from its beginning
 
 
 class Measurement:
@@ -89,10 +88,7 @@ class Measurement:
 
     def begin(self) -> None:
         """Take the reading at the first edge."""
-        self._offset = max(
-            self._floor,
-            os.path.getsize(self._log) - MARGIN_ROWS * row_width(len(self.source["rails"])),
-        )
+        self._offset = os.path.getsize(self._log)
         self._begin_s = self._recorder.sample()
 
     def end(self) -> None:
@@ -115,13 +111,15 @@ class Measurement:
             self.problem = error.message
 
     def _integrate(self, begin_s: float, end_s: float) -> None:
-        rows = read_rows(self._log, self.source["rails"], self._offset)
-        sampling, total = self.source["sampling"], self.source["total"]
-        self._rails = {
-            rail: energy(points(rows, [rail]), begin_s, end_s, sampling)
-            for rail in self.source["rails"]
-        }
-        self._total = energy(points(rows, total or self.source["rails"]), begin_s, end_s, sampling)
+        rails, total, sampling = (self.source[key] for key in ("rails", "total", "sampling"))
+        allowed_s = allowed_gap_s(self.source)
+        rows = self._rows(begin_s, allowed_s)
+
+        def over(summed: Sequence[str]) -> Energy:
+            return energy(samples(rows, summed), begin_s, end_s, sampling, allowed_s)
+
+        self._rails = {rail: over([rail]) for rail in rails}
+        self._total = over(total or rails)
         if not total:
             self._total = self._total._replace(joules=None, mean_w=None, peak_w=None)
             self.problem = "this source has no total; see its rails"
@@ -129,6 +127,21 @@ class Measurement:
             self.problem = "only %.1f %% of the window was recorded" % (
                 100.0 * self._total.coverage
             )
+
+    def _rows(self, begin_s: float, allowed_s: float) -> List[Row]:
+        """Read the window's rows, and before it up to a whole reading or the longest gap."""
+        rails = self.source["rails"]
+        margin = MARGIN_ROWS
+        while True:
+            offset = max(self._floor, self._offset - margin * row_width(len(rails)))
+            rows = read_rows(self._log, rails, offset)
+            early = (row for row in rows if row.t_s <= begin_s)
+            enough = (
+                len(row.watts) == len(rails) or row.t_s < begin_s - allowed_s for row in early
+            )
+            if offset == self._floor or any(enough):
+                return rows
+            margin *= 4
 
     def __str__(self) -> str:
         total = self._of_total()

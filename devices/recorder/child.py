@@ -106,6 +106,7 @@ class Child:
             source.describe(),
             recorder={
                 "period_s": self._sampler.period_s,
+                "mean_period_s": max(self._sampler.period_s, source.min_period_s),
                 "jitter": list(JITTER),
                 "python": platform.python_version(),
             },

@@ -135,7 +135,7 @@ def map_log(path: str, error: Error) -> mmap.mmap:
 
 
 def has_rows(path: str) -> bool:
-    """Return whether a log holds more than its header; a recorder that failed at once has no row."""
+    """Return whether a log holds more than its header, unlike one of a recorder that failed."""
     with open(path, "rb") as file:
         lines = file.read(LONGEST_HEAD).split(b"\n")
     return any(line and not line.startswith((b"#", b"t")) for line in lines)
@@ -182,7 +182,10 @@ class _Damaged(Exception):
 
 
 def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
-    """Return the head of the segment in bytes at..end (None: cut short), and the end of its header."""
+    """Return the head of the segment in bytes at..end, and where its rows begin.
+
+    The head is None when it was cut short and no row follows.
+    """
     if data[at : at + len(MAGIC)] != MAGIC:
         hint = "give a power.csv; `joulebird energy` reads other logs, with --map t=COL,w=COL"
         raise _Damaged("this is not a power log of joulebird", hint)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from joulebird.harness.core.integral import rule_of
 from joulebird.reports.checks.check import FAIL, PASS, WARN
-from joulebird.reports.logs.integrate import rule_of
 from joulebird.reports.logs.pieces import accuracy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.accounting import boot_of, stage_energy

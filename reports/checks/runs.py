@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.integral import rule_of
 from joulebird.reports.checks.check import FAIL, WARN
-from joulebird.reports.logs.integrate import rule_of
 from joulebird.reports.runs.accounting import boot_of, idle_power
 from joulebird.reports.runs.labels import method_key, method_labels, setting_key
 from joulebird.reports.runs.records import Run, Stage, idle_windows, unique_stages

@@ -7,8 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
-
-MIN_COVERAGE = 0.95
+from joulebird.harness.core.integral import MIN_COVERAGE
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def assemble(name: str, segments: Iterable[Segment]) -> Assembled:
             by_boot.setdefault(str(segment.clock.get("boot_id", "")), []).append(segment)
     parts = [_in_order(boot, of_boot, rails) for boot, of_boot in by_boot.items()]
     return Assembled(
-        filled[-1].source,
+        _source(filled),
         rails,
         tuple(piece for pieces, _ in parts for piece in pieces),
         damaged,
@@ -170,6 +170,17 @@ def _require_one_source(name: str, segments: list[Segment]) -> None:
                 f"{name}: the log mixes power sources (different {key})",
                 "integrate each segment as a log of its own, or rerun the stage with one source",
             )
+
+
+def _source(segments: list[Segment]) -> dict[str, Any]:
+    """Return the last source, with the longest mean period if every segment states one."""
+    source = segments[-1].source
+    recorders = [segment.source.get("recorder") or {} for segment in segments]
+    periods = [recorder.get("mean_period_s") or 0.0 for recorder in recorders]
+    if min(periods) == max(periods):
+        return source
+    period_s = max(periods) if all(periods) else None
+    return {**source, "recorder": {**recorders[-1], "mean_period_s": period_s}}
 
 
 def _in_order(

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.envelope import Envelope, envelope
 from joulebird.reports.logs.importers.formats import read_foreign
-from joulebird.reports.logs.integrate import integrate, rule_of
+from joulebird.reports.logs.integrate import integrate
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, sensor_of, words_of
 from joulebird.reports.logs.powerlog import Segment, read_segments
 
@@ -109,8 +110,8 @@ class PowerTrace:
 
     @property
     def allowed_gap_s(self) -> float:
-        """Return the longest gap that is integrated across: five median periods, at least 1 s."""
-        return max(5 * self.period_s, 1.0)
+        """Return the longest time between two samples that is integrated across."""
+        return allowed_gap_s(self.source, self.period_s)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import tempfile
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from joulebird.devices.energy import energy, points
+from joulebird.devices.energy import energy, samples
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.sampler import Sampler
 from joulebird.devices.simulated.source import SimulatedSource
@@ -117,7 +117,7 @@ def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
         clock.now_s = origin_s + SETTLE_S + window_s
         end_s, _ = sampler.take()
         sampler.close()
-        found = energy(points(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.sampling)
+        found = energy(samples(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.sampling)
     if found.joules is None:  # at 1 s the log has gaps as long as are allowed, and no failed rows
         raise AssertionError(f"no energy: coverage {found.coverage!r}")
     return found.joules / truth(steps, begin_s - origin_s, end_s - origin_s) - 1.0

@@ -86,6 +86,12 @@ def test_a_counter_is_not_joined_over_a_restart():
     assert integrate(samples, 0, 200, "counter", SECOND).covered_us == 100
 
 
+def test_a_counter_is_not_joined_over_a_restart_though_its_first_reading_failed():
+    samples = series([(0, 0), (100, 10), (200, None), (300, 10)])
+    samples.starts[2] = True
+    assert integrate(samples, 0, 300, "counter", SECOND).covered_us == 100
+
+
 def test_a_window_outside_the_log_is_not_covered():
     got = integrate(series([(0, 10), (100, 10)]), 500, 900, "trapezoids", SECOND)
     assert (got.total, got.covered_us) == (0, 0)

@@ -2,7 +2,18 @@
 
 import pytest
 
-from joulebird.devices.energy import energy
+from joulebird.devices import energy as board
+from joulebird.harness.core.integral import Sample
+
+
+def energy(pairs, begin_s, end_s, sampling):
+    """The board's energy of (seconds, watts) pairs."""
+    series = [
+        Sample(round(t_s * 1e6), None if watts is None else round(watts * 1e3))
+        for t_s, watts in pairs
+    ]
+    return board.energy(series, begin_s, end_s, sampling)
+
 
 RAMP = [(0.05 * i, 2.0 + 0.1 * i) for i in range(101)]  # 2 W to 12 W in 5 s
 
@@ -79,3 +90,16 @@ def test_a_reading_at_an_edge_counts_for_the_peak_though_the_log_rounds_its_time
     found = energy([(1.000000, 5.0), (1.004000, 7.0)], 1.0000004, 1.0039996, "average")
     assert found.peak_w == 7.0
     assert found.coverage == pytest.approx(1.0)
+
+
+def test_a_counters_hole_across_a_windows_edge_is_void():
+    """How the 199 s are shared out between the two sides of the edge is not known."""
+    series = [(0.1 * i, 30.0) for i in range(11)] + [(200.0 + 0.1 * i, 30.0) for i in range(11)]
+    found = energy(series, 100.0, 200.0, "counter")
+    assert (found.joules, found.mean_w, found.coverage) == (None, None, 0.0)
+    assert energy(series, 0.0, 201.0, "counter").joules == pytest.approx(201.0 * 30.0)
+
+
+def test_a_counter_is_not_joined_over_a_restart_though_its_first_reading_failed():
+    series = [Sample(0, 0), Sample(100, 10), Sample(200, None, True), Sample(300, 10)]
+    assert board.energy(series, 0.0, 300e-6, "counter").coverage == pytest.approx(1 / 3)
