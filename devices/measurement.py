@@ -69,12 +69,12 @@ class Measurement:
     @property
     def watts_mean(self) -> Dict[str, Optional[float]]:
         """Mean power of each rail in watts; None where too little was recorded."""
-        return {rail: found.mean_w for rail, found in self.rails.items()}
+        return {rail: energy.mean_w for rail, energy in self.rails.items()}
 
     @property
     def watts_peak(self) -> Dict[str, Optional[float]]:
         """Highest reading of each rail in watts; None where there was none."""
-        return {rail: found.peak_w for rail, found in self.rails.items()}
+        return {rail: energy.peak_w for rail, energy in self.rails.items()}
 
     @property
     def total(self) -> Energy:
@@ -124,9 +124,7 @@ class Measurement:
             self._total = self._total._replace(joules=None, mean_w=None, peak_w=None)
             self.problem = "this source has no total; see its rails"
         elif self._total.joules is None:
-            self.problem = "only %.1f %% of the window was recorded" % (
-                100.0 * self._total.coverage
-            )
+            self.problem = f"only {100.0 * self._total.coverage:.1f} % of the window was recorded"
 
     def _rows(self, begin_s: float, allowed_s: float) -> List[Row]:
         """Read the window's rows, and before it up to a whole reading or the longest gap."""

@@ -219,7 +219,7 @@ def _header(data: Bytes, at: int, end: int) -> Tuple[Dict[str, str], List[str], 
             notes[word] = rest
         elif line.startswith("t_us,") and line.endswith(",status"):
             return notes, line.split(","), stop + 1
-        elif line.strip() and not line.startswith("#"):
+        elif line.strip() and not line.startswith(("#", "t")):  # a row, so the columns are missing
             return notes, [], at
         at = stop + 1
     return notes, [], end

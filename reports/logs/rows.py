@@ -98,8 +98,14 @@ def read_rows(data: Block, rails: int, block_rows: int = 65536) -> Iterator[tupl
         step = min(step * 4, block_rows)
         if kept < count:
             at, step = _next_line(data, at), min(64, block_rows)
-        words = rows.words[: int(rows.failed[:kept].sum())]
-        yield Rows(*(values[:kept] for values in rows[:4]), words), int(kept < count)
+        t_us, mw, read, failed = (
+            rows.t_us[:kept],
+            rows.mw[:kept],
+            rows.read[:kept],
+            rows.failed[:kept],
+        )
+        words = rows.words[: int(failed.sum())]
+        yield Rows(t_us, mw, read, failed, words), int(kept < count)
 
 
 def _next_line(data: Block, at: int) -> int:
