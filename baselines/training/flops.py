@@ -1,12 +1,15 @@
-"""Count what a network computes: exact multiply-accumulates, and operations as the Early-Bird authors counted them."""
+"""Count the operations of a network: exact, and as the Early-Bird authors counted them."""
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from joulebird.baselines.models.base import MapAverage
 from joulebird.harness.core.errors import SpecError
+from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
+
+__all__ = ["Count", "count", "paper_gflops", "paper_units", "task_count", "training_flops"]
 
 
 class Count(NamedTuple):
@@ -26,9 +29,11 @@ class Count(NamedTuple):
 
     @property
     def forward_flops(self) -> int:
-        """The authors' counter: 2 a MAC, 1 a bias, 2 an element normalised, 1 an element rectified, k * k an element pooled by a module.
+        """The authors' counter.
 
-        Like theirs it leaves out functional pooling, residual additions and channel selection.
+        2 a MAC, 1 a bias, 2 an element normalised, 1 an element rectified, k * k an element pooled
+        by a module. Like theirs it leaves out functional pooling, residual additions and channel
+        selection.
         """
         return (
             2 * self.macs
@@ -40,8 +45,8 @@ class Count(NamedTuple):
 
 
 def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
-    """Count one forward pass of one image of `shape` (channels, height, width). The model is left as it was."""
-    totals = dict.fromkeys(Count._fields, 0)  # type: Dict[str, int]
+    """Count one forward pass of one image of `shape` (channels, height, width)."""
+    totals: Dict[str, int] = dict.fromkeys(Count._fields, 0)
     handles = [
         module.register_forward_hook(_hook(totals))
         for module in model.modules()
@@ -51,9 +56,8 @@ def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
     parameter = next(model.parameters())
     try:
         with torch.no_grad():
-            model.eval()(
-                torch.zeros((1,) + tuple(shape), device=parameter.device, dtype=parameter.dtype)
-            )
+            image = torch.zeros((1, *shape), device=parameter.device, dtype=parameter.dtype)
+            model.eval()(image)
     finally:
         model.train(training)
         for handle in handles:
@@ -62,18 +66,17 @@ def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
 
 
 def task_count(task: Any, model: nn.Module, shape: Tuple[int, int, int]) -> Count:
-    """`count` for a network of `task`. Raises SpecError when it cannot take the images of the task's data set."""
+    """Count a network of `task`; raises SpecError when it cannot take the images of the data set."""
     try:
         return count(model, shape)
     except RuntimeError as error:
         size = " x ".join(str(length) for length in shape)
-        raise SpecError(
-            f"{task.model} cannot take the {size} images of {task.dataset}: {str(error).splitlines()[0]}",
-            "choose a model for images of this size",
-        ) from error
+        reason = str(error).splitlines()[0]
+        text = f"{task.model} cannot take the {size} images of {task.dataset}: {reason}"
+        raise SpecError(text, "choose a model for images of this size") from error
 
 
-def _hook(totals: Dict[str, int]):
+def _hook(totals: Dict[str, int]) -> Callable[[nn.Module, Tuple[Tensor, ...], Tensor], None]:
     def add(module: nn.Module, inputs: Tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
             totals["conv_macs"] += module.weight[0].numel() * output.numel()
@@ -86,43 +89,10 @@ def _hook(totals: Dict[str, int]):
         elif isinstance(module, nn.ReLU):
             totals["relu_elements"] += inputs[0].numel()
         elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
-            size = (
-                module.kernel_size
-                if isinstance(module.kernel_size, tuple)
-                else (module.kernel_size,) * 2
-            )
-            totals["pool_operations"] += size[0] * size[1] * output.numel()
-
+            size = module.kernel_size
+            height, width = size if isinstance(size, tuple) else (size, size)
+            totals["pool_operations"] += height * width * output.numel()
         elif isinstance(module, MapAverage):
             totals["pool_operations"] += inputs[0].numel()
 
     return add
-
-
-def training_flops(forward_flops: float, images: float) -> float:
-    """Operations of training on `images` images: three times the forward pass, two thirds of them backward.
-
-    `forward_flops` is one image's: 2 * macs, or the authors' counter. Test passes, optimiser and masks are not counted (nor in the paper).
-
-    >>> training_flops(2 * 313201664, 160 * 50000) / 5e13  # VGG16, in the paper's unit of 0.05 P: its SNIP row says 302
-    300.67359744
-    """
-    return 3.0 * forward_flops * images
-
-
-def paper_gflops(forward_flops: float) -> float:
-    """Forward GFLOPs rounded to two decimals, as the authors' script prints them and their tables use them.
-
-    >>> paper_gflops(627355658), paper_gflops(313959434)
-    (0.63, 0.31)
-    """
-    return round(forward_flops / 1e9, 2)
-
-
-def paper_units(phases: List[Tuple[float, float]]) -> float:
-    """A cell of the paper's Table 2 (unit 0.05 P) from (forward GFLOPs rounded as printed, epochs) phases on 50 000 images.
-
-    >>> round(paper_units([(0.63, 160)]), 1), round(paper_units([(0.63, 23), (0.51, 137)]), 1)
-    (302.4, 253.1)
-    """
-    return sum(3.0 * gflops * epochs for gflops, epochs in phases)

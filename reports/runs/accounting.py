@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import Run, Stage, Window, idle_windows
@@ -283,26 +284,10 @@ def flops_of(stage: Stage) -> tuple[int, float, frozenset[int], int]:
     work = stage.work
     if not work:
         return 0, 0.0, frozenset(), 0
-    forward, images, epochs = (
-        int(work["forward_flops"]),
-        int(work["images_per_epoch"]),
-        int(work.get("epochs", 0)),
-    )
-    return (
-        3 * forward * images * epochs,
-        3 * paper_gflops(forward) * epochs,
-        frozenset([images]),
-        epochs,
-    )
-
-
-def paper_gflops(forward_flops: float) -> float:
-    """Forward FLOPs of an image as the authors' tool prints them, in GFLOP with two decimals.
-
-    >>> paper_gflops(627355658)
-    0.63
-    """
-    return round(forward_flops / 1e9, 2)
+    gflops = paper_gflops(work["forward_flops"])
+    epochs = int(work.get("epochs", 0))
+    images = frozenset([int(work["images_per_epoch"])])
+    return work_flops(work), FORWARDS * gflops * epochs, images, epochs
 
 
 def _sum(parts: list[Energy]) -> Energy:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.accounting import paper_gflops
+from joulebird.harness.core.flops import paper_gflops
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.table import Cell, Column, Table
