@@ -66,7 +66,7 @@ def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
 
 
 def task_count(task: Any, model: nn.Module, shape: Tuple[int, int, int]) -> Count:
-    """Count a network of `task`; raises SpecError when it cannot take the images of the data set."""
+    """Count a network of `task`; raises SpecError when it cannot take the data set's images."""
     try:
         return count(model, shape)
     except RuntimeError as error:

@@ -26,7 +26,7 @@ def work_flops(work: Dict[str, Any]) -> int:
 
 
 def paper_gflops(forward_flops: float) -> float:
-    """Round forward GFLOPs to two decimals, as the authors' script prints and their tables use them.
+    """Return forward GFLOPs with two decimals, as the authors' script prints and their tables use.
 
     >>> paper_gflops(627355658), paper_gflops(313959434)
     (0.63, 0.31)

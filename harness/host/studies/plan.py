@@ -166,7 +166,8 @@ class History:
         most = Guess(seconds, joules, Interval(flops, flops), _words(precision, seen))
         if asked.function == DENSE and not asked.upstream:
             return most
-        return Guess(*(Interval(0.0, interval.high) for interval in most[:3]), most.words)
+        seconds, joules, flops_ahead = (Interval(0.0, bounds.high) for bounds in most[:3])
+        return Guess(seconds, joules, flops_ahead, most.words)
 
     def _energy(self, stage: FinishedStage) -> float | None:
         if stage.id not in self._joules:
