@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from joulebird.harness.core import powerlog
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.powerlog import Head
 from joulebird.reports.logs.rows import read_rows
 
@@ -30,18 +30,18 @@ class Segment(NamedTuple):
 
 
 def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
-    """Read all segments of a log; raises ReportError for an empty, damaged or newer file."""
+    """Read all segments of a log; raises HarnessError for an empty, damaged or newer file."""
     # never closed by hand: arrays look into the map while a segment is read
-    data = powerlog.map_log(path, ReportError)
-    for head, begin, end in powerlog.segments(path, data, ReportError):
+    data = powerlog.map_log(path, HarnessError)
+    for head, begin, end in powerlog.segments(path, data, HarnessError):
         text = np.frombuffer(data, np.uint8, end - begin, begin) if begin < end else _NOTHING
         yield _filled(head, text, block_rows)
 
 
 def first_source(path: str) -> dict[str, Any] | None:
     """Return the source of a log's first segment that has rows; None without any."""
-    data = powerlog.map_log(path, ReportError)
-    for head, begin, end in powerlog.segments(path, data, ReportError):
+    data = powerlog.map_log(path, HarnessError)
+    for head, begin, end in powerlog.segments(path, data, HarnessError):
         if begin < end:
             return head.source
     return None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from joulebird.devices import energy as board
 from joulebird.devices.powerlog_read import read_log
-from joulebird.harness.core.errors import ReportError, SourceError
+from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.core.integral import Sample, allowed_gap_s, in_order, integrate
 from joulebird.reports.logs import integrate as desk
 from joulebird.reports.logs.powerlog import read_segments
@@ -120,7 +120,7 @@ def test_both_read_alike_whatever_was_damaged(parts, changes, cut, block_rows):
             file.write(text[: max(first, len(text) - cut)])
         try:
             theirs = [s for s in read_segments(path, block_rows) if len(s.t_us) or s.damaged]
-        except ReportError as refusal:
+        except HarnessError as refusal:
             with pytest.raises(SourceError, match=re.escape(refusal.message)):
                 read_log(path)
             return
