@@ -1,18 +1,24 @@
 """The arguments that several verbs share: defined once, with one meaning and one error in every verb.
 
---source, --source-option   demo run measure watch sources doctor (demo and run record several)
---period                    demo run measure watch (sources and doctor sample nothing for long)
---board                     run plan (several), watch sources doctor (one)
---form, --format            table compare figure energy
---json                      demo run plan table check compare energy measure watch sources doctor
-                            flops, board add deploy status pull clean
--o, --output                as --json, and figure report export, without watch
---energy                    table figure compare report (plan learns from both kinds)
---net                       table figure (compare and energy have no idle power to subtract)
---rail                      table figure energy measure
---accuracy                  table figure compare
---idle                      demo run
---runs                      run plan, board pull clean
+--source, --source-option: demo, run, measure, watch, sources, doctor
+--period: demo, run, measure, watch
+--board: run, plan, watch, sources, doctor
+--form, --format: table, compare, figure, energy
+--json: demo, run, plan, table, check, compare, energy, measure, watch, sources, doctor, flops,
+    board deploy, board status, board pull, board clean
+--output: demo, run, plan, table, check, compare, energy, measure, sources, doctor, flops,
+    figure, report, export, board deploy, board status, board pull, board clean
+--energy: table, compare, figure, report
+--net: table
+--rail: table, figure, energy, measure
+--accuracy: table, compare
+--idle: demo, run
+--runs: demo, run, plan, doctor, board pull, board clean
+--quiet: demo, run
+--data-dir: run, board deploy
+
+`run` and `demo` record several sources, `run` and `plan` take several boards. `sources` and `doctor` read as fast as they can: no
+period. `plan` learns from energies of both kinds. Only a table knows the idle power that --net subtracts.
 """
 
 import argparse
