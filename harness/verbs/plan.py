@@ -1,10 +1,12 @@
 """joulebird plan STUDY: runs, shared stages, FLOPs, hours and kJ of a study, before paying.
 
 Hours and energies are learnt from the finished runs of --runs and --from that this machine (or the board of --board) made: a study of a few
-epochs is enough to know an epoch of the dense network. What nothing is known of is shown as unknown.
+epochs is enough to know an epoch of the dense network. Other costs are shown as unknown. Unfinished runs need torch, which names their
+stages and counts their FLOPs; --ids and finished studies do not.
 """
 
 import argparse
+import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
@@ -12,6 +14,7 @@ from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.registry import missing_package
 from joulebird.harness.host.boards.chosen import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
 from joulebird.harness.runs.backend import Backend
@@ -59,6 +62,8 @@ def main(args: argparse.Namespace) -> int:
     if args.ids:
         put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
         return 0
+    if ahead and importlib.util.find_spec("torch") is None:
+        raise missing_package("a plan of unfinished runs", "torch")
     plan = make_plan(specs, args.runs, [spec.id for spec in done], Backend(), past_runs(args))
     put(as_json(facts(plan)) if args.form == "json" else as_text(plan), args.output)
     return 0
