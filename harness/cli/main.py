@@ -85,7 +85,7 @@ def error_text(error: HarnessError) -> str:
 def dispatch(argv: List[str]) -> int:
     """Find the verb, parse its arguments, call it."""
     if argv[:1] == ["help"]:
-        argv = [*argv[1:], "--help"]
+        argv = [word for word in argv if word != "help"] + ["--help"]
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(help_text())
         return exit_codes.DONE
