@@ -77,7 +77,7 @@ def run(
 def snakemake() -> list[str]:
     """The command. Raises HarnessError when it is not installed."""
     if importlib.util.find_spec("snakemake") is not None:
-        return [sys.executable, "-m", "snakemake"]
+        return python_command("snakemake.cli:main")
     found = shutil.which("snakemake")
     if found is None:
         raise HarnessError(
