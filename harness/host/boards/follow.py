@@ -1,4 +1,4 @@
-"""Stay with a job on a board as long as one likes: its words as they come, its end, and patience with the line."""
+"""Follow a job on a board: its output, its end, and retries while the connection is lost."""
 
 import json
 from collections.abc import Callable
@@ -18,9 +18,12 @@ def follow(
     every_s: float = EVERY_S,
     patience: Patience | None = None,
 ) -> dict[str, Any]:
-    """Say what the job (None: the newest) writes until it ends; gives what the board says about its end (status, exit, rebooted, progress).
+    """Pass on the output of the job (None: the newest) until it ends; return the facts of its end.
 
-    A broken line is taken up again where it was, as long as `patience` lasts (default: for ever); then the last LinkError is raised.
+    They are status, exit, rebooted and progress.
+
+    A broken connection is taken up again where it was, as long as `patience` lasts (default: for
+    ever); then the last LinkError is raised.
     """
     patience = patience or Patience(agent.board.name, float("inf"), say)
     offset = 0
@@ -44,7 +47,7 @@ def follow(
 
 
 def _parts(agent: Agent, job_id: str, offset: int, every_s: float):
-    """The board's lines, as long as the connection lasts; raises LinkError when it breaks with a reason."""
+    """Give the board's lines as long as the connection lasts; raises LinkError when it breaks."""
     with agent.channel("follow", run=job_id, offset=offset, every_s=every_s) as process:
         for line in process.stdout:
             if not line.endswith(b"\n"):

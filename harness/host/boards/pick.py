@@ -24,10 +24,11 @@ def pick(
     wait: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Board:
-    """Do `work` on the first board that is free; gives the board it was done on.
+    """Do `work` on the first board that is free; return that board.
 
-    A board that cannot be reached, or dies, is left out and the next one tried. Jobs of this machine wait for each other; a board that
-    somebody else uses is waited for with `wait`, else HarnessError 75 when no other is left. Raises the last LinkError when all are gone.
+    A board that cannot be reached, or dies, is left out and the next one tried. Jobs of this
+    machine wait for each other; a board that another user holds is waited for with `wait`, else
+    HarnessError 75 is raised when no other is left. Raises the last LinkError when all are gone.
     """
     gone: dict[str, HarnessError] = {}
     while True:
@@ -59,7 +60,7 @@ def pick(
 
 @contextlib.contextmanager
 def claim(board: Board) -> Iterator[bool]:
-    """Whether this process may use the board now; among the processes of this user on this machine only one may."""
+    """Give whether this process may use the board; of this user's processes here only one may."""
     name = hashlib.sha256("\0".join((*board.ssh, board.host)).encode()).hexdigest()[:16]
     handle = os.open(control_folder() / f"claim-{name}", os.O_RDWR | os.O_CREAT, 0o600)
     try:

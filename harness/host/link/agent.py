@@ -13,7 +13,7 @@ from joulebird.harness.host.link.ssh import Link
 
 
 class Agent:
-    """A board with our code on it. Deploys at the first call; one shared connection serves everything."""
+    """A board with our code on it, deployed at the first call; one connection serves everything."""
 
     def __init__(self, link: Link, code: Code | None = None) -> None:
         self.link = link
@@ -23,7 +23,7 @@ class Agent:
 
     @property
     def deployed(self) -> Deployed:
-        """Where the code is; puts it there first when it is not."""
+        """Where the code is; it is put there first."""
         if self._deployed is None:
             self._deployed = deploy(self.link, self._code)
         return self._deployed
@@ -35,12 +35,12 @@ class Agent:
     def python(self, *words: str) -> list[str]:
         """Return the command that runs `joulebird WORDS` on the board.
 
-        The code is run as a file: with `-m`, Python would first look for modules in the folder in which it starts.
+        The code is run as a file: with `-m`, Python would search the folder in which it starts.
         """
         return [self.board.python, posixpath.join(".", self.deployed.path), *words]
 
     def call(self, verb: str, timeout_s: float | None = 120.0, **asked: Any) -> Any:
-        """One question, one answer. Raises LinkError with the board's own message and hint when it cannot do it."""
+        """Ask one question, return its answer. Raises LinkError with the board's words."""
         words = json.dumps(
             {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
         ).encode()
@@ -51,7 +51,7 @@ class Agent:
 
     @contextlib.contextmanager
     def channel(self, verb: str, **asked: Any) -> Iterator[subprocess.Popen]:
-        """A verb that goes on talking (follow, echo) as long as the context lasts."""
+        """Give the process of a verb that goes on talking (follow, echo) within the context."""
         with self.link.channel(self._command(verb), self.environment()) as process:
             if verb != "echo":
                 process.stdin.write(
@@ -64,7 +64,7 @@ class Agent:
             yield process
 
     def value(self, line: bytes) -> Any:
-        """What one line of the board's output says; raises LinkError when it reports an error."""
+        """Return the value of a line of the board; raises LinkError when it is an error."""
         answer = json.loads(line)
         if isinstance(answer, dict) and "error" in answer:
             error = LinkError(f"{self.board.name}: {answer['error']}", answer["hint"])

@@ -1,4 +1,7 @@
-"""Copy files between the desk and a board: rsync where both have it, else tar over ssh. What means "done" arrives last."""
+"""Copy files between the desk and a board: rsync where both have it, else tar over ssh.
+
+The files that mean "done" arrive last.
+"""
 
 import functools
 import io
@@ -25,7 +28,10 @@ LAST = (
 
 @functools.cache
 def rsync_here() -> str | None:
-    """The desk's rsync, when it is one that can keep remote names from a shell (3.0 or newer; macOS has another program of this name)."""
+    """Return the desk's rsync if it can keep remote names from a shell.
+
+    That is 3.0 or newer; macOS has another program of this name.
+    """
     program = shutil.which("rsync")
     if program is None:
         return None
@@ -36,7 +42,10 @@ def rsync_here() -> str | None:
 
 
 def missing(local: Path, there: Iterable[tuple[str, int, int]]) -> list[str]:
-    """Names of the listed files (name, bytes, time of change in ns) that are not the same here, in the order in which they must arrive."""
+    """Return those listed files that differ here, in the order in which they must arrive.
+
+    A file is listed as name, bytes, and time of change in ns.
+    """
     names = [
         name for name, size, changed_ns in there if not _same(local / _safe(name), size, changed_ns)
     ]
@@ -44,9 +53,10 @@ def missing(local: Path, there: Iterable[tuple[str, int, int]]) -> list[str]:
 
 
 def pull(link: Link, remote: str, local: Path, names: Sequence[str], use_rsync: bool) -> int:
-    """Bring these files (relative to the folder `remote`) below `local`; gives their number.
+    """Bring these files (relative to the folder `remote`) below `local`; return their number.
 
-    A broken connection leaves only whole files in place; the next call fetches the rest. Raises LinkError.
+    A broken connection leaves only whole files in place; the next call fetches the rest. Raises
+    LinkError.
     """
     done = 0
     for rank in range(len(LAST) + 1):
@@ -58,7 +68,10 @@ def pull(link: Link, remote: str, local: Path, names: Sequence[str], use_rsync: 
 
 
 def push(link: Link, local: Path, remote: str, names: Sequence[str], use_rsync: bool) -> None:
-    """Send these files (relative to the folder `local`) below the folder `remote`. Raises LinkError; a second call completes a first."""
+    """Send these files (relative to the folder `local`) below the folder `remote`.
+
+    Raises LinkError; a second call completes a first.
+    """
     link.run(["mkdir", "-p", "--", remote])
     if use_rsync and rsync_here():
         _rsync(link, [f"{local.resolve()}/", f"board:{_explicit(remote)}/"], names)
@@ -88,7 +101,10 @@ def _pull_rsync(link: Link, remote: str, local: Path, names: Sequence[str]) -> N
 def _rsync(
     link: Link, ends: Sequence[str], names: Sequence[str], receiver: Path | None = None
 ) -> None:
-    """Run rsync over our connection. Its remote shell is a script that drops the host's name, which ssh has from us already."""
+    """Run rsync over our connection.
+
+    Its remote shell is a script that drops the host's name, which ssh has from us already.
+    """
     shell = "shift; exec " + shlex.join([*link.options(), "--", link.board.host]) + ' "$@"'
     words = ["sh", "-c", shell, "sh"]
     argv = [
@@ -163,7 +179,7 @@ def _local_error(folder: Path, reason: str) -> LinkError:
 def _check(
     link: Link, argv: list[str], status: int, messages, receiver: Path | None = None
 ) -> None:
-    """Raise what a failed copy means; `receiver` is the folder here that rsync was writing to."""
+    """Raise the error of a failed copy; `receiver` is the folder here that rsync was writing to."""
     if status == 0:
         return
     messages.seek(0)
@@ -192,7 +208,7 @@ def _check(
 
 
 def _rank(name: str) -> int:
-    """0 for a file that arrives first; those that mean "done" come after it, the run's record at the very end."""
+    """Return 0 for a file that arrives first, more for those that mean "done"."""
     base = os.path.basename(name)
     return LAST.index(base) + 1 if base in LAST else 0
 
@@ -206,7 +222,7 @@ def _same(path: Path, size: int, changed_ns: int) -> bool:
 
 
 def _safe(name: str) -> str:
-    """A name that stays below its folder; a board that says otherwise is not believed."""
+    """Return a name if it stays below its folder; raises LinkError otherwise."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise LinkError(
@@ -217,10 +233,10 @@ def _safe(name: str) -> str:
 
 
 def _explicit(path: str) -> str:
-    """A remote path that no program takes for an option."""
+    """Return a remote path that no program takes for an option."""
     return path if path.startswith("/") else "./" + path
 
 
 def _rsync_word(word: str) -> str:
-    """One word as rsync reads its -e option: in single quotes, a single quote doubled."""
+    """Return a word as rsync reads its -e option: in single quotes, a single quote doubled."""
     return "'" + word.replace("'", "''") + "'"

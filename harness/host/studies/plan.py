@@ -8,9 +8,10 @@ as at most a full training of the dense network. What nothing is known of is unk
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from joulebird.harness.core.records import STAGE, is_done, read_run, read_stage, stage_dir
+from joulebird.harness.core.records import STAGE, is_done, stage_dir
 from joulebird.harness.core.registry import import_module
-from joulebird.harness.runs.run import Asked, planned
+from joulebird.harness.host.studies.asked import planned
+from joulebird.harness.runs.run import Asked
 from joulebird.harness.runs.spec import RunSpec, digest
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.records import Run as FinishedRun
@@ -88,34 +89,24 @@ class Plan(NamedTuple):
 def make_plan(
     specs: list[RunSpec], root: str, finished: Iterable[str], backend: Any, past: list[FinishedRun]
 ) -> Plan:
-    """Plan a study; `past` are the finished runs to learn from. Trains nothing and reads no data set.
-
-    The stages of a finished run are those of its record; only the others need torch, to be named.
-    """
-    finished = tuple(finished)
-    runs: dict[str, tuple[str, ...]] = {}
-    asked_for: dict[str, tuple[Asked, RunSpec]] = {}
-    users: dict[str, list[str]] = {}
+    """Plan a study; `past` are the finished runs to learn from. Trains nothing and reads no data set."""
+    runs, names, users, spec_of = {}, {}, {}, {}
     for spec in specs:
-        asked = recorded(root, spec.id) if spec.id in finished else planned(spec, root, backend)
-        runs[spec.id] = tuple(stage.id for stage in asked)
-        for stage in asked:
-            asked_for.setdefault(stage.id, (stage, spec))
-            users.setdefault(stage.id, []).append(spec.id)
+        asked = planned(spec, root, backend)
+        runs[spec.id] = tuple(one.id for one in asked)
+        for one in asked:
+            names.setdefault(one.id, one)
+            spec_of.setdefault(one.id, spec)
+            users.setdefault(one.id, []).append(spec.id)
     history = History(past, backend)
     stages = []
-    for stage_id, (stage, spec) in asked_for.items():
+    for stage_id, one in names.items():
         done = is_done(stage_dir(root, stage_id), STAGE)
-        guess = (NOTHING, NOTHING, NOTHING, ()) if done else history.predict(stage, spec)
-        shared_by = tuple(users[stage_id])
-        stages.append(Planned(stage_id, stage.name, stage.function, shared_by, done, *guess))
-    return Plan(runs, tuple(stages), finished)
-
-
-def recorded(root: str, run_id: str) -> list[Asked]:
-    """Return the stages of a finished run."""
-    stages = [read_stage(root, stage_id) for stage_id in read_run(root, run_id).stages]
-    return [Asked(one.name, one.id, one.function, one.upstream, {}) for one in stages]
+        guess = (NOTHING,) * 3 if done else history.predict(one, spec_of[stage_id])
+        stages.append(
+            Planned(stage_id, one.name, one.function, tuple(users[stage_id]), done, *guess)
+        )
+    return Plan(runs, tuple(stages), tuple(finished))
 
 
 class History:
