@@ -1,7 +1,7 @@
 """Follow a job on a board: its output, its end, and retries while the connection is lost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from joulebird.harness.host.link.agent import Agent
@@ -32,7 +32,7 @@ def follow(
             for part in _parts(agent, job_id, offset, every_s):
                 patience.heard()
                 if "end" in part:
-                    return part["end"]
+                    return dict(part["end"])
                 for line in part["text"].splitlines():
                     if not line.startswith("$ "):
                         say(line)
@@ -46,7 +46,9 @@ def follow(
             patience.lost(error)
 
 
-def _parts(agent: Agent, job_id: str, offset: int, every_s: float):
+def _parts(
+    agent: Agent, job_id: str | None, offset: int, every_s: float
+) -> Iterator[dict[str, Any]]:
     """Give the board's lines as long as the connection lasts; raises LinkError when it breaks."""
     with agent.channel("follow", run=job_id, offset=offset, every_s=every_s) as process:
         for line in process.stdout:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.boards.follow import EVERY_S, follow
 from joulebird.harness.host.boards.results import fetch
@@ -27,7 +28,14 @@ from joulebird.harness.host.link.patience import Patience
 from joulebird.harness.runs.rundir import is_finished, split
 from joulebird.harness.runs.spec import RunSpec
 
-BUSY, STOPPED, TRAINING_FAILED = 75, 130, 5
+PASSED_ON = (
+    exit_codes.USAGE,
+    exit_codes.UNREACHABLE,
+    exit_codes.SOURCE,
+    exit_codes.TRAINING,
+    exit_codes.CHECK,
+    exit_codes.BUSY,
+)
 RESTARTS = 3  # in a row, without an epoch finished in between
 
 
@@ -73,7 +81,7 @@ class BoardRun:
                     f"detached from {self.name}; the run continues on the board",
                     f"the same command follows it again; "
                     f"`joulebird board stop {self.name}` ends it",
-                    STOPPED,
+                    exit_codes.INTERRUPTED,
                 ) from None
 
     def _step(self, ahead: Sequence[RunSpec]) -> None:
@@ -96,22 +104,22 @@ class BoardRun:
         Return None after waiting for the end of another user's job.
         """
         if holder is None:
-            found = self._start(ahead)
-            if "busy" not in found:
-                return found["job"]["id"]
-            holder = found["busy"]
+            answer = self._start(ahead)
+            if "busy" not in answer:
+                return str(answer["job"]["id"])
+            holder = dict(answer["busy"])
         if (
             set(holder.get("runs", [])) & {spec.id for spec in ahead}
             and holder.get("workdir") == self._workdir
         ):
             self.say(f"{self.name} works on this already, for {owner_text(holder)}: following")
-            return holder["job"]
+            return str(holder["job"])
         if not self.wishes.wait:
             raise HarnessError(
                 f"{self.name} is in use by {owner_text(holder)}",
                 "give the same command later, or with --wait; "
                 "`joulebird board status` shows what runs there",
-                BUSY,
+                exit_codes.BUSY,
             )
         self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")
         self.agent.call("wait_free", timeout_s=None)
@@ -146,10 +154,10 @@ class BoardRun:
             "runs": [spec.id for spec in ahead],
         }
         text = json.dumps([spec.to_dict() for spec in ahead])
-        found = self.agent.call("start", job=job, specs={job_id + ".json": text})
-        if "busy" not in found:
+        answer: dict[str, Any] = self.agent.call("start", job=job, specs={job_id + ".json": text})
+        if "busy" not in answer:
             self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
-        return found
+        return answer
 
     def _command(self, argv: list[str]) -> dict[str, Any]:
         """Return a command in the environment of jobs; the board puts its own paths into it."""
@@ -204,14 +212,14 @@ class BoardRun:
             self.say(f"{self.name} {why}; going on from the last checkpoint")
             return
         last = last_words(end["exit"].get("tail", ""))
-        if code == STOPPED:
+        if code == exit_codes.INTERRUPTED:
             raise HarnessError(
                 f"{self.name}: the run was stopped",
                 "the same command goes on from the last checkpoint",
-                STOPPED,
+                exit_codes.INTERRUPTED,
             )
         raise HarnessError(
-            f"{self.name}: {last[0]}", last[1], code if code in (2, 3, 4, 5, 6, BUSY) else 1
+            f"{self.name}: {last[0]}", last[1], code if code in PASSED_ON else exit_codes.BUG
         )
 
     def _count_restart(self, end: dict[str, Any]) -> None:
@@ -224,7 +232,7 @@ class BoardRun:
                 f"{self.name}: the run was killed {self._restarts} times "
                 f"without finishing an epoch: {last[0]}",
                 f"not enough memory? see `joulebird board logs {self.name}`",
-                TRAINING_FAILED,
+                exit_codes.TRAINING,
             )
 
 
@@ -253,5 +261,5 @@ def owner_text(owner: dict[str, Any]) -> str:
     return (
         f"{owner.get('user') or 'somebody'} ({owner.get('host') or 'unknown machine'})"
         if owner
-        else "somebody"
+        else "another user"
     )

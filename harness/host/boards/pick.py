@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.ssh import control_folder
 
-BUSY = 75
 LOOK_S = 1.0  # between two looks at boards that other jobs of this machine use
 BUSY_LOOK_S = 30.0  # between two looks at boards that somebody else measures on
 
@@ -44,10 +44,10 @@ def pick(
                     work(board)
                     return board
                 except HarnessError as error:
-                    if isinstance(error, LinkError) and error.exit_code == 3:
+                    if isinstance(error, LinkError) and error.exit_code == exit_codes.UNREACHABLE:
                         gone[board.name] = error
                         say(f"{board.name} is left out: {error.message}")
-                    elif error.exit_code == BUSY:
+                    elif error.exit_code == exit_codes.BUSY:
                         busy = error
                     else:
                         raise

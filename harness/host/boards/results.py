@@ -23,7 +23,7 @@ def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
     if names:
         root.mkdir(parents=True, exist_ok=True)
         pull(agent.link, f"{agent.board.workdir}/runs", root, names, agent.deployed.has_rsync)
-    return answer["done"]
+    return list(answer["done"])
 
 
 def _finished_here(root: Path, name: str) -> bool:

@@ -3,13 +3,12 @@
 import contextlib
 import json
 import posixpath
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 from joulebird.harness.host.link.deploy import Code, Deployed, deploy
 from joulebird.harness.host.link.errors import LinkError
-from joulebird.harness.host.link.ssh import Link
+from joulebird.harness.host.link.ssh import Channel, Link
 
 
 class Agent:
@@ -50,7 +49,7 @@ class Agent:
         return self._answer(verb, result.text, result.stderr, result.status)
 
     @contextlib.contextmanager
-    def channel(self, verb: str, **asked: Any) -> Iterator[subprocess.Popen]:
+    def channel(self, verb: str, **asked: Any) -> Iterator[Channel]:
         """Give the process of a verb that goes on talking (follow, echo) within the context."""
         with self.link.channel(self._command(verb), self.environment()) as process:
             if verb != "echo":

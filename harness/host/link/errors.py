@@ -3,9 +3,8 @@
 import re
 import shlex
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-
-UNREACHABLE = 3
 
 
 class LinkError(HarnessError):
@@ -23,7 +22,7 @@ class LinkError(HarnessError):
         status: int | None = None,
         lost: bool = False,
     ) -> None:
-        super().__init__(message, hint, UNREACHABLE)
+        super().__init__(message, hint, exit_codes.UNREACHABLE)
         self.argv = argv or []
         self.stderr = stderr
         self.status = status

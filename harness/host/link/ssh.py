@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.config import Board
@@ -72,6 +73,14 @@ def control_folder(env: Mapping[str, str] = os.environ) -> Path:
             f"{folder}: is open to other users", f"remove it, or: chmod 700 {folder}"
         )
     return folder
+
+
+class Channel(subprocess.Popen[bytes]):
+    """A process with pipes; at its end `messages` holds its stderr."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    messages = ""
 
 
 class Link:
@@ -153,7 +162,7 @@ class Link:
     @contextlib.contextmanager
     def channel(
         self, command: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> Iterator[subprocess.Popen]:
+    ) -> Iterator["Channel"]:
         """Give a command that runs as long as the context, with its input and output as pipes.
 
         Its messages go to a file, and at the end to `.messages`.
@@ -161,7 +170,7 @@ class Link:
         self.open()
         with tempfile.TemporaryFile() as messages:
             try:
-                process = subprocess.Popen(
+                process = Channel(
                     self.argv(command, env),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -219,7 +228,7 @@ class Link:
                 )
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: "Channel") -> None:
     with contextlib.suppress(OSError):
         process.stdin.close()
     try:

@@ -4,7 +4,6 @@ The files that mean "done" arrive last.
 """
 
 import functools
-import io
 import os
 import re
 import shlex
@@ -14,10 +13,11 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from joulebird.harness.core import records as record
 from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
-from joulebird.harness.host.link.ssh import SSH_FAILED, Link
+from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link
 
 STAGING = ".incoming"  # below the runs folder: what has not arrived whole lies here
 LAST = (
@@ -78,9 +78,7 @@ def push(link: Link, local: Path, remote: str, names: Sequence[str], use_rsync: 
         return
     argv = link.argv(["tar", "-x", "-C", _explicit(remote), "-f", "-"])
     with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages
-        )
+        process = Channel(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages)
         try:
             with tarfile.open(
                 fileobj=process.stdin, mode="w|", format=tarfile.PAX_FORMAT
@@ -141,25 +139,22 @@ def _pull_tar(link: Link, remote: str, local: Path, names: Sequence[str]) -> Non
     with tempfile.TemporaryFile() as messages, tempfile.TemporaryFile() as asked:
         asked.write(b"\0".join(os.fsencode(name) for name in names) + b"\0")
         asked.seek(0)
-        process = subprocess.Popen(argv, stdin=asked, stdout=subprocess.PIPE, stderr=messages)
+        process = Channel(argv, stdin=asked, stdout=subprocess.PIPE, stderr=messages)
         try:
-            with tarfile.open(
-                fileobj=io.BufferedReader(process.stdout, 1 << 20), mode="r|"
-            ) as archive:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 for member in archive:
-                    if member.isreg() and member.name in wanted:
-                        _receive(
-                            archive.extractfile(member), staging, local / member.name, member.mtime
-                        )
+                    source = archive.extractfile(member) if member.isreg() else None
+                    if source is not None and member.name in wanted:
+                        _receive(source, staging, local / member.name, member.mtime)
         except (tarfile.TarError, EOFError, OSError) as error:
             process.kill()
             if process.wait() in (0, -9) and isinstance(error, OSError) and error.errno:
-                raise _local_error(local, error.strerror) from None
+                raise _local_error(local, str(error.strerror)) from None
         _check(link, argv, process.wait(), messages)
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _receive(source, staging: Path, target: Path, changed_s: float) -> None:
+def _receive(source: IO[bytes], staging: Path, target: Path, changed_s: float) -> None:
     """Write one file beside the results and rename it into place when it is whole."""
     part = staging / "file"
     with open(part, "wb") as file:
@@ -177,7 +172,7 @@ def _local_error(folder: Path, reason: str) -> LinkError:
 
 
 def _check(
-    link: Link, argv: list[str], status: int, messages, receiver: Path | None = None
+    link: Link, argv: list[str], status: int, messages: IO[bytes], receiver: Path | None = None
 ) -> None:
     """Raise the error of a failed copy; `receiver` is the folder here that rsync was writing to."""
     if status == 0:

@@ -10,7 +10,7 @@ from joulebird.harness.runs.spec import RunSpec
 
 
 def planned(spec: RunSpec, root: str, backend: Any) -> list[Asked]:
-    """Return the stages of a run: those of its record, or named by its method, which needs torch."""
+    """Return the stages of a run, by its record or by its method, which needs torch."""
     if not is_finished(root, spec.id):
         return named(spec, root, backend)
     stages = [read_stage(root, stage_id) for stage_id in read_run(root, spec.id).stages]
