@@ -1,13 +1,26 @@
 """Measure the energy of training on a Jetson TX2, around Early-Bird tickets.
 
-The names below are the public interface. Each is imported at its first use, so that
+The names in `PUBLIC` are the public interface. Each is imported at its first use, so that
 `import joulebird` costs nothing.
 """
 
 import importlib
 import sys
 from types import ModuleType
-from typing import Any, List
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:  # the same names for type checkers and editors
+    from joulebird.devices.measure import Measured as Measured
+    from joulebird.devices.measure import joules as joules
+    from joulebird.devices.measure import measure_command as measure_command
+    from joulebird.devices.measurement import Measurement as Measurement
+    from joulebird.devices.recorder.parent import Recorder as Recorder
+    from joulebird.devices.source import PowerSample as PowerSample
+    from joulebird.devices.source import PowerSource as PowerSource
+    from joulebird.harness.core.errors import HarnessError as HarnessError
+    from joulebird.harness.core.errors import SourceError as SourceError
+    from joulebird.reports.logs.energy import Energy as Energy
+    from joulebird.reports.logs.trace import PowerTrace as PowerTrace
 
 __version__ = "0.1.0"
 
@@ -15,10 +28,12 @@ __version__ = "0.1.0"
 PUBLIC = {
     "joules": "joulebird.devices.measure",
     "measure_command": "joulebird.devices.measure",
+    "Measured": "joulebird.devices.measure",
     "Measurement": "joulebird.devices.measurement",
     "Recorder": "joulebird.devices.recorder.parent",
     "PowerSource": "joulebird.devices.source",
     "PowerSample": "joulebird.devices.source",
+    "HarnessError": "joulebird.harness.core.errors",
     "SourceError": "joulebird.harness.core.errors",
     "PowerTrace": "joulebird.reports.logs.trace",
     "Energy": "joulebird.reports.logs.energy",

@@ -1,18 +1,27 @@
-"""The arguments that several verbs share: defined once, with one meaning and one error in every verb.
+"""The arguments that several verbs share, defined once.
 
---source, --source-option   demo run measure watch sources doctor (demo and run record several)
---period                    demo run measure watch (sources and doctor sample nothing for long)
---board                     run plan (several), watch sources doctor (one)
---form, --format            table compare figure energy
---json                      demo run plan table check compare energy measure watch sources doctor
-                            flops, board add deploy status pull clean
--o, --output                as --json, and figure report export, without watch
---energy                    table figure compare report (plan learns from both kinds)
---net                       table figure (compare and energy have no idle power to subtract)
---rail                      table figure energy measure
---accuracy                  table figure compare
---idle                      demo run
---runs                      run plan, board pull clean
+Each has one meaning and one error in every verb:
+
+--source, --source-option: demo, run, measure, watch, sources, doctor
+--period: demo, run, measure, watch
+--board: run, plan, watch, sources, doctor
+--form, --format: table, compare, figure, energy
+--json: demo, run, plan, table, check, compare, energy, measure, watch, sources, doctor, flops,
+    board deploy, board status, board pull, board clean
+--output: demo, run, plan, table, check, compare, energy, measure, sources, doctor, flops,
+    figure, report, export, board deploy, board status, board pull, board clean
+--energy: table, compare, figure, report
+--net: table
+--rail: table, figure, energy, measure
+--accuracy: table, compare
+--idle: demo, run
+--runs: demo, run, plan, doctor, board pull, board clean
+--quiet: demo, run
+--data-dir: run, board deploy
+
+`run` and `demo` record several sources, `run` and `plan` take several boards. `sources` and
+`doctor` read as fast as they can: no period. `plan` learns from energies of both kinds. Only a
+table knows the idle power that --net subtracts.
 """
 
 import argparse
@@ -53,7 +62,8 @@ SHARED = {
         "--source",
         action="append",
         metavar="S",
-        help="power source: a name of `joulebird sources`, or module:Class (default: the best one here); "
+        help="power source: a name of `joulebird sources`, or module:Class "
+        "(default: the best one here); "
         "`run` takes `none` too, and records further ones beside the first",
     ),
     "--source-option": _shared(
@@ -100,7 +110,8 @@ SHARED = {
         "--idle",
         type=seconds,
         metavar="S",
-        help="record the idle machine so long before and after (default: 60 with a real source, else 2)",
+        help="record the idle machine so long before and after "
+        "(default: 60 with a real source, else 2)",
     ),
     "--runs": _shared(
         "--runs",
@@ -129,14 +140,17 @@ def add(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
 
 
 def add_form(parser: argparse.ArgumentParser, *forms: str) -> None:
-    """Add --form with these choices (the first is the default), and --json where it is one of them."""
+    """Add --form with these choices, the first being the default, and --json if it is one."""
     add(parser, "--form", choices=forms, default=forms[0])
     if "json" in forms:
         add(parser, "--json")
 
 
 def single(values: Optional[List[str]], option: str) -> Optional[str]:
-    """Return the one value of an option that may be repeated elsewhere. Raises HarnessError for two.
+    """Return the value of an option that only other verbs may repeat.
+
+    Raises HarnessError for two.
+
 
     >>> single(["ina3221"], "--source"), single(None, "--source")
     ('ina3221', None)

@@ -44,7 +44,10 @@ def _list(more: str, verbs: Dict[str, str]) -> str:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one command and return its exit code. An error of the user's is one or two lines on stderr."""
+    """Run one command and return its exit code.
+
+    An error of the user's is one or two lines on stderr.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = dispatch(argv)
@@ -55,7 +58,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone; Python still flushes at exit, and must not complain either.
+        # The reader of our output has gone; Python flushes at exit too, and must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.BROKEN_PIPE
     except HarnessError as error:
@@ -85,7 +88,7 @@ def error_text(error: HarnessError) -> str:
 def dispatch(argv: List[str]) -> int:
     """Find the verb, parse its arguments, call it."""
     if argv[:1] == ["help"]:
-        argv = [*argv[1:], "--help"]
+        argv = [word for word in argv if word != "help"] + ["--help"]
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(help_text())
         return exit_codes.DONE

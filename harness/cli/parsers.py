@@ -1,4 +1,4 @@
-"""From the name of a verb to its module and its parser. Only the module of that verb is imported."""
+"""From the name of a verb to its module and its parser; only that module is imported."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from joulebird.harness.core.errors import HarnessError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are HarnessErrors: one or two lines, with a remedy, like all others."""
+    """A parser whose mistakes are HarnessErrors: one or two lines, with a remedy."""
 
     def error(self, message: str) -> NoReturn:
         """Raise the HarnessError for a wrong command line."""

@@ -1,37 +1,42 @@
-"""What the user sees on stderr while training: lines, or on a terminal one line kept up to date, with the time that is left."""
+"""The progress of a training on stderr.
+
+It is written in lines, or on a terminal as one line that is kept up to date, with the time left.
+"""
 
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, Optional, TextIO
+from typing import Any, Callable, Dict, List, Mapping, Optional, TextIO
+
+from joulebird.harness.core.terminal import is_terminal
 
 BAR = 24
 
 
 class Estimate:
-    """How long the rest of a study takes, from the stages and epochs done so far in this session."""
+    """Estimate the time to the end of a study from the stages and epochs of this session."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._planned = {}  # type: Dict[str, str]
-        self._seconds = {}  # type: Dict[str, List[float]]
+        self._planned: Dict[str, str] = {}
+        self._seconds: Dict[str, List[float]] = {}
         self._begun_s = 0.0
-        self._epoch_s = []  # type: List[float]
+        self._epoch_s: List[float] = []
         self._left_here = 0
         self._epochs = 0
 
     def plan(self, stages: Dict[str, str]) -> None:
-        """Stages that are to be done: id -> function."""
+        """Set the unfinished stages: id -> function."""
         self._planned = dict(stages)
 
     def begin(self, stage_id: str) -> None:
-        """A stage begins (or is reused): it is no longer ahead."""
+        """Note that a stage begins, or is reused: it is no longer ahead."""
         self._planned.pop(stage_id, None)
         self._begun_s = self._clock()
         self._left_here = 0
 
     def epoch(self, epoch: int, of: int) -> None:
-        """An epoch of the present stage is done."""
+        """Note the end of an epoch of the present stage."""
         now_s = self._clock()
         self._epoch_s.append(now_s - self._begun_s)
         self._begun_s = now_s
@@ -39,17 +44,20 @@ class Estimate:
         self._epochs = max(self._epochs, of)
 
     def end(self, function: str, seconds: float) -> None:
-        """A stage is done."""
+        """Note the end of a stage."""
         self._seconds.setdefault(function, []).append(seconds)
         self._left_here = 0
 
     def left_s(self) -> Optional[float]:
-        """Seconds to the end of the study, or None before the first epoch. A kind of stage not seen yet counts as a full training."""
+        """Return the seconds to the end of the study, or None before the first epoch.
+
+        A kind of stage that was not seen yet counts as a full training.
+        """
         if not self._epoch_s:
             return None
         recent = self._epoch_s[-20:]
         epoch_s = sum(recent) / len(recent)
-        total = self._left_here * epoch_s
+        total: float = self._left_here * epoch_s
         for function in self._planned.values():
             seen = self._seconds.get(function)
             total += sum(seen) / len(seen) if seen else self._epochs * epoch_s
@@ -57,79 +65,73 @@ class Estimate:
 
 
 class Progress:
-    """Talks on a stream. `quiet` says nothing but warnings; colour and the moving line only on a terminal (not with TERM=dumb)."""
+    """Write progress to a stream.
+
+    `quiet` leaves only warnings. Colour and the moving line appear only on a terminal (not with
+    TERM=dumb).
+    """
 
     def __init__(
         self,
         stream: Optional[TextIO] = None,
         quiet: bool = False,
-        environ: Optional[Dict[str, str]] = None,
+        environ: Optional[Mapping[str, str]] = None,
     ) -> None:
-        self._stream = stream or sys.stderr
+        self._stream: TextIO = stream or sys.stderr
         self._quiet = quiet
-        environ = dict(os.environ) if environ is None else environ
-        terminal = (
-            bool(getattr(self._stream, "isatty", lambda: False)()) and environ.get("TERM") != "dumb"
-        )
+        environ = os.environ if environ is None else environ
+        terminal = is_terminal(self._stream) and environ.get("TERM") != "dumb"
         self._moving = terminal and not quiet
-        self._colour = not environ.get("NO_COLOR") and (
-            terminal or bool(environ.get("FORCE_COLOR"))
-        )
+        forced = bool(environ.get("FORCE_COLOR"))
+        self._colour = not environ.get("NO_COLOR") and (terminal or forced)
         encoding = getattr(self._stream, "encoding", None) or "ascii"
         self._blocks = "█░" if encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = False
         self._name = ""
         self._begun_s = time.monotonic()
-        self._warned = []  # type: List[str]
+        self._warned: List[str] = []
         self.estimate = Estimate()
 
     def elapsed_s(self) -> float:
-        """Seconds since this was made."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._begun_s
 
     def say(self, text: str) -> None:
-        """One line of talk."""
+        """Write a line unless quiet."""
         if not self._quiet:
             self._line(text)
 
     def warn(self, warning: Dict[str, Any]) -> None:
-        """A warning with its remedy, also when quiet; once a session, the record has them all."""
+        """Show a warning with its remedy, once a session, also when quiet."""
         if warning["text"] in self._warned:
             return
         self._warned.append(warning["text"])
-        remedy = warning.get("remedy") or ""
-        self._line(
-            "  {} {}{}".format(
-                self._paint("warning:", "33"), warning["text"], f" ({remedy})" if remedy else ""
-            )
-        )
+        remedy = f" ({warning['remedy']})" if warning.get("remedy") else ""
+        self._line(f"  {self._paint('warning:', '33')} {warning['text']}{remedy}")
 
     def run_begin(self, number: int, of: int, run_id: str) -> None:
-        """Run `number` of `of` begins."""
-        self.say("[%d/%d] %s" % (number, of, self._paint(run_id, "1")))
+        """Show that run `number` of `of` begins."""
+        self.say(f"[{number}/{of}] {self._paint(run_id, '1')}")
 
     def stage_begin(self, name: str, stage_id: str, from_epoch: int) -> None:
-        """A stage is begun, or taken up after `from_epoch` finished epochs."""
+        """Show the stage that begins, or that goes on after `from_epoch` finished epochs."""
         self._name = name
         self.estimate.begin(stage_id)
         if from_epoch:
-            self.say("  %s: taken up again after epoch %d" % (name, from_epoch))
+            self.say(f"  {name}: taken up again after epoch {from_epoch}")
 
     def reused(self, name: str, stage_id: str) -> None:
-        """A finished stage is used again."""
+        """Show that a finished stage is reused."""
         self.estimate.begin(stage_id)
         self.say(f"  {name}: done before ({stage_id})")
 
     def epoch(self, epoch: int, of: int, loss: float, accuracy: float) -> None:
-        """An epoch of the present stage is done; `accuracy` is a share from 0 to 1."""
+        """Show an epoch of the present stage; `accuracy` is a share from 0 to 1."""
         self.estimate.epoch(epoch, of)
         left_s = self.estimate.left_s()
-        facts = "epoch %d/%d  loss %.4f  accuracy %.2f %%  about %s left" % (
-            epoch,
-            of,
-            loss,
-            100 * accuracy,
-            duration(left_s or 0.0),
+        facts = (
+            f"epoch {epoch}/{of}  loss {loss:.4f}  accuracy {100 * accuracy:.2f} %  "
+            f"about {duration(left_s or 0.0)} left"
         )
         if self._moving:
             full = int(BAR * min(1.0, epoch / max(1, of)))
@@ -141,12 +143,12 @@ class Progress:
             self.say(f"  {self._name}  {facts}")
 
     def stage_end(self, name: str, function: str, seconds: float) -> None:
-        """A stage is done after so many seconds."""
+        """Note the end of a stage and its duration."""
         self.estimate.end(function, seconds)
         self.close_line()
 
     def close_line(self) -> None:
-        """End the moving line, so that what follows stands alone."""
+        """End the moving line."""
         if self._open_line:
             self._stream.write("\n")
             self._open_line = False
@@ -162,16 +164,16 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people.
+    """Return a length of time as text.
 
     >>> duration(8), duration(130), duration(7500), duration(180000)
     ('8 s', '2 min', '2 h 05 min', '2 d 2 h')
     """
     if seconds < 90:
-        return "%d s" % round(seconds)
+        return f"{round(seconds)} s"
     minutes = int(round(seconds / 60))
     if minutes < 60:
-        return "%d min" % minutes
+        return f"{minutes} min"
     if minutes < 24 * 60:
-        return "%d h %02d min" % divmod(minutes, 60)
-    return "%d d %d h" % (minutes // 1440, minutes % 1440 // 60)
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

@@ -74,7 +74,7 @@ def import_module(name: str, label: str, error: Type[HarnessError] = HarnessErro
         return importlib.import_module(name)
     except ImportError as problem:
         missing = getattr(problem, "name", None)
-        if missing is None or missing == name or name.startswith(missing + "."):
+        if missing is None or missing.partition(".")[0] == name.partition(".")[0]:
             text = f"{label}: cannot import {name} ({problem})"
             raise error(text, "check the name, or PYTHONPATH") from None
         raise missing_package(label, missing, error) from None

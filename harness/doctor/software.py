@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import Any, Dict
 
-from joulebird.devices.util.command import user_name
+from joulebird.devices.util.command import Ran, user_name
 from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Finding, jetson_only
 
 TORCH = """
@@ -27,11 +27,15 @@ DESKTOP = ["Xorg", "gnome-shell", "compiz", "lightdm", "gdm3", "unity-panel-ser"
 CHORES = ["apt", "apt-get", "dpkg", "unattended-upgr", "packagekitd", "update-manager", "snapd"]
 
 
+def ask(context: Context, code: str) -> Ran:
+    """Run code in the Python that trains, where no file of the current folder shadows a module."""
+    code = "import sys; sys.path[:] = [path for path in sys.path if path]\n" + code
+    return context.run([context.python, "-c", code], "")
+
+
 def python(context: Context) -> Finding:
     """The Python that trains."""
-    ran = context.run(
-        [context.python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], ""
-    )
+    ran = ask(context, "print('%d.%d.%d' % sys.version_info[:3])")
     if ran.code != 0:
         return Finding(
             BAD, f"{context.python} does not run: {ran.words}", "sudo apt install python3"
@@ -50,7 +54,7 @@ def python(context: Context) -> Finding:
 
 def numpy(context: Context) -> Finding:
     """Whether numpy can be imported: 1.19.5 crashes on a Jetson unless told the processor."""
-    ran = context.run([context.python, "-c", "import numpy; print(numpy.__version__)"], "")
+    ran = ask(context, "import numpy; print(numpy.__version__)")
     if ran.code == 0:
         return Finding(OK, ran.out.strip())
     if ran.code in (-4, 132):
@@ -82,7 +86,7 @@ def openblas(context: Context) -> Finding:
 
 def torch(context: Context) -> Finding:
     """Whether torch is here, and on a Jetson the one with CUDA."""
-    ran = context.run([context.python, "-c", TORCH], "")
+    ran = ask(context, TORCH)
     if ran.code != 0:
         remedy = (
             NVIDIA_TORCH

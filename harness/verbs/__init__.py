@@ -1,4 +1,7 @@
-"""The verbs of the command line, one file each: `configure(parser)` and `main(args) -> exit code`."""
+"""The verbs of the command line, one file each with `configure(parser)` and `main(args)`.
+
+`main` returns the exit code.
+"""
 
 # verb -> its line in `joulebird --help`
 VERBS = {
@@ -34,7 +37,7 @@ HELPERS = {
     "completion": "completion for a shell: joulebird completion bash|zsh|fish",
 }
 
-# These also run on a board, with Python 3.6 and nothing installed; the others need the desk's Python and libraries.
+# These also run on a board, with Python 3.6 and nothing installed.
 ON_A_BOARD = ("run", "measure", "sources", "watch", "doctor", "flops")
 # These can be sent to a board from the desk: --board B.
 REMOTE = ("sources", "watch", "doctor")

@@ -1,4 +1,6 @@
-"""joulebird check RUNS: is a finished study trustworthy? Sixteen rules after MLPerf Power and Training, each pass, warn or fail.
+"""joulebird check RUNS: judge whether a finished study is trustworthy.
+
+Sixteen rules after MLPerf Power and Training, each pass, warn or fail.
 
 The exit code is 6 when a rule fails (with --strict also when one warns).
 """

@@ -1,4 +1,4 @@
-"""joulebird compare A B: is the difference between two folders of runs real?
+"""joulebird compare A B: judge whether the difference between two folders of runs is real.
 
 Energies as A / B, accuracies as A - B, each with its 95 % interval.
 """
@@ -15,7 +15,7 @@ from joulebird.reports.runs.compare import compare
 
 EXAMPLES = """examples:
   joulebird compare new-runs old-runs
-  joulebird compare new-runs old-runs --fail-over 5%     exit code 6 when an energy is really more than 5 % higher
+  joulebird compare new-runs old-runs --fail-over 5%     exit code 6 if an energy is really higher
 """
 
 

@@ -1,4 +1,4 @@
-"""joulebird completion SHELL: print a script that completes verbs, options and choices, made from the parsers.
+"""joulebird completion SHELL: print a script that completes verbs, options and choices.
 
 bash and zsh: source <(joulebird completion bash); fish: joulebird completion fish | source
 """
@@ -12,10 +12,11 @@ from joulebird.harness.cli.parsers import parser_of
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 
 BASH = """_joulebird() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} words=
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+    local verb=${{COMP_WORDS[1]}} words=
     [[ $verb == board && $COMP_CWORD -gt 2 ]] && verb="board ${{COMP_WORDS[2]}}"
     if [[ $COMP_CWORD -eq 1 ]]; then words={top}
-    elif [[ $verb == help || $verb == completion || $verb == board ]] && [[ $COMP_CWORD -eq 2 ]]; then
+    elif [[ $COMP_CWORD -eq 2 && " help completion board " == *" $verb "* ]]; then
         case $verb in
             help) words={top} ;;
             board) words={board} ;;
@@ -33,12 +34,13 @@ BASH = """_joulebird() {{
 }}
 complete -o default -F _joulebird joulebird
 """
+SHELLS = ("bash", "zsh", "fish")
 ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads what bash reads
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `joulebird completion`."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -66,11 +68,11 @@ def bash() -> str:
     for verb, action in actions():
         options.setdefault(verb, []).extend(action.option_strings)
         if action.choices:
-            cases = "|".join(shlex.quote(f"{verb} {name}") for name in action.option_strings)
-            choices.append(f"            {cases}) words={_words(action.choices)} ;;")
+            names = "|".join(shlex.quote(f"{verb} {name}") for name in action.option_strings)
+            choices.append(f"            {names}) words={_words(action.choices)} ;;")
     cases = [
-        f"                {shlex.quote(v)}) words={_words(names)} ;;"
-        for v, names in options.items()
+        f"                {shlex.quote(verb)}) words={_words(names)} ;;"
+        for verb, names in options.items()
     ]
     return BASH.format(
         top=_words([*VERBS, *HELPERS]),
@@ -82,33 +84,33 @@ def bash() -> str:
 
 def fish() -> str:
     """Return the script for fish."""
-    lines = [
-        f"complete -c joulebird -n __fish_use_subcommand -f -a {verb} -d {shlex.quote(text)}"
-        for verb, text in {**VERBS, **HELPERS}.items()
-    ]
     seen = "__fish_seen_subcommand_from"
-    names = " ".join(BOARD_VERBS)
-    lines += [
-        f"complete -c joulebird -n '{seen} board; and not {seen} {names}' -f -a {verb} -d {shlex.quote(text)}"
-        for verb, text in BOARD_VERBS.items()
-    ]
-    lines.append(f"complete -c joulebird -n '{seen} completion' -f -a 'bash zsh fish'")
-    lines.append(f"complete -c joulebird -n '{seen} help' -f -a {_words(VERBS)}")
+    chosen = f"{seen} board; and not {seen} {' '.join(BOARD_VERBS)}"
+    lines = [_fish("__fish_use_subcommand", verb, text) for verb, text in VERBS.items()]
+    lines += [_fish("__fish_use_subcommand", verb, text) for verb, text in HELPERS.items()]
+    lines += [_fish(chosen, verb, text) for verb, text in BOARD_VERBS.items()]
+    lines += [_fish(f"{seen} completion", shell, "") for shell in SHELLS]
+    lines += [_fish(f"{seen} help", verb, text) for verb, text in VERBS.items()]
     for verb, action in actions():
         condition = "; and ".join(f"{seen} {word}" for word in verb.split())
-        flags = " ".join(
-            f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
-            for name in action.option_strings
-        )
-        value = (
-            f" -x -a {_words(action.choices)}"
-            if action.choices
-            else ""
-            if action.nargs == 0
-            else " -r"
-        )
-        lines.append(f"complete -c joulebird -n '{condition}' {flags}{value}")
+        lines.append(f"complete -c joulebird -n {shlex.quote(condition)} {_fish_option(action)}")
     return "\n".join(lines)
+
+
+def _fish(condition: str, word: str, text: str) -> str:
+    return f"complete -c joulebird -n {shlex.quote(condition)} -f -a {word} -d {shlex.quote(text)}"
+
+
+def _fish_option(action: argparse.Action) -> str:
+    """Return the names of an option, and what follows it."""
+    words = [
+        ("-l " if name[:2] == "--" else "-s ") + name.lstrip("-") for name in action.option_strings
+    ]
+    if action.choices:
+        words.append("-x -a " + _words(action.choices))
+    elif action.nargs != 0:
+        words.append("-r")
+    return " ".join(words)
 
 
 def _words(words: Iterable[object]) -> str:

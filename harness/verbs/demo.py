@@ -1,8 +1,10 @@
 """joulebird demo: Table 2 of a small real study on this machine.
 
-Five methods at three pruning ratios train VGG16 at an eighth of its width on 1,797 real handwritten digits, while the best power source
-found here is recorded; then the table is printed and written, with a figure of the power. Where there is no power sensor, a simulated
-board stands in, and the word "simulated" stands beside every number of its energy. Interrupted, the same command goes on.
+Five methods at three pruning ratios train VGG16 at an eighth of its width on 1,797 real
+handwritten digits, while the best power source found here is recorded; then the table is printed
+and written, with a figure of the power. Where there is no power sensor, a simulated board stands
+in, and the word "simulated" stands beside every number of its energy. Interrupted, the same
+command goes on.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """joulebird doctor: every check of board, sensors and software, with what was found and what to do.
 
-Exit code 6 when something is wrong. --fix cures what is safe to cure: it puts a board back that a killed run left, and opens the
-sensors' files to all until the next boot.
+Exit code 6 when something is wrong. --fix cures what is safe to cure: it puts a board back that a
+killed run left, and opens the sensors' files to all until the next boot.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def chosen(args: argparse.Namespace) -> List[Check]:
-    """Return the checks that were named, all without a name. Raises HarnessError for an unknown one."""
+    """Return the checks that were named, by default all. Raises HarnessError for an unknown one."""
     table = checks()
     source = arguments.single(args.source, "--source")
     if source:

@@ -1,4 +1,6 @@
-"""joulebird energy LOG: energy of a window of a power log, ours or foreign (any CSV, tegrastats, PTDaemon).
+"""joulebird energy LOG: energy of a window of a power log.
+
+LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
 
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
@@ -17,6 +19,7 @@ from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import attempts
 
+Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 EXAMPLES = """examples:
   joulebird energy power.csv
   joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
@@ -56,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def instant(text: str) -> float:
-    """A finite number of seconds from the command line."""
+    """Return a finite number of seconds from the command line."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -96,10 +99,8 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def windows_of(
-    args: argparse.Namespace, trace: PowerTrace
-) -> List[Tuple[Optional[float], Optional[float], Optional[str]]]:
-    """The windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
+def windows_of(args: argparse.Namespace, trace: PowerTrace) -> List[Window]:
+    """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
         found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
         if not found:
@@ -120,8 +121,8 @@ def windows_of(
     ]
 
 
-def events_of(path: str) -> List[dict]:
-    """The events in a file that the user has named, which must be there."""
+def events_of(path: str) -> List[Dict[str, Any]]:
+    """Return the events in a file. Raises HarnessError when it does not exist."""
     if not os.path.isfile(path):
         raise HarnessError(
             f"{path}: no such file",
@@ -130,15 +131,15 @@ def events_of(path: str) -> List[dict]:
     return read_events(path)
 
 
-def energy(trace: PowerTrace, windows: list, rail: Optional[str]) -> Energy:
-    """The energy of a rail (None: the total) over all windows together."""
+def energy(trace: PowerTrace, windows: List[Window], rail: Optional[str]) -> Energy:
+    """Return the energy of a rail (None: the total) over all windows together."""
     return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
+    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
-    """What --json prints."""
+    """Return the result as JSON values."""
     return {
         "log": args.log,
         "source": trace.source.get("name"),
@@ -152,9 +153,9 @@ def facts(
 
 
 def as_text(
-    args: argparse.Namespace, trace: PowerTrace, windows: list, results: Dict[str, Energy]
+    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> str:
-    """What people read."""
+    """Return the result for people."""
     words = "".join(f" ({word})" for word in trace.words)
     first = next(iter(results.values()))
     lines = [

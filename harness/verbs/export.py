@@ -1,6 +1,7 @@
-"""joulebird export RAW.log -o FILE: write a power.csv anew from the raw log of a serial meter, decoded by another description.
+"""joulebird export RAW.log -o FILE: write a power.csv anew from a serial meter's raw log.
 
-Headers, and the rows where the meter was away, are those of the power.csv that was recorded (--log).
+The raw log is decoded again, by another description with --meter. Headers, and the rows where the
+meter was away, are those of the power.csv that was recorded (--log).
 """
 
 import argparse
@@ -14,7 +15,7 @@ from joulebird.harness.core.records import POWER
 
 EXAMPLES = """examples:
   joulebird export meter.log --meter um25c -o fixed.csv
-  joulebird export meter.log --meter '{"like": "um25c", "interval_s": 1.0}' --log power.csv -o fixed.csv
+  joulebird export meter.log --meter '{"like": "um25c", "interval_s": 1.0}' -o fixed.csv
 """
 
 
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Decode and write. Raises HarnessError for a missing input, and when the output is an input."""
+    """Decode and write. Raises HarnessError for a missing input, or one that is the output."""
     log = args.log or os.path.join(os.path.dirname(args.raw), POWER)
     for path in (args.raw, log):
         if not os.path.isfile(path):

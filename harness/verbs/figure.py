@@ -1,7 +1,8 @@
-"""joulebird figure NAME RUNS -o FILE: a figure of finished runs as png, svg or pdf, as the file's name ends or --form says.
+"""joulebird figure NAME RUNS -o FILE: a figure of finished runs as png, svg or pdf.
 
-NAME is a figure's name (power: watts over time, with the stages as bands), or package.module:function of your own, which is called with
-the folders and the name of the file to write.
+The form is that of the file's name, or of --form. NAME is a figure's name (power: watts over time,
+with the stages as bands), or package.module:function of your own, which is called with the folders
+and the name of the file to write.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """joulebird flops: MACs and FLOPs of a network, exact and as the paper rounds them.
 
-MACs are multiply-accumulates of convolutions and linear layers for one image. "counter" is the Early-Bird authors' counter, which adds
-normalisation, activation and pooling; the tables use it, as the paper does. Training counts three forward passes an image (one forward, two
-backward) over the data set's training images.
+MACs are multiply-accumulates of convolutions and linear layers for one image. "counter" is the
+Early-Bird authors' counter, which adds normalisation, activation and pooling; the tables use it,
+as the paper does. Training counts three forward passes an image (one forward, two backward) over
+the data set's training images.
 """
 
 import argparse
@@ -86,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
-    """All counts of a network with these channel widths (None: the dense one)."""
+    """Return all counts of a network with these channel widths (None: the dense one)."""
     flops = registry.import_module("joulebird.baselines.training.flops", "counting")
     source = task.source()
     network, count = built(task, widths, flops)
@@ -116,7 +117,10 @@ def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
 
 
 def built(task: Any, widths: Any, flops: Any) -> Any:
-    """The network and its count. Raises HarnessError when widths are not the model's, SpecError when the images are not."""
+    """Return the network and its count.
+
+    Raises HarnessError when the widths do not fit the model, SpecError when the images do not.
+    """
     shape = tuple(task.source().shape)
     try:
         if widths is not None and nesting(widths) != nesting(task.dense_widths()):
@@ -134,7 +138,7 @@ def built(task: Any, widths: Any, flops: Any) -> Any:
 
 
 def nesting(widths: Any) -> Any:
-    """The form of a nested list, whatever its numbers.
+    """Return the form of a nested list, whatever its numbers.
 
     >>> nesting([64, [100, 3]])
     [None, [None, None]]
@@ -143,7 +147,7 @@ def nesting(widths: Any) -> Any:
 
 
 def as_text(facts: Dict[str, Any]) -> str:
-    """The counts for people."""
+    """Return the counts for people."""
     rows = [
         ("network", "{model} for {dataset}".format(**facts)),
         ("channels", json.dumps(facts["widths"])),
@@ -173,11 +177,15 @@ def as_text(facts: Dict[str, Any]) -> str:
             ),
         ),
     ]
-    return "\n".join("%-28s %s" % row for row in rows)
+    return "\n".join(f"{label:28} {value}" for label, value in rows)
 
 
 def read_channels(path: str) -> List[Any]:
-    """Channel widths from a JSON file: a list (nested as the model has it), or an object with "widths" or "work" (a stage.json)."""
+    """Return channel widths from a JSON file.
+
+    It holds a list (nested as the model has it), or an object with "widths" or "work", such as a
+    stage.json.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
@@ -203,7 +211,7 @@ def read_channels(path: str) -> List[Any]:
 
 
 def all_whole(widths: Any) -> bool:
-    """Whether a nested list holds whole numbers of at least 1 only.
+    """Return whether a nested list holds only whole numbers of at least 1.
 
     >>> all_whole([[1, 2], 3]), all_whole([0]), all_whole("12")
     (True, False, False)
@@ -214,7 +222,7 @@ def all_whole(widths: Any) -> bool:
 
 
 def thinner(widths: Any, share: float) -> Any:
-    """Every channel count without a share of it, at least one channel.
+    """Return every channel count without a share of it, at least one channel.
 
     >>> thinner([64, [100, 3]], 0.5)
     [32, [50, 2]]

@@ -1,6 +1,7 @@
 """joulebird measure -- COMMAND...: joules of any command.
 
-The command's own output, exit code and signals pass through. The result goes to stderr, or to the file named with -o (- is stdout).
+The command's own output, exit code and signals pass through. The result goes to stderr, or to the
+file named with -o (- is stdout).
 """
 
 import argparse
@@ -71,7 +72,7 @@ def check_rail(rail: str, name: str, options: Dict[str, Any]) -> None:
 
 
 class Result(NamedTuple):
-    """A measured command: its words, exit code and measurement, and the energy and rails that count."""
+    """A measured command: its words, exit code and measurement, the energy and rails that count."""
 
     command: List[str]
     exit_code: int
@@ -90,7 +91,10 @@ def result_of(command: List[str], measured: Measured, rail: Optional[str]) -> Re
 
 
 def facts_of(result: Result) -> Dict[str, Any]:
-    """Return the result as JSON values; joules and watts are null where too little was recorded, and `problem` says why."""
+    """Return the result as JSON values.
+
+    Joules and watts are null where too little was recorded; `problem` has the reason.
+    """
     measurement, energy = result.measurement, result.energy
     return {
         "command": result.command,

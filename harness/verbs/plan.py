@@ -1,10 +1,13 @@
 """joulebird plan STUDY: runs, shared stages, FLOPs, hours and kJ of a study, before paying.
 
-Hours and energies are learnt from the finished runs of --runs and --from that this machine (or the board of --board) made: a study of a few
-epochs is enough to know an epoch of the dense network. What nothing is known of is shown as unknown.
+Hours and energies are learnt from the finished runs of --runs and --from that this machine (or the
+board of --board) made: a study of a few epochs is enough to know an epoch of the dense network.
+Other costs are shown as unknown. Unfinished runs need torch, which names their stages and counts
+their FLOPs; --ids and finished studies do not.
 """
 
 import argparse
+import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
@@ -12,6 +15,7 @@ from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.registry import missing_package
 from joulebird.harness.host.boards.chosen import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
 from joulebird.harness.runs.backend import Backend
@@ -59,13 +63,18 @@ def main(args: argparse.Namespace) -> int:
     if args.ids:
         put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
         return 0
+    if ahead and importlib.util.find_spec("torch") is None:
+        raise missing_package("a plan of unfinished runs", "torch")
     plan = make_plan(specs, args.runs, [spec.id for spec in done], Backend(), past_runs(args))
     put(as_json(facts(plan)) if args.form == "json" else as_text(plan), args.output)
     return 0
 
 
 def past_runs(args: argparse.Namespace) -> List[Run]:
-    """The finished runs of this machine, or of the boards that are meant. Raises ReportError for a folder of --from without any."""
+    """Return the finished runs of this machine, or of the boards that are meant.
+
+    Raises ReportError for a folder of --from without any.
+    """
     try:
         here = load([args.runs])
     except ReportError:
@@ -82,7 +91,7 @@ def past_runs(args: argparse.Namespace) -> List[Run]:
 
 
 def facts(plan: Plan) -> Dict[str, Any]:
-    """What --json prints."""
+    """Return the plan as JSON values."""
     return {
         "runs": {
             run: {"done": run in plan.finished, "stages": list(stages)}
@@ -109,7 +118,7 @@ def facts(plan: Plan) -> Dict[str, Any]:
 
 
 def as_text(plan: Plan) -> str:
-    """What people read."""
+    """Return the plan for people."""
     shared = [stage for stage in plan.stages if len(stage.runs) > 1]
     ahead = [stage for stage in plan.stages if not stage.done]
     lines = [
@@ -121,7 +130,8 @@ def as_text(plan: Plan) -> str:
     for stage in ahead:
         used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
         lines.append(
-            f"  {(stage.name + used).ljust(22)} {stage.id.ljust(32)} {_time(stage.seconds)}, {_joules(stage.joules, stage.words)}"
+            f"  {stage.name + used:22} {stage.id:32} "
+            f"{_time(stage.seconds)}, {_joules(stage.joules, stage.words)}"
         )
     lines += [
         f"FLOPs    {_interval(plan.total('flops'), lambda value: f'{value:.3g}')}",
@@ -130,7 +140,8 @@ def as_text(plan: Plan) -> str:
     ]
     if None in plan.total("joules"):
         lines.append(
-            "unknown: no epoch of this network was recorded; a study of one epoch here shows it (joulebird plan --from DIR)"
+            "unknown: no epoch of this network was recorded; a study of one epoch here shows it "
+            "(joulebird plan --from DIR)"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,7 @@
-"""joulebird report RUNS -o FILE.html: one self-contained page about a study: tables, figures, every run and stage, warnings, checks."""
+"""joulebird report RUNS -o FILE.html: one self-contained page about a study.
+
+It has the tables, figures, every run and stage, warnings and checks.
+"""
 
 import argparse
 

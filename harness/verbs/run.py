@@ -1,8 +1,11 @@
-"""joulebird run STUDY|SPEC: run what is not done yet. Give the same command again to continue after any interruption.
+"""joulebird run STUDY|SPEC: run the unfinished runs of a study.
 
-A STUDY is a TOML file or the name of an included one (demo, smoke, table1 to table4, figure1, figure2, early-winning); a SPEC is a JSON
-file with one run or a list of runs:
-    {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5, "options": {"epsilon": 0.1}}
+The same command continues after any interruption.
+
+A STUDY is a TOML file or the name of an included one (demo, smoke, table1 to table4, figure1,
+figure2, early-winning); a SPEC is a JSON file with one run or a list of runs:
+    {"method": "eb-train", "model": "vgg16", "dataset": "digits", "prune_ratio": 0.5,
+     "options": {"epsilon": 0.1}}
 """
 
 import argparse
@@ -51,7 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default=LOCK,
         help="lock only this name in the folder of the runs, not all of it: for "
-        "runs without a stage in common, on a cluster (on one machine they would spoil each other's energy)",
+        "runs without a stage in common, on a cluster "
+        "(on one machine they would spoil each other's energy)",
     )
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="say what would be run, and run nothing"
@@ -63,7 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="MODE",
         help="put a Jetson into power mode MODE (a name or number; "
-        "default: the present one), lock its clocks and fan, wait until its temperature has settled; put back at the end",
+        "default: the present one), lock its clocks and fan, wait until its temperature "
+        "has settled; put back at the end",
     )
     arguments.add(parser, "--source", "--source-option", "--period", "--idle", "--data-dir")
     arguments.add(parser, "--runs", "--json", "--output", "--quiet")
@@ -133,7 +138,7 @@ def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec
 def work(
     args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
 ) -> List[Any]:
-    """Run what is ahead in one session; gives the failures."""
+    """Run what is ahead in one session; return the failures."""
     from joulebird.harness.runs.batch import run_all
     from joulebird.harness.runs.prepare import preparation
     from joulebird.harness.runs.session import Session
@@ -153,7 +158,7 @@ def work(
         lock=args.lock,
         prepare=prepare,
     ) as session:
-        progress.say("%d of %d runs to do, into %s" % (len(ahead), len(specs), args.runs))
+        progress.say(f"{len(ahead)} of {len(specs)} runs to do, into {args.runs}")
         progress.say(
             "power source: %s" % (", ".join(map(describe_choice, choices)) or describe_choice(None))
         )
@@ -163,13 +168,14 @@ def work(
 
 
 def describe_choice(choice: Any) -> str:
-    """One line that says what is measured, and plainly when it is not a measurement."""
+    """Return one line about the source, which says so when nothing is measured."""
     if choice is None:
         return "none (energies will be missing)"
     return (
         choice.name
         if choice.real
-        else f"{choice.name} (no sensor behind it: its numbers are not measurements of this machine)"
+        else f"{choice.name} (no sensor behind it: "
+        "its numbers are not measurements of this machine)"
     )
 
 
@@ -188,7 +194,7 @@ def load_specs(word: str) -> List[RunSpec]:
 
 
 def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
-    """The specs with these ids, all of them when none is named. Raises HarnessError with the nearest id for one that is not there."""
+    """Return the specs with these ids, without ids all. Raises HarnessError with the nearest id."""
     known = [spec.id for spec in specs]
     for name in wanted:
         if name not in known:
@@ -213,7 +219,7 @@ def records_text(root: str, specs: List[RunSpec]) -> str:
 
 
 def list_methods() -> str:
-    """Every registered method with its summary and options."""
+    """Return every registered method with its summary and options."""
     lines = []
     for name in registries.names("method"):
         method = read_method(registries.dotted("method", name))

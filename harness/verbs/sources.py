@@ -43,7 +43,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
-    """Describe one source: name, usable, and either reason and hint, or its identity, present watts and best rate."""
+    """Describe one source: its name, and whether it is usable.
+
+    An unusable one has a reason and a hint; a usable one its identity, present watts and best rate.
+    """
     try:
         with make(name, options) as source:
             sample = source.read_total()
@@ -71,7 +74,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def as_text(sources: List[Dict[str, Any]]) -> str:
-    """Return the sources for people: the usable ones with their rails, then the others with the remedy."""
+    """Return the sources for people: the usable ones with their rails, then the others."""
     lines: List[str] = []
     for facts in sources:
         if facts["usable"]:

@@ -1,7 +1,8 @@
 """joulebird table NAME RUNS...: a table of the paper from finished runs.
 
-Table 2: accuracy, energy and FLOPs of every method at every pruning ratio, below them the improvement over the best other method. NAME is
-a number, or package.module:function of your own, which is called with the folders and returns a joulebird.reports.tables.table.Table.
+Table 2: accuracy, energy and FLOPs of every method at every pruning ratio, below them the
+improvement over the best other method. NAME is a number, or package.module:function of your own,
+which is called with the folders and returns a joulebird.reports.tables.table.Table.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def make(args: argparse.Namespace) -> Any:
 
 
 def find(prefix: str, name: str) -> Any:
-    """Return the report behind a name or a dotted path. Raises HarnessError with the nearest name."""
+    """Return the report of a name or a dotted path. Raises HarnessError with the nearest name."""
     return registry.find(reports(prefix), prefix.rstrip("-"), name)
 
 
@@ -102,7 +103,7 @@ def reports(prefix: str) -> Dict[str, str]:
 
 
 def given(report: Any, args: argparse.Namespace, label: str) -> Dict[str, Any]:
-    """Return the options given on the command line. Raises HarnessError for one that the report lacks."""
+    """Return the options that are given. Raises HarnessError for one that the report lacks."""
     known = inspect.signature(report).parameters
     options = {}
     for name, default in OPTIONS.items():

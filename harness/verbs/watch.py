@@ -1,7 +1,8 @@
 """joulebird watch: live power of every rail. Ctrl-C ends it.
 
-On a terminal the rails stay in place, with a small history; elsewhere one line a second is printed (--every). Each value is the mean since the line
-before. Readings taken here load the board a little: do not watch while a run is measured, follow the run instead.
+On a terminal the rails stay in place, with a small history; elsewhere one line a second is printed
+(--every). Each value is the mean since the line before. Readings taken here load the board a
+little: do not watch while a run is measured, follow the run instead.
 """
 
 import argparse
@@ -32,7 +33,11 @@ BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
 class Reading(NamedTuple):
-    """The means of one period: its end on CLOCK_MONOTONIC, watts by rail, how many readings, and why some failed ("" if none did)."""
+    """The means of one period.
+
+    Its end on CLOCK_MONOTONIC, watts by rail, the number of readings, and the reason of the last
+    failed one ("" if none failed).
+    """
 
     t_s: float
     watts: Dict[str, float]
@@ -71,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def watch(source: PowerSource, show: Any, args: argparse.Namespace) -> None:
-    """Show one reading every `every` seconds, `count` times or for `seconds`, whichever ends first."""
+    """Show one reading every `every` seconds, `count` times or for `seconds`."""
     begin_s = next_s = time.monotonic()
     end_s = begin_s + (math.inf if args.seconds is None else args.seconds)
     shown = 0
@@ -128,7 +133,7 @@ class PlainLines:
         )
 
     def __call__(self, reading: Reading) -> None:
-        """Print a reading; a rail that could not be read is a dash, and the reason ends the line."""
+        """Print a reading; an unreadable rail is a dash, and the reason ends the line."""
         values = " ".join(
             f"{reading.watts[rail]:9.3f}" if rail in reading.watts else "        -"
             for rail in self._source.rails
@@ -152,29 +157,27 @@ class Screen:
     def __call__(self, reading: Reading) -> None:
         """Draw a reading over the one before."""
         lines = [
-            "%s%s   %d readings"
-            % (self._source.name, "" if self._source.real else " (not measured)", reading.readings)
+            f"{self._source.name}{'' if self._source.real else ' (not measured)'}   "
+            f"{reading.readings} readings"
         ]
         width = max(len(rail) for rail in self._source.rails)
         for rail in self._source.rails:
             watts = reading.watts.get(rail)
             self._history[rail].append(watts)
-            text = "%s %9s W  %s" % (
-                rail.ljust(width),
-                "-" if watts is None else f"{watts:.3f}",
-                self.spark(self._history[rail]),
-            )
+            shown = "-" if watts is None else f"{watts:.3f}"
+            history = self.spark(self._history[rail])
+            text = f"{rail.ljust(width)} {shown:>9} W  {history}"
             lines.append(
                 f"\x1b[1m{text}\x1b[0m" if self._colour and rail in self._source.total else text
             )
         lines.append(reading.problem)
-        up = "\x1b[%dA" % self._drawn if self._drawn else ""
+        up = f"\x1b[{self._drawn}A" if self._drawn else ""
         self._out.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines))
         self._out.flush()
         self._drawn = len(lines)
 
     def spark(self, values: Any) -> str:
-        """The history as blocks from zero to its highest value; a blank where nothing could be read."""
+        """Return the history as blocks from zero to its highest value, with blanks for failures."""
         top = max([value for value in values if value is not None] + [1e-9])
         last = len(self._blocks) - 1
         return "".join(
@@ -186,7 +189,7 @@ class Screen:
 
 
 def screen(source: Any, out: TextIO, environ: Mapping[str, str]) -> Any:
-    """Return the display for a stream: in place on a terminal that can move its cursor, else line by line."""
+    """Return the display for a stream: in place on a terminal, else line by line."""
     if can_move(out, environ):
         return Screen(source, out, colour=not environ.get("NO_COLOR"))
     return PlainLines(source, out)

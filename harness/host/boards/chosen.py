@@ -31,12 +31,15 @@ def several(text: str) -> list[str]:
 
 
 def runs_folder(flag: str | None = None) -> str:
-    """Return the folder of the runs: the flag, else JOULEBIRD_RUNS, else the configuration's, else runs."""
+    """Return the folder of the runs: the flag, JOULEBIRD_RUNS, the configuration's, or runs."""
     return config.load().value("runs", flag, default="runs")[0]
 
 
 def agent(name: str | None) -> Agent:
-    """Return the agent of the named board, else of the default one. Raises HarnessError when there is none."""
+    """Return the agent of the named board, else of the default one.
+
+    Raises HarnessError without either.
+    """
     found = config.load()
     chosen = name or next(iter(default_names(found)), HERE)
     if chosen == HERE:

@@ -1,6 +1,9 @@
-"""Several boards, through Snakemake: one job a board, a failed run stops no other, the same command repeats only what is missing.
+"""Several boards, through Snakemake.
 
-What is written (`runs/fleet.json`, the specs, the groups) is all that a plain call of snakemake with the `Snakefile` beside this file
+One job runs on a board; a failed run stops no other; the same command repeats the unfinished runs.
+
+The files written here (`runs/fleet.json`, the specs, the groups) are all that a plain call of
+snakemake with the `Snakefile` beside this file
 needs.
 """
 
@@ -34,14 +37,18 @@ def run(
     boards: Sequence[Board],
     say: Callable[[str], None],
 ) -> int:
-    """Bring these runs to their end on these boards; gives 0. Raises HarnessError (5) when some could not be finished."""
+    """Bring these runs to their end on these boards; return 0.
+
+    Raises HarnessError (5) when some could not be finished.
+    """
     program = snakemake()
     root = Path(args.runs).resolve()
     groups = packed(grouped(specs, str(root)), JOBS_A_BOARD * len(boards))
     prepare(root, groups, flags(args, boards))
     names = ", ".join(board.name for board in boards)
     say(
-        f"{len(specs)} runs in {len(groups)} groups that share stages, on {len(boards)} boards: {names}"
+        f"{len(specs)} runs in {len(groups)} groups that share stages, "
+        f"on {len(boards)} boards: {names}"
     )
     argv = [
         *program,
@@ -67,7 +74,8 @@ def run(
     if missing:
         first = missing[0].id
         raise HarnessError(
-            f"{len(missing)} of {len(specs)} runs are not finished; the first: {first}: {last_line(root, first, groups)}",
+            f"{len(missing)} of {len(specs)} runs are not finished; the first: {first}: "
+            f"{last_line(root, first, groups)}",
             f"see {args.runs}/{first}/fleet.log; the same command repeats only what is missing",
             5,
         )
@@ -75,21 +83,25 @@ def run(
 
 
 def snakemake() -> list[str]:
-    """The command. Raises HarnessError when it is not installed."""
+    """Return the command. Raises HarnessError when it is not installed."""
     if importlib.util.find_spec("snakemake") is not None:
-        return [sys.executable, "-m", "snakemake"]
+        return python_command("snakemake.cli:main")
     found = shutil.which("snakemake")
     if found is None:
         raise HarnessError(
             "several boards need Snakemake, which is not installed",
-            "pip install 'joulebird[fleet]'; or without it, with GNU parallel: joulebird plan STUDY --ids | "
+            "pip install 'joulebird[fleet]'; or without it, with GNU parallel: "
+            "joulebird plan STUDY --ids | "
             "parallel -j2 joulebird run STUDY --board A --board B --only {}",
         )
     return [found]
 
 
 def grouped(specs: Sequence[RunSpec], root: str) -> list[list[RunSpec]]:
-    """The runs in groups that share no stage with another, so that nothing is trained on two boards; the longest come first."""
+    """Return the runs in groups that share no stage with another, the longest first.
+
+    So no stage is trained on two boards.
+    """
     stages = planned_stages(specs, root)
     groups: list[tuple[list[RunSpec], set[str]]] = []
     for spec in specs:
@@ -105,7 +117,9 @@ def grouped(specs: Sequence[RunSpec], root: str) -> list[list[RunSpec]]:
 
 
 def packed(groups: Sequence[list[RunSpec]], count: int) -> list[list[RunSpec]]:
-    """At most `count` groups, as even as can be: each job costs a board its start and two idle measurements.
+    """Return at most `count` groups, as even as can be.
+
+    Each job costs a board its start and two idle measurements.
 
     >>> [sum(pack, []) for pack in [packed([[1, 2, 3], [4, 5], [6], [7]], 2)]]
     [[1, 2, 3, 7, 4, 5, 6]]
@@ -117,7 +131,10 @@ def packed(groups: Sequence[list[RunSpec]], count: int) -> list[list[RunSpec]]:
 
 
 def planned_stages(specs: Sequence[RunSpec], root: str) -> dict[str, list[str]]:
-    """Ids of the stages of each run; {} where no torch is here to name them (then every run is a group of its own)."""
+    """Return the ids of the stages of each run.
+
+    Return {} without torch, which names them; every run is then a group of its own.
+    """
     if importlib.util.find_spec("torch") is None:
         return {}
     from joulebird.harness.runs.backend import Backend
@@ -148,7 +165,7 @@ def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str
 
 
 def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
-    """What every job's `joulebird run` is told: our own command line, for one board of these."""
+    """Return the words of our command line for every job, for one board of these."""
     words = [word for board in boards for word in ("--board", board.name)] + ["--pick"]
     for name, value in (
         ("--data-dir", args.data_dir and str(Path(args.data_dir).resolve())),
@@ -171,7 +188,7 @@ def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
 
 
 def last_line(root: Path, run_id: str, groups: Sequence[Sequence[RunSpec]]) -> str:
-    """The last error in the log of a run, or of the run that leads its group."""
+    """Return the last error in the log of a run, or of the run that leads its group."""
     leader = next(
         (group[0].id for group in groups if run_id in [spec.id for spec in group]), run_id
     )

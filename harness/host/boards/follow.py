@@ -1,7 +1,7 @@
-"""Stay with a job on a board as long as one likes: its words as they come, its end, and patience with the line."""
+"""Follow a job on a board: its output, its end, and retries while the connection is lost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from joulebird.harness.host.link.agent import Agent
@@ -18,9 +18,12 @@ def follow(
     every_s: float = EVERY_S,
     patience: Patience | None = None,
 ) -> dict[str, Any]:
-    """Say what the job (None: the newest) writes until it ends; gives what the board says about its end (status, exit, rebooted, progress).
+    """Pass on the output of the job (None: the newest) until it ends; return the facts of its end.
 
-    A broken line is taken up again where it was, as long as `patience` lasts (default: for ever); then the last LinkError is raised.
+    They are status, exit, rebooted and progress.
+
+    A broken connection is taken up again where it was, as long as `patience` lasts (default: for
+    ever); then the last LinkError is raised.
     """
     patience = patience or Patience(agent.board.name, float("inf"), say)
     offset = 0
@@ -29,7 +32,7 @@ def follow(
             for part in _parts(agent, job_id, offset, every_s):
                 patience.heard()
                 if "end" in part:
-                    return part["end"]
+                    return dict(part["end"])
                 for line in part["text"].splitlines():
                     if not line.startswith("$ "):
                         say(line)
@@ -43,8 +46,10 @@ def follow(
             patience.lost(error)
 
 
-def _parts(agent: Agent, job_id: str, offset: int, every_s: float):
-    """The board's lines, as long as the connection lasts; raises LinkError when it breaks with a reason."""
+def _parts(
+    agent: Agent, job_id: str | None, offset: int, every_s: float
+) -> Iterator[dict[str, Any]]:
+    """Give the board's lines as long as the connection lasts; raises LinkError when it breaks."""
     with agent.channel("follow", run=job_id, offset=offset, every_s=every_s) as process:
         for line in process.stdout:
             if not line.endswith(b"\n"):

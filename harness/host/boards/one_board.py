@@ -1,7 +1,9 @@
-"""`joulebird run --board`: start the work on a board, follow it, take it up again after any fault, bring the results home.
+"""`joulebird run --board`: bring the runs of a study to their end on one board.
 
-The board works alone: it holds the lock, the job and the results. This side only starts what is missing, looks, and fetches; it can be
-killed, or replaced by another machine, at any time.
+Start the work, follow it, take it up again after any fault, bring the results home.
+
+The board works alone: it holds the lock, the job and the results. This side only starts missing
+work, looks, and fetches; it can be killed, or replaced by another machine, at any time.
 """
 
 import getpass
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.boards.follow import EVERY_S, follow
 from joulebird.harness.host.boards.results import fetch
@@ -25,13 +28,20 @@ from joulebird.harness.host.link.patience import Patience
 from joulebird.harness.runs.rundir import is_finished, split
 from joulebird.harness.runs.spec import RunSpec
 
-BUSY, STOPPED, TRAINING_FAILED = 75, 130, 5
+PASSED_ON = (
+    exit_codes.USAGE,
+    exit_codes.UNREACHABLE,
+    exit_codes.SOURCE,
+    exit_codes.TRAINING,
+    exit_codes.CHECK,
+    exit_codes.BUSY,
+)
 RESTARTS = 3  # in a row, without an epoch finished in between
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line asks of a run on a board; the words go to `joulebird run` there as they are."""
+    """The wishes of the command line for a run on a board; `words` go to `joulebird run` there."""
 
     words: tuple[str, ...] = ()
     data_dir: str | None = None
@@ -54,7 +64,10 @@ class BoardRun:
         self._progress = -1
 
     def bring_to_end(self, specs: Sequence[RunSpec]) -> None:
-        """Return when every run is finished and here. Raises HarnessError with the exit code that says why not."""
+        """Return when every run is finished and here.
+
+        Raises HarnessError with the exit code of the cause.
+        """
         while True:
             ahead = split(str(self.root), list(specs))[1]
             if not ahead:
@@ -65,13 +78,14 @@ class BoardRun:
                 self._patience.lost(error)
             except KeyboardInterrupt:
                 raise HarnessError(
-                    f"left {self.name}; what runs there goes on",
-                    f"the same command follows it again; `joulebird board stop {self.name}` ends it",
-                    STOPPED,
+                    f"detached from {self.name}; the run continues on the board",
+                    f"the same command follows it again; "
+                    f"`joulebird board stop {self.name}` ends it",
+                    exit_codes.INTERRUPTED,
                 ) from None
 
     def _step(self, ahead: Sequence[RunSpec]) -> None:
-        """Fetch what is finished there; if that is nothing, follow a job, or start one, to its end."""
+        """Fetch finished runs; if there are none, follow a job, or start one, to its end."""
         ids = [spec.id for spec in ahead]
         status = self.agent.call("status")
         self._patience.heard()
@@ -85,23 +99,27 @@ class BoardRun:
             )
 
     def _job(self, holder: dict[str, Any] | None, ahead: Sequence[RunSpec]) -> str | None:
-        """The id of the job to follow: one that has our runs already, or a new one. None after waiting for somebody else's end."""
+        """Return the id of the job to follow: one that has our runs already, or a new one.
+
+        Return None after waiting for the end of another user's job.
+        """
         if holder is None:
-            found = self._start(ahead)
-            if "busy" not in found:
-                return found["job"]["id"]
-            holder = found["busy"]
+            answer = self._start(ahead)
+            if "busy" not in answer:
+                return str(answer["job"]["id"])
+            holder = dict(answer["busy"])
         if (
             set(holder.get("runs", [])) & {spec.id for spec in ahead}
             and holder.get("workdir") == self._workdir
         ):
             self.say(f"{self.name} works on this already, for {owner_text(holder)}: following")
-            return holder["job"]
+            return str(holder["job"])
         if not self.wishes.wait:
             raise HarnessError(
                 f"{self.name} is in use by {owner_text(holder)}",
-                "give the same command later, or with --wait; `joulebird board status` shows what runs there",
-                BUSY,
+                "give the same command later, or with --wait; "
+                "`joulebird board status` shows what runs there",
+                exit_codes.BUSY,
             )
         self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")
         self.agent.call("wait_free", timeout_s=None)
@@ -136,13 +154,13 @@ class BoardRun:
             "runs": [spec.id for spec in ahead],
         }
         text = json.dumps([spec.to_dict() for spec in ahead])
-        found = self.agent.call("start", job=job, specs={job_id + ".json": text})
-        if "busy" not in found:
+        answer: dict[str, Any] = self.agent.call("start", job=job, specs={job_id + ".json": text})
+        if "busy" not in answer:
             self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
-        return found
+        return answer
 
     def _command(self, argv: list[str]) -> dict[str, Any]:
-        """Return a command in the environment in which jobs run; the board puts its own paths into it."""
+        """Return a command in the environment of jobs; the board puts its own paths into it."""
         return {
             "argv": argv,
             "python": self.agent.board.python,
@@ -151,7 +169,10 @@ class BoardRun:
         }
 
     def _preflight(self, ahead: Sequence[RunSpec]) -> None:
-        """Refuse a board whose Python, numpy or torch would waste the hours to come: PyPI's torch on a Jetson trains without its GPU."""
+        """Refuse a board whose Python, numpy or torch would waste the hours to come.
+
+        PyPI's torch on a Jetson trains without its GPU.
+        """
         if all(spec.device == "cpu" for spec in ahead):
             return
         argv = ["{python}", "{code}", "doctor", "--json", "python", "numpy", "torch"]
@@ -170,7 +191,7 @@ class BoardRun:
                 )
 
     def _ended(self, end: dict[str, Any], ids: list[str]) -> None:
-        """Fetch what is finished, then decide: go on (return), or say why not (raise)."""
+        """Fetch finished runs, then go on (return), or raise the reason."""
         fetch(self.agent, self.root, ids)
         code = end["exit"].get("code")
         if code == 0:
@@ -191,33 +212,34 @@ class BoardRun:
             self.say(f"{self.name} {why}; going on from the last checkpoint")
             return
         last = last_words(end["exit"].get("tail", ""))
-        if code == STOPPED:
+        if code == exit_codes.INTERRUPTED:
             raise HarnessError(
                 f"{self.name}: the run was stopped",
                 "the same command goes on from the last checkpoint",
-                STOPPED,
+                exit_codes.INTERRUPTED,
             )
         raise HarnessError(
-            f"{self.name}: {last[0]}", last[1], code if code in (2, 3, 4, 5, 6, BUSY) else 1
+            f"{self.name}: {last[0]}", last[1], code if code in PASSED_ON else exit_codes.BUG
         )
 
     def _count_restart(self, end: dict[str, Any]) -> None:
-        """Refuse to start again and again what gets nowhere."""
+        """Raise HarnessError after too many restarts without progress."""
         self._restarts = 1 if end["progress"] > self._progress else self._restarts + 1
         self._progress = end["progress"]
         if self._restarts > RESTARTS:
             last = last_words(end["exit"].get("tail", ""))
             raise HarnessError(
-                f"{self.name}: the run was killed {self._restarts} times without finishing an epoch: {last[0]}",
+                f"{self.name}: the run was killed {self._restarts} times "
+                f"without finishing an epoch: {last[0]}",
                 f"not enough memory? see `joulebird board logs {self.name}`",
-                TRAINING_FAILED,
+                exit_codes.TRAINING,
             )
 
 
 def last_words(tail: str) -> tuple[str, str]:
-    """The message and the hint with which a job ended, from its last lines.
+    r"""Return the message and the hint with which a job ended, from its last lines.
 
-    >>> last_words("training\\njoulebird: the disk is full\\n  free some space\\n")
+    >>> last_words("training\njoulebird: the disk is full\n  free some space\n")
     ('the disk is full', 'free some space')
     """
     lines = tail.rstrip().splitlines()
@@ -231,7 +253,7 @@ def last_words(tail: str) -> tuple[str, str]:
 
 
 def owner_text(owner: dict[str, Any]) -> str:
-    """Who holds a board, in words.
+    """Return the holder of a board in words.
 
     >>> owner_text({"user": "ann", "host": "desk"})
     'ann (desk)'
@@ -239,5 +261,5 @@ def owner_text(owner: dict[str, Any]) -> str:
     return (
         f"{owner.get('user') or 'somebody'} ({owner.get('host') or 'unknown machine'})"
         if owner
-        else "somebody"
+        else "another user"
     )

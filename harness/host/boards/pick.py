@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.ssh import control_folder
 
-BUSY = 75
 LOOK_S = 1.0  # between two looks at boards that other jobs of this machine use
 BUSY_LOOK_S = 30.0  # between two looks at boards that somebody else measures on
 
@@ -24,10 +24,11 @@ def pick(
     wait: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Board:
-    """Do `work` on the first board that is free; gives the board it was done on.
+    """Do `work` on the first board that is free; return that board.
 
-    A board that cannot be reached, or dies, is left out and the next one tried. Jobs of this machine wait for each other; a board that
-    somebody else uses is waited for with `wait`, else HarnessError 75 when no other is left. Raises the last LinkError when all are gone.
+    A board that cannot be reached, or dies, is left out and the next one tried. Jobs of this
+    machine wait for each other; a board that another user holds is waited for with `wait`, else
+    HarnessError 75 is raised when no other is left. Raises the last LinkError when all are gone.
     """
     gone: dict[str, HarnessError] = {}
     while True:
@@ -43,10 +44,10 @@ def pick(
                     work(board)
                     return board
                 except HarnessError as error:
-                    if isinstance(error, LinkError) and error.exit_code == 3:
+                    if isinstance(error, LinkError) and error.exit_code == exit_codes.UNREACHABLE:
                         gone[board.name] = error
                         say(f"{board.name} is left out: {error.message}")
-                    elif error.exit_code == BUSY:
+                    elif error.exit_code == exit_codes.BUSY:
                         busy = error
                     else:
                         raise
@@ -59,7 +60,7 @@ def pick(
 
 @contextlib.contextmanager
 def claim(board: Board) -> Iterator[bool]:
-    """Whether this process may use the board now; among the processes of this user on this machine only one may."""
+    """Give whether this process may use the board; of this user's processes here only one may."""
     name = hashlib.sha256("\0".join((*board.ssh, board.host)).encode()).hexdigest()[:16]
     handle = os.open(control_folder() / f"claim-{name}", os.O_RDWR | os.O_CREAT, 0o600)
     try:

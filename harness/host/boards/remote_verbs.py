@@ -1,4 +1,4 @@
-"""`sources`, `watch` and `doctor` with --board: run the same verb there and show its answer here."""
+"""`sources`, `watch` and `doctor` with --board: run the same verb there, show its answer here."""
 
 import argparse
 import contextlib
@@ -26,7 +26,10 @@ CLOCK_SKEW_S = 60.0
 
 
 def main(verb: str, args: argparse.Namespace, words: Sequence[str]) -> int:
-    """Run the verb on the board `args.board` with these words; gives its exit code. `-o` writes here, not there."""
+    """Run the verb on the board `args.board` with these words; return its exit code.
+
+    `-o` writes here, not there.
+    """
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--board")
     own.add_argument("-o", "--output")
@@ -36,14 +39,14 @@ def main(verb: str, args: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def sources(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
-    """What can be measured on the board."""
+    """Print the sources of the board."""
     code, text = ask(there, ["sources", *words])
     put(text, args.output)
     return code
 
 
 def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
-    """The checks of the way to the board, then the board's own; 6 when something is wrong."""
+    """Check the way to the board, then the board; return 6 when something is wrong."""
     begun_s = time.monotonic()
     there.deployed  # noqa: B018 - connects, and puts the code there
     answer_s = time.monotonic() - begun_s
@@ -63,7 +66,7 @@ def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
 
 
 def way(there: Agent, answer_s: float) -> list[Any]:
-    """Checks of what lies between this machine and the board."""
+    """Return the checks of the way from this machine to the board."""
     status = there.call("status")
     machine, name = status["machine"], there.board.name
     skew_s = machine["wall_s"] - time.time()
@@ -104,14 +107,18 @@ def way(there: Agent, answer_s: float) -> list[Any]:
                 "date",
                 OK if abs(skew_s) < CLOCK_SKEW_S else WARN,
                 f"the board's date is {skew_s:+.0f} s from this machine's",
-                "sudo timedatectl set-ntp true (energies are not touched by it, the dates in the records are)",
+                "sudo timedatectl set-ntp true "
+                "(energies are not touched by it, the dates in the records are)",
             ),
         )
     ]
 
 
 def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
-    """Run `joulebird` on the board to its end: exit code and output; its talk is passed on. Raises LinkError when the way there fails."""
+    """Run `joulebird` on the board to its end: exit code and output; its messages are passed on.
+
+    Raises LinkError when the connection fails.
+    """
     done = there.link.run(there.python(*words), there.environment(), check=False, timeout_s=600)
     sys.stderr.write(done.stderr)
     if not done.stdout.strip() and done.status not in (
@@ -128,7 +135,7 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class There:
-    """What a screen must know about a source on the board."""
+    """The facts of a source on the board that a screen shows."""
 
     name: str
     real: bool
@@ -137,7 +144,7 @@ class There:
 
 
 def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
-    """Live power of the board, one JSON line a second at most over the wire, drawn here."""
+    """Show live power of the board, drawn here from one JSON line a second at most."""
     words = [word for word in words if word != "--json"] + (
         [] if args.every >= 1.0 else ["--every", "1"]
     )

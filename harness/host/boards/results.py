@@ -1,4 +1,4 @@
-"""Bring finished runs home, with everything they are made of; what is finished here is never overwritten."""
+"""Bring finished runs home with all their files; finished ones here are never overwritten."""
 
 from pathlib import Path, PurePosixPath
 
@@ -10,9 +10,12 @@ BOARD_LOG = "power-board.csv"  # the board's own log, set aside when a meter on 
 
 
 def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
-    """Fetch those of these runs (all, when none is named) that are finished on the board; gives their ids. Raises LinkError.
+    """Fetch those of these runs (default: all) that are finished on the board; return their ids.
 
-    A stage or run that is finished here stays as it is, even when the board has its own: the same recipe is one result.
+    Raises LinkError.
+
+    A stage or run that is finished here stays as it is, even when the board has its own: the same
+    recipe is one result.
     """
     answer = agent.call("finished", runs=run_ids)
     names = missing(root, [tuple(one) for one in answer["files"]])
@@ -20,7 +23,7 @@ def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
     if names:
         root.mkdir(parents=True, exist_ok=True)
         pull(agent.link, f"{agent.board.workdir}/runs", root, names, agent.deployed.has_rsync)
-    return answer["done"]
+    return list(answer["done"])
 
 
 def _finished_here(root: Path, name: str) -> bool:

@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="S",
         help="let the board play a load pattern before and after, S "
-        "seconds a digit (14 digits): it shows how far the meter lags (2 for a meter with one reading a second)",
+        "seconds a digit (14 digits): it shows the lag of the meter "
+        "(2 for a meter with one reading a second)",
     )
     parser.add_argument(
         "--every",

@@ -1,10 +1,12 @@
-"""A meter on the desk: it is recorded here, on this machine's clock, while the stages are marked on the board's.
+"""A meter on the desk, recorded on this machine's clock while stages are marked on the board's.
 
-    runs/meter/<session>/power.csv  clock.csv        as recorded, never changed; signature.jsonl: load patterns that were played
-    runs/stages/<stage id>/power.csv                 the meter's rows of the stage, moved to the board's clock
-    runs/stages/<stage id>/power-board.csv           what the board's own sensors recorded, if they did
+runs/meter/<session>/power.csv clock.csv: as recorded, never changed
+runs/meter/<session>/signature.jsonl: load patterns that were played
+runs/stages/<stage id>/power.csv: the meter's rows of the stage, moved to the board's clock
+runs/stages/<stage id>/power-board.csv: the record of the board's own sensors, if there is one
 
-The `# clock` line of a moved log has the error of the move, `u_s`: it joins the uncertainty of every energy integrated from it.
+The `# clock` line of a moved log has the error of the move, `u_s`: it joins the uncertainty of
+every energy integrated from it.
 """
 
 import json
@@ -26,14 +28,16 @@ from joulebird.harness.power.recorders import Recorders
 
 CLOCK, SIGNATURE = "clock.csv", "signature.jsonl"
 TELLING_LAG_S = 0.1
-MARGIN_S = 10.0  # of the meter's rows before and after a stage: a slow meter's reading covers the time before it
+# Of the meter's rows before and after a stage: a slow meter's reading covers the time before it.
+MARGIN_S = 10.0
 T_WIDTH = 16  # of the time in a row of power.csv (ARCHITECTURE.md)
 
 
 class DeskMeter:
     """A context manager: records the meter and compares the clocks while the board works.
 
-    With `chip_s` the board plays a load pattern before and after, that long a digit, which shows the meter's lag.
+    With `chip_s` the board plays a load pattern before and after, that long a digit, which shows
+    the meter's lag.
     """
 
     def __init__(
@@ -75,7 +79,8 @@ class DeskMeter:
         if not self._chip_s:
             return
         self._say(
-            f"{self._agent.board.name}: playing a load pattern of {14 * self._chip_s:.0f} s for the meter"
+            f"{self._agent.board.name}: playing a load pattern of {14 * self._chip_s:.0f} s "
+            "for the meter"
         )
         try:
             answer = self._agent.call("play", chip_s=self._chip_s)
@@ -88,9 +93,11 @@ class DeskMeter:
 
 
 def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> list[Path]:
-    """Give the stages and idle measurements of these finished runs their part of the meters' logs; gives the folders that got one.
+    """Give the stages and idle measurements of these finished runs their part of the meters' logs.
 
-    What has one already, or was worked on while no meter was recorded, stays as it is.
+    Return the folders that got one.
+
+    A folder that has one already, or was worked on without a meter, stays as it is.
     """
     sessions = list(_sessions(root, say))
     lags = {session: played_lag_s(session, lines) for session, lines in sessions}
@@ -115,7 +122,8 @@ def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> li
                 ]
                 if abs(lag_s) > TELLING_LAG_S:
                     say(
-                        f"  {folder.name}: the meter lags {lag_s:.2f} s behind the board's own rails: its error counts it"
+                        f"  {folder.name}: the meter lags {lag_s:.2f} s behind the board's own "
+                        "rails: its error counts it"
                     )
         if parts:
             _put(folder, "".join(parts))
@@ -124,7 +132,10 @@ def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> li
 
 
 def played_lag_s(session: Path, lines: dict[str, Alignment]) -> float | None:
-    """The meter's lag in a session as the load patterns show it; None when none was played, or none can be seen in the log."""
+    """Return the meter's lag in a session as the load patterns show it.
+
+    Return None when none was played, or none can be seen in the log.
+    """
     path = session / SIGNATURE
     found = []
     for text in path.read_text(encoding="ascii").splitlines() if path.exists() else ():
@@ -145,7 +156,7 @@ def played_lag_s(session: Path, lines: dict[str, Alignment]) -> float | None:
 
 
 def _compared(folder: Path, own: Path, parts: list[str]) -> float | None:
-    """The meter's lag behind the board's own rails in one stage."""
+    """Return the meter's lag behind the board's own rails in one stage."""
     if not own.exists():
         return None
     with tempfile.TemporaryDirectory() as scratch:
@@ -160,9 +171,11 @@ def moved(
     windows: dict[str, tuple[float, float]],
     lag_s: float | None = None,
 ) -> Iterator[str]:
-    """Segments of a meter's log in the board's clock, one for each of the board's boots in `windows` (boot_id -> begin, end there).
+    """Give the segments of a meter's log in the board's clock, one for each boot in `windows`.
 
-    A known lag is written down and counted as an error of the times, not taken out.
+    `windows` is boot_id -> begin, end on the board.
+
+    A known lag is recorded and counted as an error of the times, not taken out.
     """
     for boot, (begin_s, end_s) in windows.items():
         line = lines.get(boot)
@@ -191,14 +204,14 @@ def moved(
                     one if not one.startswith("# clock ") else "# clock " + json.dumps(clock)
                     for one in head["lines"]
                 ]
-                yield (
-                    "\n".join(text + ["%*d%s" % (T_WIDTH, t_us, rest) for t_us, rest in kept])
-                    + "\n"
-                )
+                yield ("\n".join(text + [f"{t_us:{T_WIDTH}d}{rest}" for t_us, rest in kept]) + "\n")
 
 
 def _segments(path: Path) -> Iterator[tuple[dict[str, Any], list[tuple[int, str]]]]:
-    """Head (its lines and its clock) and rows (microseconds, the whole line) of every segment; damaged rows are left out."""
+    """Give head (its lines and its clock) and rows (microseconds, the line) of every segment.
+
+    Damaged rows are left out.
+    """
     head: dict[str, Any] = {"lines": [], "clock": {}}
     rows: list[tuple[int, str]] = []
     width = 0
@@ -221,7 +234,7 @@ def _segments(path: Path) -> Iterator[tuple[dict[str, Any], list[tuple[int, str]
 def _sessions(
     root: Path, say: Callable[[str], None]
 ) -> Iterator[tuple[Path, dict[str, Alignment]]]:
-    """Every session of a meter that has a log and probes, with the alignment for each boot of the board."""
+    """Give every session of a meter that has a log and probes, with an alignment for each boot."""
     for folder in sorted((root / "meter").glob("*")):
         if (folder / record.POWER).exists() and (folder / CLOCK).exists():
             try:
@@ -234,7 +247,7 @@ def _sessions(
 
 
 def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
-    """The folders of all stages and idle measurements of these runs, each once."""
+    """Return the folders of all stages and idle measurements of these runs, each once."""
     found: dict[Path, None] = {}
     for run_id in run_ids:
         run = record.read_run(str(root), run_id)
@@ -247,7 +260,7 @@ def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
 
 
 def _windows(folder: Path) -> dict[str, tuple[float, float]]:
-    """From the first to the last event under each boot of the board."""
+    """Return the time from the first to the last event under each boot of the board."""
     windows: dict[str, tuple[float, float]] = {}
     boot = ""
     for event in record.read_events(str(folder / record.EVENTS)):
@@ -258,7 +271,10 @@ def _windows(folder: Path) -> dict[str, tuple[float, float]]:
 
 
 def _put(folder: Path, text: str) -> None:
-    """Set the board's own log aside, then put the meter's in its place; a kill between the two is completed by the next call."""
+    """Set the board's own log aside, then put the meter's in its place.
+
+    A kill between the two is completed by the next call.
+    """
     own = folder / record.POWER
     part = folder / (record.POWER + f".part-{os.getpid()}")
     part.write_text(text, encoding="utf-8")

@@ -1,8 +1,10 @@
-"""Two clocks, one line between them: where an instant of the board lies on this machine's clock, and how well that is known.
+"""Align two clocks by a line: an instant of the board on this machine's clock, and its error.
 
-A meter on the desk is read on this machine's CLOCK_MONOTONIC, the stages are marked on the board's. Both run evenly, at slightly different
-rates. A probe is one question over an open connection: sent (here), answered (there), received (here). The true difference of the clocks
-lies within half a round trip of the midpoint, so the quickest probes of each stretch of time fix a line, and their round trips its error.
+A meter on the desk is read on this machine's CLOCK_MONOTONIC, the stages are marked on the board's.
+Both run evenly, at slightly different rates. A probe is one question over an open connection: sent
+(here), answered (there), received (here). The true difference of the clocks lies within half a
+round trip of the midpoint, so the quickest probes of each stretch of time fix a line, and their
+round trips its error.
 """
 
 import json
@@ -11,9 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host.link.agent import Agent
+from joulebird.harness.host.link.errors import LinkError
 
 FORMAT = "# joulebird-clock-log 1"
 BURST = 20  # probes before and after
@@ -48,8 +52,8 @@ class Probe(NamedTuple):
 class Alignment:
     """A line from the board's clock to this machine's, through the probes in `used`.
 
-    `rate` is this machine's seconds per second of the board; `slack_s` is what the probes show beyond their own round trips (a clock that
-    changed its rate).
+    `rate` is this machine's seconds per second of the board; `slack_s` is the error that the probes
+    show beyond their own round trips (a clock that changed its rate).
     """
 
     board_s: float
@@ -59,15 +63,18 @@ class Alignment:
     slack_s: float = 0.0
 
     def here(self, board_s: float) -> float:
-        """The instant on this machine's clock."""
+        """Return the instant on this machine's clock."""
         return self.here_s + (board_s - self.board_s) * self.rate
 
     def there(self, here_s: float) -> float:
-        """The instant on the board's clock."""
+        """Return the instant on the board's clock."""
         return self.board_s + (here_s - self.here_s) / self.rate
 
     def error_s(self, board_s: float) -> float:
-        """The largest error that `here(board_s)` can have: every used probe wrong by half its round trip, each in the worst direction."""
+        """Return the largest error that `here(board_s)` can have.
+
+        Every used probe is wrong by half its round trip then, each in the worst direction.
+        """
         shares = _shares([probe.board_s for probe in self.used], _weights(self.used), board_s)
         return (
             sum(abs(share) * probe.round_trip_s / 2 for share, probe in zip(shares, self.used))
@@ -76,7 +83,7 @@ class Alignment:
         )
 
     def facts(self, begin_s: float, end_s: float) -> dict[str, float]:
-        """What a record says about it for a window of the board's clock."""
+        """Return the facts for the record of a window of the board's clock."""
         return {
             "offset_s": round(self.here(begin_s) - begin_s, 6),
             "drift_ppm": round((self.rate - 1) * 1e6, 3),
@@ -87,7 +94,9 @@ class Alignment:
 
 
 def align(probes: Sequence[Probe]) -> Alignment:
-    """The line through the quickest probes of every stretch. Raises HarnessError with fewer than two probes.
+    """Return the line through the quickest probes of every stretch.
+
+    Raises HarnessError with fewer than two probes.
 
     >>> line = align([Probe(t, 100 + t, t + 0.002) for t in range(40)])
     >>> round(line.here(110.0), 3), round(line.error_s(110.0), 3)
@@ -113,7 +122,10 @@ def align(probes: Sequence[Probe]) -> Alignment:
 
 
 def _quickest(probes: list[Probe]) -> list[Probe]:
-    """Of every window (at least four, so that the ends hold the line) the share with the smallest round trips, two at least."""
+    """Return the share of every window with the smallest round trips, two at least.
+
+    There are at least four windows, so that the ends hold the line.
+    """
     begin_s, span_s = probes[0].board_s, probes[-1].board_s - probes[0].board_s
     count = max(4, int(span_s // WINDOW_S) + 1)
     windows: list[list[Probe]] = [[] for _ in range(count)]
@@ -133,7 +145,7 @@ def _weights(probes: Sequence[Probe]) -> list[float]:
 
 
 def _shares(times: Sequence[float], weights: Sequence[float], at_s: float) -> list[float]:
-    """How much each probe counts in the value of the fitted line at an instant; the shares add up to one."""
+    """Return the share of each probe in the fitted line at an instant; they add up to one."""
     total = sum(weights)
     mean = sum(weight * one for weight, one in zip(weights, times)) / total
     spread = sum(weight * (one - mean) ** 2 for weight, one in zip(weights, times))
@@ -142,7 +154,7 @@ def _shares(times: Sequence[float], weights: Sequence[float], at_s: float) -> li
 
 
 def _value(probes: Sequence[Probe], weights: Sequence[float], at_s: float) -> float:
-    """The fitted line at an instant; differences to the first probe keep the digits."""
+    """Return the fitted line at an instant; differences to the first probe keep the digits."""
     base = probes[0]
     shares = _shares([probe.board_s for probe in probes], weights, at_s)
     return (
@@ -156,7 +168,7 @@ def _value(probes: Sequence[Probe], weights: Sequence[float], at_s: float) -> fl
 
 
 class ClockLog:
-    """Writes clock.csv: every probe as it comes, in nanoseconds, in segments of one boot of the board."""
+    """Write clock.csv: every probe as it comes, in nanoseconds, in segments of one boot."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -172,13 +184,16 @@ class ClockLog:
                 "sent_ns,board_ns,received_ns",
             ]
             self._boot = boot_id
-        lines += ["%d,%d,%d" % tuple(round(value * 1e9) for value in probe) for probe in probes]
+        lines += [",".join(str(round(value * 1e9)) for value in probe) for probe in probes]
         with open(self.path, "a", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
 
 
 def read_log(path: Path) -> dict[str, list[Probe]]:
-    """The probes in clock.csv by the board's boot_id; damaged lines are left out. Raises HarnessError for a newer format."""
+    """Return the probes in clock.csv by the board's boot_id; damaged lines are left out.
+
+    Raises HarnessError for a newer format.
+    """
     found: dict[str, list[Probe]] = {}
     boot = ""
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
@@ -194,8 +209,11 @@ def read_log(path: Path) -> dict[str, list[Probe]]:
     return found
 
 
-def ask(stdin, stdout, clock: Callable[[], float] = time.monotonic) -> Probe:
-    """One probe over an open channel to `joulebird.harness.onboard echo`. Raises EOFError when the channel has ended."""
+def ask(stdin: Any, stdout: Any, clock: Callable[[], float] = time.monotonic) -> Probe:
+    """Make a probe over an open channel to the board's echo.
+
+    Raises EOFError when the channel has ended.
+    """
     sent_s = clock()
     stdin.write(b"\n")
     stdin.flush()
@@ -208,12 +226,13 @@ def ask(stdin, stdout, clock: Callable[[], float] = time.monotonic) -> Probe:
 
 
 class ClockWatch:
-    """A context manager that compares the clocks before, during and after what it encloses, over one long-lived connection.
+    """A context manager that compares the clocks before, during and after its body.
 
-    A connection that breaks is opened again; a reboot of the board begins a new segment. `probes` is by boot_id.
+    A broken connection is opened again; a reboot of the board begins a new segment. `probes` is by
+    boot_id.
     """
 
-    def __init__(self, agent, path: Path, every_s: float = EVERY_S) -> None:
+    def __init__(self, agent: Agent, path: Path, every_s: float = EVERY_S) -> None:
         self.agent, self.every_s = agent, every_s
         self.probes: dict[str, list[Probe]] = {}
         self._log = ClockLog(path)
@@ -226,13 +245,11 @@ class ClockWatch:
         self._ready.wait(60.0)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._over.set()
         self._thread.join(60.0)
 
     def _work(self) -> None:
-        from joulebird.harness.host.link.errors import LinkError
-
         while True:
             try:
                 boot = self.agent.call("facts")["boot_id"]

@@ -1,7 +1,8 @@
-"""How far a meter lags behind the power it measures, found by laying its readings over a reference that is on time.
+"""Find the lag of a meter by laying its readings over a reference that is on time.
 
-The reference is the board's own VDD_IN log, or the known edges of a coded load (`joulebird run --signature`). A reading of an averaging
-meter is compared with the mean of the reference over the time since the reading before it.
+The reference is the board's own VDD_IN log, or the known edges of a coded load (`joulebird run
+--signature`). A reading of an averaging meter is compared with the mean of the reference over the
+time since the reading before it.
 """
 
 import bisect
@@ -30,7 +31,7 @@ class Curve:
             )
 
     def mean(self, begin_s: float, end_s: float) -> float:
-        """The mean over a stretch of time."""
+        """Return the mean over a stretch of time."""
         return (self._at(end_s) - self._at(begin_s)) / (end_s - begin_s)
 
     def _at(self, t_s: float) -> float:
@@ -39,9 +40,10 @@ class Curve:
 
 
 def latency_s(board_log: Path, meter_log: Path) -> float | None:
-    """The lag of the meter's log behind the board's, in seconds; None where the power does not vary enough to say.
+    """Return the lag of the meter's log behind the board's; None where the power varies too little.
 
-    Only logs on one clock can be compared (the meter's, moved to the board's). Readings of both totals are used.
+    Only logs on one clock can be compared (the meter's, moved to the board's). Readings of both
+    totals are used.
     """
     try:
         board, meter = (PowerTrace.load(str(path)) for path in (board_log, meter_log))
@@ -54,7 +56,7 @@ def latency_s(board_log: Path, meter_log: Path) -> float | None:
 
 
 def lag(reference: Curve, times_s: Sequence[float], watts: Sequence[float]) -> float | None:
-    """By how much readings lag behind a reference curve; None when no shift makes them alike.
+    """Return the lag of readings behind a reference curve; None when no shift makes them alike.
 
     >>> times = [0.1 * k for k in range(400)]
     >>> code = Curve([0.0, 5.0, 8.0, 13.0, 15.0, 22.0], [5.0, 11.0, 5.0, 11.0, 5.0, 11.0])
@@ -81,7 +83,7 @@ def lag(reference: Curve, times_s: Sequence[float], watts: Sequence[float]) -> f
 def _likeness(
     reference: Curve, pairs: Sequence[tuple[float, float, float]], shift_s: float
 ) -> float:
-    """The squared correlation of readings with the reference that many seconds before them."""
+    """Return the squared correlation of readings with the reference `shift_s` before them."""
     known = [reference.mean(begin_s - shift_s, end_s - shift_s) for begin_s, end_s, _ in pairs]
     read = [watts for _, _, watts in pairs]
     mean_known, mean_read = sum(known) / len(known), sum(read) / len(read)
@@ -91,12 +93,12 @@ def _likeness(
 
 
 def readings(path: Path, begin_s: float, end_s: float) -> tuple[list[float], list[float]]:
-    """Times and total watts of a log between two times, readings that failed left out."""
+    """Return times and total watts of a log between two times, without failed readings."""
     return _series(PowerTrace.load(str(path)).between(begin_s, end_s))
 
 
 def _series(trace: PowerTrace) -> tuple[list[float], list[float]]:
-    """Times and total watts of a log's last boot, readings that failed left out."""
+    """Return times and total watts of a log's last boot, without failed readings."""
     piece = trace.pieces[-1] if trace.pieces else None
     if piece is None:
         return [], []

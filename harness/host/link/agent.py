@@ -3,17 +3,16 @@
 import contextlib
 import json
 import posixpath
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 from joulebird.harness.host.link.deploy import Code, Deployed, deploy
 from joulebird.harness.host.link.errors import LinkError
-from joulebird.harness.host.link.ssh import Link
+from joulebird.harness.host.link.ssh import Channel, Link
 
 
 class Agent:
-    """A board with our code on it. Deploys at the first call; one shared connection serves everything."""
+    """A board with our code on it, deployed at the first call; one connection serves everything."""
 
     def __init__(self, link: Link, code: Code | None = None) -> None:
         self.link = link
@@ -23,7 +22,7 @@ class Agent:
 
     @property
     def deployed(self) -> Deployed:
-        """Where the code is; puts it there first when it is not."""
+        """Where the code is; it is put there first."""
         if self._deployed is None:
             self._deployed = deploy(self.link, self._code)
         return self._deployed
@@ -35,12 +34,12 @@ class Agent:
     def python(self, *words: str) -> list[str]:
         """Return the command that runs `joulebird WORDS` on the board.
 
-        The code is run as a file: with `-m`, Python would first look for modules in the folder in which it starts.
+        The code is run as a file: with `-m`, Python would search the folder in which it starts.
         """
         return [self.board.python, posixpath.join(".", self.deployed.path), *words]
 
     def call(self, verb: str, timeout_s: float | None = 120.0, **asked: Any) -> Any:
-        """One question, one answer. Raises LinkError with the board's own message and hint when it cannot do it."""
+        """Ask one question, return its answer. Raises LinkError with the board's words."""
         words = json.dumps(
             {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
         ).encode()
@@ -50,8 +49,8 @@ class Agent:
         return self._answer(verb, result.text, result.stderr, result.status)
 
     @contextlib.contextmanager
-    def channel(self, verb: str, **asked: Any) -> Iterator[subprocess.Popen]:
-        """A verb that goes on talking (follow, echo) as long as the context lasts."""
+    def channel(self, verb: str, **asked: Any) -> Iterator[Channel]:
+        """Give the process of a verb that goes on talking (follow, echo) within the context."""
         with self.link.channel(self._command(verb), self.environment()) as process:
             if verb != "echo":
                 process.stdin.write(
@@ -64,7 +63,7 @@ class Agent:
             yield process
 
     def value(self, line: bytes) -> Any:
-        """What one line of the board's output says; raises LinkError when it reports an error."""
+        """Return the value of a line of the board; raises LinkError when it is an error."""
         answer = json.loads(line)
         if isinstance(answer, dict) and "error" in answer:
             error = LinkError(f"{self.board.name}: {answer['error']}", answer["hint"])

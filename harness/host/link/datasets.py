@@ -1,4 +1,4 @@
-"""Send a data set to a board once: it lies there under its hash, and is in place only when it arrived whole."""
+"""Send a data set to a board once: it lies there under its hash, whole or not at all."""
 
 import posixpath
 from pathlib import Path
@@ -10,7 +10,10 @@ from joulebird.harness.onboard.files import tree_hash, walk
 
 
 def send(agent: Agent, folder: Path) -> str:
-    """The board's path of this folder's contents, sent there when they are not there yet. Raises LinkError; HarnessError when empty."""
+    """Return the board's path of this folder's contents, sent there if absent.
+
+    Raises LinkError, or HarnessError for an empty folder.
+    """
     digest = tree_hash(str(folder))
     final = posixpath.join(agent.board.cache, "data", digest[:16])
     if not _exists(agent.link, final):

@@ -1,4 +1,7 @@
-"""Bring the code to a board: one zip file of `devices`, `baselines` and `harness`, named by its SHA-256; nothing is installed there."""
+"""Bring the code to a board: one zip file of `devices`, `baselines` and `harness`.
+
+It is named by its SHA-256; nothing is installed there.
+"""
 
 import hashlib
 import io
@@ -20,7 +23,8 @@ FACE = ("__init__.py", "__main__.py")
 # These need a current Python, and are of no use there.
 LEFT_OUT = ("joulebird/harness/host", "joulebird/harness/verbs/board")
 MAX_BYTES = 400_000
-# `python3 board.pyz VERB` and `python3 board.pyz onboard VERB`; the path is made absolute because a run may change its folder.
+# `python3 board.pyz VERB` and `python3 board.pyz onboard VERB`. The path is made absolute because a
+# run may change its folder.
 MAIN = b"""import os
 import sys
 sys.path[0] = os.path.abspath(sys.path[0])
@@ -32,12 +36,14 @@ else:
 sys.exit(main())
 """
 
-# One shell script on the board says everything that deploying needs to know; $1 is the code file, $2 the Python.
+# One shell script on the board finds all facts for deploying; $1 is the code file, $2 the Python.
 LOOK = (
-    'if test -f "$1"; then echo present; else echo absent; fi; command -v "$2" >/dev/null 2>&1 && echo python || echo none; '
+    'if test -f "$1"; then echo present; else echo absent; fi; '
+    'command -v "$2" >/dev/null 2>&1 && echo python || echo none; '
     "command -v rsync >/dev/null 2>&1 && echo rsync || echo none"
 )
-# $1 is the folder, $2 the final name, $3 a name that only this upload uses, $4 the SHA-256; the file appears whole or not at all.
+# $1 is the folder, $2 the final name, $3 a name that only this upload uses, $4 the SHA-256. The
+# file appears whole or not at all.
 RECEIVE = (
     'mkdir -p -- "$1" && cd -- "$1" && rm -f ./*.part-* && cat > "$3" && '
     'test "$(sha256sum < "$3" | cut -c 1-64)" = "$4" && mv -f "$3" "$2"'
@@ -53,13 +59,16 @@ class Code:
 
     @property
     def name(self) -> str:
-        """Its file name on the board."""
+        """The file name on the board."""
         return f"board-{self.sha256[:12]}.pyz"
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """Where the code lies on the board (relative to the home unless the cache is absolute), and how many bytes had to be sent."""
+    """The path of the code on the board, and the number of bytes that were sent.
+
+    The path is relative to the home unless the cache is absolute.
+    """
 
     path: str
     sha256: str
@@ -68,7 +77,10 @@ class Deployed:
 
 
 def build() -> Code:
-    """The code that the board runs, the same bytes for the same sources; raises HarnessError when it has grown too large."""
+    """Return the code for the board, the same bytes for the same sources.
+
+    Raises HarnessError when it has grown too large.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         _add(archive, "__main__.py", MAIN)
@@ -84,7 +96,10 @@ def build() -> Code:
 
 
 def deploy(link: Link, code: Code | None = None) -> Deployed:
-    """Make sure that the code is on the board; sends it only when it is absent. Raises LinkError, also when Python is missing there."""
+    """Make sure that the code is on the board, sending it only when it is absent.
+
+    Raises LinkError, also when Python is missing there.
+    """
     code = code or build()
     board = link.board
     folder = PurePosixPath(board.cache)
@@ -95,7 +110,8 @@ def deploy(link: Link, code: Code | None = None) -> Deployed:
     if python == "none":
         raise LinkError(
             f"{board.host}: {board.python} is not found there",
-            "install it (sudo apt install python3), or name the interpreter: python = under [board.NAME]",
+            "install it (sudo apt install python3), "
+            "or name the interpreter: python = under [board.NAME]",
         )
     sent = 0
     if present == "absent":
@@ -137,7 +153,7 @@ def _check_received(link: Link, result: Result, folder: str) -> None:
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
-    """Name in the archive and path of every file that the board needs."""
+    """Give the name in the archive and the path of every file that the board needs."""
     home = Path(ROOT) / "joulebird"
     for name in FACE:
         yield f"joulebird/{name}", home / name
@@ -166,7 +182,7 @@ def _left_out(name: str) -> bool:
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Add a file with a fixed date and mode, so that only names and contents decide the archive's bytes."""
+    """Add a file with a fixed date and mode: only names and contents decide the archive's bytes."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3

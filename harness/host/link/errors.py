@@ -1,15 +1,17 @@
-"""What ssh says when it fails, turned into what to do about it."""
+"""Turn the messages of ssh into errors with a remedy."""
 
 import re
 import shlex
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-
-UNREACHABLE = 3
 
 
 class LinkError(HarnessError):
-    """A board could not be reached, or a command on it failed; carries the command, its output and its exit status."""
+    """A board could not be reached, or a command on it failed.
+
+    It carries the command, its output and its exit status; `lost` marks a transient failure.
+    """
 
     def __init__(
         self,
@@ -20,11 +22,11 @@ class LinkError(HarnessError):
         status: int | None = None,
         lost: bool = False,
     ) -> None:
-        super().__init__(message, hint, UNREACHABLE)
+        super().__init__(message, hint, exit_codes.UNREACHABLE)
         self.argv = argv or []
         self.stderr = stderr
         self.status = status
-        self.lost = lost  # the line broke, or the board is off: trying again later may help
+        self.lost = lost
 
 
 # (what ssh prints, message, hint, whether trying again later may help)
@@ -32,7 +34,8 @@ SSH_SAYS = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed",
         "{host} answers with another host key than the one you know",
-        "if the board was flashed anew, forget the old key (ssh-keygen -R {bare}) and check the new one with: ssh {host};"
+        "if the board was flashed anew, forget the old key (ssh-keygen -R {bare}) and check the "
+        "new one with: ssh {host};"
         " if not, do not go on",
         False,
     ),
@@ -49,13 +52,15 @@ SSH_SAYS = (
         False,
     ),
     (
-        r"Too many authentication failures|Permission denied \((?!publickey,?\)).*|Permission denied \(",
+        r"Too many authentication failures|Permission denied \((?!publickey,?\)).*|"
+        r"Permission denied \(",
         "{host}: the login was refused",
         "give it your key: ssh-copy-id {host}; then `ssh {host} true` must work without a question",
         False,
     ),
     (
-        r"Bad configuration option|terminating, \d+ bad configuration|Bad owner or permissions on .*config|Can't open user config file",
+        r"Bad configuration option|terminating, \d+ bad configuration|"
+        r"Bad owner or permissions on .*config|Can't open user config file",
         "ssh refuses its configuration: {last}",
         "correct the file that ssh names",
         False,
@@ -73,7 +78,8 @@ SSH_SAYS = (
         True,
     ),
     (
-        r"Connection (closed|reset)|Broken pipe|mux_client|closed by remote host|Connection to .* closed|kex_exchange|Control socket",
+        r"Connection (closed|reset)|Broken pipe|mux_client|closed by remote host|"
+        r"Connection to .* closed|kex_exchange|Control socket",
         "{host}: the connection broke",
         "type the same command again: it goes on where it was",
         True,
@@ -84,7 +90,7 @@ SSH_SAYS = (
 def ssh_error(
     host: str, stderr: str, argv: list[str] | None = None, status: int | None = None
 ) -> LinkError:
-    """The error for what ssh itself printed (its exit status is 255)."""
+    """Return the error for the messages of ssh itself (exit status 255)."""
     lines = [
         line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@@@")
     ]
@@ -107,7 +113,7 @@ def ssh_error(
 
 
 def command_error(host: str, argv: list[str], stderr: str, status: int) -> LinkError:
-    """The error for a command that ran on the board and failed there."""
+    """Return the error for a command that ran on the board and failed there."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     last = lines[-1] if lines else f"exit status {status}"
     if "No space left on device" in stderr or "Disk quota exceeded" in stderr:

@@ -1,4 +1,4 @@
-"""How long to go on trying when a line is lost: at once raised what waiting cannot cure, slower and slower tried what it can."""
+"""Retry policy: permanent errors are raised at once, transient ones retried with back-off."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 
 
 class Patience:
-    """Counts from the last sign of life: `heard` at each one, `lost` at each failure. A board that was never heard gets no patience."""
+    """Counts from the last sign of life: `heard` at each one, `lost` at each failure.
+
+    A board that was never heard gets no retry.
+    """
 
     def __init__(
         self,
@@ -30,13 +33,13 @@ class Patience:
         self._wait_s, self._silent = FIRST_WAIT_S, False
 
     def heard(self) -> None:
-        """The board has answered."""
+        """Note an answer of the board."""
         if self._silent:
             self._say(f"{self._name} answers again")
         self._heard_s, self._wait_s, self._silent = self._clock(), FIRST_WAIT_S, False
 
     def lost(self, error: LinkError) -> None:
-        """Wait a while, longer each time; raises the error when waiting cannot help, or has been tried for long enough."""
+        """Wait, longer each time; raises the error when it is permanent or the patience is over."""
         if (
             not error.lost
             or self._heard_s is None
@@ -45,7 +48,8 @@ class Patience:
             raise error
         if not self._silent:
             self._say(
-                f"no connection to {self._name} ({error.message}); what runs there goes on; trying again"
+                f"no connection to {self._name} ({error.message}); "
+                "the run continues there; retrying"
             )
         self._silent = True
         self._sleep(self._wait_s)

@@ -1,7 +1,8 @@
 """A line to a board: the user's own ssh, as a subprocess, over one shared connection.
 
-Keys, jump hosts, host-key checking and everything else are ssh's business and the user's configuration's. Arguments are lists; whatever a
-board's name, a path or an option contains, it is data on both sides and never run.
+Keys, jump hosts, host-key checking and everything else are ssh's business and the user's
+configuration's. Arguments are lists: the content of a board's name, a path or an option is data on
+both sides and never run.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.config import Board
@@ -29,7 +31,7 @@ KEEP_MASTER_S = (
 
 @dataclass(frozen=True)
 class Result:
-    """What a command on the board gave: its exit status, its output in bytes, its messages as text."""
+    """The result of a command on the board: exit status, output in bytes, messages as text."""
 
     status: int
     stdout: bytes
@@ -42,7 +44,7 @@ class Result:
 
 
 def remote_command(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """One line for the login shell on the board that runs exactly these words with these variables.
+    """Return a line for the login shell that runs exactly these words with these variables.
 
     >>> remote_command(["echo", "a b", "$(reboot)"], {"A": "x;y"})
     "exec env 'A=x;y' echo 'a b' '$(reboot)'"
@@ -54,7 +56,10 @@ def remote_command(argv: Sequence[str], env: Mapping[str, str]) -> str:
 
 
 def control_folder(env: Mapping[str, str] = os.environ) -> Path:
-    """A folder for connection sockets that only this user can enter, with a path short enough for a socket."""
+    """Return a folder for connection sockets that only this user can enter.
+
+    Its path is short enough for a socket.
+    """
     base = env.get("XDG_RUNTIME_DIR", "")
     folder = (
         Path(base) / "joulebird"
@@ -70,8 +75,19 @@ def control_folder(env: Mapping[str, str] = os.environ) -> Path:
     return folder
 
 
+class Channel(subprocess.Popen[bytes]):
+    """A process with pipes; at its end `messages` holds its stderr."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    messages = ""
+
+
 class Link:
-    """One board over ssh. Opens the shared connection at the first command; `close` ends it, leaving it open is harmless."""
+    """One board over ssh. The shared connection opens at the first command.
+
+    `close` ends it; leaving it open is harmless.
+    """
 
     def __init__(self, board: Board, sockets: Path | None = None) -> None:
         self.board = board
@@ -79,7 +95,7 @@ class Link:
         self._open = False
 
     def options(self) -> list[str]:
-        """The ssh command up to, not including, the host."""
+        """Return the ssh command up to, not including, the host."""
         if self._sockets is None:
             self._sockets = control_folder()
         ours = [
@@ -94,7 +110,7 @@ class Link:
         return [*self.board.ssh, "-T", *(word for option in ours for word in ("-o", option))]
 
     def argv(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
-        """The whole local command that runs `command` on the board."""
+        """Return the whole local command that runs `command` on the board."""
         return [*self.options(), "--", self.board.host, remote_command(command, env or {})]
 
     def open(self) -> None:
@@ -113,7 +129,10 @@ class Link:
         timeout_s: float | None = None,
         check: bool = True,
     ) -> Result:
-        """Run a command on the board to its end. Raises LinkError when the line fails, or, with `check`, when the command does."""
+        """Run a command on the board to its end.
+
+        Raises LinkError when the connection fails, or, with `check`, when the command does.
+        """
         self.open()
         argv = self.argv(command, env)
         try:
@@ -143,12 +162,15 @@ class Link:
     @contextlib.contextmanager
     def channel(
         self, command: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> Iterator[subprocess.Popen]:
-        """A command that runs as long as the context, with its input and output as pipes; its messages go to a file (`.messages`)."""
+    ) -> Iterator["Channel"]:
+        """Give a command that runs as long as the context, with its input and output as pipes.
+
+        Its messages go to a file, and at the end to `.messages`.
+        """
         self.open()
         with tempfile.TemporaryFile() as messages:
             try:
-                process = subprocess.Popen(
+                process = Channel(
                     self.argv(command, env),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -178,7 +200,10 @@ class Link:
             raise _no_ssh(self.board, error) from None
 
     def _start_master(self) -> None:
-        """Start the shared connection in the background. Its messages go to a file: a pipe would stay open as long as it does."""
+        """Start the shared connection in the background.
+
+        Its messages go to a file: a pipe would stay open as long as it does.
+        """
         argv = [
             *self.options(),
             "-o",
@@ -203,7 +228,7 @@ class Link:
                 )
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: "Channel") -> None:
     with contextlib.suppress(OSError):
         process.stdin.close()
     try:

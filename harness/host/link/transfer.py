@@ -1,7 +1,9 @@
-"""Copy files between the desk and a board: rsync where both have it, else tar over ssh. What means "done" arrives last."""
+"""Copy files between the desk and a board: rsync where both have it, else tar over ssh.
+
+The files that mean "done" arrive last.
+"""
 
 import functools
-import io
 import os
 import re
 import shlex
@@ -11,10 +13,11 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from joulebird.harness.core import records as record
 from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
-from joulebird.harness.host.link.ssh import SSH_FAILED, Link
+from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link
 
 STAGING = ".incoming"  # below the runs folder: what has not arrived whole lies here
 LAST = (
@@ -25,7 +28,10 @@ LAST = (
 
 @functools.cache
 def rsync_here() -> str | None:
-    """The desk's rsync, when it is one that can keep remote names from a shell (3.0 or newer; macOS has another program of this name)."""
+    """Return the desk's rsync if it can keep remote names from a shell.
+
+    That is 3.0 or newer; macOS has another program of this name.
+    """
     program = shutil.which("rsync")
     if program is None:
         return None
@@ -36,7 +42,10 @@ def rsync_here() -> str | None:
 
 
 def missing(local: Path, there: Iterable[tuple[str, int, int]]) -> list[str]:
-    """Names of the listed files (name, bytes, time of change in ns) that are not the same here, in the order in which they must arrive."""
+    """Return those listed files that differ here, in the order in which they must arrive.
+
+    A file is listed as name, bytes, and time of change in ns.
+    """
     names = [
         name for name, size, changed_ns in there if not _same(local / _safe(name), size, changed_ns)
     ]
@@ -44,9 +53,10 @@ def missing(local: Path, there: Iterable[tuple[str, int, int]]) -> list[str]:
 
 
 def pull(link: Link, remote: str, local: Path, names: Sequence[str], use_rsync: bool) -> int:
-    """Bring these files (relative to the folder `remote`) below `local`; gives their number.
+    """Bring these files (relative to the folder `remote`) below `local`; return their number.
 
-    A broken connection leaves only whole files in place; the next call fetches the rest. Raises LinkError.
+    A broken connection leaves only whole files in place; the next call fetches the rest. Raises
+    LinkError.
     """
     done = 0
     for rank in range(len(LAST) + 1):
@@ -58,16 +68,17 @@ def pull(link: Link, remote: str, local: Path, names: Sequence[str], use_rsync: 
 
 
 def push(link: Link, local: Path, remote: str, names: Sequence[str], use_rsync: bool) -> None:
-    """Send these files (relative to the folder `local`) below the folder `remote`. Raises LinkError; a second call completes a first."""
+    """Send these files (relative to the folder `local`) below the folder `remote`.
+
+    Raises LinkError; a second call completes a first.
+    """
     link.run(["mkdir", "-p", "--", remote])
     if use_rsync and rsync_here():
         _rsync(link, [f"{local.resolve()}/", f"board:{_explicit(remote)}/"], names)
         return
     argv = link.argv(["tar", "-x", "-C", _explicit(remote), "-f", "-"])
     with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages
-        )
+        process = Channel(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages)
         try:
             with tarfile.open(
                 fileobj=process.stdin, mode="w|", format=tarfile.PAX_FORMAT
@@ -88,7 +99,10 @@ def _pull_rsync(link: Link, remote: str, local: Path, names: Sequence[str]) -> N
 def _rsync(
     link: Link, ends: Sequence[str], names: Sequence[str], receiver: Path | None = None
 ) -> None:
-    """Run rsync over our connection. Its remote shell is a script that drops the host's name, which ssh has from us already."""
+    """Run rsync over our connection.
+
+    Its remote shell is a script that drops the host's name, which ssh has from us already.
+    """
     shell = "shift; exec " + shlex.join([*link.options(), "--", link.board.host]) + ' "$@"'
     words = ["sh", "-c", shell, "sh"]
     argv = [
@@ -125,25 +139,22 @@ def _pull_tar(link: Link, remote: str, local: Path, names: Sequence[str]) -> Non
     with tempfile.TemporaryFile() as messages, tempfile.TemporaryFile() as asked:
         asked.write(b"\0".join(os.fsencode(name) for name in names) + b"\0")
         asked.seek(0)
-        process = subprocess.Popen(argv, stdin=asked, stdout=subprocess.PIPE, stderr=messages)
+        process = Channel(argv, stdin=asked, stdout=subprocess.PIPE, stderr=messages)
         try:
-            with tarfile.open(
-                fileobj=io.BufferedReader(process.stdout, 1 << 20), mode="r|"
-            ) as archive:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 for member in archive:
-                    if member.isreg() and member.name in wanted:
-                        _receive(
-                            archive.extractfile(member), staging, local / member.name, member.mtime
-                        )
+                    source = archive.extractfile(member) if member.isreg() else None
+                    if source is not None and member.name in wanted:
+                        _receive(source, staging, local / member.name, member.mtime)
         except (tarfile.TarError, EOFError, OSError) as error:
             process.kill()
             if process.wait() in (0, -9) and isinstance(error, OSError) and error.errno:
-                raise _local_error(local, error.strerror) from None
+                raise _local_error(local, str(error.strerror)) from None
         _check(link, argv, process.wait(), messages)
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def _receive(source, staging: Path, target: Path, changed_s: float) -> None:
+def _receive(source: IO[bytes], staging: Path, target: Path, changed_s: float) -> None:
     """Write one file beside the results and rename it into place when it is whole."""
     part = staging / "file"
     with open(part, "wb") as file:
@@ -161,9 +172,9 @@ def _local_error(folder: Path, reason: str) -> LinkError:
 
 
 def _check(
-    link: Link, argv: list[str], status: int, messages, receiver: Path | None = None
+    link: Link, argv: list[str], status: int, messages: IO[bytes], receiver: Path | None = None
 ) -> None:
-    """Raise what a failed copy means; `receiver` is the folder here that rsync was writing to."""
+    """Raise the error of a failed copy; `receiver` is the folder here that rsync was writing to."""
     if status == 0:
         return
     messages.seek(0)
@@ -192,7 +203,7 @@ def _check(
 
 
 def _rank(name: str) -> int:
-    """0 for a file that arrives first; those that mean "done" come after it, the run's record at the very end."""
+    """Return 0 for a file that arrives first, more for those that mean "done"."""
     base = os.path.basename(name)
     return LAST.index(base) + 1 if base in LAST else 0
 
@@ -206,7 +217,7 @@ def _same(path: Path, size: int, changed_ns: int) -> bool:
 
 
 def _safe(name: str) -> str:
-    """A name that stays below its folder; a board that says otherwise is not believed."""
+    """Return a name if it stays below its folder; raises LinkError otherwise."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise LinkError(
@@ -217,10 +228,10 @@ def _safe(name: str) -> str:
 
 
 def _explicit(path: str) -> str:
-    """A remote path that no program takes for an option."""
+    """Return a remote path that no program takes for an option."""
     return path if path.startswith("/") else "./" + path
 
 
 def _rsync_word(word: str) -> str:
-    """One word as rsync reads its -e option: in single quotes, a single quote doubled."""
+    """Return a word as rsync reads its -e option: in single quotes, a single quote doubled."""
     return "'" + word.replace("'", "''") + "'"

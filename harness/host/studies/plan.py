@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from joulebird.harness.core.flops import training_flops, work_flops
 from joulebird.harness.core.records import STAGE, is_done, stage_dir
 from joulebird.harness.core.registry import import_module
-from joulebird.harness.runs.run import Asked, planned
+from joulebird.harness.host.studies.asked import planned
+from joulebird.harness.runs.run import Asked
 from joulebird.harness.runs.spec import RunSpec, digest
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.records import Run as FinishedRun

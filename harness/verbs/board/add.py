@@ -1,6 +1,7 @@
-"""joulebird board add [NAME] [HOST]: try a board over ssh, and write its table into the configuration.
+"""joulebird board add [NAME] [HOST]: try a board over ssh and write it into the configuration.
 
-HOST is any name that ssh knows (`ssh HOST true` must work without a question); NAME is your name for the board. Nothing is installed.
+HOST is any name that ssh knows (`ssh HOST true` must work without a question); NAME is your name
+for the board. Nothing is installed.
 """
 
 import argparse
@@ -51,7 +52,8 @@ def main(args: argparse.Namespace) -> int:
         )
         if not facts["linger"]:
             sys.stderr.write(
-                "  runs will go on after the connection ends; with `loginctl enable-linger` there, as a unit of systemd\n"
+                "  runs will go on after the connection ends; "
+                "with `loginctl enable-linger` there, as a unit of systemd\n"
             )
     path.parent.mkdir(parents=True, exist_ok=True)
     put(text, str(path))
@@ -70,9 +72,11 @@ def table(name: str, host: str, python: str) -> str:
             f"python = {json.dumps(python, ensure_ascii=False)}",
             '# workdir = "joulebird"            # runs on the board, relative to the home there',
             '# source = "ina3221"               # default: the best power source found there',
-            '# launcher = ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", "IMAGE"]',
+            '# launcher = ["docker", "run", "--rm", "--runtime", "nvidia", "-v", "/home:/home", '
+            '"IMAGE"]',
             f"# [board.{quoted}.env]",
-            '# OPENBLAS_CORETYPE = "ARMV8"      # set already; without it numpy 1.19.5 crashes on a TX2',
+            '# OPENBLAS_CORETYPE = "ARMV8"      # set already; '
+            "without it numpy 1.19.5 crashes on a TX2",
             "",
         ]
     )

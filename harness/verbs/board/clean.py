@@ -1,7 +1,7 @@
-"""joulebird board clean [NAME]: remove finished runs that are here too, the code of other versions, and ended jobs from a board.
+"""joulebird board clean [NAME]: remove fetched runs, old code and ended jobs from a board.
 
-A run counts as here when it is finished in the folder of the runs; `joulebird board pull` brings the others. Nothing is removed while a
-job runs. -n only lists.
+A run counts as fetched when it is finished in the folder of the runs here; `joulebird board pull`
+brings the others. Nothing is removed while a job runs. -n only lists.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""joulebird board deploy [NAME]: put the code on a board, one file named by its SHA-256; nothing is installed there. `run` does this by itself."""
+"""joulebird board deploy [NAME]: put the code on a board, one file named by its SHA-256.
+
+Nothing is installed there. `joulebird run` does this by itself.
+"""
 
 import argparse
 from pathlib import Path

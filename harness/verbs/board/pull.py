@@ -1,4 +1,7 @@
-"""joulebird board pull [NAME] [RUN...]: fetch finished runs from a board, with their stages, logs and idle measurements."""
+"""joulebird board pull [NAME] [RUN...]: fetch finished runs from a board.
+
+Their stages, logs and idle measurements come with them.
+"""
 
 import argparse
 from pathlib import Path

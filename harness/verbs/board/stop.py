@@ -1,4 +1,7 @@
-"""joulebird board stop [NAME] [RUN]: end the run on a board after its epoch; given again, at once. The same `joulebird run` continues it later."""
+"""joulebird board stop [NAME] [RUN]: end the run on a board after its epoch; again, at once.
+
+The same `joulebird run` continues it later.
+"""
 
 import argparse
 import sys
