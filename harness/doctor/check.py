@@ -78,7 +78,7 @@ class Context:
 
 
 class Check(NamedTuple):
-    """A named check; `fix`, if there is one, cures the trouble safely and returns what it did."""
+    """A named check; `fix`, if there is one, cures the trouble safely and returns its action."""
 
     name: str
     look: Callable[[Context], Verdict]

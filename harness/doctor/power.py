@@ -13,7 +13,7 @@ from joulebird.devices.jtop.source import JtopSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Verdict, jetson_only
 
-MODULE_VOLTS = (5.5, 19.6)  # what a TX2 module may be fed with (OEM product design guide)
+MODULE_VOLTS = (5.5, 19.6)  # supply of a TX2 module (OEM product design guide)
 PLAUSIBLE_W = (0.3, 30.0)
 TX2_SHUNT_MOHM = 20.0  # of VDD_IN, by L4T's device tree of the production module
 READS = 100

@@ -36,7 +36,7 @@ def perform(
 ) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
-    `session` holds what all stages of this process share: root, saving, recorders, progress, ...
+    `session` is shared by all stages of this process: root, saving, recorders, progress, ...
     """
     folder = stage_dir(session.root, artifact.id)
     with writing(os.path.join(folder, EVENTS)):

@@ -153,7 +153,7 @@ def _parse_module(name: str) -> Optional[ast.Module]:
     except (ImportError, ValueError):
         spec = None
     if spec is None:
-        import_module(name, repr(name))  # raises the error that says what is missing
+        import_module(name, repr(name))  # raises the error that names the missing package
         return None
     get_source = getattr(spec.loader, "get_source", None)
     source = get_source(name) if get_source else None
