@@ -48,7 +48,7 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
 
 
 def _throttles(sample: Dict[str, Any]) -> List[str]:
-    """Return what throttles the board: active cooling devices, and a GPU below its locked clock."""
+    """Return the causes of throttling: active cooling devices, a GPU below its locked clock."""
     throttles = [f"{name} (state {state})" for name, state in sorted(sample["cooling"].items())]
     allowed, now = sample["limits"].get("gpu_max_hz"), sample["clocks_hz"].get("gpu")
     busy = sample["clocks_locked"] and (sample["gpu_load"] or 0) >= BUSY

@@ -39,9 +39,15 @@ class EventLog:
 
     def begin_attempt(self, number: int, boot_id: str, session: str, from_epoch: int) -> None:
         """Append the first event of an attempt at a stage."""
-        wall_s = round(time.time(), 3)
-        facts = {"attempt": number, "boot_id": boot_id, "wall_s": wall_s, "pid": os.getpid()}
-        self.write("attempt_begin", session=session, from_epoch=from_epoch, **facts)
+        self.write(
+            "attempt_begin",
+            attempt=number,
+            boot_id=boot_id,
+            wall_s=round(time.time(), 3),
+            pid=os.getpid(),
+            session=session,
+            from_epoch=from_epoch,
+        )
 
     def close(self) -> None:
         """Close the file; harmless when called twice."""

@@ -1,4 +1,4 @@
-"""The checks of `joulebird doctor`: one table of small functions, each with what was found and what to do."""
+"""A check of `joulebird doctor` its context, its verdict, and the results as text and JSON."""
 
 import os
 import sys
@@ -8,14 +8,18 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 from joulebird.devices.board.identify import identify
 from joulebird.devices.util.command import Runner, run_command, sudo_prefix
 from joulebird.devices.util.sysfs import text_or_none
+from joulebird.harness.core.errors import HarnessError
 
 OK, WARN, BAD, SKIP = "ok", "warn", "bad", "skip"
 MARKS = {OK: "ok", WARN: "!", BAD: "WRONG", SKIP: "-"}
 COLOURS = {OK: "32", WARN: "33", BAD: "31", SKIP: "2"}
 
 
-class Finding(NamedTuple):
-    """What a check found: a status (ok; warn: numbers are worse for it; bad: wrong; skip: does not apply), a sentence, and what to do."""
+class Verdict(NamedTuple):
+    """The outcome of a check: a status, a sentence, and the remedy.
+
+    ok; warn: the numbers are worse for it; bad: wrong; skip: the check does not apply.
+    """
 
     status: str
     found: str
@@ -23,7 +27,7 @@ class Finding(NamedTuple):
 
 
 class Context:
-    """What checks look at: a file tree, commands, the environment, the Python that trains, the folder of the runs, the wall clock."""
+    """The machine as the checks see it: files, commands, environment, Python, folder."""
 
     def __init__(
         self,
@@ -46,28 +50,25 @@ class Context:
 
     @property
     def jetson(self) -> bool:
-        """Whether this is a Jetson."""
+        """True on a Jetson."""
         return bool(self.board["jetson"])
 
     def text(self, path: str) -> Optional[str]:
-        """The text of a file of the tree, or None."""
+        """Return the text of a file of the tree, or None."""
         return text_or_none(os.path.join(self.root, path))
 
     def running(self, names: List[str]) -> List[str]:
-        """Those of these commands that run now."""
-        found = set()
+        """Return those of these commands that run now."""
         try:
-            numbers = [
-                name for name in os.listdir(os.path.join(self.root, "proc")) if name.isdigit()
-            ]
+            entries = os.listdir(os.path.join(self.root, "proc"))
         except OSError:
-            numbers = []
-        for number in numbers:
-            found.add(self.text(os.path.join("proc", number, "comm")))
-        return [name for name in names if name in found]
+            return []
+        processes = [entry for entry in entries if entry.isdigit()]
+        commands = {self.text(os.path.join("proc", process, "comm")) for process in processes}
+        return [name for name in names if name in commands]
 
     def memory(self) -> Dict[str, int]:
-        """Bytes by name from /proc/meminfo; empty where there is none."""
+        """Return bytes by name from /proc/meminfo; {} where there is none."""
         lines = [line.split() for line in (self.text("proc/meminfo") or "").splitlines()]
         return {
             words[0].rstrip(":"): 1024 * int(words[1])
@@ -77,15 +78,15 @@ class Context:
 
 
 class Check(NamedTuple):
-    """One line of the table: a name, a function from Context to Finding, and maybe one that cures it safely (gives what it did)."""
+    """A named check; `fix`, if there is one, cures the trouble safely and returns its action."""
 
     name: str
-    look: Callable[[Context], Finding]
+    look: Callable[[Context], Verdict]
     fix: Optional[Callable[[Context], str]] = None
 
 
 class Result(NamedTuple):
-    """A check that was made; `fixed` says what was done about it, "" if nothing."""
+    """A check with its verdict; `fixed` says what --fix did about it, "" if nothing."""
 
     name: str
     status: str
@@ -94,75 +95,49 @@ class Result(NamedTuple):
     fixed: str
 
 
-def jetson_only(look: Callable[[Context], Finding]) -> Callable[[Context], Finding]:
-    """A check that does not apply to other machines."""
-
-    def checked(context: Context) -> Finding:
-        return look(context) if context.jetson else Finding(SKIP, "not a Jetson")
-
-    checked.__doc__ = look.__doc__
-    return checked
-
-
-def checks() -> List[Check]:
-    """All checks, in the order in which they are shown."""
-    from joulebird.harness.doctor import (
-        board as doctor_board,
-    )
-    from joulebird.harness.doctor import (
-        power as doctor_power,
-    )
-    from joulebird.harness.doctor import (
-        software as doctor_software,
-    )
-
-    return doctor_board.CHECKS + doctor_power.CHECKS + doctor_software.CHECKS
+def jetson_only(look: Callable[[Context], Verdict]) -> Callable[[Context], Verdict]:
+    """Let a check apply to Jetsons only."""
+    return lambda context: look(context) if context.jetson else Verdict(SKIP, "not a Jetson")
 
 
 def examine(context: Context, table: List[Check], fix: bool = False) -> List[Result]:
-    """Make the checks; with `fix`, cure what can be cured safely, and look again."""
+    """Make the checks; with `fix`, cure the safe ones and check again."""
     results = []
     for check in table:
-        finding, done = check.look(context), ""
-        if fix and check.fix is not None and finding.status in (BAD, WARN):
+        verdict, done = check.look(context), ""
+        if fix and check.fix is not None and verdict.status in (BAD, WARN):
             try:
                 done = check.fix(context)
-                finding = check.look(context)
-            except Exception as error:
-                if not hasattr(error, "hint"):
-                    raise
+                verdict = check.look(context)
+            except HarnessError as error:
                 done = f"could not be fixed: {error}"
-        results.append(Result(check.name, finding.status, finding.found, finding.remedy, done))
+        results.append(Result(check.name, *verdict, fixed=done))
     return results
 
 
 def as_text(results: List[Result], colour: bool = False) -> str:
-    """The results for people: a line each, what to do under those that are not fine, those that do not apply in one line, a count."""
+    """Return the results for people: a line each with its remedy, the skipped ones, a count."""
     lines, width = [], max(len(result.name) for result in results)
     shown = [result for result in results if result.status != SKIP or len(results) == 1]
+    indent = " " * (width + 8)
     for result in shown:
         mark = MARKS[result.status].ljust(5)
-        lines.append(
-            "{}  {}  {}".format(
-                f"\x1b[{COLOURS[result.status]}m{mark}\x1b[0m" if colour else mark,
-                result.name.ljust(width),
-                result.found,
-            )
-        )
+        if colour:
+            mark = f"\x1b[{COLOURS[result.status]}m{mark}\x1b[0m"
+        lines.append(f"{mark}  {result.name.ljust(width)}  {result.found}")
         if result.fixed:
-            lines.append("{} done: {}".format(" " * (width + 8), result.fixed))
+            lines.append(f"{indent} done: {result.fixed}")
         if result.remedy and result.status in (WARN, BAD):
-            lines.append("{} do: {}".format(" " * (width + 8), result.remedy))
-    count = {status: sum(result.status == status for result in results) for status in MARKS}
+            lines.append(f"{indent} do: {result.remedy}")
     skipped = ", ".join(result.name for result in results if result not in shown)
     lines += ["do not apply: " + skipped] if skipped else []
-    return "\n".join(
-        lines + ["%d wrong, %d warnings, %d fine" % (count[BAD], count[WARN], count[OK])]
-    )
+    count = {status: sum(result.status == status for result in results) for status in MARKS}
+    lines.append(f"{count[BAD]} wrong, {count[WARN]} warnings, {count[OK]} fine")
+    return "\n".join(lines)
 
 
 def as_facts(results: List[Result]) -> Dict[str, Any]:
-    """The results as JSON values."""
+    """Return the results as JSON values."""
     return {
         "wrong": sum(result.status == BAD for result in results),
         "checks": [dict(result._asdict()) for result in results],

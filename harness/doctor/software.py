@@ -1,4 +1,4 @@
-"""Checks of what runs on the board: Python, numpy, torch, memory, disk, clock, and what else is going on."""
+"""Checks of the software: Python, numpy, torch, memory, disk, clock, and other processes."""
 
 import json
 import os
@@ -7,18 +7,20 @@ import time
 from typing import Any, Dict
 
 from joulebird.devices.util.command import Ran, user_name
-from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Finding, jetson_only
+from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Verdict, jetson_only
 
 TORCH = """
 import json, torch
-facts = {"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available(), "file": torch.__file__}
+facts = {"version": torch.__version__, "cuda": torch.version.cuda}
+facts.update(available=torch.cuda.is_available(), file=torch.__file__)
 if facts["available"]:
     facts["device"] = torch.cuda.get_device_name(0)
 print(json.dumps(facts))
 """
 NVIDIA_TORCH = (
-    "pip3 uninstall torch torchvision, then install NVIDIA's wheel torch-1.10.0-cp36-cp36m-linux_aarch64.whl "
-    "(forums.developer.nvidia.com/t/72048); PyPI's has no CUDA for a Jetson"
+    "pip3 uninstall torch torchvision, then install NVIDIA's wheel "
+    "torch-1.10.0-cp36-cp36m-linux_aarch64.whl (forums.developer.nvidia.com/t/72048); "
+    "PyPI's has no CUDA for a Jetson"
 )
 GIB = 1 << 30
 LEAST_MEMORY, LEAST_DISK = 2.5 * GIB, 2.0 * GIB  # CIFAR networks at batch 128 take 2 to 3 GB
@@ -33,146 +35,137 @@ def ask(context: Context, code: str) -> Ran:
     return context.run([context.python, "-c", code], "")
 
 
-def python(context: Context) -> Finding:
-    """The Python that trains."""
-    ran = ask(context, "print('%d.%d.%d' % sys.version_info[:3])")
+def python(context: Context) -> Verdict:
+    """Check the version of the Python that trains."""
+    version_of = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+    ran = ask(context, version_of)
     if ran.code != 0:
-        return Finding(
+        return Verdict(
             BAD, f"{context.python} does not run: {ran.words}", "sudo apt install python3"
         )
     version = ran.out.strip()
     if tuple(int(part) for part in version.split(".")) < (3, 6):
-        return Finding(BAD, version, "Python 3.6 or newer is needed")
+        return Verdict(BAD, version, "Python 3.6 or newer is needed")
     if context.board["tx2"] and not version.startswith("3.6."):
-        return Finding(
+        return Verdict(
             WARN,
             version + " on a TX2",
             "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)",
         )
-    return Finding(OK, version)
+    return Verdict(OK, version)
 
 
-def numpy(context: Context) -> Finding:
-    """Whether numpy can be imported: 1.19.5 crashes on a Jetson unless told the processor."""
+def numpy(context: Context) -> Verdict:
+    """Check that numpy can be imported: 1.19.5 crashes on a Jetson without OPENBLAS_CORETYPE."""
     ran = ask(context, "import numpy; print(numpy.__version__)")
     if ran.code == 0:
-        return Finding(OK, ran.out.strip())
+        return Verdict(OK, ran.out.strip())
     if ran.code in (-4, 132):
-        return Finding(
+        return Verdict(
             BAD,
             "importing it is an illegal instruction",
             "export OPENBLAS_CORETYPE=ARMV8 in the environment of every command",
         )
-    return Finding(
-        BAD if context.jetson else WARN,
-        f"cannot be imported: {ran.words}",
-        "pip3 install 'numpy==1.19.5' on JetPack 4",
-    )
+    remedy = "pip3 install 'numpy==1.19.5' on JetPack 4" if context.jetson else "pip install numpy"
+    return Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
 
 
 @jetson_only
-def openblas(context: Context) -> Finding:
-    """The variable that keeps numpy from crashing; a shell over ssh reads no profile."""
+def openblas(context: Context) -> Verdict:
+    """Check the variable that keeps numpy from crashing; a shell over ssh reads no profile."""
     if context.machine != "aarch64":
-        return Finding(SKIP, "only for ARM processors")
+        return Verdict(SKIP, "only for ARM processors")
     if context.environ.get("OPENBLAS_CORETYPE"):
-        return Finding(OK, "OPENBLAS_CORETYPE=" + context.environ["OPENBLAS_CORETYPE"])
-    return Finding(
+        return Verdict(OK, "OPENBLAS_CORETYPE=" + context.environ["OPENBLAS_CORETYPE"])
+    return Verdict(
         WARN,
         "OPENBLAS_CORETYPE is not set: numpy 1.19.5 would crash",
         "export OPENBLAS_CORETYPE=ARMV8 (joulebird run --board passes it itself)",
     )
 
 
-def torch(context: Context) -> Finding:
-    """Whether torch is here, and on a Jetson the one with CUDA."""
+def torch(context: Context) -> Verdict:
+    """Check that torch is here, and on a Jetson the one with CUDA."""
     ran = ask(context, TORCH)
     if ran.code != 0:
-        remedy = (
-            NVIDIA_TORCH
-            if context.jetson
-            else "pip install torch torchvision, if you want to train here"
-        )
-        return Finding(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
+        extra = "pip install 'joulebird[train]', if you want to train here"
+        remedy = NVIDIA_TORCH if context.jetson else extra
+        return Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
     return judge_torch(json.loads(ran.out.strip().splitlines()[-1]), context.jetson)
 
 
-def judge_torch(facts: Dict[str, Any], jetson: bool) -> Finding:
-    """What to think of an installed torch.
+def judge_torch(facts: Dict[str, Any], jetson: bool) -> Verdict:
+    """Judge an installed torch.
 
-    >>> judge_torch({"version": "1.10.0", "cuda": None, "available": False, "file": "/x/torch/__init__.py"}, True).status
+    >>> facts = {"version": "1.10.0", "cuda": None, "available": False, "file": "/x/torch.py"}
+    >>> judge_torch(facts, True).status
     'bad'
     """
+    version, cuda = facts["version"], facts["cuda"]
     if facts["available"]:
-        return Finding(OK, "{version} with CUDA {cuda} on {device}".format(**facts))
+        return Verdict(OK, f"{version} with CUDA {cuda} on {facts['device']}")
     if not jetson:
-        return Finding(
-            OK, "{version}, without a GPU: training runs on the processor".format(**facts)
-        )
-    if facts["cuda"] is None:
-        return Finding(
-            BAD,
-            "{version} has no CUDA: PyPI's hides NVIDIA's ({file})".format(**facts),
-            NVIDIA_TORCH,
-        )
-    return Finding(
+        return Verdict(OK, f"{version}, without a GPU: training runs on the processor")
+    if cuda is None:
+        text = f"{version} has no CUDA: PyPI's hides NVIDIA's ({facts['file']})"
+        return Verdict(BAD, text, NVIDIA_TORCH)
+    return Verdict(
         BAD,
-        "{version} finds no GPU, though it is made for CUDA {cuda}".format(**facts),
+        f"{version} finds no GPU, though it is made for CUDA {cuda}",
         "in a container: --runtime nvidia; else add this user to the group video and log in again",
     )
 
 
-def memory(context: Context) -> Finding:
-    """Memory for the network and the data, which the GPU shares."""
-    found = context.memory()
-    if "MemAvailable" not in found:
-        return Finding(SKIP, "not told")
-    text = "{:.1f} of {:.1f} GiB are free".format(
-        found["MemAvailable"] / GIB,
-        found.get("MemTotal", 0) / GIB,
-    )
-    if found["MemAvailable"] < LEAST_MEMORY:
-        return Finding(
+def memory(context: Context) -> Verdict:
+    """Check the memory for the network and the data, which the GPU shares."""
+    sizes = context.memory()
+    if "MemAvailable" not in sizes:
+        return Verdict(SKIP, "unknown")
+    free, total = sizes["MemAvailable"] / GIB, sizes.get("MemTotal", 0) / GIB
+    text = f"{free:.1f} of {total:.1f} GiB are free"
+    if sizes["MemAvailable"] < LEAST_MEMORY:
+        return Verdict(
             WARN,
             text,
-            "end other programs; without a desktop: sudo systemctl set-default multi-user.target, reboot",
+            "end other programs; without a desktop: "
+            "sudo systemctl set-default multi-user.target, reboot",
         )
-    return Finding(OK, text)
+    return Verdict(OK, text)
 
 
 @jetson_only
-def swap(context: Context) -> Finding:
-    """Whether something has been swapped out: its traffic costs energy."""
-    found = context.memory()
-    used = found.get("SwapTotal", 0) - found.get("SwapFree", 0)
+def swap(context: Context) -> Verdict:
+    """Check that nothing much is swapped out: its traffic costs energy."""
+    sizes = context.memory()
+    used = sizes.get("SwapTotal", 0) - sizes.get("SwapFree", 0)
     if used > 64 << 20:
-        return Finding(
+        return Verdict(
             WARN,
-            "%.2f GiB are swapped out" % (used / GIB),
+            f"{used / GIB:.2f} GiB are swapped out",
             "free memory, then sudo swapoff -a && sudo swapon -a (zram: reboot)",
         )
-    return Finding(OK, "nothing much is swapped out")
+    return Verdict(OK, "nothing much is swapped out")
 
 
-def disk(context: Context) -> Finding:
-    """Room for runs."""
+def disk(context: Context) -> Verdict:
+    """Check the room for runs on the disk."""
     free = shutil.disk_usage(context.folder).free
     text = f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}"
     if free < LEAST_DISK:
-        return Finding(
+        return Verdict(
             BAD if free < LEAST_DISK / 8 else WARN,
             text,
             "make room: a run needs about 0.2 GiB, data sets up to 1 GiB",
         )
-    return Finding(OK, text)
+    return Verdict(OK, text)
 
 
-def clock(context: Context) -> Finding:
-    """Whether the date can be true; energies do not depend on it, records do."""
+def clock(context: Context) -> Verdict:
+    """Check that the date is plausible; energies do not depend on it, records do."""
     now = context.wall()
     text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
     if now < EARLIEST_S:
-        return Finding(
+        return Verdict(
             BAD,
             text + " cannot be true",
             "connect the board to a network with NTP, or: sudo date -s 'YYYY-MM-DD HH:MM'",
@@ -180,59 +173,55 @@ def clock(context: Context) -> Finding:
     if context.jetson and not os.path.exists(
         os.path.join(context.root, "run/systemd/timesync/synchronized")
     ):
-        return Finding(
+        return Verdict(
             WARN, text + ", not synchronised since boot", "timedatectl set-ntp true, and a network"
         )
-    return Finding(OK, text)
+    return Verdict(OK, text)
 
 
 @jetson_only
-def desktop(context: Context) -> Finding:
-    """Whether a desktop runs: it takes power, and near 1 GB."""
-    found = context.running(DESKTOP)
-    if found:
-        return Finding(
+def desktop(context: Context) -> Verdict:
+    """Check that no desktop runs: it takes power, and near 1 GB."""
+    running = context.running(DESKTOP)
+    if running:
+        return Verdict(
             WARN,
-            "running: " + ", ".join(found),
+            "running: " + ", ".join(running),
             "sudo systemctl isolate multi-user.target (set-default, to keep it so)",
         )
-    return Finding(OK, "none runs")
+    return Verdict(OK, "none runs")
 
 
 @jetson_only
-def chores(context: Context) -> Finding:
-    """Whether the system is at its own work."""
-    found = context.running(CHORES)
-    if found:
-        return Finding(
+def chores(context: Context) -> Verdict:
+    """Check that the system does no chores of its own."""
+    running = context.running(CHORES)
+    if running:
+        return Verdict(
             WARN,
-            "running: " + ", ".join(found),
+            "running: " + ", ".join(running),
             "wait, and: sudo systemctl disable --now apt-daily.timer apt-daily-upgrade.timer",
         )
-    return Finding(OK, "no package is being installed")
+    return Verdict(OK, "no package is being installed")
 
 
 @jetson_only
-def lingering(context: Context) -> Finding:
-    """Whether the user's services outlive a login; runs are started by setsid where they do not."""
+def lingering(context: Context) -> Verdict:
+    """Check whether the user's services outlive a login; if not, setsid starts the runs."""
     if os.path.exists(os.path.join(context.root, "var/lib/systemd/linger", user_name())):
-        return Finding(OK, "on: runs are services of this user")
-    return Finding(
+        return Verdict(OK, "on: runs are services of this user")
+    return Verdict(
         OK, "off: runs are started by setsid (loginctl enable-linger would make them services)"
     )
 
 
 @jetson_only
-def transfer(context: Context) -> Finding:
-    """How files come and go."""
-    paths = [
-        os.path.join(context.root, folder, "rsync")
-        for folder in ("usr/bin", "bin", "usr/local/bin")
-    ]
-    return Finding(
-        OK,
-        "by rsync" if any(os.path.exists(path) for path in paths) else "by tar: there is no rsync",
-    )
+def transfer(context: Context) -> Verdict:
+    """Name the way in which files are copied."""
+    folders = ("usr/bin", "bin", "usr/local/bin")
+    paths = [os.path.join(context.root, folder, "rsync") for folder in folders]
+    rsync = any(os.path.exists(path) for path in paths)
+    return Verdict(OK, "by rsync" if rsync else "by tar: there is no rsync")
 
 
 CHECKS = [

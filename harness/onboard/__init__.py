@@ -1,4 +1,4 @@
-"""Run it on the board: what the host starts there over ssh, with Python 3.6 and nothing installed.
+"""The board's side of `harness/host`, started there over ssh, with Python 3.6 alone.
 
-`python3 -m joulebird.harness.onboard VERB` reads one JSON object on stdin and prints JSON lines; `harness/host` is its only caller.
+`python3 board.pyz onboard VERB` reads one JSON object on stdin and prints JSON lines.
 """

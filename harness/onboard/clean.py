@@ -1,4 +1,4 @@
-"""Remove what a board no longer needs: fetched runs, code of other versions, ended jobs."""
+"""Remove fetched runs, code of other versions and ended jobs from a board."""
 
 import contextlib
 import glob
@@ -16,10 +16,11 @@ from joulebird.harness.onboard import job as jobs
 def clean(
     workdir: str, lock_path: str, fetched: List[str], cache: str, keep: str, remove: bool = True
 ) -> Dict[str, Any]:
-    """Remove the `fetched` runs that are finished here, zip files in `cache` other than `keep`, and ended jobs.
+    """Remove the `fetched` runs that are finished, zip files other than `keep`, and ended jobs.
 
-    Without `remove`, only name them. Stages and idle measurements stay while another run uses them, or may: an unfinished run keeps
-    all stages. Raises HarnessError (75) while a job runs. Return the paths by kind, and their bytes.
+    Return the paths by kind, and their bytes; without `remove`, only name them. Stages and idle
+    measurements stay while another run uses them, or may: an unfinished run keeps all stages.
+    Raises HarnessError (75) while a job runs.
     """
     handle = lock.open_lock(lock_path)
     try:
@@ -30,8 +31,9 @@ def clean(
         paths = _useless(workdir, fetched)
         zips = glob.glob(os.path.join(glob.escape(cache), "board-*.pyz*"))
         paths["code"] = [path for path in sorted(zips) if os.path.basename(path) != keep]
-        size = sum(_bytes(path) for kind in paths.values() for path in kind)
-        for path in [path for kind in paths.values() for path in kind] if remove else []:
+        useless = [path for kind in paths.values() for path in kind]
+        size = sum(_bytes(path) for path in useless)
+        for path in useless if remove else []:
             _remove(path)
     finally:
         os.close(handle)
@@ -51,7 +53,7 @@ def _useless(workdir: str, fetched: List[str]) -> Dict[str, List[str]]:
     unfinished = set().union(*asked.values(), _begun(root)) - set(done)
     stages = _only(gone, done, lambda name: set(read[name].stages)) if not unfinished else []
     sessions = _only(gone, done, lambda name: set(read[name].sessions))
-    idle = [record.idle_dir(root, one, when) for one in sessions for when in ("before", "after")]
+    idle = [record.idle_dir(root, name, when) for name in sessions for when in ("before", "after")]
     ended = [job_id for job_id, runs in asked.items() if not runs & unfinished]
     specs = [os.path.join(workdir, "specs", job_id + ".json") for job_id in ended]
     return {
@@ -76,7 +78,7 @@ def _only(gone: List[str], done: List[str], parts: Any) -> List[str]:
 
 
 def _bytes(path: str) -> int:
-    return sum(os.path.getsize(one) for one in files.walk(path))
+    return sum(os.path.getsize(file) for file in files.walk(path))
 
 
 def _remove(path: str) -> None:

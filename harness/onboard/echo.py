@@ -11,9 +11,9 @@ def echo(
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> None:
-    """Answer each byte that arrives on descriptor `source` with "<monotonic ns> <wall ns>" on `sink`; returns when the input ends."""
-    while True:
-        asked = os.read(source, 1)
-        if not asked:
-            return
-        os.write(sink, b"%d %d\n" % (int(clock() * 1e9), int(wall() * 1e9)))
+    """Answer each byte on descriptor `source` with "<monotonic ns> <wall ns>" on `sink`.
+
+    Return when the input ends.
+    """
+    while os.read(source, 1):
+        os.write(sink, f"{int(clock() * 1e9)} {int(wall() * 1e9)}\n".encode("ascii"))

@@ -1,4 +1,4 @@
-"""What the host asks about files on the board: which there are, and what a data set's hash is."""
+"""List the files of runs on the board, and hash and place data sets."""
 
 import hashlib
 import os
@@ -6,54 +6,53 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import UNREACHABLE
 from joulebird.harness.runs.rundir import is_finished
 
 BLOCK = 1 << 20
 
 
 def listing(root: str, tops: List[str]) -> List[Tuple[str, int, int]]:
-    """Path below `root`, size and time of change (ns) of every finished file under the given folders; absent folders give nothing."""
-    found = []
+    """Return path below `root`, size and time of change (ns) of the finished files in some folders.
+
+    An absent folder has none.
+    """
+    rows = []
     for top in tops:
         for path in walk(os.path.join(root, top)):
             facts = os.stat(path)
-            found.append((os.path.relpath(path, root), facts.st_size, facts.st_mtime_ns))
-    return found
+            rows.append((os.path.relpath(path, root), facts.st_size, facts.st_mtime_ns))
+    return rows
 
 
 def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
-    """The finished ones of these runs (all, when none is named), and every file that they are made of: stages and idle measurements too."""
+    """Return the finished ones of these runs (of all runs when none is named), and their files.
+
+    The files include those of their stages and idle measurements, but no checkpoints.
+    """
     done = [name for name in run_ids or finished(root) if is_finished(root, name)]
-    tops = []  # type: List[str]
+    folders: List[str] = []
     for name in done:
         run = record.read_run(root, name)
-        wanted = [record.run_dir(root, name)] + [
-            record.stage_dir(root, stage) for stage in run.stages
-        ]
-        wanted += [
-            record.idle_dir(root, session, when)
-            for session in run.sessions
-            for when in ("before", "after")
-        ]
-        tops += [path for path in wanted if path not in tops]
-    files = listing(root, [os.path.relpath(path, root) for path in tops])
-    return {
-        "done": done,
-        "files": [
-            one
-            for one in files
-            if not os.path.basename(one[0]).startswith(record.CHECKPOINT.partition(".")[0])
-        ],
-    }
+        folders.append(record.run_dir(root, name))
+        folders += [record.stage_dir(root, stage) for stage in run.stages]
+        for session in run.sessions:
+            folders += [record.idle_dir(root, session, when) for when in ("before", "after")]
+    tops = [os.path.relpath(path, root) for path in dict.fromkeys(folders)]
+    checkpoint = record.CHECKPOINT.partition(".")[0]
+    rows = [
+        row for row in listing(root, tops) if not os.path.basename(row[0]).startswith(checkpoint)
+    ]
+    return {"done": done, "files": rows}
 
 
 def finished(root: str) -> List[str]:
-    """Ids of all finished runs under a folder."""
+    """Return the ids of all finished runs under a folder."""
     return [name for name in _names(root) if record.is_done(os.path.join(root, name))]
 
 
 def progress(root: str) -> int:
-    """How many epochs and finished stages there are: a number that grows when work is done, and only then."""
+    """Return the number of epochs and finished stages: it grows only when work is done."""
     total = 0
     for name in _names(os.path.join(root, "stages")):
         path = os.path.join(record.stage_dir(root, name), record.EVENTS)
@@ -69,7 +68,10 @@ def _names(folder: str) -> List[str]:
 
 
 def walk(root: str) -> Iterator[str]:
-    """Every regular file under a folder (or the file itself), in the order of names; files that are still being written are left out."""
+    """Yield every regular file under a folder (or the file itself), in the order of names.
+
+    Files that are still being written are left out.
+    """
     if os.path.isfile(root):
         yield root
     for folder, names, files in os.walk(root):
@@ -81,17 +83,17 @@ def walk(root: str) -> Iterator[str]:
 
 
 def tree_hash(root: str) -> str:
-    """SHA-256 over the names and contents of all files under a folder: the identity of a data set. Raises HarnessError when empty."""
+    """Return the SHA-256 over the names and contents of a folder's files: a data set's identity.
+
+    Raises HarnessError when there is no file.
+    """
     total = hashlib.sha256()
-    count = 0
-    for path in walk(root):
-        total.update(
-            os.path.relpath(path, root).replace(os.sep, "/").encode("utf-8", "surrogateescape")
-            + b"\0"
-        )
+    paths = list(walk(root))
+    for path in paths:
+        name = os.path.relpath(path, root).replace(os.sep, "/")
+        total.update(name.encode("utf-8", "surrogateescape") + b"\0")
         total.update(file_hash(path).encode("ascii") + b"\n")
-        count += 1
-    if not count:
+    if not paths:
         raise HarnessError(
             f"{root}: no such folder, or it is empty", "name the folder that holds the data set"
         )
@@ -99,22 +101,25 @@ def tree_hash(root: str) -> str:
 
 
 def file_hash(path: str) -> str:
-    """SHA-256 of one file."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of one file."""
+    total = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(BLOCK), b""):
-            found.update(block)
-    return found.hexdigest()
+            total.update(block)
+    return total.hexdigest()
 
 
 def settle(part: str, final: str, expected: str) -> Dict[str, Any]:
-    """Check a data set that has arrived under `part` and rename it into place; raises HarnessError when it is not what was sent."""
-    found = tree_hash(part)
-    if found != expected:
+    """Check a data set that has arrived under `part` and rename it into place.
+
+    Raises HarnessError when its hash is another than `expected`.
+    """
+    digest = tree_hash(part)
+    if digest != expected:
         raise HarnessError(
-            f"the data set arrived damaged (hash {found[:12]}, not {expected[:12]})",
+            f"the data set arrived damaged (hash {digest[:12]}, not {expected[:12]})",
             "type the same command again",
-            3,
+            UNREACHABLE,
         )
     os.rename(part, final)
-    return {"hash": found}
+    return {"hash": digest}

@@ -1,4 +1,7 @@
-"""Look at jobs from a connection that may break: status, log, waiting. Costs the board nothing between two looks."""
+"""Follow jobs over a connection that may break: status, log, waiting.
+
+Between two readings this costs the board nothing.
+"""
 
 import fcntl
 import os
@@ -12,33 +15,34 @@ from joulebird.harness.onboard import files, lock, machine
 from joulebird.harness.onboard import job as jobs
 
 CHUNK = 65536
+STATUS_HINT = "see `joulebird board status`"
 
 
 def status(workdir: str, lock_path: str) -> Dict[str, Any]:
-    """The board now: who holds it, its jobs (newest last, ten at most), which runs are done, and the machine's facts."""
-    found = [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]]
+    """Return the board's holder, its ten newest jobs (oldest first), its runs and the machine."""
     return {
         "holder": lock.holder(lock_path),
-        "jobs": found,
+        "jobs": [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]],
         "done": files.finished(os.path.join(workdir, "runs")),
         "machine": machine.facts(workdir),
     }
 
 
 def find(workdir: str, run_id: Optional[str]) -> str:
-    """The folder of the newest job, or of the newest that was given this run; raises HarnessError when there is none."""
+    """Return the folder of the newest job, or of the newest with this run (or this job id).
+
+    Raises HarnessError when there is none.
+    """
     for job_id in reversed(jobs.ids(workdir)):
         path = jobs.folder(workdir, job_id)
         if run_id is None or run_id == job_id or run_id in jobs.read(path)["job"].get("runs", []):
             return path
-    which = (
-        f"no job on the board was given the run {run_id}" if run_id else "no job on the board yet"
-    )
-    raise HarnessError(which, "see `joulebird board status` for what is there")
+    problem = f"no job on the board has the run {run_id}" if run_id else "no job on the board yet"
+    raise HarnessError(problem, STATUS_HINT)
 
 
 def log(path: str, offset: int = 0, limit: int = 16 * CHUNK) -> Dict[str, Any]:
-    """A job's log from a byte offset on: {"text", "next"}."""
+    """Return a job's log from a byte offset on: {"text", "next"}."""
     try:
         with open(os.path.join(path, jobs.LOG), "rb") as file:
             file.seek(offset)
@@ -55,15 +59,16 @@ def follow(
     emit: Callable[[Dict[str, Any]], None],
     is_gone: Callable[[], None],
 ) -> None:
-    """Emit what there is, then what the job writes, at most once in `every_s` seconds, and its end as soon as it comes.
+    """Emit the log so far, then its growth every `every_s` seconds, and the job's end at once.
 
-    Between two looks this process sleeps: the end wakes it through the job's lock, the loss of the connection by the return of `is_gone`.
+    In between this process sleeps. The end wakes it through the job's lock, the loss of the
+    connection by the return of `is_gone`.
     """
     wake = threading.Event()
-    reasons = []  # type: List[str]
+    reasons: List[str] = []
     for wait, reason in ((lambda: _wait_end(path), "ended"), (is_gone, "gone")):
         threading.Thread(target=_wake, args=(wait, reason, reasons, wake), daemon=True).start()
-    first = True  # the first answer, empty or not, tells the other side that we are here
+    first = True  # the first answer, empty or not, shows the other side that we are here
     while "gone" not in reasons:
         ended = "ended" in reasons
         part = log(path, offset)
@@ -80,30 +85,32 @@ def follow(
 
 
 def stop(workdir: str, run_id: Optional[str]) -> Dict[str, Any]:
-    """Ask the running job to stop: once after its epoch, twice at once. Raises HarnessError when no such job runs."""
-    path = find(workdir, run_id)
-    found = jobs.read(path)
-    if found["status"] != "running" or found["rebooted"]:
-        raise HarnessError("nothing to stop: the job has ended", "see `joulebird board status`")
+    """Ask the running job to stop: once after its epoch, twice at once.
+
+    Raises HarnessError when no such job runs.
+    """
+    job = jobs.read(find(workdir, run_id))
+    if job["status"] != "running" or job["rebooted"]:
+        raise HarnessError("nothing to stop: the job has ended", STATUS_HINT)
     for key in ("supervisor", "pid"):  # the job itself when its supervisor was killed
-        pid = found["state"].get(key)
+        pid = job["state"].get(key)
         if pid and _lives(pid):
             os.kill(pid, signal.SIGTERM)
-            return found
-    raise HarnessError("the job's processes are gone", "see `joulebird board status`")
+            return job
+    raise HarnessError("the job's processes are gone", STATUS_HINT)
 
 
 def _lives(pid: int) -> bool:
-    """Whether a process exists and is more than an entry that nobody has collected."""
+    """Return whether a process exists and is not a zombie."""
     try:
-        with open("/proc/%d/stat" % pid) as file:
+        with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
 
 
 def input_ends() -> None:
-    """Return when whoever started this process has gone: its input then ends."""
+    """Return when the process that started this one has gone: the input then ends."""
     while os.read(sys.stdin.fileno(), CHUNK):
         pass
 
@@ -115,7 +122,7 @@ def _wake(wait: Callable[[], None], reason: str, reasons: List[str], wake: threa
 
 
 def _wait_end(path: str) -> None:
-    """Sleep until nobody holds the job's lock any more."""
+    """Sleep until the job's lock is free."""
     handle = os.open(os.path.join(path, jobs.ALIVE), os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH)
@@ -125,19 +132,18 @@ def _wait_end(path: str) -> None:
 
 def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
     path = jobs.folder(workdir, job_id)
-    found = jobs.read(path)
-    words = [
-        line for line in log(path, max(0, _size(path) - 2000))["text"].splitlines() if line.strip()
-    ]
+    job = jobs.read(path)
+    end = log(path, max(0, _size(path) - 2000))["text"]
+    lines = [line for line in end.splitlines() if line.strip()]
     return {
         "id": job_id,
-        "status": found["status"],
-        "rebooted": found["rebooted"],
-        "runs": found["job"].get("runs", []),
-        "owner": found["job"].get("owner", {}),
-        "code": found["exit"].get("code"),
-        "since_wall_s": found["state"].get("wall_s"),
-        "last": words[-1] if words else "",
+        "status": job["status"],
+        "rebooted": job["rebooted"],
+        "runs": job["job"].get("runs", []),
+        "owner": job["job"].get("owner", {}),
+        "code": job["exit"].get("code"),
+        "since_wall_s": job["state"].get("wall_s"),
+        "last": lines[-1] if lines else "",
     }
 
 

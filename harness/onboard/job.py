@@ -1,11 +1,12 @@
-"""A job: a command that runs on the board without anybody being connected, and its folder.
+"""A job: a command that runs on the board without a connection, and its folder.
 
     jobs/<job id>/job.json  alive  state.json  out.log  exit.json
 
-`alive` is locked while the job runs; `exit.json` is written over room that was reserved at the start, so that a full disk cannot hide how
-a job ended.
+`alive` is locked while the job runs. `exit.json` is written over room that was reserved at the
+start, so that a full disk cannot hide how a job ended.
 """
 
+import glob
 import json
 import os
 import time
@@ -21,12 +22,12 @@ TAIL = 4000  # bytes of the job's last words kept in exit.json
 
 
 def folder(workdir: str, job_id: str) -> str:
-    """The folder of a job."""
+    """Return the folder of a job."""
     return os.path.join(workdir, "jobs", job_id)
 
 
 def create(workdir: str, job: Dict[str, Any]) -> str:
-    """Make a job's folder with job.json in it and room for its end; gives the folder."""
+    """Make a job's folder with job.json in it and room for its end; return the folder."""
     path = folder(workdir, job["id"])
     os.makedirs(path, exist_ok=True)
     with open(os.path.join(path, EXIT), "wb") as file:
@@ -38,18 +39,16 @@ def create(workdir: str, job: Dict[str, Any]) -> str:
 
 
 def ids(workdir: str) -> List[str]:
-    """Ids of all jobs on the board, oldest first (an id begins with its time)."""
-    try:
-        names = os.listdir(os.path.join(workdir, "jobs"))
-    except FileNotFoundError:
-        return []
-    return sorted(
-        name for name in names if os.path.exists(os.path.join(workdir, "jobs", name, JOB))
-    )
+    """Return the ids of all jobs on the board, oldest first (an id begins with its time)."""
+    paths = glob.glob(os.path.join(glob.escape(workdir), "jobs", "*", JOB))
+    return sorted(os.path.basename(os.path.dirname(path)) for path in paths)
 
 
 def take_alive(path: str) -> Optional[int]:
-    """Mark the job as running for as long as the descriptor is open, here or in a child; None when it is running already."""
+    """Mark the job as running while the returned descriptor is open, here or in a child.
+
+    Return None when it is running already.
+    """
     handle = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CREAT, 0o644)
     if lock.grab(handle):
         return handle
@@ -58,19 +57,18 @@ def take_alive(path: str) -> Optional[int]:
 
 
 def is_alive(path: str) -> bool:
-    """Whether the job, or a process it left behind with its lock, still runs."""
+    """Return whether the job, or a child of it that holds its lock, still runs."""
     return lock.holder(os.path.join(path, ALIVE)) is not None
 
 
 def write_exit(path: str, code: int, tail: bytes) -> None:
     """Write how the job ended into the room reserved for it; `code` is negative for a signal."""
-    words = tail[-TAIL:].decode("utf-8", "replace")
     data = {
         "code": code,
         "wall_s": time.time(),
         "t_s": time.monotonic(),
         "boot_id": boot_id(),
-        "tail": words,
+        "tail": tail[-TAIL:].decode("utf-8", "replace"),
     }
     text = json.dumps(data).encode("utf-8")
     if len(text) > EXIT_ROOM:
@@ -84,9 +82,10 @@ def write_exit(path: str, code: int, tail: bytes) -> None:
 
 
 def read(path: str) -> Dict[str, Any]:
-    """Everything about a job: what was asked (`job`), whether it is "running", "ended" or "lost", and its exit when it ended.
+    """Return a job's request (`job`), state, status ("running", "ended" or "lost") and exit.
 
-    "lost" is a job that ended without writing its end: it was killed, or the board lost power (then `rebooted` is true).
+    A lost job ended without writing its end: it was killed, or the board lost power (then
+    `rebooted` is true).
     """
     state = _read(os.path.join(path, STATE))
     ended = _read(os.path.join(path, EXIT))

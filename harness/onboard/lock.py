@@ -7,10 +7,14 @@ import time
 from typing import Any, Dict, Optional
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import UNREACHABLE
 
 
 def open_lock(path: str) -> int:
-    """A descriptor of the lock file, created when absent so that other users of the board can use it too. Raises HarnessError."""
+    """Return a descriptor of the lock file, which all users of the board may use.
+
+    Raises HarnessError when it cannot be opened.
+    """
     hint = "choose a lock file that every user of the board may write: lock = under [board.NAME]"
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDONLY):
         try:
@@ -19,19 +23,19 @@ def open_lock(path: str) -> int:
             reason = error.strerror
             continue
         except OSError as error:
-            raise HarnessError(
-                f"{path}: the board's lock cannot be opened ({error.strerror})", hint, 3
-            ) from None
+            problem = f"{path}: the board's lock cannot be opened ({error.strerror})"
+            raise HarnessError(problem, hint, UNREACHABLE) from None
         if flags & os.O_CREAT:
             os.fchmod(handle, 0o666)  # the umask would shut colleagues out
         return handle
-    raise HarnessError(f"{path}: the board's lock cannot be opened ({reason})", hint, 3)
+    raise HarnessError(f"{path}: the board's lock cannot be opened ({reason})", hint, UNREACHABLE)
 
 
 def try_lock(handle: int, owner: Dict[str, Any]) -> bool:
-    """Take the lock and write the owner into it; False when somebody else holds it.
+    """Take the lock and write the owner into it; return False when it is held already.
 
-    The lock belongs to the open file: it is held as long as this process, or a child that was given the descriptor, lives.
+    The lock belongs to the open file: it is held while this process, or a child that was given the
+    descriptor, lives.
     """
     if not grab(handle):
         return False
@@ -44,7 +48,10 @@ def try_lock(handle: int, owner: Dict[str, Any]) -> bool:
 
 
 def grab(handle: int, patience_s: float = 0.5) -> bool:
-    """Take an exclusive lock; False when it stays held. The patience is for those who only look whether it is free (`holder`)."""
+    """Take an exclusive lock; return False when it stays held.
+
+    `holder` holds it for a moment to see whether it is free, hence the patience.
+    """
     deadline = time.monotonic() + patience_s
     while True:
         try:
@@ -57,7 +64,7 @@ def grab(handle: int, patience_s: float = 0.5) -> bool:
 
 
 def holder(path: str) -> Optional[Dict[str, Any]]:
-    """Who holds the lock now: what the owner wrote, {} when that cannot be read, None when the lock is free or absent."""
+    """Return the owner of the lock, as the owner wrote it; {} if unreadable, None if it is free."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -72,7 +79,7 @@ def holder(path: str) -> Optional[Dict[str, Any]]:
 
 
 def wait_until_free(path: str) -> None:
-    """Sleep, without polling, until nobody holds the lock."""
+    """Sleep, without polling, until the lock is free."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

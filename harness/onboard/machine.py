@@ -1,4 +1,4 @@
-"""What the board is and how it is doing, in a few reads."""
+"""Describe the board in a few reads."""
 
 import getpass
 import os
@@ -15,7 +15,7 @@ LINGER = "/var/lib/systemd/linger"
 
 
 def user() -> str:
-    """The login name."""
+    """Return the login name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -23,12 +23,12 @@ def user() -> str:
 
 
 def lingers() -> bool:
-    """Whether processes of `systemd-run --user` go on after the logout here."""
+    """Return whether processes of `systemd-run --user` outlive the login here."""
     return shutil.which("systemd-run") is not None and os.path.exists(os.path.join(LINGER, user()))
 
 
 def facts(folder: str) -> Dict[str, Any]:
-    """The machine in JSON values: Python, user, clocks, boot, free room in `folder`, and what is there for copying and detaching."""
+    """Return the machine in JSON values: Python, user, clocks, boot, free room in `folder`."""
     usage = shutil.disk_usage(folder if os.path.isdir(folder) else os.path.expanduser("~"))
     return {
         "python": platform.python_version(),

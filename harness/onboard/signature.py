@@ -1,4 +1,7 @@
-"""A load with a known pattern, so that a meter's readings show when they are taken: all cores busy or idle after a Barker code."""
+"""Load all cores in a known pattern, a Barker code.
+
+It shows in a meter's readings, and so when each of them was taken.
+"""
 
 import os
 import signal
@@ -9,18 +12,18 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import BUSY
 from joulebird.harness.onboard import lock
 
 BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as unlike it as can be
-BUSY = 75
 
 
 def play(
     lock_path: str, chip_s: float, workers: int = 0, clock: Callable[[], float] = time.monotonic
 ) -> Dict[str, Any]:
-    """Load and idle the processor for `chip_s` seconds a digit; gives {"boot_id", "edges": [[t_s, 1 or 0], ...]}, on this clock.
+    """Load and idle the processor for `chip_s` seconds a digit; return its boot id and edges.
 
-    Takes the board's lock meanwhile; raises HarnessError (75) when somebody measures.
+    An edge is (t_s, 1 or 0). Holds the board's lock; raises HarnessError (75) when it is in use.
     """
     handle = lock.open_lock(lock_path)
     try:

@@ -12,19 +12,20 @@ from typing import Any, Dict, List
 from joulebird.harness.core import records as record
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import BUG, BUSY, UNREACHABLE
 from joulebird.harness.core.process import python_command
 from joulebird.harness.onboard import job as jobs
 from joulebird.harness.onboard import lock, machine
 
 START_TIMEOUT_S = 30.0
 GRACE_S = 20.0  # from the second request to stop until the job is killed
-BUSY = 75
 
 
 def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
-    """Start a job detached and wait until it holds the board's lock; gives `job.read` of it, or {"busy": its holder}.
+    """Start a job detached and wait until it holds the board's lock.
 
-    `job` has id, argv, env, cwd, lock, owner and runs. With lingering on it is a unit of the user's systemd, else a session of its own.
+    Return `job.read` of it, or {"busy": its holder}. `job` has id, argv, env, cwd, lock, owner and
+    runs. With lingering on it is a unit of the user's systemd, else a session of its own.
     """
     held = lock.holder(job["lock"])
     if held is not None:
@@ -35,30 +36,27 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
         _by_setsid(command)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        found = jobs.read(path)
-        if found["state"] or found["exit"]:
-            if found["exit"].get("code") == BUSY and not found["state"]:
-                return {"busy": lock.holder(job["lock"]) or {}}
-            return found
+        present = jobs.read(path)
+        if present["exit"].get("code") == BUSY and not present["state"]:
+            return {"busy": lock.holder(job["lock"]) or {}}
+        if present["state"] or present["exit"]:
+            return present
         time.sleep(0.02)
     raise HarnessError(
-        "the job did not start within %d s" % START_TIMEOUT_S,
+        f"the job did not start within {START_TIMEOUT_S:.0f} s",
         f"look on the board: {os.path.join(path, jobs.LOG)}",
-        3,
+        UNREACHABLE,
     )
 
 
 def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
-    """Start as a transient unit; False when systemd refuses. The unit gets our whole environment: the user's manager has another one."""
-    words = ["env"] + ["{}={}".format(*item) for item in os.environ.items()] + command
-    argv = [
-        "systemd-run",
-        "--user",
-        "--collect",
-        "--quiet",
-        "--unit=joulebird-{}".format(job["id"]),
-        "--",
-    ] + words
+    """Start as a transient unit; return False when systemd refuses.
+
+    The unit gets our whole environment: the user's manager has another one.
+    """
+    unit = f"--unit=joulebird-{job['id']}"
+    argv = ["systemd-run", "--user", "--collect", "--quiet", unit, "--", "env"]
+    argv += [f"{name}={value}" for name, value in os.environ.items()] + command
     done = subprocess.run(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -77,7 +75,10 @@ def _by_setsid(command: List[str]) -> None:
 
 
 def supervise(path: str) -> int:
-    """Run the job in this folder to its end: hold the locks, keep its output, pass on requests to stop, write how it ended."""
+    """Run the job in this folder to its end; return its exit code.
+
+    Hold the locks, keep its output, forward requests to stop, and write how it ended.
+    """
     job = record.read_json(os.path.join(path, jobs.JOB))
     alive = jobs.take_alive(path)
     if alive is None:
@@ -96,24 +97,24 @@ def supervise(path: str) -> int:
     keeper = _Keeper(path)
     try:
         code = keeper.run(job, (alive, board))
-    except Exception as error:  # the folder must say how the job ended, whatever went wrong
-        keeper.note((f"{type(error).__name__}: {error}\n").encode("utf-8"))
-        code = 1
+    except Exception as error:  # the folder must say how the job ended, after any failure
+        keeper.note(f"{type(error).__name__}: {error}\n")
+        code = BUG
     jobs.write_exit(path, code, keeper.tail)
     return code
 
 
 class _Keeper:
-    """One running job: its process, its output, and how often it was asked to stop."""
+    """One running job: its process, its output, and the requests to stop it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.tail = b""
         self.stops = 0
-        self.process = None  # type: Any
+        self.process: Any = None
 
     def run(self, job: Dict[str, Any], locks: Any) -> int:
-        """Start the command, stay until it has ended, and give its exit code (negative: the signal)."""
+        """Run the command; return its exit code (negative: the signal)."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -127,47 +128,43 @@ class _Keeper:
             pass_fds=locks,
             start_new_session=True,
         )
-        self.note(
-            ("$ {}\n".format(" ".join(shlex.quote(word) for word in job["argv"]))).encode("utf-8")
-        )
-        record.write_json(
-            os.path.join(self.path, jobs.STATE),
-            {
-                "pid": self.process.pid,
-                "supervisor": os.getpid(),
-                "boot_id": boot_id(),
-                "wall_s": time.time(),
-                "t_s": time.monotonic(),
-            },
-        )
+        self.note(f"$ {' '.join(map(shlex.quote, job['argv']))}\n")
+        state = {
+            "pid": self.process.pid,
+            "supervisor": os.getpid(),
+            "boot_id": boot_id(),
+            "wall_s": time.time(),
+            "t_s": time.monotonic(),
+        }
+        record.write_json(os.path.join(self.path, jobs.STATE), state)
         if self.stops:  # asked to stop while starting
             self.process.send_signal(signal.SIGTERM)
         pump = threading.Thread(target=self._pump, daemon=True)
         pump.start()
-        code = self.process.wait()
+        code: int = self.process.wait()
         pump.join(5.0)  # a grandchild may keep the pipe open: do not wait for it for ever
         return code
 
-    def note(self, data: bytes) -> None:
-        """Add to the job's log, and to the last words that its end will hold; a full disk loses only the log."""
+    def note(self, text: str) -> None:
+        """Add a line of ours to the job's log."""
+        self._keep(text.encode("utf-8"))
+
+    def _keep(self, data: bytes) -> None:
+        """Add to the job's log, and to the tail for its end; a full disk loses the log."""
         self.tail = (self.tail + data)[-jobs.TAIL :]
         try:
             with open(os.path.join(self.path, jobs.LOG), "ab", 0) as file:
                 file.write(data)
         except OSError as error:
-            self.tail = (
-                self.tail + (f"[the log could not be written: {error.strerror}]\n").encode("utf-8")
-            )[-jobs.TAIL :]
+            problem = f"[the log could not be written: {error.strerror}]\n".encode()
+            self.tail = (self.tail + problem)[-jobs.TAIL :]
 
     def _pump(self) -> None:
-        while True:
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                return
-            self.note(data)
+        for data in iter(lambda: os.read(self.process.stdout.fileno(), 65536), b""):
+            self._keep(data)
 
     def _stop(self, number: int, frame: Any) -> None:
-        """Pass a request on: once ends after the epoch, twice at once; a job that does not obey is killed after a while."""
+        """Forward a request: once ends after the epoch, twice at once, then kill after a while."""
         self.stops += 1
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM if self.stops == 1 else signal.SIGINT)

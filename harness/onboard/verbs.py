@@ -1,7 +1,8 @@
-"""What the host calls on the board: one verb, its arguments as a JSON object on stdin, JSON lines on stdout.
+"""The verbs that the host calls on the board (docs/board-protocol.md).
 
-An error that the user can cure is one line {"error": message, "hint": hint, "exit_code": code}; anything else is a bug, with its
-traceback on stderr.
+The arguments are a JSON object on stdin, the answer is JSON lines on stdout. An error that the
+user can fix is one line {"error": message, "hint": hint, "exit_code": code}; any other is a bug,
+with its traceback on stderr.
 """
 
 import errno
@@ -12,23 +13,24 @@ import sys
 from typing import Any, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import UNREACHABLE
 from joulebird.harness.core.process import ROOT
 from joulebird.harness.onboard import clean as cleaning
 from joulebird.harness.onboard import echo, files, follow, lock, machine, signature, supervise
 
 
 def facts(asked: Dict[str, Any]) -> Any:
-    """The machine."""
+    """Describe the machine."""
     return machine.facts(_home(asked["workdir"]))
 
 
 def status(asked: Dict[str, Any]) -> Any:
-    """Who holds the board, its jobs, its finished runs."""
+    """Return the board's holder, jobs and finished runs."""
     return follow.status(_home(asked["workdir"]), asked["lock"])
 
 
 def start(asked: Dict[str, Any]) -> Any:
-    """Start a job; or who is in the way."""
+    """Start a job, or return the holder of the board."""
     workdir, job = _home(asked["workdir"]), _composed(asked)
     os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
@@ -38,7 +40,7 @@ def start(asked: Dict[str, Any]) -> Any:
 
 
 def once(asked: Dict[str, Any]) -> Any:
-    """Run a short command as a job would be run, and give its exit code and output."""
+    """Run a short command in a job's environment; return its exit code and output."""
     job = _composed(asked)
     done = subprocess.run(
         job["argv"],
@@ -61,19 +63,14 @@ def stop(asked: Dict[str, Any]) -> Any:
 
 
 def log(asked: Dict[str, Any]) -> Any:
-    """A job's log."""
+    """Return a job's log."""
     return follow.log(
         follow.find(_home(asked["workdir"]), asked.get("run")), asked.get("offset", 0)
     )
 
 
-def listing(asked: Dict[str, Any]) -> Any:
-    """The files below some folders of the runs."""
-    return files.listing(os.path.join(_home(asked["workdir"]), "runs"), asked["tops"])
-
-
 def finished(asked: Dict[str, Any]) -> Any:
-    """Which runs are done, and their files."""
+    """Return the finished runs and their files."""
     return files.of_runs(os.path.join(_home(asked["workdir"]), "runs"), asked["runs"])
 
 
@@ -101,7 +98,7 @@ def wait_free(asked: Dict[str, Any]) -> Any:
 
 
 def play(asked: Dict[str, Any]) -> Any:
-    """A load with a known pattern."""
+    """Play a load with a known pattern."""
     return signature.play(asked["lock"], asked["chip_s"])
 
 
@@ -112,7 +109,6 @@ ONCE = {
     "start": start,
     "stop": stop,
     "log": log,
-    "listing": listing,
     "finished": finished,
     "settle": settle,
     "clean": clean,
@@ -122,7 +118,7 @@ ONCE = {
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one verb; gives the exit code."""
+    """Run one verb; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         if argv[0] == "echo":
@@ -140,23 +136,26 @@ def main(argv: Optional[List[str]] = None) -> int:
     except OSError as error:
         _emit(
             {
-                "error": "{}: {}".format(error.filename or "on the board", error.strerror),
-                "hint": _cure(error),
-                "exit_code": 3,
+                "error": f"{error.filename or 'on the board'}: {error.strerror}",
+                "hint": _remedy(error),
+                "exit_code": UNREACHABLE,
             }
         )
     return 0
 
 
 def _composed(asked: Dict[str, Any]) -> Dict[str, Any]:
-    """A job with its whole command line: paths that the host gives relative to the home are absolute, and the launcher comes first."""
-    job = asked["job"]
+    """Return a job with its whole command line: paths absolute, the launcher first.
+
+    The host gives paths relative to the home.
+    """
+    job: Dict[str, Any] = asked["job"]
     paths = [_home(part) for part in job["env"].get("PYTHONPATH", "").split(os.pathsep) if part]
     if paths:
         job["env"]["PYTHONPATH"] = os.pathsep.join(paths)
     if job["launcher"]:  # a container has its own environment: say everything again inside
-        words = ["{}={}".format(*item) for item in sorted(job["env"].items())]
-        job["argv"] = job["launcher"] + ["env"] + words + job["argv"]
+        variables = [f"{name}={value}" for name, value in sorted(job["env"].items())]
+        job["argv"] = job["launcher"] + ["env"] + variables + job["argv"]
     names = {
         "{workdir}": _home(asked["workdir"]),
         "{home}": os.path.expanduser("~"),
@@ -174,7 +173,7 @@ def _emit(value: Any) -> None:
 
 
 def _home(path: str) -> str:
-    """An absolute path; what is relative is relative to the home."""
+    """Return an absolute path; a relative one is relative to the home."""
     return os.path.join(os.path.expanduser("~"), path)
 
 
@@ -184,7 +183,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _cure(error: OSError) -> str:
+def _remedy(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the board's disk is full: make room there (df -h), then the same command goes on"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

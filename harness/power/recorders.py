@@ -112,9 +112,8 @@ class _Source:
     def start(self) -> None:
         """Start the recorder and check that the source can be read; raises SourceError."""
         if self._recorder is None:
-            self._start()
             try:
-                self._recorder.check()
+                self._start().check()
             except Exception:
                 self.stop()
                 raise
@@ -173,11 +172,12 @@ class _Source:
             self.lost = failure
             self.stop()
 
-    def _start(self) -> None:
+    def _start(self) -> Any:
         recorder = self._make()
         recorder.start()
         self._recorder = recorder
         self.description = dict(recorder.describe())
+        return recorder
 
     def _open(self) -> None:
         if self._recorder is None:

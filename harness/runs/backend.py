@@ -1,8 +1,7 @@
 """The engine's use of `baselines`, which is imported only once something has to be trained."""
 
-import contextlib
 import os
-from typing import Any, Dict, Iterator
+from typing import Any, Dict
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import missing_package
@@ -21,30 +20,25 @@ class Backend:
         # two to four times longer, and on a board it burns joules for nothing. torch reads this
         # once, when it is imported; the user's own setting stands.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        with needs_torch("training"):
-            from joulebird.baselines.training.task import task_from
-        return task_from(spec)
+        return _training().task.task_from(spec)
 
     def saving(self) -> Saving:
         """Return the writer and reader of checkpoints and results."""
-        with needs_torch("reading a result"):
-            from joulebird.baselines.training import saving
-        return Saving(saving)
+        return Saving(_training().saving)
 
     def synchronise(self, device: str) -> None:
         """Wait until the device is idle; nothing to wait for on a CPU."""
         if device.startswith("cuda"):
-            with needs_torch("training"):
-                from joulebird.baselines.training.task import synchronize
-            synchronize(device)
+            _training().task.synchronize(device)
 
 
-@contextlib.contextmanager
-def needs_torch(label: str) -> Iterator[None]:
-    """Turn a missing package into the error that names it and its remedy."""
+def _training() -> Any:
+    """Return `baselines.training`; raises HarnessError with the remedy when torch is missing."""
     try:
-        yield
+        from joulebird.baselines import training
+        from joulebird.baselines.training import saving, task  # noqa: F401 - loads them
     except ModuleNotFoundError as error:
-        raise missing_package(label, error.name or "torch") from None
+        raise missing_package("training", error.name or "torch") from None
     except ImportError as error:
-        raise HarnessError(f"{label}: {error}", "see `joulebird doctor`") from None
+        raise HarnessError(f"training: {error}", "see `joulebird doctor`") from None
+    return training

@@ -36,7 +36,7 @@ def perform(
 ) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
-    `session` holds what all stages of this process share: root, saving, recorders, progress, ...
+    `session` is shared by all stages of this process: root, saving, recorders, progress, ...
     """
     folder = stage_dir(session.root, artifact.id)
     with writing(os.path.join(folder, EVENTS)):
@@ -44,8 +44,7 @@ def perform(
         write_json(os.path.join(folder, RECIPE), recipe)
         past = read_events(os.path.join(folder, EVENTS))
         if not _finish_ended(session, folder, past):
-            upstream = [item.id for item in artifacts([list(inputs), options])]
-            attempt = _AttemptUnderWay(session, name, artifact.id, recipe, upstream, past)
+            attempt = _AttemptUnderWay(session, name, artifact.id, recipe, past)
             attempt.run(function, inputs, options)
 
 
@@ -70,14 +69,13 @@ class _AttemptUnderWay:
         name: str,
         stage_id: str,
         recipe: Dict[str, Any],
-        upstream: List[str],
         past: List[Event],
     ) -> None:
         self._session = session
         self._name = name
         self._id = stage_id
         self._recipe = recipe
-        self._upstream = upstream
+        self._upstream: Tuple[str, ...] = ()
         self._past = past
         self._earlier = attempts(past)
         self._number = len(self._earlier) + 1
@@ -94,9 +92,11 @@ class _AttemptUnderWay:
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
         kept = [event for event, _ in kept_epochs(self._earlier)]
         rewrite_epochs(self._folder, [e for e in kept if e["epoch"] <= self._from_epoch])
+        self._upstream = tuple(item.id for item in artifacts([list(inputs), options]))
         arguments = [loaded(item) for item in inputs]
         keywords = {key: loaded(value) for key, value in options.items()}
-        self._device = device_of(arguments)
+        tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
+        self._device = str(tasks[0].device) if tasks else ""
         events = EventLog(os.path.join(self._folder, EVENTS))
         stage = Stage(
             self._folder, events, checkpoints, self._saved, self._session, self._synchronise
@@ -106,7 +106,7 @@ class _AttemptUnderWay:
             checkpoints.clear()
         finally:
             self._session.recorders.close_logs()
-            stage.close()
+            stage.stop_monitor()  # without warnings, when the stage is unfinished
             events.close()
 
     def _measured(self, stage: Stage, events: EventLog, work: Callable[[], Dict[str, Any]]) -> None:
@@ -142,7 +142,7 @@ class _AttemptUnderWay:
         end_s = time.monotonic()
         session.recorders.sample()
         log = session.recorders.close_logs()
-        stage.stop_monitor()
+        stage.warn_of_board(stage.stop_monitor())
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
         if any(attempt.first.get("boot_id") != boot_id() for attempt in self._earlier):
@@ -165,7 +165,7 @@ class _AttemptUnderWay:
             id=self._id,
             name=self._name,
             function=self._recipe["function"],
-            upstream=tuple(self._upstream),
+            upstream=self._upstream,
             session=session.id,
             attempts=self._number,
             seconds=seconds,
@@ -179,14 +179,6 @@ class _AttemptUnderWay:
 
     def _synchronise(self) -> None:
         self._session.synchronise(self._device)
-
-
-def device_of(arguments: List[Any]) -> str:
-    """Return the device of the task among a stage's arguments; "" when there is none."""
-    for argument in arguments:
-        if hasattr(argument, "recipe") and hasattr(argument, "device"):
-            return str(argument.device)
-    return ""
 
 
 def epochs_of(root: str, stage_id: str) -> List[Event]:

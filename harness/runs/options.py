@@ -7,15 +7,26 @@ run must be known at once.
 import ast
 import importlib.util
 import inspect
-import math
+import json
 import textwrap
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.registry import import_module, nearest, resolve
+from joulebird.harness.core.registry import import_module, resolve
+from joulebird.harness.core.schema import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    Field,
+    Kind,
+    Schema,
+    integer,
+    list_of,
+    nullable,
+)
 
 REQUIRED = "required"
-KINDS: Tuple[type, ...] = (int, float, str, bool)
+KINDS: Dict[type, Kind] = {int: integer(None), float: NUMBER, str: TEXT, bool: FLAG}
 LISTS = {"Sequence", "List", "Tuple", "list", "tuple"}
 
 
@@ -39,6 +50,23 @@ class Option(NamedTuple):
         """
         kind = self.kind.__name__ + (" list" if self.several else "")
         return f"{self.name} = {self.default} ({kind})"
+
+    def field(self) -> Field:
+        """Return the option as a field of a file."""
+        kind = list_of(KINDS[self.kind]) if self.several else KINDS[self.kind]
+        kind = nullable(kind) if self.optional else kind
+        example = "" if self.default in (REQUIRED, None) else json.dumps(self.default)
+        return Field(self.name, kind, "", optional=self.default is not REQUIRED, example=example)
+
+    def typed(self, value: Any) -> Any:
+        """Return a checked value in the option's own type: an int becomes a float if need be.
+
+        >>> Option("epsilon", float, False, False, 0.1).typed(1)
+        1.0
+        """
+        if isinstance(value, (list, tuple)):
+            return [self.kind(item) for item in value]
+        return None if value is None else self.kind(value)
 
 
 class Method(NamedTuple):
@@ -70,56 +98,12 @@ def resolve_options(path: str, given: Dict[str, Any], where: str) -> Dict[str, A
     or a missing required option.
     """
     known = read_method(path).options
-    for name in given:
-        if name not in known:
-            hint = nearest(name, known) or "this method has no options"
-            raise HarnessError(f"{where}: unknown option {name!r}", hint)
-    values = {}
-    for name, option in known.items():
-        if name in given:
-            values[name] = check_value(given[name], option, where)
-        elif option.default is REQUIRED:
-            hint = f"give it a value ({option.kind.__name__})"
-            raise HarnessError(f"{where}: option {name!r} is required", hint)
-        else:
-            values[name] = option.default
-    return values
-
-
-def check_value(value: Any, option: Option, where: str) -> Any:
-    """Return the value in the option's own type: an int becomes a float where one is wanted.
-
-    Raises HarnessError for another type.
-
-    >>> check_value(1, Option("epsilon", float, False, False, 0.1), "[method.eb-train]")
-    1.0
-    """
-    if value is None and option.optional:
-        return None
-    if option.several and isinstance(value, (list, tuple)):
-        single = option._replace(several=False)
-        return [check_value(item, single, where) for item in value]
-    if option.several or not is_kind(value, option.kind):
-        wanted = ("a list of " if option.several else "") + option.kind.__name__
-        raise HarnessError(
-            f"{where}: {option.name} must be {wanted}, not {value!r}", f"default: {option.default}"
-        )
-    return option.kind(value)
-
-
-def is_kind(value: Any, kind: type) -> bool:
-    """Return whether a value read from a file is of a plain type.
-
-    bool is rejected as a number, int is accepted as float, NaN and infinity are rejected.
-
-    >>> is_kind(1, float), is_kind(True, int), is_kind("1", int)
-    (True, False, False)
-    """
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
-    return isinstance(value, kind)
+    schema = Schema("options", "", [option.field() for option in known.values()], extra="refuse")
+    schema.check(given, where)
+    return {
+        name: option.typed(given[name]) if name in given else option.default
+        for name, option in known.items()
+    }
 
 
 def _find(path: str) -> Tuple[Any, Any]:
@@ -153,7 +137,7 @@ def _parse_module(name: str) -> Optional[ast.Module]:
     except (ImportError, ValueError):
         spec = None
     if spec is None:
-        import_module(name, repr(name))  # raises the error that says what is missing
+        import_module(name, repr(name))  # raises the error that names the missing package
         return None
     get_source = getattr(spec.loader, "get_source", None)
     source = get_source(name) if get_source else None

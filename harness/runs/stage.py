@@ -97,25 +97,19 @@ class Stage:
         append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.recorders.keep_alive()
-        self._warn_of(self._monitor.news() if self._monitor else [])
+        self.warn_of_board(self._monitor.news() if self._monitor else [])
         self._progress.epoch(epoch, of, loss, test_accuracy)
 
     def start_monitor(self) -> None:
         """Follow the board's health in the stage's events from now on."""
         self._monitor = self._session.monitor(os.path.join(self._folder, EVENTS))
 
-    def stop_monitor(self) -> None:
-        """Stop following the board, with its last warnings. Harmless when repeated."""
+    def stop_monitor(self) -> Warnings:
+        """Stop following the board; return its last warnings. Harmless when repeated."""
         monitor, self._monitor = self._monitor, None
-        self._warn_of(monitor.close() if monitor else [])
+        return monitor.close() if monitor else []
 
-    def close(self) -> None:
-        """Stop the monitor of an unfinished stage without recording further warnings."""
-        monitor, self._monitor = self._monitor, None
-        if monitor is not None:
-            monitor.close()
-
-    def _warn_of(self, news: Warnings) -> None:
+    def warn_of_board(self, news: Warnings) -> None:
         """Warn of each kind of trouble with the board once a stage."""
         for name, facts in news:
             if name not in [known["name"] for known in self.warnings]:

@@ -47,7 +47,7 @@ WARNINGS = {
         "no power source was recorded", "name one with --source; `joulebird sources` lists them"
     ),
     "resumed": Warning_(
-        "trained in {attempts} attempts; what was repeated after a kill is reported apart",
+        "trained in {attempts} attempts; work repeated after a kill is reported apart",
         "none needed",
     ),
     "layer_emptied": Warning_(
@@ -96,7 +96,7 @@ WARNINGS = {
     ),
     "rebooted": Warning_(
         "the machine was restarted in the middle of this stage",
-        "none needed: clocks are told apart by boot_id",
+        "none needed: boot_id keeps the clocks apart",
     ),
 }
 
@@ -107,7 +107,7 @@ def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
     A method may bring a name, `text` and `remedy` of its own.
 
     >>> warning("resumed", {"attempts": 2})["text"]
-    'trained in 2 attempts; what was repeated after a kill is reported apart'
+    'trained in 2 attempts; work repeated after a kill is reported apart'
     """
     known = WARNINGS.get(name, Warning_(name.replace("_", " "), ""))
     filled = {"text": fill(known.text, facts), "remedy": known.remedy}

@@ -15,15 +15,15 @@ from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.terminal import has_colour
+from joulebird.harness.doctor import CHECKS
 from joulebird.harness.doctor.check import (
     BAD,
     OK,
     Check,
     Context,
-    Finding,
+    Verdict,
     as_facts,
     as_text,
-    checks,
     examine,
 )
 from joulebird.harness.power.sources import parse_options
@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
 
 def chosen(args: argparse.Namespace) -> List[Check]:
     """Return the checks that were named, by default all. Raises HarnessError for an unknown one."""
-    table = checks()
+    table = CHECKS
     source = arguments.single(args.source, "--source")
     if source:
         check = named_source(source, args.source_option)
@@ -81,10 +81,10 @@ def named_source(name: str, words: List[str]) -> Check:
     registries.dotted("source", name)
     options = parse_options(words)
 
-    def look(context: Context) -> Finding:
+    def look(context: Context) -> Verdict:
         facts = facts_of(name, options)
         if not facts["usable"]:
-            return Finding(BAD, f"{name}: {facts['reason']}", facts["hint"])
-        return Finding(OK, f"{name}: up to {facts['rate_hz']:g} readings a second")
+            return Verdict(BAD, f"{name}: {facts['reason']}", facts["hint"])
+        return Verdict(OK, f"{name}: up to {facts['rate_hz']:g} readings a second")
 
     return Check("source", look)

@@ -14,10 +14,10 @@ from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import attempts
 from joulebird.harness.core.records import read_events
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import attempts
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 EXAMPLES = """examples:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Window
 from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import Run, Stage, Window, idle_windows
+from joulebird.reports.runs.records import Run, Stage, idle_windows
 
 MODES = ("measured", "per-epoch")
 Recorded = dict[tuple, list[Energy]]  # structure -> the energies of its recorded epochs

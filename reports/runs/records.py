@@ -1,37 +1,16 @@
 """Finished runs and their stages, as the reports see them: what was trained, when, under which clock, and where its power log is."""
 
-import itertools
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Attempt, Window, attempts, kept_epochs
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.trace import PowerTrace
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of one attempt at a stage, in seconds of the clock of `boot_id` (None: not told); `session` recorded it."""
-
-    begin_s: float
-    end_s: float
-    boot_id: str | None = None
-    session: str = ""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt: its window of useful work (None when it was killed before its first epoch), when it began, and its epochs."""
-
-    useful: Window | None
-    begin: Window
-    ended: bool
-    epochs: tuple[dict, ...]
 
 
 class Traces:
@@ -110,14 +89,10 @@ class Stage:
     @cached_property
     def epochs(self) -> list[tuple[dict, Window]]:
         """The epochs that count, in order, each with its window; of an epoch trained twice, because a kill undid it, the last."""
-        kept = {}
-        for attempt in self.attempts:
-            for event in attempt.epochs:
-                window = Window(
-                    event["begin_s"], event["t_s"], attempt.begin.boot_id, attempt.begin.session
-                )
-                kept[event["epoch"]] = (event, window)
-        return [kept[number] for number in sorted(kept)]
+        return [
+            (event, Window(event["begin_s"], event["t_s"], a.begin.boot_id, a.begin.session))
+            for event, a in kept_epochs(self.attempts)
+        ]
 
 
 class Run:
@@ -154,22 +129,6 @@ class Run:
             if "paper_n" in found
             else {}
         )
-
-
-def attempts(events: list[dict]) -> Iterable[Attempt]:
-    """The attempts that a stage's events tell of (ARCHITECTURE.md, "events.jsonl")."""
-    starts = [i for i, event in enumerate(events) if event["event"] == "attempt_begin"]
-    for at, following in itertools.pairwise([*starts, len(events)]):
-        head, body = events[at], events[at + 1 : following]
-        boot, session = head.get("boot_id") or None, head.get("session", "")
-        begin = next(
-            (e["t_s"] for e in body if e["event"] in ("stage_begin", "stage_resume")), None
-        )
-        epochs = tuple(e for e in body if e["event"] == "epoch")
-        ends = [e["t_s"] for e in body if e["event"] == "stage_end"]
-        last = ends or [e["t_s"] for e in epochs]
-        useful = Window(begin, last[-1], boot, session) if begin is not None and last else None
-        yield Attempt(useful, Window(head["t_s"], head["t_s"], boot, session), bool(ends), epochs)
 
 
 def load(paths: Iterable[str]) -> list[Run]:

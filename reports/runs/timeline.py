@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Window
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import Stage, Window
+from joulebird.reports.runs.records import Stage
 
 PAUSE_SHARE = 0.02  # pauses longer than this share of the recorded time are drawn this long
 

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from joulebird.devices.util.command import Ran, run_command
+from joulebird.harness.doctor import CHECKS
 from joulebird.harness.doctor.check import (
     BAD,
     OK,
@@ -15,7 +16,6 @@ from joulebird.harness.doctor.check import (
     Context,
     as_facts,
     as_text,
-    checks,
     examine,
 )
 from tests.devices.fake_tx2_tree import FakeTX2
@@ -24,7 +24,7 @@ GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"
 TORCH = '{"version": "1.10.0", "cuda": "10.2", "available": true, "file": "/x/torch/__init__.py", "device": "NVIDIA Tegra X2"}'
 NOW_S = 1800000000.0
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "-Ur"]
-BY_NAME = {check.name: check for check in checks()}
+BY_NAME = {check.name: check for check in CHECKS}
 
 
 class Commands:
@@ -104,7 +104,7 @@ def patient(tmp_path, monkeypatch):
 
 
 def test_a_board_that_is_well(patient):
-    results = examine(patient.context(), checks())
+    results = examine(patient.context(), CHECKS)
     assert [(result.name, result.found) for result in results if result.status in (BAD, WARN)] == []
     assert [result.name for result in results if result.status == SKIP] == ["jtop"]
     assert as_facts(results)["wrong"] == 0
@@ -112,7 +112,7 @@ def test_a_board_that_is_well(patient):
 
 def test_a_workstation_is_not_judged_as_a_board(tmp_path):
     results = examine(
-        Context(str(tmp_path), run=Commands(), folder=str(tmp_path), wall=lambda: NOW_S), checks()
+        Context(str(tmp_path), run=Commands(), folder=str(tmp_path), wall=lambda: NOW_S), CHECKS
     )
     assert not [result for result in results if result.status == BAD]
     assert {"board", "power mode", "rails", "sudo"} <= {
@@ -290,10 +290,10 @@ def chores(p):
 ILLS = [
     ("board", no_release, WARN, "without /etc/nv_tegra_release", "JetPack"),
     ("board", old_release, WARN, "L4T 28.1.0", "32.7.1"),
-    ("board", other_board, OK, "no TX2", ""),
-    ("power mode", no_nvpmodel, BAD, "does not tell", "nvpmodel -q"),
+    ("board", other_board, OK, "not a TX2", ""),
+    ("power mode", no_nvpmodel, BAD, "does not say", "nvpmodel -q"),
     ("clocks", unlocked, WARN, "not locked", "jetson_clocks"),
-    ("clocks", no_clocks, BAD, "no clock limits", "throttled"),
+    ("clocks", no_clocks, BAD, "no clock limits", "throttling"),
     ("fan", governed_fan, WARN, "governed", "temp_control"),
     ("sudo", password, WARN, "password is required", "NOPASSWD: /usr/sbin/nvpmodel"),
     ("temperature", warm, WARN, "85.0 C", "cool"),
@@ -309,7 +309,7 @@ ILLS = [
     ("reading", no_monitor, BAD, "no INA3221", "Jetson"),
     ("sampling", foreign_shunt, WARN, "5 mohm", "meter"),
     ("sampling", triggered, WARN, "triggered", "running_mode"),
-    ("sampling", no_device_tree, WARN, "not told", "/proc/device-tree"),
+    ("sampling", no_device_tree, WARN, "shunt unknown", "/proc/device-tree"),
     ("sampling", no_vdd_in, SKIP, "no VDD_IN", ""),
     ("speed", no_vdd_in, SKIP, "no VDD_IN", ""),
     ("other clients", others_read, WARN, "tegrastats, jtop", "systemctl stop jtop"),
@@ -435,9 +435,9 @@ def test_a_carrier_that_measures_nothing_is_said(tmp_path):
 def test_the_text_for_people(patient):
     unlocked(patient)
     hot(patient)
-    text = as_text(examine(patient.context(), checks()))
+    text = as_text(examine(patient.context(), CHECKS))
     assert re.search(r"^!      clocks +not locked.*\n +do: sudo jetson_clocks", text, re.MULTILINE)
     assert re.search(r"^WRONG  temperature +96.0 C", text, re.MULTILINE)
     assert text.endswith("do not apply: jtop\n1 wrong, 1 warnings, 26 fine")
     assert "\x1b" not in text
-    assert "\x1b[31mWRONG" in as_text(examine(patient.context(), checks()), colour=True)
+    assert "\x1b[31mWRONG" in as_text(examine(patient.context(), CHECKS), colour=True)

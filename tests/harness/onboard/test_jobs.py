@@ -178,7 +178,7 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
         )
     assert os.path.basename(follow.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
     assert os.path.basename(follow.find(str(tmp_path), None)) == "20260102T000000Z-x"
-    with pytest.raises(HarnessError, match="no job on the board was given the run nothing"):
+    with pytest.raises(HarnessError, match="no job on the board has the run nothing"):
         follow.find(str(tmp_path), "nothing")
     found = follow.status(str(tmp_path), str(tmp_path / "lock"))
     assert [one["status"] for one in found["jobs"]] == ["ended"] * 3

@@ -7,7 +7,7 @@ import pytest
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.registries import dotted, names
-from joulebird.harness.runs.options import Option, check_value, read_method, resolve_options
+from joulebird.harness.runs.options import Option, read_method, resolve_options
 
 METHODS = '''
 """Methods to read."""
@@ -79,14 +79,18 @@ def test_given_values_are_put_in_and_checked(module):
     ("name", "given", "part"),
     [
         ("plain", {"epsilom": 1}, "did you mean 'epsilon'"),
-        ("plain", {"window": 2.5}, "window must be int, not 2.5"),
-        ("plain", {"window": True}, "window must be int, not True"),
-        ("plain", {"epsilon": float("nan")}, "epsilon must be float"),
-        ("plain", {"rewind": 1}, "rewind must be bool, not 1"),
-        ("plain", {"layers": 3}, "layers must be a list of int, not 3"),
-        ("plain", {"layers": [1, "2"]}, "layers must be int, not '2'"),
-        ("plain", {"criterion": None}, "criterion must be str, not None"),
-        ("needs", {}, "option 'epsilon' is required"),
+        (
+            "plain",
+            {"window": 2.5},
+            "field 'window' has the wrong type (expected an integer, got 2.5)",
+        ),
+        ("plain", {"window": True}, "(expected an integer, got True)"),
+        ("plain", {"epsilon": float("nan")}, "(expected a number, got nan)"),
+        ("plain", {"rewind": 1}, "(expected true or false, got 1)"),
+        ("plain", {"layers": 3}, "(expected a list of integers, got 3)"),
+        ("plain", {"layers": [1, "2"]}, "(expected a list of integers, got [1, '2'])"),
+        ("plain", {"criterion": None}, "(expected a string, got null)"),
+        ("needs", {}, "lacks the field 'epsilon'"),
         ("odd", {}, "not plain"),
         ("computed", {}, "not a plain value"),
         ("not_a_function", {}, "is not a function"),
@@ -100,7 +104,7 @@ def test_mistakes(module, name, given, part):
 
 
 def test_none_is_a_value_only_where_it_may_be():
-    assert check_value(None, Option("n", int, True, False, None), "here") is None
+    assert Option("n", int, True, False, None).typed(None) is None
 
 
 @pytest.mark.parametrize("name", names("method"))

@@ -8,6 +8,7 @@ import pytest
 from joulebird.harness.host.link import transfer
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError
+from joulebird.harness.onboard import files
 
 RUNS = {
     "r 1/spec.json": b"{}",
@@ -38,10 +39,9 @@ def runs(alpha):
     return root
 
 
-def there(link):
-    """What the board says it has."""
-    agent = Agent(link)
-    return agent.call("listing", tops=["r 1", "stages/s'1", "other", "absent"])
+def there(runs):
+    """The files that are on the board."""
+    return files.listing(str(runs), ["r 1", "stages/s'1", "other", "absent"])
 
 
 @pytest.fixture
@@ -61,19 +61,19 @@ def content(root: Path) -> dict:
 
 def test_pull_brings_everything_once(alpha, runs, line, tmp_path, way):
     local = tmp_path / "here"
-    names = transfer.missing(local, there(line))
+    names = transfer.missing(local, there(runs))
     assert transfer.pull(line, "joule bird/runs", local, names, True) == len(RUNS)
     assert content(local) == RUNS
-    assert transfer.missing(local, there(line)) == []
+    assert transfer.missing(local, there(runs)) == []
     assert not list(Path().glob("pwned"))
     assert not (alpha.home / "pwned").exists()
 
 
 def test_a_file_that_grew_is_fetched_again(runs, line, tmp_path, way):
     local = tmp_path / "here"
-    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
+    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(runs)), True)
     (runs / "stages/s'1/power.csv").write_bytes(b"t\n" * 50_001)
-    assert transfer.missing(local, there(line)) == ["stages/s'1/power.csv"]
+    assert transfer.missing(local, there(runs)) == ["stages/s'1/power.csv"]
 
 
 def test_what_means_done_comes_last(runs, line, tmp_path, way, monkeypatch):
@@ -84,7 +84,7 @@ def test_what_means_done_comes_last(runs, line, tmp_path, way, monkeypatch):
             transfer, copy, lambda *args, whole=whole: order.append(args[-1]) or whole(*args)
         )
     local = tmp_path / "here"
-    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
+    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(runs)), True)
     assert [{os.path.basename(name) for name in names} for names in order] == [
         {"spec.json", "power.csv", "$(touch pwned)"},
         {"stage.json"},
@@ -97,7 +97,7 @@ def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(
 ):
     (runs / "stages/s'1/power.csv").write_bytes(os.urandom(30_000_000))
     local = tmp_path / "here"
-    names = transfer.missing(local, there(line))
+    names = transfer.missing(local, there(runs))
     import threading
 
     done = threading.Event()
@@ -124,7 +124,7 @@ def test_a_cut_pull_leaves_only_whole_files_and_the_next_completes(
     assert not (local / "r 1/record.json").exists()
     assert not (local / "stages/s'1/stage.json").exists()
     assert not (local / "stages/s'1/power.csv").exists()
-    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(line)), True)
+    transfer.pull(line, "joule bird/runs", local, transfer.missing(local, there(runs)), True)
     assert {
         name: data for name, data in content(local).items() if ".rsync-part" not in name
     } == content(runs)
@@ -146,7 +146,9 @@ def test_a_board_without_rsync_gets_tar(new_board, sockets, tmp_path):
     line = board.link(sockets)
     agent = Agent(line)
     assert agent.deployed.has_rsync is False
-    names = transfer.missing(tmp_path / "here", agent.call("listing", tops=["a"]))
+    names = transfer.missing(
+        tmp_path / "here", files.listing(str(board.home / "joulebird/runs"), ["a"])
+    )
     transfer.pull(line, "joulebird/runs", tmp_path / "here", names, agent.deployed.has_rsync)
     assert content(tmp_path / "here") == {"a/record.json": b"{}"}
 
@@ -168,7 +170,7 @@ def test_a_full_disk_here_says_so(needs_namespaces, runs, line, way):
                     line,
                     "joule bird/runs",
                     Path(folder),
-                    transfer.missing(Path(folder), there(line)),
+                    transfer.missing(Path(folder), there(runs)),
                     True,
                 )
             assert "No space left" in caught.value.message

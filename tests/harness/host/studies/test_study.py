@@ -190,7 +190,7 @@ def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
         (
             "{weights",
             "{weihgts",
-            ["variant #1 options", "unknown option 'weihgts'", "did you mean 'weights'"],
+            ["variant #1 options", "unknown field 'weihgts'", "did you mean 'weights'"],
         ),
         (
             'models = ["vgg16"]\ndatasets = ["digits"]',
@@ -225,7 +225,7 @@ def test_a_setting_and_a_variant_may_have_a_schedule_of_their_own(tmp_path):
         (
             "draw_at = [1, 2]",
             'draw_at = ["final"]',
-            ["variant #2 options", "draw_at must be int, not 'final'"],
+            ["variant #2 options", "field 'draw_at'", "expected an integer or null, got 'final'"],
         ),
         (
             "draw_at = [1, 2]",
@@ -292,12 +292,15 @@ def test_a_mistake_in_a_variant_is_named(tmp_path, old, new, parts):
         (
             "epsilon = 0.2",
             'epsilon = "small"',
-            ["[method.eb-train]", "epsilon must be float, not 'small'"],
+            [
+                "[method.eb-train]",
+                "field 'epsilon' has the wrong type (expected a number, got 'small')",
+            ],
         ),
         (
             "epsilon = 0.2",
             "epsilom = 0.2",
-            ["[method.eb-train]", "unknown option 'epsilom'", "did you mean 'epsilon'"],
+            ["[method.eb-train]", "unknown field 'epsilom'", "did you mean 'epsilon'"],
         ),
         ("[method.eb-train]", "[method.ebtrain]", ["[method.ebtrain]", "did you mean 'eb-train'"]),
         ("[study]", "[study", ["not valid TOML"]),
