@@ -1,7 +1,8 @@
 """Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
+import contextlib
 import os
-from typing import Any, Dict, Optional
+from typing import Dict, Iterator, Optional
 
 from joulebird.devices.energy import Energy, energy, points
 from joulebird.devices.powerlog import row_width
@@ -34,9 +35,15 @@ class Measurement:
         self._total: Optional[Energy] = None
         self._rails: Dict[str, Energy] = {}
 
-    def window(self) -> "Window":
-        """Return a window inside this one, to be used with `with`; it shares the recorder."""
-        return Window(self._recorder, self._log, self._floor)
+    @contextlib.contextmanager
+    def window(self) -> Iterator["Measurement"]:
+        """Measure a window inside this one; it shares the recorder."""
+        inner = Measurement(self._recorder, self._log, self._floor)
+        inner.begin()
+        try:
+            yield inner
+        finally:
+            inner.end()
 
     @property
     def joules(self) -> Optional[float]:
@@ -143,17 +150,3 @@ class Measurement:
             f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
             f"coverage {100.0 * total.coverage:.1f} % ({origin})"
         )
-
-
-class Window:
-    """A window inside a measured one."""
-
-    def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
-        self._measurement = Measurement(recorder, log, floor)
-
-    def __enter__(self) -> Measurement:
-        self._measurement.begin()
-        return self._measurement
-
-    def __exit__(self, *exc: Any) -> None:
-        self._measurement.end()

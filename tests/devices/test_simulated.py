@@ -214,4 +214,3 @@ def test_it_is_visible_as_what_it_is():
     assert facts["follows"] == "profile"
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
-    assert "no measurement" in SimulatedSource.probe().reason

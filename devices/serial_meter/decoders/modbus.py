@@ -105,10 +105,6 @@ class ModbusDecoder(Decoder):
         asked = parse_request(data)
         self.asked = (asked["start"], asked["count"])
 
-    def explain(self, data: bytes) -> Fields:
-        """Return the meaning of a request, also of one that is never sent."""
-        return parse_request(data)
-
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes; a frame may begin at each of them, after garbage too."""
         self.buffer += data

@@ -210,7 +210,7 @@ def test_a_log_cut_in_its_header_is_one_line(tmp_path):
     whole = path.read_bytes()
     for length in range(len(whole) - 2):
         path.write_bytes(whole[:length])
-        with pytest.raises(HarnessError, match="raw log|header|first line") as caught:
+        with pytest.raises(HarnessError, match="raw log|header") as caught:
             list(redecode(str(path)))
         assert "\n" not in caught.value.message
         assert caught.value.hint
@@ -253,7 +253,7 @@ def test_a_segment_cut_in_its_header_keeps_the_one_before(tmp_path):
 @pytest.mark.parametrize("format_line", ["# joulebird-serial-log x\n", "# joulebird-serial-log "])
 def test_a_format_that_is_no_number_is_one_line(tmp_path, format_line):
     (tmp_path / "raw.log").write_text(format_line)
-    with pytest.raises(HarnessError, match="first line"):
+    with pytest.raises(HarnessError, match="damaged|not a raw log"):
         list(redecode(str(tmp_path / "raw.log")))
 
 
