@@ -5,14 +5,12 @@ import os
 from typing import Dict, Iterator, Optional
 
 from joulebird.devices.energy import Energy, energy, points
-from joulebird.devices.powerlog import row_width
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.powerlog import row_width
 
-MARGIN_ROWS = (
-    64  # rows before a window that serve to cut its edge; a long log is not read from its beginning
-)
+MARGIN_ROWS = 64  # rows read before a window to cut its edge: a long log is not read whole
 
 
 class Measurement:
