@@ -17,7 +17,7 @@ from joulebird.harness.core.errors import SourceError
 from tests.packed import pack
 
 FAULTY = "tests.devices.faulty:"
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 @pytest.fixture
