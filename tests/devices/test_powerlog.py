@@ -74,7 +74,7 @@ def test_the_file_is_what_architecture_says(path):
 )
 def test_every_row_has_one_width_and_no_value_is_made_up(watts, text, status):
     row = format_row(1.0, watts, ("VDD_IN", "VDD_SYS_GPU"))
-    assert row == ("%16d,%s,%12s\n" % (1000000, text, status)).encode()
+    assert row == (f"{1000000:16d},{text},{status:>12}\n").encode()
     assert len(row) == row_width(2)
 
 
@@ -89,7 +89,9 @@ def test_a_status_never_breaks_the_row(status):
 
 
 def test_any_prefix_is_readable(path):
-    """A kill may cut the file at any byte: never an error once the header stands, never a wrong row."""
+    """A kill may cut the file at any byte: never an error once the header stands, never a wrong
+    row.
+    """
     rows = [(i * 0.05, {"VDD_IN": 3.0 + i, "VDD_SYS_GPU": 0.1}, "ok") for i in range(5)]
     write(path, rows)
     whole = read_bytes(path)
@@ -200,7 +202,10 @@ log.close()
 
 
 def test_a_row_that_fits_only_in_part_spoils_nothing(path):
-    """The kernel writes what fits; the rest of the row never comes, and the next row that can be written stands whole."""
+    """The kernel writes what fits.
+
+    The rest of the row never comes, and the next row that can be written stands whole.
+    """
     done = subprocess.run([sys.executable, "-c", FULL, path], stdout=subprocess.PIPE)
     assert done.returncode == 0
     assert done.stdout.split() == [b"refused", b"refused"]

@@ -172,7 +172,8 @@ def line(settings, text, **more):
 )
 def test_a_line_of_ones_own(settings, text):
     (record,) = line(settings, text)
-    assert record.kind == "reading" and record.power_w == pytest.approx(12.002, abs=1e-3), record
+    assert record.kind == "reading", record
+    assert record.power_w == pytest.approx(12.002, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,9 @@ def test_a_line_of_ones_own(settings, text):
 )
 def test_a_line_that_is_not_believed(settings, text, why):
     (record,) = line(settings, text)
-    assert record.kind == "damaged" and record.power_w is None and why in record.reason, record
+    assert record.kind == "damaged", record
+    assert record.power_w is None
+    assert why in record.reason
 
 
 def test_a_counter_must_go_up_and_begins_anew_after_a_gap():

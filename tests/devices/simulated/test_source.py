@@ -1,4 +1,6 @@
-"""The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that others can read."""
+"""The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that
+others can read.
+"""
 
 import os
 import subprocess
@@ -59,9 +61,9 @@ def test_every_reading_is_one_the_chip_can_give():
                 folder, number = (
                     source.describe()["channels"][rail][key] for key in ("path", "number")
                 )
-                with open("%s/ui_input_%d" % (folder, number)) as file:
+                with open(f"{folder}/ui_input_{number}") as file:
                     mv, ma = (int(word) for word in file.read().split())
-                with open("%s/in_power%d_input" % (folder, number)) as file:
+                with open(f"{folder}/in_power{number}_input") as file:
                     assert int(file.read()) == mv * ma // 1000
                 assert mv % 8 == 0
                 assert (ma * shunts[rail]) % 40 == 0

@@ -47,7 +47,9 @@ def by_id(found):
 
 
 def decode(vector, *cuts):
-    """The records of a frame fed in pieces, without what a decoder skips on the way to the first good one."""
+    """The records of a frame fed in pieces, without what a decoder skips on the way to the first
+    good one.
+    """
     data = frame(vector)
     decoder = meters.decoder(meters.meter(spec(vector)))
     edges = (0,) + cuts + (len(data),)
