@@ -1,8 +1,7 @@
 """Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
-import contextlib
 import os
-from typing import Dict, Iterator, Optional
+from typing import Any, Dict, Optional
 
 from joulebird.devices.energy import Energy, energy, points
 from joulebird.devices.powerlog_read import read_rows
@@ -10,7 +9,9 @@ from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.powerlog import row_width
 
-MARGIN_ROWS = 64  # rows read before a window to cut its edge: a long log is not read whole
+MARGIN_ROWS = (
+    64  # rows before a window that serve to cut its edge; a long log is not read from its beginning
+)
 
 
 class Measurement:
@@ -33,15 +34,9 @@ class Measurement:
         self._total: Optional[Energy] = None
         self._rails: Dict[str, Energy] = {}
 
-    @contextlib.contextmanager
-    def window(self) -> Iterator["Measurement"]:
-        """Measure a window inside this one; it shares the recorder."""
-        inner = Measurement(self._recorder, self._log, self._floor)
-        inner.begin()
-        try:
-            yield inner
-        finally:
-            inner.end()
+    def window(self) -> "Window":
+        """Return a window inside this one, to be used with `with`; it shares the recorder."""
+        return Window(self._recorder, self._log, self._floor)
 
     @property
     def joules(self) -> Optional[float]:
@@ -148,3 +143,17 @@ class Measurement:
             f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
             f"coverage {100.0 * total.coverage:.1f} % ({origin})"
         )
+
+
+class Window:
+    """A window inside a measured one."""
+
+    def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
+        self._measurement = Measurement(recorder, log, floor)
+
+    def __enter__(self) -> Measurement:
+        self._measurement.begin()
+        return self._measurement
+
+    def __exit__(self, *exc: Any) -> None:
+        self._measurement.end()

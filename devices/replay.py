@@ -9,9 +9,10 @@ import errno
 import time
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
-from joulebird.devices.powerlog_read import Head, Row, walk_log
+from joulebird.devices.powerlog_read import walk_log
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.powerlog import Head, Row
 
 
 class LogEnded(SourceError):
@@ -70,12 +71,11 @@ class ReplaySource(PowerSource):
         self._begin()
         assert self._head is not None
         source = self._head.source
-        self.rails, self.total = tuple(source["rails"]), tuple(source.get("total", ()))
-        self.sampling, self.scope = (
-            source.get("sampling", "snapshot"),
-            source.get("scope", "unknown"),
-        )
-        self.min_period_s = source.get("recorder", {}).get("period_s", 0.0) / self._speed
+        self.rails, self.total = self._head.rails, tuple(source.get("total") or ())
+        self.sampling = source.get("sampling") or "snapshot"
+        self.scope = source.get("scope") or "unknown"
+        recorder = source.get("recorder") or {}
+        self.min_period_s = recorder.get("period_s", 0.0) / self._speed
 
     def _begin(self) -> None:
         self._rows = self._timeline()
@@ -97,7 +97,7 @@ class ReplaySource(PowerSource):
             if isinstance(item, Head):
                 if self._head is None:
                     self._head = item
-                if item.source.get("rails") != self._head.source.get("rails"):
+                if item.rails != self._head.rails:
                     raise SourceError(
                         f"{self._path}: its segments have different rails",
                         "replay a log of one source",
@@ -162,8 +162,8 @@ def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
     """Return the seconds that shift a segment's times to the first segment's clock."""
     if clock.get("boot_id") == first.get("boot_id"):
         return 0.0
-    begin_s: float = first["wall_s"] - first["monotonic_s"]
-    return float(clock["wall_s"] - clock["monotonic_s"]) - begin_s
+    then, now = ((c.get("wall_s") or 0.0) - (c.get("monotonic_s") or 0.0) for c in (first, clock))
+    return now - then
 
 
 def _failure(status: str) -> Exception:
