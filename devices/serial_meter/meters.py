@@ -125,7 +125,7 @@ def _json_of(path: str) -> str:
     if path.endswith(".json"):
         return text
     try:
-        import tomllib
+        import tomllib  # novermin: refused with a remedy on Python 3.6
     except ImportError:
         raise SourceError(f"{path}: this Python cannot read TOML (3.11 can)", TO_JSON) from None
     return json.dumps(tomllib.loads(text))
