@@ -24,12 +24,12 @@ def load(name: str) -> Type[PowerSource]:
     >>> load("ina3221").name
     'ina3221'
     """
-    found = find(SOURCES, "source", name, SourceError)
-    if not (inspect.isclass(found) and issubclass(found, PowerSource)):
+    source = find(SOURCES, "source", name, SourceError)
+    if not (inspect.isclass(source) and issubclass(source, PowerSource)):
         raise SourceError(
             f"{name} is no power source", "derive it from joulebird.devices.source.PowerSource"
         )
-    return found
+    return source
 
 
 def options_of(source: Type[PowerSource]) -> List[str]:
@@ -42,31 +42,23 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
 
     Raises SourceError for an unknown name or option, or a wrong value.
     """
-    found = load(name)
-    known = options_of(found)
-    for option in options:
-        if option not in known:
-            hint = nearest(option, known) or "it has no options"
-            raise SourceError(f"the source {name} has no option {option!r}", hint)
-    options = {
-        option: checked(name, option, value, kind) for option, value, kind in _typed(found, options)
-    }
-    try:
-        return found(**options)
-    except (TypeError, ValueError) as error:
-        raise SourceError(
-            f"bad options for the source {name}: {error}",
-            "its options: {}".format(", ".join(known)),
-        ) from error
-
-
-def _typed(source: Type[PowerSource], options: Dict[str, Any]) -> Iterator[Tuple[str, Any, Any]]:
+    source = load(name)
+    known = options_of(source)
     try:
         kinds = get_type_hints(source.__init__)
     except NameError:  # a class of the user's own, annotated with names it does not import
         kinds = {}
+    values = {}
     for option, value in options.items():
-        yield option, value, kinds.get(option, Any)
+        if option not in known:
+            hint = nearest(option, known) or "it has no options"
+            raise SourceError(f"the source {name} has no option {option!r}", hint)
+        values[option] = checked(name, option, value, kinds.get(option, Any))
+    try:
+        return source(**values)
+    except (TypeError, ValueError) as error:
+        text = f"bad options for the source {name}: {error}"
+        raise SourceError(text, f"its options: {', '.join(known)}") from error
 
 
 def checked(source: str, option: str, value: Any, kind: Any) -> Any:

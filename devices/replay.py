@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from joulebird.devices.powerlog_read import walk_log
-from joulebird.devices.source import Found, PowerSample, PowerSource
+from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.powerlog import Head, Row
 
@@ -156,16 +156,6 @@ class ReplaySource(PowerSource):
         )
         facts.update(path=self._path, speed=self._speed, loop=self._loop, replayed=then)
         return facts
-
-    @classmethod
-    def probe(cls, **options: Any) -> Found:
-        """Return whether the log can be played; it never counts as a sensor."""
-        found = super().probe(**options)
-        return (
-            found
-            if not found.usable
-            else Found(True, f"{found.reason}; no measurement: it was recorded before")
-        )
 
 
 def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:

@@ -44,13 +44,13 @@ class Channel(NamedTuple):
 
 def find_channels(root: str) -> List[Channel]:
     """Return every connected channel under `root`, by address and number; [] without an INA3221."""
-    found: List[Channel] = []
+    connected: List[Channel] = []
     for form, patterns in (("iio", IIO_GLOBS), ("hwmon", HWMON_GLOBS)):
         for folder in _folders(root, patterns):
-            found += [
+            connected += [
                 c for c in _channels(root, form, folder) if c.rail.lower() not in NOT_CONNECTED
             ]
-    return sorted(found, key=lambda channel: (channel.address, channel.folder, channel.number))
+    return sorted(connected, key=lambda channel: (channel.address, channel.folder, channel.number))
 
 
 def _folders(root: str, patterns: Tuple[str, ...]) -> List[str]:

@@ -14,8 +14,10 @@ from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
 from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
 from joulebird.devices.serial_meter.records import Decoder, Gates
+from joulebird.harness.core import jsonfile
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import nearest
+from joulebird.harness.core.schema import shown
 
 DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
     "line": LineDecoder,
@@ -27,7 +29,6 @@ DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
 
 # name -> the fields of Meter that differ from the default
 METERS: Dict[str, Dict[str, Any]] = {**LINE_METERS, **SCPI_METERS, **OTHER_METERS}
-LARGEST = 1e12  # no quantity of a meter is larger
 EXAMPLE = 'for example {"like": "um25c", "interval_s": 1.0}'
 TO_JSON = (
     "on a current Python write it as JSON: python3 -c 'import json, sys, tomllib; "
@@ -77,7 +78,7 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     given = _given(spec)
     like = given.pop("like", "")
     if like and str(like) not in METERS:
-        raise SourceError(f"unknown serial meter {like!r:.60}", nearest(like, METERS))
+        raise SourceError(f"unknown serial meter {shown(like)}", nearest(like, METERS))
     facts = dict(METERS.get(str(like), {}), name=given.pop("name", like or "custom"))
     try:
         for key in ("gates", "settings"):
@@ -93,62 +94,54 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
     _check(described.gates)
     if described.family not in DECODERS:
         raise SourceError(
-            f"unknown family of serial meters {described.family!r:.60}",
+            f"unknown family of serial meters {shown(described.family)}",
             nearest(described.family, DECODERS),
         )
     return described
 
 
 def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:
-    if isinstance(spec, dict):
-        return dict(spec)
+    """Return the mapping of a description, with finite numbers only."""
+    where = "the description of the serial meter"
     try:
-        if spec.lstrip().startswith("{"):
-            return dict(json.loads(spec))
-        if spec.endswith((".toml", ".json")):
-            return dict(_read(spec))
-    except OSError as error:
-        text = f"cannot read the description of the serial meter {spec}: {error.strerror}"
-        raise SourceError(text, "check the path") from None
-    except RecursionError:
-        raise SourceError(
-            "the description of the serial meter is nested too deeply", EXAMPLE
-        ) from None
-    except (ValueError, TypeError) as error:
-        kind = "TOML" if spec.endswith(".toml") else "JSON"
-        text = f"the description of the serial meter is not {kind} of one object: {error}"
-        raise SourceError(text, EXAMPLE) from None
-    return {"like": spec}
+        if isinstance(spec, dict):
+            text = json.dumps(spec)
+        elif spec.lstrip().startswith("{"):
+            text = spec
+        elif spec.endswith((".json", ".toml")):
+            where, text = spec, _json_of(spec)
+        else:
+            return {"like": spec}
+        return dict(jsonfile.parse(text))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"cannot read {where}: {reason}", EXAMPLE) from None
 
 
-def _read(path: str) -> Any:
+def _json_of(path: str) -> str:
+    """Return the JSON text of a .json or .toml file."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if path.endswith(".json"):
-        return json.loads(text)
+        return text
     try:
-        import tomllib
+        import tomllib  # novermin: refused with a remedy on Python 3.6
     except ImportError:
         raise SourceError(f"{path}: this Python cannot read TOML (3.11 can)", TO_JSON) from None
-    return tomllib.loads(text)
+    return json.dumps(tomllib.loads(text))
 
 
 def _check(described: Any) -> None:
-    """Raise SourceError for a field of the wrong type, and for a number no meter could have."""
+    """Raise SourceError for a field of the wrong type."""
     for name, kind in get_type_hints(type(described)).items():
         value = getattr(described, name)
-        numbers = value if isinstance(value, tuple) and name != "gates" else (value,)
-        for number in numbers:
-            if isinstance(number, (int, float)) and not abs(number) < LARGEST:
-                raise _wrong(f"{name} has a number out of range")
         if not fits(value, kind):
-            raise _wrong(f"{name} cannot be {value!r:.60}")
+            raise _wrong(f"{name} cannot be {shown(value)}")
 
 
 def _wrong(reason: str) -> SourceError:
-    keys = ", ".join(Meter._fields)
     text = f"the description of the serial meter is wrong: {reason}"
-    return SourceError(text, f"its keys are: like, {keys}")
+    return SourceError(text, f"its keys are: like, {', '.join(Meter._fields)}")
 
 
 def as_json(described: Meter) -> Dict[str, Any]:

@@ -10,18 +10,21 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.records import Decoder, Record
 from joulebird.devices.source import PowerSample
+from joulebird.harness.core import jsonfile
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import SourceError
 
 MAGIC = "# joulebird-serial-log "
 FORMAT = 1
 ENTRY = re.compile(r" *(\d{1,18}) ([<>x!]) (.*)\Z")
-CUT, DAMAGED = "its header is cut", "its header is cut or damaged"
+DAMAGED = "its header is cut or damaged"
+NOT = "it is not a raw log of a serial meter, or its header is cut"
+HINT = "give the file named by raw_log="
 
 
 def escape(data: bytes) -> str:
@@ -101,50 +104,38 @@ def entries(path: str) -> Iterator[Entry]:
     Raises SourceError for another kind of file and for a header that is cut or damaged.
     """
     head: Optional[Tuple[meters.Meter, str]] = None
-    problem, readable = "it is not a raw log of a serial meter", False
-    for line in _lines(path):
-        if line.startswith(MAGIC):
-            head, problem = None, CUT
-            _check_format(path, line)
-        elif line.startswith("# ") and problem == CUT:
-            head, problem = _head(line[2:])
-            readable = readable or head is not None
-        match = ENTRY.match(line[:-1]) if line.endswith("\n") else None
-        if match and head:
-            yield Entry(head[0], head[1], int(match.group(1)) / 1e6, match.group(2), match.group(3))
-        elif match and problem.startswith(DAMAGED):
-            readable = False  # its pieces must not be passed over in silence
-            break
-    if not readable:
-        raise SourceError(f"{path}: {problem}", "give the file named by raw_log=")
-
-
-def _lines(path: str) -> Iterator[str]:
+    problem, readable = NOT, False
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
-            yield from lines
+            for line in (line for line in lines if line.endswith("\n")):
+                if line.startswith(MAGIC):
+                    head, problem = None, ""
+                    if line[len(MAGIC) : -1] != str(FORMAT):
+                        text = f"{path}: {line[2:40].strip()!r} is damaged, or of a newer joulebird"
+                        raise SourceError(text, "update joulebird")
+                elif line.startswith("# ") and head is None and not problem:
+                    head, problem = _head(line[2:])
+                    readable = readable or head is not None
+                match = ENTRY.match(line[:-1])
+                if match and head:
+                    yield Entry(*head, int(match.group(1)) / 1e6, match.group(2), match.group(3))
+                elif match and problem.startswith(DAMAGED):
+                    raise SourceError(f"{path}: {problem}", HINT)
     except OSError as error:
-        text = f"cannot read the raw log {path}: {error.strerror}"
-        raise SourceError(text, "check the path") from None
-
-
-def _check_format(path: str, line: str) -> None:
-    version = line[len(MAGIC) :].strip()
-    if not re.match(r"\d{1,9}\Z", version):
-        raise SourceError(f"{path}: its first line is damaged", "give the file named by raw_log=")
-    if int(version) > FORMAT:
-        raise SourceError(f"{path} was written by a newer joulebird", "update joulebird")
+        raise SourceError(f"cannot read the raw log {path}: {error.strerror}", HINT) from None
+    if not readable:
+        raise SourceError(f"{path}: {problem or NOT}", HINT)
 
 
 def _head(text: str) -> Tuple[Optional[Tuple[meters.Meter, str]], str]:
     """Return the meter and the boot of a segment's header, or None and the problem with it."""
     try:
-        facts = json.loads(text)
+        facts = jsonfile.parse(text)
         return (meters.meter(dict(facts["meter"])), str(facts["clock"]["boot_id"])), ""
     except SourceError as error:
         return None, f"{DAMAGED}: {error.message}"
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        return None, f"{DAMAGED} ({type(error).__name__})"
+    except (ValueError, TypeError, LookupError) as error:
+        return None, f"{DAMAGED} ({error})"
 
 
 def redecode(
@@ -166,25 +157,16 @@ def redecode(
             known = entry.meter
             decoder = meters.decoder(given or known)
         try:
-            records = _replay(decoder, entry)
+            data = unescape(entry.text) if entry.letter in "<>" else b""
         except ValueError as error:
             text = f"{path}: the piece at {entry.t_s:.6f} s is damaged: {error}"
-            raise SourceError(
-                text, "delete that line, or give the meter it was recorded with"
-            ) from None
-        for record in records:
+            raise SourceError(text, "delete that line") from None
+        if entry.letter == "!":
+            decoder.resync()
+        elif entry.letter == ">":
+            decoder.sent(data)
+        for record in decoder.feed(data) if entry.letter == "<" else ():
             yield entry.t_s, record
-
-
-def _replay(decoder: Decoder, entry: Entry) -> List[Record]:
-    """Give one piece to the decoder. Raises ValueError for bytes that cannot be unescaped."""
-    if entry.letter == "!":
-        decoder.resync()
-    elif entry.letter == ">":
-        decoder.sent(unescape(entry.text))
-    elif entry.letter == "<":
-        return decoder.feed(unescape(entry.text))
-    return []
 
 
 def samples(

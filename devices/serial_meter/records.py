@@ -148,13 +148,6 @@ class Decoder:
         if self.polled:
             self.buffer = b""
 
-    def explain(self, data: bytes) -> Fields:
-        """Return the meaning of bytes sent to the meter.
-
-        Raises ValueError for bytes that are no command.
-        """
-        return {"command": data.decode("ascii").strip()}
-
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes and give the records that they complete, in order."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.simulated.board import IDLE_W, TRAIN_W, SimulatedBoard
 from joulebird.devices.simulated.load import ProcessLoad
-from joulebird.devices.source import Found, PowerSample
+from joulebird.devices.source import PowerSample
 from joulebird.devices.util.scratch import Scratch
 from joulebird.harness.core.errors import SourceError
 
@@ -188,16 +188,6 @@ class SimulatedSource(Ina3221Source):
             cores=self._cores or os.cpu_count(),
         )
         return facts
-
-    @classmethod
-    def probe(cls, **options: Any) -> Found:
-        """Return that it is usable, and that it measures nothing."""
-        found = super().probe(**options)
-        return (
-            Found(True, f"{found.reason}; no measurement: it follows the processor load")
-            if found.usable
-            else found
-        )
 
 
 def is_alive(pid: int) -> bool:

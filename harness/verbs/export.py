@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--meter",
         metavar="DESCRIPTION",
-        help="name of a meter, or JSON (default: the description in the raw log)",
+        help="name of a meter, JSON, or a .json or .toml file (default: the raw log's description)",
     )
     parser.add_argument(
         "--log",

@@ -1,4 +1,6 @@
-"""A fake TX2 to which things happen: heat, throttling, a mode change, swapping, a sagging supply, a reboot."""
+"""A fake TX2 to which things happen: heat, throttling, a mode change, swapping, a sagging supply, a
+reboot.
+"""
 
 from tests.devices.fake_tx2_tree import FakeTX2
 
@@ -24,7 +26,7 @@ class Board:
 
     def cool(self, number, kind, state):
         self.tree.put_all(
-            "/sys/class/thermal/cooling_device%d" % number,
+            f"/sys/class/thermal/cooling_device{number}",
             0o644,
             type=kind,
             cur_state=state,
@@ -38,7 +40,8 @@ class Board:
         self.now_s += seconds
         self.heat_c += self.drift_c_per_s * seconds
         self.tree.put(
-            "/sys/devices/virtual/thermal/thermal_zone2/temp", "%d\n" % (32000 + 1000 * self.heat_c)
+            "/sys/devices/virtual/thermal/thermal_zone2/temp",
+            f"{int(32000 + 1000 * self.heat_c)}\n",
         )
 
 
@@ -46,7 +49,7 @@ def lock(board):
     board.tree.put_all(GPU, 0o644, min_freq=1300500000, cur_freq=1300500000)
     for core in range(6):
         board.tree.put_all(
-            "/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200
+            f"/sys/devices/system/cpu/cpu{core}/cpufreq", 0o644, scaling_min_freq=2035200
         )
 
 
@@ -73,7 +76,7 @@ def swap(board):
 
 def sag(board):
     folder, channel = board.tree.rails["VDD_IN"][:2]
-    board.tree.put("%s/in_voltage%d_input" % (folder, channel), "17900\n")
+    board.tree.put(f"{folder}/in_voltage{channel}_input", "17900\n")
 
 
 def reboot(board):

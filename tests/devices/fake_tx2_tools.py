@@ -1,4 +1,5 @@
-"""The command-line tools of a fake TX2: nvpmodel, jetson_clocks and tegrastats, in the forms that L4T 32 prints.
+"""The command-line tools of a fake TX2: nvpmodel, jetson_clocks and tegrastats, in the forms that
+L4T 32 prints.
 
 Each takes the root of its tree from FAKE_ROOT (empty: "/").
 """
@@ -25,7 +26,7 @@ case "$1" in
      mkdir -p "$(dirname "$S")"; printf 'pmode:%%04d\n' "$2" > "$S";;
  *) echo "nvpmodel fake";;
 esac
-"""
+"""  # noqa: E501
 
 JETSON_CLOCKS = r"""#!/bin/bash
 R="$FAKE_ROOT"; C="$R/sys/devices/system/cpu"; G="$R/sys/devices/17000000.gp10b/devfreq/17000000.gp10b"
@@ -52,7 +53,7 @@ case "$1" in
   m=$(cat $G/max_freq); w $G/min_freq $m; w $G/cur_freq $m; w $E/rate "$(cat $E/max_rate)"; w $E/mrq_rate_locked 1;;
 esac
 exit 0
-"""
+"""  # noqa: E501
 
 # one line every --interval milliseconds; current/average in mW, in the field order of a real TX2
 TEGRASTATS = r"""#!/usr/bin/env python3
@@ -86,4 +87,4 @@ while True:
         int(rd(R + '/sys/class/devfreq/17000000.gp10b/cur_freq')) // 1000000, temps, ' '.join(out)))
     sys.stdout.flush()
     time.sleep(iv / 1000.0)
-"""
+"""  # noqa: E501

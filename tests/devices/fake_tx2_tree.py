@@ -1,11 +1,14 @@
-"""Make a fake Jetson TX2 file tree: sysfs, device tree, /etc and tools, for tests of everything that reads a board.
+"""Make a fake Jetson TX2 file tree: sysfs, device tree, /etc and tools, for tests of everything
+that reads a board.
 
     tree = FakeTX2(folder).build(); tree.set_rails({"VDD_IN": 7.2})
-    python fake_tx2_tree.py FOLDER [--layout l4t32|l4t28|hwmon] [--state idle|train] [--live SECONDS]
+    python fake_tx2_tree.py FOLDER [--layout l4t32|l4t28|hwmon] [--state idle|train] [--live S]
 
-Paths and texts are those of L4T 32's driver `ina3221x` (JetPack 4; `l4t28` has the JetPack 3 directory name `iio_device`) and of the
-hwmon driver of JetPack 5 and 6, which a TX2 never runs; shunts and rail names are those of the production module's device tree
-(tegra186-quill-p3310-1000-c03). The readings go through the chip's arithmetic. It shares no code with the product on purpose.
+Paths and texts are those of L4T 32's driver `ina3221x` (JetPack 4; `l4t28` has the JetPack 3
+directory name `iio_device`) and of the hwmon driver of JetPack 5 and 6, which a TX2 never runs;
+shunts and rail names are those of the production module's device tree
+(tegra186-quill-p3310-1000-c03). The readings go through the chip's arithmetic. It shares no code
+with the product on purpose.
 """
 
 import argparse
@@ -103,7 +106,8 @@ GPU_FREQS = [
     1236750000,
     1300500000,
 ]
-# id, name, online cores, A57 kHz, Denver kHz, GPU Hz, EMC cap: as /etc/nvpmodel.conf has them (-1: the highest; None: off)
+# id, name, online cores, A57 kHz, Denver kHz, GPU Hz, EMC cap: as /etc/nvpmodel.conf has them (-1:
+# the highest; None: off)
 NVPMODELS = [
     (0, "MAXN", (0, 1, 2, 3, 4, 5), -1, -1, -1, 0),
     (1, "MAXQ", (0, 3, 4, 5), 1200000, None, 850000000, 1331200000),
@@ -111,9 +115,13 @@ NVPMODELS = [
     (3, "MAXP_CORE_ARM", (0, 3, 4, 5), 2000000, None, 1120000000, 1600000000),
     (4, "MAXP_CORE_DENVER", (0, 1), 345600, 2035200, 1120000000, 1600000000),
 ]
-RELEASE = "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64, DATE: Wed Feb  2 21:33:23 UTC 2022\n"
+RELEASE = (
+    "# R32 (release), REVISION: 7.1, GCID: 29689809, BOARD: t186ref, EABI: aarch64, "
+    "DATE: Wed Feb  2 21:33:23 UTC 2022\n"
+)
 OS_RELEASE = (
-    'NAME="Ubuntu"\nVERSION="18.04.6 LTS (Bionic Beaver)"\nID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 18.04.6 LTS"\n'
+    'NAME="Ubuntu"\nVERSION="18.04.6 LTS (Bionic Beaver)"\nID=ubuntu\nID_LIKE=debian\n'
+    'PRETTY_NAME="Ubuntu 18.04.6 LTS"\n'
     'VERSION_ID="18.04"\nVERSION_CODENAME=bionic\nUBUNTU_CODENAME=bionic\n'
 )
 DEVICE_TREE = {
@@ -122,12 +130,15 @@ DEVICE_TREE = {
     "serial-number": "0320218112345\0",
     "nvidia,boardids": "3310:0000:A0\0",
     "i2c@3160000/clock-frequency": struct.pack(">I", 400000),
-    "nvidia,dtsfilename": "/hardware/nvidia/platform/t18x/quill/kernel-dts/tegra186-quill-p3310-1000-c03-00-base.dts\0",
+    "nvidia,dtsfilename": "/hardware/nvidia/platform/t18x/quill/kernel-dts/"
+    "tegra186-quill-p3310-1000-c03-00-base.dts\0",
 }
 
 
 def next_step(table, want):
-    """The clock the board takes for a wish: the next step above it (seen on a board: 1120000000 gives 1134750000)."""
+    """The clock the board takes for a wish: the next step above it (seen on a board: 1120000000
+    gives 1134750000).
+    """
     if want is None:
         return None
     return table[-1] if want < 0 else min([f for f in table if f >= want] or [table[-1]])
@@ -140,7 +151,7 @@ def c_div(a, b):
 
 
 def shown(watts, mohm, volts, offset_uv=0.0, gain=0.0):
-    """(mA, mV, mW) as the driver shows a rail: shunt steps of 40 uV, bus steps of 8 mV, C division."""
+    """(mA, mV, mW) as the driver shows a rail: steps of 40 uV and 8 mV, C division."""
     uv = (
         max(
             -4096,
@@ -159,7 +170,7 @@ def nvpmodel_conf():
         "# Copyright (c) 2017-2019, NVIDIA CORPORATION.  All rights reserved.",
         "< PARAM TYPE=FILE NAME=CPU_ONLINE >",
     ]
-    lines += ["CORE_%d /sys/devices/system/cpu/cpu%d/online" % (i, i) for i in range(6)]
+    lines += [f"CORE_{i} /sys/devices/system/cpu/cpu{i}/online" for i in range(6)]
     for name, base in (
         ("CPU_A57", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_"),
         ("CPU_DENVER", "/sys/devices/system/cpu/cpu1/cpufreq/scaling_"),
@@ -179,17 +190,19 @@ def nvpmodel_conf():
         "",
     ]
     for number, name, online, a57, denver, gpu, emc in NVPMODELS:
-        lines.append("< POWER_MODEL ID=%d NAME=%s >" % (number, name))
-        lines += ["CPU_ONLINE CORE_%d %d" % (i, int(i in online)) for i in range(1, 6)]
-        lines += ["CPU_A57 MIN_FREQ 0", "CPU_A57 MAX_FREQ %d" % a57]
+        lines.append(f"< POWER_MODEL ID={number} NAME={name} >")
+        lines += [f"CPU_ONLINE CORE_{i} {int(i in online):d}" for i in range(1, 6)]
+        lines += ["CPU_A57 MIN_FREQ 0", f"CPU_A57 MAX_FREQ {a57}"]
         if denver:
-            lines += ["CPU_DENVER MIN_FREQ 0", "CPU_DENVER MAX_FREQ %d" % denver]
-        lines += ["GPU MIN_FREQ 0", "GPU MAX_FREQ %d" % gpu, "EMC MAX_FREQ %d" % emc, ""]
+            lines += ["CPU_DENVER MIN_FREQ 0", f"CPU_DENVER MAX_FREQ {denver}"]
+        lines += ["GPU MIN_FREQ 0", f"GPU MAX_FREQ {gpu}", f"EMC MAX_FREQ {emc}", ""]
     return "\n".join(lines + ["< PM_CONFIG DEFAULT=3 >", ""])
 
 
 class FakeTX2:
-    """A tree under `root`; `words` are the (continuous, trigger) configuration words, `continuous` the running mode."""
+    """A tree under `root`; `words` are the (continuous, trigger) configuration words, `continuous`
+    the running mode.
+    """
 
     def __init__(
         self,
@@ -259,7 +272,7 @@ class FakeTX2:
     def _iio_chip(self, address, number, channels):
         name = f"0-{address:04x}"
         device = "/sys/devices/3160000.i2c/i2c-0/" + name
-        node = "iio_device" if self.layout == "l4t28" else "iio:device%d" % number
+        node = "iio_device" if self.layout == "l4t28" else f"iio:device{number}"
         iio = f"{device}/{node}"
         self.put_all(device, 0o444, name="ina3221x", modalias="i2c:ina3221x")
         self.put(
@@ -272,13 +285,14 @@ class FakeTX2:
             iio,
             0o444,
             name="ina3221x",
-            dev="245:%d" % number,
+            dev=f"245:{number}",
             in_current_sum_input="0 ma",
             crit_current_limit_sum="0 ma",
         )
-        self.put(iio + "/running_mode", "%d\n" % int(self.continuous), 0o644)
+        self.put(iio + "/running_mode", f"{int(self.continuous):d}\n", 0o644)
         for channel in range(3):
-            # The attributes are a static list: a channel without a device tree node has them too, and prints "(null)" as its name.
+            # The attributes are a static list: a channel without a device tree node has them too,
+            # and prints "(null)" as its name.
             rail, mohm, volts = channels[channel] if channel < len(channels) else ("(null)", 0, 0.0)
             self._iio_channel(iio, channel, rail, mohm, self.supply if volts is None else volts)
         if self.iio_alias and self.layout == "l4t32":
@@ -289,7 +303,7 @@ class FakeTX2:
         self.link("/sys/bus/i2c/devices/" + name, up)
         self.link("/sys/bus/i2c/drivers/ina3221x/" + name, "../" + up)
         if self.layout == "l4t32":
-            self.link("/sys/bus/iio/devices/iio:device%d" % number, f"{up}/{node}")
+            self.link(f"/sys/bus/iio/devices/iio:device{number}", f"{up}/{node}")
         self.link(device + "/driver", "../../../../bus/i2c/drivers/ina3221x")
         self.link(
             device + "/of_node",
@@ -305,13 +319,13 @@ class FakeTX2:
             self.rails[rail] = (iio, channel, mohm, volts)
         for name, text in (
             ("rail_name", rail),
-            ("crit_current_limit", "%d ma" % limit),
-            ("warn_current_limit", "%d ma" % limit),
-            ("crit_power_limit", "%d mw" % (limit * volts)),
+            ("crit_current_limit", f"{limit} ma"),
+            ("warn_current_limit", f"{limit} ma"),
+            ("crit_power_limit", f"{int(limit * volts)} mw"),
             ("ui_input", "0 0"),
             ("polling_delay", "0 ms"),
         ):
-            self.put("%s/%s_%d" % (iio, name, channel), text + "\n", 0o644)
+            self.put(f"{iio}/{name}_{channel}", text + "\n", 0o644)
         for name in (
             "voltage%d_input",
             "current%d_input",
@@ -333,16 +347,14 @@ class FakeTX2:
         if self.continuous:
             self.put(node + "/ti,enable-forced-continuous", b"")
         for channel, (rail, mohm, _) in enumerate(channels):
-            self.put("%s/channel@%d/reg" % (node, channel), struct.pack(">I", channel))
-            self.put("%s/channel@%d/ti,rail-name" % (node, channel), rail + "\0")
-            self.put(
-                "%s/channel@%d/ti,shunt-resistor-mohm" % (node, channel), struct.pack(">I", mohm)
-            )
+            self.put(f"{node}/channel@{channel}/reg", struct.pack(">I", channel))
+            self.put(f"{node}/channel@{channel}/ti,rail-name", rail + "\0")
+            self.put(f"{node}/channel@{channel}/ti,shunt-resistor-mohm", struct.pack(">I", mohm))
 
     def _hwmon_chip(self, address, number, channels):
         name = f"0-{address:04x}"
         where = "devices/platform/bus@0/3160000.i2c/i2c-0/" + name
-        hwmon = "/sys/%s/hwmon/hwmon%d" % (where, number + 1)
+        hwmon = f"/sys/{where}/hwmon/hwmon{number + 1:d}"
         self.put(f"/sys/{where}/name", "ina3221\n")
         self.put_all(
             hwmon,
@@ -360,20 +372,20 @@ class FakeTX2:
                 hwmon,
                 0o644,
                 **{
-                    "in%d_label" % n: rail,
-                    "in%d_enable" % n: 1,
-                    "in%d_input" % n: 0,
-                    "curr%d_input" % n: 0,
-                    "shunt%d_resistor" % n: mohm * 1000,
-                    "in%d_input" % (n + 3): 0,
-                    "curr%d_crit_alarm" % n: 0,
+                    f"in{n}_label": rail,
+                    f"in{n}_enable": 1,
+                    f"in{n}_input": 0,
+                    f"curr{n}_input": 0,
+                    f"shunt{n}_resistor": mohm * 1000,
+                    f"in{n + 3:d}_input": 0,
+                    f"curr{n}_crit_alarm": 0,
                 },
             )
         self.link("/sys/bus/i2c/devices/" + name, "../../../" + where)
         self.link("/sys/bus/i2c/drivers/ina3221/" + name, "../../../../" + where)
         self.link(
-            "/sys/class/hwmon/hwmon%d" % (number + 1),
-            "../../%s/hwmon/hwmon%d" % (where, number + 1),
+            f"/sys/class/hwmon/hwmon{number + 1:d}",
+            f"../../{where}/hwmon/hwmon{number + 1:d}",
         )
 
     def _power(self):
@@ -397,8 +409,8 @@ class FakeTX2:
         online, a57, denver = NVPMODELS[self.mode][2:5]
         base = "/sys/devices/system/cpu"
         for i in range(6):
-            core = "%s/cpu%d" % (base, i)
-            self.put(core + "/online", "%d\n" % int(i in online), 0o644)
+            core = f"{base}/cpu{i}"
+            self.put(core + "/online", f"{int(i in online):d}\n", 0o644)
             if i not in online:
                 continue
             top = next_step(CPU_FREQS, denver if i in (1, 2) else a57) or 345600
@@ -410,13 +422,14 @@ class FakeTX2:
                 scaling_max_freq=top,
                 scaling_cur_freq=345600,
                 scaling_available_frequencies=" ".join(map(str, CPU_FREQS)) + " ",
-                scaling_available_governors="interactive conservative ondemand userspace powersave performance schedutil ",
+                scaling_available_governors="interactive conservative ondemand userspace "
+                "powersave performance schedutil ",
                 cpuinfo_min_freq=345600,
                 cpuinfo_max_freq=2035200,
                 cpuinfo_cur_freq=345600,
             )
             for state, name in enumerate(("C1", "c7") if i not in (1, 2) else ("C1", "c6", "c7")):
-                self.put_all("%s/cpuidle/state%d" % (core, state), 0o644, name=name, disable=0)
+                self.put_all(f"{core}/cpuidle/state{state}", 0o644, name=name, disable=0)
         ranges = {0: "0-5", 1: "0,3-5", 2: "0-5", 3: "0,3-5", 4: "0-1"}
         self.put_all(base, 0o444, online=ranges[self.mode], possible="0-5", present="0-5")
         tick = " %d 1889 461134 59280326 55795 0 10322 0 0 0\n"
@@ -424,8 +437,9 @@ class FakeTX2:
             "/proc/stat",
             "cpu "
             + tick % 26716126
-            + "".join("cpu%d" % i + tick % 1673575 for i in online)
-            + "intr 1183148227\nctxt 1028840383\nbtime 1674644431\nprocesses 30001646\nprocs_running 1\nprocs_blocked 0\n",
+            + "".join(f"cpu{i}" + tick % 1673575 for i in online)
+            + "intr 1183148227\nctxt 1028840383\nbtime 1674644431\nprocesses 30001646\n"
+            "procs_running 1\nprocs_blocked 0\n",
             0o644,
         )
 
@@ -442,7 +456,8 @@ class FakeTX2:
             target_freq=114750000,
             governor="nvhost_podgov",
             available_frequencies=" ".join(map(str, GPU_FREQS)),
-            available_governors="wmark_active wmark_simple nvhost_podgov userspace performance simple_ondemand",
+            available_governors="wmark_active wmark_simple nvhost_podgov userspace performance "
+            "simple_ondemand",
         )
         self.put_all(device, 0o644, load=0, railgate_enable=1, enable_3d_scaling=1, tpc_pg_mask=0)
         self.put(device + "/power/control", "auto\n", 0o644)
@@ -465,15 +480,15 @@ class FakeTX2:
         )
         self.put_all("/sys/kernel/debug/clk/ape", 0o444, clk_rate=150000000, clk_enable_count=1)
         self.put("/sys/kernel/actmon_avg_activity/mc_all", "0\n")
-        self.put("/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", "%d\n" % emc, 0o644)
+        self.put("/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", f"{emc}\n", 0o644)
 
     def _rest(self):
         for i, (kind, millidegrees) in enumerate(ZONES):
-            zone = "/sys/devices/virtual/thermal/thermal_zone%d" % i
+            zone = f"/sys/devices/virtual/thermal/thermal_zone{i}"
             self.put_all(zone, 0o644, type=kind, temp=millidegrees, mode="enabled")
             self.link(
-                "/sys/class/thermal/thermal_zone%d" % i,
-                "../../devices/virtual/thermal/thermal_zone%d" % i,
+                f"/sys/class/thermal/thermal_zone{i}",
+                f"../../devices/virtual/thermal/thermal_zone{i}",
             )
         self.put_all(
             "/sys/devices/pwm-fan",
@@ -537,9 +552,9 @@ class FakeTX2:
             )
             if self.layout == "hwmon":
                 texts = {
-                    "in%d_input" % (channel + 1): mv,
-                    "curr%d_input" % (channel + 1): ma,
-                    "in%d_input" % (channel + 4): ma * mohm,
+                    f"in{channel + 1:d}_input": mv,
+                    f"curr{channel + 1:d}_input": ma,
+                    f"in{channel + 4:d}_input": ma * mohm,
                 }
             else:
                 texts = {
@@ -548,7 +563,7 @@ class FakeTX2:
                     "in_power%d_input": mw,
                     "in_current%d_trigger_input": ma,
                     "in_power%d_trigger_input": mw,
-                    "ui_input_%d": "%d %d" % (mv, ma),
+                    "ui_input_%d": f"{mv} {ma}",
                 }
                 texts = {name % channel: value for name, value in texts.items()}
             for name, value in texts.items():

@@ -1,4 +1,6 @@
-"""Power sources that misbehave as real ones do, named by dotted path as a user's own would be: tests.devices.faulty:Script."""
+"""Power sources that misbehave as real ones do, named by dotted path as a user's own would be:
+tests.devices.faulty:Script.
+"""
 
 import os
 import time
@@ -27,7 +29,9 @@ class Faulty(PowerSource):
 
 
 class Script(Faulty):
-    """Does what each word of `script` says, over and over: ok, an errno's name, SOURCE, BUG, SILENT (nothing new), PAST, FUTURE, OLD."""
+    """Does what each word of `script` says, over and over: ok, an errno's name, SOURCE, BUG, SILENT
+    (nothing new), PAST, FUTURE, OLD.
+    """
 
     def __init__(self, script=("ok",)):
         self._script, self._at, self._last = (

@@ -1,10 +1,12 @@
-"""Run the real jetson-stats service on a fake TX2 tree: no root, no systemd, no mount namespaces, on any Linux machine.
+"""Run the real jetson-stats service on a fake TX2 tree: no root, no systemd, no mount namespaces,
+on any Linux machine.
 
     jtop_fake_service.py TREE SOCKET [--version X.Y.Z]
 
-TREE is made by fake_tx2_tree.py. Only constants and the results of discovery are replaced; server, manager, queue, event, timer thread and
-client are the unmodified package (4.3.2 on Python 3.6 and 7.2.2 on 3.11). --version is what the service claims to be. Prints
-"READY pid=N" with the process id of the JtopServer, one of the three processes of its group.
+TREE is made by fake_tx2_tree.py. Only constants and the results of discovery are replaced; server,
+manager, queue, event, timer thread and client are the unmodified package (4.3.2 on Python 3.6 and
+7.2.2 on 3.11). --version is what the service claims to be. Prints "READY pid=N" with the process id
+of the JtopServer, one of the three processes of its group.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import logging
 import os
 import signal
 import sys
+
+sys.path.pop(0)  # this folder holds jtop/, the tests of our client
 
 TX2_HARDWARE = {
     "Model": "quill",
@@ -75,7 +79,7 @@ def make_server(tree, socket, version):
     server.gpu._gpu_list = gpu.find_igpu(os.path.join(sysfs, "class/devfreq/"))
     cores = os.path.join(sysfs, "devices/system/cpu")  # six cores, though the host may have two
     server.cpu._cpu = [
-        {"path": os.path.join(cores, "cpu%d" % i), "last_cpu": [0.0] * len(cpu.CPU_STAT_LABEL)}
+        {"path": os.path.join(cores, f"cpu{i}"), "last_cpu": [0.0] * len(cpu.CPU_STAT_LABEL)}
         for i in range(6)
     ]
     server.cpu._proc_stat = os.path.join(tree, "proc/stat")
@@ -103,7 +107,7 @@ def main():
     signal.signal(signal.SIGTERM, end)
     server.start()
     print(
-        "READY pid=%d" % server.pid
+        f"READY pid={server.pid}"
     )  # the socket file is there before its mode is set: wait for this
     sys.stdout.flush()
     try:

@@ -12,7 +12,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class JtopService:
-    """The service of this interpreter's jetson-stats; `socket` is where it listens, `folder` holds the socket and its log."""
+    """The service of this interpreter's jetson-stats.
+
+    `socket` is where it listens, `folder` holds the socket and its log.
+    """
 
     def __init__(self, tree, folder, version=""):
         self.socket = os.path.join(str(folder), "jtop.sock")

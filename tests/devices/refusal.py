@@ -7,7 +7,9 @@ import sys
 
 
 def obey_modes():
-    """Let root be refused by a file's mode from the next exec on: drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    """Let root be refused by a file's mode from the next exec on: drop CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH.
+    """
     libc = ctypes.CDLL(None)
     for capability in (1, 2):
         libc.prctl(24, capability, 0, 0, 0)

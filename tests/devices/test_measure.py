@@ -95,7 +95,7 @@ def test_it_is_asked_too_early():
 
 
 def test_an_exception_of_the_code_goes_through():
-    with pytest.raises(ZeroDivisionError), joules("simulated", **FLAT) as m:
+    with pytest.raises(ZeroDivisionError), joules("simulated", **FLAT) as m:  # noqa: PT012
         time.sleep(0.1)
         raise ZeroDivisionError()
     assert m.joules > 0.0

@@ -1,4 +1,6 @@
-"""NVML cards: the binding's answers replayed, the real binding without a driver, and a real card where there is one."""
+"""NVML cards: the binding's answers replayed, the real binding without a driver, and a real card
+where there is one.
+"""
 
 import sys
 import types
@@ -135,7 +137,10 @@ def test_a_machine_without_the_binding(monkeypatch):
 
 
 def test_the_real_binding_on_this_machine():
-    """With a driver it reads watts; without, it says why and what to use on a Jetson. (Python 3.6 has no binding installed.)"""
+    """With a driver it reads watts; without, it says why and what to use on a Jetson.
+
+    (Python 3.6 has no binding installed.)
+    """
     found = NvmlSource.probe()
     try:
         import pynvml

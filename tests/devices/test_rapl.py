@@ -10,7 +10,9 @@ from tests.devices.refusal import refused_run
 
 
 class Machine:
-    """A powercap tree of a two-part package, a psys and a memory-mapped double, and a clock that adds energy as it is read."""
+    """A powercap tree of a two-part package, a psys and a memory-mapped double, and a clock that
+    adds energy as it is read.
+    """
 
     def __init__(
         self,
@@ -105,7 +107,8 @@ def test_counters_that_stand_still(tmp_path):
 
 def test_counters_that_only_root_may_read(machine):
     ended = refused_run(
-        f"from joulebird.devices.rapl import RaplSource\nprint(*RaplSource.probe(root={machine.root!r}), sep=' | ')",
+        f"from joulebird.devices.rapl import RaplSource\n"
+        f"print(*RaplSource.probe(root={machine.root!r}), sep=' | ')",
         [os.path.join(machine.root, "sys/class/powercap/intel-rapl:0/energy_uj")],
     )
     assert "only root may read" in ended

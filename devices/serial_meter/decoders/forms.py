@@ -102,10 +102,10 @@ class Form:
 
     def _pairs(self, text: str, match: Any) -> Optional[Dict[str, Any]]:
         parts = [part.partition("=") for part in re.split(r"[\s;,]+", text.strip())]
-        found = {key: value for key, _, value in parts}
+        pairs = {key: value for key, _, value in parts}
         return (
-            found
-            if len(parts) == len(self.fields) and set(found) == {f.key for f in self.fields}
+            pairs
+            if len(parts) == len(self.fields) and set(pairs) == {f.key for f in self.fields}
             else None
         )
 

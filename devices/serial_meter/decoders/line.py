@@ -89,15 +89,15 @@ class LineDecoder(Decoder):
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes and judge each line that they end."""
         *lines, self.buffer = (self.buffer + data).split(b"\n")
-        found = []
+        records = []
         for line in lines:
             if not self.skip and line.strip():
-                found += self._line(line)
+                records += self._line(line)
             self.skip = False
         if len(self.buffer) > LONGEST_LINE:
             self.buffer, self.skip = b"", True
-            found.append(Record("damaged", {}, f"no end of line in {LONGEST_LINE} bytes"))
-        return found
+            records.append(Record("damaged", {}, f"no end of line in {LONGEST_LINE} bytes"))
+        return records
 
     def _line(self, line: bytes) -> List[Record]:
         try:

@@ -105,14 +105,10 @@ class ModbusDecoder(Decoder):
         asked = parse_request(data)
         self.asked = (asked["start"], asked["count"])
 
-    def explain(self, data: bytes) -> Fields:
-        """Return the meaning of a request, also of one that is never sent."""
-        return parse_request(data)
-
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes; a frame may begin at each of them, after garbage too."""
         self.buffer += data
-        found = []
+        records = []
         at = 0
         while at < len(self.buffer):
             length = self._length(self.buffer[at : at + 3])
@@ -123,13 +119,13 @@ class ModbusDecoder(Decoder):
             elif (
                 crc(self.buffer[at : at + length - 2]) == self.buffer[at + length - 2 : at + length]
             ):
-                found.append(self._frame(self.buffer[at : at + length]))
+                records.append(self._frame(self.buffer[at : at + length]))
                 at += length
             else:
-                found.append(Record("damaged", {}, "checksum"))
+                records.append(Record("damaged", {}, "checksum"))
                 at += 1
         self.buffer = self.buffer[at:]
-        return found
+        return records
 
     def _length(self, head: bytes) -> int:
         """Length of the frame that begins so; 0 when none can.

@@ -45,10 +45,10 @@ def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
         return WORDS[text.upper()]
     if not NUMBER.match(text):
         raise ValueError(f"{text!r} is not a number")
-    found = float(text)
-    if abs(found) >= 9.905e37:
+    number = float(text)
+    if abs(number) >= 9.905e37:
         return float("nan")
-    return math.copysign(float("inf"), found) if abs(found) >= over else found
+    return math.copysign(float("inf"), number) if abs(number) >= over else number
 
 
 def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, str]:
@@ -64,10 +64,10 @@ def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, s
         return values(header.group(2), over, units)[0], header.group(1)
     named = [PAIR.match(part) for part in text.split(";")]
     if all(named):
-        found = {m.group(1): value(m.group(2), over, units) for m in named if m}
-        if len(found) != len(named):
+        named_values = {m.group(1): value(m.group(2), over, units) for m in named if m}
+        if len(named_values) != len(named):
             raise ValueError(f"a quantity is named twice in {text!r}")
-        return found, ""
+        return named_values, ""
     return [value(part, over, units) for part in re.split("[,;]", text)], ""
 
 
@@ -130,11 +130,11 @@ class ScpiDecoder(Decoder):
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes and read each answer that they end."""
         *lines, self.buffer = (self.buffer + data).split(b"\n")
-        found = [self._line(line) for line in lines if line.strip()]
+        records = [self._line(line) for line in lines if line.strip()]
         if len(self.buffer) > LONGEST_REPLY:
             self.buffer = b""
-            found.append(Record("damaged", {}, f"no end of reply in {LONGEST_REPLY} bytes"))
-        return found
+            records.append(Record("damaged", {}, f"no end of reply in {LONGEST_REPLY} bytes"))
+        return records
 
     def _line(self, line: bytes) -> Record:
         asked, self.asked = self.asked, self.asked and ""
@@ -171,23 +171,23 @@ class ScpiDecoder(Decoder):
         return Record("identity", {"text": text})
 
     def _numbers(self, text: str, names: List[str], complete: bool) -> Record:
-        found, header = values(
+        numbers, header = values(
             text, self.settings.get("over", 9.9e37), self.settings.get("units", False)
         )
-        fields: Dict[str, Any] = {"values": found}
+        fields: Dict[str, Any] = {"values": numbers}
         if header:
             fields["header"] = header
-        if len(found) != len(names):
+        if len(numbers) != len(names):
             return Record(
-                "damaged", fields, f"{len(found)} values where {len(names)} were asked for"
+                "damaged", fields, f"{len(numbers)} values where {len(names)} were asked for"
             )
-        if isinstance(found, dict):
+        if isinstance(numbers, dict):
             known = self.settings.get("names", {})
-            named = {known.get(key, key): number for key, number in found.items()}
+            named = {known.get(key, key): number for key, number in numbers.items()}
             if set(named) != set(names):
-                return Record("damaged", fields, "the values are named {}".format(", ".join(found)))
+                return Record("damaged", fields, f"the values are named {', '.join(numbers)}")
         else:
-            named = dict(zip(names, found))
+            named = dict(zip(names, numbers))
         self.parts.update(named)
         if not complete:
             return Record("note", fields)

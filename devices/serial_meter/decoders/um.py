@@ -153,11 +153,3 @@ class UmDecoder(Decoder):
             fields["current_A"],
             None if energy_wh is None else 3600.0 * energy_wh,
         )
-
-    def explain(self, data: bytes) -> Fields:
-        """Return the meaning of bytes sent to the meter."""
-        return (
-            {"command": "send one 130-byte snapshot"}
-            if data == POLL
-            else Decoder.explain(self, data)
-        )

@@ -105,10 +105,6 @@ class WattsupDecoder(Decoder):
         """Have it stop sending."""
         return [Ask(b"#L,W,0;")]
 
-    def explain(self, data: bytes) -> Fields:
-        """Return the meaning of a command to the meter."""
-        return {"command": COMMANDS[data]} if data in COMMANDS else Decoder.explain(self, data)
-
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes and read each packet that they end.
 
@@ -139,7 +135,7 @@ class WattsupDecoder(Decoder):
 
     def _packet(self, packet: bytes) -> Record:
         if packet in COMMANDS:  # an echo of ours
-            return Record("note", self.explain(packet))
+            return Record("note", {"command": COMMANDS[packet]})
         try:
             match = PACKET.match(packet.decode("ascii"))
             if not match:

@@ -1,5 +1,8 @@
-"""One fake meter for each family, speaking its protocol on a socket: a board that takes 12 W at 19 V."""
+"""One fake meter for each family, speaking its protocol on a socket: a board that takes 12 W at 19
+V.
+"""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -14,7 +17,10 @@ WATTS = 12.0
 
 
 class Fake:
-    """Answers what comes (`answer`) and says something every `period_s` (`push`); `port` is the other end of its line."""
+    """Answers what comes (`answer`) and says something every `period_s` (`push`).
+
+    `port` is the other end of its line.
+    """
 
     period_s = 0.0
 
@@ -52,10 +58,8 @@ class Fake:
     def _say(self, data):
         if data:
             self.said += 1
-            try:
+            with contextlib.suppress(socket.timeout):  # nobody reads: lost, as on a real line
                 self._line.sendall(data)
-            except socket.timeout:  # nobody reads: lost, as on a real line
-                pass
 
     def lines(self, data, end):
         """The whole lines or packets that these bytes complete."""

@@ -1,7 +1,8 @@
-"""A byte-level fault proxy: a fake meter on one side, a pseudo-terminal behind a stable link on the other, and faults between them.
+"""A byte-level fault proxy: a fake meter on one side, a pseudo-terminal behind a stable link on the
+other, and faults between them.
 
-A replugged meter is a new /dev/pts/N behind the same link, exactly like /dev/serial/by-id. Faults act on what the meter sends; they are
-seeded, so that a test repeats.
+A replugged meter is a new /dev/pts/N behind the same link, exactly like /dev/serial/by-id. Faults
+act on what the meter sends; they are seeded, so that a test repeats.
 """
 
 import os
@@ -23,8 +24,9 @@ BAUD = {
 class FaultPty:
     """Carries bytes between `peer` (a socket of the fake meter) and whoever opens `link`.
 
-    Knobs: `drop` and `flip` (chance for each byte), `dribble` (seconds for each byte), `stall`, `extra` (bytes before the next ones),
-    `baud` (junk for a client that set another rate). `sent` counts the bytes that reached the client's side.
+    Knobs: `drop` and `flip` (chance for each byte), `dribble` (seconds for each byte), `stall`,
+    `extra` (bytes before the next ones), `baud` (junk for a client that set another rate). `sent`
+    counts the bytes that reached the client's side.
     """
 
     def __init__(self, link, peer, seed=0):

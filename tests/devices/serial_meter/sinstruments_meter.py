@@ -1,4 +1,6 @@
-"""A WT310E for sinstruments' server: what it answers is ours, the line and the TCP server are its own."""
+"""A WT310E for sinstruments' server: what it answers is ours, the line and the TCP server are its
+own.
+"""
 
 from sinstruments.simulator import BaseDevice
 

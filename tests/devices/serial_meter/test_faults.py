@@ -1,4 +1,6 @@
-"""Each family through the fault proxy: the source lives on, the gap is seen, it goes on by itself, and no wrong number comes out."""
+"""Each family through the fault proxy: the source lives on, the gap is seen, it goes on by itself,
+and no wrong number comes out.
+"""
 
 import time
 
@@ -45,7 +47,10 @@ class Bench:
 
 
 class Lab:
-    """A bench for each family; they are faulted and watched side by side, because most of a test's time is waiting."""
+    """A bench for each family.
+
+    They are faulted and watched side by side, because most of a test's time is waiting.
+    """
 
     def __init__(self, folder):
         self.benches = []
@@ -67,7 +72,10 @@ class Lab:
             setattr(bench.proxy, knob, value(bench) if callable(value) else value)
 
     def watch(self, seconds, until=lambda bench: False):
-        """Read all for a time, or until all are so far; every number that comes must be right, and time must not go back."""
+        """Read all for a time, or until all are so far.
+
+        Every number that comes must be right, and time must not go back.
+        """
         for bench in self.benches:
             bench.watts, bench.errors, bench.times = [], [], []
         end_s = time.monotonic() + seconds
@@ -98,7 +106,8 @@ def test_a_clean_line_gives_readings_and_no_failure(tmp_path):
     with Lab(tmp_path) as lab:
         lab.watch(1.0)
         for bench in lab.benches:
-            assert len(bench.watts) >= 3 and not bench.errors, bench.family
+            assert len(bench.watts) >= 3, bench.family
+            assert not bench.errors, bench.family
             assert bench.source.describe()["meter"]["family"] == bench.family.split("-")[0]
 
 

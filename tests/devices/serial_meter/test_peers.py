@@ -1,4 +1,5 @@
-"""Other people's implementations of the same protocols, each started from its test: pymodbus, sinstruments, pyvisa-sim.
+"""Other people's implementations of the same protocols, each started from its test: pymodbus,
+sinstruments, pyvisa-sim.
 
 What they answer with is set here; how they frame, check and carry it is theirs.
 """
@@ -168,15 +169,14 @@ def free_port():
 
 @pytest.fixture
 def sinstruments(tmp_path):
-    """sinstruments' server as a process: a terminal with a delay for the baud rate, and a TCP port."""
+    """sinstruments' server as a process: a terminal with the baud rate's delay, and a TCP port."""
     number, link = free_port(), tmp_path / "wt310"
     (tmp_path / "sim.yml").write_text(
-        """
+        f"""
 devices:
-- {class: WT310, package: sinstruments_meter, name: wt,
-   transports: [{type: serial, url: %s, baudrate: 9600}, {type: tcp, url: "127.0.0.1:%d"}]}
-"""
-        % (link, number)
+- {{class: WT310, package: sinstruments_meter, name: wt,
+   transports: [{{type: serial, url: {link}, baudrate: 9600}}, {{type: tcp, url: "127.0.0.1:{number}"}}]}}
+"""  # noqa: E501
     )
     program = os.path.join(os.path.dirname(sys.executable), "sinstruments-server")
     with open(str(tmp_path / "said"), "wb") as said:
@@ -189,11 +189,10 @@ devices:
     try:
         end_s = time.monotonic() + 30.0
         while not link.is_symlink() or not listens(number):
-            assert server.poll() is None and time.monotonic() < end_s, (
-                tmp_path / "said"
-            ).read_text()
+            assert server.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < end_s, (tmp_path / "said").read_text()
             time.sleep(0.05)
-        yield str(link), "socket://127.0.0.1:%d" % number
+        yield str(link), f"socket://127.0.0.1:{number}"
     finally:
         server.terminate()
         server.wait(10.0)

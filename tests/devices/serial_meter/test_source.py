@@ -1,4 +1,6 @@
-"""The source: its options, several readings at once, another meter, a meter without a value, a late answer; and the recorder."""
+"""The source: its options, several readings at once, another meter, a meter without a value, a late
+answer; and the recorder.
+"""
 
 import struct
 import time
@@ -23,7 +25,7 @@ def bench(tmp_path):
     made = []
 
     def build(fake, meter, **options):
-        proxy = FaultPty(str(tmp_path / ("meter%d" % len(made))), fake.port)
+        proxy = FaultPty(str(tmp_path / (f"meter{len(made):d}")), fake.port)
         source = SerialMeterSource(port=proxy.link, meter=meter, **options)
         made.append((source, proxy, fake))
         return source, proxy
@@ -113,7 +115,10 @@ def test_several_readings_are_one_sample_and_nothing_new_is_the_same_sample(benc
 
 
 def test_the_mean_of_several_readings():
-    """An averaging meter's mean stands for the time up to the last reading; that of snapshots for the middle of theirs."""
+    """An averaging meter's mean stands for the time up to the last reading.
+
+    That of snapshots for the middle of theirs.
+    """
     source = SerialMeterSource(port="x", meter="y")
     source.rails = ("DC_IN",)
     taken = Taken([(1.0, 10.0), (2.0, 14.0)], 0.0, "")
@@ -192,7 +197,10 @@ def test_a_refused_setting_is_told(bench):
 
 
 def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
-    """Some answers come only after the time is up. Each counts the questions so far, so that it shows which one it answers."""
+    """Some answers come only after the time is up.
+
+    Each counts the questions so far, so that it shows which one it answers.
+    """
 
     class Late(FakePzem):
         count = 0
@@ -222,7 +230,8 @@ def test_a_late_answer_is_not_taken_for_the_next_ones(bench, tmp_path):
             answers += [
                 (asked, record.fields["energy_Wh"]) for record in decoder.feed(unescape(entry.text))
             ]
-    assert len(answers) > 12 and all(number == answered for number, answered in answers), answers
+    assert len(answers) > 12
+    assert all(number == answered for number, answered in answers), answers
     assert source.meter.name == "pzem004t"
     assert asked - len(answers) >= 4
 
@@ -237,7 +246,9 @@ def test_a_bug_in_the_thread_is_shown_and_not_swallowed(bench, monkeypatch):
 
 @pytest.mark.slow
 def test_the_recorder_lives_through_an_unplugged_meter(bench, tmp_path):
-    """The whole way: meter, proxy, source in the recorder's process, power.csv with a marked gap, and numbers again."""
+    """The whole way: meter, proxy, source in the recorder's process, power.csv with a marked gap,
+    and numbers again.
+    """
     family = FAMILIES["scpi"]
     source, proxy = bench(family[0](), family[1])
     path = str(tmp_path / "power.csv")

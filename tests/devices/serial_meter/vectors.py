@@ -15,7 +15,10 @@ VIP = ("voltage_V", "current_A", "power_W")
 
 
 def wt(*names, **more):
-    """A WT310E that was asked for these quantities; with less than three of them nothing confirms the power."""
+    """A WT310E that was asked for these quantities.
+
+    With less than three of them nothing confirms the power.
+    """
     return {
         "like": more.get("like", "wt310e"),
         "check": "v*i" if names == VIP else "none",

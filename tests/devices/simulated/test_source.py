@@ -1,4 +1,6 @@
-"""The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that others can read."""
+"""The simulated TX2: the chip's own rounding and averaging, the load of a process, and a tree that
+others can read.
+"""
 
 import os
 import subprocess
@@ -59,9 +61,9 @@ def test_every_reading_is_one_the_chip_can_give():
                 folder, number = (
                     source.describe()["channels"][rail][key] for key in ("path", "number")
                 )
-                with open("%s/ui_input_%d" % (folder, number)) as file:
+                with open(f"{folder}/ui_input_{number}") as file:
                     mv, ma = (int(word) for word in file.read().split())
-                with open("%s/in_power%d_input" % (folder, number)) as file:
+                with open(f"{folder}/in_power{number}_input") as file:
                     assert int(file.read()) == mv * ma // 1000
                 assert mv % 8 == 0
                 assert (ma * shunts[rail]) % 40 == 0
@@ -214,4 +216,3 @@ def test_it_is_visible_as_what_it_is():
     assert facts["follows"] == "profile"
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
-    assert "no measurement" in SimulatedSource.probe().reason

@@ -189,7 +189,7 @@ with board.prepared(mode=0):
     sys.stdout.flush()
     time.sleep(60)
 """
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 def prepared_process(tree, tmp_path):

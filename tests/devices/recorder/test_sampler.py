@@ -20,7 +20,9 @@ class Clock:
 
 
 class Source(Faulty):
-    """Answers with what the test puts into `answer`: a sample, an exception to raise, or None for a reading of now."""
+    """Answers with what the test puts into `answer`: a sample, an exception to raise, or None for a
+    reading of now.
+    """
 
     def __init__(self, clock):
         self._clock, self.answer, self.cost_s = clock, None, 0.0

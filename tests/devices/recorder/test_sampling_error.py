@@ -1,4 +1,7 @@
-"""What random intervals are for: energies of training-like waves in virtual time; benchmarks/bench_sampling_error.py has the table."""
+"""What random intervals are for: energies of training-like waves in virtual time.
+
+Benchmarks/bench_sampling_error.py has the table.
+"""
 
 import pytest
 

@@ -1,7 +1,9 @@
-"""One byte lost or changed, at every place of every frame: never a power outside the gates, and hardly ever another one.
+"""One byte lost or changed, at every place of every frame: never a power outside the gates, and
+hardly ever another one.
 
-How far a changed frame can still mislead depends on what the protocol offers: not at all past a checksum, by the slack of volts x
-amperes where a meter gives all three, and within the gates where it gives nothing to compare (`check` "none").
+How far a changed frame can still mislead depends on what the protocol offers: not at all past a
+checksum, by the slack of volts x amperes where a meter gives all three, and within the gates where
+it gives nothing to compare (`check` "none").
 """
 
 import random
@@ -46,7 +48,10 @@ def powers(meter, data):
 
 
 def judge_damage(vector, rng, others):
-    """How many damaged frames of a vector were tried; each that is still read must be near the truth."""
+    """How many damaged frames of a vector were tried.
+
+    Each that is still read must be near the truth.
+    """
     meter = meters.meter(spec(vector))
     true = powers(meter, frame(vector))
     tried = 0
@@ -69,7 +74,9 @@ def test_a_damaged_frame_never_gives_a_power_outside_its_gates():
 
 @pytest.mark.slow
 def test_a_damaged_frame_costs_at_most_the_one_after_it():
-    """A decoder finds its feet again by itself: of two good frames after a damaged one, the second is always read."""
+    """A decoder finds its feet again by itself: of two good frames after a damaged one, the second
+    is always read.
+    """
     rng = random.Random(21)
     for vector in FRAMES:
         spec_of = meters.meter(spec(vector))

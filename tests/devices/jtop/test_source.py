@@ -143,7 +143,10 @@ def test_a_socket_left_behind_by_a_dead_service(service):
 
 def test_a_user_who_may_not_use_the_socket(service):
     service.start()
-    script = f"from joulebird.devices.jtop.source import JtopSource\nprint(*JtopSource.probe(socket={service.socket!r}))"
+    script = (
+        "from joulebird.devices.jtop.source import JtopSource\n"
+        f"print(*JtopSource.probe(socket={service.socket!r}))"
+    )
     said = refused_run(script, [service.socket])
     assert "can't access" in said
     assert "usermod -aG jtop" in said
@@ -242,7 +245,7 @@ def test_a_reading_thread_that_died_of_an_unreadable_value(open_source, service,
     service.start()
     source = open_source()
     folder, channel = board.rails["VDD_SYS_GPU"][:2]
-    empty(board.p("%s/in_power%d_input" % (folder, channel)))
+    empty(board.p(f"{folder}/in_power{channel}_input"))
     error = until(source, failed)
     assert "reading thread is dead" in error.message
     assert "systemctl restart" in error.hint
@@ -256,7 +259,7 @@ def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, bo
     service.start()
     source = open_source()
     folder, channel = board.rails["VDD_IN"][:2]
-    path = board.p("%s/in_power%d_input" % (folder, channel))
+    path = board.p(f"{folder}/in_power{channel}_input")
     os.rename(path, path + ".gone")
     os.mkdir(path)  # opening it fails with an OSError, as a chip that does not answer does
     sample = until(source, lambda seen: not failed(seen) and "VDD_IN" not in seen.watts)
@@ -270,7 +273,7 @@ def test_a_rail_that_vanishes_under_way_is_a_marked_gap(open_source, service, bo
 def test_a_board_whose_total_is_a_sum_of_nested_rails_is_refused(service, board):
     service.start()  # it looks for the files once, when it starts
     folder, channel = board.rails["VDD_IN"][:2]
-    path = board.p("%s/in_power%d_input" % (folder, channel))
+    path = board.p(f"{folder}/in_power{channel}_input")
     os.unlink(path)
     os.mkdir(path)
     error = failure_of(JtopSource(socket=service.socket).open)
@@ -315,13 +318,13 @@ def test_the_child_ends_when_its_parent_is_killed(service):
     parent.wait()
     parent.stdout.close()
     deadline = time.monotonic() + SOON_S
-    while os.path.exists("/proc/%d" % child) and time.monotonic() < deadline:
-        with open("/proc/%d/stat" % child) as stat:
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < deadline:
+        with open(f"/proc/{child}/stat") as stat:
             if stat.read().split(") ")[1][0] == "Z":
                 break
         time.sleep(0.05)
     else:
-        assert not os.path.exists("/proc/%d" % child)
+        assert not os.path.exists(f"/proc/{child}")
 
 
 def test_an_unknown_total():

@@ -74,7 +74,9 @@ def test_rails_go_by_name_whatever_their_number(board):
 
 
 def test_a_node_reached_by_five_paths_is_one_node(board):
-    """iio_device is a link to iio:deviceN: a driver that counted it twice would find two rails VDD_IN."""
+    """iio_device is a link to iio:deviceN: a driver that counted it twice would find two rails
+    VDD_IN.
+    """
     for alias in (True, False):
         with Ina3221Source(root=board(iio_alias=alias).root, rails="all") as source:
             assert len(source.rails) == 12
@@ -136,7 +138,8 @@ def test_an_agx_xavier_has_no_total_and_says_so(board):
 def test_channels_without_a_shunt_are_left_out(board):
     """L4T prints "(null)" for them; hwmon labels them NC, and reading them is an error."""
     tree = board(wifi=False)
-    assert open(tree.p("/sys/bus/i2c/devices/0-0040/iio:device0/rail_name_2")).read() == "(null)\n"
+    with open(tree.p("/sys/bus/i2c/devices/0-0040/iio:device0/rail_name_2")) as file:
+        assert file.read() == "(null)\n"
     with Ina3221Source(root=tree.root, rails="all") as source:
         assert len(source.rails) == 11
         assert "(null)" not in source.rails
@@ -364,9 +367,10 @@ def test_text_that_is_no_reading(board, text):
         assert sample.error == "GARBLED"
         assert "VDD_SYS_CPU" not in sample.watts
     tree.put("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_0", text)
-    with Ina3221Source(root=tree.root, rails=[]) as source:
-        with pytest.raises(SourceError, match="unreadable text"):
-            source.read()
+    with Ina3221Source(root=tree.root, rails=[]) as source, pytest.raises(
+        SourceError, match="unreadable text"
+    ):
+        source.read()
 
 
 def test_a_file_that_vanishes_is_found_again(board, monkeypatch):
@@ -410,7 +414,10 @@ def as_nobody(root):
 
 @pytest.mark.parametrize("ui_too", [False, True])
 def test_a_permission_refused(ui_too):
-    """Only in_power is closed to users: ui_input serves. All are closed: the command that opens them is in the hint."""
+    """Only in_power is closed to users: ui_input serves.
+
+    All are closed: the command that opens them is in the hint.
+    """
     work = tempfile.mkdtemp()
     try:
         os.chmod(work, 0o755)
@@ -419,9 +426,7 @@ def test_a_permission_refused(ui_too):
         if ui_too:
             for number in (0, 1, 2):
                 os.chmod(
-                    tree.p(
-                        "/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_%d" % number
-                    ),
+                    tree.p(f"/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_{number}"),
                     stat.S_IRUSR,
                 )
         said = as_nobody(tree.root)

@@ -1,4 +1,6 @@
-"""The recorder as a real process: beside a busy training, through kills, hangs, bugs and full disks."""
+"""The recorder as a real process: beside a busy training, through kills, hangs, bugs and full
+disks.
+"""
 
 import contextlib
 import json
@@ -17,7 +19,7 @@ from joulebird.harness.core.errors import SourceError
 from tests.packed import pack
 
 FAULTY = "tests.devices.faulty:"
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def wait_for(condition, seconds=30.0):
 def gone(pid):
     """Whether a process has ended (a zombie has)."""
     try:
-        with open("/proc/%d/stat" % pid) as file:
+        with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         try:
@@ -113,7 +115,9 @@ time.sleep(60)
     "seconds", [2.5, pytest.param(10.0, marks=[pytest.mark.slow, pytest.mark.alone])]
 )
 def test_it_holds_20_hz_beside_processes_that_use_every_core(recorder, path, seconds):
-    """Two processes of four threads each keep every core and their interpreter locks busy, and so does this one for a while."""
+    """Two processes of four threads each keep every core and their interpreter locks busy, and so
+    does this one for a while.
+    """
     busy = [
         subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(max(2, os.cpu_count() or 2))
     ]
@@ -238,7 +242,9 @@ def test_a_meter_that_pushes_gives_each_reading_once(recorder, path):
 
 
 def test_a_slow_meter_covers_a_short_stage(recorder, tmp_path):
-    """The reading before its begin and the one after its end are in the log, so that nothing of the stage is lost."""
+    """The reading before its begin and the one after its end are in the log, so that nothing of the
+    stage is lost.
+    """
     one = recorder(FAULTY + "Rare", period_s=0.02).start()
     for name in ("first", "second"):
         one.open(str(tmp_path / name))
@@ -339,7 +345,9 @@ def test_ctrl_c_does_not_reach_it(recorder, path):
 
 
 def test_terminated_it_closes_its_source(recorder, path, tmp_path):
-    """SIGTERM, as a shutdown sends it: the simulated board's files are removed, as a meter's port would be released."""
+    """SIGTERM, as a shutdown sends it: the simulated board's files are removed, as a meter's port
+    would be released.
+    """
     root = recorder("simulated", {"cores": 1}).start()
     folder = root.describe()["root"]
     assert os.path.isdir(folder)
@@ -398,7 +406,10 @@ with Recorder("tests.devices.faulty:Script", period_s=0.002) as recorder:
 
 
 def test_a_disk_that_fills_up_is_said_and_the_log_stays_readable(path):
-    """A file that may not grow beyond 6,000 bytes stands for the full disk; the recorder lives on."""
+    """A file that may not grow beyond 6,000 bytes stands for the full disk.
+
+    The recorder lives on.
+    """
     done = subprocess.run([sys.executable, "-c", LIMITED, path], stdout=subprocess.PIPE, timeout=60)
     said = done.stdout.decode().splitlines()
     assert "cannot write the power log" in said[0]
@@ -451,7 +462,8 @@ def test_a_source_of_the_users_own_beside_the_script(tmp_path):
     shutil.copy(os.path.join(ROOT, "tests", "devices", "faulty.py"), str(tmp_path / "mylab.py"))
     script = tmp_path / "script.py"
     script.write_text(
-        "from joulebird.devices.recorder.parent import Recorder\nwith Recorder('mylab:Script') as r:\n    print(r.describe()['name'])\n"
+        "from joulebird.devices.recorder.parent import Recorder\nwith Recorder('mylab:Script') as "
+        "r:\n    print(r.describe()['name'])\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)],

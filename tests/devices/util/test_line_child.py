@@ -43,7 +43,7 @@ def test_reading_never_waits_longer_than_told():
 def test_a_flood_is_taken_in_whole_lines():
     running = child("for i in range(50000): print('line %d' % i)")
     lines = lines_until(running, 50000)
-    assert lines == ["line %d" % i for i in range(50000)]
+    assert lines == [f"line {i}" for i in range(50000)]
     running.stop()
 
 
@@ -59,7 +59,8 @@ def test_how_it_ended_and_its_last_words():
 
 def test_one_that_ignores_every_request_is_killed():
     running = child(
-        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(60)"
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\n"
+        "time.sleep(60)"
     )
     assert lines_until(running, 1) == ["deaf"]
     running.stop()

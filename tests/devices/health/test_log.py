@@ -1,4 +1,6 @@
-"""A board's health once a second among a stage's events, written by a process that ends with the one that asked for it."""
+"""A board's health once a second among a stage's events, written by a process that ends with the
+one that asked for it.
+"""
 
 import json
 import os
@@ -33,7 +35,7 @@ def lines_of(path, least):
             if len(lines) >= least:
                 return [json.loads(line) for line in lines]
         time.sleep(0.02)
-    raise AssertionError("fewer than %d lines" % least)
+    raise AssertionError(f"fewer than {least} lines")
 
 
 def test_the_log_is_written_beside_us(board, tmp_path):
@@ -51,7 +53,8 @@ def test_the_log_is_written_beside_us(board, tmp_path):
 def test_the_log_ends_with_its_parent(board, tmp_path):
     path = str(tmp_path / "events.jsonl")
     script = (
-        f"import sys, time\nfrom joulebird.devices.health.log import HealthLog\nlog = HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05).__enter__()\n"
+        f"import sys, time\nfrom joulebird.devices.health.log import HealthLog\nlog = "
+        f"HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05).__enter__()\n"
         "print(log._child._process.pid)\nsys.stdout.flush()\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen(
@@ -70,7 +73,7 @@ def test_the_log_ends_with_its_parent(board, tmp_path):
 
 def running(pid):
     try:
-        with open("/proc/%d/stat" % pid) as stat:
+        with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(") ")[2][0] != "Z"
     except OSError:
         return False
@@ -81,8 +84,10 @@ def test_the_log_is_written_from_a_zipapp_too(board, tmp_path):
     archive, path = str(tmp_path / "joulebird.pyz"), str(tmp_path / "events.jsonl")
     pack(archive)
     script = (
-        f"import sys\nsys.path.insert(0, {archive!r})\nfrom joulebird.devices.health.log import HealthLog\n"
-        f"with HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05):\n    sys.stdin.readline()\n"
+        f"import sys\nsys.path.insert(0, {archive!r})\nfrom joulebird.devices.health.log import "
+        f"HealthLog\n"
+        f"with HealthLog({path!r}, root={board.tree.root!r}, period_s=0.05):\n    "
+        f"sys.stdin.readline()\n"
     )
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.Popen(
