@@ -1,6 +1,6 @@
 """Train it: models, data, pruning methods, and the one training loop."""
 
-# name -> "module:attribute". One line makes a method, a model or a data set known to every verb and to the conformance tests.
+# name -> "module:attribute"; a line makes a thing known to every verb and to the conformance tests
 METHODS = {
     "dense": "joulebird.baselines.methods.dense:dense",
     "lottery-ticket": "joulebird.baselines.methods.lottery_ticket:lottery_ticket",

@@ -1,51 +1,50 @@
-"""How much a pruned network can learn by heart (Boo et al. 2019, as "The sooner the better" uses it): training on random labels."""
+"""The capacity of a pruned network to memorise random labels (Boo et al. 2019)."""
 
 import math
-from typing import Any, Dict
+from typing import Any
 
 import torch
 
 from joulebird.baselines.data.tensors import TensorData
 from joulebird.baselines.training.loop import train
-from joulebird.baselines.training.task import Task
+from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import SpecError
 
 
 def memorised_bits(samples: int, classes: int, accuracy: float) -> float:
-    """Mutual information of random labels and answers, in bits: N (log2 K - H2(a) - (1 - a) log2(K - 1)); 0 at chance.
+    """Return the mutual information of random labels and answers, in bits; 0 at chance.
 
-    >>> round(memorised_bits(1000, 10, 1.0), 2), abs(round(memorised_bits(1000, 10, 0.1), 2)), round(memorised_bits(1000, 2, 0.9), 2)
-    (3321.93, 0.0, 531.0)
+    It is N (log2 K - H2(a) - (1 - a) log2(K - 1)).
+
+    >>> round(memorised_bits(1000, 10, 1.0), 2), round(memorised_bits(1000, 2, 0.9), 2)
+    (3321.93, 531.0)
     """
     wrong = 1 - accuracy
     entropy = sum(-share * math.log2(share) for share in (accuracy, wrong) if share > 0)
-    return samples * (
-        math.log2(classes) - entropy - (wrong * math.log2(classes - 1) if classes > 2 else 0)
-    )
+    among_wrong = wrong * math.log2(classes - 1) if classes > 2 else 0
+    return samples * (math.log2(classes) - entropy - among_wrong)
 
 
 def random_labels(data: TensorData, samples: int, seed: int) -> TensorData:
-    """The first `samples` training images of a fixed order, with uniformly random labels, un-augmented, as training and as test set.
+    """Return a data set of `samples` training images with random labels, to train and test on.
 
-    The same for every network compared: order and labels depend on `seed` alone, and fewer samples are the first of more. Raises
-    SpecError when there are not as many images.
+    Images are not augmented. Order and labels depend on `seed` alone, and fewer samples are the
+    first of more, so all networks compared get the same. Raises SpecError for too many samples.
     """
     if not isinstance(data, TensorData):
         raise SpecError(
-            "images that are read from files cannot be learnt by heart",
-            "use a data set that fits into memory",
+            "memorisation needs an in-memory data set", "use a data set that fits into memory"
         )
     count = len(data.train_labels)
     if not 1 <= samples <= count:
         raise SpecError(
-            f"{samples} images cannot be learnt by heart",
+            f"memorisation of {samples} images is impossible",
             f"the data set has {count} training images: ask for 1 to {count}",
         )
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(count, generator=generator)[:samples].to(data.train_images.device)
-    labels = torch.randint(data.classes, (count,), generator=generator)[:samples].to(
-        data.train_labels.device
-    )
+    device = data.train_images.device
+    order = torch.randperm(count, generator=generator)[:samples].to(device)
+    labels = torch.randint(data.classes, (count,), generator=generator)[:samples].to(device)
     images = data.train_images[order]
     return data._replace(
         train_images=images,
@@ -57,16 +56,15 @@ def random_labels(data: TensorData, samples: int, seed: int) -> TensorData:
     )
 
 
-def memorise(stage: Any, task: Task, ticket: Dict[str, Any], samples: int) -> Dict[str, Any]:
-    """Train a ticket {"widths", "state", "masks"} on `samples` images with random labels for the whole schedule.
+def memorise(stage: Any, task: Task, ticket: Result, samples: int) -> Result:
+    """Train a `MaskedTicket` on `samples` images with random labels for the whole schedule.
 
-    The result's accuracies are shares of the training images, in eval mode: the capacity is `accuracy_last`. Metric `memorised_bits`.
+    The result's accuracies are shares of the training images, in eval mode: `accuracy_last` is the
+    capacity, in the stage's metrics as `memorised_bits` too.
     """
     data = random_labels(task.data(), samples, task.seed)
     result = train(stage, task, ticket, masks=ticket["masks"], data=data)
-    stage.metric(
-        samples=samples,
-        memorised=result["accuracy_last"],
-        memorised_bits=memorised_bits(samples, data.classes, result["accuracy_last"]),
-    )
+    accuracy = result["accuracy_last"]
+    bits = memorised_bits(samples, data.classes, accuracy)
+    stage.metric(samples=samples, memorised=accuracy, memorised_bits=bits)
     return result

@@ -1,7 +1,8 @@
 """ImageNet, or any data set of its layout: JPEG files in FOLDER/train/CLASS and FOLDER/val/CLASS.
 
-They do not fit into memory, so worker processes decode, crop and scale them to bytes; flipping aside, everything that follows
-(normalisation) runs on the training device. What is random is drawn in advance from the epoch's generator.
+They do not fit into memory, so worker processes decode, crop, flip and scale them to bytes;
+normalisation runs on the training device. Random numbers are drawn in advance from the epoch's
+generator.
 """
 
 import math
@@ -23,10 +24,11 @@ Box = Tuple[int, int, int, int]
 
 
 class FolderData:
-    """The interface of `TensorData` for files: labels on the device, images decoded a batch at a time by `workers` processes.
+    """The interface of `TensorData` for files, decoded a batch at a time by `workers` processes.
 
-    Training crops a random part (8 % to 100 % of the area, sides 3:4 to 4:3), scales it to `size` x `size` and flips half of them;
-    testing scales the shorter side to `size` * 8 / 7 and crops the middle (He et al. 2016; the Early-Bird scripts).
+    Training crops a random part (8 % to 100 % of the area, sides 3:4 to 4:3), scales it to `size` x
+    `size` and flips half of them; testing scales the shorter side to `size` * 8 / 7 and crops the
+    middle (He et al. 2016; the Early-Bird scripts).
     """
 
     def __init__(
@@ -40,13 +42,8 @@ class FolderData:
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
-        self.classes, self.shape, self.mean, self.std = (
-            classes,
-            (3, size, size),
-            tuple(mean),
-            tuple(std),
-        )
-        self.device = device
+        self.classes, self.shape, self.device = classes, (3, size, size), device
+        self.mean, self.std = tuple(mean), tuple(std)
         self.workers = min(8, os.cpu_count() or 1) if workers is None else workers
         self._train, self._test = [path for path, _ in train], [path for path, _ in test]
         self.train_labels = torch.tensor([label for _, label in train]).to(device)
@@ -55,53 +52,47 @@ class FolderData:
     def train_batches(
         self, batch: int, generator: torch.Generator
     ) -> Iterator[Tuple[Tensor, Tensor]]:
-        """One epoch in random order: cropped, flipped and normalised images, and their labels; the last batch may be short."""
+        """Yield one epoch in random order, cropped, flipped and normalised, with labels."""
         order = torch.randperm(len(self._train), generator=generator)
         seeds = torch.randint(0, 2**62, (len(order),), generator=generator)
-        return self._batches(
-            _Files(self._train, order, self.shape[1], seeds), order, self.train_labels, batch
-        )
+        files = _Files(self._train, order, self.shape[1], seeds)
+        return self._batches(files, self.train_labels, batch)
 
     def test_batches(self, batch: int) -> Iterator[Tuple[Tensor, Tensor]]:
-        """The middles of the test images, normalised, and their labels, in order."""
-        order = torch.arange(len(self._test))
-        return self._batches(
-            _Files(self._test, order, self.shape[1]), order, self.test_labels, batch
-        )
+        """Yield the middles of the test images, normalised, and their labels, in order."""
+        files = _Files(self._test, torch.arange(len(self._test)), self.shape[1])
+        return self._batches(files, self.test_labels, batch)
 
     def plain_batches(
         self, batch: int, count: Optional[int] = None, order: Optional[Tensor] = None
     ) -> Iterator[Tuple[Tensor, Tensor]]:
-        """The middles of the first `count` training images (of `order`, if given), and their labels."""
+        """Yield the middles of the first `count` training images (of `order`), and their labels."""
         order = (torch.arange(len(self._train)) if order is None else order.cpu())[:count]
-        return self._batches(
-            _Files(self._train, order, self.shape[1]), order, self.train_labels, batch
-        )
+        return self._batches(_Files(self._train, order, self.shape[1]), self.train_labels, batch)
 
     def _batches(
-        self, files: "_Files", order: Tensor, labels: Tensor, batch: int
+        self, files: "_Files", labels: Tensor, batch: int
     ) -> Iterator[Tuple[Tensor, Tensor]]:
-        order = order.to(labels.device)
-        loader = DataLoader(
+        order = files.order.to(labels.device)
+        # a generator of its own, else the loader would draw from the global one
+        loader: Any = DataLoader(
             files,
             batch_size=batch,
             num_workers=self.workers,
             pin_memory=str(self.device).startswith("cuda"),
             collate_fn=_stacked,
             generator=torch.Generator(),
-        )  # without one of its own it would draw from everybody's
+        )
         for place, images in enumerate(loader):
             if isinstance(images, SpecError):
                 raise images
             images = images.to(self.device, non_blocking=True)
-            yield (
-                normalise(images, self.mean, self.std),
-                labels[order[place * batch : place * batch + len(images)]],
-            )
+            index = order[place * batch : place * batch + len(images)]
+            yield normalise(images, self.mean, self.std), labels[index]
 
 
 class _Files(Dataset):
-    """Decoded images (3, size, size) of bytes: the middle of each, or, with `seeds`, a random part."""
+    """Decoded images (3, size, size) of bytes: middles or, with `seeds`, random parts."""
 
     def __init__(
         self, paths: List[str], order: Tensor, size: int, seeds: Optional[Tensor] = None
@@ -112,7 +103,7 @@ class _Files(Dataset):
         return len(self.order)
 
     def __getitem__(self, place: int) -> Any:
-        """The image, or the SpecError that says why there is none: one that is raised in a worker arrives as its traceback."""
+        """Return the image, or its SpecError: a raised one would arrive as a worker's traceback."""
         try:
             image = _decode(self.paths[int(self.order[place])])
         except SpecError as error:
@@ -121,16 +112,15 @@ class _Files(Dataset):
             return _bytes(middle(image, self.size))
         random = torch.Generator().manual_seed(int(self.seeds[place]))
         left, top, width, height = random_box(image.size, random)
-        image = image.crop((left, top, left + width, top + height)).resize(
-            (self.size, self.size), _BILINEAR
-        )
-        pixels = _bytes(image)
+        part = image.crop((left, top, left + width, top + height))
+        pixels = _bytes(part.resize((self.size, self.size), _BILINEAR))
         return pixels.flip(2) if torch.rand((), generator=random) < 0.5 else pixels
 
 
 def _stacked(images: List[Any]) -> Any:
-    """A batch of images, or the first error among them."""
-    return next((one for one in images if isinstance(one, SpecError)), None) or torch.stack(images)
+    """Return a batch of images, or the first error among them."""
+    errors = [image for image in images if isinstance(image, SpecError)]
+    return errors[0] if errors else torch.stack(images)
 
 
 _BILINEAR = 2  # PIL.Image.BILINEAR, in every version
@@ -142,13 +132,10 @@ def _decode(path: str) -> Any:
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
-    except Exception as error:  # whatever a decoder meets in a damaged file is the file's fault
-        reason = (str(error).replace(repr(path), "").splitlines() or [type(error).__name__])[
-            0
-        ].strip()
-        raise SpecError(
-            f"{path} cannot be decoded: {reason}", "replace or remove the file"
-        ) from error
+    except Exception as error:  # a decoder of a damaged file may raise anything
+        lines = str(error).replace(repr(path), "").splitlines() or [type(error).__name__]
+        reason = lines[0].strip()
+        raise SpecError(f"{path} cannot be decoded: {reason}", "replace the file") from error
 
 
 def _bytes(image: Any) -> Tensor:
@@ -156,23 +143,23 @@ def _bytes(image: Any) -> Tensor:
 
 
 def middle(image: Any, size: int) -> Any:
-    """The middle `size` x `size` of an image whose shorter side was scaled to `size` * 8 / 7 (256 for 224)."""
+    """Return the middle of an image with its shorter side scaled to `size` * 8 / 7."""
     width, height = image.size
     short = size * 8 // 7
-    scaled = (
-        (short, int(short * height / width))
-        if width <= height
-        else (int(short * width / height), short)
-    )
-    image = image.resize(scaled, _BILINEAR)
-    left, top = int(round((scaled[0] - size) / 2.0)), int(round((scaled[1] - size) / 2.0))
+    if width <= height:
+        width, height = short, int(short * height / width)
+    else:
+        width, height = int(short * width / height), short
+    left, top = int(round((width - size) / 2.0)), int(round((height - size) / 2.0))
+    image = image.resize((width, height), _BILINEAR)
     return image.crop((left, top, left + size, top + size))
 
 
 def random_box(shape: Tuple[int, int], random: torch.Generator) -> Box:
-    """Left, top, width and height of a random part of an image of `shape` (width, height).
+    """Return left, top, width and height of a random part of an image of `shape` (width, height).
 
-    Its area is 8 % to 100 % of the image's and its sides 3:4 to 4:3; after ten misfits, the largest middle part of such sides.
+    Its area is 8 % to 100 % of the image's and its sides 3:4 to 4:3; after ten misfits it is the
+    largest middle part of such sides.
     """
     width, height = shape
     for _ in range(10):
@@ -187,7 +174,7 @@ def random_box(shape: Tuple[int, int], random: torch.Generator) -> Box:
 
 
 def folder_loader(classes: int, size: int) -> Callable[..., FolderData]:
-    """A `DataSet.load` for a folder of `classes` classes, scaled to `size` x `size`. It raises SpecError when the folder is another."""
+    """Return a `DataSet.load` for a folder of `classes` classes, scaled to `size` x `size`."""
 
     def load(
         folder: Optional[str] = None, device: str = "cpu", workers: Optional[int] = None
@@ -210,21 +197,21 @@ def folder_loader(classes: int, size: int) -> Callable[..., FolderData]:
 
 
 def _listing(folder: str, part: str, classes: int) -> Any:
-    """One part as torchvision's ImageFolder: `samples`, (path, class) of every image, and `classes`, the folders' names in order."""
+    """Return one part as torchvision's ImageFolder, with `samples` (path, class) and `classes`."""
     from joulebird.baselines.data.vision import import_torchvision
 
     path = os.path.join(folder, part)
     try:
-        found = import_torchvision().datasets.ImageFolder(path)
+        images = import_torchvision().datasets.ImageFolder(path)
     except (OSError, RuntimeError) as error:
         remedy = "it must hold a folder of images for each class"
         raise SpecError(f"{path} holds no images: {str(error).splitlines()[0]}", remedy) from error
-    if len(found.classes) != classes:
+    if len(images.classes) != classes:
         raise SpecError(
-            f"{path} holds {len(found.classes)} classes, {classes} were expected",
+            f"{path} holds {len(images.classes)} classes, {classes} were expected",
             "name the data set that is in the folder",
         )
-    return found
+    return images
 
 
 IMAGENET = DataSet(1000, (3, 224, 224), 1281167, 50000, folder_loader(1000, 224))

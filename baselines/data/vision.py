@@ -3,7 +3,7 @@
 import importlib
 import sys
 from types import ModuleType
-from typing import List  # noqa: F401 (type comments)
+from typing import Any, List
 
 from joulebird.harness.core.errors import SpecError
 
@@ -11,12 +11,13 @@ _REMEDY = "install the torchvision that belongs to the torch you have"
 
 
 def import_torchvision() -> ModuleType:
-    """The torchvision module, with its `datasets`. Raises SpecError when it cannot be imported.
+    """Return torchvision, with its `datasets`. Raises SpecError if it cannot be imported.
 
-    A torchvision built for CUDA refuses to be imported beside a CPU torch, because its compiled operators are not found. None of them is
-    needed to read a data set, so each missing one is declared, without an implementation, and the import is tried again.
+    A torchvision built for CUDA refuses to be imported beside a CPU torch, because its compiled
+    operators are missing. A data set needs none of them, so each missing one is declared, without
+    an implementation, and the import is tried again.
     """
-    libraries = []  # type: List[object]
+    libraries: List[object] = []
     while True:
         try:
             module = importlib.import_module("torchvision")
@@ -26,9 +27,8 @@ def import_torchvision() -> ModuleType:
         except RuntimeError as error:
             libraries.append(_declare(str(error), len(libraries)))
         else:
-            module.__dict__.setdefault("_declared_operators", []).extend(
-                libraries
-            )  # a declaration lasts as long as its library object
+            # a declaration lasts as long as its library object
+            module.__dict__.setdefault("_declared_operators", []).extend(libraries)
             return module
 
 
@@ -40,7 +40,7 @@ def _declare(message: str, tried: int) -> object:
     import torch
 
     name = message.split(start, 1)[1].split(end, 1)[0]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")
     library.define(name + "(Tensor x) -> Tensor")
     for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] == "torchvision"]:
         del sys.modules[loaded]

@@ -1,4 +1,4 @@
-"""Dense training: the unpruned network, and the first stage of every method that prunes after training."""
+"""Dense training: the unpruned network, also the first stage of methods that prune it."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from joulebird.baselines.training.task import Task
 
 
 def dense(task: Task, run: Any) -> Any:
-    """Train the unpruned network. One stage, shared with every method that starts from it."""
+    """Train the unpruned network, in one stage that every method which starts from it shares."""
     return run.stage("dense", train, task)

@@ -1,4 +1,4 @@
-"""Pre-activation bottleneck ResNets of depth 9n + 2 for 32 x 32 images, with channel selection, as network slimming prunes them."""
+"""Pre-activation ResNets of depth 9n + 2 for 32 x 32 images, as network slimming prunes them."""
 
 from typing import List, Optional, Sequence
 
@@ -16,9 +16,10 @@ from joulebird.baselines.models.base import (
 
 
 class Bottleneck(nn.Module):
-    """norm, select, 1 x 1, norm, 3 x 3, norm, 1 x 1, plus the block's raw input (through a 1 x 1 convolution where the stream widens).
+    """Norm, select, 1 x 1, norm, 3 x 3, norm, 1 x 1, plus the block's raw input.
 
-    `widths`: channels into the first, second and third convolution. The stream (`channels` in, `out` out) is never narrowed.
+    The input passes a 1 x 1 convolution where the stream widens. `widths`: channels into the first,
+    second and third convolution. The stream (`channels` in, `out` out) is never narrowed.
     """
 
     def __init__(
@@ -38,13 +39,14 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Conv2d(channels, out, 1, stride=stride, bias=False) if widen else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the stream behind the block."""
         y = self.conv1(self.relu1(self.select(self.bn1(x))))
         y = self.conv2(self.relu(self.bn2(y)))
         y = self.conv3(self.relu(self.bn3(y)))
         return y + (x if self.shortcut is None else self.shortcut(x))
 
     def copy_from(self, old: "Bottleneck", keep: Sequence[Tensor]) -> None:
-        """Take over the weights of `old`, keeping of what its three norms pass on the channels `keep`."""
+        """Copy the weights of `old`, keeping the channels `keep` behind its three norms."""
         chosen = old.select.chosen(old.bn1.num_features)
         copy_norm(self.bn1, old.bn1)
         self.select.choose(chosen[keep[0]])
@@ -53,15 +55,18 @@ class Bottleneck(nn.Module):
         copy_conv(self.conv2, old.conv2, keep[2], keep[1])
         copy_norm(self.bn3, old.bn3, keep[2])
         copy_conv(self.conv3, old.conv3, None, keep[2])
-        if self.shortcut is not None:
+        if self.shortcut is not None and old.shortcut is not None:
             copy_conv(self.shortcut, old.shortcut)
 
 
 class PreResNet(Prunable):
-    """`depth` = 9n + 2 layers: three stages of n bottlenecks. Input (n, 3, 32, 32), output (n, classes).
+    """`depth` = 9n + 2 layers: three stages of n bottlenecks.
 
-    `widths`: first the stream, [stem, stage 1, stage 2, stage 3], which pruning never narrows; then [into conv1, conv2, conv3] of
-    every block; last [into the classifier]. Depth 101: 1 054 106 parameters with 10 classes.
+    Input (n, 3, 32, 32), output (n, classes).
+
+    `widths`: first the stream, [stem, stage 1, stage 2, stage 3], which pruning never narrows; then
+    [into conv1, conv2, conv3] of every block; last [into the classifier]. Depth 101: 1 054 106
+    parameters with 10 classes.
     """
 
     depth = 11
@@ -69,7 +74,7 @@ class PreResNet(Prunable):
     def __init__(self, classes: int = 10, widths: Optional[Sequence[Sequence[int]]] = None) -> None:
         super().__init__()
         self.classes = classes
-        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]  # type: List[List[int]]
+        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]
         stream, blocks, (last,) = self.widths[0], self.widths[1:-1], self.widths[-1]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
         self.blocks = nn.Sequential(
@@ -85,13 +90,12 @@ class PreResNet(Prunable):
     def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
         stage, within = divmod(place, (cls.depth - 2) // 9)
         channels = stream[stage] if within == 0 else stream[stage + 1]
-        return Bottleneck(
-            channels, stream[stage + 1], widths, 2 if stage and not within else 1, within == 0
-        )
+        stride = 2 if stage and not within else 1
+        return Bottleneck(channels, stream[stage + 1], widths, stride, within == 0)
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
-        """Stream, blocks and classifier input of the unpruned network, times `width`."""
+        """Return stream, blocks and classifier input of the unpruned network, times `width`."""
         planes = [base.scaled(channels, width) for channels in (16, 32, 64)]
         stream = [planes[0]] + [4 * channels for channels in planes]
         blocks = []
@@ -100,29 +104,37 @@ class PreResNet(Prunable):
                 blocks.append([stream[stage] if within == 0 else stream[stage + 1], inner, inner])
         return [stream] + blocks + [[stream[-1]]]
 
+    def bottlenecks(self) -> List[Bottleneck]:
+        """Return the blocks in forward order."""
+        return [block for block in self.blocks if isinstance(block, Bottleneck)]
+
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
         x = self.relu(self.select(self.bn(self.blocks(self.conv1(x)))))
         return self.fc(x.mean((2, 3)))
 
     def scales(self) -> List[Tensor]:
-        found = []
-        for block in self.blocks:
-            found += [_passed(block.bn1, block.select), _passed(block.bn2), _passed(block.bn3)]
-        return found + [_passed(self.bn, self.select)]
+        """Return |gamma| of the channels behind each selection."""
+        scales = []
+        for block in self.bottlenecks():
+            scales += [_passed(block.bn1, block.select), _passed(block.bn2), _passed(block.bn3)]
+        return scales + [_passed(self.bn, self.select)]
 
     def gates(self) -> List[Optional[nn.Module]]:
-        found = []  # type: List[Optional[nn.Module]]
-        for block in self.blocks:
-            found += [block.select, block.bn2, block.bn3]
-        return found + [self.select]
+        """Return the selections and the norms without one."""
+        gates: List[Optional[nn.Module]] = []
+        for block in self.bottlenecks():
+            gates += [block.select, block.bn2, block.bn3]
+        return gates + [self.select]
 
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
+        """Return the network with the channels `keep`."""
         base.check_keep(self, keep)
         counts = [len(index) for index in keep]
         blocks = [counts[place : place + 3] for place in range(0, len(counts) - 1, 3)]
         new = base.like(self, [self.widths[0]] + blocks + [counts[-1:]])
         copy_conv(new.conv1, self.conv1)
-        for place, (new_block, block) in enumerate(zip(new.blocks, self.blocks)):
+        for place, (new_block, block) in enumerate(zip(new.bottlenecks(), self.bottlenecks())):
             new_block.copy_from(block, keep[3 * place : 3 * place + 3])
         copy_norm(new.bn, self.bn)
         new.select.choose(self.select.chosen(self.bn.num_features)[keep[-1]])
@@ -130,9 +142,9 @@ class PreResNet(Prunable):
         return new
 
     def thinet_targets(self) -> List[Target]:
-        """The outputs of the first two convolutions of each block; the stream cannot be reconstructed block by block."""
+        """Return the outputs of each block's first two convolutions, which end inside the block."""
         targets = []
-        for place, block in enumerate(self.blocks):
+        for place, block in enumerate(self.bottlenecks()):
             targets.append(Target(3 * place + 1, block.conv1, block.bn2, block.conv2))
             targets.append(Target(3 * place + 2, block.conv2, block.bn3, block.conv3))
         return targets
@@ -146,11 +158,9 @@ def _passed(norm: nn.BatchNorm2d, select: Optional[ChannelSelect] = None) -> Ten
 class PreResNet11(PreResNet):
     """One bottleneck a stage: for tests and first steps."""
 
-    depth = 11
-
 
 class PreResNet101(PreResNet):
-    """The Early-Bird paper's residual network for CIFAR: 100 norms, 7408 ranked channels, 154 061 312 MACs an image."""
+    """The Early-Bird paper's for CIFAR: 100 norms, 7408 ranked channels, 154 061 312 MACs."""
 
     depth = 101
 

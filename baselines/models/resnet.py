@@ -1,6 +1,9 @@
-"""ResNet18 and ResNet50 for ImageNet, with torchvision's names of layers, pruned as the Early-Bird authors prune them for Table 3."""
+"""ResNet18 and ResNet50 for ImageNet, pruned as the Early-Bird authors do for Table 3.
 
-from typing import List, Optional, Sequence
+Layers have torchvision's names.
+"""
+
+from typing import Any, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +22,10 @@ from joulebird.baselines.models.base import (
 
 
 class BasicBlock(nn.Module):
-    """Select, 3 x 3, norm, 3 x 3, norm, plus the whole stream. `widths`: channels into the first and the second convolution."""
+    """Select, 3 x 3, norm, 3 x 3, norm, plus the whole stream.
+
+    `widths`: channels into the first and the second convolution.
+    """
 
     def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int) -> None:
         super().__init__()
@@ -32,15 +38,18 @@ class BasicBlock(nn.Module):
         self.downsample = _downsample(channels, out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the stream behind the block."""
         y = self.relu(self.bn1(self.conv1(self.select(x))))
         y = self.bn2(self.conv2(y))
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, norm, 3 x 3, norm, 1 x 1, norm, plus the stream. `widths`: channels out of the first and the second convolution.
+    """1 x 1, norm, 3 x 3, norm, 1 x 1, norm, plus the stream.
 
-    `early`: the first convolution has the stride (He et al. 2016, and ThiNet's networks), not the second (torchvision's).
+    `widths`: channels out of the first and the second convolution.
+    `early`: the first convolution has the stride (He et al. 2016, and ThiNet's networks), not the
+    second (torchvision's).
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Bottleneck(nn.Module):
         self.downsample = _downsample(channels, out, stride, always=first)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the stream behind the block."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -76,14 +86,14 @@ def _downsample(
 
 
 class ResNet(Prunable):
-    """What both have in common: 7 x 7 stem, max pool, four stages of blocks, average pool, one linear layer.
+    """7 x 7 stem, max pool, four stages of blocks, average pool, one linear layer.
 
-    `widths`: first [stem, stage 1, ..., stage 4] of the stream, then a list a block. Input (n, 3, 224, 224), output (n, classes).
-    Convolutions start as N(0, sqrt(2 / (k k out))), scales at 1.
+    `widths`: first [stem, stage 1, ..., stage 4] of the stream, then a list a block. Input (n, 3,
+    224, 224), output (n, classes). Convolutions start as N(0, sqrt(2 / (k k out))), scales at 1.
     """
 
     input_shape = (3, 224, 224)
-    counts = ()  # type: Sequence[int]
+    counts: Sequence[int] = ()
     planes = (64, 128, 256, 512)
 
     def __init__(
@@ -98,11 +108,8 @@ class ResNet(Prunable):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for stage, count in enumerate(self.counts):
-            setattr(
-                self,
-                f"layer{stage + 1}",
-                nn.Sequential(*[self._block(stage, place, next(blocks)) for place in range(count)]),
-            )
+            layer = [self._block(stage, place, next(blocks)) for place in range(count)]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
         self.avgpool = MapAverage()
         self.fc = nn.Linear(stream[-1], classes)
         base.initialise(self, scale=1.0)
@@ -110,44 +117,44 @@ class ResNet(Prunable):
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         raise NotImplementedError(f"{type(self).__name__} has no blocks")
 
-    def blocks(self) -> List[nn.Module]:
-        """Every block in forward order."""
-        return [
-            block
-            for stage in range(len(self.counts))
-            for block in getattr(self, f"layer{stage + 1}")
-        ]
+    def blocks(self) -> List[Any]:
+        """Return the blocks in forward order: `BasicBlock` or `Bottleneck`."""
+        stages = range(1, len(self.counts) + 1)
+        return [block for stage in stages for block in getattr(self, f"layer{stage}")]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in range(len(self.counts)):
             x = getattr(self, f"layer{stage + 1}")(x)
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
     def _places(self) -> List[int]:
-        """The place in `norms()` of each block's first norm."""
+        """Return the place in `norms()` of each block's first norm."""
         order = {id(norm): place for place, norm in enumerate(self.norms())}
         return [order[id(block.bn1)] for block in self.blocks()]
 
 
 class ResNet18(ResNet):
-    """11 689 512 parameters, 1 814 073 344 MACs an image. Widths: [into conv1, into conv2] of every block.
+    """11 689 512 parameters, 1 814 073 344 MACs an image.
 
-    All 20 norms are ranked. The stem's and each block's last decide what the next block's first convolution sees of the stream, which
-    itself is never narrowed; the last one, and those of the shortcuts, decide nothing (the authors' code).
+    Widths: [into conv1, into conv2] of every block. All 20 norms are ranked. The stem's and each
+    block's last choose the channels of the stream that enter the next block's first convolution;
+    the stream itself is never narrowed. The last one, and those of the shortcuts, choose nothing
+    (the authors' code).
     """
 
     counts = (2, 2, 2, 2)
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
+        """Return the stream and the inputs of each block's convolutions, times `width`."""
         planes = [base.scaled(channels, width) for channels in cls.planes]
         stream = planes[:1] + planes
-        return [stream] + [
-            [stream[stage] if place == 0 else planes[stage], planes[stage]]
-            for stage in range(4)
-            for place in range(2)
-        ]
+        widths = [stream]
+        for before, plane in zip(stream, planes):
+            widths += [[before, plane], [plane, plane]]
+        return widths
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         stream = self.widths[0]
@@ -155,36 +162,38 @@ class ResNet18(ResNet):
         return BasicBlock(channels, stream[stage + 1], widths, 2 if stage and place == 0 else 1)
 
     def _selecting(self) -> List[int]:
-        """The place of the norm that decides what each block sees: the stem's, then the last of the block before."""
+        """Return the place of the norm that selects each block's input, the one before it."""
         return [0] + [place + 1 for place in self._places()[:-1]]
 
     def gates(self) -> List[Optional[nn.Module]]:
-        found = [None] * len(self.norms())  # type: List[Optional[nn.Module]]
+        """Return each block's selection and inner norm, in the places of their norms."""
+        gates: List[Optional[nn.Module]] = [None] * len(self.norms())
         for block, selecting, place in zip(self.blocks(), self._selecting(), self._places()):
-            found[selecting], found[place] = block.select, block.bn1
-        return found
+            gates[selecting] = block.select
+            gates[place] = block.bn1
+        return gates
 
     def scales(self) -> List[Tensor]:
-        found = super().scales()
+        """Return |gamma| of the channels behind each selection."""
+        scales = super().scales()
         for block, selecting in zip(self.blocks(), self._selecting()):
-            found[selecting] = found[selecting][block.select.chosen(len(found[selecting]))]
-        return found
+            scale = scales[selecting]
+            scales[selecting] = scale[block.select.chosen(len(scale))]
+        return scales
 
-    def settle(self, masks: Sequence[Tensor]) -> Kept:
-        masks = [
-            mask if gate is not None else torch.ones_like(mask)
-            for mask, gate in zip(masks, self.gates())
-        ]
-        return super().settle(masks)
+    def kept_channels(self, masks: Sequence[Tensor]) -> Kept:
+        """Return the channels of `masks`, and all of those that no gate prunes."""
+        gated = zip(masks, self.gates())
+        return super().kept_channels(
+            [torch.ones_like(mask) if gate is None else mask for mask, gate in gated]
+        )
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet18":
+        """Return the network with the channels `keep`."""
         base.check_keep(self, keep)
         pairs = list(zip(self._selecting(), self._places()))
-        new = base.like(
-            self,
-            [self.widths[0]]
-            + [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs],
-        )
+        widths = [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs]
+        new = base.like(self, [self.widths[0], *widths])
         copy_conv(new.conv1, self.conv1)
         copy_norm(new.bn1, self.bn1)
         for new_block, block, (selecting, place) in zip(new.blocks(), self.blocks(), pairs):
@@ -198,7 +207,7 @@ class ResNet18(ResNet):
         return new
 
     def thinet_targets(self) -> List[Target]:
-        """The output of the first convolution of each block."""
+        """Return the output of the first convolution of each block."""
         return [
             Target(place, block.conv1, block.bn1, block.conv2)
             for place, block in zip(self._places(), self.blocks())
@@ -206,10 +215,12 @@ class ResNet18(ResNet):
 
 
 class ResNet50(ResNet):
-    """25 557 032 parameters, 4 089 184 256 MACs an image (stride in the 3 x 3). Widths: [out of conv1, out of conv2] of every block.
+    """25 557 032 parameters, 4 089 184 256 MACs an image (stride in the 3 x 3).
 
-    All 53 norms are ranked. A stage's stream keeps the channels of its first block's last norm or of its shortcut's, of whichever has
-    more left; the last norms of its other blocks follow (the authors' code, which counts it so; it retrains from new weights, we inherit).
+    Widths: [out of conv1, out of conv2] of every block. All 53 norms are ranked. A stage's stream
+    keeps the channels of its first block's last norm or of its shortcut's, the larger of both; the
+    last norms of its other blocks follow (the authors' code, which retrains from new weights where
+    we inherit).
     """
 
     counts = (3, 4, 6, 3)
@@ -217,6 +228,7 @@ class ResNet50(ResNet):
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
+        """Return the stream and the outputs of each block's convolutions, times `width`."""
         planes = [base.scaled(channels, width) for channels in cls.planes]
         blocks = [[inner, inner] for inner, count in zip(planes, cls.counts) for _ in range(count)]
         return [planes[:1] + [4 * channels for channels in planes]] + blocks
@@ -224,24 +236,22 @@ class ResNet50(ResNet):
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         stream = self.widths[0]
         channels = stream[stage] if place == 0 else stream[stage + 1]
-        return Bottleneck(
-            channels,
-            stream[stage + 1],
-            widths,
-            2 if stage and place == 0 else 1,
-            place == 0,
-            self.early,
-        )
+        out, first = stream[stage + 1], place == 0
+        return Bottleneck(channels, out, widths, 2 if stage and first else 1, first, self.early)
 
     def _groups(self) -> List[List[int]]:
-        """The places of the norms that write each stage's stream; the first two are its first block's last one and its shortcut's."""
+        """Return the places of the norms that write each stage's stream.
+
+        The first two are its first block's last one and its shortcut's.
+        """
         groups, places = [], iter(self._places())
         for count in self.counts:
             firsts = [next(places) for _ in range(count)]
             groups.append([firsts[0] + 2, firsts[0] + 3] + [first + 2 for first in firsts[1:]])
         return groups
 
-    def settle(self, masks: Sequence[Tensor]) -> Kept:
+    def kept_channels(self, masks: Sequence[Tensor]) -> Kept:
+        """Return the channels of `masks`, with one mask for all norms of a stream."""
         masks, scales, rescued = list(masks), self.scales(), []
         for group in self._groups():
             leader = max(group[:2], key=lambda place: int(masks[place].sum()))
@@ -251,40 +261,40 @@ class ResNet50(ResNet):
                 rescued.append(leader)
             for place in group:
                 masks[place] = shared
-        settled = super().settle(masks)
-        return Kept(settled.index, sorted(rescued + settled.rescued))
+        kept = super().kept_channels(masks)
+        return Kept(kept.channels, sorted(rescued + kept.rescued))
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet50":
+        """Return the network with the channels `keep`, equal ones for the norms of a stream."""
         base.check_keep(self, keep)
         groups = self._groups()
         for group in groups:
             if any(not torch.equal(keep[place], keep[group[0]]) for place in group):
-                raise ValueError(
-                    f"norms {group} write one stream and must keep the same channels; settle() makes them"
-                )
+                raise ValueError(f"norms {group} write one stream; see kept_channels()")
         streams = [keep[0]] + [keep[group[0]] for group in groups]
         inner = [(keep[place], keep[place + 1]) for place in self._places()]
-        new = base.like(
-            self, [[len(index) for index in streams]] + [[len(one), len(two)] for one, two in inner]
-        )
+        widths = [[len(index) for index in streams]]
+        widths += [[len(first), len(second)] for first, second in inner]
+        new = base.like(self, widths)
         copy_conv(new.conv1, self.conv1, keep[0])
         copy_norm(new.bn1, self.bn1, keep[0])
         stages = [stage for stage, count in enumerate(self.counts) for _ in range(count)]
-        for new_block, block, stage, (one, two) in zip(new.blocks(), self.blocks(), stages, inner):
+        blocks = zip(new.blocks(), self.blocks(), stages, inner)
+        for new_block, block, stage, (first, second) in blocks:
             out = streams[stage + 1]
             into = streams[stage] if block.downsample is not None else out
-            copy_conv(new_block.conv1, block.conv1, one, into)
-            copy_norm(new_block.bn1, block.bn1, one)
-            copy_conv(new_block.conv2, block.conv2, two, one)
-            copy_norm(new_block.bn2, block.bn2, two)
-            copy_conv(new_block.conv3, block.conv3, out, two)
+            copy_conv(new_block.conv1, block.conv1, first, into)
+            copy_norm(new_block.bn1, block.bn1, first)
+            copy_conv(new_block.conv2, block.conv2, second, first)
+            copy_norm(new_block.bn2, block.bn2, second)
+            copy_conv(new_block.conv3, block.conv3, out, second)
             copy_norm(new_block.bn3, block.bn3, out)
             _copy_shortcut(new_block, block, out, into)
         copy_linear(new.fc, self.fc, streams[-1])
         return new
 
     def thinet_targets(self) -> List[Target]:
-        """The outputs of the first two convolutions of each block, as ThiNet prunes ResNet50."""
+        """Return the outputs of each block's first two convolutions, as ThiNet prunes ResNet50."""
         targets = []
         for place, block in zip(self._places(), self.blocks()):
             targets.append(Target(place, block.conv1, block.bn1, block.conv2))
@@ -293,13 +303,13 @@ class ResNet50(ResNet):
 
 
 class ResNet50v1(ResNet50):
-    """ResNet50 with the stride in the first 1 x 1: 7.72 GFLOPs an image, the network of ThiNet's rows in Table 3."""
+    """ResNet50 with the stride in the first 1 x 1, ThiNet's in Table 3: 7.72 GFLOPs an image."""
 
     early = True
 
 
 def _copy_shortcut(
-    new: nn.Module, old: nn.Module, out: Optional[Tensor] = None, into: Optional[Tensor] = None
+    new: Any, old: Any, out: Optional[Tensor] = None, into: Optional[Tensor] = None
 ) -> None:
     if old.downsample is not None:
         copy_conv(new.downsample[0], old.downsample[0], out, into)

@@ -1,4 +1,4 @@
-"""ResNets of depth 6n + 2 for 32 x 32 images with parameter-free shortcuts (He et al. 2016, section 4.2, option A)."""
+"""ResNets of depth 6n + 2 for 32 x 32 images (He et al. 2016, section 4.2, option A)."""
 
 from typing import Any, List, Optional, Sequence
 
@@ -19,7 +19,10 @@ from joulebird.baselines.models.base import (
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions of `inner` channels between, plus the input; subsampled and padded with zeros where the stream widens."""
+    """Two 3 x 3 convolutions with `inner` channels between, plus the input.
+
+    The input is subsampled and padded with zeros where the stream widens.
+    """
 
     def __init__(self, channels: int, inner: int, out: int, stride: int) -> None:
         super().__init__()
@@ -31,16 +34,16 @@ class BasicBlock(nn.Module):
         self.stride, self.missing = stride, out - channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the stream behind the block."""
         y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         if self.stride != 1 or self.missing:
             before = self.missing // 2
-            x = functional.pad(
-                x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.missing - before)
-            )
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = functional.pad(x, (0, 0, 0, 0, before, self.missing - before))
         return self.relu(y + x)
 
     def copy_from(self, old: "BasicBlock", keep: Tensor) -> None:
-        """Take over the weights of `old`, keeping the channels `keep` between its two convolutions."""
+        """Copy the weights of `old`, keeping the channels `keep` between its convolutions."""
         copy_conv(self.conv1, old.conv1, keep)
         copy_norm(self.bn1, old.bn1, keep)
         copy_conv(self.conv2, old.conv2, None, keep)
@@ -48,11 +51,14 @@ class BasicBlock(nn.Module):
 
 
 class ResNetCifar(Prunable):
-    """Stem, three stages of n basic blocks, average pool, one linear layer. Input (n, 3, 32, 32), output (n, classes).
+    """Stem, three stages of n basic blocks, average pool, one linear layer.
 
-    `widths`: [stem, stage 1, stage 2, stage 3] of the stream, which pruning never narrows, then the inner channels of every
-    block. Only the norms between a block's two convolutions are ranked: the shortcuts need the stream whole. Convolutions and the
-    classifier start as N(0, sqrt(2 / fan_in)), scales as 1.
+    Input (n, 3, 32, 32), output (n, classes).
+
+    `widths`: [stem, stage 1, stage 2, stage 3] of the stream, which pruning never narrows, then the
+    inner channels of every block. Only the norms between a block's two convolutions are ranked: the
+    shortcuts need the stream whole. Convolutions and the classifier start as N(0, sqrt(2 /
+    fan_in)), scales as 1.
     """
 
     depth = 8
@@ -61,7 +67,7 @@ class ResNetCifar(Prunable):
         super().__init__()
         self.classes = classes
         stream, inner = widths or self.dense_widths()
-        self.widths = [[int(width) for width in stream], [int(width) for width in inner]]  # type: List[Any]
+        self.widths = [[int(width) for width in stream], [int(width) for width in inner]]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stream[0])
         self.blocks = nn.Sequential(
@@ -77,55 +83,59 @@ class ResNetCifar(Prunable):
     def _block(cls, place: int, stream: Sequence[int], inner: Sequence[int]) -> BasicBlock:
         stage, within = divmod(place, (cls.depth - 2) // 6)
         channels = stream[stage] if within == 0 else stream[stage + 1]
-        return BasicBlock(
-            channels, inner[place], stream[stage + 1], 2 if stage and not within else 1
-        )
+        stride = 2 if stage and not within else 1
+        return BasicBlock(channels, inner[place], stream[stage + 1], stride)
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
-        """Stream and inner channels of the unpruned network, times `width`."""
+        """Return stream and inner channels of the unpruned network, times `width`."""
         planes = [scaled(channels, width) for channels in (16, 32, 64)]
         blocks = (cls.depth - 2) // 6
         return [[planes[0]] + planes, [channels for channels in planes for _ in range(blocks)]]
 
+    def basic_blocks(self) -> List[BasicBlock]:
+        """Return the blocks in forward order."""
+        return [block for block in self.blocks if isinstance(block, BasicBlock)]
+
     def norms(self) -> List[nn.BatchNorm2d]:
-        return [block.bn1 for block in self.blocks]
+        """Return each block's inner norm."""
+        return [block.bn1 for block in self.basic_blocks()]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
         x = self.blocks(self.relu(self.bn1(self.conv1(x))))
         return self.fc(torch.flatten(x.mean((2, 3)), 1))
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNetCifar":
+        """Return the network with the inner channels `keep`."""
         check_keep(self, keep)
         new = like(self, [self.widths[0], [len(index) for index in keep]])
         copy_conv(new.conv1, self.conv1)
         copy_norm(new.bn1, self.bn1)
-        for new_block, block, index in zip(new.blocks, self.blocks, keep):
+        for new_block, block, index in zip(new.basic_blocks(), self.basic_blocks(), keep):
             new_block.copy_from(block, index)
         copy_linear(new.fc, self.fc)
         return new
 
     def thinet_targets(self) -> List[Target]:
-        """The output of the first convolution of each block."""
+        """Return the output of the first convolution of each block."""
         return [
             Target(place, block.conv1, block.bn1, block.conv2)
-            for place, block in enumerate(self.blocks)
+            for place, block in enumerate(self.basic_blocks())
         ]
 
 
 class ResNet8(ResNetCifar):
     """One block a stage: for tests and first steps."""
 
-    depth = 8
-
 
 class ResNet20(ResNetCifar):
-    """269 722 parameters and 40 551 040 MACs an image with 10 classes; 92.5 % on CIFAR-10 in "The sooner the better"."""
+    """269 722 parameters, 40 551 040 MACs an image; 92.5 % in "The sooner the better"."""
 
     depth = 20
 
 
 class ResNet56(ResNetCifar):
-    """853 018 parameters and 125 485 696 MACs an image with 10 classes; 94.25 % on CIFAR-10 in "The sooner the better"."""
+    """853 018 parameters, 125 485 696 MACs an image; 94.25 % in "The sooner the better"."""
 
     depth = 56

@@ -1,21 +1,34 @@
-"""Which channels stay: one ranking over all normalisation scales, masks, their distance, and the cut."""
+"""Prune channels: one ranking over all normalisation scales, masks, and the cut to them."""
 
-from typing import Callable, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor
 
 from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.training import flops
+from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import SpecError
 
 
+class ThinNetwork(NamedTuple):
+    """The fields of a cut network's result: `epoch` counts its epochs before the cut."""
+
+    widths: List[Any]
+    state: Dict[str, Tensor]
+    epoch: int
+    masks: List[Tensor]
+
+
 def ranked_masks(scales: Sequence[Tensor], ratio: float) -> List[Tensor]:
-    """The mask of each layer: true where a channel's |scale| is above the threshold of one ranking over all layers.
+    """Return each layer's mask: true where |scale| is above the threshold of one ranking.
 
-    The threshold is the value at place int(T * ratio) of the T sorted magnitudes, and what is not strictly above it goes:
-    int(T * ratio) + 1 channels without ties, more with (network slimming, and the Early-Bird authors). A ratio of 0 keeps everything.
+    The threshold is the value at place int(T * ratio) of the T sorted magnitudes of all layers.
+    Values at the threshold go too: int(T * ratio) + 1 channels without ties, more with (network
+    slimming, and the Early-Bird authors). A ratio of 0 keeps everything.
 
-    >>> [mask.int().tolist() for mask in ranked_masks([torch.tensor([0.9, -0.1, 0.4]), torch.tensor([0.05, 0.3])], 0.4)]
+    >>> scales = [torch.tensor([0.9, -0.1, 0.4]), torch.tensor([0.05, 0.3])]
+    >>> [mask.int().tolist() for mask in ranked_masks(scales, 0.4)]
     [[1, 0, 1], [0, 0]]
     """
     check_ratio(ratio)
@@ -33,7 +46,7 @@ def ranked_masks(scales: Sequence[Tensor], ratio: float) -> List[Tensor]:
 
 
 def check_ratio(ratio: float) -> None:
-    """Refuse a pruning ratio that is not in [0, 1)."""
+    """Refuse a pruning ratio outside [0, 1)."""
     if not 0 <= ratio < 1:
         raise SpecError(
             f"a pruning ratio of {ratio} leaves no network",
@@ -41,28 +54,63 @@ def check_ratio(ratio: float) -> None:
         )
 
 
-def mask_distance(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    """The share of channels in which two lists of masks differ: the Hamming distance, normalised to [0, 1].
+def mask_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
+    """Return the share of channels in which two lists of masks differ.
 
     >>> mask_distance([torch.tensor([True, False])], [torch.tensor([True, True])])
     0.5
     """
-    first, second = torch.cat(list(one)), torch.cat(list(other))
-    return float((first != second).sum()) / len(first)
+    left, right = torch.cat(list(first)), torch.cat(list(second))
+    return float((left != right).sum()) / len(left)
 
 
 def cut_to_masks(
     model: Prunable, masks: Sequence[Tensor], warn: Optional[Callable[..., None]] = None
 ) -> Prunable:
-    """The thin network that keeps the channels of `masks`; `warn("layer_emptied", layers=[...])` is called if a layer had to be rescued."""
-    chosen = model.settle(masks)
-    if chosen.rescued and warn is not None:
-        warn("layer_emptied", layers=chosen.rescued)
-    return model.cut(chosen.index)
+    """Return the thin network with the channels of `masks`.
+
+    `warn("layer_emptied", layers=[...])` is called if a layer had to be rescued.
+    """
+    kept = model.kept_channels(masks)
+    if kept.rescued and warn is not None:
+        warn("layer_emptied", layers=kept.rescued)
+    return model.cut(kept.channels)
 
 
 def cut_one(model: Prunable, norm: int, index: Tensor) -> Prunable:
-    """The network with only the channels `index` of the norm at place `norm`, and all of the others."""
+    """Return the network with only the channels `index` of one norm, and all of the others."""
     keep = [torch.arange(len(scale)) for scale in model.scales()]
     keep[norm] = index.cpu()
     return model.cut(keep)
+
+
+def cut_network(
+    stage: Any, task: Task, model: Prunable, masks: List[Tensor], epoch: int
+) -> ThinNetwork:
+    """Return `model` cut to `masks`; the stage's metrics hold its channels and MACs."""
+    thin = cut_to_masks(model, masks, stage.warn)
+    stage.metric(
+        channels=sum(len(mask) for mask in masks),
+        channels_kept=sum(len(scale) for scale in thin.scales()),
+        **saved_macs(task, model, thin),
+    )
+    state = {name: value.cpu() for name, value in thin.state_dict().items()}
+    return ThinNetwork(thin.widths, state, epoch, masks)
+
+
+def saved_macs(task: Task, model: Prunable, thin: Prunable) -> Dict[str, float]:
+    """Return the thin network's MACs and their share of the whole network's, as metrics."""
+    shape = task.source().shape
+    before, after = flops.count(model, shape), flops.count(thin, shape)
+    return {"macs": after.macs, "macs_share": after.macs / before.macs}
+
+
+def thin_network(stage: Any, task: Task, trained: Result, ratio: float) -> Result:
+    """Return the `ThinNetwork` without the share `ratio` of channels with the smallest scales.
+
+    The weights are inherited. A layer that would lose every channel keeps its strongest one, with a
+    warning.
+    """
+    model = task.network(trained)
+    masks = ranked_masks(model.scales(), ratio)
+    return dict(cut_network(stage, task, model, masks, trained["epoch"])._asdict())

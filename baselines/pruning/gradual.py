@@ -1,18 +1,19 @@
-"""Gradual pruning (Zhu & Gupta 2017) as "The sooner the better" uses it: the sparsity rises while the training goes on."""
+"""Gradual pruning (Zhu & Gupta 2017) of "The sooner the better": sparsity rises with the epochs."""
 
 from typing import Any, Dict, List, Optional
 
-import torch
+from torch import Tensor
 
 from joulebird.baselines.pruning import weights
-from joulebird.baselines.training.hooks import Watch
-from joulebird.harness.core.errors import SpecError
+from joulebird.baselines.pruning.channels import check_ratio
+from joulebird.baselines.training.hooks import Hook
+from joulebird.harness.core.errors import require
 
 
 def sparsity_at(
     epoch: float, start: float, span: float, final: float, initial: float = 0.0
 ) -> float:
-    """Eq. 6: the cubic from `initial` at `start` to `final` at `start` + `span`, constant outside.
+    """Return Eq. 6: a cubic from `initial` at `start` to `final` at `start` + `span`.
 
     >>> [round(sparsity_at(epoch, 100, 50, 0.8), 4) for epoch in (90, 100, 125, 150, 170)]
     [0.0, 0.0, 0.7, 0.8, 0.8]
@@ -22,44 +23,46 @@ def sparsity_at(
 
 
 def window(start: int, end: int, final: float) -> Dict[int, float]:
-    """The sparsity after each epoch of a window: {epochs done: sparsity}, one update an epoch.
+    """Return the sparsity after each epoch of a window: {epochs done: sparsity}.
 
     Raises SpecError for an empty window or a final sparsity that leaves nothing.
     """
-    weights.check_ratio(final)
-    if not 0 <= start < end:
-        raise SpecError(
-            f"no gradual pruning goes from epoch {start} to {end}", "start before the end"
-        )
+    check_ratio(final)
+    require(0 <= start < end, "gradual_from", start, f"an epoch before the end of pruning, {end}")
     return {epoch: sparsity_at(epoch, start, end - start, final) for epoch in range(start, end + 1)}
 
 
 def tightened(
     magnitudes: weights.Tensors, target: float, kept: Optional[weights.Tensors]
-) -> Dict[str, torch.Tensor]:
-    """The mask at sparsity `target`: of what is still kept the smallest weights go, exactly, and none comes back."""
+) -> Dict[str, Tensor]:
+    """Return the mask at sparsity `target`: the smallest kept weights go, and none comes back."""
     kept = weights.all_kept(magnitudes) if kept is None else kept
-    total, remaining = (
-        sum(int(function(mask)) for mask in kept.values()) for function in (torch.numel, torch.sum)
-    )
+    total = sum(mask.numel() for mask in kept.values())
+    remaining = sum(int(mask.sum()) for mask in kept.values())
     wanted = int(round(total * (1 - target)))
     return weights.drop_smallest(magnitudes, max(remaining - wanted, 0), kept)
 
 
-class Gradual(Watch):
-    """Prunes by a plan {epochs done: sparsity}, in one ranking over the parameters `names`; `masks` holds the newest masks."""
+class Gradual(Hook):
+    """Prunes by a plan {epochs done: sparsity}, in one ranking over the parameters `names`.
+
+    `masks` are the newest masks.
+    """
 
     def __init__(self, plan: Dict[int, float], names: List[str]) -> None:
         self.plan, self.names = plan, names
-        self.masks = None  # type: Optional[Dict[str, torch.Tensor]]
+        self.masks: Dict[str, Tensor] = {}
 
     def begin(self, loop: Any) -> None:
+        """Note the loop, whose masks a checkpoint sets."""
         self.loop = loop
 
     def started(self, loop: Any) -> None:
+        """Prune by the plan's first entry."""
         self._update(loop.epoch)
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
+        """Prune by the entry of the epoch that ended."""
         self._update(epoch + 1)
         return False
 
@@ -67,25 +70,24 @@ class Gradual(Watch):
         if epoch not in self.plan:
             return
         magnitudes = weights.magnitudes(self.loop.model.state_dict(), self.names)
-        self.masks = tightened(magnitudes, self.plan[epoch], self.masks)
+        self.masks = tightened(magnitudes, self.plan[epoch], self.masks or None)
         self.loop.set_masks(self.masks)
-        self._still()
+        self._stop_pruned()
 
-    def _still(self) -> None:
-        """Pruned weights lose their momentum too; they are held at zero anyway, but a checkpoint should not hold stale velocities."""
+    def _stop_pruned(self) -> None:
+        """Zero the momentum of pruned weights, so that no checkpoint holds stale velocities."""
         named = dict(self.loop.model.named_parameters())
-        for name, mask in (self.masks or {}).items():
-            velocity = (
-                self.loop.optimizer.state[named[name]].get("momentum_buffer")
-                if named[name] in self.loop.optimizer.state
-                else None
-            )
+        states = self.loop.optimizer.state
+        for name, mask in self.masks.items():
+            velocity = states.get(named[name], {}).get("momentum_buffer")
             if velocity is not None:
                 velocity.mul_(mask.to(velocity.device))
 
     def state(self) -> Dict[str, Any]:
-        return {"masks": self.masks}
+        """Return the newest masks, None before the first."""
+        return {"masks": self.masks or None}
 
     def load_state(self, state: Dict[str, Any]) -> None:
-        self.masks = state["masks"]
+        """Restore the masks, in the loop too."""
+        self.masks = state["masks"] or {}
         self.loop.set_masks(self.masks)

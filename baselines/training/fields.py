@@ -54,7 +54,7 @@ class Field(NamedTuple):
                 and all(single.accepts(item) for item in value)
                 and list(value) == sorted(set(value))
             )
-        kinds = (int, float) if self.kind is float else self.kind
+        kinds: Any = (int, float) if self.kind is float else self.kind
         if not isinstance(value, kinds) or isinstance(value, bool) != (self.kind is bool):
             return False
         if self.kind is str:

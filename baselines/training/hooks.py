@@ -1,81 +1,91 @@
-"""What a method may do inside the training loop."""
+"""The interface of a method to the training loop."""
 
 from typing import Any, Dict, Sequence
 
 
-class Watch:
-    """What a method may do inside the loop. Every step is optional; `loop` is the running `Loop`, whose attributes may be replaced."""
+class Hook:
+    """The calls that the training loop makes; every one is optional.
+
+    `loop` is the running `Loop`, whose attributes may be replaced.
+    """
 
     def begin(self, loop: Any) -> None:
-        """Network and optimiser exist; a resumed state is put in afterwards. Replace `loop.optimizer`, `loop.lr_at`, `loop.loss` here."""
+        """Replace `loop.optimizer`, `loop.lr_at` or `loop.loss`, before a checkpoint is loaded."""
 
     def started(self, loop: Any) -> None:
-        """Training starts afresh, before the first epoch; not called when a checkpoint is resumed."""
+        """Act before the first epoch of a fresh training; not called after a resumption."""
 
     def epoch_begin(self, loop: Any, epoch: int) -> None:
-        """The 0-based epoch `epoch` is about to be trained."""
+        """Act before the 0-based epoch `epoch` is trained."""
 
     def after_backward(self, loop: Any) -> None:
-        """Gradients are complete (the L1 term included), the optimiser has not stepped."""
+        """Act on complete gradients (the L1 term included), before the optimiser's step."""
 
     def after_step(self, loop: Any) -> None:
-        """The optimiser has stepped and masks are applied."""
+        """Act after the optimiser's step, with masks applied."""
 
     def epoch_trained(self, loop: Any, epoch: int) -> None:
-        """The 0-based epoch `epoch` is trained, not yet tested."""
+        """Act after the 0-based epoch `epoch` is trained and before it is tested."""
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
-        """The epoch is tested; true ends the training here."""
+        """Act after the test of the epoch; return True to end the training."""
         return False
 
     def state(self) -> Dict[str, Any]:
-        """What a checkpoint must hold of this: tensors and plain values."""
+        """Return the hook's part of a checkpoint: tensors and plain values."""
         return {}
 
     def load_state(self, state: Dict[str, Any]) -> None:
-        """Take back what `state()` gave. Raises an error (KeyError, TypeError, ValueError, ...) when it is another network's."""
+        """Restore the value of `state()`. Raises an error if it belongs to another network."""
 
 
-class Watches(Watch):
-    """Several watches as one, called in order; the training ends as soon as one of them says so."""
+class Hooks(Hook):
+    """Several hooks as one, called in order; the first that asks for the end ends the training."""
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
-        self.watches = list(watches)
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self.hooks = list(hooks)
 
     def begin(self, loop: Any) -> None:
-        for watch in self.watches:
-            watch.begin(loop)
+        """Call `begin` of each hook."""
+        for hook in self.hooks:
+            hook.begin(loop)
 
     def started(self, loop: Any) -> None:
-        for watch in self.watches:
-            watch.started(loop)
+        """Call `started` of each hook."""
+        for hook in self.hooks:
+            hook.started(loop)
 
     def epoch_begin(self, loop: Any, epoch: int) -> None:
-        for watch in self.watches:
-            watch.epoch_begin(loop, epoch)
+        """Call `epoch_begin` of each hook."""
+        for hook in self.hooks:
+            hook.epoch_begin(loop, epoch)
 
     def after_backward(self, loop: Any) -> None:
-        for watch in self.watches:
-            watch.after_backward(loop)
+        """Call `after_backward` of each hook."""
+        for hook in self.hooks:
+            hook.after_backward(loop)
 
     def after_step(self, loop: Any) -> None:
-        for watch in self.watches:
-            watch.after_step(loop)
+        """Call `after_step` of each hook."""
+        for hook in self.hooks:
+            hook.after_step(loop)
 
     def epoch_trained(self, loop: Any, epoch: int) -> None:
-        for watch in self.watches:
-            watch.epoch_trained(loop, epoch)
+        """Call `epoch_trained` of each hook."""
+        for hook in self.hooks:
+            hook.epoch_trained(loop, epoch)
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
-        return any(watch.epoch_end(loop, epoch, accuracy) for watch in self.watches)
+        """Call `epoch_end` of the hooks until one returns True."""
+        return any(hook.epoch_end(loop, epoch, accuracy) for hook in self.hooks)
 
     def state(self) -> Dict[str, Any]:
-        return {str(place): watch.state() for place, watch in enumerate(self.watches)}
+        """Return the states by place."""
+        return {str(place): hook.state() for place, hook in enumerate(self.hooks)}
 
     def load_state(self, state: Dict[str, Any]) -> None:
-        if len(state) != len(self.watches):
-            raise ValueError(
-                f"it holds {len(state)} states for {len(self.watches)} watches of the training"
-            )
-        for place, watch in enumerate(self.watches):
-            watch.load_state(state[str(place)])
+        """Restore the states by place. Raises ValueError for another number of them."""
+        if len(state) != len(self.hooks):
+            raise ValueError(f"it holds {len(state)} states for {len(self.hooks)} hooks")
+        for place, hook in enumerate(self.hooks):
+            hook.load_state(state[str(place)])

@@ -1,75 +1,79 @@
-"""The one training loop: SGD, an L1 term on normalisation scales, masks that hold, a checkpoint an epoch, exact resumption."""
+"""The one training loop: SGD, L1 on normalisation scales, masks, exact resumption."""
 
 import math
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple  # noqa: F401 (type comments)
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from joulebird.baselines.data.tensors import TensorData
+from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training.flops import task_count
-from joulebird.baselines.training.hooks import Watch
-from joulebird.baselines.training.parts import check_parts
-from joulebird.baselines.training.task import Task, lacks_memory, misfit
+from joulebird.baselines.training.hooks import Hook
+from joulebird.baselines.training.task import Result, Task, check_parts, lacks_memory, misfit
 from joulebird.harness.core.errors import SpecError, TrainingError
 
-Result = Dict[str, Any]
+
+class Trained(NamedTuple):
+    """The fields of a result: accuracies are shares from 0 to 1, epochs the schedule's."""
+
+    widths: Sequence[Any]
+    state: Dict[str, Tensor]
+    epoch: int
+    accuracy_last: float
+    accuracy_best: float
+    best_epoch: int
 
 
 class Loop:
-    """One training under way. `epoch` counts finished epochs from the schedule's start; `loss`, `lr_at` and `optimizer` may be replaced."""
+    """One training under way; `loss`, `lr_at` and `optimizer` may be replaced.
+
+    `epoch` counts finished epochs from the schedule's start.
+    """
 
     def __init__(
         self,
         stage: Any,
         task: Task,
-        model: nn.Module,
+        model: Prunable,
         data: TensorData,
         sparsity: float,
         masks: Optional[Dict[str, Tensor]],
-        watch: Watch,
+        hook: Hook,
     ) -> None:
         schedule = task.schedule
-        self.stage, self.task, self.model, self.data, self.watch = stage, task, model, data, watch
-        self.sparsity = sparsity
-        self.loss = functional.cross_entropy  # type: Callable[..., Tensor]
-        self.lr_at = schedule.lr_at  # type: Callable[[int], float]
-        self.optimizer = torch.optim.SGD(
+        self.stage, self.task, self.hook = stage, task, hook
+        self.model, self.data, self.sparsity = model, data, sparsity
+        self.loss: Callable[..., Tensor] = functional.cross_entropy
+        self.lr_at: Callable[[int], float] = schedule.lr_at
+        self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
             model.parameters(),
             lr=schedule.lr,
             momentum=schedule.momentum,
             weight_decay=schedule.weight_decay,
-        )  # type: Any
-        self.scales = [
-            module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d)
-        ]
-        self.epoch = 0
+        )
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        self.scales = [norm.weight for norm in norms]
+        self.epoch = self.best_epoch = 0
         self.accuracy_last = self.accuracy_best = 0.0
-        self.best_epoch = 0
         self.done = self.has_checkpoint = False
         self.set_masks(masks)
 
     def set_masks(self, masks: Optional[Dict[str, Tensor]]) -> None:
         """Hold the parameters named in `masks` at zero where their mask is false, from now on."""
-        named = dict(self.model.named_parameters())
-        unknown = sorted(set(masks or {}) - set(named))
-        if unknown:
-            raise SpecError(
-                f"a mask names {unknown[0]}, which the network does not have",
-                "the masks belong to another network",
-            )
-        misfits = [name for name, mask in (masks or {}).items() if mask.shape != named[name].shape]
-        if misfits:
-            raise SpecError(
-                f"the mask of {misfits[0]} has another shape than the weights",
-                "the masks belong to another network",
-            )
-        self.masked = [named[name] for name in (masks or {})]
+        named, masks = dict(self.model.named_parameters()), masks or {}
+        for name, mask in sorted(masks.items()):
+            if name not in named or mask.shape != named[name].shape:
+                fault = "of another shape" if name in named else "which the network does not have"
+                raise SpecError(
+                    f"a mask names {name}, {fault}", "the masks belong to another network"
+                )
+        self.masked = [named[name] for name in masks]
         self.masks = [
-            mask.to(named[name].device, named[name].dtype) for name, mask in (masks or {}).items()
+            mask.to(named[name].device, named[name].dtype) for name, mask in masks.items()
         ]
         self.apply_masks()
 
@@ -80,113 +84,105 @@ class Loop:
                 torch._foreach_mul_([parameter.data for parameter in self.masked], self.masks)
 
     def generator(self, epoch: int, purpose: int = 0) -> torch.Generator:
-        """Random numbers that depend on the seed, the epoch and the purpose alone, so that a resumed epoch is the same epoch."""
+        """Return random numbers that depend on seed, epoch and purpose alone.
+
+        A resumed epoch is therefore the same epoch.
+        """
         return torch.Generator().manual_seed((self.task.seed * 1000003 + epoch) * 101 + purpose)
 
     def train_epoch(self, epoch: int) -> Tensor:
-        """Train one epoch; the summed loss stays on the device until it is read."""
+        """Train one epoch; return the summed loss, which stays on the device until it is read."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr_at(epoch)
         self.model.train()
         total = torch.zeros((), device=self.data.train_labels.device)
-        for images, labels in self.data.train_batches(
-            self.task.schedule.batch, self.generator(epoch)
-        ):
+        batches = self.data.train_batches(self.task.schedule.batch, self.generator(epoch))
+        for images, labels in batches:
             self.optimizer.zero_grad(set_to_none=True)
             total += self._backward(images, labels)
             if self.sparsity:
                 self._add_l1()
-            self.watch.after_backward(self)
+            self.hook.after_backward(self)
             self.optimizer.step()
             self.apply_masks()
-            self.watch.after_step(self)
+            self.hook.after_step(self)
         return total
 
+    def test(self) -> float:
+        """Return the test accuracy."""
+        return evaluate(self.model, self.data, self.task.test_batch)
+
     def _backward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Gradients of the batch's mean loss, in micro-batches if asked; the summed loss of the batch, detached."""
-        if self.task.micro_batch is None or len(labels) <= self.task.micro_batch:
+        """Compute the gradients of the batch's mean loss; return its summed loss, detached."""
+        count, part = len(labels), self.task.micro_batch
+        if part is None or count <= part:
             loss = self.loss(self.model(images), labels)
             loss.backward()
-            return loss.detach() * len(labels)
+            return loss.detach() * count
         total = torch.zeros((), device=labels.device)
-        for part, part_labels in zip(
-            images.split(self.task.micro_batch), labels.split(self.task.micro_batch)
-        ):
-            loss = self.loss(self.model(part), part_labels) * (len(part_labels) / len(labels))
+        for some_images, some_labels in zip(images.split(part), labels.split(part)):
+            share = len(some_labels) / count
+            loss = self.loss(self.model(some_images), some_labels) * share
             loss.backward()
-            total += loss.detach() * len(labels)
+            total += loss.detach() * count
         return total
 
     def _add_l1(self) -> None:
-        """Add sparsity * sign(scale) to the scales' gradients: the sub-gradient of the L1 term (sign(0) = 0)."""
+        """Add sparsity * sign(scale) to the scales' gradients: the L1 term's sub-gradient."""
+        gradients = [scale.grad for scale in self.scales if scale.grad is not None]
         with torch.no_grad():
-            torch._foreach_add_(
-                [scale.grad for scale in self.scales], _signs(self.scales), alpha=self.sparsity
-            )
+            torch._foreach_add_(gradients, _signs(self.scales), alpha=self.sparsity)
 
     def checkpoint(self) -> Dict[str, Any]:
-        """Everything that an exactly equal continuation needs."""
-        return {
-            "widths": self.model.widths,
-            "state": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "accuracy_last": self.accuracy_last,
-            "accuracy_best": self.accuracy_best,
-            "best_epoch": self.best_epoch,
-            "done": self.done,
-            "watch": self.watch.state(),
-        }
+        """Return the state that an exact continuation needs."""
+        return dict(
+            widths=self.model.widths,
+            state=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            **{name: getattr(self, name) for name in _PROGRESS},
+            watch=self.hook.state(),
+        )
 
     def restore(self, saved: Dict[str, Any], end: int) -> None:
-        """Continue from a checkpoint of a training to epoch `end`. Raises SpecError when it is another's; nothing on disk is touched."""
+        """Continue from a checkpoint of a training that ends with epoch `end`.
+
+        Raises SpecError if the checkpoint is another's.
+        """
         try:
             self.model.load_state_dict(saved["state"])
             _load_optimizer(self.optimizer, saved["optimizer"])
-            self.watch.load_state(saved["watch"])
+            self.hook.load_state(saved["watch"])
             for name, kind in _PROGRESS.items():
                 if not isinstance(saved[name], kind):
                     raise TypeError(f"{name} is {saved[name]!r}")
                 setattr(self, name, saved[name])
             if not 0 <= self.epoch <= end:
-                raise ValueError(
-                    f"it is of epoch {self.epoch}, and the training ends with epoch {end}"
-                )
-        except (
-            SpecError,
-            RuntimeError,
-            KeyError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            IndexError,
-        ) as error:
+                raise ValueError(f"it is of epoch {self.epoch}, and the training's last is {end}")
+        except _MISFITS as error:
             if lacks_memory(error):
                 raise
             where = os.path.join(str(self.stage.folder), "checkpoint.pt")
             raise SpecError(
-                f"{where} is not a checkpoint of this training of {self.task.model}, but another network's: {misfit(error)}",
-                "put the stage's own checkpoint back, or delete the stage's folder to train it anew",
+                f"{where} is not a checkpoint of this training of {self.task.model}, "
+                f"but another network's: {misfit(error)}",
+                "put the stage's own checkpoint back, or delete the stage's folder to train again",
             ) from error
         self.has_checkpoint = True
 
     def result(self) -> Result:
-        """What the stage leaves behind, on the CPU."""
-        state = {
-            name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, value in self.model.state_dict().items()
-        }
-        return {
-            "widths": self.model.widths,
-            "state": state,
-            "epoch": self.epoch,
-            "accuracy_last": self.accuracy_last,
-            "accuracy_best": self.accuracy_best,
-            "best_epoch": self.best_epoch,
-        }
+        """Return the stage's result, on the CPU."""
+        trained = Trained(
+            self.model.widths,
+            contiguous_state(self.model),
+            self.epoch,
+            self.accuracy_last,
+            self.accuracy_best,
+            self.best_epoch,
+        )
+        return dict(trained._asdict())
 
 
-# what a checkpoint says of the progress, and its types
+# the progress in a checkpoint, with its types
 _PROGRESS = {
     "epoch": int,
     "accuracy_last": float,
@@ -194,27 +190,42 @@ _PROGRESS = {
     "best_epoch": int,
     "done": bool,
 }
+# the errors that a checkpoint of another network can cause
+_MISFITS = (
+    SpecError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+)
 
 
-def _load_optimizer(optimizer: Any, saved: Dict[str, Any]) -> None:
-    """Put a saved state into an optimiser; torch itself compares neither the shapes nor the settings' names."""
-    wanted = [
-        set(group) & {"lr", "momentum", "dampening", "weight_decay"}
-        for group in optimizer.param_groups
-    ]
+def contiguous_state(model: nn.Module) -> Dict[str, Tensor]:
+    """Return the state of a network as copies on the CPU, in the usual memory order."""
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, saved: Dict[str, Any]) -> None:
+    """Load an optimiser's state; torch compares neither shapes nor names of settings."""
+    settings = {"lr", "momentum", "dampening", "weight_decay"}
+    kept = [settings & set(group) for group in optimizer.param_groups]
     optimizer.load_state_dict(saved)
-    for names, group in zip(wanted, optimizer.param_groups):
+    for names, group in zip(kept, optimizer.param_groups):
         if names - set(group):
-            raise ValueError(f"its optimiser has no {sorted(names - set(group))[0]}")
+            raise ValueError(f"its optimiser has no {min(names - set(group))}")
     for parameter, values in optimizer.state.items():
         momentum = values.get("momentum_buffer")
         if momentum is not None and momentum.shape != parameter.shape:
-            raise ValueError(
-                f"a momentum of {tuple(momentum.shape)} for weights of {tuple(parameter.shape)}"
-            )
+            wanted = tuple(parameter.shape)
+            raise ValueError(f"a momentum of {tuple(momentum.shape)} for weights of {wanted}")
 
 
-def _signs(scales: List[Tensor]) -> List[Tensor]:
+def _signs(scales: List[nn.Parameter]) -> List[Tensor]:
     fused = getattr(torch, "_foreach_sign", None)
     return list(fused(scales)) if fused else [scale.sign() for scale in scales]
 
@@ -228,50 +239,37 @@ def train(
     epochs: Optional[int] = None,
     sparsity: float = 0.0,
     masks: Optional[Dict[str, Tensor]] = None,
-    watch: Optional[Watch] = None,
+    hook: Optional[Hook] = None,
     data: Optional[TensorData] = None,
     precision: str = "fp32",
 ) -> Result:
-    """Train `network` (a result with "widths" and "state"; None: the freshly initialised dense network) and return the result.
+    """Train `network` (a result; None: the fresh dense network) and return a `Trained` as a dict.
 
-    Epochs count from 0 in the schedule: training covers `from_epoch` up to, not including, `epochs` (None: the schedule's end) with a fresh
-    optimiser. `sparsity` weighs the L1 term on normalisation scales; `masks` {parameter name: bool tensor} hold weights at zero.
+    The training covers `from_epoch` up to, not including, `epochs` (None: the schedule's end) with
+    a fresh optimiser. `sparsity` weighs the L1 term on normalisation scales; `masks` {parameter
+    name: bool tensor} hold weights at zero.
 
-    The result is {"widths", "state", "epoch", "accuracy_last", "accuracy_best", "best_epoch"}: `state` is the last epoch's, accuracies
-    are shares of the test images from 0 to 1, `epoch` counts the schedule's epochs done. Interrupted at any moment, the same call
-    continues from the last checkpoint and ends with bitwise the same result on the same machine. Raises TrainingError when the loss
-    is not a number.
+    Interrupted at any moment, the same call continues from the last checkpoint and ends with
+    bitwise the same result on the same machine. Raises TrainingError if the loss is NaN or
+    infinite.
     """
     data = task.data() if data is None else data
     model = task.build() if network is None else task.network(network)
-    model.to(memory_format=fastest_layout(task.device))
-    counted = task_count(task, model, data.shape)
-    check_parts(task, model, data.shape, len(data.train_labels))
-    loop = Loop(stage, task, model, data, sparsity, masks, watch or Watch())
+    use_fastest_layout(model, task.device)
+    loop = Loop(stage, task, model, data, sparsity, masks, hook or Hook())
+    _describe(loop, precision)
     loop.epoch = from_epoch
-    loop.watch.begin(loop)
-    stage.work(
-        widths=model.widths,
-        macs=counted.macs,
-        forward_flops=counted.forward_flops,
-        images_per_epoch=len(data.train_labels),
-        batch=task.schedule.batch,
-        precision=precision,
-    )
+    loop.hook.begin(loop)
     end = task.schedule.epochs if epochs is None else epochs
     saved = stage.resume()
-    if saved is None:
-        loop.watch.started(loop)
-    else:
+    if saved is not None:
         loop.restore(saved, end)
-    if (
-        loop.epoch >= end and saved is None
-    ):  # nothing left to train: the network is still somebody's last one, so it is tested
-        loop.accuracy_last = loop.accuracy_best = evaluate(
-            model, data, task.micro_batch or task.schedule.batch
-        )
-        loop.best_epoch = loop.epoch
-        stage.metric(test_accuracy=loop.accuracy_last)
+    else:
+        loop.hook.started(loop)
+        if loop.epoch >= end:  # the bare network may be the last one of its run
+            loop.accuracy_last = loop.accuracy_best = loop.test()
+            loop.best_epoch = loop.epoch
+            stage.metric(test_accuracy=loop.accuracy_last)
     while loop.epoch < end and not loop.done:
         _one_epoch(loop, end)
         if stage.stopping:
@@ -279,21 +277,44 @@ def train(
     return loop.result()
 
 
-def fastest_layout(device: str) -> torch.memory_format:
-    """The order of a convolution's numbers in memory that trains fastest.
+def _describe(loop: Loop, precision: str) -> None:
+    """Put the trained network's size into the stage's record. Refuses images it cannot take."""
+    task, data = loop.task, loop.data
+    images = len(data.train_labels)
+    counted = task_count(task, loop.model, data.shape)
+    check_parts(task, loop.model, data.shape, images)
+    loop.stage.work(
+        widths=loop.model.widths,
+        macs=counted.macs,
+        forward_flops=counted.forward_flops,
+        images_per_epoch=images,
+        batch=task.schedule.batch,
+        precision=precision,
+    )
 
-    Channels last on a CPU with a current torch: measured on x86, a step of VGG16 took 5 % less time, of PreResNet-101 26 %, of VGG16 at
-    an eighth of its width 28 %. With torch 1.10 it was slower than the usual order.
+
+def fastest_layout(device: str) -> torch.memory_format:
+    """Return the memory order of convolutions that trains fastest on a device.
+
+    Channels last on a CPU with a current torch: measured on x86, a step of VGG16 took 5 % less
+    time, of PreResNet-101 26 %, of VGG16 at an eighth of its width 28 %. With torch 1.10 it was
+    slower.
     """
     current = int(torch.__version__.split(".")[0]) >= 2
     return torch.channels_last if current and device == "cpu" else torch.contiguous_format
 
 
+def use_fastest_layout(model: nn.Module, device: str) -> None:
+    """Store the network's convolutions in the memory order that trains fastest."""
+    model.to(memory_format=fastest_layout(device))  # type: ignore[call-overload]  # stub lacks it
+
+
 def _one_epoch(loop: Loop, end: int) -> None:
+    """Train, test and commit one epoch."""
     epoch, begin_s = loop.epoch, time.monotonic()
-    loop.watch.epoch_begin(loop, epoch)
+    loop.hook.epoch_begin(loop, epoch)
     total = _trained(loop, epoch)
-    loop.watch.epoch_trained(loop, epoch)
+    loop.hook.epoch_trained(loop, epoch)
     loop.task.synchronize()
     train_end_s = time.monotonic()
     loss = float(total) / len(loop.data.train_labels)
@@ -301,11 +322,11 @@ def _one_epoch(loop: Loop, end: int) -> None:
         kept = f"; the checkpoint of epoch {epoch} is kept" if loop.has_checkpoint else ""
         remedy = f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}"
         raise TrainingError(f"the loss of epoch {epoch + 1} is not a number", remedy)
-    accuracy = evaluate(loop.model, loop.data, loop.task.micro_batch or loop.task.schedule.batch)
+    accuracy = loop.test()
     loop.accuracy_last, loop.epoch = accuracy, epoch + 1
     if accuracy > loop.accuracy_best:
         loop.accuracy_best, loop.best_epoch = accuracy, epoch + 1
-    loop.done = bool(loop.watch.epoch_end(loop, epoch, accuracy))
+    loop.done = bool(loop.hook.epoch_end(loop, epoch, accuracy))
     loop.stage.checkpoint(loop.checkpoint())
     loop.stage.epoch(
         epoch=epoch + 1,
@@ -325,24 +346,25 @@ def _trained(loop: Loop, epoch: int) -> Tensor:
     except RuntimeError as error:
         if not lacks_memory(error):
             raise
+        batch = loop.task.test_batch
         raise TrainingError(
-            f"there is not enough memory for {loop.task.model} with a batch of {loop.task.micro_batch or loop.task.schedule.batch}",
-            "set micro_batch to a part of the batch (normalisation statistics are then those of the parts), or close what else runs",
+            f"there is not enough memory for {loop.task.model} with a batch of {batch}",
+            "set micro_batch to a part of the batch (normalisation statistics are then those of "
+            "the parts), or close other programs",
         ) from error
 
 
 def evaluate(model: nn.Module, data: TensorData, batch: int = 256) -> float:
-    """The share of test images that the model gets right, each counted once; builds no graph."""
-    return share_right(model, data.test_batches(batch))
+    """Return the share of test images that the model classifies correctly in eval mode.
 
-
-def share_right(model: nn.Module, batches: Iterator[Tuple[Tensor, Tensor]]) -> float:
-    """The share of the images of `batches` that the model gets right, in eval mode; its training mode is put back."""
+    The training mode is restored.
+    """
     training = model.training
     model.eval()
-    right, seen = 0, 0  # type: Any, int
+    right: Union[int, Tensor] = 0
+    seen = 0
     with torch.no_grad():
-        for images, labels in batches:
+        for images, labels in data.test_batches(batch):
             right = right + (model(images).argmax(1) == labels).sum()
             seen += len(labels)
     model.train(training)

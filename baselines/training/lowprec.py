@@ -1,8 +1,9 @@
-"""8-bit number formats in plain torch: block floating point (SWALP, QPyTorch) and the fixed point of WAGE.
+"""8-bit number formats in plain torch: block floating point (SWALP, QPyTorch), WAGE's fixed point.
 
-All values stay float32 tensors that hold only numbers the format can hold: this is simulation, and on a TX2 it is slower
-than float32. Energies of such trainings are estimates. Random rounding draws from a generator that the caller seeds (the
-libraries' own cannot be seeded), and a generator of None means rounding to the nearest, halves to even.
+All values stay float32 tensors that hold only numbers of the format: this is simulation, and on a
+TX2 it is slower than float32. Energies of such trainings are estimates. Random rounding draws from
+a generator that the caller seeds (the libraries' own cannot be seeded); a generator of None means
+rounding to the nearest, halves to even.
 """
 
 import math
@@ -20,12 +21,13 @@ def block_float(
     generator: Optional[torch.Generator] = None,
     symmetric: bool = True,
 ) -> torch.Tensor:
-    """`x` in block floating point: integers of `bits` bits, each block with one power of two as its unit.
+    """Return `x` in block floating point: integers of `bits` bits, a power of two for each block.
 
-    With M the largest magnitude of a block, its unit is 2^(floor(log2 M) - bits + 2). Blocks: `row` is one for each index
-    of dimension 0, thus each element of a vector (QPyTorch with dim=0, what the Early-Bird authors run); `small` is the
-    same but a vector is one block (SWALP); `tensor` is one for all. Integers reach +-(2^(bits-1) - 1), or also -2^(bits-1)
-    if not `symmetric` (SWALP). A block of zeros stays zero (SWALP's formula gives NaN there), NaN stays NaN. Only float32.
+    With M the largest magnitude of a block, its unit is 2^(floor(log2 M) - bits + 2). Blocks: `row`
+    is one for each index of dimension 0, thus each element of a vector (QPyTorch with dim=0, what
+    the Early-Bird authors run); `small` is the same but a vector is one block (SWALP); `tensor` is
+    one for all. Integers reach +-(2^(bits-1) - 1), or also -2^(bits-1) if not `symmetric` (SWALP).
+    A block of zeros stays zero (SWALP's formula gives NaN there), NaN stays NaN. Only float32.
 
     >>> block_float(torch.tensor([.3, -1.2, .01]), block="tensor").tolist()
     [0.296875, -1.203125, 0.015625]
@@ -47,7 +49,10 @@ def block_float(
 
 
 def swalp_rate(epoch: int, lr: float, start: int, swa_lr: float) -> float:
-    """SWALP's learning rate in a 0-based epoch: `lr`, linearly down to lr/100 between 0.5 and 0.9 `start`, `swa_lr` from `start` on.
+    """Return SWALP's learning rate in a 0-based epoch.
+
+    It is `lr`, falls linearly to lr/100 between 0.5 and 0.9 `start`, and is `swa_lr` from `start`
+    on.
 
     >>> [round(swalp_rate(epoch, 0.05, 200, 0.01), 9) for epoch in (0, 100, 140, 180, 200)]
     [0.05, 0.05, 0.02525, 0.0005, 0.01]
@@ -58,7 +63,10 @@ def swalp_rate(epoch: int, lr: float, start: int, swa_lr: float) -> float:
 
 
 def fixed_point(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """WAGE's Q: the nearest multiple of 2^(1-bits), halves to even; above 15 bits the identity, as in the official code."""
+    """Return WAGE's Q: the nearest multiple of 2^(1-bits), halves to even.
+
+    Above 15 bits it is the identity, as in the official code.
+    """
     if bits > 15:
         return x
     unit = 2.0 ** (1 - bits)
@@ -66,19 +74,22 @@ def fixed_point(x: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def clipped(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """WAGE's C: limited to +-(1 - 2^(1-bits)), the largest numbers of the format."""
+    """Return WAGE's C: limited to +-(1 - 2^(1-bits)), the largest numbers of the format."""
     limit = 1 - 2.0 ** (1 - bits)
     return x.clamp(-limit, limit)
 
 
 def shift(x: torch.Tensor, ceil: bool = False) -> torch.Tensor:
-    """WAGE's Shift of the largest magnitude of `x`: the nearest power of two on the log scale, or the next above (`ceil`).
+    """Return WAGE's Shift of the largest magnitude of `x`: a power of two.
 
-    Official is the nearest; QPyTorch's example takes the next above. All zeros give 1, where the authors' port stops. The
-    result is a tensor, so that no device has to be waited for.
+    It is the nearest on the log scale (official) or, with `ceil`, the next above (QPyTorch's
+    example). All zeros give 1, where the authors' port stops. The result is a tensor, so that
+    nothing waits for the device.
 
-    >>> shift(torch.tensor([0.3, -0.1])).item(), shift(torch.tensor([0.3]), ceil=True).item(), shift(torch.zeros(2)).item()
-    (0.25, 0.5, 1.0)
+    >>> shift(torch.tensor([0.3, -0.1])).item(), shift(torch.tensor([0.3]), ceil=True).item()
+    (0.25, 0.5)
+    >>> shift(torch.zeros(2)).item()
+    1.0
     """
     largest = x.abs().max()
     exponent = torch.log2(torch.where(largest == 0, torch.ones_like(largest), largest))
@@ -89,22 +100,19 @@ def shift(x: torch.Tensor, ceil: bool = False) -> torch.Tensor:
 
 
 def wage_error(error: torch.Tensor, bits: int = 8, ceil: bool = False) -> torch.Tensor:
-    """WAGE's error: brought to the range of the format by a power of two, clipped, rounded. Zeros stay zeros."""
+    """Return WAGE's error: scaled to the format by a power of two, clipped, rounded."""
     return fixed_point(clipped(error / shift(error, ceil), bits), bits)
 
 
-def wage_activation(x: torch.Tensor, bits: int = 8) -> torch.Tensor:
-    """WAGE's activation: clipped, then rounded."""
-    return fixed_point(clipped(x, bits), bits)
-
-
 def wage_weight(weight: torch.Tensor, bits: int, alpha: float) -> torch.Tensor:
-    """WAGE's weight as the forward pass uses it: clipped, rounded, and divided by its layer's power of two `alpha`."""
+    """Return the weight of WAGE's forward pass: clipped, rounded, over the layer's `alpha`."""
     return fixed_point(clipped(weight, bits), bits) / alpha
 
 
 def wage_alpha(fan_in: int, bits: int) -> float:
-    """The power of two by which a layer's weights are divided, so that a coarse grid still gives the variance of a good start.
+    """Return the power of two that divides a layer's weights.
+
+    With it a coarse grid still gives the variance of a good start.
 
     >>> [wage_alpha(fan_in, 2) for fan_in in (27, 1152, 4608)], wage_alpha(27, 8)
     ([2.0, 16.0, 32.0], 1.0)
@@ -113,17 +121,17 @@ def wage_alpha(fan_in: int, bits: int) -> float:
 
 
 def wage_bound(fan_in: int, bits: int) -> float:
-    """Initial weights are uniform between +- this."""
+    """Return the bound of the uniform initial weights."""
     return max(_coarsest(bits), math.sqrt(3 / fan_in))
 
 
 def wage_update(
     gradient: torch.Tensor, lr: float, bits: int = 8, generator: Optional[torch.Generator] = None
 ) -> torch.Tensor:
-    """WAGE's step: the gradient over its power of two, times `lr`, rounded at random to whole units of 2^(1-bits).
+    """Return WAGE's step: the gradient over its power of two, times `lr`, in units of 2^(1-bits).
 
-    The fraction is the probability of the larger magnitude, so the step is right on average. Without a generator: nearest.
-    Zeros stay zeros.
+    It is rounded at random: the fraction is the probability of the larger magnitude, so the step is
+    right on average. Without a generator it is rounded to the nearest.
     """
     steps = gradient / shift(gradient) * lr
     if generator is None:
@@ -135,12 +143,12 @@ def wage_update(
 
 
 def _coarsest(bits: int) -> float:
-    """One and a half units of the format: weights that start below would all round to zero."""
+    """Return one and a half units: weights that start below would all round to zero."""
     return 1.5 * 2.0 ** (1 - bits)
 
 
 def _block_max(x: torch.Tensor, block: str) -> torch.Tensor:
-    """Largest magnitude of each block, shaped to broadcast against `x`."""
+    """Return the largest magnitude of each block, shaped to broadcast against `x`."""
     magnitude = x.abs()
     if block == "tensor" or x.dim() == 0 or (block == "small" and x.dim() == 1):
         return magnitude.max()
@@ -148,10 +156,10 @@ def _block_max(x: torch.Tensor, block: str) -> torch.Tensor:
 
 
 def _exponent(x: torch.Tensor) -> torch.Tensor:
-    """floor(log2 x) of positive float32 values, read from their bits: exact, where a logarithm rounds up just below powers of two."""
+    """Return floor(log2 x) of positive float32 values, exactly, from their bits."""
     return (x.contiguous().view(torch.int32) >> 23) - 127
 
 
 def _power_of_two(exponent: torch.Tensor) -> torch.Tensor:
-    """2^exponent as float32, exact; exponents from -126 to 127."""
+    """Return 2^exponent as float32, exactly; exponents from -126 to 127."""
     return ((exponent + 127) << 23).view(torch.float32)

@@ -1,7 +1,8 @@
-"""Training in 8 bits: watches that make the one training loop run in block floating point (SWALP, QPyTorch) or WAGE.
+"""Training in 8 bits: hooks for block floating point (SWALP, QPyTorch) and for WAGE.
 
-Names for options: `fp32`, `bfp8` (what the Early-Bird authors run), `wage8` (the search of their Figure 2). The arithmetic
-is simulated, so a stage trained here carries its precision in `stage.work`, and its energy is an estimate.
+Options name a precision: `fp32`, `bfp8` (the Early-Bird authors' choice), `wage8` (the search of
+their Figure 2). The arithmetic is simulated, so `stage.work` states the precision and the energy of
+such a stage is an estimate.
 """
 
 import types
@@ -12,45 +13,40 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from joulebird.baselines.training import lowprec
-from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.schedule import Schedule
-from joulebird.harness.core.errors import SpecError
-from joulebird.harness.core.registry import nearest
+from joulebird.harness.core.errors import require
 
 NAMES = ("fp32", "bfp8", "wage8")
 Format = Callable[[Tensor], Tensor]
 
 
-def watched(
-    precision: str,
-    watch: Optional[Watch] = None,
-    average_from: Optional[int] = None,
-    epochs: int = 0,
-    fresh: bool = True,
-) -> Watch:
-    """`watch` and what `precision` needs, as one watch; `average_from` averages the weights from that epoch of `epochs` on.
+def check_precision(option: str, precision: str) -> None:
+    """Refuse an unknown precision as the value of `option`."""
+    require(precision in NAMES, option, precision, '"fp32", "bfp8" or "wage8"')
 
-    `fresh`: the weights are at their start, so WAGE may draw its own. Raises SpecError for an unknown name.
+
+def low_precision(
+    precision: str, average_from: Optional[int] = None, epochs: int = 0, fresh: bool = True
+) -> List[Hook]:
+    """Return the hooks of a precision, none for "fp32". Raises SpecError for an unknown name.
+
+    `average_from` averages the weights from that epoch of `epochs` on. `fresh` weights are at their
+    start, so WAGE may draw its own.
     """
     check_precision("precision", precision)
-    watches = (
-        [] if precision == "fp32" else [BlockFloat() if precision == "bfp8" else Wage(fresh=fresh)]
-    )  # type: List[Watch]
-    if precision != "fp32" and average_from is not None:
-        watches.append(Averaging(average_from, epochs))
-    return Watches(watches + ([watch] if watch else []))
-
-
-def check_precision(option: str, precision: str) -> None:
-    """Refuse an unknown precision, the value of `option`."""
-    if precision not in NAMES:
-        raise SpecError(
-            f"{option} is {precision!r}, and no precision is called so", nearest(precision, NAMES)
-        )
+    if precision == "fp32":
+        return []
+    hooks: List[Hook] = [BlockFloat() if precision == "bfp8" else Wage(fresh=fresh)]
+    if average_from is not None:
+        hooks.append(Averaging(average_from, epochs))
+    return hooks
 
 
 def averaging_start(schedule: Schedule) -> int:
-    """The epoch from which weights are averaged: half-way between the last change of the rate and the end (the authors': 140 of 160).
+    """Return the epoch from which weights are averaged (the authors': 140 of 160).
+
+    It is half-way between the last change of the learning rate and the end.
 
     >>> averaging_start(Schedule()), averaging_start(Schedule(epochs=10, milestones=()))
     (140, 5)
@@ -58,26 +54,37 @@ def averaging_start(schedule: Schedule) -> int:
     return (max(schedule.milestones, default=0) + schedule.epochs) // 2
 
 
+def weighted_layers(model: nn.Module) -> List[Any]:
+    """Return the convolutions and linear layers in forward order."""
+    return [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+
 class _Rounded(torch.autograd.Function):
     """Rounds the activation on the way forward and the error on the way back."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, activation: Format, error: Format) -> Tensor:
+        """Return the rounded activation."""
         ctx.error = error
         return activation(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return ctx.error(gradient), None, None
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Return the rounded error."""
+        return ctx.error(gradients[0]), None, None
 
 
-class BlockFloat(Watch):
-    """8-bit block floating point everywhere: weights, gradients, momentum, activations and errors, rounded at random.
+_rounded: Callable[[Tensor, Format, Format], Tensor] = _Rounded.apply
 
-    Activations and errors are rounded behind each convolution and linear layer but the last, so logits, loss and the statistics of
-    normalisation stay float32; there is no master copy of the weights. Blocks as in joulebird.baselines.training.lowprec: by default the ones QPyTorch makes
-    with dim=0, `block="small", activations="tensor", symmetric=False` are SWALP's. Random numbers depend on seed and epoch
-    alone. `stochastic=False` rounds to the nearest.
+
+class BlockFloat(Hook):
+    """8-bit block floating point for weights, gradients, momentum, activations and errors.
+
+    Activations and errors are rounded behind each convolution and linear layer but the last, so
+    logits, loss and the statistics of normalisation stay float32. There is no master copy of the
+    weights. Blocks as in joulebird.baselines.training.lowprec: the defaults are QPyTorch's with
+    dim=0; `block="small", activations="tensor", symmetric=False` are SWALP's. Rounding is random,
+    with numbers that depend on seed and epoch alone; `stochastic=False` rounds to the nearest.
     """
 
     def __init__(
@@ -88,21 +95,14 @@ class BlockFloat(Watch):
         symmetric: bool = True,
         stochastic: bool = True,
     ) -> None:
-        self.bits, self.block, self.activations, self.symmetric, self.stochastic = (
-            bits,
-            block,
-            activations,
-            symmetric,
-            stochastic,
-        )
-        self.generator = None  # type: Optional[torch.Generator]
+        self.bits, self.block, self.activations = bits, block, activations
+        self.symmetric, self.stochastic = symmetric, stochastic
+        self.generator: Optional[torch.Generator] = None
 
     def begin(self, loop: Any) -> None:
-        layers = [
-            module for module in loop.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))
-        ]
-        for layer in layers[:-1]:
-            layer.register_forward_hook(self._hook)
+        """Round behind each layer, and in the optimiser's step."""
+        for layer in weighted_layers(loop.model)[:-1]:
+            layer.register_forward_hook(self._round_output)
         schedule = loop.task.schedule
         loop.optimizer = RoundedSGD(
             loop.model.parameters(),
@@ -115,11 +115,12 @@ class BlockFloat(Watch):
             self.generator = torch.Generator(device=next(loop.model.parameters()).device)
 
     def epoch_begin(self, loop: Any, epoch: int) -> None:
+        """Seed the epoch's random numbers."""
         if self.generator is not None:
             self.generator.manual_seed(loop.generator(epoch, purpose=1).initial_seed())
 
-    def _hook(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        return _Rounded.apply(output, self._activation, self._activation)
+    def _round_output(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        return _rounded(output, self._activation, self._activation)
 
     def _activation(self, x: Tensor) -> Tensor:
         return lowprec.block_float(x, self.bits, self.activations, self.generator, self.symmetric)
@@ -129,14 +130,18 @@ class BlockFloat(Watch):
 
 
 class RoundedSGD(torch.optim.SGD):
-    """SGD whose gradients are rounded before the step, its weights and then its momentum after it; weight decay comes in between."""
+    """SGD that rounds gradients before the step, then weights, then momentum.
+
+    Weight decay acts on the rounded gradients.
+    """
 
     def __init__(self, parameters: Any, rounded: Format, **options: Any) -> None:
         super().__init__(parameters, **options)
         self.rounded = rounded
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure here
+        """Make one rounded step."""
         parameters = [
             parameter
             for group in self.param_groups
@@ -154,33 +159,32 @@ class RoundedSGD(torch.optim.SGD):
                 momentum.copy_(self.rounded(momentum))
 
 
-class Wage(Watch):
-    """WAGE (Wu et al. 2018) with 8 bits for weights, activations, gradients and errors, for networks with normalisation.
+class Wage(Hook):
+    """WAGE (Wu et al. 2018) in 8 bits, for networks with normalisation.
 
-    Weights of convolutions and linear layers live on a grid and move by whole units drawn at random, at WAGE's own rate
-    (`rate` times the schedule's decay); no momentum and no decay for them. Activations and errors are rounded behind each
-    ReLU; the loss is half the squared error. WAGE has neither biases nor normalisation: theirs are trained in float32 by the
-    schedule's SGD, as the L1 term on scales needs. For their sake a rounded error gets its power of two back; the steps of
-    the weights, which divide by one, are the same with it. `fresh` draws WAGE's uniform initial weights.
+    Weights of convolutions and linear layers live on a grid and move by whole units drawn at
+    random, at WAGE's own rate (`rate` times the schedule's decay), without momentum and decay.
+    Activations and errors are rounded behind each ReLU; the loss is half the squared error. WAGE
+    has neither biases nor normalisation: the schedule's SGD trains theirs in float32, as the L1
+    term on scales needs. For their sake a rounded error gets its power of two back; the steps of
+    the weights divide by one and so stay the same. `fresh` draws WAGE's uniform initial weights.
     """
+
+    generator: torch.Generator
 
     def __init__(self, bits: int = 8, rate: float = 8.0, fresh: bool = True) -> None:
         self.bits, self.rate, self.fresh = bits, rate, fresh
-        self.generator = None  # type: Optional[torch.Generator]
 
     def begin(self, loop: Any) -> None:
-        self.layers = [
-            module for module in loop.model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))
-        ]
+        """Replace the layers' forward passes, the optimiser and the loss."""
+        self.layers = weighted_layers(loop.model)
         for layer in self.layers:
-            layer.wage_bits, layer.wage_alpha = (
-                self.bits,
-                lowprec.wage_alpha(layer.weight[0].numel(), self.bits),
-            )
+            alpha = lowprec.wage_alpha(layer.weight[0].numel(), self.bits)
+            layer.wage_bits, layer.wage_alpha = self.bits, alpha
             layer.forward = types.MethodType(_wage_forward, layer)
         for module in loop.model.modules():
             if isinstance(module, nn.ReLU):
-                module.register_forward_hook(self._hook)
+                module.register_forward_hook(self._round_output)
         self.generator = torch.Generator(device=self.layers[0].weight.device)
         schedule = loop.task.schedule
         loop.optimizer = WageSGD(
@@ -201,6 +205,7 @@ class Wage(Watch):
         return [{"params": weights, "grid": True}, {"params": others, "grid": False}]
 
     def started(self, loop: Any) -> None:
+        """Draw the initial weights."""
         generator = loop.generator(0, purpose=3)
         for layer in self.layers if self.fresh else []:
             bound = lowprec.wage_bound(layer.weight[0].numel(), self.bits)
@@ -208,12 +213,13 @@ class Wage(Watch):
             layer.weight.data.copy_(lowprec.wage_weight(drawn, self.bits, 1.0))
 
     def epoch_begin(self, loop: Any, epoch: int) -> None:
+        """Seed the epoch's random numbers."""
         self.generator.manual_seed(loop.generator(epoch, purpose=1).initial_seed())
 
-    def _hook(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+    def _round_output(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         limit = 1 - 2.0 ** (1 - self.bits)
-        # the clip outside the rounding, so that no gradient passes where it cut
-        return _Rounded.apply(output.clamp(-limit, limit), self._activation, self._error)
+        # the clip stays outside the rounding, so that it stops the gradient of clipped values
+        return _rounded(output.clamp(-limit, limit), self._activation, self._error)
 
     def _activation(self, x: Tensor) -> Tensor:
         return lowprec.fixed_point(x, self.bits)
@@ -222,29 +228,25 @@ class Wage(Watch):
         return lowprec.wage_error(gradient, self.bits) * lowprec.shift(gradient)
 
 
-def _wage_forward(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer with its weight as the grid has it; the gradient goes straight through to the weight that is stored."""
+def _wage_forward(layer: Any, x: Tensor) -> Tensor:
+    """Return the output of a weight on the grid; the stored weight gets the gradient."""
     stored = layer.weight
-    weight = (
-        stored + (lowprec.wage_weight(stored, layer.wage_bits, layer.wage_alpha) - stored).detach()
-    )
-    return (
-        functional.linear(x, weight, layer.bias)
-        if isinstance(layer, nn.Linear)
-        else layer._conv_forward(x, weight, layer.bias)
-    )
+    rounded = lowprec.wage_weight(stored, layer.wage_bits, layer.wage_alpha)
+    weight = stored + (rounded - stored).detach()
+    if isinstance(layer, nn.Linear):
+        return functional.linear(x, weight, layer.bias)
+    return layer._conv_forward(x, weight, layer.bias)
 
 
 def half_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    """WAGE's loss: half the squared distance to the one-hot label, a mean over the batch."""
-    target = torch.zeros_like(logits).scatter_(
-        1, labels[:, None], 1.0
-    )  # functional.one_hot reads the labels to check them
+    """Return WAGE's loss: half the squared distance to the one-hot label, a mean over the batch."""
+    # functional.one_hot would wait for the device to check the labels
+    target = torch.zeros_like(logits).scatter_(1, labels[:, None], 1.0)
     return 0.5 * ((logits - target) ** 2).sum(1).mean()
 
 
 class WageSGD(torch.optim.SGD):
-    """WAGE's step for the groups marked `grid`, plain SGD for the others. Gradients of the first are used up."""
+    """WAGE's step for groups marked `grid`, which uses up their gradients; SGD for the others."""
 
     def __init__(
         self, groups: Any, bits: int, scale: float, generator: torch.Generator, **options: Any
@@ -253,65 +255,67 @@ class WageSGD(torch.optim.SGD):
         self.bits, self.scale, self.generator = bits, scale, generator
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure here
+        """Make one step."""
         for group in self.param_groups:
+            rate = self.scale * group["lr"]
             for parameter in group["params"] if group["grid"] else []:
                 if parameter.grad is not None:
-                    update = lowprec.wage_update(
-                        parameter.grad, self.scale * group["lr"], self.bits, self.generator
-                    )
+                    update = lowprec.wage_update(parameter.grad, rate, self.bits, self.generator)
                     parameter.copy_(lowprec.clipped(parameter, self.bits) - update)
                     parameter.grad = None
         super().step(closure)
 
 
-class Averaging(Watch):
-    """Weight averaging (SWALP): the float32 mean of the weights after each epoch from `start` on, in the last of `epochs` the network.
+class Averaging(Hook):
+    """Weight averaging (SWALP): the float32 mean of the weights after each epoch from `start` on.
 
-    The statistics of normalisation are then computed anew in one pass over the augmented training images, before the last test.
+    In the last of `epochs` the mean becomes the network. The statistics of normalisation are then
+    computed anew in one pass over the augmented training images, before the last test.
     """
 
     def __init__(self, start: int, epochs: int) -> None:
         self.start, self.epochs, self.count = start, epochs, 0
-        self.mean = {}  # type: Dict[str, Tensor]
+        self.mean: Dict[str, Tensor] = {}
 
     def begin(self, loop: Any) -> None:
+        """Note the shapes that a checkpoint must have."""
         self.shapes = {name: parameter.shape for name, parameter in loop.model.named_parameters()}
 
     def epoch_trained(self, loop: Any, epoch: int) -> None:
+        """Add the epoch's weights to the mean."""
         if epoch < self.start:
             return
         self.count += 1
         with torch.no_grad():
             for name, parameter in loop.model.named_parameters():
-                mean = (
-                    self.mean[name].to(parameter.device)
-                    if name in self.mean
-                    else torch.zeros_like(parameter)
-                )
-                self.mean[name] = mean + (parameter - mean) / self.count
-            if epoch + 1 == self.epochs:
-                for name, parameter in loop.model.named_parameters():
-                    parameter.copy_(self.mean[name])
-                recompute_statistics(
-                    loop.model,
-                    loop.data.train_batches(
-                        loop.task.schedule.batch, loop.generator(epoch, purpose=2)
-                    ),
-                )
-                loop.stage.metric(averaged_epochs=self.count)
+                before = self.mean.get(name, torch.zeros_like(parameter)).to(parameter.device)
+                self.mean[name] = before + (parameter - before) / self.count
+        if epoch + 1 == self.epochs:
+            self._replace_weights(loop, epoch)
+
+    def _replace_weights(self, loop: Any, epoch: int) -> None:
+        with torch.no_grad():
+            for name, parameter in loop.model.named_parameters():
+                parameter.copy_(self.mean[name])
+        generator = loop.generator(epoch, purpose=2)
+        batches = loop.data.train_batches(loop.task.schedule.batch, generator)
+        recompute_statistics(loop.model, batches)
+        loop.stage.metric(averaged_epochs=self.count)
 
     def state(self) -> Dict[str, Any]:
+        """Return the mean and the number of its epochs."""
         return {"count": self.count, "mean": self.mean}
 
     def load_state(self, state: Dict[str, Any]) -> None:
+        """Restore the mean. Raises ValueError for weights of other shapes."""
         self.count, self.mean = state["count"], dict(state["mean"])
         if self.mean and {name: mean.shape for name, mean in self.mean.items()} != self.shapes:
             raise ValueError("its averaged weights have other shapes")
 
 
 def recompute_statistics(model: nn.Module, batches: Any) -> None:
-    """Set every running mean and variance to the average over `batches` of (images, labels), each weighed by its images."""
+    """Set running means and variances to their averages over `batches`, weighed by images."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     kept, training, seen = [norm.momentum for norm in norms], model.training, 0
     model.train()

@@ -1,12 +1,13 @@
-"""How long, how fast and in what portions a network is trained."""
+"""The length, rate and batch of a training."""
 
 from typing import NamedTuple, Tuple
 
 
 class Schedule(NamedTuple):
-    """SGD with a step schedule. The defaults are those of every CIFAR row of the Early-Bird paper's Table 2 (section 4.1).
+    """SGD with a step schedule; the defaults are those of the Early-Bird paper's Table 2 on CIFAR.
 
-    `milestones` are 0-based epochs at whose start the rate is multiplied by `gamma`; `weight_decay` acts on all parameters.
+    `milestones` are 0-based epochs at whose start the rate is multiplied by `gamma`; `weight_decay`
+    acts on all parameters.
     """
 
     epochs: int = 160
@@ -18,7 +19,7 @@ class Schedule(NamedTuple):
     batch: int = 256
 
     def lr_at(self, epoch: int) -> float:
-        """The learning rate during the 0-based epoch `epoch`.
+        """Return the learning rate of a 0-based epoch.
 
         >>> [round(Schedule().lr_at(epoch), 9) for epoch in (0, 79, 80, 119, 120, 159)]
         [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]

@@ -1,22 +1,26 @@
-"""What every stage of a run shares: model, data set, width, schedule, seed and device."""
+"""The facts that every stage of a run shares: model, data set, width, schedule, seed, device."""
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import torch
+from torch import nn
 
 from joulebird.baselines import DATASETS, MODELS
+from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training import fields
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
+Result = Dict[str, Any]  # of a stage, as it is saved: tensors and plain values
+
 
 class Task(NamedTuple):
-    """One training problem. `width` multiplies every layer's channels; `micro_batch` splits a batch that does not fit into memory
-    (normalisation statistics are then those of the parts).
+    """One training problem. `width` multiplies every layer's channels.
 
-    `sparsity` (the weight of the L1 term on normalisation scales) and `prune_ratio` are here for the methods to hand to the stages
-    that use them.
+    `micro_batch` splits a batch that does not fit into memory; normalisation statistics are then
+    those of the parts. Methods hand `sparsity` (the weight of the L1 term on normalisation scales)
+    and `prune_ratio` to the stages that use them.
     """
 
     model: str
@@ -31,74 +35,75 @@ class Task(NamedTuple):
     micro_batch: Optional[int] = None
     download: bool = False
 
+    @property
+    def test_batch(self) -> int:
+        """The number of images that are tested at once."""
+        return self.micro_batch or self.schedule.batch
+
     def recipe(self) -> Dict[str, Any]:
-        """What of this decides the numbers of every stage; a stage that depends on more is given that explicitly."""
+        """Return the fields that every stage depends on; the others are inputs of some stages."""
         return {
             "model": self.model,
             "dataset": self.dataset,
             "width": self.width,
-            "schedule": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in self.schedule._asdict().items()
-            },
+            "schedule": dict(self.schedule._asdict(), milestones=list(self.schedule.milestones)),
             "seed": self.seed,
             "device": self.device.partition(":")[0],
             "micro_batch": self.micro_batch,
         }
 
     def source(self) -> Any:
-        """The `DataSet` that is trained on: classes, shapes and counts, nothing loaded."""
+        """Return the `DataSet`: classes, shape and counts, with nothing loaded."""
         return find(DATASETS, "data set", self.dataset, SpecError)
 
     def data(self) -> Any:
-        """The images and labels on the training device, as a `TensorData`. Raises SpecError when they are not there."""
+        """Load the `TensorData` onto the training device. Raises SpecError if it is missing."""
         options = {"download": True} if self.download else {}
         return self.source().load(self.data_dir, self.device, **options)
 
-    def dense_widths(self) -> Sequence[Any]:
-        """The unpruned network's channel widths."""
-        return find(MODELS, "model", self.model, SpecError).dense_widths(self.width)
+    def dense_widths(self) -> List[Any]:
+        """Return the unpruned network's channel widths."""
+        widths: List[Any] = find(MODELS, "model", self.model, SpecError).dense_widths(self.width)
+        return widths
 
-    def build(
-        self, widths: Optional[Sequence[Any]] = None, seed: Optional[int] = None
-    ) -> torch.nn.Module:
-        """A freshly initialised network on the device: the same weights for the same seed, on every device."""
+    def build(self, widths: Optional[Sequence[Any]] = None, seed: Optional[int] = None) -> Prunable:
+        """Build a network with initial weights that depend on the seed and not on the device."""
         cls = find(MODELS, "model", self.model, SpecError)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed if seed is None else seed)
-            model = cls(self.source().classes, widths or self.dense_widths())
+            model: Prunable = cls(self.source().classes, widths or self.dense_widths())
         return model.to(self.device)
 
     def synchronize(self) -> None:
-        """Wait until the device has done what it was given, so that a time stamp means what it says."""
+        """Wait until the device is idle, so that a time stamp is the end of the work."""
         synchronize(self.device)
 
-    def network(self, result: Dict[str, Any]) -> torch.nn.Module:
-        """The network that a stage left behind, {"widths", "state"}, on the device. Raises SpecError when it is another network's."""
+    def network(self, result: Result) -> Prunable:
+        """Build the network of a stage's result. Raises SpecError if it is another network's."""
         try:
             model = self.build(result["widths"])
             model.load_state_dict(result["state"])
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             if lacks_memory(error):
                 raise
+            network = f"{self.model} with {self.source().classes} classes"
             raise SpecError(
-                f"these weights do not fit {self.model} with {self.source().classes} classes: {misfit(error)}",
-                "they belong to another model, data set or width; name the ones they were trained with",
+                f"these weights do not fit {network}: {misfit(error)}",
+                "they belong to another model, data set or width; name the original ones",
             ) from error
         return model
 
 
 def misfit(error: Exception) -> str:
-    """What an error says of the saved state that caused it, on one line.
+    r"""Return the fault of a saved state on one line.
 
-    >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in loading state_dict for Vgg16:\\n\\tsize mismatch"))
+    >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in Vgg16:\n\tsize mismatch"))
     ("it has no 'state'", 'size mismatch')
     """
-    return (
-        f"it has no {error}"
-        if isinstance(error, KeyError)
-        else (str(error).splitlines() or [type(error).__name__])[-1].strip()
-    )
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[-1].strip()
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -107,7 +112,7 @@ def lacks_memory(error: Exception) -> bool:
 
 
 def synchronize(device: str) -> None:
-    """Wait until `device` has done what it was given; a CPU never lags behind."""
+    """Wait until `device` is idle; a CPU always is."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
@@ -135,7 +140,7 @@ def task_from(spec: Dict[str, Any]) -> Task:
 
 
 def _device(name: str) -> str:
-    """Return the device's name, the best one for "auto". Raises SpecError if torch cannot use it."""
+    """Return the device, the best one for "auto". Raises SpecError if torch cannot use it."""
     available = torch.cuda.is_available()
     if name == "auto":
         return "cuda" if available else "cpu"
@@ -144,3 +149,55 @@ def _device(name: str) -> str:
             "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
         )
     return name
+
+
+def smallest_part(images: int, batch: int, micro_batch: Optional[int] = None) -> int:
+    """Return the images of the smallest part of an epoch, in batches and their micro-batches.
+
+    >>> smallest_part(1442, 256), smallest_part(1442, 131), smallest_part(512, 256, 5)
+    (162, 1, 1)
+    """
+    sizes = {min(batch, images), images % batch or min(batch, images)}
+    if micro_batch:
+        sizes = {
+            size % micro_batch or micro_batch if size > micro_batch else size for size in sizes
+        }
+    return min(sizes)
+
+
+def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int) -> None:
+    """Refuse a batch that leaves a single image to a normalisation of 1 x 1 maps.
+
+    One number has no standard deviation.
+    """
+    batch, micro_batch = task.schedule.batch, task.micro_batch
+    if smallest_part(images, batch, micro_batch) > 1 or not _normalises_points(model, shape):
+        return
+    parts = f"batch {batch}"
+    if micro_batch:
+        parts += f" in parts of micro_batch {micro_batch}"
+    raise SpecError(
+        f"{parts} leaves a single image of {images} over, which {task.model} cannot normalise: "
+        "it has 1 x 1 maps",
+        f"change batch{' or micro_batch' if micro_batch else ''} so that no part has one image",
+    )
+
+
+def _normalises_points(model: nn.Module, shape: Sequence[int]) -> bool:
+    """Whether a normalisation receives one number a channel of an image; changes no statistics."""
+    points: List[bool] = []
+
+    def look(module: nn.Module, inputs: Any) -> None:
+        points.append(inputs[0].shape[2:].numel() == 1)
+
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(look) for norm in norms]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros((1, *shape), device=next(model.parameters()).device))
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return any(points)

@@ -83,7 +83,7 @@ class Checkpoints:
         if committed and os.path.exists(self._path(committed)):
             os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
         for name in os.listdir(self._folder):
-            partial = name.startswith(CHECKPOINT + ".") or name.endswith(".part")
+            partial = name.startswith(CHECKPOINT + ".") or ".part" in name
             if partial or (name == CHECKPOINT and not committed):
                 os.remove(os.path.join(self._folder, name))
 

@@ -81,29 +81,6 @@ def test_a_sparsity_that_falls_brings_nothing_back():
     assert torch.equal(gradual.tightened(scores, 0.2, tight)["w"], tight["w"])
 
 
-def test_the_decay_law():
-    vector = VECTORS["decay"]
-    for lr, linear, warm, cold in vector["rows"]:
-        rest = (lr, vector["lambda"], vector["m"])
-        assert weight_spread.decay(vector["n"], *rest) == pytest.approx(linear, abs=1e-12)
-        assert weight_spread.exact_decay(vector["n"], *rest) == pytest.approx(warm, abs=1e-7)
-        assert weight_spread.exact_decay(vector["n"], *rest, warm=False) == pytest.approx(
-            cold, abs=1e-7
-        )
-        assert abs(linear - warm) < (1 - linear) ** 2 / 2 * 1.05
-
-
-def test_the_decay_law_is_what_sgd_does():
-    weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
-    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9, weight_decay=1e-4)
-    for _ in range(100):
-        weight.grad = torch.zeros_like(weight)
-        optimizer.step()
-    assert weight.item() == pytest.approx(
-        weight_spread.exact_decay(100, 0.1, 1e-4, 0.9, warm=False), abs=1e-12
-    )
-
-
 def normal_layer(sigma, count=200001):
     """Evenly spaced quantiles of a normal distribution: its shares without sampling noise."""
     levels = (torch.arange(count, dtype=torch.float64) + 0.5) / count
@@ -275,8 +252,8 @@ def test_at_the_end_with_initial_weights_it_is_the_lottery_ticket(small):
 def test_masks_of_equal_density_cannot_be_far_apart(small):
     parts = [train_part(Stage(), small, None, 0, epochs) for epochs in (1, 2)]
     first, second = (draw(Stage(), small, part, None, 0.8, False)["masks"] for part in parts)
-    assert weights.distance(first, first) == 0
-    assert 0 < weights.distance(first, second) <= 2 * 0.2
+    differing = sum(int((first[name] != second[name]).sum()) for name in first)
+    assert 0 < differing <= 2 * 0.2 * sum(mask.numel() for mask in first.values())
 
 
 def test_gradual_pruning_ends_where_it_should_and_holds(small):
@@ -356,5 +333,5 @@ def test_what_makes_no_sense_is_refused_before_anything_is_trained(small, option
     run = Run()
     with pytest.raises(SpecError) as caught:
         early_winning(small, run, **options)
-    assert caught.value.hint
+    assert " must be " in caught.value.message
     assert run.order == []

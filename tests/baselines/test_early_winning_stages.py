@@ -13,7 +13,7 @@ from joulebird.baselines.methods.early_winning import (
 )
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.gradual import Gradual
-from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import Loop
 from joulebird.baselines.training.schedule import Schedule
 
@@ -55,7 +55,7 @@ def test_a_kept_weight_of_exactly_zero_stays_kept_and_no_pruned_one_comes_back(s
     network = small.build()
     names = weights.prunable(network)
     gradual = Gradual({0: 0.5, 1: 0.5}, names)
-    loop = Loop(Stage(), small, network, None, 0.0, None, Watch())
+    loop = Loop(Stage(), small, network, None, 0.0, None, Hook())
     gradual.begin(loop)
     gradual.started(loop)
     before = {name: mask.clone() for name, mask in gradual.masks.items()}

@@ -7,11 +7,11 @@ import torch
 from stages import Stage
 
 from joulebird.baselines.training import precision
-from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop, train
 
 
-class Shown(Watch):
+class Shown(Hook):
     """Keeps the images that the network is trained on, epoch by epoch."""
 
     def __init__(self):
@@ -30,11 +30,9 @@ class Shown(Watch):
 
 def shown(task, **options):
     """What each epoch showed, one batch of all images an epoch."""
-    watch = Shown()
-    train(
-        Stage(), task._replace(schedule=task.schedule._replace(batch=240)), watch=watch, **options
-    )
-    return [torch.cat(images) for images in watch.epochs]
+    shown = Shown()
+    train(Stage(), task._replace(schedule=task.schedule._replace(batch=240)), hook=shown, **options)
+    return [torch.cat(images) for images in shown.epochs]
 
 
 def sources(task, images):
@@ -96,15 +94,15 @@ def test_rounding_draws_other_numbers_in_every_epoch(task, name):
     """The same step from the same weights on the same images, drawn as in epochs 0, 1 and 0 again."""
     data = task.data()
     images, labels = next(data.plain_batches(32))
-    watch = precision.watched(name)
-    loop = Loop(Stage(), task, task.build(), data, 0.0, None, watch)
-    watch.begin(loop)
-    watch.started(loop)
+    hook = Hooks(precision.low_precision(name))
+    loop = Loop(Stage(), task, task.build(), data, 0.0, None, hook)
+    hook.begin(loop)
+    hook.started(loop)
     start, steps = copy.deepcopy(loop.model.state_dict()), []
     for epoch in (0, 1, 0):
         loop.model.load_state_dict(start)
         loop.optimizer.state.clear()
-        watch.epoch_begin(loop, epoch)
+        hook.epoch_begin(loop, epoch)
         loop.optimizer.zero_grad()
         loop.loss(loop.model(images), labels).backward()
         loop.optimizer.step()

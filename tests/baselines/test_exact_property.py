@@ -150,7 +150,7 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again,
         masks = channels.ranked_masks(network.scales(), share)
         if emptied:
             masks[seed % len(masks)][:] = False
-        index = network.settle(masks).index
+        index = network.kept_channels(masks).channels
         thin = channels.cut_to_masks(network, masks).double()
         assert not thin.training
         with torch.no_grad():
@@ -166,7 +166,7 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again,
 def test_thin_in_single_precision_and_its_size(name, seed, ratio):
     torch.set_num_threads(1)
     network = randomised(name, 1 / 8, seed)
-    index = network.settle(channels.ranked_masks(network.scales(), ratio)).index
+    index = network.kept_channels(channels.ranked_masks(network.scales(), ratio)).channels
     thin = network.cut(index)
     images = torch.randn((2,) + network.input_shape)
     with torch.no_grad():

@@ -6,7 +6,7 @@ from stages import Stage
 
 from joulebird.baselines.methods import snip
 from joulebird.baselines.training.loop import train
-from joulebird.baselines.training.parts import check_parts, smallest_part
+from joulebird.baselines.training.task import check_parts, smallest_part
 from joulebird.harness.core.errors import SpecError
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from joulebird.baselines.methods.eb_train import eb_train
 from joulebird.baselines.training import lowprec, precision
-from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import train
 from joulebird.harness.core.errors import SpecError
 
@@ -21,9 +21,8 @@ def small(task):
 
 def trained(task, name, **options):
     stage = Stage(saved=options.pop("saved", None), die_after=options.pop("die_after", None))
-    return train(
-        stage, task, precision=name, watch=precision.watched(name, **options), sparsity=1e-4
-    ), stage
+    hook = Hooks(precision.low_precision(name, **options))
+    return train(stage, task, precision=name, hook=hook, sparsity=1e-4), stage
 
 
 def same(first, second):
@@ -45,9 +44,8 @@ def test_a_killed_training_ends_with_the_same_network(small, name):
     whole = trained(small, name, **options)[0]
     killed = Stage(die_after=1)
     with pytest.raises(KeyboardInterrupt):
-        train(
-            killed, small, precision=name, watch=precision.watched(name, **options), sparsity=1e-4
-        )
+        hook = Hooks(precision.low_precision(name, **options))
+        train(killed, small, precision=name, hook=hook, sparsity=1e-4)
     resumed = trained(small, name, saved=killed.saved, **options)[0]
     assert same(whole["state"], resumed["state"])
     assert whole["accuracy_last"] == resumed["accuracy_last"]
@@ -63,7 +61,7 @@ def test_every_parameter_and_momentum_is_on_the_grid(small):
     assert all(torch.equal(lowprec.block_float(buffer), buffer) for buffer in buffers)
 
 
-class Look(Watch):
+class Look(Hook):
     """Keeps gradients as the optimiser got them, and what the first two layers put out."""
 
     def begin(self, loop):
@@ -81,7 +79,13 @@ class Look(Watch):
 
 def test_activations_and_gradients_are_on_the_grid_and_logits_are_not(small):
     look = Look()
-    train(Stage(), small, precision="bfp8", watch=precision.watched("bfp8", look), epochs=1)
+    train(
+        Stage(),
+        small,
+        precision="bfp8",
+        hook=Hooks([*precision.low_precision("bfp8"), look]),
+        epochs=1,
+    )
     layers = 14
     last_pass = look.outputs[-layers:]
     assert all(torch.equal(lowprec.block_float(output), output) for output in last_pass[:-1])
@@ -135,8 +139,7 @@ def test_giving_errors_their_power_of_two_back_changes_no_wage_step():
 
 def test_wage_learns_and_passes_no_gradient_where_it_clips(small):
     network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU())
-    watch = precision.Wage()
-    network[1].register_forward_hook(watch._hook)
+    network[1].register_forward_hook(precision.Wage()._round_output)
     x = torch.tensor([[3.0, 0.25]], requires_grad=True)
     nn.init.eye_(network[0].weight)
     network(x).sum().backward()
@@ -147,7 +150,7 @@ def test_wage_learns_and_passes_no_gradient_where_it_clips(small):
     assert losses[-1] < losses[0]
 
 
-class Keep(Watch):
+class Keep(Hook):
     """Keeps the weights after each epoch."""
 
     def __init__(self):
@@ -169,7 +172,7 @@ class Keep(Watch):
 def test_the_average_is_the_mean_of_the_weights_after_each_epoch(small):
     longer = small._replace(schedule=small.schedule._replace(epochs=4))
     keep, average = Keep(), precision.Averaging(1, 4)
-    result = train(Stage(), longer, watch=precision.Watches([keep, average]))
+    result = train(Stage(), longer, hook=Hooks([keep, average]))
     iterates = keep.weights[1:3] + [keep.last]
     for name in keep.last:
         mean = sum(weights[name].double() for weights in iterates) / 3
@@ -200,7 +203,7 @@ def test_zero_rows_and_masks_survive(small):
         Stage(),
         small,
         precision="bfp8",
-        watch=precision.watched("bfp8"),
+        hook=Hooks(precision.low_precision("bfp8")),
         masks={name: mask},
         epochs=1,
     )
@@ -222,10 +225,10 @@ def test_eb_train_searches_and_retrains_in_the_precisions_asked_for(small, searc
 
 
 def test_full_precision_adds_nothing(small):
-    assert precision.watched("fp32", average_from=0, epochs=2).watches == []
+    assert precision.low_precision("fp32", average_from=0, epochs=2) == []
 
 
 def test_an_unknown_precision_is_refused():
     with pytest.raises(SpecError) as caught:
-        precision.watched("bfp9")
-    assert "bfp8" in caught.value.hint
+        precision.low_precision("bfp9")
+    assert "bfp8" in caught.value.message

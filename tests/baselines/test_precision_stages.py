@@ -4,15 +4,15 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from joulebird.baselines.methods.eb_train import train_ticket
+from joulebird.baselines.methods.eb_train import train_thin
 from joulebird.baselines.methods.swalp import swalp
 from joulebird.baselines.training import precision
-from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop, train
 from joulebird.baselines.training.schedule import Schedule
 
 
-class Keep(Watch):
+class Keep(Hook):
     """Keeps the weights after each epoch."""
 
     def __init__(self):
@@ -26,7 +26,13 @@ class Keep(Watch):
 def trained(task, name, **schedule):
     keep, stage = Keep(), Stage()
     task = task._replace(schedule=Schedule(batch=120, **schedule))
-    train(stage, task, precision=name, watch=precision.watched(name, keep), sparsity=1e-4)
+    train(
+        stage,
+        task,
+        precision=name,
+        hook=Hooks([*precision.low_precision(name), keep]),
+        sparsity=1e-4,
+    )
     return keep.weights, stage.resume()["optimizer"]["param_groups"]
 
 
@@ -60,10 +66,10 @@ def test_momentum_and_decay_are_the_schedules(task, name):
 
 
 def test_averaged_weights_get_the_statistics_of_one_pass_over_the_training_images(task):
-    result = train(Stage(), task, watch=precision.Averaging(1, 3))
+    result = train(Stage(), task, hook=precision.Averaging(1, 3))
     network, data = task.network(result), task.data()
     network.train()
-    loop = Loop(Stage(), task, network, data, 0.0, None, Watch())
+    loop = Loop(Stage(), task, network, data, 0.0, None, Hook())
     for norm in network.norms():
         norm.reset_running_stats()
     precision.recompute_statistics(
@@ -84,6 +90,6 @@ def test_weights_are_averaged_from_the_epochs_that_the_methods_name(task):
     )
     for name in ("bfp8", "fp32"):
         stage = Stage()
-        train_ticket(stage, longer, thin, restart=False, sparsity=0.0, precision=name)
+        train_thin(stage, longer, thin, restart=False, sparsity=0.0, precision=name)
         averaged[name] = stage.metrics.get("averaged_epochs")
     assert averaged == {"bfp8": 2, "fp32": None}

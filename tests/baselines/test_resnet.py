@@ -90,16 +90,20 @@ def test_resnet50_stages_keep_what_the_larger_of_two_norms_keeps():
     masks[last][5:] = False
     masks[shortcut][:20] = False
     masks[follower][:] = False
-    settled = network.settle(masks)
+    settled = network.kept_channels(masks)
     assert settled.rescued == []
-    assert settled.index[last].tolist() == settled.index[follower].tolist() == list(range(20, 32))
-    assert network.cut(settled.index).widths[0] == [4, 16, 12, 64, 128]
+    assert (
+        settled.channels[last].tolist()
+        == settled.channels[follower].tolist()
+        == list(range(20, 32))
+    )
+    assert network.cut(settled.channels).widths[0] == [4, 16, 12, 64, 128]
     masks[shortcut][:] = masks[last][:] = False
     block.bn3.weight.data[3] = -7
-    settled = network.settle(masks)
+    settled = network.kept_channels(masks)
     assert settled.rescued == [last]
-    assert settled.index[shortcut].tolist() == [3]
-    with pytest.raises(ValueError, match="same channels"):
+    assert settled.channels[shortcut].tolist() == [3]
+    with pytest.raises(ValueError, match="one stream"):
         network.cut(
             [
                 torch.arange(len(scale)) if place != last else torch.arange(3)

@@ -12,7 +12,7 @@ from stages import Stage
 
 from joulebird.baselines.methods.eb_train import find_ticket
 from joulebird.baselines.training import saving
-from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.precision import Averaging
 from joulebird.harness.core.errors import SpecError
@@ -117,12 +117,12 @@ def test_the_checkpoint_itself_goes_on(begun):
 def test_averaged_weights_of_another_network_are_refused(begun):
     stage = Stage(die_after=1)
     with pytest.raises(KeyboardInterrupt):
-        train(stage, small(1 / 16), watch=Averaging(0, 2))
+        train(stage, small(1 / 16), hook=Averaging(0, 2))
     saved = stage.resume()
     saved["watch"]["mean"]["classifier.bias"] = torch.zeros(3)
     stage.checkpoint(saved)
     with pytest.raises(SpecError, match="averaged weights"):
-        train(Stage(saved=stage.saved), small(1 / 16), watch=Averaging(0, 2))
+        train(Stage(saved=stage.saved), small(1 / 16), hook=Averaging(0, 2))
 
 
 def test_masks_of_another_shape_are_refused(task):
@@ -131,7 +131,7 @@ def test_masks_of_another_shape_are_refused(task):
 
 
 def test_a_bug_and_a_lack_of_memory_still_show(begun):
-    class Broken(Watch):
+    class Broken(Hook):
         def __init__(self, words):
             self.words = words
 
@@ -143,11 +143,9 @@ def test_a_bug_and_a_lack_of_memory_still_show(begun):
             raise RuntimeError(self.words)
 
     with pytest.raises(KeyError, match="a bug"):
-        train(Stage(saved=begun.saved), small(1 / 16), watch=Broken("a bug"))
+        train(Stage(saved=begun.saved), small(1 / 16), hook=Broken("a bug"))
     with pytest.raises(RuntimeError, match="out of memory"):
-        train(
-            Stage(saved=begun.saved), small(1 / 16), watch=Watches([Broken("CUDA out of memory")])
-        )
+        train(Stage(saved=begun.saved), small(1 / 16), hook=Hooks([Broken("CUDA out of memory")]))
 
 
 def test_a_result_of_another_network_is_one_clear_error(task):

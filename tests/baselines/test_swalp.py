@@ -6,7 +6,7 @@ from stages import Run, Stage
 
 from joulebird.baselines.methods import swalp
 from joulebird.baselines.training import lowprec
-from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import train
 from joulebird.harness.core.errors import SpecError
 
@@ -18,7 +18,7 @@ def small(task):
     )
 
 
-class Rates(Watch):
+class Rates(Hook):
     """Keeps the rate of each epoch."""
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Rates(Watch):
 def test_the_rate_follows_the_authors_until_averaging_starts(small):
     rates = Rates()
     longer = small._replace(schedule=small.schedule._replace(epochs=6))
-    train(Stage(), longer, watch=Watches([swalp.Rate(4, 0.02), rates]))
+    train(Stage(), longer, hook=Hooks([swalp.Rate(4, 0.02), rates]))
     assert rates.seen == [lowprec.swalp_rate(epoch, 0.1, 4, 0.02) for epoch in range(6)]
     assert rates.seen[4:] == [0.02, 0.02]
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from joulebird.baselines.data.tensors import load_digits
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training import loop as training
-from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop, evaluate, train
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
@@ -96,13 +96,13 @@ def test_stopping_leaves_a_checkpoint_of_a_whole_epoch(task, whole):
 def test_a_later_start_keeps_the_schedules_epochs(task):
     rates = []
 
-    class Rates(Watch):
+    class Rates(Hook):
         def epoch_trained(self, loop, epoch):
             rates.append((epoch, loop.optimizer.param_groups[0]["lr"]))
 
     start = train(Stage(), task, epochs=1)
     stage = Stage()
-    result = train(stage, task, start, from_epoch=1, watch=Rates())
+    result = train(stage, task, start, from_epoch=1, hook=Rates())
     assert [epoch for epoch, _ in rates] == [1, 2]
     assert [row["epoch"] for row in stage.epochs] == [
         2,
@@ -122,7 +122,7 @@ def test_two_steps_equal_sgd_written_out(task):
     )
     model = task.build().train().to(memory_format=training.fastest_layout("cpu"))
     buffers = {}
-    loop = Loop(Stage(), task, task.build(), data, 0.0, None, Watch())
+    loop = Loop(Stage(), task, task.build(), data, 0.0, None, Hook())
     for images, labels in data.train_batches(48, loop.generator(0)):
         model.zero_grad()
         functional.cross_entropy(model(images), labels).backward()
@@ -158,7 +158,7 @@ def test_the_l1_step_is_the_vectors(task):
     task = task._replace(
         schedule=Schedule(lr=vector["lr"], momentum=vector["m"], weight_decay=vector["wd"])
     )
-    loop = Loop(Stage(), task, model, None, vector["s"], None, Watch())
+    loop = Loop(Stage(), task, model, None, vector["s"], None, Hook())
     for expected in (vector["after1"], vector["after2"]):
         model.norm.weight.grad = torch.zeros(3)
         model.norm.bias.grad = torch.zeros(3)
@@ -178,12 +178,12 @@ def test_masked_weights_stay_zero_at_every_step(task):
     )
     steps = []
 
-    class Look(Watch):
+    class Look(Hook):
         def after_step(self, loop):
             weight = dict(loop.model.named_parameters())[name]
             steps.append(float(weight.detach()[~mask].abs().max()))
 
-    result = train(Stage(), task, masks={name: mask}, watch=Look(), epochs=1)
+    result = train(Stage(), task, masks={name: mask}, hook=Look(), epochs=1)
     assert len(steps) == 8
     assert max(steps) == 0
     assert result["state"][name][mask].ne(0).all()
@@ -200,7 +200,7 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
         if name in names
     }
 
-    class MaskGradients(Watch):
+    class MaskGradients(Hook):
         def started(self, loop):
             for name, parameter in loop.model.named_parameters():
                 if name in masks:
@@ -213,7 +213,7 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
 
     assert same(
         train(Stage(), task, masks=masks, epochs=2),
-        train(Stage(), task, watch=MaskGradients(), epochs=2),
+        train(Stage(), task, hook=MaskGradients(), epochs=2),
     )
 
 
@@ -225,7 +225,7 @@ def test_micro_batches_add_up_to_the_batch():
     gradients = []
     for micro in (None, 16):
         model = task.build().eval()
-        loop = Loop(Stage(), task._replace(micro_batch=micro), model, data, 0.0, None, Watch())
+        loop = Loop(Stage(), task._replace(micro_batch=micro), model, data, 0.0, None, Hook())
         loss = loop._backward(images, labels)
         gradients.append(
             [float(loss)] + [parameter.grad.clone() for parameter in model.parameters()]
@@ -243,14 +243,14 @@ def test_micro_batches_train_a_whole_epoch(task):
 
 
 def test_a_diverging_loss_is_an_error_and_the_last_checkpoint_stays(task):
-    class Spoil(Watch):
+    class Spoil(Hook):
         def epoch_begin(self, loop, epoch):
             if epoch == 1:
                 next(loop.model.parameters()).data[0] = float("nan")
 
     stage = Stage()
     with pytest.raises(TrainingError) as error:
-        train(stage, task, watch=Spoil())
+        train(stage, task, hook=Spoil())
     assert error.value.exit_code == 5
     assert "learning rate" in error.value.hint
     assert "epoch 2" in error.value.message
@@ -272,12 +272,12 @@ def test_a_loss_that_diverges_at_once_promises_no_checkpoint(task):
     [("CUDA out of memory. Tried to allocate 2.00 GiB", TrainingError), ("a bug", RuntimeError)],
 )
 def test_memory_that_is_not_enough_names_the_way_out(task, words, kind):
-    class Full(Watch):
+    class Full(Hook):
         def after_backward(self, loop):
             raise RuntimeError(words)
 
     with pytest.raises(kind) as error:
-        train(Stage(), task, watch=Full())
+        train(Stage(), task, hook=Full())
     assert kind is RuntimeError or (
         "micro_batch" in error.value.hint and "batch of 32" in error.value.message
     )
@@ -308,7 +308,7 @@ def test_evaluation_builds_no_graph(task):
 def test_watches_are_called_in_order_and_resumed(task):
     calls = []
 
-    class Note(Watch):
+    class Note(Hook):
         def __init__(self, name, stop_at=None):
             self.name, self.stop_at, self.count = name, stop_at, 0
 
@@ -330,15 +330,15 @@ def test_watches_are_called_in_order_and_resumed(task):
 
     one, two = Note("one"), Note("two", stop_at=1)
     stage = Stage()
-    train(stage, task, watch=Watches([one, two]))
+    train(stage, task, hook=Hooks([one, two]))
     assert calls == [("begin", "one"), ("begin", "two"), ("started", "one"), ("started", "two")]
     assert len(stage.epochs) == 2
     assert one.count == two.count == 2
-    again = Watches([Note("one"), Note("two")])
+    again = Hooks([Note("one"), Note("two")])
     resumed = Stage(saved=stage.saved)
-    train(resumed, task, watch=again)
+    train(resumed, task, hook=again)
     assert resumed.epochs == []
-    assert [watch.count for watch in again.watches] == [2, 2]
+    assert [watch.count for watch in again.hooks] == [2, 2]
 
 
 def test_a_network_of_another_shape_is_one_clear_error(task):

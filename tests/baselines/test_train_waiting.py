@@ -11,9 +11,9 @@ from stages import Stage
 from torch.autograd.profiler import profile
 
 from joulebird.baselines.models.preresnet import PreResNet11
-from joulebird.baselines.training.hooks import Watch, Watches
+from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop
-from joulebird.baselines.training.precision import NAMES, watched
+from joulebird.baselines.training.precision import NAMES, low_precision
 
 OPERATIONS = {
     "aten::" + name
@@ -77,13 +77,13 @@ class Steps:
         self.open = False
 
 
-def loop_of(task, precision="fp32", watch=None, masks=None):
+def loop_of(task, precision="fp32", hook=None, masks=None):
     """A training under way, after its first epoch."""
-    watch = Watches([watched(precision)] + ([watch] if watch else []))
-    loop = Loop(Stage(), task, task.build(), task.data()._replace(flip=True), 1e-4, masks, watch)
-    watch.begin(loop)
-    watch.started(loop)
-    watch.epoch_begin(loop, 0)
+    hook = Hooks(low_precision(precision) + ([hook] if hook else []))
+    loop = Loop(Stage(), task, task.build(), task.data()._replace(flip=True), 1e-4, masks, hook)
+    hook.begin(loop)
+    hook.started(loop)
+    hook.epoch_begin(loop, 0)
     loop.train_epoch(0)
     return loop
 
@@ -108,7 +108,7 @@ def reads(monkeypatch, loop):
             if hasattr(torch.Tensor, name):
                 patched.setattr(torch.Tensor, name, counted(name))
         with profile() as recorded:
-            loop.watch.epoch_begin(loop, 1)
+            loop.hook.epoch_begin(loop, 1)
             loop.train_epoch(1)
     names = {event.name for event in recorded.function_events}
     return sorted(names & OPERATIONS) + sorted(set(called)), names
@@ -148,12 +148,12 @@ READS = {
 
 @pytest.mark.parametrize("name", sorted(READS))
 def test_what_reads_from_the_device_is_seen(task, monkeypatch, name):
-    class Read(Watch):
+    class Read(Hook):
         def after_step(self, loop):
             READS[name](loop.scales[0].detach())
 
     task = task._replace(schedule=task.schedule._replace(batch=120))
-    assert reads(monkeypatch, loop_of(task, watch=Read()))[0]
+    assert reads(monkeypatch, loop_of(task, hook=Read()))[0]
 
 
 @pytest.mark.skipif(
@@ -162,7 +162,7 @@ def test_what_reads_from_the_device_is_seen(task, monkeypatch, name):
 @pytest.mark.parametrize("precision", NAMES)
 def test_nothing_waits_for_the_accelerator_inside_an_epoch(task, precision):
     loop = loop_of(task._replace(device="cuda"), precision)
-    loop.watch.epoch_begin(loop, 1)
+    loop.hook.epoch_begin(loop, 1)
     torch.cuda.set_sync_debug_mode("error")
     try:
         loop.train_epoch(1)

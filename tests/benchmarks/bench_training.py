@@ -36,7 +36,7 @@ from joulebird.baselines.models.preresnet import PreResNet101
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training import flops
-from joulebird.baselines.training.hooks import Watch
+from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import Loop, fastest_layout
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
@@ -124,7 +124,7 @@ def our_loop(model, data, batch, device, sparsity=0.0, masks=None):
         data,
         sparsity,
         masks,
-        Watch(),
+        Hook(),
     )
 
 
