@@ -127,6 +127,17 @@ def session(root, lines, rows):
     return folder
 
 
+SPEC = {
+    "method": "dense",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.0,
+    "width": 1.0,
+    "batch": 64,
+    "epochs": 1,
+}
+
+
 def stage(root, events):
     """A finished run with one stage that has these events."""
     folder = root / "stages" / "x"
@@ -135,7 +146,7 @@ def stage(root, events):
     (folder / record.POWER).write_text("own\n")
     record.write_stage(str(root), record.StageRecord("x", "x", "f"))
     (root / "r").mkdir()
-    record.write_run(str(root), record.RunRecord("r", {}, ("x",), {}))
+    record.write_run(str(root), record.RunRecord("r", SPEC, ("x",), {"best": 0.5, "last": 0.5}))
     return folder
 
 
