@@ -39,7 +39,7 @@ def relaxed(schema: Schema, *more: Field) -> List[Field]:
     return [field._replace(optional=True) for field in schema.fields.values()] + list(more)
 
 
-PER_RAIL = Either(number(0), map_of(number(0)))
+PER_RAIL = Either(number(0, 1e9), map_of(number(0, 1e9)))
 
 SENSOR_ACCURACY = Schema(
     "accuracy of a source",
@@ -93,10 +93,10 @@ CLOCK = Schema(
     "clock",
     "One instant on both clocks: the `# clock` line of a log.",
     [
-        Field("monotonic_s", NUMBER, "CLOCK_MONOTONIC", "s"),
-        Field("wall_s", NUMBER, "time since 1970", "s"),
+        Field("monotonic_s", number(-1e10, 1e10), "CLOCK_MONOTONIC", "s"),
+        Field("wall_s", WALL_S, "time since 1970", "s"),
         may("boot_id", nullable(TEXT), "the boot whose CLOCK_MONOTONIC it is"),
-        may("u_s", number(0), "largest error of times moved here from another clock", "s"),
+        may("u_s", number(0, 1e10), "largest error of times moved here from another clock", "s"),
     ],
 )
 LOGGED_SOURCE = Schema("source of a log", SOURCE.doc, relaxed(SOURCE))

@@ -7,12 +7,13 @@ these declarations.
 
 import operator
 import re
+import sys
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
 
-LARGEST = 2**63 - 1  # numbers beyond it are no measurement, and overflow where they are used
+LARGEST = 2**63 - 1  # a larger integer is no count, and overflows where it is used
 TYPES: Dict[str, Tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
@@ -63,7 +64,7 @@ class Kind:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             return False
         if isinstance(value, (int, float)):
-            return abs(value) <= LARGEST
+            return abs(value) <= (LARGEST if isinstance(value, int) else sys.float_info.max)
         if isinstance(value, str):
             return not re.search("[\ud800-\udfff]", value)  # cannot be written as UTF-8
         return self.item is None or all(self.item.fits(part) for _, part in parts(value))
