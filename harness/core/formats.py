@@ -132,6 +132,7 @@ METRICS = Schema(
         may("test_accuracy", nullable(SHARE), "accuracy of a network that trained no epoch"),
         may("epochs_trained", integer(), "epochs that Early-Bird's search trained"),
         may("paper_n", integer(), "one more: the N of the paper's tables"),
+        may("mask_distance", nullable(NUMBER), "distance of the last two masks of the search"),
     ],
 )
 ENVIRONMENT = Schema(
@@ -262,7 +263,7 @@ EVENTS = {
             Field("epoch", integer(1), "number of the epoch, from 1"),
             may("of", integer(), "epochs planned"),
             Field("begin_s", CLOCK_S, "begin of the epoch", "s"),
-            may("train_end_s", nullable(CLOCK_S), "end of training, begin of testing", "s"),
+            Field("train_end_s", CLOCK_S, "end of training, begin of testing", "s"),
             may("loss", nullable(NUMBER), "mean training loss; null for NaN"),
             may("test_accuracy", nullable(SHARE), "test accuracy", "share"),
             may("images", integer(), "images trained on"),
