@@ -39,7 +39,8 @@ def relaxed(schema: Schema, *more: Field) -> List[Field]:
     return [field._replace(optional=True) for field in schema.fields.values()] + list(more)
 
 
-PER_RAIL = Either(number(0, 1e9), map_of(number(0, 1e9)))
+ERROR = nullable(number(0, 1e9))
+PER_RAIL = Either(ERROR, map_of(ERROR))
 
 SENSOR_ACCURACY = Schema(
     "accuracy of a source",
@@ -48,6 +49,16 @@ SENSOR_ACCURACY = Schema(
         may("gain", PER_RAIL, "error in proportion to the reading", "share"),
         may("offset_mw", PER_RAIL, "constant error", "mW"),
         may("quantum_mw", PER_RAIL, "step between two readings", "mW"),
+    ],
+)
+RECORDER = Schema(
+    "recorder of a source",
+    "How the source was sampled.",
+    [
+        may("python", TEXT, "version"),
+        may("period_s", number(0, 1e10), "mean time between two readings", "s"),
+        may("mean_period_s", number(0, 1e10), "mean time between two readings of a replay", "s"),
+        may("jitter", list_of(NUMBER), "least and greatest interval, in periods"),
     ],
 )
 SOURCE = Schema(
@@ -64,7 +75,7 @@ SOURCE = Schema(
         may("range_w", nullable(number(0)), "largest reading", "W"),
         may("below_resolution", list_of(TEXT), "rails that read less than their offset at `open`"),
         may("simulated", FLAG, "true for the simulated source and for a replay of its logs"),
-        may("recorder", TABLE, "the recorder's Python, mean period and jitter"),
+        may("recorder", RECORDER, "how the source was sampled"),
     ],
 )
 COUNTS = Schema(
