@@ -15,7 +15,7 @@ SHORT := -q -m "not slow" -n $(WORKERS)
 SLOW := -q -m "slow and not alone" -n 2 --dist loadfile
 ALONE := -q -m "slow and alone"
 
-.PHONY: demo test test-slow test-host test-host-slow test-board test-board-slow lint fleet clean
+.PHONY: demo test test-slow test-host test-host-slow test-board test-board-slow lint formats fleet clean
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/joulebird demo
@@ -47,6 +47,10 @@ test-board-slow: $(BOARD_VENV)/.ready
 	$(BOARD_PY) -m pytest $(SLOW)
 	$(BOARD_PY) -m pytest $(ALONE)
 endif
+
+# The tables of docs/formats.md and docs/schemas, from harness/core/formats.py and settings.py.
+formats: $(VENV)/.ready
+	$(PY) docs/generate.py
 
 lint: $(VENV)/.ready-tests
 	$(PY) -m ruff check .

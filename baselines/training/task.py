@@ -7,8 +7,8 @@ from torch import nn
 
 from joulebird.baselines import DATASETS, MODELS
 from joulebird.baselines.models.base import Prunable
-from joulebird.baselines.training import fields
 from joulebird.baselines.training.schedule import Schedule
+from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
@@ -121,17 +121,12 @@ def task_from(spec: Dict[str, Any]) -> Task:
     """Return the Task of a spec's plain values; `method` and `options` are ignored.
 
     Absent fields take their defaults; a device of "auto" is the best one of this machine.
-    Raises SpecError for an unknown field or name, a wrong type or a value out of bounds.
+    Raises HarnessError for an unknown field or name, a wrong type or a value out of bounds.
     """
-    values = {
-        name: fields.check(name, value)
-        for name, value in spec.items()
-        if name not in ("method", "options")
-    }
-    for name, example in (("model", "vgg16"), ("dataset", "digits")):
-        if name not in values:
-            raise SpecError(f"the spec names no {name}", f"add {name}, for example {example}")
-    schedule = {name: values.pop(name) for name in fields.SCHEDULE if name in values}
+    given = {name: spec[name] for name in spec if name not in ("method", "options")}
+    settings.TASK.check(given, "spec")
+    values = settings.TASK.typed(given)
+    schedule = {name: values.pop(name) for name in Schedule._fields if name in values}
     values["device"] = _device(values.get("device", "auto"))
     task = Task(schedule=Schedule(**schedule), **values)
     find(MODELS, "model", task.model, SpecError)

@@ -39,7 +39,8 @@ def relaxed(schema: Schema, *more: Field) -> List[Field]:
     return [field._replace(optional=True) for field in schema.fields.values()] + list(more)
 
 
-PER_RAIL = Either(number(0), map_of(number(0)))
+ERROR = nullable(number(0, 1e9))
+PER_RAIL = Either(ERROR, map_of(ERROR))
 
 SENSOR_ACCURACY = Schema(
     "accuracy of a source",
@@ -48,6 +49,16 @@ SENSOR_ACCURACY = Schema(
         may("gain", PER_RAIL, "error in proportion to the reading", "share"),
         may("offset_mw", PER_RAIL, "constant error", "mW"),
         may("quantum_mw", PER_RAIL, "step between two readings", "mW"),
+    ],
+)
+RECORDER = Schema(
+    "recorder of a source",
+    "How the source was sampled.",
+    [
+        may("python", TEXT, "version"),
+        may("period_s", number(0, 1e10), "mean time between two readings", "s"),
+        may("mean_period_s", number(0, 1e10), "mean time between two readings of a replay", "s"),
+        may("jitter", list_of(NUMBER), "least and greatest interval, in periods"),
     ],
 )
 SOURCE = Schema(
@@ -64,7 +75,7 @@ SOURCE = Schema(
         may("range_w", nullable(number(0)), "largest reading", "W"),
         may("below_resolution", list_of(TEXT), "rails that read less than their offset at `open`"),
         may("simulated", FLAG, "true for the simulated source and for a replay of its logs"),
-        may("recorder", TABLE, "the recorder's Python, mean period and jitter"),
+        may("recorder", RECORDER, "how the source was sampled"),
     ],
 )
 COUNTS = Schema(
@@ -93,10 +104,10 @@ CLOCK = Schema(
     "clock",
     "One instant on both clocks: the `# clock` line of a log.",
     [
-        Field("monotonic_s", NUMBER, "CLOCK_MONOTONIC", "s"),
-        Field("wall_s", NUMBER, "time since 1970", "s"),
+        Field("monotonic_s", number(-1e10, 1e10), "CLOCK_MONOTONIC", "s"),
+        Field("wall_s", WALL_S, "time since 1970", "s"),
         may("boot_id", nullable(TEXT), "the boot whose CLOCK_MONOTONIC it is"),
-        may("u_s", number(0), "largest error of times moved here from another clock", "s"),
+        may("u_s", number(0, 1e10), "largest error of times moved here from another clock", "s"),
     ],
 )
 LOGGED_SOURCE = Schema("source of a log", SOURCE.doc, relaxed(SOURCE))
@@ -132,6 +143,7 @@ METRICS = Schema(
         may("test_accuracy", nullable(SHARE), "accuracy of a network that trained no epoch"),
         may("epochs_trained", integer(), "epochs that Early-Bird's search trained"),
         may("paper_n", integer(), "one more: the N of the paper's tables"),
+        may("mask_distance", nullable(NUMBER), "distance of the last two masks of the search"),
     ],
 )
 ENVIRONMENT = Schema(
@@ -262,7 +274,7 @@ EVENTS = {
             Field("epoch", integer(1), "number of the epoch, from 1"),
             may("of", integer(), "epochs planned"),
             Field("begin_s", CLOCK_S, "begin of the epoch", "s"),
-            may("train_end_s", nullable(CLOCK_S), "end of training, begin of testing", "s"),
+            Field("train_end_s", CLOCK_S, "end of training, begin of testing", "s"),
             may("loss", nullable(NUMBER), "mean training loss; null for NaN"),
             may("test_accuracy", nullable(SHARE), "test accuracy", "share"),
             may("images", integer(), "images trained on"),

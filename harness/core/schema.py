@@ -7,12 +7,13 @@ these declarations.
 
 import operator
 import re
+import sys
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
 
-LARGEST = 2**63 - 1  # numbers beyond it are no measurement, and overflow where they are used
+LARGEST = 2**63 - 1  # a larger integer is no count, and overflows where it is used
 TYPES: Dict[str, Tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
@@ -63,7 +64,7 @@ class Kind:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             return False
         if isinstance(value, (int, float)):
-            return abs(value) <= LARGEST
+            return abs(value) <= (LARGEST if isinstance(value, int) else sys.float_info.max)
         if isinstance(value, str):
             return not re.search("[\ud800-\udfff]", value)  # cannot be written as UTF-8
         return self.item is None or all(self.item.fits(part) for _, part in parts(value))
@@ -180,6 +181,15 @@ class Schema(Kind):
             elif not field.optional and field.since <= max(version, 1):
                 raise HarnessError(f"{where}: lacks the field {prefix + name!r}", help_)
 
+    def typed(self, values: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the known fields of checked values: a number as a float, a list as a tuple."""
+        types = {"number": float, "array": tuple}
+        known = [name for name in self.fields if values.get(name) is not None]
+        return {
+            name: types.get(self.fields[name].kind.type, lambda value: value)(values[name])
+            for name in known
+        }
+
     def json_schema(self) -> Dict[str, Any]:
         """Return the same as JSON Schema."""
         fields = {
@@ -269,7 +279,7 @@ def choice(*words: str) -> Kind:
 
 def list_of(item: Kind, least: int = 0, rising: bool = False) -> Kind:
     """Return the kind of lists with at least `least` entries, which increase when `rising`."""
-    rule = "increasing" if rising else "a list with at least one entry"
+    rule = "increasing" if rising else "a list with at least one entry" if least else ""
     words = f"a list of {item.plural}", f"lists of {item.plural}"
     return Kind("array", *words, item=item, rule=rule, rising=rising, minItems=least)
 

@@ -30,7 +30,7 @@ SCHEDULE_FIELDS = [
     may("lr", number(above=0), "learning rate at the start", "", "0.1"),
     may(
         "milestones",
-        nullable(list_of(integer(), rising=True)),
+        list_of(integer(), rising=True),
         "0-based epochs at whose start the learning rate is multiplied by `gamma`;"
         " half and three quarters of the training unless given",
         "",
@@ -74,6 +74,19 @@ SPEC = Schema(
     [*SPEC_FIELDS, Field("options", TABLE, "options of the method", "", True, "{}")],
     extra="refuse",
     version=VERSION,
+)
+TASK = Schema(
+    "task",
+    "What every stage of a run shares.",
+    [
+        *(
+            field._replace(optional=field.name not in ("model", "dataset"))
+            for field in SPEC_FIELDS[1:]
+        ),
+        may("data_dir", nullable(TEXT), "folder that holds the data sets"),
+        may("download", FLAG, "true to download a missing data set"),
+    ],
+    extra="refuse",
 )
 NEEDED = ("method", "model", "dataset", "prune_ratio", "width", "batch", "epochs")
 RECORDED_SPEC = Schema(
@@ -145,8 +158,20 @@ STUDY = Schema(
         Field("study", STUDY_TABLE, "the grid", example="{...}"),
         may("schedule", SCHEDULE, "schedule of all runs", "", "{epochs = 160}"),
         may("method", map_of(TABLE), "options of each method", "", "{...}"),
-        may("setting", list_of(SETTING), "settings of their own", "", '[{model = "vgg16", ...}], or [[setting]]'),
-        may("variant", list_of(VARIANT), "further rows", "", '[{method = "eb-train"}], or [[variant]]'),
+        may(
+            "setting",
+            list_of(SETTING),
+            "settings of their own",
+            "",
+            '[{model = "vgg16", ...}], or [[setting]]',
+        ),
+        may(
+            "variant",
+            list_of(VARIANT),
+            "further rows",
+            "",
+            '[{method = "eb-train"}], or [[variant]]',
+        ),
     ],
     extra="refuse",
 )

@@ -81,15 +81,9 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
 
 def resolved(values: Dict[str, Any], options: Dict[str, Any]) -> RunSpec:
     """Return the RunSpec of checked values and all options of its method."""
-    fields: Dict[str, Any] = {
-        name: float(value) if settings.SPEC.fields[name].kind.type == "number" else value
-        for name, value in values.items()
-        if name in settings.SPEC.fields
-    }
-    if fields.get("milestones") is None:
-        epochs: int = dict(RunSpec._field_defaults, **fields)["epochs"]
-        fields["milestones"] = default_milestones(epochs)
-    fields["milestones"] = tuple(fields["milestones"])
+    fields = settings.SPEC.typed(values)
+    epochs: int = dict(RunSpec._field_defaults, **fields)["epochs"]
+    fields.setdefault("milestones", default_milestones(epochs))
     fields["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
     return RunSpec(**fields)
 

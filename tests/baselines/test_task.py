@@ -7,7 +7,7 @@ import torch
 
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task, task_from
-from joulebird.harness.core.errors import SpecError
+from joulebird.harness.core.errors import HarnessError, SpecError
 
 SPEC = {
     "method": "eb-train",
@@ -62,7 +62,7 @@ def test_auto_is_a_device_that_works():
         ({"model": "vgg61"}, "vgg16"),
         ({"dataset": "cifar"}, "cifar10"),
         ({"epoch": 3}, "epochs"),
-        ({"epochs": 2.5}, "whole number"),
+        ({"epochs": 2.5}, "an integer, got 2.5"),
         ({"epochs": 0}, "at least 1"),
         ({"prune_ratio": 1}, "below 1"),
         ({"prune_ratio": "half"}, "number"),
@@ -74,15 +74,16 @@ def test_auto_is_a_device_that_works():
         ({"model": "nolab.meters:Net"}, "PYTHONPATH"),
         ({"model": "joulebird.baselines.models.vgg:Vgg17"}, "Vgg16"),
         ({"width": 0}, "above 0"),
-        ({"width": 10**400}, "at most 8"),
-        ({"lr": float("nan")}, "above 0"),
-        ({"milestones": [3, 3]}, "rising"),
+        ({"width": 10**400}, "a huge integer"),
+        ({"width": 9}, "at most 8"),
+        ({"lr": float("nan")}, "a number, got nan"),
+        ({"milestones": [3, 3]}, "increasing"),
         ({"seed": -1}, "at least 0"),
         ({"gamma": 2}, "at most 1"),
     ],
 )
 def test_mistakes_name_the_remedy(change, words):
-    with pytest.raises(SpecError) as error:
+    with pytest.raises(HarnessError) as error:
         task_from(dict(SPEC, **change))
     assert words in error.value.message + error.value.hint
     assert error.value.exit_code == 2
@@ -90,7 +91,7 @@ def test_mistakes_name_the_remedy(change, words):
 
 
 def test_a_missing_name_is_asked_for():
-    with pytest.raises(SpecError, match="no dataset"):
+    with pytest.raises(HarnessError, match="lacks the field 'dataset'"):
         task_from({"model": "vgg16"})
 
 

@@ -129,21 +129,21 @@ def test_a_wrong_command_line(words, parts):
         ({"method": "tests.harness.nowhere:x"}, ["tests.harness.nowhere"]),
         ({"method": "snip", "model": "vgg17"}, ["unknown model 'vgg17'"]),
         ({"dataset": "cifar-10"}, ["unknown dataset", "did you mean 'cifar10'"]),
-        ({"prune_ratio": "half"}, ["prune_ratio must be a number, not 'half'"]),
-        ({"prune_ratio": 1.0}, ["prune_ratio must be", "below 1"]),
-        ({"prune_ratio": True}, ["prune_ratio must be a number, not True"]),
-        ({"seed": 1.5}, ["seed must be a whole number"]),
-        ({"seed": -1}, ["seed must be"]),
-        ({"epochs": 0}, ["epochs must be at least 1"]),
-        ({"lr": 0}, ["lr must be above 0"]),
-        ({"milestones": [8, 3]}, ["milestones must increase"]),
-        ({"milestones": "80"}, ["milestones must be a list"]),
-        ({"device": "tpu"}, ["device must be"]),
+        ({"prune_ratio": "half"}, ["field 'prune_ratio'", "expected a number, got 'half'"]),
+        ({"prune_ratio": 1.0}, ["field 'prune_ratio' must be", "below 1"]),
+        ({"prune_ratio": True}, ["field 'prune_ratio'", "expected a number, got True"]),
+        ({"seed": 1.5}, ["field 'seed'", "expected an integer, got 1.5"]),
+        ({"seed": -1}, ["field 'seed' must be at least 0"]),
+        ({"epochs": 0}, ["field 'epochs' must be at least 1 (got 0)"]),
+        ({"lr": 0}, ["field 'lr' must be above 0"]),
+        ({"milestones": [8, 3]}, ["field 'milestones' must be increasing"]),
+        ({"milestones": "80"}, ["field 'milestones'", "expected a list of integers"]),
+        ({"device": "tpu"}, ["field 'device' must be"]),
         ({"epoch": 3}, ["unknown field 'epoch'", "did you mean 'epochs'"]),
         ({"options": {"stpe": 1}}, ["unknown field 'stpe'", "did you mean 'step'"]),
         ({"options": {"step": "big"}}, ["field 'step'", "expected a number, got 'big'"]),
-        ({"options": [1]}, ["options must be a table"]),
-        ({"method": None}, ["method must be a text"]),
+        ({"options": [1]}, ["field 'options'", "expected a table"]),
+        ({"method": None}, ["field 'method'", "expected a string, got null"]),
     ],
 )
 def test_a_wrong_spec(tmp_path, change, parts):
@@ -154,7 +154,7 @@ def test_a_wrong_spec(tmp_path, change, parts):
 
 def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(2, ["run", write(tmp_path / "a.json", {"method": "snip"})], "lacks the field 'model'")
-    refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "not 3")
+    refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "expected a table, got 3")
     refused(
         2,
         ["run", write(tmp_path / "c.json", dict(SPEC, format=9))],
@@ -165,7 +165,7 @@ def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     (tmp_path / "e.json").write_text('{"method": "snip", "method": "dense"}')
     refused(2, ["run", tmp_path / "e.json"], "'method' stands twice")
     (tmp_path / "f.json").write_text("[" * 100000)
-    refused(2, ["run", tmp_path / "f.json"], "f.json: cannot be read as JSON")
+    refused(2, ["run", tmp_path / "f.json"], "f.json: not valid JSON (nested more than 100 deep)")
     refused(
         2,
         ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"],
@@ -185,7 +185,7 @@ def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path)
     assert "Traceback" not in errors
     assert not (refused_runs / "stages").exists()
     (tmp_path / "c.json").write_text('{"method": ')
-    refused(2, ["run", tmp_path / "c.json"], "cannot be read as JSON")
+    refused(2, ["run", tmp_path / "c.json"], "c.json: not valid JSON")
 
 
 def test_a_wrong_power_source(tmp_path):

@@ -1,4 +1,4 @@
-"""Files of a run: whole or not there, readable after a kill, older formats read, newer ones refused."""
+"""Files of a run: whole or absent, readable after a kill; newer formats are refused."""
 
 import json
 import os
@@ -97,10 +97,10 @@ def test_events_cut_anywhere_are_read_up_to_there(tmp_path):
     log = EventLog(path)
     log.write("attempt_begin", attempt=1)
     log.write("stage_begin")
-    log.write("epoch", epoch=1, begin_s=0.5, loss=float("inf"), checkpoint="1-1")
-    log.write("epoch", epoch=2, begin_s=1.5, checkpoint="1-2")
+    log.write("epoch", epoch=1, begin_s=0.5, train_end_s=0.6, loss=float("inf"), checkpoint="1-1")
+    log.write("epoch", epoch=2, begin_s=1.5, train_end_s=1.6, checkpoint="1-2")
     log.close()
-    data = open(path, "rb").read()
+    data = (tmp_path / "events.jsonl").read_bytes()
     whole = record.read_events(path)
     assert [event["event"] for event in whole] == [
         "attempt_begin",
@@ -119,13 +119,13 @@ def test_a_new_attempt_after_a_cut_line_stands_alone(tmp_path):
     path = str(tmp_path / "events.jsonl")
     log = EventLog(path)
     log.write("attempt_begin", attempt=1)
-    log.write("epoch", epoch=1, begin_s=0.5, checkpoint="1-1")
+    log.write("epoch", epoch=1, begin_s=0.5, train_end_s=0.6, checkpoint="1-1")
     log.close()
     with open(path, "ab") as file:
         file.write(b'{"event": "epo')
     log = EventLog(path)
     log.write("attempt_begin", attempt=2)
-    log.write("epoch", epoch=2, begin_s=1.5)
+    log.write("epoch", epoch=2, begin_s=1.5, train_end_s=1.6)
     log.close()
     events = record.read_events(path)
     assert [one.first["attempt"] for one in attempts(events)] == [1, 2]

@@ -25,7 +25,7 @@ def test_init_tries_and_writes_and_keeps_what_is_there(alpha, desk):
 
 def test_init_refuses_a_host_that_is_an_option(desk):
     desk.run("board", "add", "--no-try", "--", "x", "-oProxyCommand=touch pwned", code=2)
-    assert "not a host name" in desk.said()
+    assert "must be a host name" in desk.said()
     assert not (desk.folder / "pwned").exists()
 
 

@@ -127,6 +127,17 @@ def session(root, lines, rows):
     return folder
 
 
+SPEC = {
+    "method": "dense",
+    "model": "vgg16",
+    "dataset": "digits",
+    "prune_ratio": 0.0,
+    "width": 1.0,
+    "batch": 64,
+    "epochs": 1,
+}
+
+
 def stage(root, events):
     """A finished run with one stage that has these events."""
     folder = root / "stages" / "x"
@@ -135,7 +146,7 @@ def stage(root, events):
     (folder / record.POWER).write_text("own\n")
     record.write_stage(str(root), record.StageRecord("x", "x", "f"))
     (root / "r").mkdir()
-    record.write_run(str(root), record.RunRecord("r", {}, ("x",), {}))
+    record.write_run(str(root), record.RunRecord("r", SPEC, ("x",), {"best": 0.5, "last": 0.5}))
     return folder
 
 
@@ -188,7 +199,7 @@ def test_a_stage_over_a_reboot_has_a_segment_for_each_clock(tmp_path):
         {"t_s": 10.1, "event": "stage_resume"},
         {"t_s": 20.0, "event": "stage_end"},
     ]
-    where = stage(tmp_path, [*EVENTS[:2], {"t_s": 130.0, "event": "epoch"}, *later])
+    where = stage(tmp_path, [*EVENTS[:2], {"t_s": 130.0, "event": "epoch", "epoch": 1, "begin_s": 121.0, "train_end_s": 129.0}, *later])
     desk_meter.attach(tmp_path, ["r"], print)
     trace = PowerTrace.load(str(where / record.POWER))
     assert trace.boots == ("b", "c")
