@@ -46,11 +46,19 @@ ONE_FILE = {  # a third-party package that one file of devices/ is there to impo
     "jtop": "devices/jtop/client.py",
     "pynvml": "devices/nvml.py",
 }
-# In strings the harness may name what it reaches lazily: the registries of all rooms, and the
-# desk's part, which is absent on a board.
+# The desk's part, which a board lacks, is reached inside a function.
 NAMED = {
-    "harness/core/registry.py": {"joulebird.devices", "joulebird.baselines", "joulebird.reports"},
     "harness/cli/main.py": {"joulebird.harness.host.boards.remote_verbs"},
+    "harness/verbs/run.py": {"joulebird.harness.host"},
+}
+# Outside the registries (`__init__.py`) and the entry points of processes (`...:main`), a string
+# names a module only where an import could not: data of a package, a part that a board lacks, and
+# packages whose absence must be an error with a remedy (torch).
+IN_STRINGS = {
+    "baselines/data/tensors.py": {"joulebird.baselines.data"},
+    "harness/host/studies/study.py": {"joulebird.harness"},
+    "harness/host/studies/plan.py": {"joulebird.baselines.training"},
+    "harness/verbs/flops.py": {"joulebird.baselines.training"},
     "harness/verbs/run.py": {"joulebird.harness.host"},
 }
 DOTTED = re.compile(r"(joulebird(?:\.\w+)+)\.?(:\w*)?")
@@ -152,6 +160,16 @@ def test_the_harness_imports_the_folders_beside_it_lazily(path):
         if below(name, "joulebird.baselines") and name.rpartition(".")[2].islower()
     ]
     assert not wrong
+
+
+def test_strings_name_modules_only_where_an_import_cannot():
+    for path in sources():
+        if os.path.basename(path) == "__init__.py":
+            continue
+        names = [name for name in named(tree_of(path)) if not name.endswith(".main")]
+        may = IN_STRINGS.get(path, ())
+        wrong = [name for name in names if not any(below(name, prefix) for prefix in may)]
+        assert not wrong, (path, wrong)
 
 
 def test_nothing_is_imported_under_another_name():

@@ -189,6 +189,41 @@ def test_the_unpacked_sdist_passes_tests_of_its_own(built):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+WITHOUT_TORCH = """
+import sys
+sys.modules.update(torch=None, torchvision=None)
+from joulebird.harness.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def without_torch(folder, *words):
+    """Run a command line where torch is not installed."""
+    command = [sys.executable, "-c", WITHOUT_TORCH, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_core_works_without_torch(tmp_path):
+    for line in (
+        "measure --source simulated --log power.csv -- true",
+        "energy power.csv",
+        "table 2 --recount",
+        "run smoke -n --source none",
+        "sources",
+    ):
+        done = without_torch(tmp_path, *line.split())
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+@pytest.mark.slow
+def test_a_verb_that_needs_torch_names_the_remedy(tmp_path):
+    for line in ("run smoke --source none", "flops --model vgg16 --dataset digits", "plan smoke"):
+        done = without_torch(tmp_path, *line.split())
+        assert done.returncode == 2
+        assert "joulebird[train]" in done.stderr.splitlines()[-1]
+
+
 def imported_by(path):
     """Return the packages outside joulebird that a file imports, by statement or by name."""
     tree = tree_of(path)
