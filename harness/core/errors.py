@@ -25,10 +25,6 @@ class SpecError(HarnessError):
     """A model, data set, option or checkpoint that does not exist or does not fit."""
 
 
-class ReportError(HarnessError):
-    """A log, record or option that cannot be used."""
-
-
 class SourceError(HarnessError):
     """A power source that cannot be used or read."""
 

@@ -82,6 +82,11 @@ class Window(NamedTuple):
     boot_id: Optional[str] = None
     session: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """Return the length in seconds."""
+        return self.end_s - self.begin_s
+
 
 class Attempt(NamedTuple):
     """One attempt at a stage.
@@ -99,7 +104,7 @@ class Attempt(NamedTuple):
     @property
     def seconds(self) -> float:
         """The length of the useful work."""
-        return 0.0 if self.useful is None else max(0.0, self.useful.end_s - self.useful.begin_s)
+        return 0.0 if self.useful is None else max(0.0, self.useful.seconds)
 
 
 def attempts(events: Iterable[Event]) -> List[Attempt]:

@@ -11,7 +11,7 @@ from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs.table import FORMS
-from joulebird.reports.runs.compare import compare
+from joulebird.reports.tables.compare import compare
 
 EXAMPLES = """examples:
   joulebird compare new-runs old-runs

@@ -14,14 +14,14 @@ from typing import Any, Dict, List, Tuple
 from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import missing_package
 from joulebird.harness.host.boards.chosen import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.run import load_specs
-from joulebird.reports.runs.records import Run, load
+from joulebird.reports.runs.records import FinishedRun, load
 from joulebird.reports.tables.units import si, worded
 
 EXAMPLES = """examples:
@@ -70,14 +70,14 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def past_runs(args: argparse.Namespace) -> List[Run]:
+def past_runs(args: argparse.Namespace) -> List[FinishedRun]:
     """Return the finished runs of this machine, or of the boards that are meant.
 
-    Raises ReportError for a folder of --from without any.
+    Raises HarnessError for a folder of --from without any.
     """
     try:
         here = load([args.runs])
-    except ReportError:
+    except HarnessError:
         here = []  # nothing was run yet, which is when one plans
     found = here + (load(args.past) if args.past else [])
     hosts = (

@@ -210,7 +210,6 @@ def total_energy(energies: Iterable[Energy]) -> Energy:
         )
     sampled = [part for part in parts if part.samples]
     sensors = {part.sensor for part in sampled}
-    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
     return Energy(
         rail=rails[0],
         seconds=math.fsum(part.seconds for part in parts),
@@ -226,5 +225,5 @@ def total_energy(energies: Iterable[Energy]) -> Energy:
         u_random_j=math.hypot(*(part.u_random_j for part in parts)),
         sensor=sensors.pop() if len(sensors) == 1 else "",
         words=tuple(sorted({word for part in parts for word in part.words})),
-        reason="; ".join(reasons) or None,
+        reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)) or None,
     )

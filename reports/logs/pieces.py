@@ -94,8 +94,7 @@ class Piece(NamedTuple):
     def between(self, begin_s: float, end_s: float) -> "Piece":
         """Return the samples between two times, both included."""
         first = int(np.searchsorted(self.t_us, begin_s * 1e6, "left"))
-        last = int(np.searchsorted(self.t_us, end_s * 1e6, "right"))
-        return self.cut(slice(first, last))
+        return self.cut(slice(first, int(np.searchsorted(self.t_us, end_s * 1e6, "right"))))
 
     def around(self, columns: list[int], begin_us: int, end_us: int) -> "Piece":
         """Return the samples between two times, and on both sides up to the nearest read ones."""
@@ -111,8 +110,7 @@ class Piece(NamedTuple):
     def series(self, columns: list[int]) -> Series:
         """Return the sum of some rails; a sample counts when all of them were read."""
         power = self.power[:, columns].sum(axis=1, dtype=np.int64)
-        read = np.asarray(self.read[:, columns].all(axis=1))
-        return Series(self.t_us, power, read, self.starts)
+        return Series(self.t_us, power, np.asarray(self.read[:, columns].all(axis=1)), self.starts)
 
 
 class Assembled(NamedTuple):
@@ -188,15 +186,13 @@ def _in_order(
 ) -> tuple[list[Piece], int]:
     """Return the pieces of one boot, and the number of repeated times that were left out."""
     whole = _joined(boot, segments, rails)
-    steps = np.diff(whole.t_us)
-    if (steps > 0).all():
+    if (np.diff(whole.t_us) > 0).all():
         return [whole], 0
     if boot and all((np.diff(segment.t_us) >= 0).all() for segment in segments):
         whole = whole.cut(np.argsort(whole.t_us, kind="stable"))
     new = np.diff(whole.t_us, prepend=whole.t_us[0] - 1) != 0
     whole = whole.cut(new)
-    back = np.flatnonzero(np.diff(whole.t_us) < 0) + 1
-    edges = [0, *back.tolist(), len(whole.t_us)]
+    edges = [0, *(np.flatnonzero(np.diff(whole.t_us) < 0) + 1).tolist(), len(whole.t_us)]
     pieces = [whole.cut(slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
     return pieces, int((~new).sum())
 

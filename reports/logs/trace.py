@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Window
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
@@ -120,7 +121,7 @@ class PowerTrace:
 
     @property
     def scope(self) -> str:
-        """Return what the total covers: module, board, dc, wall, ...; "unknown" if not stated."""
+        """Return the scope of the total: module, board, dc, wall, ...; "unknown" if not stated."""
         return str(self.source.get("scope", "unknown"))
 
     def energy(
@@ -159,6 +160,11 @@ class PowerTrace:
         if len(touched) > 1:
             return self._nothing(query, end - begin, f"{_BACK} inside this window")
         return self._integrated(touched[0], begin, end, query)
+
+    def over(self, window: Window, rail: str | None = None) -> Energy:
+        """Return the energy of a window of a stage; a log without boots is of any clock."""
+        boot_id = None if self.boots == ("",) else window.boot_id
+        return self.energy(window.begin_s, window.end_s, rail, boot_id)
 
     def _columns(self, rail: str | None) -> tuple[str, list[int]]:
         wanted = self.total if rail is None else (rail,)

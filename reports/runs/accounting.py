@@ -1,31 +1,33 @@
-"""What a stage and a run cost: energy measured, or per epoch; net of idle; evaluation and repeated work apart; FLOPs."""
+"""The cost of stages and runs: energy, net energy, evaluation and repeated work apart, FLOPs."""
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Window
+from joulebird.harness.core.events import Attempt, Window
 from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
-from joulebird.reports.logs.energy import Energy, total_energy
-from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import Run, Stage, idle_windows
+from joulebird.reports.logs.energy import Energy, no_energy, total_energy
+from joulebird.reports.runs.idle import IdlePowers
+from joulebird.reports.runs.records import FinishedRun, FinishedStage
 
 MODES = ("measured", "per-epoch")
-Recorded = dict[tuple, list[Energy]]  # structure -> the energies of its recorded epochs
 TABLE_UNIT_FLOPS = 5e13  # the paper's "x0.05P": 50 000 images at one GFLOP
+Structure = tuple[object, ...]
+Recorded = dict[Structure, list[Energy]]  # the energies of the recorded epochs of each structure
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage or run cost.
+    """The cost of a stage or run.
 
-    `useful` is the energy of the work that counts, `evaluation` the part of it spent on testing, `repeated` what killed
-    attempts lost, `net` is useful less the idle power (None without an idle measurement). `flops` are training FLOPs
-    (3 x forward x images x epochs, the authors' counter), `paper_gflop` the same as the paper rounds:
-    3 x round(forward, 2) summed over epochs, for one image.
+    `useful` is the energy of the work that counts, `evaluation` its part for testing, `repeated`
+    the energy that killed attempts lost, `net` is `useful` less the idle power (None without an
+    idle measurement). `flops` are training FLOPs (3 x forward x images x epochs, the authors'
+    counter), `paper_gflop` the paper's rounding: 3 x round(forward, 2) summed over epochs, for one
+    image.
     """
 
     useful: Energy
@@ -38,175 +40,99 @@ class Cost:
     epochs: int
 
 
-def measured(stage: Stage, window: Window, rail: str | None = None) -> Energy:
-    """Energy of a window of a stage from its log; void, with the reason, when nothing was recorded."""
-    trace = stage.trace
-    if trace is None:
-        return Energy(
-            "",
-            window.end_s - window.begin_s,
-            0.0,
-            Fraction(0),
-            window.end_s - window.begin_s,
-            reason="no power was recorded",
-        )
-    return trace.energy(window.begin_s, window.end_s, rail, boot_of(trace, window))
+def stage_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
+    """Return the energy of a stage's useful work over all attempts; void without marks."""
+    return _sum([stage.energy(window, rail) for window in stage.useful] or [_unmarked(stage)])
 
 
-def boot_of(trace: PowerTrace, window: Window) -> str | None:
-    """The clock of the log that a window's times belong to; None where events or log do not tell boots apart."""
-    return None if not window.boot_id or trace.boots == ("",) else window.boot_id
+def _unmarked(stage: FinishedStage) -> Energy:
+    """Return the void energy of a stage whose events are lost."""
+    return no_energy("", float(stage.record.seconds), f"no stage marks in the events of {stage.id}")
 
 
-def stage_energy(stage: Stage, rail: str | None = None) -> Energy:
-    """Energy of a stage's useful work over all attempts, by integration of its log; void when no events mark it."""
-    return _sum(
-        [measured(stage, a.useful, rail) for a in stage.attempts if a.useful] or [_unmarked(stage)]
-    )
-
-
-def _unmarked(stage: Stage) -> Energy:
-    """What is known of the energy of a stage whose events are lost: nothing, and why."""
-    seconds = float(stage.record.seconds)
-    return Energy(
-        "", seconds, 0.0, Fraction(0), seconds, reason=f"no stage marks in the events of {stage.id}"
-    )
-
-
-def evaluation_energy(stage: Stage, rail: str | None = None) -> Energy:
-    """Energy from the end of each epoch's training to the end of the epoch: testing and checkpoint."""
+def evaluation_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
+    """Return the energy of testing and checkpoints: from each training's end to its epoch's."""
     parts = [
-        measured(stage, Window(e["train_end_s"], e["t_s"], w.boot_id), rail)
-        for e, w in stage.epochs
-        if e.get("train_end_s")
+        stage.energy(Window(event["train_end_s"], event["t_s"], window.boot_id), rail)
+        for event, window in stage.epochs
+        if event.get("train_end_s")
     ]
-    return _sum(parts if any(a.useful for a in stage.attempts) else [_unmarked(stage)])
+    return _sum(parts if stage.useful else [_unmarked(stage)])
 
 
-def repeated_energy(stage: Stage, rail: str | None = None) -> Energy:
-    """Energy of what killed attempts did after their last checkpoint, up to the last sample of their log."""
-    parts = []
-    for attempt in stage.attempts:
-        if attempt.ended or not stage.measured:
-            continue
-        begin_s = attempt.useful.end_s if attempt.useful else attempt.begin.begin_s
-        later = [
-            a.begin.begin_s
-            for a in stage.attempts
-            if a.begin.boot_id == attempt.begin.boot_id and a.begin.begin_s > begin_s
-        ]
-        limit = min(later, default=math.inf)
-        times = [
-            float(t[t < limit * 1e6].max(initial=0)) / 1e6
-            for t in (
-                p.t_us for p in stage.trace.pieces if attempt.begin.boot_id in (None, p.boot_id)
-            )
-        ]
-        end_s = max(times, default=0.0)
-        if end_s > begin_s:
-            parts.append(measured(stage, Window(begin_s, end_s, attempt.begin.boot_id), rail))
-    return _sum(parts)
+def repeated_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
+    """Return the energy of killed attempts after their last checkpoint, up to their last sample."""
+    if not stage.measured:
+        return _sum([])
+    lost = [_lost_window(stage, attempt) for attempt in stage.attempts if not attempt.ended]
+    return _sum([stage.energy(window, rail) for window in lost if window.seconds > 0])
 
 
-def net_of(stage: Stage, window: Window, idle: "IdlePowers") -> Energy | None:
-    """Energy of a window less the idle power of the session that recorded it; None when that has no idle measurement."""
-    known = idle.of(stage.root, window.session or stage.record.session)
-    return None if known is None else measured(stage, window, idle.rail).minus_idle(*known)
-
-
-def net_energy(stage: Stage, idle: "IdlePowers") -> Energy | None:
-    """Useful energy of a stage less the idle power; None when a session has no idle measurement."""
-    parts = [
-        net_of(stage, attempt.useful, idle) for attempt in stage.attempts if attempt.useful
-    ] or [_unmarked(stage)]
-    return None if None in parts else _sum(parts)
-
-
-class IdlePowers:
-    """The idle powers of sessions on one rail, each integrated once."""
-
-    def __init__(self, rail: str | None = None) -> None:
-        self.rail = rail
-        self._known: dict[tuple[str, str], tuple[float, float] | None] = {}
-
-    def of(self, root: str, session: str) -> tuple[float, float] | None:
-        """As `idle_power`."""
-        if (root, session) not in self._known:
-            self._known[root, session] = idle_power(root, session, self.rail)
-        return self._known[root, session]
-
-
-def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float, float] | None:
-    """Mean idle power of a session in watts and its uncertainty (at least half of what before and after differ); None if not recorded."""
-    found = [
-        trace.energy(w.begin_s, w.end_s, rail, boot_of(trace, w))
-        for trace, w in idle_windows(root, session)
+def _lost_window(stage: FinishedStage, attempt: Attempt) -> Window:
+    """Return the time from an attempt's last checkpoint to its last sample."""
+    boot_id = attempt.begin.boot_id
+    begin_s = attempt.useful.end_s if attempt.useful else attempt.begin.begin_s
+    begins = [other.begin.begin_s for other in stage.attempts if other.begin.boot_id == boot_id]
+    limit_us = 1e6 * min((later for later in begins if later > begin_s), default=math.inf)
+    last_us = [
+        float(piece.t_us[piece.t_us < limit_us].max(initial=0))
+        for piece in stage.trace.pieces
+        if boot_id in (None, piece.boot_id)
     ]
-    known = [energy for energy in found if not energy.void and energy.seconds > 0]
-    if not known:
-        return None
-    watts = [energy.watts for energy in known]
-    spread = (max(watts) - min(watts)) / 2
-    return statistics.fmean(watts), math.hypot(
-        spread, max(e.own_u_joules / e.seconds for e in known)
-    )
+    return Window(begin_s, max(last_us, default=0.0) / 1e6, boot_id)
 
 
-def structure(stage: Stage) -> tuple:
-    """What decides the energy of an epoch: the network's shape, images, batch and precision."""
-    work = stage.work
-    return tuple(
-        work.get(key)
-        for key in ("structure", "macs", "forward_flops", "images_per_epoch", "batch", "precision")
-    )
+def net_energy(stage: FinishedStage, idle: IdlePowers) -> Energy | None:
+    """Return the useful energy less the idle power; None when a session has none recorded."""
+    return _sum_known([idle.net(stage, window) for window in stage.useful] or [_unmarked(stage)])
+
+
+def structure(stage: FinishedStage) -> Structure:
+    """Return all that decides the energy of an epoch: shape, images, batch and precision."""
+    keys = ("structure", "macs", "forward_flops", "images_per_epoch", "batch", "precision")
+    return tuple(stage.work.get(key) for key in keys)
 
 
 def epoch_energies(
-    stages: Iterable[Stage], rail: str | None = None, idle: IdlePowers | None = None
+    stages: Iterable[FinishedStage], rail: str | None = None, idle: IdlePowers | None = None
 ) -> Recorded:
-    """All recorded epochs of each structure, void ones left out; with `idle`, less the idle power of their session."""
-    found: Recorded = {}
-    for stage in stages:
-        if stage.work and stage.measured:
-            energies = [
-                net_of(stage, window, idle) if idle else measured(stage, window, rail)
-                for _, window in stage.epochs
-            ]
-            found.setdefault(structure(stage), []).extend(
-                energy for energy in energies if energy is not None and not energy.void
-            )
-    return found
+    """Return the recorded epochs of each structure, without void ones.
 
-
-def per_epoch_energy(stage: Stage, recorded: Recorded, rail: str | None = None) -> Energy:
-    """The mean recorded epoch of the stage's structure, times the epochs it trained; a stage that trained nothing counts as measured.
-
-    The scatter of the recorded epochs joins the uncertainty. Void when no epoch of this structure was recorded.
+    With `idle`, they are less the idle power of their session.
     """
-    epochs = stage.work.get("epochs", 0)
-    if not epochs:
-        return stage_energy(stage, rail)
+    recorded: Recorded = {}
+    for stage in stages:
+        if not (stage.work and stage.measured):
+            continue
+        of_structure = recorded.setdefault(structure(stage), [])
+        for _, window in stage.epochs:
+            energy = idle.net(stage, window) if idle else stage.energy(window, rail)
+            if energy is not None and not energy.void:
+                of_structure.append(energy)
+    return recorded
+
+
+def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
+    """Return the mean recorded epoch of the stage's structure, times the epochs it trained.
+
+    The scatter of the recorded epochs joins the uncertainty. Void when none was recorded.
+    """
     known = recorded.get(structure(stage), [])
     if not known:
-        return Energy(
-            "",
-            float(stage.record.seconds),
-            0.0,
-            Fraction(0),
-            reason="no epoch of this structure was recorded",
-        )
+        reason = "no epoch of this structure was recorded"
+        return Energy("", float(stage.record.seconds), 0.0, Fraction(0), reason=reason)
+    epochs = stage.work["epochs"]
     mean = total_energy(known).scaled(Fraction(1, len(known)))
-    joules = [energy.joules for energy in known]
+    joules = [energy.joules for energy in known if energy.joules is not None]
     scatter = statistics.stdev(joules) / math.sqrt(len(joules)) if len(joules) > 1 else 0.0
-    whole = mean.scaled(epochs)
-    return replace(whole, u_random_j=epochs * math.hypot(mean.u_random_j, scatter))
+    return replace(mean.scaled(epochs), u_random_j=epochs * math.hypot(mean.u_random_j, scatter))
 
 
 @dataclass
 class Accounting:
-    """How energy is counted: "measured", or "per-epoch" from the recorded epochs of all stages; on which rail (None: the total).
+    """A way to count energy: "measured", or "per-epoch" from the recorded epochs of all stages.
 
-    A stage that several runs share is integrated once.
+    `rail` None is the total. A stage that several runs share is integrated once.
     """
 
     mode: str = "measured"
@@ -220,76 +146,76 @@ class Accounting:
 
     @classmethod
     def over(
-        cls, stages: Iterable[Stage], mode: str = "measured", rail: str | None = None
+        cls, stages: Iterable[FinishedStage], mode: str = "measured", rail: str | None = None
     ) -> "Accounting":
-        """The accounting for some stages; raises HarnessError for an unknown mode."""
+        """Return the accounting for some stages; raises HarnessError for an unknown mode."""
         if mode not in MODES:
-            raise HarnessError(f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}")
+            raise HarnessError(
+                f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}"
+            )
         if mode == "measured":
             return cls(mode, rail)
         stages = list(stages)
-        return cls(
-            mode, rail, epoch_energies(stages, rail), epoch_energies(stages, rail, IdlePowers(rail))
-        )
+        net = epoch_energies(stages, rail, IdlePowers(rail))
+        return cls(mode, rail, epoch_energies(stages, rail), net)
 
-    def stage(self, stage: Stage) -> Cost:
-        """What a stage cost."""
+    def stage(self, stage: FinishedStage) -> Cost:
+        """Return the cost of a stage."""
         key = stage.root, stage.id
         if key not in self._costs:
             self._costs[key] = self._stage(stage)
         return self._costs[key]
 
-    def _stage(self, stage: Stage) -> Cost:
-        if self.mode == "measured" or not stage.work.get("epochs"):
-            useful, net = stage_energy(stage, self.rail), net_energy(stage, self._idle)
-        else:
-            useful = per_epoch_energy(stage, self.gross, self.rail)
-            net = (
-                per_epoch_energy(stage, self.net, self.rail)
-                if self.net.get(structure(stage))
-                else None
-            )
-        evaluation, repeated = (
-            evaluation_energy(stage, self.rail),
-            repeated_energy(stage, self.rail),
-        )
+    def _stage(self, stage: FinishedStage) -> Cost:
+        useful, net = self._useful(stage)
+        evaluation = evaluation_energy(stage, self.rail)
+        repeated = repeated_energy(stage, self.rail)
         if stage.work.get("precision", "fp32") != "fp32":
-            useful, evaluation, repeated, net = (
-                energy and energy.worded("estimated")
-                for energy in (useful, evaluation, repeated, net)
+            useful, evaluation, repeated = (
+                energy.worded("estimated") for energy in (useful, evaluation, repeated)
             )
+            net = net and net.worded("estimated")
         return Cost(useful, evaluation, repeated, net, *flops_of(stage))
 
-    def run(self, run: Run) -> Cost:
-        """What a run cost: the sum over its stages, shared ones counted in full."""
+    def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
+        """Return the energy of a stage's useful work, gross and net."""
+        if self.mode == "measured" or not stage.work.get("epochs"):
+            return stage_energy(stage, self.rail), net_energy(stage, self._idle)
+        net = per_epoch_energy(stage, self.net) if self.net.get(structure(stage)) else None
+        return per_epoch_energy(stage, self.gross), net
+
+    def run(self, run: FinishedRun) -> Cost:
+        """Return the cost of a run: the sum over its stages, shared ones counted in full."""
         costs = [self.stage(stage) for stage in run.stages]
-        net = (
-            _sum([cost.net for cost in costs])
-            if all(cost.net is not None for cost in costs)
-            else None
-        )
         return Cost(
-            _sum([c.useful for c in costs]),
-            _sum([c.evaluation for c in costs]),
-            _sum([c.repeated for c in costs]),
-            net,
-            sum(c.flops for c in costs),
-            math.fsum(c.paper_gflop for c in costs),
-            frozenset().union(*(c.images for c in costs)),
-            sum(c.epochs for c in costs),
+            _sum([cost.useful for cost in costs]),
+            _sum([cost.evaluation for cost in costs]),
+            _sum([cost.repeated for cost in costs]),
+            _sum_known([cost.net for cost in costs]),
+            sum(cost.flops for cost in costs),
+            math.fsum(cost.paper_gflop for cost in costs),
+            frozenset().union(*(cost.images for cost in costs)),
+            sum(cost.epochs for cost in costs),
         )
 
 
-def flops_of(stage: Stage) -> tuple[int, float, frozenset[int], int]:
-    """Training FLOPs (forward + twice as much backward), the paper's rounded GFLOP an image, images an epoch, epochs."""
+def flops_of(stage: FinishedStage) -> tuple[int, float, frozenset[int], int]:
+    """Return training FLOPs, the paper's rounded GFLOP an image, images an epoch, epochs.
+
+    Training is forward and twice as much backward.
+    """
     work = stage.work
     if not work:
         return 0, 0.0, frozenset(), 0
-    gflops = paper_gflops(work["forward_flops"])
-    epochs = int(work.get("epochs", 0))
-    images = frozenset([int(work["images_per_epoch"])])
-    return work_flops(work), FORWARDS * gflops * epochs, images, epochs
+    epochs, images = int(work.get("epochs", 0)), frozenset([int(work["images_per_epoch"])])
+    return work_flops(work), FORWARDS * paper_gflops(work["forward_flops"]) * epochs, images, epochs
 
 
-def _sum(parts: list[Energy]) -> Energy:
+def _sum(parts: Sequence[Energy]) -> Energy:
     return total_energy(parts) if parts else Energy("", 0.0, 0.0, Fraction(0))
+
+
+def _sum_known(parts: Sequence[Energy | None]) -> Energy | None:
+    """Return the sum, or None when a part is unknown."""
+    known = [part for part in parts if part is not None]
+    return _sum(known) if len(known) == len(parts) else None

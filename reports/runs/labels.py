@@ -1,8 +1,9 @@
-"""What the papers call a method, a model, a data set and a setting; and the order of a table's rows."""
+"""Name methods, models, data sets and settings as the papers do, and order a table's rows."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from joulebird.reports.runs.records import Run
+from joulebird.reports.runs.records import FinishedRun
 
 MODELS = {
     "vgg16": "VGG16",
@@ -61,12 +62,16 @@ SETTING_FIELDS = (
     "sparsity",
 )
 
+Key = tuple[Any, ...]
 
-def method_label(method: str, options: dict) -> str:
-    """The paper's name of a method with these options.
 
-    >>> method_label("lottery-ticket", {"rounds": 1}), method_label("eb-train", {"weights": "reinit"})
-    ('LT (one-shot)', 'EB Train (re-init)')
+def method_label(method: str, options: dict[str, Any]) -> str:
+    """Return the paper's name of a method with these options.
+
+    >>> method_label("lottery-ticket", {"rounds": 1})
+    'LT (one-shot)'
+    >>> method_label("eb-train", {"weights": "reinit"})
+    'EB Train (re-init)'
     >>> method_label("eb-train", {"search_precision": "wage8", "draw_at": 10})
     'EB Train (LF; drawn at 10)'
     """
@@ -75,14 +80,14 @@ def method_label(method: str, options: dict) -> str:
         rounds = options.get("rounds", 1)
         return "LT (one-shot)" if rounds == 1 else f"LT ({rounds} rounds)"
     if method == "eb-train":
-        variant = _variant(options)
         drawn = f"drawn at {options['draw_at']}" if options.get("draw_at") else ""
-        return f"{name} ({'; '.join(filter(None, (variant, drawn)))})" if variant or drawn else name
+        marks = "; ".join(filter(None, (_variant(options), drawn)))
+        return f"{name} ({marks})" if marks else name
     return name
 
 
-def _variant(options: dict) -> str:
-    """What stands in brackets behind EB Train in the paper's Table 2."""
+def _variant(options: dict[str, Any]) -> str:
+    """Return the mark in brackets behind EB Train in the paper's Table 2."""
     low = [options.get(f"{phase}_precision", "fp32") != "fp32" for phase in ("search", "retrain")]
     if low[0]:
         return "LL" if low[1] else "LF"
@@ -90,91 +95,86 @@ def _variant(options: dict) -> str:
 
 
 def is_early_bird(label: str) -> bool:
-    """Whether a row is EB Train or one of its variants."""
+    """Return whether a row is EB Train or one of its variants."""
     return label.startswith("EB Train")
 
 
-def method_labels(runs: Iterable[Run]) -> dict[tuple, str]:
-    """A label for each distinct (method, options); options that set rows of one name apart are added to it."""
-    found: dict[tuple, str] = {}
+def method_labels(runs: Iterable[FinishedRun]) -> dict[Key, str]:
+    """Return a label for each distinct (method, options).
+
+    Rows of one name get the options that set them apart.
+    """
+    labels: dict[Key, str] = {}
     for run in runs:
-        found.setdefault(method_key(run), method_label(run.spec["method"], run.options))
-    for label in set(found.values()):
-        same = [key for key in found if found[key] == label]
-        if len(same) > 1:
-            varying = sorted(
-                {
-                    name
-                    for key in same
-                    for name, value in key[1]
-                    if any((name, value) not in other[1] for other in same)
-                }
-            )
-            for key in same:
-                chosen = ", ".join(f"{name}={value}" for name, value in key[1] if name in varying)
-                found[key] = (
-                    f"{label[:-1]}; {chosen})" if label.endswith(")") else f"{label} ({chosen})"
-                )
-    return found
+        labels.setdefault(method_key(run), method_label(run.spec["method"], run.options))
+    for label in set(labels.values()):
+        twins = [key for key in labels if labels[key] == label]
+        shared = set.intersection(*(set(options) for _, options in twins))
+        varying = {name for _, options in twins for name, _ in set(options) - shared}
+        for key in twins if len(twins) > 1 else ():
+            marks = ", ".join(f"{name}={value}" for name, value in key[1] if name in varying)
+            labels[key] = f"{label[:-1]}; {marks})" if label.endswith(")") else f"{label} ({marks})"
+    return labels
 
 
-def method_key(run: Run) -> tuple:
-    """What tells one row from another: the method and its options."""
-    return run.spec["method"], tuple(
-        sorted((name, _frozen(value)) for name, value in run.options.items())
-    )
+def method_key(run: FinishedRun) -> Key:
+    """Return the identity of a row: the method and its options."""
+    options = sorted((name, _frozen(value)) for name, value in run.options.items())
+    return run.spec["method"], tuple(options)
 
 
-def order_of(label: str) -> tuple:
-    """Sorts labels in the paper's order; unknown ones come last, by name."""
+def order_of(label: str) -> tuple[int, str]:
+    """Return a key that sorts labels in the paper's order; unknown ones come last, by name."""
     exact = [i for i, name in enumerate(ORDER) if label == name]
     close = [i for i, name in enumerate(ORDER) if label.startswith(name.rstrip(")"))]
     return (exact or close[-1:] or [len(ORDER)])[0], label
 
 
-def setting_key(run: Run) -> tuple:
-    """What tells one block of a table from another: everything of the spec that the method, ratio and seed are compared under."""
+def setting_key(run: FinishedRun) -> Key:
+    """Return the identity of a block of a table: the spec without method, ratio and seed."""
     return tuple(_frozen(run.spec.get(name)) for name in SETTING_FIELDS)
 
 
-def setting_labels(runs: Iterable[Run]) -> dict[tuple, str]:
-    """A label for each distinct setting: model and data set, and whatever else sets settings of one name apart."""
+def setting_labels(runs: Iterable[FinishedRun]) -> dict[Key, str]:
+    """Return a label for each distinct setting: model, data set, and the fields that vary."""
     keys = list(dict.fromkeys(setting_key(run) for run in runs))
     labels = {}
     for key in keys:
-        facts = dict(zip(SETTING_FIELDS, key, strict=True))
-        name = f"{MODELS.get(facts['model'], facts['model'])}/{DATASETS.get(facts['dataset'], facts['dataset'])}"
-        twins = [
-            dict(zip(SETTING_FIELDS, other, strict=True)) for other in keys if other[:2] == key[:2]
+        model, dataset = key[:2]
+        twins = [other for other in keys if other[:2] == key[:2]]
+        marks = [
+            f", {field} {_shown(value)}"
+            for field, value, values in zip(SETTING_FIELDS, key, zip(*twins), strict=True)
+            if len(set(values)) > 1 or (field == "width" and value not in (1, None))
         ]
-        apart = [
-            field
-            for field in SETTING_FIELDS[2:]
-            if len({twin[field] for twin in twins}) > 1
-            or (field == "width" and facts[field] not in (1, None))
-        ]
-        labels[key] = name + "".join(f", {field} {_shown(facts[field])}" for field in apart)
+        name = f"{MODELS.get(model, model)}/{DATASETS.get(dataset, dataset)}"
+        labels[key] = name + "".join(marks)
     return labels
 
 
 def ratio_label(ratio: float) -> str:
-    """A column's heading.
+    """Return a column's heading.
 
     >>> ratio_label(0.3)
     'p=30%'
     """
-    return f"p={100 * ratio:g}%"
+    return f"p={percent(ratio)}"
 
 
-def _shown(value) -> str:
-    return (
-        "-".join(map(str, value))
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def percent(ratio: float) -> str:
+    """Return a pruning ratio in percent.
+
+    >>> percent(0.3)
+    '30%'
+    """
+    return f"{100 * ratio:g}%"
 
 
-def _frozen(value):
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

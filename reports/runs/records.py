@@ -1,198 +1,204 @@
-"""Finished runs and their stages, as the reports see them: what was trained, when, under which clock, and where its power log is."""
+"""Finished runs and stages as the reports see them: their records, marks, clocks and power logs."""
 
 import os
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Attempt, Window, attempts, kept_epochs
+from joulebird.harness.core.events import Attempt, Event, Window, attempts, kept_epochs
 from joulebird.harness.core.powerlog import has_rows
+from joulebird.reports.logs.energy import Energy, no_energy
 from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.trace import PowerTrace
 
+Folder = str | os.PathLike[str]
+Paths = Folder | Iterable[Folder]
+
 
 class Traces:
-    """Power logs in memory, the ones asked for last and not more than `limit` samples of them: a study's logs do not all fit."""
+    """Power logs in memory: the last used ones, with at most `limit` samples together."""
 
     def __init__(self, limit: int = 10_000_000) -> None:
         self._limit = limit
         self._loaded: dict[str, PowerTrace] = {}
 
     def load(self, path: str) -> PowerTrace:
-        """A log, from memory if it is there."""
+        """Return a log, from memory if it is there."""
         trace = self._loaded.pop(path, None) or PowerTrace.load(path)
         self._loaded[path] = trace
-        while (
-            len(self._loaded) > 1
-            and sum(one.samples for one in self._loaded.values()) > self._limit
+        while len(self._loaded) > 1 and self._limit < sum(
+            kept.samples for kept in self._loaded.values()
         ):
             del self._loaded[next(iter(self._loaded))]
         return trace
 
 
-class Stage:
-    """A finished stage: its record, its attempts, and its power log (loaded when asked for)."""
+class FinishedStage:
+    """A finished stage: its record, its attempts, and its power log (loaded on demand)."""
 
     def __init__(self, root: str, stage_id: str, traces: Traces | None = None) -> None:
         self.root = root
         self._traces = traces or Traces()
-        self.record = _read(record.read_stage, root, stage_id)
+        self.record = record.read_stage(root, stage_id)
         self.folder = record.stage_dir(root, stage_id)
 
     @property
     def id(self) -> str:
-        """The stage's id."""
+        """Return the stage's id."""
         return self.record.id
 
     @property
-    def work(self) -> dict:
-        """What was trained (structure, FLOPs, epochs, ...), empty when nothing was."""
+    def work(self) -> dict[str, Any]:
+        """Return the facts of the training (structure, FLOPs, epochs, ...), empty without one."""
         return self.record.work or {}
 
     @cached_property
-    def events(self) -> list[dict]:
-        """The stage's events in order; raises HarnessError when they are damaged."""
-        return _read(record.read_events, os.path.join(self.folder, record.EVENTS))
+    def events(self) -> list[Event]:
+        """Return the stage's events in order; raises HarnessError when they are damaged."""
+        return record.read_events(os.path.join(self.folder, record.EVENTS))
 
     @cached_property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The attempts at the stage, in order."""
+        """Return the attempts at the stage, in order."""
         return tuple(attempts(self.events))
 
     @property
+    def useful(self) -> list[Window]:
+        """Return the windows of useful work, one an attempt that has one."""
+        return [attempt.useful for attempt in self.attempts if attempt.useful]
+
+    @property
     def log(self) -> str:
-        """The path of the stage's power log, which need not exist."""
+        """Return the path of the stage's power log, which need not exist."""
         return os.path.join(self.folder, record.POWER)
 
     @cached_property
     def measured(self) -> bool:
-        """Whether power was recorded."""
+        """Return whether power was recorded."""
         return os.path.exists(self.log) and has_rows(self.log)
 
     @cached_property
-    def source(self) -> dict:
-        """What the power source said of itself: in the log, else in the record."""
+    def source(self) -> dict[str, Any]:
+        """Return the power source's description from the log, else from the record."""
         return (first_source(self.log) if self.measured else None) or self.record.source
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words that must stand beside the stage's energy."""
+        """Return the words that go with the stage's energy."""
         return words_of(self.source) if self.measured else ()
 
     @property
-    def trace(self) -> PowerTrace | None:
-        """The stage's power log; None when nothing was recorded. Raises HarnessError when the log cannot be read."""
-        return self._traces.load(self.log) if self.measured else None
+    def trace(self) -> PowerTrace:
+        """Return the stage's power log; raises HarnessError when it cannot be read."""
+        return self._traces.load(self.log)
+
+    def energy(self, window: Window, rail: str | None = None) -> Energy:
+        """Return the energy of a window of this stage; void when nothing was recorded."""
+        if not self.measured:
+            return no_energy("", window.seconds, "no power was recorded")
+        return self.trace.over(window, rail)
 
     @cached_property
-    def epochs(self) -> list[tuple[dict, Window]]:
-        """The epochs that count, in order, each with its window; of an epoch trained twice, because a kill undid it, the last."""
+    def epochs(self) -> list[tuple[Event, Window]]:
+        """Return the epochs that count, in order, each with its window.
+
+        Of an epoch that was trained twice, because a kill undid it, the last one counts.
+        """
         return [
-            (event, Window(event["begin_s"], event["t_s"], a.begin.boot_id, a.begin.session))
-            for event, a in kept_epochs(self.attempts)
+            (event, Window(event["begin_s"], event["t_s"], *attempt.begin[2:]))
+            for event, attempt in kept_epochs(self.attempts)
         ]
 
 
-class Run:
+class FinishedRun:
     """A finished run with its stages in order, shared ones included."""
 
-    def __init__(self, root: str, found: record.RunRecord, stages: dict, traces: Traces) -> None:
-        self.root, self.record = root, found
-        for stage_id in found.stages:
-            if stage_id not in stages:
-                stages[stage_id] = Stage(root, stage_id, traces)
-        self.stages = [stages[stage_id] for stage_id in found.stages]
+    def __init__(self, root: str, run: record.RunRecord, stages: list[FinishedStage]) -> None:
+        self.root, self.record, self.stages = root, run, stages
 
     @property
     def id(self) -> str:
-        """The run's id."""
+        """Return the run's id."""
         return self.record.id
 
     @property
-    def spec(self) -> dict:
-        """The resolved spec: method, model, dataset, prune_ratio, seed, schedule, options."""
+    def folder(self) -> str:
+        """Return the run's folder."""
+        return record.run_dir(self.root, self.id)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return the resolved spec: method, model, dataset, prune_ratio, seed, options, ..."""
         return self.record.spec
 
     @property
-    def options(self) -> dict:
-        """The method's options."""
+    def options(self) -> dict[str, Any]:
+        """Return the method's options."""
         return self.spec.get("options") or {}
 
     @property
     def ticket(self) -> dict[str, int]:
-        """When EB Train drew its ticket: after so many `search_epochs`, which is `paper_n`, one more, in the paper's tables; else empty."""
-        found = self.record.metrics.get("search", {})
-        return (
-            {"search_epochs": found["epochs_trained"], "paper_n": found["paper_n"]}
-            if "paper_n" in found
-            else {}
-        )
+        """Return the epoch of EB Train's ticket; empty for other methods.
+
+        `search_epochs` were trained in the search; `paper_n`, one more, is the paper's count.
+        """
+        search = self.record.metrics.get("search", {})
+        if "paper_n" not in search:
+            return {}
+        return {"search_epochs": search["epochs_trained"], "paper_n": search["paper_n"]}
 
 
-def load(paths: Iterable[str]) -> list[Run]:
-    """The finished runs of some folders: a folder of runs, or the folder of one run.
+def load(paths: Paths) -> list[FinishedRun]:
+    """Return the finished runs of some folders: folders of runs, or of single runs.
 
-    Raises HarnessError when a folder has no name, does not exist, holds no finished run, or a record cannot be read.
+    Raises HarnessError when a folder has no name, does not exist or holds no finished run, or when
+    a record cannot be read.
     """
-    runs: dict = {}
+    given = folders(paths)
+    runs: dict[tuple[str, str], FinishedRun] = {}
     traces = Traces()
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    for path in map(str, paths):
-        if not path:
-            raise HarnessError(
-                "a folder of runs without a name",
-                "give the folder of `joulebird run --runs`; the one you are in is `.`",
-            )
-        path = os.path.normpath(path)
-        single = record.is_done(path)
-        root = os.path.dirname(path) or "." if single else path
-        found = (
-            [_read(record.read_run, root, os.path.basename(path))]
-            if single
-            else list(_read(_all_runs, root))
-        )
-        stages: dict = {}
-        for one in found:
-            runs.setdefault((os.path.realpath(root), one.id), None)
-            if runs[os.path.realpath(root), one.id] is None:
-                runs[os.path.realpath(root), one.id] = Run(root, one, stages, traces)
+    for path in given:
+        root, found = _records(path)
+        stages: dict[str, FinishedStage] = {}
+        for run in found:
+            key = os.path.realpath(root), run.id
+            if key in runs:
+                continue
+            for stage_id in run.stages:
+                if stage_id not in stages:
+                    stages[stage_id] = FinishedStage(root, stage_id, traces)
+            runs[key] = FinishedRun(root, run, [stages[stage_id] for stage_id in run.stages])
     if not runs:
         raise HarnessError(
-            f"no finished run in {', '.join(map(str, paths)) or 'no folder'}",
-            "`joulebird run` finishes what is not done; give the folder of its --runs",
+            f"no finished run in {', '.join(given) or 'no folder'}",
+            "`joulebird run` finishes unfinished runs; give the folder of its --runs",
         )
     return list(runs.values())
 
 
-def unique_stages(runs: Iterable[Run]) -> list[Stage]:
-    """The stages of some runs, each once."""
+def folders(paths: Paths) -> list[str]:
+    """Return the folders as a list of texts."""
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    return [os.fspath(path) for path in given]
+
+
+def _records(path: str) -> tuple[str, list[record.RunRecord]]:
+    """Return the folder of runs that a path means, and the records of its finished runs."""
+    if not path:
+        raise HarnessError(
+            "a folder of runs without a name",
+            "give the folder of `joulebird run --runs`; the current folder is `.`",
+        )
+    path = os.path.normpath(path)
+    if not record.is_done(path):
+        return path, list(record.find_runs(path))
+    root = os.path.dirname(path) or "."
+    return root, [record.read_run(root, os.path.basename(path))]
+
+
+def unique_stages(runs: Iterable[FinishedRun]) -> list[FinishedStage]:
+    """Return the stages of some runs, each once."""
     return list({(stage.root, stage.id): stage for run in runs for stage in run.stages}.values())
-
-
-def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
-    """The idle measurements of a session, before and after, as far as they were recorded."""
-    found = []
-    for when in ("before", "after"):
-        folder = record.idle_dir(root, session, when)
-        path = os.path.join(folder, record.POWER)
-        if session and os.path.exists(path) and has_rows(path):
-            windows = [
-                a.useful
-                for a in attempts(_read(record.read_events, os.path.join(folder, record.EVENTS)))
-                if a.useful
-            ]
-            found += [(PowerTrace.load(path), windows[-1])] if windows else []
-    return found
-
-
-def _all_runs(root: str) -> list:
-    return list(record.find_runs(root))
-
-
-def _read(function, *arguments):
-    try:
-        return function(*arguments)
-    except record.HarnessError as error:
-        raise HarnessError(error.message, error.hint, error.exit_code) from None

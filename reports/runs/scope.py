@@ -1,45 +1,37 @@
-"""What may not be mixed in one table: boards, power modes, sources, scopes, rails."""
+"""Keep apart in one table: boards, power modes, sources, scopes, rails."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.records import Run, Stage
+from joulebird.reports.runs.records import FinishedRun, FinishedStage
 
 
-def identity(stage: Stage) -> dict[str, str]:
-    """What must be the same for all numbers of one table: board, power mode, source, scope and rails."""
+def identity(stage: FinishedStage) -> dict[str, str]:
+    """Return the facts that all numbers of one table share: board, power mode, source, ..."""
     environment, source = stage.record.environment, stage.source
-    board = environment.get("board") or environment.get("host") or environment.get("machine") or "?"
-    mode = environment.get("power_mode") or ""
+    boards = (environment.get(key) for key in ("board", "host", "machine"))
     return {
-        "board": _name(board),
-        "power mode": _name(mode),
+        "board": _name(next(filter(None, boards), "?")),
+        "power mode": _name(environment.get("power_mode") or ""),
         "source": str(source.get("name", "")),
         "scope": str(source.get("scope", "")),
         "rails": "+".join(source.get("total") or ()),
     }
 
 
-def _name(value) -> str:
-    """A short name of a board or power mode, which records hold as a word or as facts."""
-    if isinstance(value, dict):
-        return str(
-            next(
-                (
-                    value[key]
-                    for key in ("serial", "name", "model", "id")
-                    if value.get(key) not in (None, "")
-                ),
-                "?",
-            )
-        )
-    return str(value)
+def _name(value: Any) -> str:
+    """Return a short name of a board or power mode, which records hold as a word or as facts."""
+    if not isinstance(value, dict):
+        return str(value)
+    names = (value.get(key) for key in ("serial", "name", "model", "id"))
+    return str(next((name for name in names if name not in (None, "")), "?"))
 
 
-def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
-    """The common identity of all stages that were measured; raises HarnessError saying what would be mixed.
+def one_scope(stages: Iterable[FinishedStage]) -> dict[str, str]:
+    """Return the common identity of all measured stages; empty without any.
 
-    Stages that were not measured mix nothing; without any measured stage the identity is empty.
+    Raises HarnessError for a mixture, naming both sides.
     """
     seen: dict[str, dict[str, str]] = {}
     for stage in stages:
@@ -47,24 +39,22 @@ def one_scope(stages: Iterable[Stage]) -> dict[str, str]:
             seen.setdefault(key, {}).setdefault(value, stage.id)
     for key, values in seen.items():
         if len(values) > 1:
-            listed = ", ".join(
-                f"{value or 'none'} ({stage_id})" for value, stage_id in values.items()
-            )
+            sides = [f"{value or 'none'} ({stage_id})" for value, stage_id in values.items()]
             how = "--board NAME" if key == "board" else "give only the folders of its runs"
             raise HarnessError(
-                f"the runs mix numbers of different {key}s: {listed}",
+                f"the runs mix numbers of different {key}s: {', '.join(sides)}",
                 f"make one table for each {key}: {how}",
             )
     return {key: next(iter(values)) for key, values in seen.items()}
 
 
-def on_board(runs: list[Run], board: str) -> list[Run]:
-    """The runs whose measured stages were all measured on one board; raises HarnessError when there are none."""
-    found = {
+def on_board(runs: list[FinishedRun], board: str) -> list[FinishedRun]:
+    """Return the runs that were measured on one board alone; raises HarnessError for none."""
+    boards = {
         run.id: {identity(stage)["board"] for stage in run.stages if stage.measured} for run in runs
     }
-    kept = [run for run in runs if found[run.id] <= {board}]
+    kept = [run for run in runs if boards[run.id] <= {board}]
     if not kept:
-        boards = ", ".join(sorted(set().union(*found.values()))) or "none"
-        raise HarnessError(f"no run was measured on {board} alone", f"there are: {boards}")
+        known = ", ".join(sorted(set().union(*boards.values()))) or "none"
+        raise HarnessError(f"no run was measured on {board} alone", f"there are: {known}")
     return kept

@@ -1,63 +1,57 @@
-"""How much better each variant of EB Train is than the strongest baseline, cell by cell, with the baseline named."""
+"""Compare each variant of EB Train with the strongest baseline, named cell by cell."""
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.grid import Grid, GridCell
 from joulebird.reports.runs.labels import BASELINES, is_early_bird
-from joulebird.reports.tables.table import Cell
+from joulebird.reports.tables.table import Cell, Row
 
 
-def improvement_rows(grid: Grid, setting: str, ratios: list[float]) -> list[tuple[Cell, ...]]:
-    """One row for each EB Train variant: accuracy difference, ratios of energy and FLOPs, each against its strongest baseline.
+def improvement_rows(grid: Grid, setting: str) -> list[Row]:
+    """Return one row for each EB Train variant.
 
-    The paper's own row takes accuracy, energy and FLOPs from different variants; here a row is one method.
+    It has the accuracy difference and the ratios of energy and FLOPs, each against its strongest
+    baseline. The paper's own row takes its numbers from different variants; here a row is one
+    method.
     """
-    variants = [method for method in grid.methods_of(setting) if is_early_bird(method)]
-    baselines = [method for method in grid.methods_of(setting) if method in BASELINES]
-    if not baselines:
-        return []
-    return [_row(grid, setting, variant, baselines, ratios) for variant in variants]
+    methods = grid.methods_of(setting)
+    baselines = [method for method in methods if method in BASELINES]
+    variants = [method for method in methods if is_early_bird(method) and baselines]
+    return [_row(grid, setting, variant, baselines) for variant in variants]
 
 
-def _row(
-    grid: Grid, setting: str, variant: str, baselines: list[str], ratios: list[float]
-) -> tuple[Cell, ...]:
+def _row(grid: Grid, setting: str, variant: str, baselines: list[str]) -> Row:
     accuracies, costs = [], []
-    for ratio in ratios:
+    estimated = False
+    for ratio in grid.ratios:
         own = grid.cell(setting, variant, ratio)
-        found = {name: grid.cell(setting, name, ratio) for name in baselines}
-        others = {name: cell for name, cell in found.items() if cell is not None}
-        if own is None or not others:
-            accuracies, costs = [*accuracies, Cell("–")], [*costs, Cell("–")]
-            continue
-        accuracies.append(_accuracy(own, others))
-        costs.append(_costs(own, others))
-    estimated = any(
-        cell and "estimated" in cell.words
-        for cell in (grid.cell(setting, variant, ratio) for ratio in ratios)
-    )
-    name = Cell(f"{variant} Improv." + (", estimated" if estimated else ""), f"{variant} Improv.")
-    return (Cell("", setting), name, *accuracies, *costs)
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+        cells = {name: grid.cell(setting, name, ratio) for name in baselines}
+        others = {name: cell for name, cell in cells.items() if cell is not None}
+        compared = own is not None and bool(others)
+        accuracies.append(_accuracy(own, others) if own and compared else Cell("–"))
+        costs.append(_costs(own, others) if own and compared else Cell("–"))
+        estimated = estimated or bool(own and "estimated" in own.words)
+    name = f"{variant} Improv."
+    shown = name + (", estimated" if estimated else "")
+    return (Cell("", setting), Cell(shown, name), *accuracies, *costs)
 
 
 def _accuracy(own: GridCell, others: dict[str, GridCell]) -> Cell:
-    best = max(others, key=lambda name: _mean(others[name].accuracies))
-    difference = _mean(own.accuracies) - _mean(others[best].accuracies)
+    best = max(others, key=lambda name: others[name].accuracy)
+    difference = own.accuracy - others[best].accuracy
     return Cell(f"{difference:+.2f} ({best})", {"percent_points": difference, "baseline": best})
 
 
 def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
-    """Ratios of energy and of FLOPs, each against its own strongest baseline.
+    """Return the ratios of energy and of FLOPs, each against its own strongest baseline.
 
-    No ratio of energies while a baseline's is void: it may be the strongest. A baseline of which some seeds are void is marked.
+    A void baseline may be the strongest, so that there is no ratio of energies beside one. A
+    baseline of which some seeds are void is marked.
     """
     fewest = min(others, key=lambda name: others[name].flops)
     flops = others[fewest].flops / own.flops if own.flops else None
-    void = [name for name, cell in others.items() if cell.joules is None]
+    joules = {name: cell.joules for name, cell in others.items() if cell.joules is not None}
+    void = [name for name in others if name not in joules]
     data = {
         "flops_ratio": flops,
         "flops_baseline": fewest,
@@ -66,24 +60,24 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         "u_energy_ratio": None,
         "energy_void": void,
     }
-    text = "void" if not own.joules or len(void) == len(others) else f"void (no {', '.join(void)})"
+    text = "void" if not own.joules or not joules else f"void (no {', '.join(void)})"
     if own.joules and not void:
-        least = min(others, key=lambda name: others[name].joules)
-        ratio = others[least].joules / own.joules
-        data.update(
-            energy_ratio=ratio,
-            energy_baseline=least,
-            u_energy_ratio=_u_ratio(others[least].energies, own.energies),
-        )
+        least = min(joules, key=lambda name: joules[name])
+        ratio = joules[least] / own.joules
+        u = _u_ratio(others[least].energies, own.energies)
+        data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=u)
         text = f"{ratio:.1f}× ({', '.join(filter(None, (least, others[least].partial)))})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
 
 
-def _u_ratio(one: list[Energy], two: list[Energy]) -> float | None:
-    """Uncertainty of a ratio of two single runs (with more seeds, their spread says more)."""
-    if len(one) != 1 or len(two) != 1:
+def _u_ratio(theirs: list[Energy], ours: list[Energy]) -> float | None:
+    """Return the uncertainty of a ratio of two single runs; None for more seeds.
+
+    With more seeds, their spread is the better measure.
+    """
+    if len(theirs) != 1 or len(ours) != 1:
         return None
     try:
-        return one[0].ratio(two[0]).u
+        return theirs[0].ratio(ours[0]).u
     except HarnessError:
         return None

@@ -1,12 +1,13 @@
-"""The notes under a table: what the numbers cover, how they were counted, and what to doubt about them."""
+"""The notes under a table: the extent of the numbers, how they were counted, and doubts."""
 
 from typing import Any
 
+from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs import cross
-from joulebird.reports.runs.accounting import idle_power
 from joulebird.reports.runs.grid import Grid
+from joulebird.reports.runs.idle import idle_power
 from joulebird.reports.runs.labels import BASELINES, is_early_bird, ratio_label
-from joulebird.reports.runs.records import Run, unique_stages
+from joulebird.reports.runs.records import FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.units import digits, si
 
@@ -19,46 +20,46 @@ EXCLUDED = {
     "package": "not in it: accelerator, drives, mainboard, power supply",
 }
 WORDS = {
-    "simulated": "simulated: no sensor measured these energies; a simulated board followed the load of the processor",
-    "replayed": "replayed: the energies come from a log that was recorded elsewhere",
+    "simulated": "Simulated: no sensor measured these energies; a simulated board followed the "
+    "load of the processor.",
+    "replayed": "Replayed: the energies come from a log that was recorded elsewhere.",
+    "estimated": "Estimated: rows in low precision ran on full-precision arithmetic that imitates "
+    "8 bits; their energy is not that of 8-bit hardware.",
 }
 MODES = {
-    "measured": "measured: the power log of every stage of a run, integrated; a stage that runs share counts in full in each of them",
-    "per-epoch": "per-epoch: the mean recorded epoch of each network structure, times the epochs it was trained; "
-    "a stage without epochs as measured",
+    "measured": "measured: the power log of every stage of a run, integrated; a stage that runs "
+    "share counts in full in each of them",
+    "per-epoch": "per-epoch: the mean recorded epoch of each network structure, times the epochs "
+    "it was trained; a stage without epochs as measured",
+}
+RULES = {
+    "best": "the best test accuracy over the epochs of the last training (the paper's way)",
+    "last": "the test accuracy after the last epoch",
 }
 
 
 def table2_notes(
     grid: Grid, units: Any, energy: str, net: bool, accuracy: str, published: bool = False
 ) -> list[str]:
-    """All notes of Table 2, the most important first."""
-    words = sorted({word for cell in grid.cells.values() for word in cell.words})
-    notes = [
+    """Return all notes of Table 2, the most important first."""
+    words = sorted(set(grid.words) & set(WORDS), key=list(WORDS).index)
+    return [
         _scope(grid),
         f"Energy is {MODES[energy]}{'; the idle power is subtracted' if net else ''}.",
-    ]
-    notes += [f"{WORDS[word][0].upper()}{WORDS[word][1:]}." for word in words if word in WORDS]
-    if "estimated" in words:
-        notes.append(
-            "Estimated: rows in low precision ran on full-precision arithmetic that imitates 8 bits; "
-            "their energy is not that of 8-bit hardware."
-        )
-    notes += [
+        *(WORDS[word] for word in words),
         _flops(units),
         _accuracy(grid, accuracy),
         *_improvement(grid),
         *_tickets(grid),
         *drawn_notes(grid),
-    ]
-    notes += [
         *cross.notes(unique_stages(grid.runs)),
-        *_idle(grid.runs, net),
+        _idle(grid.runs, net),
         *_quality(grid),
         *_void(grid),
         *_repeated(grid),
+        *(_published(grid) if published else []),
+        *warning_notes(grid.runs),
     ]
-    return notes + (_published(grid) if published else []) + warning_notes(grid.runs)
 
 
 def _scope(grid: Grid) -> str:
@@ -66,174 +67,152 @@ def _scope(grid: Grid) -> str:
     if not scope:
         return "Energy: no power was recorded."
     mode = f", power mode {scope['power mode']}" if scope["power mode"] else ""
-    excluded = EXCLUDED.get(scope["scope"], "what it covers is not stated")
-    return f"Energy: {scope['rails']} ({scope['scope']}) on {scope['board']} by {scope['source']}{mode}; {excluded}."
+    excluded = EXCLUDED.get(scope["scope"], "its extent is not stated")
+    where = f"{scope['rails']} ({scope['scope']}) on {scope['board']} by {scope['source']}{mode}"
+    return f"Energy: {where}; {excluded}."
 
 
 def _flops(units: Any) -> str:
-    unit = (
-        "x0.05P = 5e13 = 50 000 images x 1 GFLOP"
-        if units.flops_name == "x0.05P"
-        else f"in {units.flops_name}"
-    )
-    rounded = (
-        "forward FLOPs rounded to 0.01 G as the paper does" if units.rounded else "exact count"
-    )
+    unit = f"in {units.flops_name}"
+    if units.flops_name == "x0.05P":
+        unit = "x0.05P = 5e13 = 50 000 images x 1 GFLOP"
+    count = "forward FLOPs rounded to 0.01 G as the paper does" if units.rounded else "exact count"
     return (
-        f"FLOPs of training = 3 x forward FLOPs of an image (the authors' counter, {rounded}) x images x epochs, {unit}; "
-        "testing, scoring and pruning are not in them."
+        f"FLOPs of training = 3 x forward FLOPs of an image (the authors' counter, {count}) "
+        f"x images x epochs, {unit}; testing, scoring and pruning are not in them."
     )
 
 
 def _accuracy(grid: Grid, rule: str) -> str:
     seeds = sorted({len(cell.runs) for cell in grid.cells.values()})
-    told = {
-        "best": "the best test accuracy over the epochs of the last training (the paper's way)",
-        "last": "the test accuracy after the last epoch",
-    }[rule]
-    many = (
-        "one seed"
-        if seeds == [1]
-        else f"{seeds[0]} to {seeds[-1]} seeds"
-        if len(seeds) > 1
-        else f"{seeds[0]} seeds"
-    )
-    spread = "" if seeds == [1] else "; ± is the standard deviation over seeds"
-    return f"Accuracy: {told}; {many}{spread}."
+    if seeds == [1]:
+        return f"Accuracy: {RULES[rule]}; one seed."
+    count = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+    return f"Accuracy: {RULES[rule]}; {count} seeds; ± is the standard deviation over seeds."
 
 
 def _improvement(grid: Grid) -> list[str]:
-    both = [
-        any(map(is_early_bird, methods)) and bool(set(methods) & set(BASELINES))
-        for methods in map(grid.methods_of, grid.settings)
-    ]
-    if not any(both):
-        return []
-    return [
-        "Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in brackets; each row is one method."
-    ]
+    for methods in map(grid.methods_of, grid.settings):
+        if any(map(is_early_bird, methods)) and set(methods) & set(BASELINES):
+            return [
+                "Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in "
+                "brackets; each row is one method."
+            ]
+    return []
 
 
 def _tickets(grid: Grid) -> list[str]:
-    """Both ways to say when a ticket was drawn."""
-    found: dict[str, list[str]] = {}
+    """Return both counts of the epochs at which tickets were drawn."""
+    rows: dict[str, list[str]] = {}
     for (setting, method, ratio), cell in grid.cells.items():
         tickets = [run.ticket for run in cell.runs if run.ticket]
         if tickets:
-            searched, paper = (
-                ", ".join(str(ticket[name]) for ticket in tickets)
-                for name in ("search_epochs", "paper_n")
-            )
-            found.setdefault(f"{setting} {method}", []).append(
-                f"{ratio_label(ratio)} {searched} ({paper})"
-            )
-    rows = "; ".join(f"{row} {', '.join(cells)}" for row, cells in found.items())
-    return (
-        [f"Tickets: epochs trained in the search (in brackets the paper's N): {rows}."]
-        if found
-        else []
-    )
+            searched = ", ".join(str(ticket["search_epochs"]) for ticket in tickets)
+            paper = ", ".join(str(ticket["paper_n"]) for ticket in tickets)
+            text = f"{ratio_label(ratio)} {searched} ({paper})"
+            rows.setdefault(f"{setting} {method}", []).append(text)
+    text = "; ".join(f"{row} {', '.join(cells)}" for row, cells in rows.items())
+    if not rows:
+        return []
+    return [f"Tickets: epochs trained in the search (in brackets the paper's N): {text}."]
 
 
 def drawn_notes(grid: Grid) -> list[str]:
-    """What a table says of the runs it leaves to Tables 1 and 4."""
-    return (
-        [f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."]
-        if grid.drawn
-        else []
-    )
+    """Return the note about the runs that a table leaves to Tables 1 and 4."""
+    if not grid.drawn:
+        return []
+    return [
+        f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."
+    ]
 
 
-def _idle(runs: list[Run], net: bool) -> list[str]:
+def _idle(runs: list[FinishedRun], net: bool) -> str:
     sessions = {(stage.root, stage.record.session) for stage in unique_stages(runs)}
     known = [power[0] for power in (idle_power(*session) for session in sessions) if power]
     if not known:
-        return ["Idle power was not recorded; energies are gross."]
-    middle = sum(known) / len(known)
-    return [
-        f"Idle power {si(middle, 'W')} ({len(known)} session{'s' if len(known) > 1 else ''}, before and after); "
-        f"energies are {'net of it' if net else 'gross, as a meter shows them'}."
-    ]
+        return "Idle power was not recorded; energies are gross."
+    mean = si(sum(known) / len(known), "W")
+    count = f"{len(known)} session{'s' if len(known) > 1 else ''}, before and after"
+    kind = "net of it" if net else "gross, as a meter shows them"
+    return f"Idle power {mean} ({count}); energies are {kind}."
 
 
 def _quality(grid: Grid) -> list[str]:
-    energies = [
-        energy
-        for cell in grid.cells.values()
-        for energy in cell.energies
-        if not energy.void and energy.joules
-    ]
+    energies = [energy for cell in grid.cells.values() for energy in cell.energies if energy.joules]
     if not energies:
         return []
-    worst, gap = (
-        min(energy.coverage for energy in energies),
-        max(energy.worst_gap_s for energy in energies),
-    )
-    u = max(energy.u_joules / abs(energy.joules) for energy in energies)
-    own = max(energy.own_u_joules / abs(energy.joules) for energy in energies)
+    coverage = min(energy.coverage for energy in energies)
+    gap_s = max(energy.worst_gap_s for energy in energies)
+    u = max(_share(energy, energy.u_joules) for energy in energies)
+    own = max(_share(energy, energy.own_u_joules) for energy in energies)
     stated = any(energy.u_gain_j or energy.u_offset_j for energy in energies)
-    known = "" if stated else " The sensor's own accuracy is not stated, and not in it."
+    unstated = "" if stated else " The sensor's own accuracy is not stated, and not in it."
     return [
-        f"Worst coverage {100 * worst:.2f} %, longest gap {digits(gap, 3)} s. Uncertainty of an energy at most {100 * u:.2g} % (95 %), "
-        f"of which {100 * own:.2g} % is not shared by all rows.{known}"
+        f"Worst coverage {100 * coverage:.2f} %, longest gap {digits(gap_s, 3)} s. "
+        f"Uncertainty of an energy at most {100 * u:.2g} % (95 %), "
+        f"of which {100 * own:.2g} % is not shared by all rows.{unstated}"
     ]
+
+
+def _share(energy: Energy, part_j: float | None) -> float:
+    """Return a part of an energy as its share."""
+    return (part_j or 0.0) / abs(energy.joules) if energy.joules else 0.0
 
 
 def _void(grid: Grid) -> list[str]:
-    found: dict[str, list[str]] = {}
+    cells: dict[str, dict[str, None]] = {}
     for (_, method, ratio), cell in grid.cells.items():
-        for energy in cell.energies:
-            if energy.void:
-                found.setdefault(energy.void_reason or "", []).append(
-                    f"{method} {ratio_label(ratio)}"
-                )
-    return [
-        f"Void: {', '.join(dict.fromkeys(cells))}: {reason}." for reason, cells in found.items()
-    ]
+        for reason in (energy.void_reason for energy in cell.energies):
+            if reason is not None:
+                cells.setdefault(reason, {})[f"{method} {ratio_label(ratio)}"] = None
+    return [f"Void: {', '.join(names)}: {reason}." for reason, names in cells.items()]
 
 
 def _repeated(grid: Grid) -> list[str]:
-    lost = [
-        (run.id, cost.repeated.measured_j)
+    lost = {
+        run.id: cost.repeated.measured_j
         for cell in grid.cells.values()
         for run, cost in zip(cell.runs, cell.costs, strict=True)
         if cost.repeated.measured_j
-    ]
+    }
     if not lost:
         return []
-    most = max(lost, key=lambda pair: pair[1])
+    most = max(lost, key=lambda run_id: lost[run_id])
     return [
-        f"Not in the energies: what killed attempts did after their last checkpoint, at most {si(float(most[1]), 'J')} ({most[0]})."
+        "Not in the energies: the work of killed attempts after their last checkpoint, "
+        f"at most {si(float(lost[most]), 'J')} ({most})."
     ]
 
 
 def _published(grid: Grid) -> list[str]:
-    doubts = [
-        d
-        for d in published_data.doubts()
-        if d.table == "2"
-        and d.setting in grid.settings
-        and d.ratio in grid.ratios
-        and d.method in (*grid.methods, "EB Train Improv.")
-    ]
+    methods = (*grid.methods, "EB Train Improv.")
     return [
-        f"† published {d.setting} {d.method} {ratio_label(d.ratio or 0)} {d.published}: {d.why}"
-        f"{'; probably ' + d.probably if d.probably else ''}."
-        for d in doubts
+        f"{doubt_note(doubt)}{'; probably ' + doubt.probably if doubt.probably else ''}."
+        for doubt in published_data.doubts()
+        if doubt.table == "2"
+        and doubt.setting in grid.settings
+        and doubt.ratio in grid.ratios
+        and doubt.method in methods
     ]
 
 
-def warning_notes(runs: list[Run]) -> list[str]:
-    """The warnings of some runs, each once with how many stages had it, and its remedy."""
-    found: dict[str, tuple[int, str]] = {}
-    for stage in unique_stages(runs):
-        for warning in stage.record.warnings:
-            text = str(warning.get("text") or warning.get("name", "")).rstrip(".")
-            remedy = str(warning.get("remedy") or "")
-            count = found.get(text, (0, ""))[0] + 1
-            found[text] = (count, remedy)
-    lines = []
-    for text, (count, remedy) in found.items():
-        cure = f"; remedy: {remedy}" if remedy and not remedy.startswith("none needed") else ""
-        lines.append(f"Warning ({count} stage{'s' if count > 1 else ''}): {text}{cure}.")
-    return lines
+def doubt_note(doubt: published_data.Doubt) -> str:
+    """Return the note about a doubtful published cell, without its full stop."""
+    place = f"{doubt.setting} {doubt.method} {ratio_label(doubt.ratio or 0)}"
+    return f"{published_data.MARK} published {place} {doubt.published}: {doubt.why}"
+
+
+def warning_notes(runs: list[FinishedRun]) -> list[str]:
+    """Return the warnings of some runs, each once, with the number of its stages and its remedy."""
+    warnings = [warning for stage in unique_stages(runs) for warning in stage.record.warnings]
+    counts: dict[str, int] = {}
+    remedies: dict[str, str] = {}
+    for warning in warnings:
+        text = str(warning.get("text") or warning.get("name", "")).rstrip(".")
+        counts[text] = counts.get(text, 0) + 1
+        remedies[text] = str(warning.get("remedy") or "none needed")
+    return [
+        f"Warning ({count} stage{'s' if count > 1 else ''}): {text}"
+        + ("." if remedies[text].startswith("none needed") else f"; remedy: {remedies[text]}.")
+        for text, count in counts.items()
+    ]

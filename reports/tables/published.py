@@ -1,16 +1,17 @@
-"""The papers' published numbers, as shipped in reports/published/ (see its README for the sources)."""
+"""The papers' published numbers, from reports/published/ (see its README for the sources)."""
 
 import csv
 import json
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "published"
+MARK = "†"  # of a doubtful cell
 
 
 class Doubt(NamedTuple):
-    """A published cell that cannot be right, or is unexplained: where it stands, why, and what it probably should be."""
+    """A published cell that is wrong or unexplained: its place, the reason, its probable value."""
 
     table: str
     setting: str
@@ -24,14 +25,14 @@ class Doubt(NamedTuple):
 
 @cache
 def rows(name: str) -> tuple[dict[str, str], ...]:
-    """The rows of one of the CSV files, by column name."""
+    """Return the rows of one of the CSV files, by column name."""
     with (FOLDER / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return tuple(csv.DictReader(file))
 
 
 @cache
 def table2() -> dict[tuple[str, str, float], dict[str, float]]:
-    """Table 2 by (setting, method, ratio): retrain_acc (percent), energy_kj, flops_0p05p."""
+    """Return Table 2 by (setting, method, ratio): retrain_acc (percent), energy_kj, flops_0p05p."""
     values = ("retrain_acc", "energy_kj", "flops_0p05p")
     return {
         (row["setting"], row["method"], float(row["pruning_ratio"])): {
@@ -43,7 +44,7 @@ def table2() -> dict[tuple[str, str, float], dict[str, float]]:
 
 @cache
 def doubts() -> tuple[Doubt, ...]:
-    """Every published cell that cannot be right or is not explained."""
+    """Return every published cell that is wrong or unexplained."""
     return tuple(
         Doubt(
             row["table"],
@@ -59,20 +60,23 @@ def doubts() -> tuple[Doubt, ...]:
     )
 
 
+def mark(table: str, setting: str, method: str, ratio: float | None, column: str) -> str:
+    """Return the mark of a doubtful cell, an empty text for others."""
+    return MARK if doubt(table, setting, method, ratio, column) else ""
+
+
 def doubt(table: str, setting: str, method: str, ratio: float | None, column: str) -> Doubt | None:
-    """The doubt about one cell, or None."""
-    return next(
-        (
-            d
-            for d in doubts()
-            if (d.table, d.setting, d.method, d.ratio, d.column)
-            == (table, setting, method, ratio, column)
-        ),
-        None,
-    )
+    """Return the doubt about one cell, or None."""
+    place = (table, setting, method, ratio, column)
+    return next((doubt for doubt in doubts() if doubt[:5] == place), None)
 
 
 @cache
-def network_flops() -> dict:
-    """Forward FLOPs of one image, by the authors' counter, of the dense and uniformly pruned networks."""
-    return json.loads((FOLDER / "network_flops.json").read_text(encoding="utf-8"))["networks"]
+def network_flops() -> dict[str, Any]:
+    """Return forward FLOPs of one image of the dense and uniformly pruned networks.
+
+    They are counted by the authors' counter.
+    """
+    text = (FOLDER / "network_flops.json").read_text(encoding="utf-8")
+    networks: dict[str, Any] = json.loads(text)["networks"]
+    return networks

@@ -1,20 +1,19 @@
-"""Table 2 of the Early-Bird paper from finished runs: accuracy, energy and FLOPs of every method at every pruning ratio."""
+"""Table 2 of the Early-Bird paper: accuracy, energy and FLOPs of every method at every ratio."""
 
-import os
-from collections.abc import Iterable
+from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import ratio_label
-from joulebird.reports.runs.records import Run, load
+from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.runs.scope import on_board
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.improvement import improvement_rows
 from joulebird.reports.tables.notes import table2_notes
-from joulebird.reports.tables.table import Cell, Column, Table
-from joulebird.reports.tables.units import digits, spread_of, unit_for
+from joulebird.reports.tables.table import Cell, Column, Row, Table
+from joulebird.reports.tables.units import digits, mean_and_spread, spread_of, unit_for
 
 FLOPS = ("exact", "paper")
 
@@ -24,31 +23,26 @@ class Units:
 
     def __init__(self, grid: Grid, flops: str, published: bool) -> None:
         cells = list(grid.cells.values())
-        self.energy, self.energy_name = (
-            (1e3, "kJ")
-            if published
-            else unit_for([cell.joules for cell in cells if cell.joules], "J")
-        )
+        joules = [cell.joules for cell in cells if cell.joules]
+        self.energy, self.energy_name = (1e3, "kJ") if published else unit_for(joules, "J")
         self.paper = all(cell.paper_flops is not None for cell in cells)
-        if flops == "paper" and not self.paper:
+        self.rounded = flops == "paper"
+        if self.rounded and not self.paper:
             raise HarnessError(
                 "the paper's FLOPs are for 50 000 images an epoch (CIFAR)",
                 "leave --flops paper out for other data sets",
             )
-        self.rounded = flops == "paper"
-        self.flops, self.flops_name = (
-            (TABLE_UNIT_FLOPS, "x0.05P")
-            if self.paper
-            else unit_for([cell.flops for cell in cells], "FLOP")
-        )
+        self.flops, self.flops_name = TABLE_UNIT_FLOPS, "x0.05P"
+        if not self.paper:
+            self.flops, self.flops_name = unit_for([cell.flops for cell in cells], "FLOP")
 
     def flops_of(self, cell: GridCell) -> float:
-        """A cell's FLOPs in the table's unit, rounded as the paper does where that is asked for."""
+        """Return a cell's FLOPs in the table's unit, rounded like the paper's if asked for."""
         return (cell.paper_flops if self.rounded and cell.paper_flops else cell.flops) / self.flops
 
 
 def table2(
-    paths: Iterable[str] | str,
+    paths: Paths,
     energy: str = "measured",
     accuracy: str = "best",
     net: bool = False,
@@ -57,30 +51,26 @@ def table2(
     rail: str | None = None,
     board: str | None = None,
 ) -> Table:
-    """Table 2 of all finished runs in some folders.
+    """Return Table 2 of all finished runs in some folders.
 
-    `energy`: "measured" (each run's whole recording) or "per-epoch" (mean recorded epoch of each structure x epochs trained);
-    `net`: less the idle power; `accuracy`: "best" epoch (the paper's way) or "last"; `flops`: "exact", or "paper" (rounded as the
-    paper does); `published`: the paper's own cells below ours; `rail`: one rail instead of the source's total; `board`: only runs
+    `energy`: "measured" (each run's whole recording) or "per-epoch" (mean recorded epoch of each
+    structure x epochs trained); `net`: less the idle power; `accuracy`: "best" epoch (the paper's
+    way) or "last"; `flops`: "exact", or "paper" (rounded as the paper does); `published`: the
+    paper's own cells below ours; `rail`: one rail instead of the source's total; `board`: only runs
     whose stages were all measured on this board.
-    Raises HarnessError when the runs cannot stand in one table (boards, sources, scopes or power modes mixed), or there are none.
+    Raises HarnessError for mixed boards, sources, scopes or power modes, and for no runs.
     """
     if flops not in FLOPS:
         raise HarnessError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")
     runs = load(paths)
     grid = build_grid(runs if board is None else on_board(runs, board), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
-    ratios = grid.ratios
-    rows: list = []
+    rows: list[Row | None] = []
     for setting in grid.settings:
         rows += [None] if rows else []
-        rows += _block(grid, setting, ratios, units, published)
-    words = sorted(
-        {word for cell in grid.cells.values() for word in cell.words if word != "estimated"}
-    )
-    title = "Table 2. Retraining accuracy, energy and FLOPs" + "".join(
-        f" [{word}]" for word in words
-    )
+        rows += _block(grid, setting, units, published)
+    words = [word for word in grid.words if word != "estimated"]
+    title = "Table 2. Retraining accuracy, energy and FLOPs"
     facts = {
         "table": 2,
         "energy_mode": energy,
@@ -90,13 +80,18 @@ def table2(
         "scope": grid.scope,
         "units": {"accuracy": "percent", "energy": "J", "flops": "FLOP"},
     }
-    notes = table2_notes(grid, units, energy, net, accuracy, published)
-    return Table(title, _columns(ratios, units, net, words), tuple(rows), tuple(notes), facts)
+    return Table(
+        title + "".join(f" [{word}]" for word in words),
+        _columns(grid.ratios, units, net, words),
+        tuple(rows),
+        tuple(table2_notes(grid, units, energy, net, accuracy, published)),
+        facts,
+    )
 
 
 def _columns(ratios: list[float], units: Units, net: bool, words: list[str]) -> tuple[Column, ...]:
-    beside = "".join(f", {word}" for word in words)
-    cost = f"{'Net energy' if net else 'Energy'} ({units.energy_name}{beside}) / FLOPs ({units.flops_name})"
+    energy = f"{'Net energy' if net else 'Energy'} ({', '.join([units.energy_name, *words])})"
+    cost = f"{energy} / FLOPs ({units.flops_name})"
     names = [ratio_label(ratio) for ratio in ratios]
     return (
         Column("Setting", number=False),
@@ -106,102 +101,63 @@ def _columns(ratios: list[float], units: Units, net: bool, words: list[str]) -> 
     )
 
 
-def _block(
-    grid: Grid, setting: str, ratios: list[float], units: Units, published: bool
-) -> list[tuple[Cell, ...]]:
-    rows = []
+def _block(grid: Grid, setting: str, units: Units, published: bool) -> list[Row]:
+    """Return the rows of one setting."""
+    rows: list[Row] = []
     for method in grid.methods_of(setting):
-        cells = [grid.cell(setting, method, ratio) for ratio in ratios]
+        cells = [grid.cell(setting, method, ratio) for ratio in grid.ratios]
         estimated = any(cell and "estimated" in cell.words for cell in cells)
-        name = Cell(method + (", estimated" if estimated else ""), method)
         rows.append(
             (
                 Cell("" if rows else setting, setting),
-                name,
+                Cell(method + (", estimated" if estimated else ""), method),
                 *map(_accuracy, cells),
                 *(_cost(cell, units) for cell in cells),
             )
         )
-        if published and any(
-            (setting, method, ratio) in published_data.table2() for ratio in ratios
-        ):
-            rows.append(_published(setting, method, ratios, units))
-    rows += improvement_rows(grid, setting, ratios)
-    in_paper = published and any(
-        (setting, "SNIP", ratio) in published_data.table2() for ratio in ratios
-    )
-    return rows + ([_published_improvement(setting, ratios)] if in_paper else [])
+        if published and _in_paper(setting, method, grid.ratios):
+            rows.append(_published(setting, method, grid.ratios, units))
+    rows += improvement_rows(grid, setting)
+    if published and _in_paper(setting, "SNIP", grid.ratios):
+        rows.append(_published_improvement(setting, grid.ratios))
+    return rows
 
 
-def _published_improvement(setting: str, ratios: list[float]) -> tuple[Cell, ...]:
-    """The paper's own row, which mixes variants (accuracy of EB Train, energy of LL, FLOPs of either); doubtful cells marked."""
-    known = {
-        float(row["pruning_ratio"]): row
-        for row in published_data.rows("published_table2_improv")
-        if row["setting"] == setting
-    }
-
-    def text(ratio: float, column: str, name: str, unit: str = "") -> str:
-        mark = "†" if published_data.doubt("2", setting, "EB Train Improv.", ratio, name) else ""
-        return known[ratio][column] + unit + mark if ratio in known else "–"
-
-    accuracies = [Cell(text(ratio, "acc_improv", "acc_improv")) for ratio in ratios]
-    costs = [
-        Cell(
-            f"{text(ratio, 'energy_improv_x', 'energy_improv', '×')} / {text(ratio, 'flops_improv_x', 'flops_improv', '×')}"
-        )
-        for ratio in ratios
-    ]
-    return (
-        Cell("", setting),
-        Cell("EB Train Improv., published", "EB Train Improv., published"),
-        *accuracies,
-        *costs,
-    )
+def _in_paper(setting: str, method: str, ratios: list[float]) -> bool:
+    return any((setting, method, ratio) in published_data.table2() for ratio in ratios)
 
 
 def _accuracy(cell: GridCell | None) -> Cell:
-    if cell is None:
-        return Cell("–")
-    values = cell.accuracies
-    spread = spread_of(values)
-    mean = sum(values) / len(values)
-    return Cell(
-        f"{mean:.2f}" + ("" if spread is None else f"±{spread:.2f}"),
-        {"percent": mean, "spread": spread, "seeds": values},
-    )
+    return Cell("–") if cell is None else Cell(*mean_and_spread(cell.accuracies))
 
 
 def _cost(cell: GridCell | None, units: Units) -> Cell:
+    """Return the cell of energy and FLOPs."""
     if cell is None:
         return Cell("–")
-    known = cell.known
-    spread = spread_of(known)
-    text = "void" if not known else digits(sum(known) / len(known) / units.energy)
+    spread = spread_of(cell.known)
+    text = "void" if cell.joules is None else digits(cell.joules / units.energy)
     if spread is not None:
         text += f"±{digits(spread / units.energy, 2)}"
     text += f" ({cell.partial})" if cell.partial else ""
+    facts = zip(cell.runs, cell.energies, cell.costs, strict=True)
     data = {
         "energy_j": cell.joules,
         "energy_spread_j": spread,
-        "energy_seeds": len(known),
+        "energy_seeds": len(cell.known),
         "flops": cell.flops,
         "paper_flops": cell.paper_flops,
-        "runs": [
-            _run_facts(run, e, c)
-            for run, e, c in zip(cell.runs, cell.energies, cell.costs, strict=True)
-        ],
+        "runs": [_run_facts(run, energy, cost) for run, energy, cost in facts],
     }
     return Cell(f"{text} / {digits(units.flops_of(cell), 3)}", data)
 
 
-def _run_facts(run: Run, energy: Energy, cost: Cost) -> dict:
-    net = None if cost.net is None else cost.net.joules
+def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
     return {
         "id": run.id,
         **run.ticket,
         **energy.as_dict(),
-        "net_j": net,
+        "net_j": cost.net and cost.net.joules,
         "evaluation_j": cost.evaluation.joules,
         "repeated_j": cost.repeated.joules,
         "flops": cost.flops,
@@ -209,40 +165,50 @@ def _run_facts(run: Run, energy: Energy, cost: Cost) -> dict:
     }
 
 
-def _published(setting: str, method: str, ratios: list[float], units: Units) -> tuple[Cell, ...]:
-    """The paper's row for this method, doubtful cells marked."""
+def _published(setting: str, method: str, ratios: list[float], units: Units) -> Row:
+    """Return the paper's row for this method, doubtful cells marked."""
     accuracies, costs = [], []
     for ratio in ratios:
-        row = published_data.table2().get((setting, method, ratio))
-        if row is None:
-            accuracies, costs = [*accuracies, Cell("–")], [*costs, Cell("–")]
+        numbers = published_data.table2().get((setting, method, ratio))
+        if numbers is None:
+            accuracies.append(Cell("–"))
+            costs.append(Cell("–"))
             continue
+        percent, joules = numbers["retrain_acc"], 1e3 * numbers["energy_kj"]
+        flops = numbers["flops_0p05p"]
         marks = [
-            "†" if published_data.doubt("2", setting, method, ratio, column) else ""
+            published_data.mark("2", setting, method, ratio, column)
             for column in ("energy", "flops")
         ]
-        accuracies.append(
-            Cell(f"{row['retrain_acc']:.2f}", {"published_percent": row["retrain_acc"]})
-        )
-        costs.append(
-            Cell(
-                f"{digits(1e3 * row['energy_kj'] / units.energy)}{marks[0]} / {row['flops_0p05p']:g}{marks[1]}",
-                {
-                    "published_energy_j": 1e3 * row["energy_kj"],
-                    "published_flops": row["flops_0p05p"] * TABLE_UNIT_FLOPS,
-                },
-            )
-        )
+        text = f"{digits(joules / units.energy)}{marks[0]} / {flops:g}{marks[1]}"
+        data = {"published_energy_j": joules, "published_flops": flops * TABLE_UNIT_FLOPS}
+        accuracies.append(Cell(f"{percent:.2f}", {"published_percent": percent}))
+        costs.append(Cell(text, data))
     return (Cell("", setting), Cell("  published", f"{method}, published"), *accuracies, *costs)
 
 
-def cell_of(paths: Iterable[str | os.PathLike], method: str, ratio: float, **options) -> GridCell:
-    """One cell of the table, for programs; raises HarnessError when there is none."""
-    grid = build_grid(load(paths), **options)
-    for setting in grid.settings:
-        cell = grid.cell(setting, method, ratio)
-        if cell:
-            return cell
-    raise HarnessError(
-        f"no run of {method} at {ratio_label(ratio)}", f"there are: {', '.join(grid.methods)}"
-    )
+def _published_improvement(setting: str, ratios: list[float]) -> Row:
+    """Return the paper's own row, doubtful cells marked.
+
+    It mixes variants: accuracy of EB Train, energy of LL, FLOPs of either.
+    """
+    name = "EB Train Improv."
+    rows = {
+        float(row["pruning_ratio"]): row
+        for row in published_data.rows("published_table2_improv")
+        if row["setting"] == setting
+    }
+
+    def text(ratio: float, column: str, unit: str = "") -> str:
+        if ratio not in rows:
+            return "–"
+        doubted = published_data.mark("2", setting, name, ratio, column.removesuffix("_x"))
+        return rows[ratio][column] + unit + doubted
+
+    accuracies = [Cell(text(ratio, "acc_improv")) for ratio in ratios]
+    costs = [
+        Cell(f"{text(ratio, 'energy_improv_x', '×')} / {text(ratio, 'flops_improv_x', '×')}")
+        for ratio in ratios
+    ]
+    label = f"{name}, published"
+    return (Cell("", setting), Cell(label, label), *accuracies, *costs)

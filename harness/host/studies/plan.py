@@ -16,8 +16,7 @@ from joulebird.harness.host.studies.asked import planned
 from joulebird.harness.runs.run import Asked
 from joulebird.harness.runs.spec import RunSpec, digest
 from joulebird.reports.runs.accounting import stage_energy
-from joulebird.reports.runs.records import Run as FinishedRun
-from joulebird.reports.runs.records import Stage as FinishedStage
+from joulebird.reports.runs.records import FinishedRun, FinishedStage
 
 DENSE = "joulebird.baselines.training.loop:train"
 FULL = "fp32"
@@ -172,7 +171,7 @@ class History:
 
     def _energy(self, stage: FinishedStage) -> float | None:
         if stage.id not in self._joules:
-            self._joules[stage.id] = stage_energy(stage).joules if stage.trace else None
+            self._joules[stage.id] = stage_energy(stage).joules if stage.measured else None
         return self._joules[stage.id]
 
     def _dense_network(self, spec: RunSpec) -> tuple[str, int, int]:

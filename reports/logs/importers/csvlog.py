@@ -7,8 +7,8 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
+from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, foreign_segment, refuse_beyond
 from joulebird.reports.logs.importers.columns import Columns, Rail, Sheet, guessed, mapped
-from joulebird.reports.logs.importers.segment import MAX_S, MAX_W, foreign_segment, refuse_beyond
 from joulebird.reports.logs.powerlog import Segment
 
 
@@ -26,14 +26,13 @@ def import_csv(path: str, lines: list[str], mapping: str | None) -> Segment:
     """Return the segment of a CSV.
 
     Rows without a time are damaged, rows without a number failed reads. Raises HarnessError for a
-    file that is no CSV, absent columns, and times and powers beyond what a log can hold.
+    file that is no CSV, absent columns, and times and powers beyond the limits of a log.
     """
     sheet = _sheet(path, lines)
     columns = mapped(sheet, mapping) if mapping else guessed(sheet)
     values = _values(sheet, columns)
     refuse_beyond(path, values.lines, values.times_s, MAX_S, "s")
-    counts = any(rail.counter for rail in columns.rails)
-    if counts:
+    if any(rail.counter for rail in columns.rails):
         refuse_beyond(path, values.lines, values.watts, MAX_W * MAX_S, "J")
         values = _differences(values, columns)
     watts = np.where(values.read, values.watts, 0.0)

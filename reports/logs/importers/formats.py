@@ -1,38 +1,44 @@
 """Read power logs written by others: any CSV with times and watts, tegrastats, PTDaemon."""
 
+import re
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.logs.importers import ptdaemon, tegrastats
+from joulebird.reports.logs.importers.cells import (
+    MAX_S,
+    MAX_W,
+    NW_PER_W,
+    foreign_segment,
+    instant,
+    refuse_beyond,
+)
 from joulebird.reports.logs.importers.csvlog import import_csv
-from joulebird.reports.logs.importers.segment import NW_PER_W
 from joulebird.reports.logs.powerlog import Segment
 
-
-class Foreign(NamedTuple):
-    """A foreign log: its segments, the unit of their powers, and notes about guesses."""
-
-    segments: list[Segment]
-    per_watt: int
-    notes: tuple[str, ...]
+_RAIL = re.compile(r"\b((?:VDD|VIN|POM|CV|NC)[A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?")
+_STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
+_INPUTS = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
+Foreign = tuple[list[Segment], int, tuple[str, ...]]
 
 
 def read_foreign(path: str, columns: str | None = None, period_s: float = 1.0) -> Foreign:
-    """Read a foreign log. `columns` maps a CSV: "t=COL,w=COL".
+    """Return the segments of a foreign log, the unit of their powers, and notes about guesses.
 
-    `period_s` is the period of a log without times (old tegrastats). Raises HarnessError for an
-    empty or unreadable file, an unknown form, an absent column, or an impossible value.
+    `columns` maps a CSV: "t=COL,w=COL". `period_s` is the period of a log without times (old
+    tegrastats). Raises HarnessError for an empty or unreadable file, an unknown form, an absent
+    column, or an impossible value.
     """
     lines, cut = _lines(path)
     notes: tuple[str, ...] = ()
-    if columns is None and tegrastats.matches(lines):
-        segment, notes = tegrastats.read(path, lines, period_s)
-    elif columns is None and ptdaemon.matches(lines):
-        segment = ptdaemon.read(path, lines)
+    if columns is None and is_tegrastats(lines):
+        segment, notes = tegrastats(path, lines, period_s)
+    elif columns is None and is_ptdaemon(lines):
+        segment = ptdaemon(path, lines)
     else:
         segment = import_csv(path, lines, columns)
-    return Foreign([segment._replace(damaged=segment.damaged + cut)], NW_PER_W, notes)
+    return [segment._replace(damaged=segment.damaged + cut)], NW_PER_W, notes
 
 
 def _lines(path: str) -> tuple[list[str], int]:
@@ -54,3 +60,82 @@ def _lines(path: str) -> tuple[list[str], int]:
     if not lines:
         raise HarnessError(f"{path}: not one whole line", remedy)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
+
+
+def is_tegrastats(lines: list[str]) -> bool:
+    """Return whether these are lines of tegrastats."""
+    return any("RAM " in line and _RAIL.search(line) for line in lines[:20])
+
+
+def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, tuple[str, ...]]:
+    """Return the log's segment and notes: instant milliwatts of each rail.
+
+    Lines without the log's rails count as damaged, but for one header.
+    """
+    texts = {number: line for number, line in enumerate(lines, 1) if line.strip()}
+    readings = {number: dict(_RAIL.findall(line)) for number, line in texts.items()}
+    rails = max(map(tuple, readings.values()), key=len)
+    total = [name for name in _INPUTS if name in rails][:1]
+    if not total:
+        raise HarnessError(
+            f"{path}: tegrastats shows no input rail, only {', '.join(rails)}",
+            "its rails nest, so their sum is not the board: record VDD_IN too",
+        )
+    kept = [number for number, reading in readings.items() if tuple(reading) == rails]
+    times_s, notes = _times(path, {number: texts[number] for number in kept}, period_s)
+    watts = np.array([[int(now) / 1e3 for now in readings[number].values()] for number in kept])
+    refuse_beyond(path, kept, watts, MAX_W, "W")
+    headers = sum(not readings[n] and not text.startswith("RAM") for n, text in texts.items())
+    facts = {"name": "tegrastats", "sampling": "snapshot", "scope": "module", "total": total}
+    damaged = len(texts) - len(kept) - min(headers, 1)
+    return foreign_segment(facts, rails, times_s, watts, watts >= 0, damaged), notes
+
+
+def _times(
+    path: str, lines: dict[int, str], period_s: float
+) -> tuple[list[float], tuple[str, ...]]:
+    """Return the time of each line in seconds; notes when the log holds none."""
+    stamps = {number: _STAMP.match(line) for number, line in lines.items()}
+    if all(stamps.values()):
+        return [_stamp_s(path, number, stamp) for number, stamp in stamps.items()], ()
+    note = f"the log holds no times: its lines are taken to be {period_s:g} s apart"
+    return [i * period_s for i in range(len(lines))], (note,)
+
+
+def _stamp_s(path: str, number: int, stamp: re.Match[str] | None) -> float:
+    text = stamp.group(1) if stamp else ""
+    try:
+        return instant(text)
+    except ValueError:
+        raise HarnessError(
+            f"{path} line {number}: {text} is not a time", "remove the line, or repair it"
+        ) from None
+
+
+def is_ptdaemon(lines: list[str]) -> bool:
+    """Return whether these are lines of PTDaemon."""
+    return any(line.startswith("Time,") and ",Watts," in line for line in lines[:20])
+
+
+def ptdaemon(path: str, lines: list[str]) -> Segment:
+    """Return the log's segment; readings of -1 are failed reads."""
+    times_s, watts, numbers = [], [], []
+    damaged = 0
+    for number, line in enumerate(lines, 1):
+        cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
+        try:
+            times_s.append(instant(cells["Time"]))
+        except (KeyError, ValueError):
+            damaged += bool(line.strip())
+            continue
+        numbers.append(number)
+        try:
+            watts.append(float(cells["Watts"]))
+        except (KeyError, ValueError):
+            watts.append(-1.0)
+    table = np.array(watts).reshape(-1, 1)
+    was_read = table >= 0.0
+    refuse_beyond(path, numbers, times_s, MAX_S, "s")
+    refuse_beyond(path, numbers, np.where(was_read, table, 0.0), MAX_W, "W")
+    facts = {"name": "ptdaemon", "sampling": "average", "scope": "wall", "total": ["Watts"]}
+    return foreign_segment(facts, ["Watts"], times_s, table, was_read, damaged)

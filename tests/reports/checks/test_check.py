@@ -12,7 +12,8 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.checks.check import FAIL, PASS, WARN, check, check_runs
+from joulebird.reports.checks.check import check, check_runs
+from joulebird.reports.checks.finding import FAIL, PASS, WARN
 from joulebird.reports.runs.records import load
 from tests.reports.write_logs import write_log
 from tests.reports.write_runs import Folder, small_study, write_events

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,18 +13,18 @@ from joulebird.reports.runs.accounting import (
     Accounting,
     evaluation_energy,
     flops_of,
-    idle_power,
     repeated_energy,
     stage_energy,
 )
-from joulebird.reports.runs.records import Stage, load, unique_stages
+from joulebird.reports.runs.idle import idle_power
+from joulebird.reports.runs.records import FinishedStage, load, unique_stages
 from joulebird.reports.tables.table2 import table2
 from tests.reports.write_logs import write_log
 from tests.reports.write_runs import BOOT, Folder, small_study, write_events
 
 
 def stage_of(folder, stage_id):
-    return Stage(folder.root, stage_id)
+    return FinishedStage(folder.root, stage_id)
 
 
 def test_a_stage_is_integrated_between_its_marks(tmp_path):
@@ -167,10 +168,10 @@ def test_an_unknown_mode_is_refused():
 def test_a_damaged_event_says_where(tmp_path):
     folder = Folder(tmp_path)
     folder.run("dense", 0.0, [folder.stage("a-1", 2)])
-    path = os.path.join(record.stage_dir(folder.root, "a-1"), record.EVENTS)
-    lines = open(path).read().splitlines()
+    path = Path(record.stage_dir(folder.root, "a-1"), record.EVENTS)
+    lines = path.read_text().splitlines()
     lines[1] = lines[1][:10]
-    open(path, "w").write("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
     with pytest.raises(HarnessError, match="line 2"):
         Accounting().run(load([tmp_path])[0])
     assert json.loads(lines[0])

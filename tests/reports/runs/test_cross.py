@@ -5,7 +5,8 @@ import os
 import pytest
 
 from joulebird.harness.core import records as record
-from joulebird.reports.checks.check import PASS, check
+from joulebird.reports.checks.check import check
+from joulebird.reports.checks.finding import PASS
 from joulebird.reports.runs.cross import notes, other_logs, sightings
 from joulebird.reports.runs.records import load, unique_stages
 from joulebird.reports.tables.table2 import table2

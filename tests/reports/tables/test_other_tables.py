@@ -1,13 +1,18 @@
 """Tables 1, 3 and 4, and the figures beside them."""
 
+import importlib
+import inspect
 import io
+import typing
+from pathlib import Path
 
 import pytest
 
 import joulebird.reports
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.tradeoff import figure3, figure5
-from joulebird.reports.tables.draws import figure1, figure2, table1, table4
+from joulebird.reports.figures.paper import figure1, figure2, figure3, figure5
+from joulebird.reports.tables.draws import table1, table4
+from joulebird.reports.tables.table import Table
 from joulebird.reports.tables.table2 import table2
 from joulebird.reports.tables.table3 import table3
 from tests.reports.write_runs import Folder, small_study
@@ -209,13 +214,13 @@ def test_figure_3_draws_recorded_distances(tmp_path):
         svg(figure3, [tmp_path])
     from joulebird.harness.core import records as record
 
-    path = record.stage_dir(folder.root, stage_id) + "/" + record.EVENTS
-    lines = open(path).read().splitlines()
+    path = Path(record.stage_dir(folder.root, stage_id), record.EVENTS)
+    lines = path.read_text().splitlines()
     lines[3:3] = [
         '{"event": "metric", "t_s": 105, "mask_distance": 0.3}',
         '{"event": "metric", "t_s": 106, "mask_distance": 0.05}',
     ]
-    open(path, "w").write("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
     text = svg(figure3, [tmp_path])
     assert "epsilon 0.07" in text
     assert "vgg16/cifar10 p=50% s1" in text
@@ -238,11 +243,16 @@ def test_without_drawn_tickets_there_is_no_table(tmp_path, table):
     assert "draw_at" in caught.value.hint
 
 
-def test_every_registered_report_can_be_loaded_and_says_what_it_is():
-    import importlib
-
-    for name, path in joulebird.reports.REPORTS.items():
-        module, _, attribute = path.partition(":")
-        function = getattr(importlib.import_module(module), attribute)
-        assert callable(function) and function.__doc__, name
-        assert name.startswith(("table", "figure-"))
+@pytest.mark.parametrize(("name", "path"), joulebird.reports.REPORTS.items())
+def test_every_registered_report_keeps_the_contract_of_its_name(name, path):
+    """A figure is `function(paths, output)`; all else is `function(paths, **options) -> Table`."""
+    module, _, attribute = path.partition(":")
+    function = getattr(importlib.import_module(module), attribute)
+    assert function.__doc__
+    first, *others = inspect.signature(function).parameters.values()
+    assert first.name == "paths"
+    if name.startswith("figure-"):
+        assert others.pop(0).name == "output"
+    else:
+        assert typing.get_type_hints(function)["return"] is Table
+    assert all(option.default is not option.empty for option in others)

@@ -4,7 +4,7 @@ import pytest
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.recount import (
+from joulebird.reports.tables.flops_cells import (
     CLOSED,
     LITERATURE,
     MASK,
@@ -13,8 +13,8 @@ from joulebird.reports.tables.recount import (
     energy_ticket,
     recount_table2,
     recount_table3,
-    table,
 )
+from joulebird.reports.tables.recount import table
 
 
 def test_every_cell_of_table_2_agrees_with_the_earlier_fit():
@@ -116,7 +116,7 @@ def test_a_cell_that_implies_an_impossible_network_is_not_explained(monkeypatch,
 
 
 def test_what_a_note_says_cannot_be_counted_really_cannot():
-    """Integer N and x of two decimals that give the doubtful cells as printed, but for those that the notes name."""
+    """Integer N and x of two decimals give the doubtful cells as printed, but for noted ones."""
     for published, dense, epochs, unit, half, named in (
         (64.7, 0.31, 160, 3, 0.05, ()),
         (59.8, 0.31, 160, 3, 0.05, ((31, 8),)),

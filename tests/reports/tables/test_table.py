@@ -8,7 +8,7 @@ import json
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.tables.table import FORMS, Cell, Column, Table, ascii_text
+from joulebird.reports.tables.table import FORMS, Cell, Column, Table
 
 TABLE = Table(
     "Energy & ratio of 2 runs",
@@ -125,8 +125,3 @@ def test_an_unknown_form_is_refused():
     with pytest.raises(HarnessError, match="docx") as caught:
         TABLE.render("docx")
     assert all(form in caught.value.hint for form in FORMS)
-
-
-def test_a_plain_terminal_gets_plain_signs():
-    assert ascii_text(TABLE.render("text")).isascii()
-    assert "6322+-3" in ascii_text(TABLE.render("text"))

@@ -1,0 +1,35 @@
+"""The result of a rule: pass, warn or fail, with the remedy."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from joulebird.reports.runs.records import FinishedRun
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+STATES = (PASS, WARN, FAIL)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule (R1 to R16) with its status, the fact that decided it, and the remedy."""
+
+    rule: str
+    status: str
+    text: str
+    remedy: str = ""
+
+
+Verdict = tuple[str, str, str]  # status, text, remedy
+Verdicts = Iterator[Verdict]
+# the sentence of a rule, and a function whose verdicts are the exceptions from it
+Rules = dict[str, tuple[str, Callable[[list[FinishedRun]], Verdicts]]]
+
+
+def warn(text: str, remedy: str) -> Verdict:
+    """Return a warning."""
+    return WARN, text, remedy
+
+
+def fail(text: str, remedy: str) -> Verdict:
+    """Return a failure."""
+    return FAIL, text, remedy
