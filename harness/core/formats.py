@@ -57,7 +57,7 @@ RECORDER = Schema(
     [
         may("python", TEXT, "version"),
         may("period_s", number(0, 1e10), "mean time between two readings", "s"),
-        may("mean_period_s", number(0, 1e10), "mean time between two readings of a replay", "s"),
+        may("mean_period_s", number(0, 1e10), "mean time between two rows", "s"),
         may("jitter", list_of(NUMBER), "least and greatest interval, in periods"),
     ],
 )

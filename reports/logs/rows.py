@@ -88,24 +88,16 @@ def read_rows(data: Block, rails: int, block_rows: int = 65536) -> Iterator[tupl
     width, at, step = row_width(rails), 0, block_rows
     while at < len(data):
         count = min((len(data) - at) // width, step)
-        if count == 0:
-            yield _empty(rails), 1
-            at = _next_line(data, at)
-            continue
-        rows, good = decode_block(data[at : at + count * width].reshape(count, width), rails)
+        block = data[at : at + count * width].reshape(count, width)
+        (t_us, mw, read, failed, words), good = decode_block(block, rails)
         kept = count if good.all() else int(np.argmin(good))
+        damaged = kept < count or count == 0
         at += kept * width
         step = min(step * 4, block_rows)
-        if kept < count:
+        if damaged:
             at, step = _next_line(data, at), min(64, block_rows)
-        t_us, mw, read, failed = (
-            rows.t_us[:kept],
-            rows.mw[:kept],
-            rows.read[:kept],
-            rows.failed[:kept],
-        )
-        words = rows.words[: int(failed.sum())]
-        yield Rows(t_us, mw, read, failed, words), int(kept < count)
+        words = words[: int(failed[:kept].sum())]
+        yield Rows(t_us[:kept], mw[:kept], read[:kept], failed[:kept], words), int(damaged)
 
 
 def _next_line(data: Block, at: int) -> int:
@@ -116,9 +108,3 @@ def _next_line(data: Block, at: int) -> int:
             return at + int(ends[0]) + 1
         at += 4096
     return len(data)
-
-
-def _empty(rails: int) -> Rows:
-    shape = (0, rails)
-    times, failed = np.zeros(0, np.int64), np.zeros(0, bool)
-    return Rows(times, np.zeros(shape, np.int64), np.zeros(shape, bool), failed, ())

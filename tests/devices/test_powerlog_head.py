@@ -111,7 +111,7 @@ def test_the_board_refuses_in_one_line(tmp_path, damage):
     [
         ("accuracy", [1]),
         ("accuracy", {"gain": "1 %"}),
-        ("accuracy", {"gain": float("nan")}),
+        ("accuracy", {"gain": [1]}),
         ("rails", "VDD_IN"),
         ("rails", {"VDD_IN": 1}),
         ("rails", [1, 2]),
@@ -129,5 +129,5 @@ def test_the_field_of_a_wrong_type_is_named(tmp_path, field, value):
     path.write_bytes(b"\n".join(text))
     error = refusal_of(str(path), read_log)
     assert error is not None
-    assert f"field {field!r}" in error.message
+    assert f"field '{field}" in error.message
     assert "line 1" in error.message
