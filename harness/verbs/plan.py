@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Tuple
 from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import missing_package
 from joulebird.harness.host.boards.chosen import agent, names, runs_folder
 from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
@@ -73,11 +73,11 @@ def main(args: argparse.Namespace) -> int:
 def past_runs(args: argparse.Namespace) -> List[Run]:
     """Return the finished runs of this machine, or of the boards that are meant.
 
-    Raises ReportError for a folder of --from without any.
+    Raises HarnessError for a folder of --from without any.
     """
     try:
         here = load([args.runs])
-    except ReportError:
+    except HarnessError:
         here = []  # nothing was run yet, which is when one plans
     found = here + (load(args.past) if args.past else [])
     hosts = (

@@ -9,7 +9,7 @@ import bisect
 from collections.abc import Sequence
 from pathlib import Path
 
-from joulebird.harness.core.errors import ReportError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.trace import PowerTrace
 
 SPAN_S, STEP_S = 3.0, 0.01  # lags looked at: from -SPAN_S / 10 to SPAN_S
@@ -47,7 +47,7 @@ def latency_s(board_log: Path, meter_log: Path) -> float | None:
     """
     try:
         board, meter = (PowerTrace.load(str(path)) for path in (board_log, meter_log))
-    except (ReportError, OSError):
+    except (HarnessError, OSError):
         return None
     reference, readings = _series(board), _series(meter)
     if len(reference[0]) < LEAST or len(readings[0]) < LEAST:
