@@ -39,7 +39,7 @@ BOARD_ENVIRONMENT = MappingProxyType(
 
 @dataclass(frozen=True)
 class Board:
-    """How to reach one board and how to run Python there; `settings.BOARD` has the fields."""
+    """The way to one board, and to its Python; `settings.BOARD` has the fields."""
 
     name: str
     host: str = ""

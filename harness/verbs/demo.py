@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run what is unfinished, then print the table and write the files."""
+    """Run the unfinished runs, then print the table and write the files."""
     specs = study.load(args.study)
     progress = Progress(quiet=args.quiet)
     ahead = split(args.runs, specs)[1]

@@ -1,7 +1,7 @@
-"""joulebird doctor: every check of board, sensors and software, with what was found and what to do.
+"""joulebird doctor: check board, sensors and software, with a remedy for each fault.
 
-Exit code 6 when something is wrong. --fix cures what is safe to cure: it puts a board back that a
-killed run left, and opens the sensors' files to all until the next boot.
+Exit code 6 when something is wrong. --fix applies safe remedies: it puts a board back that a killed
+run left, and opens the sensors' files to all until the next boot.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "check", nargs="*", metavar="CHECK", help="only these checks (default: all)"
     )
-    parser.add_argument("--fix", action="store_true", help="cure what is safe to cure")
+    parser.add_argument("--fix", action="store_true", help="apply the safe remedies")
     parser.add_argument(
         "--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"
     )

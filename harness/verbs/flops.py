@@ -168,7 +168,7 @@ def as_text(facts: Dict[str, Any]) -> str:
         ),
         (
             "  by the authors' counter",
-            "{:.4g} (what a table shows)".format(facts["counter_training_flops"]),
+            "{:.4g} (as in a table)".format(facts["counter_training_flops"]),
         ),
         (
             "  in the paper's x0.05P",

@@ -27,7 +27,7 @@ from joulebird.harness.runs.spec import RunSpec, read_specs
 
 EXAMPLES = """examples:
   joulebird run smoke                          two short runs, to see that all works
-  joulebird run table2 --data-dir ~/data -n    what the study of Table 2 would run here
+  joulebird run table2 --data-dir ~/data -n    the runs of Table 2 that are unfinished here
 """
 
 
@@ -121,7 +121,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
-    """Run what is ahead on this machine; return the failures."""
+    """Run the unfinished runs on this machine; return the failures."""
     progress = Progress(quiet=args.quiet)
     if ahead:
         return work(args, specs, ahead, progress)
@@ -138,7 +138,7 @@ def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec
 def work(
     args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
 ) -> List[Any]:
-    """Run what is ahead in one session; return the failures."""
+    """Run the unfinished runs in one session; return the failures."""
     from joulebird.harness.runs.batch import run_all
     from joulebird.harness.runs.prepare import preparation
     from joulebird.harness.runs.session import Session

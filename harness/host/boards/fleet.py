@@ -76,7 +76,7 @@ def run(
         raise HarnessError(
             f"{len(missing)} of {len(specs)} runs are not finished; the first: {first}: "
             f"{last_line(root, first, groups)}",
-            f"see {args.runs}/{first}/fleet.log; the same command repeats only what is missing",
+            f"see {args.runs}/{first}/fleet.log; the same command repeats only the unfinished runs",
             5,
         )
     return 0

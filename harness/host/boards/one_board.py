@@ -259,7 +259,7 @@ def owner_text(owner: dict[str, Any]) -> str:
     'ann (desk)'
     """
     return (
-        f"{owner.get('user') or 'somebody'} ({owner.get('host') or 'unknown machine'})"
+        f"{owner.get('user') or 'another user'} ({owner.get('host') or 'unknown machine'})"
         if owner
         else "another user"
     )

@@ -14,7 +14,7 @@ from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.ssh import control_folder
 
 LOOK_S = 1.0  # between two looks at boards that other jobs of this machine use
-BUSY_LOOK_S = 30.0  # between two looks at boards that somebody else measures on
+BUSY_LOOK_S = 30.0  # between two looks at boards that another user measures on
 
 
 def pick(

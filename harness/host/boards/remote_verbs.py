@@ -128,7 +128,7 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
     ):
         raise LinkError(
             f"{there.board.name}: `joulebird {words[0]}` failed there with code {done.status}",
-            "see what it said above",
+            "see its messages above",
         )
     return done.status, done.text
 

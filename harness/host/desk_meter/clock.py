@@ -39,7 +39,7 @@ class Probe(NamedTuple):
 
     @property
     def round_trip_s(self) -> float:
-        """How long the answer took."""
+        """The time that the answer took."""
         return self.received_s - self.sent_s
 
     @property

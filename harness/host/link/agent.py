@@ -82,7 +82,7 @@ class Agent:
         words = [line for line in stderr.strip().splitlines() if line.strip()]
         last = words[-1] if words else f"exit status {status}"
         if "can't open file" in last or "can't find '__main__'" in last:
-            self._deployed = None  # somebody cleaned the cache between two calls
+            self._deployed = None  # the cache was cleaned between two calls
         hint = (
             "it must be Python 3.6 or newer"
             if status

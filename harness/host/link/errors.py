@@ -29,7 +29,7 @@ class LinkError(HarnessError):
         self.lost = lost
 
 
-# (what ssh prints, message, hint, whether trying again later may help)
+# (pattern of ssh's message, message, hint, whether a retry may help)
 SSH_SAYS = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed",

@@ -19,7 +19,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
 from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link
 
-STAGING = ".incoming"  # below the runs folder: what has not arrived whole lies here
+STAGING = ".incoming"  # below the runs folder, for files that are still arriving
 LAST = (
     record.STAGE,
     record.RECORD,
@@ -87,7 +87,7 @@ def push(link: Link, local: Path, remote: str, names: Sequence[str], use_rsync: 
                     archive.add(local / name, name, recursive=False)
             process.stdin.close()
         except BrokenPipeError:
-            pass  # the exit status tells why
+            pass  # the exit status has the reason
         _check(link, argv, process.wait(), messages)
 
 

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Deploy and print what was sent."""
+    """Deploy and print the file, and the bytes sent."""
     there = agent(args.name)
     code = there.deployed
     facts = {

@@ -154,7 +154,12 @@ def test_a_wrong_spec(tmp_path, change, parts):
 
 def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(2, ["run", write(tmp_path / "a.json", {"method": "snip"})], "lacks the field 'model'")
-    refused(2, ["run", write(tmp_path / "b.json", [SPEC, 3])], "b.json, run 2", "expected a table, got 3")
+    refused(
+        2,
+        ["run", write(tmp_path / "b.json", [SPEC, 3])],
+        "b.json, run 2",
+        "expected a table, got 3",
+    )
     refused(
         2,
         ["run", write(tmp_path / "c.json", dict(SPEC, format=9))],
@@ -284,9 +289,7 @@ def test_a_finished_run_returns_without_importing_torch(tmp_path):
 
 def test_a_failed_training_ends_with_exit_code_5_and_keeps_its_log(tmp_path):
     pytest.importorskip("torch")
-    spec = write(
-        tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e30)
-    )
+    spec = write(tmp_path / "spec.json", dict(SPEC, method="dense", epochs=3, width=0.0625, lr=1e8))
     code, _, errors = joulebird("run", spec, "--runs", tmp_path / "runs", "--source", "none", "-q")
     assert code == 5
     assert "Traceback" not in errors

@@ -199,7 +199,14 @@ def test_a_stage_over_a_reboot_has_a_segment_for_each_clock(tmp_path):
         {"t_s": 10.1, "event": "stage_resume"},
         {"t_s": 20.0, "event": "stage_end"},
     ]
-    where = stage(tmp_path, [*EVENTS[:2], {"t_s": 130.0, "event": "epoch", "epoch": 1, "begin_s": 121.0, "train_end_s": 129.0}, *later])
+    where = stage(
+        tmp_path,
+        [
+            *EVENTS[:2],
+            {"t_s": 130.0, "event": "epoch", "epoch": 1, "begin_s": 121.0, "train_end_s": 129.0},
+            *later,
+        ],
+    )
     desk_meter.attach(tmp_path, ["r"], print)
     trace = PowerTrace.load(str(where / record.POWER))
     assert trace.boots == ("b", "c")

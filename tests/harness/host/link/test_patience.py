@@ -30,7 +30,7 @@ def test_waits_longer_each_time_and_says_so_once():
         patience.lost(LOST)
     assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30]
     assert len(clock.said) == 1
-    assert "goes on" in clock.said[0]
+    assert "continues there" in clock.said[0]
     patience.heard()
     patience.lost(LOST)
     assert clock.slept[-1] == 1
