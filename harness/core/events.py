@@ -4,9 +4,9 @@ import json
 import math
 import os
 import time
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Tuple
 
-Event = Dict[str, Any]
+from joulebird.harness.core.records import Event
 
 
 class EventLog:

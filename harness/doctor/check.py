@@ -85,7 +85,7 @@ class Check(NamedTuple):
     fix: Optional[Callable[[Context], str]] = None
 
 
-class Result(NamedTuple):
+class CheckResult(NamedTuple):
     """A check with its verdict; `fixed` says what --fix did about it, "" if nothing."""
 
     name: str
@@ -100,7 +100,18 @@ def jetson_only(look: Callable[[Context], Verdict]) -> Callable[[Context], Verdi
     return lambda context: look(context) if context.jetson else Verdict(SKIP, "not a Jetson")
 
 
-def examine(context: Context, table: List[Check], fix: bool = False) -> List[Result]:
+def none_running(names: List[str], remedy: str, fine: str) -> Callable[[Context], Verdict]:
+    """Return the check that none of these commands runs on a Jetson."""
+
+    @jetson_only
+    def look(context: Context) -> Verdict:
+        running = ", ".join(context.running(names))
+        return Verdict(WARN, f"running: {running}", remedy) if running else Verdict(OK, fine)
+
+    return look
+
+
+def examine(context: Context, table: List[Check], fix: bool = False) -> List[CheckResult]:
     """Make the checks; with `fix`, cure the safe ones and check again."""
     results = []
     for check in table:
@@ -111,11 +122,11 @@ def examine(context: Context, table: List[Check], fix: bool = False) -> List[Res
                 verdict = check.look(context)
             except HarnessError as error:
                 done = f"could not be fixed: {error}"
-        results.append(Result(check.name, *verdict, fixed=done))
+        results.append(CheckResult(check.name, *verdict, fixed=done))
     return results
 
 
-def as_text(results: List[Result], colour: bool = False) -> str:
+def as_text(results: List[CheckResult], colour: bool = False) -> str:
     """Return the results for people: a line each with its remedy, the skipped ones, a count."""
     lines, width = [], max(len(result.name) for result in results)
     shown = [result for result in results if result.status != SKIP or len(results) == 1]
@@ -136,7 +147,7 @@ def as_text(results: List[Result], colour: bool = False) -> str:
     return "\n".join(lines)
 
 
-def as_facts(results: List[Result]) -> Dict[str, Any]:
+def as_facts(results: List[CheckResult]) -> Dict[str, Any]:
     """Return the results as JSON values."""
     return {
         "wrong": sum(result.status == BAD for result in results),

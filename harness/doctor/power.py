@@ -11,14 +11,23 @@ from joulebird.devices.ina3221.chip import describe_chip
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.harness.core.errors import SourceError
-from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Verdict, jetson_only
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    SKIP,
+    WARN,
+    Check,
+    Context,
+    Verdict,
+    jetson_only,
+    none_running,
+)
 
 MODULE_VOLTS = (5.5, 19.6)  # supply of a TX2 module (OEM product design guide)
 PLAUSIBLE_W = (0.3, 30.0)
 TX2_SHUNT_MOHM = 20.0  # of VDD_IN, by L4T's device tree of the production module
 READS = 100
 SLOW_S = 0.005
-CLIENTS = ["tegrastats", "jtop"]
 
 
 def total_channel(context: Context) -> Optional[Channel]:
@@ -187,17 +196,12 @@ def speed(context: Context) -> Verdict:
     return Verdict(OK, text) if each_s < SLOW_S else Verdict(WARN, text, hint)
 
 
-@jetson_only
-def clients(context: Context) -> Verdict:
-    """Look for other readers of the sensors: they slow ours down, and load the board."""
-    readers = context.running(CLIENTS)
-    if readers:
-        return Verdict(
-            WARN,
-            "also read by: " + ", ".join(readers),
-            "end them for the campaign: sudo systemctl stop jtop; close tegrastats",
-        )
-    return Verdict(OK, "no other process reads the sensors")
+# Other readers slow ours down, and load the board.
+clients = none_running(
+    ["tegrastats", "jtop"],
+    "end them for the campaign: sudo systemctl stop jtop; close tegrastats",
+    "no other process reads the sensors",
+)
 
 
 @jetson_only

@@ -7,7 +7,17 @@ import time
 from typing import Any, Dict
 
 from joulebird.devices.util.command import Ran, user_name
-from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Verdict, jetson_only
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    SKIP,
+    WARN,
+    Check,
+    Context,
+    Verdict,
+    jetson_only,
+    none_running,
+)
 
 TORCH = """
 import json, torch
@@ -25,8 +35,6 @@ NVIDIA_TORCH = (
 GIB = 1 << 30
 LEAST_MEMORY, LEAST_DISK = 2.5 * GIB, 2.0 * GIB  # CIFAR networks at batch 128 take 2 to 3 GB
 EARLIEST_S = 1704067200.0  # 2024-01-01; a TX2 has no battery for its clock
-DESKTOP = ["Xorg", "gnome-shell", "compiz", "lightdm", "gdm3", "unity-panel-ser"]
-CHORES = ["apt", "apt-get", "dpkg", "unattended-upgr", "packagekitd", "update-manager", "snapd"]
 
 
 def ask(context: Context, code: str) -> Ran:
@@ -179,30 +187,17 @@ def clock(context: Context) -> Verdict:
     return Verdict(OK, text)
 
 
-@jetson_only
-def desktop(context: Context) -> Verdict:
-    """Check that no desktop runs: it takes power, and near 1 GB."""
-    running = context.running(DESKTOP)
-    if running:
-        return Verdict(
-            WARN,
-            "running: " + ", ".join(running),
-            "sudo systemctl isolate multi-user.target (set-default, to keep it so)",
-        )
-    return Verdict(OK, "none runs")
-
-
-@jetson_only
-def chores(context: Context) -> Verdict:
-    """Check that the system does no chores of its own."""
-    running = context.running(CHORES)
-    if running:
-        return Verdict(
-            WARN,
-            "running: " + ", ".join(running),
-            "wait, and: sudo systemctl disable --now apt-daily.timer apt-daily-upgrade.timer",
-        )
-    return Verdict(OK, "no package is being installed")
+# A desktop takes power, and near 1 GB.
+desktop = none_running(
+    ["Xorg", "gnome-shell", "compiz", "lightdm", "gdm3", "unity-panel-ser"],
+    "sudo systemctl isolate multi-user.target (set-default, to keep it so)",
+    "none runs",
+)
+chores = none_running(
+    ["apt", "apt-get", "dpkg", "unattended-upgr", "packagekitd", "update-manager", "snapd"],
+    "wait, and: sudo systemctl disable --now apt-daily.timer apt-daily-upgrade.timer",
+    "no package is being installed",
+)
 
 
 @jetson_only

@@ -6,11 +6,12 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Event, EventLog, attempts, kept_epochs, last_saved
+from joulebird.harness.core.events import EventLog, attempts, kept_epochs, last_saved
 from joulebird.harness.core.records import (
     EVENTS,
     RECIPE,
     RESULT,
+    Event,
     StageRecord,
     read_events,
     read_stage,

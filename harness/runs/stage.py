@@ -5,9 +5,9 @@ import os
 from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Event, EventLog, plain
+from joulebird.harness.core.events import EventLog, plain
 from joulebird.harness.core.exit_codes import INTERRUPTED
-from joulebird.harness.core.records import EPOCHS, EVENTS
+from joulebird.harness.core.records import EPOCHS, EVENTS, Event
 from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.runs.monitor import Monitor, Warnings
 from joulebird.harness.runs.spec import digest

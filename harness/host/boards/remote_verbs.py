@@ -14,7 +14,7 @@ from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.terminal import has_colour
-from joulebird.harness.doctor.check import BAD, OK, WARN, Result, as_facts, as_text
+from joulebird.harness.doctor.check import BAD, OK, WARN, CheckResult, as_facts, as_text
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 from joulebird.harness.host.link.agent import Agent
@@ -54,7 +54,7 @@ def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     wanted = [word for word in words if word != "--json"]
     _, text = ask(there, ["doctor", "--json", *wanted])
     results = mine + [
-        Result(**{name: check[name] for name in Result._fields})
+        CheckResult(**{name: check[name] for name in CheckResult._fields})
         for check in json.loads(text)["checks"]
     ]
     colour = args.output == "-" and has_colour(sys.stdout)
@@ -72,7 +72,7 @@ def way(there: Agent, answer_s: float) -> list[Any]:
     skew_s = machine["wall_s"] - time.time()
     both = bool(rsync_here()) and there.deployed.has_rsync
     return [
-        Result(*words, fixed="")
+        CheckResult(*words, fixed="")
         for words in (
             (
                 "ssh",
