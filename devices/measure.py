@@ -12,6 +12,7 @@ taken just before and just after. Windows inside windows share that process: `wi
 inner`.
 """
 
+import contextlib
 import functools
 import os
 import shutil
@@ -59,40 +60,25 @@ class joules:
             report,
             options,
         )
-        self._recorder: Optional[Recorder] = None
-        self._measurement: Optional[Measurement] = None
-        self._scratch: Optional[Scratch] = None
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Measurement:
-        recorder = Recorder(self._source or registry.best(), self._options, self._period_s)
-        recorder.start()
-        self._recorder = recorder
-        try:
+        with contextlib.ExitStack() as stack:
             log = self._log
             if log is None:
-                self._scratch = Scratch("measure")
-                log = os.path.join(self._scratch.path, "power.csv")
-            path = os.path.abspath(log)
+                scratch = Scratch("measure")
+                stack.callback(scratch.remove)
+                log = os.path.join(scratch.path, "power.csv")
+            path, source = os.path.abspath(log), self._source or registry.best()
+            recorder = stack.enter_context(Recorder(source, self._options, self._period_s))
             recorder.open(path)
-            self._measurement = Measurement(recorder, path, os.path.getsize(path))
-            self._measurement.begin()
-        except BaseException:
-            self._close()
-            raise
-        return self._measurement
+            measurement = Measurement(recorder, path, os.path.getsize(path))
+            stack.enter_context(measurement)
+            self._stack = stack.pop_all()
+        return measurement
 
     def __exit__(self, *exc: Any) -> None:
-        assert self._measurement is not None
-        self._measurement.end()
-        self._close()
-
-    def _close(self) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            recorder.stop()
-        if self._scratch is not None:
-            self._scratch.remove()
-            self._scratch = None
+        self._stack.__exit__(*exc)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, measured at every call."""

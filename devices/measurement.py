@@ -29,13 +29,12 @@ class Measurement:
         self._recorder, self._log, self._floor = recorder, log, floor
         self._offset = floor
         self._begin_s: Optional[float] = None
-        self._ended = False
         self._total: Optional[Energy] = None
         self._rails: Dict[str, Energy] = {}
 
-    def window(self) -> "Window":
+    def window(self) -> "Measurement":
         """Return a window inside this one, to be used with `with`; it shares the recorder."""
-        return Window(self._recorder, self._log, self._floor)
+        return Measurement(self._recorder, self._log, self._floor)
 
     @property
     def joules(self) -> Optional[float]:
@@ -43,27 +42,27 @@ class Measurement:
 
         It is None when less than 95 % of the window was recorded, or the source has no total.
         """
-        return self._of_total().joules
+        return self.total.joules
 
     @property
     def seconds(self) -> float:
         """Length of the window."""
-        return self._of_total().seconds
+        return self.total.seconds
 
     @property
     def coverage(self) -> float:
         """The share of the window between good readings, 0 to 1."""
-        return self._of_total().coverage
+        return self.total.coverage
 
     @property
     def worst_gap_s(self) -> float:
         """The longest time without a good reading."""
-        return self._of_total().worst_gap_s
+        return self.total.worst_gap_s
 
     @property
     def rails(self) -> Dict[str, Energy]:
         """Energy of each rail; they nest, so they do not add up to the total."""
-        self._of_total()
+        self.total
         return dict(self._rails)
 
     @property
@@ -79,32 +78,26 @@ class Measurement:
     @property
     def total(self) -> Energy:
         """Energy of the source's total with mean and peak power, coverage and worst gap."""
-        return self._of_total()
-
-    def _of_total(self) -> Energy:
         if self._total is None:
             raise SourceError("this window has not ended", "read it after the `with` block")
         return self._total
 
-    def begin(self) -> None:
+    def __enter__(self) -> "Measurement":
         """Take the reading at the first edge."""
         self._offset = os.path.getsize(self._log)
         self._begin_s = self._recorder.sample()
+        return self
 
-    def end(self) -> None:
+    def __exit__(self, *exc: Any) -> None:
         """Take the reading at the last edge and integrate.
 
         Errors go to `problem`: the measured code must not suffer.
         """
         begin_s = self._begin_s or 0.0
+        end_s = begin_s
         try:
             end_s = self._recorder.sample()
             self._recorder.settle()
-        except SourceError as error:
-            self._total = Energy(None, 0.0, 0.0, None, None, 0.0)
-            self.problem = error.message
-            return
-        try:
             self._integrate(begin_s, end_s)
         except SourceError as error:
             self._total = Energy(None, end_s - begin_s, 0.0, None, None, end_s - begin_s)
@@ -142,7 +135,7 @@ class Measurement:
             margin *= 4
 
     def __str__(self) -> str:
-        total = self._of_total()
+        total = self.total
         origin = ", ".join(
             [self.source["scope"], self.source["name"]]
             + ([] if self.source["real"] else ["not measured"])
@@ -154,17 +147,3 @@ class Measurement:
             f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
             f"coverage {100.0 * total.coverage:.1f} % ({origin})"
         )
-
-
-class Window:
-    """A window inside a measured one."""
-
-    def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
-        self._measurement = Measurement(recorder, log, floor)
-
-    def __enter__(self) -> Measurement:
-        self._measurement.begin()
-        return self._measurement
-
-    def __exit__(self, *exc: Any) -> None:
-        self._measurement.end()

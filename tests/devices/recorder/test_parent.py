@@ -293,7 +293,7 @@ def test_killed_in_mid_run_it_leaves_a_readable_prefix_and_says_so(recorder, pat
 
 
 def test_its_last_words_come_with_the_error(recorder, path):
-    one = recorder(FAULTY + "Dying").start()
+    one = recorder(FAULTY + "Dying", period_s=60.0).start()  # it dies at its first reading
     one.open(path)
     with pytest.raises(SourceError) as caught:
         one.sample()
