@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Pattern, Tuple, Type, Union
 
+from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
@@ -226,62 +227,15 @@ def _header(data: Bytes, at: int, end: int) -> Tuple[Dict[str, str], List[str], 
 
 
 def _checked(word: str, text: str) -> Dict[str, Any]:
-    """Return the object in a header line; raises _Damaged where a reader would stumble over it."""
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        fields = None
+    """Return the object in a header line; raises _Damaged if it breaks its schema."""
+    schema = formats.LOGGED_SOURCE if word == "source" else formats.CLOCK
+    place = f"the `# {word}` line is damaged"
     hint = "repair that line (JSON), or cut this segment out of the log"
-    if not isinstance(fields, dict):
-        raise _Damaged(f"the `# {word}` line is damaged (not a JSON object)", hint)
-    for name, good in _FIELDS[word].items():
-        if fields.get(name) is not None and not good(fields[name]):
-            raise _Damaged(f"the `# {word}` line is damaged (field {name!r})", hint)
+    try:
+        fields: Dict[str, Any] = jsonfile.parse(text)
+        schema.check(fields, place)
+    except ValueError as error:
+        raise _Damaged(f"{place} ({error})", hint) from None
+    except HarnessError as error:
+        raise _Damaged(error.message, hint) from None
     return fields
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a finite number of a sane size."""
-    return isinstance(value, (int, float)) and -1e18 < value < 1e18
-
-
-def _is_accuracy(value: Any) -> bool:
-    """Return whether a value is a text, or numbers, or numbers by rail."""
-    if not isinstance(value, dict):
-        return _is_text(value)
-    stated = [value[name] for name in ("gain", "offset_mw", "quantum_mw") if value.get(name)]
-    numbers = [list(x.values()) if isinstance(x, dict) else [x] for x in stated]
-    return all(_is_number(x) for each in numbers for x in each if x is not None)
-
-
-def _is_recorder(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return all(_is_number(value.get(name, 0.0)) for name in ("period_s", "mean_period_s"))
-
-
-_FIELDS = {
-    "source": {
-        "accuracy": _is_accuracy,
-        "name": _is_text,
-        "rails": _are_texts,
-        "recorder": _is_recorder,
-        "sampling": _is_text,
-        "scope": _is_text,
-        "total": _are_texts,
-    },
-    "clock": {
-        "boot_id": _is_text,
-        "monotonic_s": _is_number,
-        "u_s": _is_number,
-        "wall_s": _is_number,
-    },
-}
