@@ -67,7 +67,7 @@ SOURCE = Schema(
     [
         Field("name", TEXT, "name in `devices.SOURCES`, or the class"),
         Field("sampling", TEXT, '"average" over the interval, "snapshot", "counter", "simulated"'),
-        Field("scope", TEXT, "what the total covers: module, board, dc, wall, gpu, package"),
+        Field("scope", TEXT, "extent of the total: module, board, dc, wall, gpu, package"),
         Field("rails", list_of(TEXT), "the recorded rails, in the order of the columns"),
         Field("total", list_of(TEXT), "the rails whose sum is the scope; rails nest, so never all"),
         Field("real", FLAG, "false for numbers that no sensor measured (simulated, replayed)"),
@@ -80,7 +80,7 @@ SOURCE = Schema(
 )
 COUNTS = Schema(
     "log of a source",
-    "What the recorder counted while it wrote the log of one stage.",
+    "Counts of the recorder while it wrote the log of one stage.",
     [
         may("rows", integer(), "rows written"),
         may("failed", integer(), "rows without a complete reading"),
@@ -93,10 +93,10 @@ COUNTS = Schema(
 )
 RECORDED_SOURCE = Schema(
     "source in a record",
-    "The fields of a source, and what was recorded with it. Empty without a power source.",
+    "The fields of a source and the counts of its log. Empty without a power source.",
     relaxed(
         SOURCE,
-        may("log", COUNTS, "what the recorder counted"),
+        may("log", COUNTS, "counts of the recorder"),
         may("others", map_of(TABLE), "the sources recorded beside this one, by label"),
     ),
 )
@@ -114,7 +114,7 @@ LOGGED_SOURCE = Schema("source of a log", SOURCE.doc, relaxed(SOURCE))
 
 WORK = Schema(
     "work",
-    "What a stage trained.",
+    "The network that a stage trained, and its cost.",
     [
         Field("structure", TEXT, "hash of the widths"),
         Field("widths", list_of(ANY), "channels of each layer"),
@@ -186,10 +186,10 @@ STAGE = Schema(
         may("attempts", integer(), "attempts at the stage"),
         may("seconds", SECONDS, "useful time of all attempts", "s"),
         may("device", TEXT, "torch device"),
-        may("work", nullable(WORK), "what was trained; null for a stage without training"),
+        may("work", nullable(WORK), "the trained network; null for a stage without training"),
         may("metrics", METRICS, "values that the stage function noted"),
         may("warnings", list_of(WARNING), "warnings of the stage"),
-        may("source", RECORDED_SOURCE, "the power source, and what was recorded"),
+        may("source", RECORDED_SOURCE, "the power source, and counts of its log"),
         may("environment", ENVIRONMENT, "the machine and the software"),
     ],
     version=VERSION,
@@ -227,7 +227,7 @@ RECORD = Schema(
 )
 RECIPE = Schema(
     "recipe.json",
-    "What decides a stage's result; its hash is the stage's id.",
+    "Everything that a stage's result depends on; its hash is the stage's id.",
     [
         Field("function", TEXT, '"module:function"'),
         Field("inputs", list_of(ANY), 'inputs: {"task": ...}, {"stage": id}, or plain values'),

@@ -70,14 +70,14 @@ SCALAR = Either(NUMBER, TEXT, FLAG)
 OPTIONS = map_of(nullable(Either(NUMBER, TEXT, FLAG, list_of(SCALAR))))
 SPEC = Schema(
     "spec.json",
-    "What decides a run, and nothing else.",
+    "Everything that decides a run.",
     [*SPEC_FIELDS, Field("options", TABLE, "options of the method", "", True, "{}")],
     extra="refuse",
     version=VERSION,
 )
 TASK = Schema(
     "task",
-    "What every stage of a run shares.",
+    "The fields that every stage of a run shares.",
     [
         *(
             field._replace(optional=field.name not in ("model", "dataset"))

@@ -1,4 +1,4 @@
-"""What decides a run, and nothing else: a `RunSpec`, resolved, hashable, with a readable id."""
+"""Everything that decides a run: a `RunSpec`, resolved, hashable, with a readable id."""
 
 import hashlib
 import json

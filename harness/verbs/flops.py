@@ -13,9 +13,8 @@ from typing import Any, Dict, List
 from joulebird.harness import registries
 from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
-from joulebird.harness.core import registry
+from joulebird.harness.core import formats, jsonfile, registry
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.records import read_json
 
 EXAMPLES = """examples:
   joulebird flops --model vgg16 --dataset cifar10
@@ -186,20 +185,10 @@ def read_channels(path: str) -> List[Any]:
     It holds a list (nested as the model has it), or an object with "widths" or "work", such as a
     stage.json.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-    except FileNotFoundError:
-        raise HarnessError(
-            f"{path}: no such file", "a JSON list of channel widths, or a stage.json"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise HarnessError(
-            f"{path}: cannot be read as JSON ({error})",
-            "a JSON list of channel widths, or a stage.json",
-        ) from None
+    data = jsonfile.load(path, "a JSON list of channel widths, or a stage.json")
     if isinstance(data, dict) and "work" in data:
-        data = (read_json(path)["work"] or {}).get("widths")
+        formats.STAGE.check(data, path)
+        data = (data["work"] or {}).get("widths")
     elif isinstance(data, dict):
         data = data.get("widths")
     if not isinstance(data, list) or not all_whole(data):

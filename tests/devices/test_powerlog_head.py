@@ -119,6 +119,7 @@ def test_the_board_refuses_in_one_line(tmp_path, damage):
         ("sampling", 3),
         ("recorder", []),
         ("recorder", {"mean_period_s": "x"}),
+        ("accuracy", {"gain": -1}),
     ],
 )
 def test_the_field_of_a_wrong_type_is_named(tmp_path, field, value):
@@ -131,3 +132,11 @@ def test_the_field_of_a_wrong_type_is_named(tmp_path, field, value):
     assert error is not None
     assert f"field '{field}" in error.message
     assert "line 1" in error.message
+
+
+def test_nan_in_a_header_is_named(tmp_path):
+    path = tmp_path / "power.csv"
+    path.write_bytes(format_header(SOURCE, dict(CLOCK, wall_s=float("nan"))) + ROWS)
+    error = refusal_of(str(path), read_log)
+    assert error is not None
+    assert "the `# clock` line is damaged (NaN is not a finite number)" in error.message
