@@ -29,7 +29,8 @@ class Balance(html.parser.HTMLParser):
         self.seen.add(tag)
 
     def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, tag
+        assert self.open, tag
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
         self.text.append(data)

@@ -1,4 +1,6 @@
-"""Write folders of finished runs as ARCHITECTURE.md says, with power logs whose energies are known."""
+"""Write folders of finished runs as ARCHITECTURE.md says, with power logs whose energies are
+known.
+"""
 
 import json
 import os
@@ -20,7 +22,9 @@ SOURCE = {
 
 
 class Folder:
-    """A folder of runs under construction. Time goes on from stage to stage, `epoch_s` seconds an epoch at `watts`."""
+    """A folder of runs under construction. Time goes on from stage to stage, `epoch_s` seconds
+    an epoch at `watts`.
+    """
 
     def __init__(self, root, source=None, environment=None, epoch_s=10.0, session="S1", ripple=0.0):
         self.root, self.t_s, self.epoch_s, self.session, self.ripple = (
@@ -49,7 +53,9 @@ class Folder:
         tests=True,
         images=50_000,
     ):
-        """A finished stage of so many epochs (or `seconds` without training) at constant power; gives its id."""
+        """A finished stage of so many epochs (or `seconds` without training) at constant power;
+        gives its id.
+        """
         folder = record.stage_dir(self.root, stage_id)
         if os.path.exists(folder):
             return stage_id
@@ -232,7 +238,9 @@ def write_events(folder, events):
 
 
 def small_study(root, ratios=(0.3, 0.5), seeds=(1,), idle_s=20.0, **options):
-    """Five methods, 16 epochs of 1 s: dense at 10 W (with L1 10.5 W), thin at 8 W; LT and ThiNet share a dense training."""
+    """Five methods, 16 epochs of 1 s: dense at 10 W (with L1 10.5 W), thin at 8 W; LT and ThiNet
+    share a dense training.
+    """
     folder = Folder(root, **dict({"epoch_s": 1.0}, **options))
     folder.idle(3.0, "before", idle_s)
     for seed in seeds:

@@ -18,7 +18,9 @@ def jittered(rng, seconds, period_s=0.05):
 
 
 def training_wave(rng, seconds):
-    """A polygon of power like a training loop: iterations of two levels with ramps, an evaluation phase, irregular in time."""
+    """A polygon of power like a training loop: iterations of two levels with ramps, an
+    evaluation phase, irregular in time.
+    """
     t, corners = 0.0, [(0.0, 5.0)]
     while t < seconds + 2:
         busy, idle = rng.uniform(0.15, 0.4), rng.uniform(0.05, 0.2)

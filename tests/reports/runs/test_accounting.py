@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -168,9 +169,9 @@ def test_a_damaged_event_says_where(tmp_path):
     folder = Folder(tmp_path)
     folder.run("dense", 0.0, [folder.stage("a-1", 2)])
     path = os.path.join(record.stage_dir(folder.root, "a-1"), record.EVENTS)
-    lines = open(path).read().splitlines()
+    lines = Path(path).read_text().splitlines()
     lines[1] = lines[1][:10]
-    open(path, "w").write("\n".join(lines) + "\n")
+    Path(path).write_text("\n".join(lines) + "\n")
     with pytest.raises(HarnessError, match="line 2"):
         Accounting().run(load([tmp_path])[0])
     assert json.loads(lines[0])

@@ -97,7 +97,9 @@ def test_a_void_energy_is_not_compared(tmp_path):
 
 
 def test_welch_against_a_case_computed_by_hand():
-    """Variances 16.772 and 5.598 of five each: standard error 2.1152, 6.40 degrees of freedom, of which the table has 6."""
+    """Variances 16.772 and 5.598 of five each: standard error 2.1152, 6.40 degrees of freedom,
+    of which the table has 6.
+    """
     assert welch([27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]) == pytest.approx(
         2.447 * 2.1152, rel=1e-4
     )

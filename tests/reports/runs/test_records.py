@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -145,8 +146,8 @@ def test_nothing_to_read_says_what_to_do(tmp_path):
     folder = Folder(tmp_path / "newer")
     folder.run("dense", 0.0, [folder.stage("s-1", 1)])
     path = os.path.join(record.stage_dir(str(tmp_path / "newer"), "s-1"), record.STAGE)
-    text = open(path).read().replace('"format": 1', '"format": 2')
-    open(path, "w").write(text)
+    text = Path(path).read_text().replace('"format": 1', '"format": 2')
+    Path(path).write_text(text)
     with pytest.raises(HarnessError, match="format 2") as caught:
         load([tmp_path / "newer"])
     assert caught.value.hint == "update joulebird"

@@ -51,7 +51,9 @@ def test_preresnet101(classes, dataset):
 
 
 class Block(nn.Module):
-    """A residual block of ImageNet's ResNets, written down for counting: (kernel, channels, stride) of each convolution."""
+    """A residual block of ImageNet's ResNets, written down for counting: (kernel, channels,
+    stride) of each convolution.
+    """
 
     def __init__(self, into, layers, stride, bias=False):
         super().__init__()

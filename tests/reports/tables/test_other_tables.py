@@ -1,6 +1,7 @@
 """Tables 1, 3 and 4, and the figures beside them."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -210,12 +211,12 @@ def test_figure_3_draws_recorded_distances(tmp_path):
     from joulebird.harness.core import records as record
 
     path = record.stage_dir(folder.root, stage_id) + "/" + record.EVENTS
-    lines = open(path).read().splitlines()
+    lines = Path(path).read_text().splitlines()
     lines[3:3] = [
         '{"event": "metric", "t_s": 105, "mask_distance": 0.3}',
         '{"event": "metric", "t_s": 106, "mask_distance": 0.05}',
     ]
-    open(path, "w").write("\n".join(lines) + "\n")
+    Path(path).write_text("\n".join(lines) + "\n")
     text = svg(figure3, [tmp_path])
     assert "epsilon 0.07" in text
     assert "vgg16/cifar10 p=50% s1" in text
@@ -244,5 +245,6 @@ def test_every_registered_report_can_be_loaded_and_says_what_it_is():
     for name, path in joulebird.reports.REPORTS.items():
         module, _, attribute = path.partition(":")
         function = getattr(importlib.import_module(module), attribute)
-        assert callable(function) and function.__doc__, name
+        assert callable(function), name
+        assert function.__doc__, name
         assert name.startswith(("table", "figure-"))

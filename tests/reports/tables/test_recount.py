@@ -116,7 +116,9 @@ def test_a_cell_that_implies_an_impossible_network_is_not_explained(monkeypatch,
 
 
 def test_what_a_note_says_cannot_be_counted_really_cannot():
-    """Integer N and x of two decimals that give the doubtful cells as printed, but for those that the notes name."""
+    """Integer N and x of two decimals that give the doubtful cells as printed, but for those
+    that the notes name.
+    """
     for published, dense, epochs, unit, half, named in (
         (64.7, 0.31, 160, 3, 0.05, ()),
         (59.8, 0.31, 160, 3, 0.05, ((31, 8),)),

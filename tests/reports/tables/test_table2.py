@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,9 @@ def row_of(table, method):
 
 @pytest.mark.parametrize("form", ["text", "md", "tex", "csv", "html", "json"])
 def test_golden(study, form):
-    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/tables/test_table2.py, and read the difference."""
+    """To renew after a wanted change: RENEW_GOLDEN=1 pytest tests/reports/tables/test_table2.py,
+    and read the difference.
+    """
     path = GOLDEN / f"table2.{form}"
     text = table2([study]).render(form)
     if os.environ.get("RENEW_GOLDEN"):
@@ -171,9 +174,9 @@ def test_both_ways_to_count_a_tickets_epochs_are_told_where_there_is_a_ticket(st
     assert "paper_n" not in row_of(table, "SNIP")[3].data["runs"][0]
     assert '"paper_n": 13' in table.render("json")
     (note,) = [note for note in table.notes if note.startswith("Tickets:")]
-    assert (
-        note
-        == "Tickets: epochs trained in the search (in brackets the paper's N): VGG16/CIFAR-10 EB Train p=50% 12, 9 (13, 10)."
+    assert note == (
+        "Tickets: epochs trained in the search (in brackets the paper's N): VGG16/CIFAR-10 EB "
+        "Train p=50% 12, 9 (13, 10)."
     )
     assert not any(note.startswith("Tickets:") for note in table2([study]).notes)
 
@@ -305,7 +308,8 @@ def test_runs_without_any_power_have_void_energies(tmp_path):
 
 def test_importing_the_table_is_light():
     code = (
-        "import sys, joulebird.reports.tables.table2, joulebird.reports.tables.recount; heavy = {'pandas', 'matplotlib', 'torch'} & set(sys.modules); "
+        "import sys, joulebird.reports.tables.table2, joulebird.reports.tables.recount; heavy = "
+        "{'pandas', 'matplotlib', 'torch'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -315,8 +319,8 @@ def test_a_power_log_that_cannot_be_read_is_an_error_with_a_remedy(tmp_path):
     folder = Folder(tmp_path)
     folder.run("snip", 0.5, [folder.stage("s-1", 2)])
     path = os.path.join(record.stage_dir(folder.root, "s-1"), record.POWER)
-    text = open(path).read()
-    open(path, "w").write(text.replace("joulebird-power-log 1", "joulebird-power-log 9"))
+    text = Path(path).read_text()
+    Path(path).write_text(text.replace("joulebird-power-log 1", "joulebird-power-log 9"))
     with pytest.raises(HarnessError, match="format 9") as caught:
         table2([tmp_path])
     assert caught.value.hint == "update joulebird"
