@@ -19,7 +19,7 @@ from joulebird.baselines.training.flops import count
 from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)["thinet"]
 
 
@@ -308,7 +308,7 @@ def test_what_makes_no_sense_is_refused(small):
 
 
 def test_macs_after_uniform_pruning():
-    with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+    with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
         ratios = json.load(handle)["mac_ratio"]
     for ratio, expected in ratios["vgg16_uniform_13"].items():
         thin = Vgg16(10, [thinet.kept_count(width, float(ratio)) for width in Vgg16.dense_widths()])

@@ -79,7 +79,7 @@ class Asking(Run):
 def ask(task, monkeypatch):
     """Runs a method for four epochs of one step each and gives what each stage's training got."""
     small = task._replace(
-        dataset="tests.baselines.test_what_stages_get:FEW",
+        dataset="tests.baselines.methods.test_what_stages_get:FEW",
         prune_ratio=0.5,
         sparsity=L1,
         schedule=Schedule(epochs=4, milestones=(2, 3), batch=40),

@@ -20,7 +20,7 @@ from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
 from joulebird.harness.core.errors import SpecError, TrainingError
 
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 
 

@@ -13,7 +13,7 @@ from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101, PreR
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.training import flops
 
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 # conv MACs, linear MACs, elements normalised and rectified, the authors' count, their print
 EXACT = [

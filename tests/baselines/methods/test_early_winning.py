@@ -25,7 +25,7 @@ from joulebird.baselines.training.loop import train
 from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 
 
