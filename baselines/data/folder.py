@@ -135,7 +135,8 @@ def _decode(path: str) -> Any:
     except Exception as error:  # a decoder of a damaged file may raise anything
         lines = str(error).replace(repr(path), "").splitlines() or [type(error).__name__]
         reason = lines[0].strip()
-        raise SpecError(f"{path} cannot be decoded: {reason}", "replace the file") from error
+        remedy = "replace or remove the file"
+        raise SpecError(f"{path} cannot be decoded: {reason}", remedy) from error
 
 
 def _bytes(image: Any) -> Tensor:

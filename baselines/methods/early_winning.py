@@ -50,23 +50,28 @@ def early_winning(
     `memorise_images` are numbers of randomly labelled images to train the ticket on.
     """
     epochs, images = task.schedule.epochs, task.source().train_images
-    gradual = bool(gradual_at) or gradual_from is not None
     for name, epoch in (("structure_epoch", structure_epoch), ("weights_epoch", weights_epoch)):
-        valid = epoch is None or 0 <= epoch <= epochs
-        require(valid, name, epoch, f"from 0 to the schedule's {epochs} epochs")
-    alone = not gradual_at or (gradual_from is None and structure_epoch is None)
-    remedy = "left out with gradual_from or structure_epoch: it has its own first and last epoch"
-    require(alone, "gradual_at", list(gradual_at), remedy)
-    remedy = "left out when pruning gradually, which keeps the weights of its last epoch"
-    require(weights_epoch is None or not gradual, "weights_epoch", weights_epoch, remedy)
+        in_schedule = epoch is None or 0 <= epoch <= epochs
+        require(in_schedule, name, epoch, f"from 0 to the schedule's {epochs} epochs")
+    require(
+        not gradual_at or (gradual_from is None and structure_epoch is None),
+        "gradual_at",
+        list(gradual_at),
+        "left out with gradual_from or structure_epoch: it has its own first and last epoch",
+    )
+    require(
+        weights_epoch is None or not (gradual_at or gradual_from is not None),
+        "weights_epoch",
+        weights_epoch,
+        "left out when pruning gradually, which keeps the weights of its last epoch",
+    )
     require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
     require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
     for samples in memorise_images:
         wanted = f"from 1 to the {images} training images of {task.dataset}"
         require(1 <= samples <= images, "memorise_images", samples, wanted)
-    end = structure_epoch
-    if end is None:
-        end = gradual_at[-1] if gradual_at else epochs
+    last = gradual_at[-1] if gradual_at else epochs
+    end = last if structure_epoch is None else structure_epoch
     plan = _plan(task, end, gradual_from, gradual_at, gradual_percent)
     checks = {
         "ends": prune_ends,

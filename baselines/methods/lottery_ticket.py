@@ -36,7 +36,8 @@ def lottery_ticket(
     early = 0 <= rewind_epoch < epochs
     require(early, "rewind_epoch", rewind_epoch, f"at least 0 and below the {epochs} epochs")
     require(retrain in ("rewind", "reinit"), "retrain", retrain, '"rewind" or "reinit"')
-    rule = rule or ("rethinking" if rounds == 1 else "exact")
+    if rule is None:
+        rule = "rethinking" if rounds == 1 else "exact"
     weights.check_rule(rule)
     share = share_of_round(task.prune_ratio, rounds)
     if rewind_epoch:

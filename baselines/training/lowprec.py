@@ -24,8 +24,8 @@ def block_float(
     """Return `x` in block floating point: integers of `bits` bits, a power of two for each block.
 
     With M the largest magnitude of a block, its unit is 2^(floor(log2 M) - bits + 2). Blocks: `row`
-    is one for each index of dimension 0, thus each element of a vector (QPyTorch with dim=0, what
-    the Early-Bird authors run); `small` is the same but a vector is one block (SWALP); `tensor` is
+    is one for each index of dimension 0, thus each element of a vector (QPyTorch with dim=0, the
+    Early-Bird authors' choice); `small` is the same but a vector is one block (SWALP); `tensor` is
     one for all. Integers reach +-(2^(bits-1) - 1), or also -2^(bits-1) if not `symmetric` (SWALP).
     A block of zeros stays zero (SWALP's formula gives NaN there), NaN stays NaN. Only float32.
 

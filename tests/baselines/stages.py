@@ -1,5 +1,5 @@
-"""A stage and a run that live in memory, for tests of training: the interface of
-ARCHITECTURE.md, without files.
+"""A stage and a run that live in memory, for tests of training: the interface of ARCHITECTURE.md,
+without files.
 """
 
 import io
@@ -12,8 +12,8 @@ class Stopped(Exception):
 
 
 class Stage:
-    """Keeps what a stage function reports: epochs, warnings, metrics, work, and the last
-    checkpoint as bytes.
+    """Keeps what a stage function reports: epochs, warnings, metrics, work, and the last checkpoint
+    as bytes.
     """
 
     folder = "stage"

@@ -1,5 +1,5 @@
-"""ThiNet: the greedy choice and the fit against direct computation, and the sampled parts
-against the real layer.
+"""ThiNet: the greedy choice and the fit against direct computation, and the sampled parts against
+the real layer.
 """
 
 import json
@@ -19,7 +19,7 @@ from joulebird.baselines.training.flops import count
 from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)["thinet"]
 
 
@@ -225,8 +225,8 @@ def test_groups_are_layers_or_bottlenecks(small):
     ],
 )
 def test_a_pruned_layer_costs_no_more_than_what_was_measured(small, model):
-    """The error that the Gram matrix promises is the one of the thin network's real outputs, on
-    the same samples.
+    """The error that the Gram matrix promises is the one of the thin network's real outputs, on the
+    same samples.
     """
     task = small._replace(model=model, width=0.25)
     network = task.network(trained(task)).eval()
@@ -308,7 +308,7 @@ def test_what_makes_no_sense_is_refused(small):
 
 
 def test_macs_after_uniform_pruning():
-    with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+    with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
         ratios = json.load(handle)["mac_ratio"]
     for ratio, expected in ratios["vgg16_uniform_13"].items():
         thin = Vgg16(10, [thinet.kept_count(width, float(ratio)) for width in Vgg16.dense_widths()])
@@ -324,8 +324,8 @@ def test_macs_after_uniform_pruning():
 
 
 def test_pruning_leaves_the_statistics_of_what_it_keeps(small):
-    """Sampling a layer shows the network images in eval mode, so running statistics are still
-    those of the training.
+    """Sampling a layer shows the network images in eval mode, so running statistics are still those
+    of the training.
     """
     start = trained(small)
     thin = thinet.prune_layers(Stage(), small, start, 0.5, 0, 13, rows=100, locations=10)

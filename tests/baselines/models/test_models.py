@@ -16,7 +16,7 @@ from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.pruning import channels
 from joulebird.harness.core.registry import find
 
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 CASES = [
     (Vgg16, 10, "vgg16_c10"),

@@ -16,7 +16,7 @@ from joulebird.baselines.pruning import weights
 from joulebird.harness.core.errors import SpecError, TrainingError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTOR = json.load(handle)["lt"]
 
 

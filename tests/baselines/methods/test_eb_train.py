@@ -15,8 +15,8 @@ from joulebird.harness.core.errors import SpecError
 
 
 class Scales:
-    """A model that is only its 100 scales; `swapped` of the smaller half have changed places
-    with as many of the larger.
+    """A model that is only its 100 scales; `swapped` of the smaller half have changed places with
+    as many of the larger.
     """
 
     def __init__(self, swapped):
@@ -149,8 +149,8 @@ def test_other_weights_train_the_whole_schedule(small, weights):
 
 @pytest.mark.parametrize("precision", ["fp32", "bfp8", "wage8"])
 def test_a_ticket_keeps_its_weights_in_every_precision_of_its_training(small, precision):
-    """With no epoch left to train, what comes out is what came in: none of them starts from
-    weights of its own.
+    """With no epoch left to train, what comes out is what came in: none of them starts from weights
+    of its own.
     """
     ticket = eb_train.find_ticket(Stage(), small, 0.5, sparsity=1e-4, draw_at=1)
     thin = eb_train.thin_ticket(Stage(), small, ticket)

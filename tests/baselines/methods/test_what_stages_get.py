@@ -1,5 +1,5 @@
-"""What reaches the training loop in each stage of each method: epochs and their rates, the L1
-term, the network, masks, momentum.
+"""What reaches the training loop in each stage of each method: epochs and their rates, the L1 term,
+the network, masks, momentum.
 """
 
 import collections
@@ -19,10 +19,7 @@ L1 = 3e-4
 FULL = [(0, 0.1), (1, 0.1), (2, 0.01), (3, 0.001)]  # (epoch, rate)
 FEW = DataSet(10, (3, 32, 32), 40, 20, lambda folder, device: few(TINY.load(folder, device)))
 Got = collections.namedtuple("Got", "epochs sparsity network momentum")
-Got.__doc__ = (
-    "`network`: dense, thin or masked. `momentum`: whether the optimiser comes with some, from the "
-    "part before."
-)
+Got.__doc__ = "`network`: dense, thin or masked. `momentum`: whether the part before hands some on."
 
 
 def few(data):
@@ -82,7 +79,7 @@ class Asking(Run):
 def ask(task, monkeypatch):
     """Runs a method for four epochs of one step each and gives what each stage's training got."""
     small = task._replace(
-        dataset="tests.baselines.test_what_stages_get:FEW",
+        dataset="tests.baselines.methods.test_what_stages_get:FEW",
         prune_ratio=0.5,
         sparsity=L1,
         schedule=Schedule(epochs=4, milestones=(2, 3), batch=40),

@@ -11,7 +11,7 @@ from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.pruning import channels
 from joulebird.harness.core.errors import SpecError
 
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 
 

@@ -32,8 +32,8 @@ def test_another_error_is_not_covered_up():
     sys.version_info < (3, 7), reason="the old torchvision has no such import failure"
 )
 def test_operators_that_are_missing_are_declared(tmp_path):
-    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build
-    beside a CPU torch does.
+    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build beside a
+    CPU torch does.
     """
     package = tmp_path / "torchvision"
     package.mkdir()
@@ -44,8 +44,8 @@ def test_operators_that_are_missing_are_declared(tmp_path):
     )
     (package / "datasets.py").write_text("CIFAR10 = 'here'\n")
     code = (
-        "from joulebird.baselines.data.vision import import_torchvision as get; assert "
-        "get().datasets.CIFAR10 == 'here'"
+        "from joulebird.baselines.data.vision import import_torchvision as get; "
+        "assert get().datasets.CIFAR10 == 'here'"
     )
     import os
 

@@ -9,7 +9,7 @@ import torch
 from joulebird.baselines.training import lowprec
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 BFP, WAGE = VECTORS["bfp8"], VECTORS["wage"]
 

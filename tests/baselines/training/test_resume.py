@@ -1,5 +1,5 @@
-"""A checkpoint that is not this training's is one clear error, and stays where it is; a bug
-still shows itself.
+"""A checkpoint that is not this training's is one clear error, and stays where it is; a bug still
+shows itself.
 """
 
 import json
@@ -164,8 +164,8 @@ def test_a_result_of_another_network_is_one_clear_error(task):
 
 @pytest.mark.slow
 def test_a_killed_run_with_another_networks_checkpoint_names_it_and_keeps_everything(tmp_path):
-    """The command itself: two epochs of a dense run, a foreign checkpoint in its place, the
-    command again, its own checkpoint again.
+    """The command itself: two epochs of a dense run, a foreign checkpoint in its place, the command
+    again, its own checkpoint again.
     """
     spec = {
         "method": "dense",

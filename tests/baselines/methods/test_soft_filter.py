@@ -14,7 +14,7 @@ from joulebird.baselines.training.flops import count
 from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTOR = json.load(handle)["sfp"]
 
 

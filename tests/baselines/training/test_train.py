@@ -1,5 +1,5 @@
-"""The training loop: its arithmetic, exact resumption, masks that hold, what it reports, and how
-it fails.
+"""The training loop: its arithmetic, exact resumption, masks that hold, what it reports, and how it
+fails.
 """
 
 import copy
@@ -20,7 +20,7 @@ from joulebird.baselines.training.schedule import Schedule
 from joulebird.baselines.training.task import Task
 from joulebird.harness.core.errors import SpecError, TrainingError
 
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 
 
@@ -224,8 +224,8 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
 
 
 def test_micro_batches_add_up_to_the_batch():
-    """Without batch statistics (frozen here by eval mode) the gradient of the parts is the
-    gradient of the whole.
+    """Without batch statistics (frozen here by eval mode) the gradient of the parts is the gradient
+    of the whole.
     """
     data = load_digits()
     task = Task("vgg16", "digits", width=1 / 16)

@@ -1,5 +1,5 @@
-"""Option values that make no sense are refused before the first stage is asked for, so that a
-plan refuses them too.
+"""Option values that make no sense are refused before the first stage is asked for, so that a plan
+refuses them too.
 """
 
 import pytest

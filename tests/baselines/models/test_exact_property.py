@@ -1,5 +1,5 @@
-"""A thin network computes what the dense one computes with the pruned channels forced to zero,
-and is as small as it says.
+"""A thin network computes what the dense one computes with the pruned channels forced to zero, and
+is as small as it says.
 """
 
 import functools
@@ -48,8 +48,8 @@ def output_with_zeroed(network, index, images):
 
 
 def vgg_macs(widths):
-    """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels,
-    and one linear layer.
+    """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels, and
+    one linear layer.
     """
     sides = [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3 + [2] * 3
     convolutions = zip(sides, [3] + widths, widths)
@@ -60,8 +60,8 @@ def vgg_macs(widths):
 
 
 def preresnet_macs(widths):
-    """What stream, blocks and classifier input say; a stage's first block works on the map of
-    the stage before until its 3 x 3.
+    """What stream, blocks and classifier input say; a stage's first block works on the map of the
+    stage before until its 3 x 3.
     """
     stream, blocks, (last,) = widths[0], widths[1:-1], widths[-1]
     total, a_stage = 27 * 1024 * stream[0], len(blocks) // 3
@@ -168,8 +168,7 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again,
         assert not thin.training
         with torch.no_grad():
             expected, found = output_with_zeroed(network, index, images), thin(images)
-        # relative to the largest output; in double precision what is left are sums taken in another
-        # order
+        # relative to the largest output; in double precision only the order of sums differs
         assert float((found - expected).abs().max()) <= 1e-10 * float(expected.abs().max())
         network = thin
 

@@ -120,7 +120,9 @@ def reads(monkeypatch, loop):
 
 
 @pytest.mark.parametrize("precision", NAMES)
-@pytest.mark.parametrize("model", ["vgg16", "tests.baselines.test_train_waiting:ThinPreResNet"])
+@pytest.mark.parametrize(
+    "model", ["vgg16", "tests.baselines.training.test_train_waiting:ThinPreResNet"]
+)
 def test_no_operation_of_an_epoch_reads_from_the_device(task, monkeypatch, model, precision):
     task = task._replace(model=model, schedule=task.schedule._replace(batch=80))
     masks = {

@@ -122,7 +122,7 @@ def test_a_network_trains_on_it_and_resumes(folder):
     schedule = Schedule(epochs=2, milestones=(1,), batch=6)
     task = Task(
         "resnet18",
-        "tests.baselines.test_folder:SMALL",
+        "tests.baselines.data.test_folder:SMALL",
         folder,
         width=1 / 16,
         schedule=schedule,
@@ -184,7 +184,9 @@ def test_other_classes_in_the_test_images_are_refused(folder):
 
 def test_a_model_for_other_images_is_one_clear_error(folder):
     with pytest.raises(SpecError, match="3 x 64 x 64"):
-        train(Stage(), Task("vgg16", "tests.baselines.test_folder:LARGER", folder, width=1 / 16))
+        train(
+            Stage(), Task("vgg16", "tests.baselines.data.test_folder:LARGER", folder, width=1 / 16)
+        )
 
 
 def test_imagenet_is_known_before_it_is_there():

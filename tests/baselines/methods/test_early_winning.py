@@ -1,5 +1,5 @@
-"""Early winning tickets: the paper's formulas, a baseline in parts that is one baseline, and
-checks that leave it alone.
+"""Early winning tickets: the paper's formulas, a baseline in parts that is one baseline, and checks
+that leave it alone.
 """
 
 import copy
@@ -25,7 +25,7 @@ from joulebird.baselines.training.loop import train
 from joulebird.harness.core.errors import SpecError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
 
 
@@ -196,8 +196,8 @@ def test_the_curves_go_on_from_part_to_part_and_through_a_kill(small):
 
 
 def test_a_check_that_prunes_and_learns_nothing_finds_the_baseline(small):
-    """With no pruning and no learning rate, one epoch changes running statistics only;
-    recomputed they are nearly the same.
+    """With no pruning and no learning rate, one epoch changes running statistics only; recomputed
+    they are nearly the same.
     """
     stage = Stage()
     result = train_part(stage, small, None, 0, 4, ratio=0.0, ppr_every=4, ppr_rate=0.0)

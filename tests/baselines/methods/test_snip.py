@@ -17,7 +17,7 @@ from joulebird.baselines.methods import snip
 from joulebird.harness.core.errors import SpecError, TrainingError
 
 torch.set_num_threads(1)
-with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
+with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTOR = json.load(handle)["snip"]
 
 
@@ -105,8 +105,8 @@ def test_scoring_leaves_the_network_as_it_was():
 
 
 def signed_filter_sums(bn_eval):
-    """Largest |sum over a filter of w * dL/dw| of the first convolution, from the signed scores
-    of a plain backward pass.
+    """Largest |sum over a filter of w * dL/dw| of the first convolution, from the signed scores of
+    a plain backward pass.
     """
     network = convolutional().train(not bn_eval)
     images, labels = batch()

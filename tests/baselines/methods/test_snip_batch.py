@@ -1,5 +1,5 @@
-"""Which images SNIP scores with: one batch of plain training images, drawn by the seed, and how
-the method's options reach the scoring.
+"""Which images SNIP scores with: one batch of plain training images, drawn by the seed, and how the
+method's options reach the scoring.
 """
 
 import pytest

@@ -1,5 +1,5 @@
-"""Data: the split, the augmentation against one written out pixel by pixel, and what is said
-when a folder holds something else.
+"""Data: the split, the augmentation against one written out pixel by pixel, and what is said when a
+folder holds something else.
 """
 
 import pickle
@@ -105,8 +105,8 @@ def test_plain_batches_are_the_images_in_order():
 
 
 def write_cifar(folder, classes):
-    """A tiny folder in CIFAR-10's layout; torchvision's checksums do not know it, so its reader
-    is told to skip them.
+    """A tiny folder in CIFAR-10's layout; torchvision's checksums do not know it, so its reader is
+    told to skip them.
     """
     root = folder / "cifar-10-batches-py"
     root.mkdir()
@@ -160,8 +160,8 @@ def test_an_absent_folder_is_one_clear_error(tmp_path):
 @pytest.mark.slow
 @pytest.mark.alone
 def test_the_input_path_costs_at_most_a_tenth_of_pils():
-    """CPU time an image; here and not beside the other benchmarks, so that the board's Python
-    runs it too.
+    """CPU time an image; here and not beside the other benchmarks, so that the board's Python runs
+    it too.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
