@@ -62,7 +62,7 @@ class Measurement:
     @property
     def rails(self) -> Dict[str, Energy]:
         """Energy of each rail; they nest, so they do not add up to the total."""
-        self.total
+        _ = self.total  # raises before the end
         return dict(self._rails)
 
     @property
