@@ -13,6 +13,7 @@ from joulebird.harness.core.records import (
     RESULT,
     Event,
     StageRecord,
+    build,
     read_events,
     read_stage,
     stage_dir,
@@ -54,10 +55,10 @@ def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
 
     Its last event holds the record.
     """
-    ended = bool(past) and past[-1]["event"] == "stage_end"
+    ended = bool(past) and past[-1]["event"] == "stage_end" and "record" in past[-1]
     if not ended or not os.path.exists(os.path.join(folder, RESULT)):
         return False
-    write_stage(session.root, StageRecord(**past[-1]["record"]))
+    write_stage(session.root, build(StageRecord, past[-1]["record"]))
     return True
 
 
