@@ -7,8 +7,9 @@ from typing import Any
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Attempt, Event, Window, attempts, kept_epochs
+from joulebird.harness.core.events import Attempt, Window, attempts, kept_epochs
 from joulebird.harness.core.powerlog import has_rows
+from joulebird.harness.core.records import Event
 from joulebird.reports.logs.energy import Energy, no_energy
 from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
