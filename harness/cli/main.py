@@ -100,13 +100,20 @@ def dispatch(argv: List[str]) -> int:
         sys.stdout.write(board_help_text())
         return exit_codes.DONE
     from joulebird.harness.cli.parsers import parser_of
+    from joulebird.harness.core.registry import EXTRAS, missing_package
 
     args = parser_of(verb).parse_args(words)
     if verb in REMOTE and args.board:
         from joulebird.harness.host.boards import remote_verbs
 
         return remote_verbs.main(verb, args, words)
-    return int(args.main(args))
+    try:
+        return int(args.main(args))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise missing_package(f"`joulebird {verb}`", package) from None
 
 
 def verb_of(argv: List[str]) -> Tuple[str, List[str]]:

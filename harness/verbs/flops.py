@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 from joulebird.harness import registries
 from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
-from joulebird.harness.core import formats, jsonfile, registry
+from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
 
 EXAMPLES = """examples:
@@ -69,7 +69,9 @@ def main(args: argparse.Namespace) -> int:
     for kind, name in (("model", args.model), ("dataset", args.dataset)):
         registries.dotted(kind, name)
     widths = read_channels(args.channels) if args.channels else None
-    task = registry.import_module("joulebird.baselines.training.task", "counting").task_from(
+    from joulebird.baselines.training.task import task_from
+
+    task = task_from(
         {
             "model": args.model,
             "dataset": args.dataset,
@@ -87,7 +89,8 @@ def main(args: argparse.Namespace) -> int:
 
 def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
     """Return all counts of a network with these channel widths (None: the dense one)."""
-    flops = registry.import_module("joulebird.baselines.training.flops", "counting")
+    from joulebird.baselines.training import flops
+
     source = task.source()
     network, count = built(task, widths, flops)
     images = source.train_images * task.schedule.epochs

@@ -10,7 +10,6 @@ needs.
 import argparse
 import importlib.util
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.files import write_whole
 from joulebird.harness.core.process import python_command
 from joulebird.harness.host.config import Board
 from joulebird.harness.runs.rundir import split
@@ -202,6 +202,4 @@ def last_line(root: Path, run_id: str, groups: Sequence[Sequence[RunSpec]]) -> s
 
 
 def _write(path: Path, value: object) -> None:
-    part = path.with_name(path.name + f".part-{os.getpid()}")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(str(path), json.dumps(value, indent=1) + "\n")

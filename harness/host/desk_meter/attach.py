@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from joulebird.harness.core import powerlog
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.files import replacing
 from joulebird.harness.host.boards.results import BOARD_LOG
 from joulebird.harness.host.desk_meter.clock import Alignment, ClockWatch, align, read_log
 from joulebird.harness.host.desk_meter.latency import SPAN_S, Curve, lag, latency_s, readings
@@ -30,7 +32,6 @@ CLOCK, SIGNATURE = "clock.csv", "signature.jsonl"
 TELLING_LAG_S = 0.1
 # Of the meter's rows before and after a stage: a slow meter's reading covers the time before it.
 MARGIN_S = 10.0
-T_WIDTH = 16  # of the time in a row of power.csv (ARCHITECTURE.md)
 
 
 class DeskMeter:
@@ -177,58 +178,34 @@ def moved(
 
     A known lag is recorded and counted as an error of the times, not taken out.
     """
+    path = session / record.POWER
+    data = path.read_bytes()
     for boot, (begin_s, end_s) in windows.items():
         line = lines.get(boot)
         if line is None:
             continue
-        for head, rows in _segments(session / record.POWER):
-            kept = [
-                (there_us, row[T_WIDTH:])
-                for there_us, row in (
-                    (round(line.there(t_us / 1e6) * 1e6), row) for t_us, row in rows
-                )
-                if begin_s - MARGIN_S <= there_us / 1e6 <= end_s + MARGIN_S
-            ]
+        for head, begin, end in powerlog.segments(str(path), data, HarnessError):
+            read = [row for row in powerlog.rows(data, begin, end, head.rails) if row is not None]
+            rows = [row._replace(t_s=line.there(row.t_s)) for row in read]
+            kept = [row for row in rows if begin_s - MARGIN_S <= row.t_s <= end_s + MARGIN_S]
             if kept:
-                facts = line.facts(begin_s, end_s)
-                if lag_s is not None:
-                    facts.update(lag_s=round(lag_s, 3), u_s=max(facts["u_s"], round(abs(lag_s), 3)))
+                facts = _with_lag(line.facts(begin_s, end_s), lag_s)
                 clock = {
-                    **head["clock"],
+                    **head.clock,
                     **facts,
                     "boot_id": boot,
-                    "moved_from": head["clock"].get("boot_id", ""),
-                    "monotonic_s": line.there(head["clock"]["monotonic_s"]),
+                    "moved_from": head.clock.get("boot_id", ""),
+                    "monotonic_s": line.there(head.clock["monotonic_s"]),
                 }
-                text = [
-                    one if not one.startswith("# clock ") else "# clock " + json.dumps(clock)
-                    for one in head["lines"]
-                ]
-                yield ("\n".join(text + [f"{t_us:{T_WIDTH}d}{rest}" for t_us, rest in kept]) + "\n")
+                text = [powerlog.format_header(head.source, clock)]
+                text += [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
+                yield b"".join(text).decode("utf-8")
 
 
-def _segments(path: Path) -> Iterator[tuple[dict[str, Any], list[tuple[int, str]]]]:
-    """Give head (its lines and its clock) and rows (microseconds, the line) of every segment.
-
-    Damaged rows are left out.
-    """
-    head: dict[str, Any] = {"lines": [], "clock": {}}
-    rows: list[tuple[int, str]] = []
-    width = 0
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        if line.startswith("# joulebird-power-log"):
-            if rows:
-                yield head, rows
-            head, rows, width = {"lines": [], "clock": {}}, [], 0
-        if line.startswith("#") or line.startswith("t_us,"):
-            head["lines"].append(line)
-            if line.startswith("# clock "):
-                head["clock"] = json.loads(line[8:])
-        elif line[:T_WIDTH].strip().isdigit() and (not width or len(line) == width):
-            width = len(line)
-            rows.append((int(line[:T_WIDTH]), line))
-    if rows:
-        yield head, rows
+def _with_lag(facts: dict[str, float], lag_s: float | None) -> dict[str, float]:
+    if lag_s is None:
+        return facts
+    return {**facts, "lag_s": round(lag_s, 3), "u_s": max(facts["u_s"], round(abs(lag_s), 3))}
 
 
 def _sessions(
@@ -276,11 +253,10 @@ def _put(folder: Path, text: str) -> None:
     A kill between the two is completed by the next call.
     """
     own = folder / record.POWER
-    part = folder / (record.POWER + f".part-{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    if not (folder / BOARD_LOG).exists():
-        if own.exists():
-            os.replace(own, folder / BOARD_LOG)
-        else:
-            (folder / BOARD_LOG).write_text("")
-    os.replace(part, own)
+    with replacing(str(own)) as part:
+        Path(part).write_text(text, encoding="utf-8")
+        if not (folder / BOARD_LOG).exists():
+            if own.exists():
+                os.replace(own, folder / BOARD_LOG)
+            else:
+                (folder / BOARD_LOG).write_text("")
