@@ -1,5 +1,6 @@
 """The face of the package: `import joulebird` costs nothing and gives what the README promises."""
 
+import ast
 import os
 import re
 import subprocess
@@ -26,6 +27,7 @@ def test_every_public_name_can_be_imported(name):
         pytest.skip("reports run at the desk")
     assert getattr(joulebird, name).__name__ == name
     assert name in dir(joulebird)
+    assert name in vars(joulebird)  # found without __getattr__ the next time
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -59,3 +61,25 @@ def test_the_documents_import_public_names_only():
     assert lines
     names = {name.strip() for line in lines for name in line.split(",")}
     assert names <= set(joulebird.PUBLIC)
+
+
+def test_type_checkers_see_the_same_names():
+    with open(os.path.join(ROOT, "joulebird", "__init__.py"), encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {line.names[0].asname: line.module for line in block.body}
+    assert seen == joulebird.PUBLIC
+
+
+@pytest.mark.skipif(not CURRENT, reason="mypy runs at the desk")
+def test_mypy_knows_the_type_of_a_public_name(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "mine.py").write_text("from joulebird import PowerTrace\n\nPowerTrace.lode('x')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--follow-imports=silent", "mine.py"],
+        cwd=tmp_path,
+        env=dict(os.environ, MYPYPATH=ROOT),
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    assert '"type[PowerTrace]" has no attribute "lode"' in done.stdout

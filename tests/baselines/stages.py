@@ -1,4 +1,6 @@
-"""A stage and a run that live in memory, for tests of training: the interface of ARCHITECTURE.md, without files."""
+"""A stage and a run that live in memory, for tests of training: the interface of
+ARCHITECTURE.md, without files.
+"""
 
 import io
 
@@ -10,7 +12,9 @@ class Stopped(Exception):
 
 
 class Stage:
-    """Keeps what a stage function reports: epochs, warnings, metrics, work, and the last checkpoint as bytes."""
+    """Keeps what a stage function reports: epochs, warnings, metrics, work, and the last
+    checkpoint as bytes.
+    """
 
     folder = "stage"
 

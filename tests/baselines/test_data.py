@@ -1,4 +1,6 @@
-"""Data: the split, the augmentation against one written out pixel by pixel, and what is said when a folder holds something else."""
+"""Data: the split, the augmentation against one written out pixel by pixel, and what is said
+when a folder holds something else.
+"""
 
 import pickle
 
@@ -103,17 +105,19 @@ def test_plain_batches_are_the_images_in_order():
 
 
 def write_cifar(folder, classes):
-    """A tiny folder in CIFAR-10's layout; torchvision's checksums do not know it, so its reader is told to skip them."""
+    """A tiny folder in CIFAR-10's layout; torchvision's checksums do not know it, so its reader
+    is told to skip them.
+    """
     root = folder / "cifar-10-batches-py"
     root.mkdir()
     rng = numpy.random.RandomState(0)
-    for name in ["data_batch_%d" % number for number in range(1, 6)] + ["test_batch"]:
+    for name in [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]:
         labels = [place % classes for place in range(20)]
         pixels = rng.randint(0, 256, (20, 3072)).astype(numpy.uint8)
         with open(str(root / name), "wb") as file:
             pickle.dump({"data": pixels, "labels": labels}, file)
     with open(str(root / "batches.meta"), "wb") as file:
-        pickle.dump({"label_names": ["class %d" % number for number in range(classes)]}, file)
+        pickle.dump({"label_names": [f"class {number}" for number in range(classes)]}, file)
 
 
 def test_cifar_from_a_folder(tmp_path, monkeypatch):
@@ -156,7 +160,9 @@ def test_an_absent_folder_is_one_clear_error(tmp_path):
 @pytest.mark.slow
 @pytest.mark.alone
 def test_the_input_path_costs_at_most_a_tenth_of_pils():
-    """CPU time an image; here and not beside the other benchmarks, so that the board's Python runs it too."""
+    """CPU time an image; here and not beside the other benchmarks, so that the board's Python
+    runs it too.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

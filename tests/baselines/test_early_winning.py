@@ -1,4 +1,6 @@
-"""Early winning tickets: the paper's formulas, a baseline in parts that is one baseline, and checks that leave it alone."""
+"""Early winning tickets: the paper's formulas, a baseline in parts that is one baseline, and
+checks that leave it alone.
+"""
 
 import copy
 import json
@@ -194,7 +196,9 @@ def test_the_curves_go_on_from_part_to_part_and_through_a_kill(small):
 
 
 def test_a_check_that_prunes_and_learns_nothing_finds_the_baseline(small):
-    """With no pruning and no learning rate, one epoch changes running statistics only; recomputed they are nearly the same."""
+    """With no pruning and no learning rate, one epoch changes running statistics only;
+    recomputed they are nearly the same.
+    """
     stage = Stage()
     result = train_part(stage, small, None, 0, 4, ratio=0.0, ppr_every=4, ppr_rate=0.0)
     assert abs(result["ppr"][0][1] - result["accuracy_last"]) <= 0.15

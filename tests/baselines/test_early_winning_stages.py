@@ -1,4 +1,6 @@
-"""Early winning tickets: which weights a ticket gets when nothing is said, which layers are pruned, and what its checks really train."""
+"""Early winning tickets: which weights a ticket gets when nothing is said, which layers are
+pruned, and what its checks really train.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,6 @@
-"""EB Train and network slimming: both criteria on known masks, what is inherited, and the stages that are shared."""
+"""EB Train and network slimming: both criteria on known masks, what is inherited, and the stages
+that are shared.
+"""
 
 import pytest
 import torch
@@ -13,7 +15,9 @@ from joulebird.harness.core.errors import SpecError
 
 
 class Scales:
-    """A model that is only its 100 scales; `swapped` of the smaller half have changed places with as many of the larger."""
+    """A model that is only its 100 scales; `swapped` of the smaller half have changed places
+    with as many of the larger.
+    """
 
     def __init__(self, swapped):
         self.values = (torch.arange(100.0) + 1) / 100
@@ -30,7 +34,8 @@ class FakeLoop:
 
 
 def follow(finder, moved):
-    """Feed masks of 100 channels, the i-th of which differs from an unmoved one in `moved[i]` (i = 0: the initial mask).
+    """Feed masks of 100 channels, the i-th of which differs from an unmoved one in `moved[i]` (i =
+    0: the initial mask).
 
     Returns the epochs trained when the ticket was found, or None.
     """
@@ -144,7 +149,9 @@ def test_other_weights_train_the_whole_schedule(small, weights):
 
 @pytest.mark.parametrize("precision", ["fp32", "bfp8", "wage8"])
 def test_a_ticket_keeps_its_weights_in_every_precision_of_its_training(small, precision):
-    """With no epoch left to train, what comes out is what came in: none of them starts from weights of its own."""
+    """With no epoch left to train, what comes out is what came in: none of them starts from
+    weights of its own.
+    """
     ticket = eb_train.find_ticket(Stage(), small, 0.5, sparsity=1e-4, draw_at=1)
     thin = eb_train.thin_ticket(Stage(), small, ticket)
     trained = eb_train.train_thin(

@@ -1,4 +1,6 @@
-"""No two epochs are alike: order, crops and the random numbers of 8-bit rounding are each epoch's own, and can be had again."""
+"""No two epochs are alike: order, crops and the random numbers of 8-bit rounding are each
+epoch's own, and can be had again.
+"""
 
 import copy
 
@@ -36,7 +38,9 @@ def shown(task, **options):
 
 
 def sources(task, images):
-    """Which training image each shown one is a crop of: the one with the nearest crop in the middle."""
+    """Which training image each shown one is a crop of: the one with the nearest crop in the
+    middle.
+    """
     data = task.data()
     plain = data.normalise(data.train_images)[:, :1, 6:26, 6:26].flatten(1)
     nearest = []
@@ -91,7 +95,9 @@ def test_about_half_of_an_epochs_images_are_mirrored(task):
 
 @pytest.mark.parametrize("name", ["bfp8", "wage8"])
 def test_rounding_draws_other_numbers_in_every_epoch(task, name):
-    """The same step from the same weights on the same images, drawn as in epochs 0, 1 and 0 again."""
+    """The same step from the same weights on the same images, drawn as in epochs 0, 1 and 0
+    again.
+    """
     data = task.data()
     images, labels = next(data.plain_batches(32))
     hook = Hooks(precision.low_precision(name))

@@ -1,4 +1,6 @@
-"""A thin network computes what the dense one computes with the pruned channels forced to zero, and is as small as it says."""
+"""A thin network computes what the dense one computes with the pruned channels forced to zero,
+and is as small as it says.
+"""
 
 import functools
 
@@ -46,7 +48,9 @@ def output_with_zeroed(network, index, images):
 
 
 def vgg_macs(widths):
-    """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels, and one linear layer."""
+    """What the 13 channel counts say: 3 x 3 convolutions on maps of 32, 16, 8, 4 and 2 pixels,
+    and one linear layer.
+    """
     sides = [32] * 2 + [16] * 2 + [8] * 3 + [4] * 3 + [2] * 3
     convolutions = zip(sides, [3] + widths, widths)
     return (
@@ -56,7 +60,9 @@ def vgg_macs(widths):
 
 
 def preresnet_macs(widths):
-    """What stream, blocks and classifier input say; a stage's first block works on the map of the stage before until its 3 x 3."""
+    """What stream, blocks and classifier input say; a stage's first block works on the map of
+    the stage before until its 3 x 3.
+    """
     stream, blocks, (last,) = widths[0], widths[1:-1], widths[-1]
     total, a_stage = 27 * 1024 * stream[0], len(blocks) // 3
     for place, (first, second, third) in enumerate(blocks):
@@ -70,7 +76,9 @@ def preresnet_macs(widths):
 
 
 def resnet_cifar_macs(widths):
-    """What stream and inner channels say: two 3 x 3 convolutions a block on maps of 32, 16 and 8 pixels; shortcuts cost nothing."""
+    """What stream and inner channels say: two 3 x 3 convolutions a block on maps of 32, 16 and 8
+    pixels; shortcuts cost nothing.
+    """
     (stem, *stages), inner = widths
     sizes = [channels for channels in stages for _ in range(len(inner) // 3)]
     areas = [area for area in (1024, 256, 64) for _ in range(len(inner) // 3)]
@@ -83,10 +91,11 @@ def resnet_cifar_macs(widths):
 
 
 def resnet18_macs(widths):
-    """What stream and blocks say: 7 x 7 on 112 pixels, then four stages of two blocks of two 3 x 3 on 56, 28, 14 and 7 pixels.
+    """What stream and blocks say: 7 x 7 on 112 pixels, then four stages of two blocks of two 3 x 3
+    on 56, 28, 14 and 7 pixels.
 
-    A block's first convolution sees the channels selected for it, its second writes the whole stream; the first blocks of the last
-    three stages have a 1 x 1 shortcut from stream to stream.
+    A block's first convolution sees the channels selected for it, its second writes the whole
+    stream; the first blocks of the last three stages have a 1 x 1 shortcut from stream to stream.
     """
     stream, blocks = widths[0], widths[1:]
     total = 3 * 49 * 112**2 * stream[0] + 10 * stream[-1]
@@ -98,9 +107,11 @@ def resnet18_macs(widths):
 
 
 def resnet50_macs(widths, early=False):
-    """What stream and blocks say: 7 x 7 on 112 pixels, then 3, 4, 6 and 3 blocks of 1 x 1, 3 x 3, 1 x 1 on 56, 28, 14 and 7 pixels.
+    """What stream and blocks say: 7 x 7 on 112 pixels, then 3, 4, 6 and 3 blocks of 1 x 1, 3 x 3, 1
+    x 1 on 56, 28, 14 and 7 pixels.
 
-    The first block of each stage has a 1 x 1 shortcut, and the stride of the last three stages: in its 3 x 3, or (`early`) its first 1 x 1.
+    The first block of each stage has a 1 x 1 shortcut, and the stride of the last three stages: in
+    its 3 x 3, or (`early`) its first 1 x 1.
     """
     stream, blocks = widths[0], iter(widths[1:])
     total = 3 * 49 * 112**2 * stream[0] + 10 * stream[-1]
@@ -142,7 +153,9 @@ LISTS = {
 )
 @example(seed=1, width=1 / 8, ratio=0.4, again=0.5, emptied=False)
 def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again, emptied):
-    """Cut twice: a thin network is cut as exactly as a dense one, and its gates are those of its own channels."""
+    """Cut twice: a thin network is cut as exactly as a dense one, and its gates are those of its
+    own channels.
+    """
     torch.set_num_threads(1)
     network = randomised(name, width, seed).double()
     images = torch.randn((2,) + network.input_shape, dtype=torch.float64)
@@ -155,7 +168,8 @@ def test_thin_equals_dense_with_zeroed_channels(name, seed, width, ratio, again,
         assert not thin.training
         with torch.no_grad():
             expected, found = output_with_zeroed(network, index, images), thin(images)
-        # relative to the largest output; in double precision what is left are sums taken in another order
+        # relative to the largest output; in double precision what is left are sums taken in another
+        # order
         assert float((found - expected).abs().max()) <= 1e-10 * float(expected.abs().max())
         network = thin
 

@@ -1,4 +1,6 @@
-"""Operation counts against the numbers that the authors' own models and counter give, and torch's own counter."""
+"""Operation counts against the numbers that the authors' own models and counter give, and
+torch's own counter.
+"""
 
 import json
 import os
@@ -13,7 +15,8 @@ from joulebird.baselines.training import flops
 
 with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
-# conv MACs, linear MACs, elements normalised, elements rectified, the authors' count, what their script prints
+# conv MACs, linear MACs, elements normalised, elements rectified, the authors' count, what their
+# script prints
 EXACT = [
     (Vgg16, 10, 313196544, 5120, 276480, 276480, 627355658, 0.63),
     (Vgg16, 100, 313196544, 51200, 276480, 276480, 627447908, 0.63),
@@ -71,7 +74,8 @@ def test_table_two_units():
         assert flops.training_flops(2 * macs, 160 * 50000) / 5e13 == pytest.approx(
             VECTORS["table2_units_dense160"][name], abs=0.005
         )
-    # the paper's cells, from its rounded counts: LT 605 and 298, SNIP 302, NS 547, ThiNet 379, EB Train 253
+    # the paper's cells, from its rounded counts: LT 605 and 298, SNIP 302, NS 547, ThiNet 379, EB
+    # Train 253
     assert flops.paper_units([(0.63, 320)]) == pytest.approx(605, abs=0.5)
     assert flops.paper_units([(0.31, 320)]) == pytest.approx(298, abs=0.5)
     assert flops.paper_units([(0.63, 160), (0.51, 160)]) == pytest.approx(547, abs=0.5)

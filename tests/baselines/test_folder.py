@@ -1,4 +1,6 @@
-"""A folder of images: torchvision's own transforms give the same pixels; epochs depend on the generator alone."""
+"""A folder of images: torchvision's own transforms give the same pixels; epochs depend on the
+generator alone.
+"""
 
 import os
 

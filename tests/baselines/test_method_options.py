@@ -1,4 +1,6 @@
-"""Option values that make no sense are refused before the first stage is asked for, so that a plan refuses them too."""
+"""Option values that make no sense are refused before the first stage is asked for, so that a
+plan refuses them too.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""The networks have the parameters, channels and start values that the papers' code has, and cut exactly."""
+"""The networks have the parameters, channels and start values that the papers' code has, and cut
+exactly.
+"""
 
 import json
 import math

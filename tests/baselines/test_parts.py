@@ -1,4 +1,6 @@
-"""A single image that is left over: allowed where maps are larger than 1 x 1, else refused before anything is trained."""
+"""A single image that is left over: allowed where maps are larger than 1 x 1, else refused
+before anything is trained.
+"""
 
 import pytest
 import torch

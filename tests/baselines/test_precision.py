@@ -1,4 +1,6 @@
-"""Training in 8 bits: everything stored is on its grid, seeds decide, resuming is exact, and the variants of EB Train run through."""
+"""Training in 8 bits: everything stored is on its grid, seeds decide, resuming is exact, and the
+variants of EB Train run through.
+"""
 
 import pytest
 import torch
@@ -43,8 +45,8 @@ def test_a_killed_training_ends_with_the_same_network(small, name):
     options = {"average_from": 0, "epochs": 2}
     whole = trained(small, name, **options)[0]
     killed = Stage(die_after=1)
+    hook = Hooks(precision.low_precision(name, **options))
     with pytest.raises(KeyboardInterrupt):
-        hook = Hooks(precision.low_precision(name, **options))
         train(killed, small, precision=name, hook=hook, sparsity=1e-4)
     resumed = trained(small, name, saved=killed.saved, **options)[0]
     assert same(whole["state"], resumed["state"])

@@ -1,4 +1,6 @@
-"""The schedule reaches training in every precision, and averaged weights get statistics of their own."""
+"""The schedule reaches training in every precision, and averaged weights get statistics of their
+own.
+"""
 
 import pytest
 import torch
@@ -38,7 +40,9 @@ def trained(task, name, **schedule):
 
 @pytest.mark.parametrize("name", precision.NAMES)
 def test_at_a_rate_of_zero_nothing_moves(task, name):
-    """A milestone that multiplies the rate by 0: the epochs before it move every weight, those after it none."""
+    """A milestone that multiplies the rate by 0: the epochs before it move every weight, those
+    after it none.
+    """
     (first, second, third, fourth), _ = trained(task, name, epochs=4, milestones=(2,), gamma=0.0)
     assert sum(not torch.equal(*pair) for pair in zip(first, second)) > 0.9 * len(first)
     assert all(torch.equal(*pair) for pair in zip(second, third))
@@ -81,7 +85,9 @@ def test_averaged_weights_get_the_statistics_of_one_pass_over_the_training_image
 
 
 def test_weights_are_averaged_from_the_epochs_that_the_methods_name(task):
-    """SWALP: the last third. A ticket in bfp8: from half-way between the last milestone and the end, and not in fp32."""
+    """SWALP: the last third. A ticket in bfp8: from half-way between the last milestone and the
+    end, and not in fp32.
+    """
     longer = task._replace(schedule=Schedule(epochs=6, milestones=(1, 2), batch=240))
     assert swalp(longer, Run()).stage.metrics["averaged_epochs"] == 2
     thin, averaged = (

@@ -1,4 +1,6 @@
-"""ResNet18 and ResNet50: torchvision's networks with the same weights, the authors' counts, and how they prune."""
+"""ResNet18 and ResNet50: torchvision's networks with the same weights, the authors' counts, and
+how they prune.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,6 @@
-"""A checkpoint that is not this training's is one clear error, and stays where it is; a bug still shows itself."""
+"""A checkpoint that is not this training's is one clear error, and stays where it is; a bug
+still shows itself.
+"""
 
 import json
 import os
@@ -162,7 +164,9 @@ def test_a_result_of_another_network_is_one_clear_error(task):
 
 @pytest.mark.slow
 def test_a_killed_run_with_another_networks_checkpoint_names_it_and_keeps_everything(tmp_path):
-    """The command itself: two epochs of a dense run, a foreign checkpoint in its place, the command again, its own checkpoint again."""
+    """The command itself: two epochs of a dense run, a foreign checkpoint in its place, the
+    command again, its own checkpoint again.
+    """
     spec = {
         "method": "dense",
         "model": "vgg16",
@@ -209,7 +213,8 @@ def test_a_killed_run_with_another_networks_checkpoint_names_it_and_keeps_everyt
         again = subprocess.run(
             words, stderr=subprocess.PIPE, universal_newlines=True, env=environment
         )
-        assert again.returncode == 2 and "Traceback" not in again.stderr, again.stderr
+        assert again.returncode == 2, again.stderr
+        assert "Traceback" not in again.stderr
         assert str(path) in again.stderr
         assert "another network's" in again.stderr
         assert path.read_bytes() == foreign

@@ -1,4 +1,6 @@
-"""SNIP: scores against a hand-computed network, exact counts, and which statistics the scoring used."""
+"""SNIP: scores against a hand-computed network, exact counts, and which statistics the scoring
+used.
+"""
 
 import copy
 import json
@@ -103,7 +105,9 @@ def test_scoring_leaves_the_network_as_it_was():
 
 
 def signed_filter_sums(bn_eval):
-    """Largest |sum over a filter of w * dL/dw| of the first convolution, from the signed scores of a plain backward pass."""
+    """Largest |sum over a filter of w * dL/dw| of the first convolution, from the signed scores
+    of a plain backward pass.
+    """
     network = convolutional().train(not bn_eval)
     images, labels = batch()
     functional.cross_entropy(network(images), labels).backward()
@@ -146,7 +150,7 @@ def test_official_zero_biases_are_pruned_first():
     for index in (0, 3, 7):
         nn.init.zeros_(network[index].bias)
     masks = snip.select(snip.sensitivity(network, *batch(), snip.scored(network, "official")), 0.3)
-    assert not any(bool(masks["%d.bias" % index].any()) for index in (0, 3, 7))
+    assert not any(bool(masks[f"{index}.bias"].any()) for index in (0, 3, 7))
 
 
 def test_scores_that_say_nothing_are_refused():

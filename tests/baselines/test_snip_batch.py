@@ -1,4 +1,6 @@
-"""Which images SNIP scores with: one batch of plain training images, drawn by the seed, and how the method's options reach the scoring."""
+"""Which images SNIP scores with: one batch of plain training images, drawn by the seed, and how
+the method's options reach the scoring.
+"""
 
 import pytest
 import torch

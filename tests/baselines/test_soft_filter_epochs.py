@@ -1,4 +1,6 @@
-"""Soft filter pruning from epoch to epoch: when filters are zeroed, that they grow in between, and that momentum is left alone."""
+"""Soft filter pruning from epoch to epoch: when filters are zeroed, that they grow in between,
+and that momentum is left alone.
+"""
 
 import pytest
 import torch
@@ -16,7 +18,9 @@ def small(task):
 
 
 def started(task):
-    """A network whose offsets are not all zero any more: behind one of exactly zero a ReLU lets no gradient through to a zeroed filter."""
+    """A network whose offsets are not all zero any more: behind one of exactly zero a ReLU lets
+    no gradient through to a zeroed filter.
+    """
     network = task.build()
     torch.manual_seed(3)
     for norm in network.norms():

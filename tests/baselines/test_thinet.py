@@ -1,4 +1,6 @@
-"""ThiNet: the greedy choice and the fit against direct computation, and the sampled parts against the real layer."""
+"""ThiNet: the greedy choice and the fit against direct computation, and the sampled parts
+against the real layer.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ with open(os.path.join(os.path.dirname(__file__), "method_vectors.json")) as han
 
 
 def direct_greedy(rows, keep):
-    """The paper's loop, literally: the running sum of the dropped columns, and the column that keeps it shortest."""
+    """The paper's loop, literally: the running sum of the dropped columns, and the column that
+    keeps it shortest.
+    """
     dropped, running = [], numpy.zeros(len(rows))
     while rows.shape[1] - len(dropped) > keep:
         lengths = [
@@ -221,7 +225,9 @@ def test_groups_are_layers_or_bottlenecks(small):
     ],
 )
 def test_a_pruned_layer_costs_no_more_than_what_was_measured(small, model):
-    """The error that the Gram matrix promises is the one of the thin network's real outputs, on the same samples."""
+    """The error that the Gram matrix promises is the one of the thin network's real outputs, on
+    the same samples.
+    """
     task = small._replace(model=model, width=0.25)
     network = task.network(trained(task)).eval()
     images = next(task.data().plain_batches(64))[0]
@@ -318,7 +324,9 @@ def test_macs_after_uniform_pruning():
 
 
 def test_pruning_leaves_the_statistics_of_what_it_keeps(small):
-    """Sampling a layer shows the network images in eval mode, so running statistics are still those of the training."""
+    """Sampling a layer shows the network images in eval mode, so running statistics are still
+    those of the training.
+    """
     start = trained(small)
     thin = thinet.prune_layers(Stage(), small, start, 0.5, 0, 13, rows=100, locations=10)
     names = [name for name in thin["state"] if name.endswith(("running_mean", "running_var"))]
@@ -329,7 +337,9 @@ def test_pruning_leaves_the_statistics_of_what_it_keeps(small):
 
 @pytest.fixture
 def sampled(monkeypatch):
-    """The images that layers were sampled with, layer by layer, and the seed of each layer's places."""
+    """The images that layers were sampled with, layer by layer, and the seed of each layer's
+    places.
+    """
     images, seeds = [], []
     gram_matrix = thinet.gram_matrix
 

@@ -1,4 +1,6 @@
-"""The training loop: its arithmetic, exact resumption, masks that hold, what it reports, and how it fails."""
+"""The training loop: its arithmetic, exact resumption, masks that hold, what it reports, and how
+it fails.
+"""
 
 import copy
 import json
@@ -114,7 +116,9 @@ def test_a_later_start_keeps_the_schedules_epochs(task):
 
 
 def test_two_steps_equal_sgd_written_out(task):
-    """Momentum, decay on everything, L1 on scales only, the average of the batch: against the formulas."""
+    """Momentum, decay on everything, L1 on scales only, the average of the batch: against the
+    formulas.
+    """
     data = load_digits()._replace(pad=0)
     data = data._replace(train_images=data.train_images[:96], train_labels=data.train_labels[:96])
     task = task._replace(
@@ -191,7 +195,9 @@ def test_masked_weights_stay_zero_at_every_step(task):
 
 
 def test_masking_gradients_gives_the_same_kept_weights(task):
-    """Re-masking after the step, and masking gradients with a fresh optimiser, are the same training, bit for bit."""
+    """Re-masking after the step, and masking gradients with a fresh optimiser, are the same
+    training, bit for bit.
+    """
     names = [name for name, value in task.build().state_dict().items() if value.dim() == 4]
     generator = torch.Generator().manual_seed(1)
     masks = {
@@ -218,7 +224,9 @@ def test_masking_gradients_gives_the_same_kept_weights(task):
 
 
 def test_micro_batches_add_up_to_the_batch():
-    """Without batch statistics (frozen here by eval mode) the gradient of the parts is the gradient of the whole."""
+    """Without batch statistics (frozen here by eval mode) the gradient of the parts is the
+    gradient of the whole.
+    """
     data = load_digits()
     task = Task("vgg16", "digits", width=1 / 16)
     images, labels = next(data.plain_batches(50))

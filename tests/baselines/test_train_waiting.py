@@ -1,8 +1,11 @@
-"""No step of an epoch makes the host wait for the device: nothing reads a value, or a shape that depends on values, from a tensor.
+"""No step of an epoch makes the host wait for the device: nothing reads a value, or a shape that
+depends on values, from a tensor.
 
-What would wait on an accelerator is the same call on a CPU, so it is counted here: operations by their aten names over the whole epoch, and
-calls of the methods of a tensor that bring values to the host, from the first batch on. (Before it, once an epoch, the plan of the batches
-is made on the host.) On a CPU such a method leaves no operation behind, which is why the names alone see too little.
+What would wait on an accelerator is the same call on a CPU, so it is counted here: operations by
+their aten names over the whole epoch, and calls of the methods of a tensor that bring values to the
+host, from the first batch on. (Before it, once an epoch, the plan of the batches is made on the
+host.) On a CPU such a method leaves no operation behind, which is why the names alone see too
+little.
 """
 
 import pytest
@@ -61,7 +64,9 @@ class ThinPreResNet(PreResNet11):
 
 
 class Steps:
-    """A data set whose batches say when the first of them is out: `open` from then on, until the epoch's last."""
+    """A data set whose batches say when the first of them is out: `open` from then on, until the
+    epoch's last.
+    """
 
     def __init__(self, data):
         self.data, self.open = data, False

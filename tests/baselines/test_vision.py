@@ -14,7 +14,10 @@ def test_data_sets_can_be_read_whatever_torchvision_was_built_for():
 
 
 def test_importing_data_imports_no_torchvision():
-    code = "import sys, joulebird.baselines.data.tensors, joulebird.baselines.training.loop, joulebird.baselines.methods.eb_train; sys.exit('torchvision' in sys.modules)"
+    code = (
+        "import sys, joulebird.baselines.data.tensors, joulebird.baselines.training.loop, "
+        "joulebird.baselines.methods.eb_train; sys.exit('torchvision' in sys.modules)"
+    )
     assert subprocess.call([sys.executable, "-c", code]) == 0
 
 
@@ -29,7 +32,9 @@ def test_another_error_is_not_covered_up():
     sys.version_info < (3, 7), reason="the old torchvision has no such import failure"
 )
 def test_operators_that_are_missing_are_declared(tmp_path):
-    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build beside a CPU torch does."""
+    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build
+    beside a CPU torch does.
+    """
     package = tmp_path / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text(
@@ -38,7 +43,10 @@ def test_operators_that_are_missing_are_declared(tmp_path):
         "@torch.library.register_fake('torchvision::made_up_two')\ndef two(x): return x\n"
     )
     (package / "datasets.py").write_text("CIFAR10 = 'here'\n")
-    code = "from joulebird.baselines.data.vision import import_torchvision as get; assert get().datasets.CIFAR10 == 'here'"
+    code = (
+        "from joulebird.baselines.data.vision import import_torchvision as get; assert "
+        "get().datasets.CIFAR10 == 'here'"
+    )
     import os
 
     path = os.pathsep.join([str(tmp_path)] + [os.environ["PYTHONPATH"]])

@@ -1,4 +1,6 @@
-"""Unstructured masks: the selection rules against the authors' vectors, and what masked training must never do."""
+"""Unstructured masks: the selection rules against the authors' vectors, and what masked training
+must never do.
+"""
 
 import copy
 import json
@@ -164,7 +166,7 @@ def test_three_ways_of_masking_agree_bitwise():
     prune.custom_from_mask(library[3], "weight", masks["3.weight"])
     train(library)
     for index in (0, 3):
-        assert bool((ours[index].weight[~masks["%d.weight" % index]] == 0).all())
+        assert bool((ours[index].weight[~masks[f"{index}.weight"]] == 0).all())
         assert torch.equal(ours[index].weight, gradients[index].weight)
         assert torch.equal(
             ours[index].weight, library[index].weight_orig * library[index].weight_mask

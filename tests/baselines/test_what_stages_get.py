@@ -1,4 +1,6 @@
-"""What reaches the training loop in each stage of each method: epochs and their rates, the L1 term, the network, masks, momentum."""
+"""What reaches the training loop in each stage of each method: epochs and their rates, the L1
+term, the network, masks, momentum.
+"""
 
 import collections
 
@@ -17,7 +19,10 @@ L1 = 3e-4
 FULL = [(0, 0.1), (1, 0.1), (2, 0.01), (3, 0.001)]  # (epoch, rate)
 FEW = DataSet(10, (3, 32, 32), 40, 20, lambda folder, device: few(TINY.load(folder, device)))
 Got = collections.namedtuple("Got", "epochs sparsity network momentum")
-Got.__doc__ = "`network`: dense, thin or masked. `momentum`: whether the optimiser comes with some, from the part before."
+Got.__doc__ = (
+    "`network`: dense, thin or masked. `momentum`: whether the optimiser comes with some, from the "
+    "part before."
+)
 
 
 def few(data):

@@ -1,4 +1,6 @@
-"""A data set small enough to train a whole method on in a second: every sixth of the digits' images."""
+"""A data set small enough to train a whole method on in a second: every sixth of the digits'
+images.
+"""
 
 from joulebird.baselines.data.tensors import DataSet, load_digits
 

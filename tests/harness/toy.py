@@ -55,7 +55,7 @@ def grow(stage, task, start=None, *, step=1.0, pause_s=0.0, fail_at=0):
             from joulebird.harness.core.errors import TrainingError
 
             raise TrainingError(
-                "the loss of epoch %d is not a number" % epoch, "lower the learning rate"
+                f"the loss of epoch {epoch} is not a number", "lower the learning rate"
             )
         state = {"epoch": epoch, "value": 0.9 * state["value"] + task.seed + step * epoch}
         stage.checkpoint(state)

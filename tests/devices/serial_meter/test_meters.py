@@ -97,7 +97,7 @@ def test_a_meter_in_a_toml_file(tmp_path):
     [
         ("nowhere/mine.json", "No such file"),
         ("{", "cannot read the description"),
-        ('{"like": "um25c", "interval_s": %s}' % ("9" * 5000), "an integer of 5000 digits"),
+        (f'{{"like": "um25c", "interval_s": {"9" * 5000}}}', "an integer of 5000 digits"),
         ('{"like": "um25c", "settings": ' + "[" * 3000, "nested more than|cannot read"),
         ('{"a":' * 3000, "nested more than|cannot read"),
         ({"like": "um25c", "interval_s": 10**400}, "an integer of 401 digits"),
@@ -137,7 +137,7 @@ def test_settings_that_do_not_fit_the_family(described):
         meters.decoder(meters.meter(described))
 
 
-@pytest.mark.parametrize("text", ["[" * 1000, '{"p": %s}' % ("9" * 900), '{"p": 1e999}', "[1]"])
+@pytest.mark.parametrize("text", ["[" * 1000, f'{{"p": {"9" * 900}}}', '{"p": 1e999}', "[1]"])
 def test_json_that_a_meter_should_not_print_is_not_believed(text):
     settings = {"forms": [{"form": "json", "fields": "p=power_W"}]}
     (record,) = line(settings, text.encode("ascii") + b"\n")

@@ -233,7 +233,7 @@ def test_a_log_cut_in_its_header_is_one_line(tmp_path):
         "# {}\n",
         '# {"meter": 5, "clock": {"boot_id": "b"}}\n',
         '# {"meter": {"like": "nothing"}, "clock": {"boot_id": "b"}}\n',
-        '# {"meter": {"like": "um25c", "interval_s": %s}, "clock": {}}\n' % ("9" * 5000),
+        f'# {{"meter": {{"like": "um25c", "interval_s": {"9" * 5000}}}, "clock": {{}}}}\n',
         '# {"meter": {"like": "um25c"}, "clock": "now"}\n',
         "# " + "[" * 3000 + "\n",
         '# {"a":' * 3000 + "\n",

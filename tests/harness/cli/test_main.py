@@ -1,4 +1,6 @@
-"""The command line as a user meets it: one or two lines for every mistake, no traceback, the right exit code."""
+"""The command line as a user meets it: one or two lines for every mistake, no traceback, the
+right exit code.
+"""
 
 import json
 import os
@@ -61,7 +63,8 @@ def test_version():
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["flops", "--help"]])
 def test_help_imports_nothing_heavy(words):
     script = (
-        f"import sys; sys.argv = ['x'] + {words!r}; from joulebird.harness.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+        f"import sys; sys.argv = ['x'] + {words!r}; from joulebird.harness.cli.main import "
+        "main\ntry: main()\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'serial'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
@@ -73,7 +76,9 @@ def test_help_imports_nothing_heavy(words):
 
 @pytest.mark.alone
 def test_help_and_import_are_fast_beside_an_empty_python():
-    """Three starts of a bare Python are 0.07 s on a fast desk, where each may take 0.05 s more than one."""
+    """Three starts of a bare Python are 0.07 s on a fast desk, where each may take 0.05 s more
+    than one.
+    """
     commands = {
         "bare": ["-c", "pass"],
         "import": ["-c", "import joulebird"],
@@ -255,7 +260,10 @@ def test_a_dry_run_trains_nothing(tmp_path):
 
 
 def test_the_list_of_methods_shows_options_without_importing_torch():
-    script = "import sys; from joulebird.harness.cli.main import main; main(['run', '--list']); sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys; from joulebird.harness.cli.main import main; main(['run', '--list']); "
+        "sys.exit('torch' in sys.modules)"
+    )
     process = subprocess.run(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True
     )
@@ -273,7 +281,10 @@ def test_a_finished_run_returns_without_importing_torch(tmp_path):
     code, out, errors = joulebird(*command)
     assert code == 0
     assert "no power source" in errors
-    script = f"import sys; from joulebird.harness.cli.main import main; main({command!r}); sys.exit('torch' in sys.modules)"
+    script = (
+        f"import sys; from joulebird.harness.cli.main import main; main({command!r}); "
+        "sys.exit('torch' in sys.modules)"
+    )
     process = subprocess.run(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
@@ -325,7 +336,9 @@ def test_a_closed_pipe_is_quiet():
     ],
 )
 def test_ctrl_c(tmp_path, number, times):
-    """Once (or SIGTERM): the epoch in hand is finished and kept. Twice: at once. What was finished is there."""
+    """Once (or SIGTERM): the epoch in hand is finished and kept. Twice: at once. What was
+    finished is there.
+    """
     pytest.importorskip("torch")
     spec = write(
         tmp_path / "spec.json", dict(SPEC, method="dense", epochs=60, width=0.0625, batch=256)

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_link_stays_and_its_target_is_written(tmp_path):
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     path, got = str(tmp_path / "pipe"), []
     os.mkfifo(path)
-    reader = threading.Thread(target=lambda: got.append(open(path).read()))
+    reader = threading.Thread(target=lambda: got.append(Path(path).read_text()))
     reader.start()
     put("through", path)
     reader.join(10)

@@ -1,4 +1,6 @@
-"""What is said while training: lines or a moving line, colour only where it is wanted, and the time that is left."""
+"""What is said while training: lines or a moving line, colour only where it is wanted, and the
+time that is left.
+"""
 
 import io
 

@@ -21,14 +21,19 @@ from joulebird.harness.doctor.check import (
 from tests.devices.fake_tx2_tree import FakeTX2
 
 GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"
-TORCH = '{"version": "1.10.0", "cuda": "10.2", "available": true, "file": "/x/torch/__init__.py", "device": "NVIDIA Tegra X2"}'
+TORCH = (
+    '{"version": "1.10.0", "cuda": "10.2", "available": true, "file": "/x/torch/__init__.py", '
+    '"device": "NVIDIA Tegra X2"}'
+)
 NOW_S = 1800000000.0
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "-Ur"]
 BY_NAME = {check.name: check for check in CHECKS}
 
 
 class Commands:
-    """What the board's commands answer; those of the tree are really run. `answers`: a piece of the command line -> how it ends."""
+    """What the board's commands answer; those of the tree are really run. `answers`: a piece of
+    the command line -> how it ends.
+    """
 
     def __init__(self):
         self.answers = {
@@ -59,7 +64,7 @@ class Patient:
         tree.put_all(GPU, 0o644, min_freq=1300500000, cur_freq=1300500000)
         for core in range(6):
             tree.put_all(
-                "/sys/devices/system/cpu/cpu%d/cpufreq" % core, 0o644, scaling_min_freq=2035200
+                f"/sys/devices/system/cpu/cpu{core}/cpufreq", 0o644, scaling_min_freq=2035200
             )
         tree.put_all("/sys/devices/pwm-fan", 0o644, temp_control=0, target_pwm=255)
         self.memory()
@@ -69,14 +74,14 @@ class Patient:
     def memory(self, available=6000000, swapped=0):
         self.tree.put(
             "/proc/meminfo",
-            "MemTotal: 8040000 kB\nMemAvailable: %d kB\nSwapTotal: 4000000 kB\nSwapFree: %d kB\n"
-            % (available, 4000000 - swapped),
+            f"MemTotal: 8040000 kB\nMemAvailable: {available} kB\nSwapTotal: 4000000 "
+            f"kB\nSwapFree: {4000000 - swapped} kB\n",
             0o644,
         )
 
     def running(self, *names):
         for number, name in enumerate(names):
-            self.tree.put("/proc/%d/comm" % (100 + number), name + "\n")
+            self.tree.put(f"/proc/{100 + number}/comm", name + "\n")
 
     def context(self):
         return Context(
@@ -172,12 +177,12 @@ def alarm(p):
 
 def no_vdd_in(p):
     folder, channel = p.tree.rails["VDD_IN"][:2]
-    p.tree.put("%s/rail_name_%d" % (folder, channel), "(null)\n", 0o644)
+    p.tree.put(f"{folder}/rail_name_{channel}", "(null)\n", 0o644)
 
 
 def twin_rails(p):
     folder, channel = p.tree.rails["VDD_SYS_SOC"][:2]
-    p.tree.put("%s/rail_name_%d" % (folder, channel), "VDD_SYS_GPU\n", 0o644)
+    p.tree.put(f"{folder}/rail_name_{channel}", "VDD_SYS_GPU\n", 0o644)
 
 
 def no_monitor(p):
@@ -195,7 +200,7 @@ def nothing_drawn(p):
 
 def high_supply(p):
     folder, channel = p.tree.rails["VDD_IN"][:2]
-    p.tree.put("%s/ui_input_%d" % (folder, channel), "24000 500\n", 0o644)
+    p.tree.put(f"{folder}/ui_input_{channel}", "24000 500\n", 0o644)
 
 
 def foreign_shunt(p):
@@ -368,7 +373,8 @@ def test_a_full_disk(patient, monkeypatch):
 
 def test_closed_files_are_opened_by_fix(patient, monkeypatch):
     real, opened = os.access, []
-    closed = [patient.tree.p("%s/in_power%d_input" % patient.tree.rails["VDD_IN"][:2])]
+    folder, channel = patient.tree.rails["VDD_IN"][:2]
+    closed = [patient.tree.p(f"{folder}/in_power{channel}_input")]
     monkeypatch.setattr(
         "os.access",
         lambda path, mode: (
@@ -416,7 +422,7 @@ def test_a_run_that_still_holds_the_board_is_no_left_over(patient):
 
     board = Board(patient.tree.root, folder=patient.state, sudo=AS_ROOT)
     board.prepare(mode=2)
-    patient.tree.put("/proc/%d/comm" % os.getpid(), "python3\n")
+    patient.tree.put(f"/proc/{os.getpid()}/comm", "python3\n")
     assert patient.look("left over").status == OK
     board.restore()
 

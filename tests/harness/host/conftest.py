@@ -1,4 +1,6 @@
-"""The loopback board as fixtures. What is missing on a machine is said, never passed over in silence."""
+"""The loopback board as fixtures. What is missing on a machine is said, never passed over in
+silence.
+"""
 
 import os
 import shutil
@@ -120,12 +122,15 @@ def desk(new_desk, alpha):
 
 @pytest.fixture
 def network():
-    """Wires to the boards alpha and beta; None where there can be none, which is said: the boards are on the loopback address then."""
+    """Wires to the boards alpha and beta; None where there can be none, which is said: the
+    boards are on the loopback address then.
+    """
     try:
         wires = Network("alpha", "beta")
     except OSError as error:
         warnings.warn(
-            f"two boards on the loopback address, for they can have no networks of their own: {error}",
+            "two boards on the loopback address, for they can have no networks of their own: "
+            f"{error}",
             stacklevel=2,
         )
         yield None

@@ -1,4 +1,6 @@
-"""A desk with boards: the real command line in processes of its own, its configuration, its runs."""
+"""A desk with boards: the real command line in processes of its own, its configuration, its
+runs.
+"""
 
 import json
 import os
@@ -50,10 +52,13 @@ class Desk:
         device: str = "cpu",
         **options,
     ) -> str:
-        """A study that sleeps; its file name. On a device other than cpu the board's torch is looked at first, which takes seconds."""
+        """A study that sleeps; its file name. On a device other than cpu the board's torch is
+        looked at first, which takes seconds.
+        """
         extra = "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
         (self.folder / name).write_text(
-            f'[study]\nmethods = ["naps:napping"]\nmodels = ["vgg16"]\ndatasets = ["digits"]\nprune_ratios = {list(ratios)}\nseeds = [1]\n'
+            '[study]\nmethods = ["naps:napping"]\nmodels = ["vgg16"]\ndatasets = '
+            f'["digits"]\nprune_ratios = {list(ratios)}\nseeds = [1]\n'
             f'device = "{device}"\n'
             f'[schedule]\nepochs = {epochs}\n[method."naps:napping"]\npause_s = {pause_s}\n{extra}'
         )

@@ -1,7 +1,9 @@
-"""A board on this machine: a real sshd on the loopback address, with its own keys, home, Python and, where possible, its own kernel views.
+"""A board on this machine: a real sshd on the loopback address, with its own keys, home, Python
+and, where possible, its own kernel views.
 
-As root (CI) the board lives in process, mount and host-name namespaces of its own: it can be "switched off" with everything that runs
-on it, comes up with another boot_id, and sees a TX2's /sys. Elsewhere it is a plain sshd, and the tests that need more say so.
+As root (CI) the board lives in process, mount and host-name namespaces of its own: it can be
+"switched off" with everything that runs on it, comes up with another boot_id, and sees a TX2's
+/sys. Elsewhere it is a plain sshd, and the tests that need more say so.
 """
 
 import contextlib
@@ -41,7 +43,9 @@ def sshd_path() -> str | None:
 
 
 def python36() -> str | None:
-    """A Python 3.6 with torch, for the board: JOULEBIRD_PYTHON36, else the board suite's environment, else python3.6 or pyenv's."""
+    """A Python 3.6 with torch, for the board: JOULEBIRD_PYTHON36, else the board suite's
+    environment, else python3.6 or pyenv's.
+    """
     root = Path(__file__).parents[3]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [
@@ -89,8 +93,10 @@ def free_port() -> int:
 
 
 class LoopbackBoard:
-    """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own, home/disk; `enter` (words before its first
-    command) and `address` put it on a network of its own."""
+    """One board; a context manager. `disk` (a size for tmpfs) gives it a small disk of its own,
+    home/disk; `enter` (words before its first command) and `address` put it on a network of its
+    own.
+    """
 
     def __init__(
         self,
@@ -256,7 +262,9 @@ class LoopbackBoard:
         self.boot()
 
     def cut(self) -> int:
-        """Break every connection to the board; what runs detached on it goes on. Gives how many were cut."""
+        """Break every connection to the board; what runs detached on it goes on. Gives how many
+        were cut.
+        """
         victims = [
             pid
             for pid in _children(self.process.pid)
@@ -280,7 +288,10 @@ class LoopbackBoard:
     def toml(self, extra: str = "") -> str:
         """Its table in a configuration file."""
         words = json.dumps(["ssh", "-F", str(self.ssh_config)])
-        return f'[board.{self.name}]\nhost = "{self.name}"\nssh = {words}\nlock = "{self.root}/board.lock"\n{extra}\n'
+        return (
+            f'[board.{self.name}]\nhost = "{self.name}"\nssh = {words}\nlock = '
+            f'"{self.root}/board.lock"\n{extra}\n'
+        )
 
     def link(self, sockets: Path, **changes) -> Link:
         """A line to it."""

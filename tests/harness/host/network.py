@@ -1,6 +1,8 @@
-"""Boards at the end of wires of their own: a network namespace for the desk, one for each board, a veth pair from one to the other.
+"""Boards at the end of wires of their own: a network namespace for the desk, one for each board, a
+veth pair from one to the other.
 
-The machine's own network is not touched: the wires and their addresses exist only inside the namespaces made here.
+The machine's own network is not touched: the wires and their addresses exist only inside the
+namespaces made here.
 """
 
 import os
@@ -11,7 +13,9 @@ from tests.harness.host.loopback import namespaces
 
 
 class Network:
-    """Namespaces for a desk and the named boards, until close(). OSError: not possible here, and nothing is left behind."""
+    """Namespaces for a desk and the named boards, until close(). OSError: not possible here, and
+    nothing is left behind.
+    """
 
     def __init__(self, *boards: str) -> None:
         self._ip = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")

@@ -1,4 +1,6 @@
-"""Flags over environment over file over defaults; unknown keys and hostile hosts are refused with what to do."""
+"""Flags over environment over file over defaults; unknown keys and hostile hosts are refused
+with what to do.
+"""
 
 from pathlib import Path
 

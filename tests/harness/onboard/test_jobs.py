@@ -60,7 +60,10 @@ def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
 
 def test_it_outlives_whoever_started_it(tmp_path):
     asked = make(tmp_path, "import time; time.sleep(1); open('done', 'w')")
-    script = "import json, sys; from joulebird.harness.onboard import supervise; supervise.start(sys.argv[1], json.loads(sys.argv[2]))"
+    script = (
+        "import json, sys; from joulebird.harness.onboard import supervise; "
+        "supervise.start(sys.argv[1], json.loads(sys.argv[2]))"
+    )
     starter = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path), json.dumps(asked)], start_new_session=True
     )
@@ -85,7 +88,8 @@ def test_one_at_a_time_and_the_lock_names_the_owner(tmp_path):
 def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
     script = (
         "import signal, time\nseen = []\nfor n in (signal.SIGTERM, signal.SIGINT):\n"
-        "    signal.signal(n, lambda number, frame: (seen.append(number), print(seen, flush=True)))\n"
+        "    signal.signal(n, lambda number, frame: (seen.append(number), print(seen, "
+        "flush=True)))\n"
         "print('ready', flush=True)\nwhile len(seen) < 2: time.sleep(0.02)\n"
     )
     found = supervise.start(str(tmp_path), make(tmp_path, script))
@@ -100,10 +104,16 @@ def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
 
 
 def test_a_job_that_does_not_obey_is_killed_after_the_second_request(tmp_path):
-    script = "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(600)"
+    script = (
+        "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\nprint('ready', "
+        "flush=True)\ntime.sleep(600)"
+    )
     asked = make(tmp_path, script)
     path = job.create(str(tmp_path), asked)
-    inner = "import sys; from joulebird.harness.onboard import supervise; supervise.GRACE_S = 0.2; sys.exit(supervise.supervise(sys.argv[1]))"
+    inner = (
+        "import sys; from joulebird.harness.onboard import supervise; supervise.GRACE_S = 0.2; "
+        "sys.exit(supervise.supervise(sys.argv[1]))"
+    )
     keeper = subprocess.Popen([sys.executable, "-c", inner, path])
     wait_for(lambda: "\nready\n" in follow.log(path)["text"])
     for _ in range(2):
@@ -141,7 +151,10 @@ def test_a_command_that_cannot_start_is_an_end_with_a_reason(tmp_path):
 
 
 def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
-    script = "import time\nprint('one', flush=True)\ntime.sleep(0.5)\nprint('two', flush=True)\ntime.sleep(0.5)"
+    script = (
+        "import time\nprint('one', flush=True)\ntime.sleep(0.5)\nprint('two', "
+        "flush=True)\ntime.sleep(0.5)"
+    )
     found = supervise.start(str(tmp_path), make(tmp_path, script))
     said = []
     path = job.folder(str(tmp_path), found["job"]["id"])
@@ -173,7 +186,7 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
         finish(
             tmp_path,
             supervise.start(
-                str(tmp_path), make(tmp_path, "pass", "2026010%dT000000Z-x" % number, runs)
+                str(tmp_path), make(tmp_path, "pass", f"2026010{number}T000000Z-x", runs)
             ),
         )
     assert os.path.basename(follow.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
@@ -187,10 +200,13 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
 
 
 def test_lingering_users_get_a_systemd_unit(tmp_path, monkeypatch):
-    """systemd itself is not in a container: a stand-in takes the same command line, and hands the job to init as systemd would."""
+    """systemd itself is not in a container: a stand-in takes the same command line, and hands
+    the job to init as systemd would.
+    """
     stand_in = tmp_path / "systemd-run"
     stand_in.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\nwhile [ "$1" != "--" ]; do shift; done\nshift\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\nwhile [ "$1" != "--" ]; do shift; '
+        "done\nshift\n"
         'setsid -f "$@" </dev/null >/dev/null 2>&1\n'
     )
     stand_in.chmod(0o755)

@@ -1,9 +1,12 @@
-"""Recorders with the real recorder on the simulated board: it dies, it is started again, the training never notices."""
+"""Recorders with the real recorder on the simulated board: it dies, it is started again, the
+training never notices.
+"""
 
 import glob
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +117,7 @@ def spoil(board, word):
         for path in glob.glob(
             board.root + "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
         )
-        if open(path).read().strip() == "VDD_IN"
+        if Path(path).read_text().strip() == "VDD_IN"
     ]
     for path in sum(
         (

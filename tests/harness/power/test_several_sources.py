@@ -1,4 +1,6 @@
-"""Several sources at once, with real recorders: each its own process and log, and none harmed by another's failure."""
+"""Several sources at once, with real recorders: each its own process and log, and none harmed by
+another's failure.
+"""
 
 import io
 import os

@@ -1,4 +1,6 @@
-"""A full disk: one clear error, the log stays readable, and the same command completes the run once there is room."""
+"""A full disk: one clear error, the log stays readable, and the same command completes the run
+once there is room.
+"""
 
 import json
 import os
@@ -24,7 +26,8 @@ def small_disk(tmp_path):
         ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], stderr=subprocess.DEVNULL
     ):
         pytest.skip(
-            "LEFT OUT: no right to mount a small disk here (run as root); the error itself is tested without one"
+            "LEFT OUT: no right to mount a small disk here (run as root); the error itself is "
+            "tested without one"
         )
     yield folder
     subprocess.check_call(["umount", "-l", str(folder)])

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -58,7 +59,7 @@ class Fixture:
             return [run_spec(session, spec) for spec in specs]
 
     def grown(self):
-        return open(self.log).read().splitlines() if os.path.exists(self.log) else []
+        return Path(self.log).read_text().splitlines() if os.path.exists(self.log) else []
 
     def events(self, stage_id):
         return record.read_events(
@@ -74,7 +75,7 @@ def here(tmp_path):
 def test_a_run_leaves_the_files_that_architecture_names(here):
     spec = spec_of()
     done = here.run(spec)[0]
-    assert json.load(open(os.path.join(here.root, spec.id, "spec.json")))["prune_ratio"] == 0.5
+    assert json.loads(Path(here.root, spec.id, "spec.json").read_text())["prune_ratio"] == 0.5
     assert done == record.read_run(here.root, spec.id)
     assert len(done.stages) == 3
     assert done.id == spec.id
@@ -271,8 +272,8 @@ def test_a_newer_file_is_refused(here):
     spec = spec_of(method="only_grow")
     here.run(spec)
     path = os.path.join(here.root, spec.id, record.RECORD)
-    data = json.load(open(path))
-    json.dump(dict(data, format=99), open(path, "w"))
+    data = json.loads(Path(path).read_text())
+    Path(path).write_text(json.dumps(dict(data, format=99)))
     with pytest.raises(HarnessError) as refused:
         record.read_run(here.root, spec.id)
     assert refused.value.hint == "update joulebird"

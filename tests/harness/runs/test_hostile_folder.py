@@ -1,4 +1,6 @@
-"""From a folder whose names shadow the standard library and this package, all works as elsewhere."""
+"""From a folder whose names shadow the standard library and this package, all works as
+elsewhere.
+"""
 
 import json
 import os

@@ -74,7 +74,9 @@ def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path):
 
 
 def check_attempts(events, stage):
-    """Every epoch that counts is there once; each attempt goes on where the last committed epoch was."""
+    """Every epoch that counts is there once; each attempt goes on where the last committed epoch
+    was.
+    """
     tries = attempts(events)
     assert stage.attempts == len(tries)
     trained = [event["epoch"] for one in tries for event in one.epochs]

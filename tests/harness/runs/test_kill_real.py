@@ -1,4 +1,6 @@
-"""The real thing: `joulebird run` killed with SIGKILL, and the same command again; accuracies are those of an undisturbed run."""
+"""The real thing: `joulebird run` killed with SIGKILL, and the same command again; accuracies
+are those of an undisturbed run.
+"""
 
 import json
 import os
@@ -31,7 +33,8 @@ SPECS = [
 ]
 
 
-# 240 images, two epochs of search and 14 of retraining, a tenth of a second each: what `make test` has time for
+# 240 images, two epochs of search and 14 of retraining, a tenth of a second each: what `make test`
+# has time for
 SMALLEST = [
     {
         "method": "eb-train",

@@ -1,4 +1,6 @@
-"""A board's health in the events and the record of a stage: followed by a process of its own, from the stage's begin to its end."""
+"""A board's health in the events and the record of a stage: followed by a process of its own,
+from the stage's begin to its end.
+"""
 
 import io
 import json
@@ -123,7 +125,9 @@ def names_of(news):
 
 
 def test_a_trouble_just_before_the_end_of_a_stage_is_seen(tmp_path, board):
-    """The monitor takes one last sample when it is stopped: the period may be longer than a stage."""
+    """The monitor takes one last sample when it is stopped: the period may be longer than a
+    stage.
+    """
     monitor = Monitor(str(tmp_path / "events.jsonl"), board.tree.root)
     assert monitor.news() == []
     change_mode(board)

@@ -16,8 +16,9 @@ from typing import List, Optional, Sequence
 EPSILON = 0.25
 
 
-def plain(task, run, *, epsilon: float = EPSILON, window: int = 5, criterion: str = "paper", rewind: bool = False,
-          draw_at: Optional[int] = None, layers: Sequence[int] = (1, 2), quoted: "Optional[float]" = None, bare=3):
+def plain(task, run, *, epsilon: float = EPSILON, window: int = 5, criterion: str = "paper",
+          rewind: bool = False, draw_at: Optional[int] = None, layers: Sequence[int] = (1, 2),
+          quoted: "Optional[float]" = None, bare=3):
     """The first line.
 
     More.
@@ -114,13 +115,18 @@ def test_every_registered_method_can_be_read(name):
 
 
 def test_what_is_read_from_the_text_is_what_python_sees():
-    """The conformance of the reader: for every registered method the text says the same as inspect does."""
+    """The conformance of the reader: for every registered method the text says the same as
+    inspect does.
+    """
     pytest.importorskip("torch")
     script = (
-        "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom joulebird.harness.registries import dotted, load, names\n"
+        "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom "
+        "joulebird.harness.registries import dotted, load, names\n"
         "for name in names('method'):\n"
         "    found = {k: (list(p.default) if isinstance(p.default, tuple) else p.default)\n"
-        "             for k, p in inspect.signature(load('method', name)).parameters.items() if p.kind == p.KEYWORD_ONLY}\n"
-        "    assert found == {k: o.default for k, o in read_method(dotted('method', name)).options.items()}, name\n"
+        "             for k, p in inspect.signature(load('method', name)).parameters.items() if "
+        "p.kind == p.KEYWORD_ONLY}\n"
+        "    assert found == {k: o.default for k, o in read_method(dotted('method', "
+        "name)).options.items()}, name\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

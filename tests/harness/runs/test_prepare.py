@@ -1,4 +1,6 @@
-"""A session that prepares a fake TX2: before anything is measured, until all is measured, and back however it ends."""
+"""A session that prepares a fake TX2: before anything is measured, until all is measured, and
+back however it ends.
+"""
 
 import io
 import os
@@ -39,7 +41,9 @@ def tree(tmp_path, monkeypatch):
 
 
 class Hasty:
-    """Makes boards of a tree whose minutes pass at once, and which notes down what it is asked to run."""
+    """Makes boards of a tree whose minutes pass at once, and which notes down what it is asked
+    to run.
+    """
 
     def __init__(self, folder, run=run_command, sudo=None):
         self.folder, self.run, self.sudo, self.now_s, self.made = str(folder), run, sudo, 0.0, None
@@ -146,26 +150,32 @@ def test_without_root_it_ends_with_the_line_to_paste_before_anything_is_trained(
     assert caught.value.exit_code == 6
     assert "/etc/sudoers.d/joulebird" in caught.value.hint
     assert (
-        "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks, /usr/bin/tee /sys/devices/pwm-fan/"
-        in caught.value.hint
+        "ALL=(root) NOPASSWD: /usr/sbin/nvpmodel, /usr/bin/jetson_clocks, /usr/bin/tee "
+        "/sys/devices/pwm-fan/" in caught.value.hint
     )
     assert not os.path.exists(str(tmp_path / "runs" / "stages"))
 
 
 def test_a_stop_while_the_board_settles_ends_the_wait_and_puts_it_back(tmp_path, tree):
     before, make = state_of(tree), Hasty(tmp_path / "state")
-    with pytest.raises(Interrupted), session(tmp_path / "runs", tree, make) as one:
-        one._signals.stopping = False
-        clock, make_nap = [0], one._nap
+    clock = [0]
 
-        def nap(seconds):
-            clock[0] += 1
-            if clock[0] == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-            make_nap(seconds)
+    def stop_while_it_settles():
+        with session(tmp_path / "runs", tree, make) as one:
+            one._signals.stopping = False
+            make_nap = one._nap
 
-        one._nap = nap
-        run_all(one, [spec()])
+            def nap(seconds):
+                clock[0] += 1
+                if clock[0] == 3:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                make_nap(seconds)
+
+            one._nap = nap
+            run_all(one, [spec()])
+
+    with pytest.raises(Interrupted):
+        stop_while_it_settles()
     assert clock[0] == 3
     assert state_of(tree) == before
     assert not record.is_done(str(tmp_path / "runs" / spec().id))

@@ -46,7 +46,10 @@ def test_what_is_written_out_and_what_is_left_to_defaults_is_the_same_run():
 
 
 def test_the_id_is_the_same_in_another_process():
-    script = "import json, sys; from joulebird.harness.runs.spec import from_dict; print(from_dict(json.loads(sys.argv[1])).id)"
+    script = (
+        "import json, sys; from joulebird.harness.runs.spec import from_dict; "
+        "print(from_dict(json.loads(sys.argv[1])).id)"
+    )
     out = subprocess.check_output(
         [sys.executable, "-c", script, json.dumps(DATA)], universal_newlines=True
     )

@@ -53,7 +53,7 @@ def test_an_argument_is_the_same_wherever_it_is(name):
 def test_nothing_that_is_shared_is_defined_again():
     """An option of these names comes from the module."""
     names = {name for shared in SHARED.values() for name in shared.names if name.startswith("-")}
-    for verb, parser in PARSERS.items():
+    for parser in PARSERS.values():
         for option in names & set(parser._option_string_actions):
             [shared] = [entry for entry in SHARED.values() if option in entry.names]
             assert set(parser._option_string_actions[option].option_strings) == set(shared.names)

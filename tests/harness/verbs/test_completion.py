@@ -9,7 +9,8 @@ from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 from tests.harness.command import joulebird, refused
 
 ASK = """source <(cat)
-COMP_WORDS=(joulebird "$@"); COMP_CWORD=$(($# < 1 ? 1 : $#)); _joulebird; printf '%s\\n' "${COMPREPLY[@]}"
+COMP_WORDS=(joulebird "$@"); COMP_CWORD=$(($# < 1 ? 1 : $#)); _joulebird
+printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 

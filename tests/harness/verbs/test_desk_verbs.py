@@ -312,7 +312,10 @@ def test_the_verbs_of_the_desk_import_no_torch(runs):
         ["table", "2", str(runs)],
         ["energy", str(next((runs / "stages").glob("*/power.csv")))],
     ):
-        script = f"import sys; from joulebird.harness.cli.main import main; main({words!r}); sys.exit('torch' in sys.modules)"
+        script = (
+            f"import sys; from joulebird.harness.cli.main import main; main({words!r}); "
+            "sys.exit('torch' in sys.modules)"
+        )
         assert (
             subprocess.run(
                 [sys.executable, "-c", script], stdout=subprocess.PIPE, check=False

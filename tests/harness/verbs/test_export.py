@@ -19,7 +19,9 @@ t_us,DC_IN_mw,status
 
 @pytest.fixture
 def recorded(tmp_path):
-    """A raw log of ten readings (12 V, 0.5 A, 6 W), and a power.csv that was decoded a thousand times too high."""
+    """A raw log of ten readings (12 V, 0.5 A, 6 W), and a power.csv that was decoded a thousand
+    times too high.
+    """
     raw = RawLog(str(tmp_path / "raw.log"), meters.meter("csv-vip"), "/dev/null")
     for k in range(10):
         raw.put(1.0 + k / 10, "<", b"1,12.000,0.500,6.000\r\n")

@@ -1,4 +1,6 @@
-"""`pip install joulebird` brings no torch: every verb that trains nothing works without it, the others say what to install."""
+"""`pip install joulebird` brings no torch: every verb that trains nothing works without it, the
+others say what to install.
+"""
 
 import json
 import subprocess
@@ -11,7 +13,8 @@ from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 from tests.harness.command import joulebird
 from tests.reports.write_runs import small_study
 
-# One process for all commands: each line of its output is a JSON list of exit code, stdout and stderr.
+# One process for all commands: each line of its output is a JSON list of exit code, stdout and
+# stderr.
 SCRIPT = """
 import json, sys
 class NoTorch:

@@ -85,7 +85,7 @@ def test_simulated_joules_say_so():
 def test_the_exit_code_passes_through(board, script, code):
     got, _, errors = measure(*(of(board) + ["--", "sh", "-c", script]))
     assert got == code
-    assert "exit code %d" % code in errors
+    assert f"exit code {code}" in errors
 
 
 def test_its_own_words_are_the_commands(board):
@@ -124,7 +124,7 @@ def test_the_readings_can_be_kept(board, tmp_path):
 
 def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
     folder, channel = board.rails["VDD_IN"][:2]
-    path = board.p("%s/ui_input_%d" % (folder, channel))
+    path = board.p(f"{folder}/ui_input_{channel}")
     code, _, errors = measure(
         *(of(board) + ["--", "sh", "-c", f"sleep 0.2; : > {path}; sleep 0.6"])
     )
@@ -180,13 +180,13 @@ def test_nothing_outlives_a_killed_measure(board):
 
 
 def children(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(word) for word in file.read().split()]
 
 
 def command_of(pid):
     try:
-        with open("/proc/%d/cmdline" % pid) as file:
+        with open(f"/proc/{pid}/cmdline") as file:
             return file.read().replace("\0", " ")
     except OSError:
         return ""

@@ -1,4 +1,6 @@
-"""Reports of the user's own: a line in the registry, and a dotted path, reached by `table` and `figure` from anywhere."""
+"""Reports of the user's own: a line in the registry, and a dotted path, reached by `table` and
+`figure` from anywhere.
+"""
 
 import sys
 

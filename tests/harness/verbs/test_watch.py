@@ -31,7 +31,9 @@ def of(board):
 
 
 class Scripted(PowerSource):
-    """Gives watts, or raises what is not a number, in turn; then the last sample again and again."""
+    """Gives watts, or raises what is not a number, in turn; then the last sample again and
+    again.
+    """
 
     name, rails, total = "scripted", ("A", "B"), ("A",)
 

@@ -1,4 +1,6 @@
-"""`joulebird init` and `deploy`: a board's table in the configuration, tried before it is written."""
+"""`joulebird init` and `deploy`: a board's table in the configuration, tried before it is
+written.
+"""
 
 import json
 

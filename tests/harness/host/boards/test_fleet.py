@@ -1,4 +1,6 @@
-"""Several boards through Snakemake, several jobs through GNU parallel or xargs, and what a board's death costs: nothing."""
+"""Several boards through Snakemake, several jobs through GNU parallel or xargs, and what a
+board's death costs: nothing.
+"""
 
 import json
 import os
@@ -25,7 +27,9 @@ DEMO = ["naps:lottery", "naps:snip", "naps:slimming", "naps:thinet", "naps:early
 
 @pytest.fixture(scope="session")
 def snakemake():
-    """The folder of the snakemake command: on the PATH, or in the environment that `make fleet` makes for it."""
+    """The folder of the snakemake command: on the PATH, or in the environment that `make fleet`
+    makes for it.
+    """
     found = shutil.which("snakemake") or shutil.which(
         "snakemake", path=str(ROOT / ".venv-fleet/bin")
     )
@@ -63,7 +67,8 @@ def boards(fleet_desk, tmp_path):
 def demo(desk, pause_s: float, epochs: int = 2) -> str:
     """A study with the stages of the demo's five methods that sleeps."""
     (desk.folder / "demo.toml").write_text(
-        f'[study]\nmethods = {json.dumps(DEMO)}\nmodels = ["vgg16"]\ndatasets = ["digits"]\nprune_ratios = [0.3, 0.5, 0.7]\nseeds = [1]\n'
+        f'[study]\nmethods = {json.dumps(DEMO)}\nmodels = ["vgg16"]\ndatasets = '
+        '["digits"]\nprune_ratios = [0.3, 0.5, 0.7]\nseeds = [1]\n'
         f'device = "cpu"\n[schedule]\nepochs = {epochs}\n'
         + "".join(f'[method."{method}"]\npause_s = {pause_s}\n' for method in DEMO)
     )
@@ -142,12 +147,12 @@ def test_jobs_of_one_machine_take_turns(sockets, monkeypatch):
     board, slept = Board("a", "a"), []
     with claim(board) as mine:
         assert mine
+
+        def sleep(seconds):
+            slept.append(seconds)
+            raise TimeoutError
+
         with pytest.raises(TimeoutError):
-
-            def sleep(seconds):
-                slept.append(seconds)
-                raise TimeoutError
-
             pick([board], lambda board: None, print, sleep=sleep)
     assert slept == [1.0]
     assert pick([board], lambda board: None, print) == board
@@ -220,7 +225,9 @@ def test_a_failed_run_stops_no_other_and_the_same_command_repeats_only_what_is_m
 def test_snakemake_alone_can_use_what_is_written_on_boards_or_without(
     fleet_desk, snakemake, executor
 ):
-    """The same files without a board: two jobs of this machine at once in one folder, run by Snakemake itself or handed to a queue."""
+    """The same files without a board: two jobs of this machine at once in one folder, run by
+    Snakemake itself or handed to a queue.
+    """
     study = fleet_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
     fleet_desk.run(
         "run", study, "--board", "alpha", "--board", "beta", "--source", "none", "--idle", "0"
@@ -343,7 +350,10 @@ def test_gnu_parallel_runs_the_line_that_the_help_gives(gnu_parallel, pair_desk,
         "PARALLEL_HOME": str(pair_desk.folder),
     }
     study = pair_desk.naps(ratios=[0.3, 0.5], epochs=1, pause_s=0.1)
-    line = f"joulebird plan {study} --ids | parallel -j{jobs} joulebird run {study} {boards} --source none --idle 0 --only {{}}"
+    line = (
+        f"joulebird plan {study} --ids | parallel -j{jobs} joulebird run {study} {boards} --source "
+        f"none --idle 0 --only {{}}"
+    )
     done = subprocess.run(
         [*pair_desk.enter, "bash", "-o", "pipefail", "-c", line],
         env=env,

@@ -348,11 +348,14 @@ def test_the_boards_disk_is_full(needs_namespaces, new_board, new_desk, undistur
 
 
 def test_the_wall_clock_is_stepped_by_a_day(alpha, new_desk, tmp_path, undisturbed):
-    """As when the time server is reached for the first time: a board has no battery for its clock."""
+    """As when the time server is reached for the first time: a board has no battery for its
+    clock.
+    """
     lib = tmp_path / "lib"
     lib.mkdir()
     (lib / "sitecustomize.py").write_text(
-        f"import os, time\nreal = time.time\ntime.time = lambda: real() + 86400 * os.path.exists({str(tmp_path / 'stepped')!r})\n"
+        "import os, time\nreal = time.time\ntime.time = lambda: real() + 86400 * "
+        f"os.path.exists({str(tmp_path / 'stepped')!r})\n"
     )
     desk = new_desk(alpha)
     text = (desk.folder / "config.toml").read_text()

@@ -82,7 +82,8 @@ def test_a_torch_without_cuda_is_refused_before_hours_are_lost(at_desk, tmp_path
     shadow = tmp_path / "shadow" / "torch"
     shadow.mkdir(parents=True)
     (shadow / "__init__.py").write_text(
-        '__version__ = "1.10.0"\nclass version: cuda = None\nclass cuda: is_available = staticmethod(bool)\n'
+        '__version__ = "1.10.0"\nclass version: cuda = None\nclass cuda: is_available = '
+        "staticmethod(bool)\n"
     )
     path = at_desk.folder / "config.toml"
     path.write_text(path.read_text().replace('PYTHONPATH = "', f'PYTHONPATH = "{shadow.parent}:'))

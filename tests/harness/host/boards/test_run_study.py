@@ -1,4 +1,6 @@
-"""What a board's own `joulebird run` is told: our command line's wishes, and the configuration's where we wish nothing."""
+"""What a board's own `joulebird run` is told: our command line's wishes, and the configuration's
+where we wish nothing.
+"""
 
 import argparse
 

@@ -1,4 +1,6 @@
-"""The demo's study on a board that is a TX2 in all but its GPU: five methods at three ratios, trained there, its table here."""
+"""The demo's study on a board that is a TX2 in all but its GPU: five methods at three ratios,
+trained there, its table here.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""A meter on the desk: its rows move to the board's clock, the energies agree with the board's own, the error goes with them."""
+"""A meter on the desk: its rows move to the board's clock, the energies agree with the board's
+own, the error goes with them.
+"""
 
 import json
 import random
@@ -21,7 +23,9 @@ AHEAD_S = 5000
 
 @pytest.fixture
 def live(needs_sshd, needs_namespaces, tmp_path):
-    """A board whose clock is far ahead, and whose power steps up and down for all to see: for its own sensors and for a "meter" here."""
+    """A board whose clock is far ahead, and whose power steps up and down for all to see: for
+    its own sensors and for a "meter" here.
+    """
     board = LoopbackBoard(tmp_path / "tx2", "tx2", ahead_s=AHEAD_S)
     tree = FakeTX2(str(tmp_path / "tx2" / "tree"), state="idle").build()
     over, moments = threading.Event(), random.Random(1)
@@ -111,13 +115,14 @@ def session(root, lines, rows):
     folder.mkdir(parents=True)
     head = [
         "# joulebird-power-log 1",
-        '# source {"name": "m", "sampling": "average", "rails": ["P"], "total": ["P"], "scope": "dc"}',
+        '# source {"name": "m", "sampling": "average", "rails": ["P"], "total": ["P"], "scope": '
+        '"dc"}',
         '# clock {"monotonic_s": 1.0, "wall_s": 5.0, "boot_id": "desk"}',
         "# units t_us",
         "t_us,P_mw,status",
     ]
     (folder / record.POWER).write_text(
-        "\n".join(head + ["%16d,%9d,%12s" % (round(t * 1e6), 5000, "ok") for t in rows])
+        "\n".join(head + [f"{round(t * 1e6):16d},{5000:9d},{'ok':>12}" for t in rows])
         + "\n"
         + lines
     )
@@ -214,7 +219,9 @@ def test_a_stage_over_a_reboot_has_a_segment_for_each_clock(tmp_path):
 
 
 def test_the_played_pattern_gives_the_lag(tmp_path):
-    """A meter that reads 0.6 s late, ten times a second, on a clock of its own; the pattern's edges are in the board's."""
+    """A meter that reads 0.6 s late, ten times a second, on a clock of its own; the pattern's
+    edges are in the board's.
+    """
     edges = [
         (110.0 + t, level)
         for t, level in (
@@ -232,8 +239,7 @@ def test_the_played_pattern_gives_the_lag(tmp_path):
     power = Curve([0.0] + [t for t, _ in edges], [5.0] + [5.0 + 6.0 * level for _, level in edges])
     folder = session(tmp_path, "", [])
     rows = [
-        "%16d,%9d,%12s"
-        % (round(t * 1e6), round(1e3 * power.mean(t + 100 - 0.7, t + 100 - 0.6)), "ok")
+        f"{round(t * 1e6):16d},{round(1e3 * power.mean(t + 99.3, t + 99.4)):9d},{'ok':>12}"
         for t in (0.1 * index for index in range(20, 900))
     ]
     with open(folder / record.POWER, "a") as file:

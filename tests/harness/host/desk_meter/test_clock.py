@@ -1,4 +1,6 @@
-"""The clocks of board and desk: injected offset and drift are found through a jittery link, and the stated error covers what is left."""
+"""The clocks of board and desk: injected offset and drift are found through a jittery link, and
+the stated error covers what is left.
+"""
 
 import contextlib
 import os
@@ -25,7 +27,9 @@ def board_clock(here_s):
 
 
 def jittery(moments, random_source, mean_s=0.008, least_s=0.001):
-    """Probes over a link whose two ways each take a least time and an exponential wait, and now and then a long one."""
+    """Probes over a link whose two ways each take a least time and an exponential wait, and now
+    and then a long one.
+    """
     for here_s in moments:
         there, back = (
             least_s
@@ -124,7 +128,9 @@ def test_a_real_echo_through_pipes_finds_the_offset():
 
 
 def test_watching_a_real_board(alpha, link, tmp_path):
-    """The loopback board shares this machine's clock: the offset is nought, within the stated error."""
+    """The loopback board shares this machine's clock: the offset is nought, within the stated
+    error.
+    """
     with clock.ClockWatch(Agent(link), tmp_path / "clock.csv", every_s=0.2) as watch:
         time.sleep(1.0)
         alpha.cut()

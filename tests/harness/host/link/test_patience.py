@@ -1,4 +1,6 @@
-"""Patience with a line: none for what waiting cannot cure, slower and slower for what it can, and an end."""
+"""Patience with a line: none for what waiting cannot cure, slower and slower for what it can,
+and an end.
+"""
 
 import pytest
 
@@ -6,6 +8,12 @@ from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.patience import Patience
 
 LOST, WRONG = LinkError("b: no answer", "", lost=True), LinkError("b: another key", "")
+
+
+def lose(patience, times):
+    """Lose the connection many times in a row."""
+    for _ in range(times):
+        patience.lost(LOST)
 
 
 class Clock:
@@ -44,8 +52,7 @@ def test_ends_after_the_silence_that_was_allowed():
     clock.now = 1000.0
     patience.heard()
     with pytest.raises(LinkError):
-        for _ in range(100):
-            patience.lost(LOST)
+        lose(patience, 100)
     assert sum(clock.slept) <= 10.0
     assert len(clock.slept) == 3
 

@@ -1,4 +1,5 @@
-"""Methods that sleep as long as they would train, for boards in tests; they run on the board's Python. A result depends on every epoch.
+"""Methods that sleep as long as they would train, for boards in tests; they run on the board's
+Python. A result depends on every epoch.
 
 `lottery`, `slimming`, `snip`, `thinet` and `early` have the stages of the demo's five methods.
 """

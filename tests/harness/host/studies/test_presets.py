@@ -1,4 +1,6 @@
-"""The included studies: each has the runs of its table, every published cell is covered, and stages are shared."""
+"""The included studies: each has the runs of its table, every published cell is covered, and
+stages are shared.
+"""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,6 @@
-"""Tables 1, 2 and 4 of small versions of the included studies, really trained, all in one folder of runs."""
+"""Tables 1, 2 and 4 of small versions of the included studies, really trained, all in one folder
+of runs.
+"""
 
 import json
 
@@ -12,7 +14,9 @@ EPOCHS = 3
 
 
 def small(name):
-    """The runs of an included study on the digits: one model and ratio, a sixteenth of the width, three epochs, two draws."""
+    """The runs of an included study on the digits: one model and ratio, a sixteenth of the
+    width, three epochs, two draws.
+    """
     tables = study.read(name)
     tables["study"].update(
         models=["vgg16"], datasets=["digits"], prune_ratios=[0.5], seeds=[1], width=0.0625
