@@ -45,16 +45,6 @@ def run(folder, *words):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_measure_and_watch(folder):
-    given = ["--source", "simulated", "--json"]
-    code, out, _ = run(folder, "measure", *given, "-o", "-", "--", "sleep", "0.3")
-    assert code == 0
-    assert json.loads(out)["coverage"] > 0.9
-    code, out, _ = run(folder, "watch", *given, "-n", "1", "--every", "0.1")
-    assert code == 0
-    assert json.loads(out)["watts"]
-
-
 def test_doctor(folder):
     code, out, _ = run(folder, "doctor", "--json", "python", "numpy", "torch", "source")
     assert code in (0, 6)
