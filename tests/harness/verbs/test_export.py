@@ -59,6 +59,6 @@ def test_mistakes(recorded):
     refused(2, ["export", recorded / "none.log", "-o", out], "none.log: no such file")
     refused(2, ["export", raw, "--log", recorded / "x.csv", "-o", out], "x.csv: no such file")
     refused(4, ["export", raw, "--meter", "um25d", "-o", out], "'um25d'", "'um25c'")
-    refused(4, ["export", raw, "--meter", "{", "-o", out], "is not JSON")
+    refused(4, ["export", raw, "--meter", "{", "-o", out], "cannot read the description")
     refused(2, ["export", raw, "-o", recorded / "none" / "x.csv"], "there is no folder")
     assert not out.exists()

@@ -36,7 +36,7 @@ def trained(spec):
 def finished(spec, work):
     """A finished run of a spec with one stage, which did this work."""
     record = SimpleNamespace(function="m:f", seconds=1.0)
-    stage = SimpleNamespace(id="train-1", work=work, record=record, trace=None, words=())
+    stage = SimpleNamespace(id="train-1", work=work, record=record, measured=False, words=())
     return SimpleNamespace(spec=spec.to_dict(), stages=[stage])
 
 
