@@ -57,7 +57,8 @@ def recipe_of(
 def stage_id(recipe: Dict[str, Any]) -> str:
     """Return the function's short name and twelve digits of the recipe's hash.
 
-    >>> stage_id({"function": "joulebird.baselines.training.loop:train", "inputs": [1], "options": {}})
+    >>> train = "joulebird.baselines.training.loop:train"
+    >>> stage_id({"function": train, "inputs": [1], "options": {}})
     'train-87346cd1fd83'
     """
     return f"{slug(recipe['function'].rpartition(':')[2])}-{digest(recipe, 12)}"

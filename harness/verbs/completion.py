@@ -35,7 +35,7 @@ BASH = """_joulebird() {{
 complete -o default -F _joulebird joulebird
 """
 SHELLS = ("bash", "zsh", "fish")
-ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads what bash reads
+ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads bash's script
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def _fish(condition: str, word: str, text: str) -> str:
 
 
 def _fish_option(action: argparse.Action) -> str:
-    """Return the names of an option, and what follows it."""
+    """Return the names of an option, and its values."""
     words = [
         ("-l " if name[:2] == "--" else "-s ") + name.lstrip("-") for name in action.option_strings
     ]

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(on one machine they would spoil each other's energy)",
     )
     parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="say what would be run, and run nothing"
+        "-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"
     )
     parser.add_argument("--list", action="store_true", help="list the methods and their options")
     parser.add_argument(

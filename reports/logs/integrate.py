@@ -53,7 +53,7 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     """Integrate over begin_us..end_us; samples outside the window serve to cut its edges."""
     inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
     failed = int((inside & ~part.read).sum())
-    if rule == COUNTER:  # a counter's next reading covers what a failed one missed
+    if rule == COUNTER:  # a counter's next reading covers the time of a failed one
         runs = np.cumsum(part.starts)[part.read]
         starts = np.diff(runs, prepend=runs[:1]) > 0
         part = Series(part.t_us[part.read], part.power[part.read], part.read[part.read], starts)

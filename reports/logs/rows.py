@@ -23,7 +23,8 @@ def eight_digits(word: Words) -> Integers:
     word = word & _LOW
     word = ((word * np.uint64(2561)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
     word = ((word * np.uint64(6553601)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
-    return ((word * np.uint64(42949672960001)) >> np.uint64(32)).astype(np.int64)
+    word = (word * np.uint64(42949672960001)) >> np.uint64(32)
+    return word.astype(np.int64)
 
 
 def right_aligned(word: Words) -> Flags:

@@ -172,7 +172,7 @@ def two_runs(first: FinishedRun, second: FinishedRun) -> HarnessError:
     """Return the error for two runs with one seed in one cell."""
     return HarnessError(
         f"two runs for one cell: {first.id} and {second.id}",
-        "they differ in what the table does not show: give one of them",
+        "they differ in something that the table does not show: give one of them",
     )
 
 

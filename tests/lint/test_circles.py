@@ -2,6 +2,7 @@
 
 import ast
 
+from tests.lint.__main__ import check_circles
 from tests.lint.circles import circles, graph
 from tests.lint.product import Module
 
@@ -28,6 +29,10 @@ def test_a_diamond_is_no_circle():
         d="import os",
     )
     assert circles(found) == []
+
+
+def test_the_product_has_no_import_circle():
+    assert check_circles() == []
 
 
 def test_two_circles_are_told_apart():

@@ -145,7 +145,7 @@ def planned_stages(specs: Sequence[RunSpec], root: str) -> dict[str, list[str]]:
 
 
 def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str]) -> None:
-    """Write what Snakemake reads."""
+    """Write the input of Snakemake."""
     root.mkdir(parents=True, exist_ok=True)
     for group in groups:
         for spec in group:

@@ -118,7 +118,7 @@ class BoardRun:
             raise HarnessError(
                 f"{self.name} is in use by {owner_text(holder)}",
                 "give the same command later, or with --wait; "
-                "`joulebird board status` shows what runs there",
+                "`joulebird board status` shows its jobs",
                 exit_codes.BUSY,
             )
         self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")

@@ -95,7 +95,7 @@ def read(word: str) -> Table:
         hint = nearest(word, presets()) + "; or give the path of a TOML file"
         raise HarnessError(f"{word}: no such study", hint)
     try:
-        return tomllib.loads((data or b"").decode("utf-8"))
+        return dict(tomllib.loads((data or b"").decode("utf-8")))
     except (ValueError, RecursionError) as error:
         hint = "texts need quotes, lists need commas"
         raise HarnessError(f"{word}: not valid TOML: {error}", hint) from None

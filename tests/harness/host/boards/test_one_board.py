@@ -205,7 +205,7 @@ def test_ctrl_c_leaves_the_run_there(alpha, desk):
     wait_for(lambda: epochs(alpha) > 0, "an epoch")
     process.send_signal(signal.SIGINT)
     desk.end(process, 130)
-    assert "what runs there goes on" in desk.said()
+    assert "the run continues on the board" in desk.said()
     assert "joulebird board stop alpha" in desk.said()
     desk.run("run", "study.toml", "--board", "alpha", "--source", "none")
     assert len(desk.records()) == 1
