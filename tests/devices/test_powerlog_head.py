@@ -139,4 +139,4 @@ def test_nan_in_a_header_is_named(tmp_path):
     path.write_bytes(format_header(SOURCE, dict(CLOCK, wall_s=float("nan"))) + ROWS)
     error = refusal_of(str(path), read_log)
     assert error is not None
-    assert "the `# clock` line is damaged (NaN is not a finite number)" in error.message
+    assert "the `# clock` line is damaged: NaN is not a finite number" in error.message

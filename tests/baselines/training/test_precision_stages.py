@@ -91,7 +91,12 @@ def test_weights_are_averaged_from_the_epochs_that_the_methods_name(task):
     longer = task._replace(schedule=Schedule(epochs=6, milestones=(1, 2), batch=240))
     assert swalp(longer, Run()).stage.metrics["averaged_epochs"] == 2
     thin, averaged = (
-        {"widths": task.dense_widths(), "state": task.build().state_dict(), "epoch": 3},
+        {
+            "widths": task.dense_widths(),
+            "state": task.build().state_dict(),
+            "epoch": 3,
+            "masks": [],
+        },
         {},
     )
     for name in ("bfp8", "fp32"):
