@@ -37,13 +37,20 @@ def write_json(path: str, data: Dict[str, Any], sync: bool = True) -> None:
     write_whole(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n", sync)
 
 
-def sync_file(path: str) -> None:
-    """Bring the content of a file to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+@contextlib.contextmanager
+def opened(path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """Yield a descriptor of a file and close it at the end."""
+    handle = os.open(path, flags, 0o644)
     try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)
+
+
+def sync_file(path: str) -> None:
+    """Bring the content of a file to the disk."""
+    with opened(path) as handle:
+        os.fsync(handle)
 
 
 def sync_folder(folder: str) -> None:

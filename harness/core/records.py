@@ -5,6 +5,7 @@ The only module that knows these names; docs/formats.md describes the contents. 
 """
 
 import contextlib
+import glob
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
@@ -149,9 +150,17 @@ def find_runs(root: str) -> Iterator[RunRecord]:
     if not os.path.isdir(str(root)):
         remedy = "name the folder given to `joulebird run --runs` (default: runs)"
         raise HarnessError(f"{root}: no such folder", remedy)
-    for name in sorted(os.listdir(str(root))):
-        if is_done(run_dir(root, name)):
-            yield read_run(root, name)
+    for name in folders_with(RECORD, root):
+        yield read_run(root, name)
+
+
+def folders_with(file: str, root: str) -> List[str]:
+    """Return the sorted names of the folders under `root` that hold this file.
+
+    The finished runs are those with a RECORD.
+    """
+    paths = glob.glob(os.path.join(glob.escape(str(root)), "*", file))
+    return sorted(os.path.basename(os.path.dirname(path)) for path in paths)
 
 
 def read_events(path: str) -> List[Event]:

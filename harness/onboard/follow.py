@@ -3,15 +3,15 @@
 Between two readings this costs the board nothing.
 """
 
-import fcntl
 import os
 import signal
 import sys
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
+from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import files, lock, machine
+from joulebird.harness.onboard import files, machine
 from joulebird.harness.onboard import job as jobs
 
 CHUNK = 65536
@@ -21,9 +21,9 @@ STATUS_HINT = "see `joulebird board status`"
 def status(workdir: str, lock_path: str) -> Dict[str, Any]:
     """Return the board's holder, its ten newest jobs (oldest first), its runs and the machine."""
     return {
-        "holder": lock.holder(lock_path),
+        "holder": jobs.holder(lock_path),
         "jobs": [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]],
-        "done": files.finished(os.path.join(workdir, "runs")),
+        "done": record.folders_with(record.RECORD, os.path.join(workdir, "runs")),
         "machine": machine.facts(workdir),
     }
 
@@ -41,12 +41,12 @@ def find(workdir: str, run_id: Optional[str]) -> str:
     raise HarnessError(problem, STATUS_HINT)
 
 
-def log(path: str, offset: int = 0, limit: int = 16 * CHUNK) -> Dict[str, Any]:
+def log(path: str, offset: int = 0) -> Dict[str, Any]:
     """Return a job's log from a byte offset on: {"text", "next"}."""
     try:
         with open(os.path.join(path, jobs.LOG), "rb") as file:
             file.seek(offset)
-            data = file.read(limit)
+            data = file.read(16 * CHUNK)
     except FileNotFoundError:
         data = b""
     return {"text": data.decode("utf-8", "replace"), "next": offset + len(data)}
@@ -64,17 +64,16 @@ def follow(
     In between this process sleeps. The end wakes it through the job's lock, the loss of the
     connection by the return of `is_gone`.
     """
-    wake = threading.Event()
+    wake, alive = threading.Event(), os.path.join(path, jobs.ALIVE)
     reasons: List[str] = []
-    for wait, reason in ((lambda: _wait_end(path), "ended"), (is_gone, "gone")):
+    for wait, reason in ((lambda: jobs.wait_until_free(alive), "ended"), (is_gone, "gone")):
         threading.Thread(target=_wake, args=(wait, reason, reasons, wake), daemon=True).start()
     first = True  # the first answer, empty or not, shows the other side that we are here
     while "gone" not in reasons:
         ended = "ended" in reasons
         part = log(path, offset)
         if part["text"] or first:
-            first = False
-            offset = part["next"]
+            first, offset = False, part["next"]
             emit(part)
         if ended and not part["text"]:
             runs = os.path.join(os.path.dirname(os.path.dirname(path)), "runs")
@@ -121,20 +120,12 @@ def _wake(wait: Callable[[], None], reason: str, reasons: List[str], wake: threa
     wake.set()
 
 
-def _wait_end(path: str) -> None:
-    """Sleep until the job's lock is free."""
-    handle = os.open(os.path.join(path, jobs.ALIVE), os.O_RDONLY | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
-    finally:
-        os.close(handle)
-
-
 def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
     path = jobs.folder(workdir, job_id)
     job = jobs.read(path)
-    end = log(path, max(0, _size(path) - 2000))["text"]
-    lines = [line for line in end.splitlines() if line.strip()]
+    log_path = os.path.join(path, jobs.LOG)
+    size = os.path.getsize(log_path) if os.path.exists(log_path) else 0
+    end = log(path, max(0, size - 2000))["text"]
     return {
         "id": job_id,
         "status": job["status"],
@@ -143,12 +134,5 @@ def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
         "owner": job["job"].get("owner", {}),
         "code": job["exit"].get("code"),
         "since_wall_s": job["state"].get("wall_s"),
-        "last": lines[-1] if lines else "",
+        "last": ([""] + [line for line in end.splitlines() if line.strip()])[-1],
     }
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(os.path.join(path, jobs.LOG))
-    except FileNotFoundError:
-        return 0

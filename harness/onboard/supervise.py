@@ -15,9 +15,10 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import BUG, BUSY, UNREACHABLE
 from joulebird.harness.core.process import python_command
 from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import lock, machine
+from joulebird.harness.onboard import machine
 
 START_TIMEOUT_S = 30.0
+SILENT: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 GRACE_S = 20.0  # from the second request to stop until the job is killed
 
 
@@ -27,18 +28,19 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
     Return `job.read` of it, or {"busy": its holder}. `job` has id, argv, env, cwd, lock, owner and
     runs. With lingering on it is a unit of the user's systemd, else a session of its own.
     """
-    held = lock.holder(job["lock"])
+    held = jobs.holder(job["lock"])
     if held is not None:
         return {"busy": held}
     path = jobs.create(workdir, job)
     command = python_command("joulebird.harness.onboard.verbs:main", "supervise", path)
     if not (machine.lingers() and _by_systemd(job, command)):
-        _by_setsid(command)
+        # in a session of its own, with no descriptor of the connection left open
+        subprocess.Popen(command, start_new_session=True, **SILENT)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         present = jobs.read(path)
         if present["exit"].get("code") == BUSY and not present["state"]:
-            return {"busy": lock.holder(job["lock"]) or {}}
+            return {"busy": jobs.holder(job["lock"]) or {}}
         if present["state"] or present["exit"]:
             return present
         time.sleep(0.02)
@@ -57,21 +59,7 @@ def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
     unit = f"--unit=joulebird-{job['id']}"
     argv = ["systemd-run", "--user", "--collect", "--quiet", unit, "--", "env"]
     argv += [f"{name}={value}" for name, value in os.environ.items()] + command
-    done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    return done.returncode == 0
-
-
-def _by_setsid(command: List[str]) -> None:
-    """Start in a session of its own, with no descriptor of the connection left open."""
-    subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return subprocess.run(argv, **SILENT).returncode == 0
 
 
 def supervise(path: str) -> int:
@@ -83,7 +71,7 @@ def supervise(path: str) -> int:
     alive = jobs.take_alive(path)
     if alive is None:
         return BUSY
-    board = lock.open_lock(job["lock"])
+    board = jobs.open_lock(job["lock"])
     owner = dict(
         job["owner"],
         job=job["id"],
@@ -91,7 +79,7 @@ def supervise(path: str) -> int:
         workdir=os.path.dirname(os.path.dirname(path)),
         since_wall_s=time.time(),
     )
-    if not lock.try_lock(board, owner):
+    if not jobs.try_lock(board, owner):
         jobs.write_exit(path, BUSY, b"the board is busy")
         return BUSY
     keeper = _Keeper(path)

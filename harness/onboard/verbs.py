@@ -10,23 +10,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import UNREACHABLE
 from joulebird.harness.core.process import ROOT
-from joulebird.harness.onboard import clean as cleaning
-from joulebird.harness.onboard import echo, files, follow, lock, machine, signature, supervise
-
-
-def facts(asked: Dict[str, Any]) -> Any:
-    """Describe the machine."""
-    return machine.facts(_home(asked["workdir"]))
-
-
-def status(asked: Dict[str, Any]) -> Any:
-    """Return the board's holder, jobs and finished runs."""
-    return follow.status(_home(asked["workdir"]), asked["lock"])
+from joulebird.harness.onboard import files, follow, machine, supervise
+from joulebird.harness.onboard import job as jobs
 
 
 def start(asked: Dict[str, Any]) -> Any:
@@ -34,9 +24,11 @@ def start(asked: Dict[str, Any]) -> Any:
     workdir, job = _home(asked["workdir"]), _composed(asked)
     os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
-        _write(os.path.join(workdir, "specs", name), text)
-    job["cwd"] = workdir
-    return supervise.start(workdir, job)
+        path = os.path.join(workdir, "specs", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    return supervise.start(workdir, dict(job, cwd=workdir))
 
 
 def once(asked: Dict[str, Any]) -> Any:
@@ -57,63 +49,36 @@ def once(asked: Dict[str, Any]) -> Any:
     }
 
 
-def stop(asked: Dict[str, Any]) -> Any:
-    """Ask the running job to stop."""
-    return follow.stop(_home(asked["workdir"]), asked.get("run"))
+def wait_free(asked: Dict[str, Any]) -> Any:
+    """Sleep until the board is free."""
+    jobs.wait_until_free(asked["lock"])
+    return {}
 
 
-def log(asked: Dict[str, Any]) -> Any:
-    """Return a job's log."""
-    return follow.log(
-        follow.find(_home(asked["workdir"]), asked.get("run")), asked.get("offset", 0)
-    )
-
-
-def finished(asked: Dict[str, Any]) -> Any:
-    """Return the finished runs and their files."""
-    return files.of_runs(os.path.join(_home(asked["workdir"]), "runs"), asked["runs"])
-
-
-def settle(asked: Dict[str, Any]) -> Any:
-    """Check a data set that has arrived."""
-    return files.settle(_home(asked["part"]), _home(asked["final"]), asked["hash"])
-
-
-def clean(asked: Dict[str, Any]) -> Any:
-    """Remove fetched runs, other code and ended jobs."""
-    return cleaning.clean(
+# Each takes the object read from stdin and returns the answer.
+ONCE: Dict[str, Callable[[Dict[str, Any]], Any]] = {
+    "facts": lambda asked: machine.facts(_home(asked["workdir"])),
+    "once": once,
+    "status": lambda asked: follow.status(_home(asked["workdir"]), asked["lock"]),
+    "start": start,
+    "stop": lambda asked: follow.stop(_home(asked["workdir"]), asked.get("run")),
+    "log": lambda asked: follow.log(_job(asked), asked.get("offset", 0)),
+    "finished": lambda asked: files.of_runs(
+        os.path.join(_home(asked["workdir"]), "runs"), asked["runs"]
+    ),
+    "settle": lambda asked: files.settle(
+        _home(asked["part"]), _home(asked["final"]), asked["hash"]
+    ),
+    "clean": lambda asked: files.clean(
         _home(asked["workdir"]),
         asked["lock"],
         asked["fetched"],
         _home(asked["cache"]),
         asked["keep"],
         asked["remove"],
-    )
-
-
-def wait_free(asked: Dict[str, Any]) -> Any:
-    """Sleep until the board is free."""
-    lock.wait_until_free(asked["lock"])
-    return {}
-
-
-def play(asked: Dict[str, Any]) -> Any:
-    """Play a load with a known pattern."""
-    return signature.play(asked["lock"], asked["chip_s"])
-
-
-ONCE = {
-    "facts": facts,
-    "once": once,
-    "status": status,
-    "start": start,
-    "stop": stop,
-    "log": log,
-    "finished": finished,
-    "settle": settle,
-    "clean": clean,
+    ),
     "wait_free": wait_free,
-    "play": play,
+    "play": lambda asked: machine.play(asked["lock"], asked["chip_s"]),
 }
 
 
@@ -122,13 +87,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         if argv[0] == "echo":
-            echo.echo(0, 1)
+            machine.echo(0, 1)
         elif argv[0] == "supervise":
             return supervise.supervise(argv[1])
         elif argv[0] == "follow":
             asked = json.loads(sys.stdin.readline())
-            path = follow.find(_home(asked["workdir"]), asked.get("run"))
-            follow.follow(path, asked.get("offset", 0), asked["every_s"], _emit, follow.input_ends)
+            follow.follow(
+                _job(asked), asked.get("offset", 0), asked["every_s"], _emit, follow.input_ends
+            )
         else:
             _emit(ONCE[argv[0]](json.loads(sys.stdin.read())))
     except HarnessError as error:
@@ -177,10 +143,9 @@ def _home(path: str) -> str:
     return os.path.join(os.path.expanduser("~"), path)
 
 
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+def _job(asked: Dict[str, Any]) -> str:
+    """Return the folder of the job that is named, or of the newest."""
+    return follow.find(_home(asked["workdir"]), asked.get("run"))
 
 
 def _remedy(error: OSError) -> str:

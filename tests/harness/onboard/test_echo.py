@@ -3,7 +3,7 @@
 import os
 import threading
 
-from joulebird.harness.onboard.echo import echo
+from joulebird.harness.onboard.machine import echo
 
 
 def test_answers_with_both_clocks():

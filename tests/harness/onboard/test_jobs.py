@@ -10,7 +10,7 @@ import time
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import follow, job, lock, supervise
+from joulebird.harness.onboard import follow, job, supervise
 
 OWNER = {"user": "ann", "host": "desk"}
 
@@ -70,7 +70,7 @@ def test_it_outlives_whoever_started_it(tmp_path):
     starter.wait()
     with pytest.raises(ProcessLookupError):
         os.killpg(starter.pid, signal.SIGKILL)
-    assert lock.holder(asked["lock"])["user"] == "ann"
+    assert job.holder(asked["lock"])["user"] == "ann"
     wait_for((tmp_path / "done").exists)
 
 
@@ -82,7 +82,7 @@ def test_one_at_a_time_and_the_lock_names_the_owner(tmp_path):
     assert second["busy"]["job"] == first["job"]["id"]
     os.kill(first["state"]["pid"], signal.SIGKILL)
     assert finish(tmp_path, first)["exit"]["code"] == -signal.SIGKILL
-    assert lock.holder(str(tmp_path / "lock")) is None
+    assert job.holder(str(tmp_path / "lock")) is None
 
 
 def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
@@ -129,7 +129,7 @@ def test_a_killed_supervisor_leaves_the_job_running_and_the_board_locked(tmp_pat
     os.kill(found["state"]["supervisor"], signal.SIGKILL)
     time.sleep(0.2)
     assert job.read(path)["status"] == "running"
-    assert lock.holder(str(tmp_path / "lock")) is not None
+    assert job.holder(str(tmp_path / "lock")) is not None
     follow.stop(str(tmp_path), None)
     wait_for(lambda: not job.is_alive(path))
     assert job.read(path)["status"] == "lost"

@@ -16,7 +16,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.desk_meter import clock
 from joulebird.harness.host.desk_meter.clock import Alignment, Probe, align
 from joulebird.harness.host.link.agent import Agent
-from joulebird.harness.onboard.echo import echo
+from joulebird.harness.onboard.machine import echo
 
 OFFSET_S, DRIFT = 5.0, 20e-6
 
