@@ -7,7 +7,17 @@ from joulebird.devices.board.control import Board
 from joulebird.devices.board.note import BoardError
 from joulebird.devices.board.state import power_mode
 from joulebird.devices.health.read import Health
-from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Check, Context, Verdict, jetson_only
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    SKIP,
+    WARN,
+    Check,
+    Context,
+    Verdict,
+    first_of,
+    jetson_only,
+)
 
 WARM_C, HOT_C = 80.0, 95.0  # a TX2 begins to throttle at 95.5 C
 ALARMS = ("OC ALARM", "under-voltage", "over-current", "System throttled")
@@ -25,30 +35,30 @@ def which(context: Context) -> Verdict:
         return Verdict(SKIP, "not a Jetson: the board's own checks do not apply")
     model = board["model"] or ", ".join(board["compatible"])
     name = "a Jetson TX2" if board["tx2"] else f"a Jetson, but not a TX2 ({model})"
-    if board["l4t"] is None:
-        return Verdict(
-            WARN,
-            name + ", without /etc/nv_tegra_release",
-            "in a container, mount that file; else install JetPack",
-        )
     jetpack = ", JetPack " + board["jetpack"] if board["jetpack"] else ""
     release = f"{name}, L4T {board['l4t']}{jetpack}"
-    if board["tx2"] and not jetpack:
-        return Verdict(WARN, release, "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)")
-    return Verdict(OK, release)
+    bare = name + ", without /etc/nv_tegra_release"
+    hint = "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)"
+    return first_of(
+        Verdict(OK, release),
+        (
+            board["l4t"] is None,
+            Verdict(WARN, bare, "in a container, mount that file; else install JetPack"),
+        ),
+        (board["tx2"] and not jetpack, Verdict(WARN, release, hint)),
+    )
 
 
 @jetson_only
 def mode(context: Context) -> Verdict:
     """Name the nvpmodel mode."""
     present = power_mode(context.root, context.run)
-    if present is None:
-        return Verdict(
-            BAD,
-            "nvpmodel does not say the power mode",
-            "run `nvpmodel -q` by hand; older releases want `sudo nvpmodel -q`",
-        )
-    return Verdict(OK, f"{present['id']} {present['name']}")
+    silent = Verdict(
+        BAD,
+        "nvpmodel does not say the power mode",
+        "run `nvpmodel -q` by hand; older releases want `sudo nvpmodel -q`",
+    )
+    return Verdict(OK, f"{present['id']} {present['name']}") if present else silent
 
 
 @jetson_only
@@ -56,20 +66,20 @@ def clocks(context: Context) -> Verdict:
     """Check that the clocks are locked."""
     health = Health(context.root)
     locked = health.locked()
-    if locked is None:
-        return Verdict(
-            BAD,
-            "no clock limits are shown under /sys",
-            "without them throttling of the board cannot be seen",
-        )
-    if locked:
-        highest = {name: high // 1000000 for name, (_, high) in health.clock_limits().items()}
-        shown = [f"{name} {highest[name]} MHz" for name in ("cpu0", "gpu") if name in highest]
-        return Verdict(OK, "locked: " + ", ".join(shown))
-    return Verdict(
+    highest = {name: high // 1000000 for name, (_, high) in health.clock_limits().items()}
+    shown = [f"{name} {highest[name]} MHz" for name in ("cpu0", "gpu") if name in highest]
+    unknown = Verdict(
+        BAD,
+        "no clock limits are shown under /sys",
+        "without them throttling of the board cannot be seen",
+    )
+    moving = Verdict(
         WARN,
         "not locked: frequency scaling moves them during a run",
         "sudo jetson_clocks, after the power mode is set",
+    )
+    return first_of(
+        Verdict(OK, "locked: " + ", ".join(shown)), (locked is None, unknown), (not locked, moving)
     )
 
 
@@ -77,16 +87,18 @@ def clocks(context: Context) -> Verdict:
 def fan(context: Context) -> Verdict:
     """Check that the fan is fixed: it sets the temperature, and that the leakage."""
     state = board_of(context).state()["fan"]
-    if state is None:
-        return Verdict(SKIP, "no fan is shown")
-    if state.get("temp_control") == 1:
-        return Verdict(
-            WARN,
-            f"governed by the temperature (pulse width {state.get('target_pwm')} now)",
-            "fix it: echo 0 | sudo tee /sys/devices/pwm-fan/temp_control; "
-            "echo 255 | sudo tee /sys/devices/pwm-fan/target_pwm",
-        )
-    return Verdict(OK, f"fixed at pulse width {state.get('target_pwm')}")
+    width = f"pulse width {(state or {}).get('target_pwm')}"
+    governed = Verdict(
+        WARN,
+        f"governed by the temperature ({width} now)",
+        "fix it: echo 0 | sudo tee /sys/devices/pwm-fan/temp_control; "
+        "echo 255 | sudo tee /sys/devices/pwm-fan/target_pwm",
+    )
+    return first_of(
+        Verdict(OK, f"fixed at {width}"),
+        (state is None, Verdict(SKIP, "no fan is shown")),
+        ((state or {}).get("temp_control") == 1, governed),
+    )
 
 
 @jetson_only
@@ -95,9 +107,9 @@ def root_access(context: Context) -> Verdict:
     if not context.sudo:
         return Verdict(OK, "this is root")
     ran = context.run(context.sudo + ["-l", "/usr/sbin/nvpmodel"], "")
-    if ran.code == 0:
-        return Verdict(OK, "sudo may run nvpmodel without a password")
-    return Verdict(WARN, f"sudo wants a password ({ran.words})", board_of(context).sudo_hint())
+    fine = Verdict(OK, "sudo may run nvpmodel without a password")
+    hint = board_of(context).sudo_hint()
+    return fine if ran.code == 0 else Verdict(WARN, f"sudo wants a password ({ran.words})", hint)
 
 
 def left_over(context: Context) -> Verdict:
@@ -108,16 +120,14 @@ def left_over(context: Context) -> Verdict:
         return Verdict(BAD, error.message, error.hint)
     if note is None:
         return Verdict(OK, "nothing to put back")
-    if still_held(context, note["pid"]):
-        return Verdict(OK, f"process {note['pid']} has prepared the board, and still runs")
-    return Verdict(
-        BAD, "a killed run left the board in its own mode and clocks", "joulebird doctor --fix"
+    text = "a killed run left the board in its own mode and clocks"
+    return first_of(
+        Verdict(BAD, text, "joulebird doctor --fix"),
+        (
+            os.path.exists(os.path.join(context.root, "proc", str(note["pid"]))),
+            Verdict(OK, f"process {note['pid']} has prepared the board, and still runs"),
+        ),
     )
-
-
-def still_held(context: Context, pid: int) -> bool:
-    """Return whether the process that prepared the board is alive."""
-    return os.path.exists(os.path.join(context.root, "proc", str(pid)))
 
 
 def put_back(context: Context) -> str:
@@ -134,42 +144,33 @@ def heat(context: Context) -> Verdict:
         return Verdict(WARN, "no temperatures are shown", "look at /sys/class/thermal")
     zone, value = max(temps.items(), key=lambda item: item[1])
     text = f"{value:.1f} C at most ({zone})"
-    if value >= WARM_C:
-        return Verdict(
-            BAD if value >= HOT_C else WARN,
-            text,
-            "cool the board: fan, air; it throttles at 95.5 C",
-        )
-    return Verdict(OK, text)
+    status = BAD if value >= HOT_C else WARN if value >= WARM_C else OK
+    return Verdict(status, text, "cool the board: fan, air; it throttles at 95.5 C")
 
 
 @jetson_only
 def throttling(context: Context) -> Verdict:
     """Check that the board does not throttle now."""
     cooling = Health(context.root).sample()["cooling"]
-    if cooling:
-        active = [f"{name} (state {state})" for name, state in sorted(cooling.items())]
-        return Verdict(
-            BAD,
-            "throttled now: " + ", ".join(active),
-            "cool the board, or take a lower power mode",
-        )
-    return Verdict(OK, "not throttled")
+    active = ", ".join(f"{name} (state {state})" for name, state in sorted(cooling.items()))
+    hot = Verdict(BAD, f"throttled now: {active}", "cool the board, or take a lower power mode")
+    return hot if cooling else Verdict(OK, "not throttled")
 
 
 @jetson_only
 def kernel_log(context: Context) -> Verdict:
     """Look for alarms of the supply in the kernel's log: they usually mean too low a voltage."""
     ran = context.run(["dmesg"], "")
-    if ran.code != 0:
-        return Verdict(SKIP, "the kernel's log is closed to this user")
     line = last_alarm(ran.out)
-    if line is None:
-        return Verdict(OK, "no alarm of the supply since boot")
-    return Verdict(
+    alarm = Verdict(
         WARN,
-        "an alarm since boot: " + line,
+        f"an alarm since boot: {line}",
         "use a stronger supply (19 V, 4.7 A) and a thicker cable, at the barrel jack",
+    )
+    return first_of(
+        alarm,
+        (ran.code != 0, Verdict(SKIP, "the kernel's log is closed to this user")),
+        (line is None, Verdict(OK, "no alarm of the supply since boot")),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from joulebird.devices.board.identify import identify
 from joulebird.devices.util.command import Runner, run_command, sudo_prefix
@@ -16,7 +16,7 @@ COLOURS = {OK: "32", WARN: "33", BAD: "31", SKIP: "2"}
 
 
 class Verdict(NamedTuple):
-    """The outcome of a check: a status, a sentence, and the remedy.
+    """The outcome of a check: a status, a sentence, and the remedy, shown for warn and bad.
 
     ok; warn: the numbers are worse for it; bad: wrong; skip: the check does not apply.
     """
@@ -24,6 +24,11 @@ class Verdict(NamedTuple):
     status: str
     found: str
     remedy: str = ""
+
+
+def first_of(fine: Verdict, *others: Tuple[Any, Verdict]) -> Verdict:
+    """Return the first of the other verdicts whose condition holds, else the fine one."""
+    return next((verdict for holds, verdict in others if holds), fine)
 
 
 class Context:
@@ -122,7 +127,8 @@ def examine(context: Context, table: List[Check], fix: bool = False) -> List[Che
                 verdict = check.look(context)
             except HarnessError as error:
                 done = f"could not be fixed: {error}"
-        results.append(CheckResult(check.name, *verdict, fixed=done))
+        remedy = verdict.remedy if verdict.status in (BAD, WARN) else ""
+        results.append(CheckResult(check.name, verdict.status, verdict.found, remedy, done))
     return results
 
 
@@ -138,7 +144,7 @@ def as_text(results: List[CheckResult], colour: bool = False) -> str:
         lines.append(f"{mark}  {result.name.ljust(width)}  {result.found}")
         if result.fixed:
             lines.append(f"{indent} done: {result.fixed}")
-        if result.remedy and result.status in (WARN, BAD):
+        if result.remedy:
             lines.append(f"{indent} do: {result.remedy}")
     skipped = ", ".join(result.name for result in results if result not in shown)
     lines += ["do not apply: " + skipped] if skipped else []

@@ -19,6 +19,7 @@ from joulebird.harness.doctor.check import (
     Check,
     Context,
     Verdict,
+    first_of,
     jetson_only,
     none_running,
 )
@@ -40,31 +41,33 @@ def total_channel(context: Context) -> Optional[Channel]:
 def rails(context: Context) -> Verdict:
     """Count the rails that the board measures."""
     names = [channel.rail for channel in find_channels(context.root)]
-    if not names:
-        return Verdict(
-            BAD,
-            "no power monitor (INA3221) is shown under /sys",
-            "is this a container? mount /sys; else look at dmesg | grep ina3221",
-        )
+    hidden = Verdict(
+        BAD,
+        "no power monitor (INA3221) is shown under /sys",
+        "is this a container? mount /sys; else look at dmesg | grep ina3221",
+    )
     doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        return Verdict(
-            BAD,
-            "rails of the same name: " + ", ".join(doubles),
-            "name the rails to record with --source-option rails=...",
-        )
-    if context.board["tx2"] and "VDD_IN" not in names:
-        return Verdict(
-            BAD,
-            "no VDD_IN among " + ", ".join(names),
-            "its chip (0x41) did not start: dmesg | grep ina3221; reboot",
-        )
+    ambiguous = Verdict(
+        BAD,
+        "rails of the same name: " + ", ".join(doubles),
+        "name the rails to record with --source-option rails=...",
+    )
+    incomplete = Verdict(
+        BAD,
+        "no VDD_IN among " + ", ".join(names),
+        "its chip (0x41) did not start: dmesg | grep ina3221; reboot",
+    )
     carrier = (
         "with the carrier board's"
         if "VDD_MUX" in names
         else "the module's only: this carrier board measures nothing itself"
     )
-    return Verdict(OK, f"{len(names)} rails, {carrier}")
+    return first_of(
+        Verdict(OK, f"{len(names)} rails, {carrier}"),
+        (not names, hidden),
+        (doubles, ambiguous),
+        (context.board["tx2"] and "VDD_IN" not in names, incomplete),
+    )
 
 
 def unreadable(context: Context) -> List[str]:
@@ -82,13 +85,12 @@ def unreadable(context: Context) -> List[str]:
 def access(context: Context) -> Verdict:
     """Check that the rails may be read."""
     closed = unreadable(context)
-    if not closed:
-        return Verdict(OK, "this user may read them")
-    return Verdict(
+    shut = Verdict(
         BAD,
-        f"{len(closed)} files are closed, such as {closed[0]}",
+        f"{len(closed)} files are closed, such as {''.join(closed[:1])}",
         f"sudo chmod a+r {' '.join(closed)}   (until the next boot)",
     )
+    return shut if closed else Verdict(OK, "this user may read them")
 
 
 def open_access(context: Context) -> str:
@@ -105,10 +107,8 @@ def open_access(context: Context) -> str:
 def reading(context: Context) -> Verdict:
     """Check that the readings are plausible."""
     try:
-        source = Ina3221Source(root=context.root)
-        with source:
-            sample = source.read()
-            volts = source.volts
+        with Ina3221Source(root=context.root) as source:
+            sample, volts = source.read(), source.volts
     except (SourceError, OSError) as error:
         return Verdict(
             BAD, f"cannot be read: {error}", getattr(error, "hint", "") or "look at dmesg"
@@ -117,16 +117,18 @@ def reading(context: Context) -> Verdict:
     text = f"{watts:.2f} W" + "".join(
         f", {rail} at {volts[rail]:.2f} V" for rail in source.total if rail in volts
     )
-    if not PLAUSIBLE_W[0] <= watts <= PLAUSIBLE_W[1]:
-        return Verdict(
-            BAD,
-            text + ": a module does not draw that",
-            "compare with a meter; a wrong shunt in the device tree scales all",
-        )
-    if "VDD_IN" in volts and not MODULE_VOLTS[0] <= volts["VDD_IN"] <= MODULE_VOLTS[1]:
-        low, high = MODULE_VOLTS
-        return Verdict(BAD, f"{text}: outside {low:g} to {high:g} V", "measure the supply")
-    return Verdict(OK, text)
+    implausible = Verdict(
+        BAD,
+        text + ": a module does not draw that",
+        "compare with a meter; a wrong shunt in the device tree scales all",
+    )
+    low, high = MODULE_VOLTS
+    off = Verdict(BAD, f"{text}: outside {low:g} to {high:g} V", "measure the supply")
+    return first_of(
+        Verdict(OK, text),
+        (not PLAUSIBLE_W[0] <= watts <= PLAUSIBLE_W[1], implausible),
+        (not low <= volts.get("VDD_IN", low) <= high, off),
+    )
 
 
 @jetson_only
@@ -142,35 +144,29 @@ def sampling(context: Context) -> Verdict:
 
 def judge_chip(chip: Dict[str, Any], shunt_mohm: Optional[float], tx2: bool) -> Verdict:
     """Judge a chip's settings."""
-    window_s = chip["averaging_window_s"]
-    averaging = "no averaging"
-    if window_s is None:
-        averaging = "window unknown"
-    elif (chip["averages"] or 1) > 1:
-        averaging = f"averages over {1000 * window_s:.0f} ms"
+    window_s, averages = chip["averaging_window_s"], (chip["averages"] or 1) > 1
+    window = f"averages over {1000 * (window_s or 0):.0f} ms" if averages else "no averaging"
+    averaging = "window unknown" if window_s is None else window
     shunt = "unknown" if shunt_mohm is None else f"{shunt_mohm:g} mohm"
     text = f"{chip['running_mode'] or 'mode unknown'}, {averaging}, shunt {shunt}"
-    if tx2 and shunt_mohm is not None and shunt_mohm != TX2_SHUNT_MOHM:
-        return Verdict(
-            WARN,
-            text,
+    remedies = [
+        (
+            tx2 and shunt_mohm not in (None, TX2_SHUNT_MOHM),
             "a TX2 has 20 mohm at VDD_IN: a wrong value scales all watts; compare with a meter",
-        )
-    if chip["running_mode"] == "triggered":
-        return Verdict(
-            WARN,
-            text,
+        ),
+        (
+            chip["running_mode"] == "triggered",
             "every reading is a snapshot: keep runs long, or: "
             f"echo 1 | sudo tee {chip['path']}/running_mode",
-        )
-    if chip["running_mode"] is None or shunt_mohm is None:
-        return Verdict(
-            WARN,
-            text,
+        ),
+        (
+            chip["running_mode"] is None or shunt_mohm is None,
             "the device tree is not shown (a container?): "
             "mount /proc/device-tree, so that the record has it",
-        )
-    return Verdict(OK, text)
+        ),
+    ]
+    needed = [(holds, Verdict(WARN, text, remedy)) for holds, remedy in remedies]
+    return first_of(Verdict(OK, text), *needed)
 
 
 @jetson_only
@@ -179,12 +175,11 @@ def speed(context: Context) -> Verdict:
     channel = total_channel(context)
     if channel is None:
         return Verdict(SKIP, "no VDD_IN")
-    reader, values = ChannelReader(channel), []
+    reader = ChannelReader(channel)
     try:
         reader.open()
         begin_s = time.monotonic()
-        for _ in range(READS):
-            values.append(reader.read())
+        values = [reader.read() for _ in range(READS)]
         each_s = (time.monotonic() - begin_s) / READS
     except (OSError, ValueError) as error:
         return Verdict(BAD, f"a reading failed: {error}", "see the checks above")
@@ -193,7 +188,7 @@ def speed(context: Context) -> Verdict:
     changes = sum(a != b for a, b in zip(values, values[1:]))
     text = f"{1000 * each_s:.2f} ms a reading, {changes} of {READS - 1} differ from the one before"
     hint = "end other users of the sensors; lengthen --period"
-    return Verdict(OK, text) if each_s < SLOW_S else Verdict(WARN, text, hint)
+    return Verdict(OK if each_s < SLOW_S else WARN, text, hint)
 
 
 # Other readers slow ours down, and load the board.
@@ -208,9 +203,8 @@ clients = none_running(
 def jtop_service(context: Context) -> Verdict:
     """Try the jtop service, if jetson-stats is here; nothing needs it."""
     probed = JtopSource.probe()
-    if probed.usable:
-        return Verdict(OK, f"jtop can be read too ({probed.reason})")
-    return Verdict(SKIP, f"jtop cannot be read: {probed.reason}")
+    fine = Verdict(OK, f"jtop can be read too ({probed.reason})")
+    return fine if probed.usable else Verdict(SKIP, f"jtop cannot be read: {probed.reason}")
 
 
 def best_source(context: Context) -> Verdict:
@@ -220,13 +214,12 @@ def best_source(context: Context) -> Verdict:
         if probed.usable:
             return Verdict(OK, f"ina3221: {probed.reason}")
     name = registry.best()
-    if name != registry.FALLBACK:
-        return Verdict(OK, name)
-    return Verdict(
+    none = Verdict(
         BAD if context.jetson else WARN,
         "no sensor can be read here: runs would carry simulated energies",
         "`joulebird sources` says why each cannot; connect a meter, or run on a board",
     )
+    return none if name == registry.FALLBACK else Verdict(OK, name)
 
 
 CHECKS = [

@@ -15,6 +15,7 @@ from joulebird.harness.doctor.check import (
     Check,
     Context,
     Verdict,
+    first_of,
     jetson_only,
     none_running,
 )
@@ -52,43 +53,45 @@ def python(context: Context) -> Verdict:
             BAD, f"{context.python} does not run: {ran.words}", "sudo apt install python3"
         )
     version = ran.out.strip()
-    if tuple(int(part) for part in version.split(".")) < (3, 6):
-        return Verdict(BAD, version, "Python 3.6 or newer is needed")
-    if context.board["tx2"] and not version.startswith("3.6."):
-        return Verdict(
-            WARN,
-            version + " on a TX2",
-            "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)",
-        )
-    return Verdict(OK, version)
+    old = tuple(int(part) for part in version.split(".")) < (3, 6)
+    other = context.board["tx2"] and not version.startswith("3.6.")
+    hint = "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)"
+    return first_of(
+        Verdict(OK, version),
+        (old, Verdict(BAD, version, "Python 3.6 or newer is needed")),
+        (other, Verdict(WARN, version + " on a TX2", hint)),
+    )
 
 
 def numpy(context: Context) -> Verdict:
     """Check that numpy can be imported: 1.19.5 crashes on a Jetson without OPENBLAS_CORETYPE."""
     ran = ask(context, "import numpy; print(numpy.__version__)")
-    if ran.code == 0:
-        return Verdict(OK, ran.out.strip())
-    if ran.code in (-4, 132):
-        return Verdict(
-            BAD,
-            "importing it is an illegal instruction",
-            "export OPENBLAS_CORETYPE=ARMV8 in the environment of every command",
-        )
+    illegal = Verdict(
+        BAD,
+        "importing it is an illegal instruction",
+        "export OPENBLAS_CORETYPE=ARMV8 in the environment of every command",
+    )
     remedy = "pip3 install 'numpy==1.19.5' on JetPack 4" if context.jetson else "pip install numpy"
-    return Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
+    return first_of(
+        Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy),
+        (ran.code == 0, Verdict(OK, ran.out.strip())),
+        (ran.code in (-4, 132), illegal),
+    )
 
 
 @jetson_only
 def openblas(context: Context) -> Verdict:
     """Check the variable that keeps numpy from crashing; a shell over ssh reads no profile."""
-    if context.machine != "aarch64":
-        return Verdict(SKIP, "only for ARM processors")
-    if context.environ.get("OPENBLAS_CORETYPE"):
-        return Verdict(OK, "OPENBLAS_CORETYPE=" + context.environ["OPENBLAS_CORETYPE"])
-    return Verdict(
+    core = context.environ.get("OPENBLAS_CORETYPE")
+    unset = Verdict(
         WARN,
         "OPENBLAS_CORETYPE is not set: numpy 1.19.5 would crash",
         "export OPENBLAS_CORETYPE=ARMV8 (joulebird run --board passes it itself)",
+    )
+    return first_of(
+        unset,
+        (context.machine != "aarch64", Verdict(SKIP, "only for ARM processors")),
+        (core, Verdict(OK, f"OPENBLAS_CORETYPE={core}")),
     )
 
 
@@ -110,17 +113,18 @@ def judge_torch(facts: Dict[str, Any], jetson: bool) -> Verdict:
     'bad'
     """
     version, cuda = facts["version"], facts["cuda"]
-    if facts["available"]:
-        return Verdict(OK, f"{version} with CUDA {cuda} on {facts['device']}")
-    if not jetson:
-        return Verdict(OK, f"{version}, without a GPU: training runs on the processor")
-    if cuda is None:
-        text = f"{version} has no CUDA: PyPI's hides NVIDIA's ({facts['file']})"
-        return Verdict(BAD, text, NVIDIA_TORCH)
-    return Verdict(
+    blind = Verdict(
         BAD,
         f"{version} finds no GPU, though it is made for CUDA {cuda}",
         "in a container: --runtime nvidia; else add this user to the group video and log in again",
+    )
+    hidden = f"{version} has no CUDA: PyPI's hides NVIDIA's ({facts['file']})"
+    slow = f"{version}, without a GPU: training runs on the processor"
+    return first_of(
+        blind,
+        (facts["available"], Verdict(OK, f"{version} with CUDA {cuda} on {facts.get('device')}")),
+        (not jetson, Verdict(OK, slow)),
+        (cuda is None, Verdict(BAD, hidden, NVIDIA_TORCH)),
     )
 
 
@@ -131,14 +135,12 @@ def memory(context: Context) -> Verdict:
         return Verdict(SKIP, "unknown")
     free, total = sizes["MemAvailable"] / GIB, sizes.get("MemTotal", 0) / GIB
     text = f"{free:.1f} of {total:.1f} GiB are free"
-    if sizes["MemAvailable"] < LEAST_MEMORY:
-        return Verdict(
-            WARN,
-            text,
-            "end other programs; without a desktop: "
-            "sudo systemctl set-default multi-user.target, reboot",
-        )
-    return Verdict(OK, text)
+    return Verdict(
+        WARN if sizes["MemAvailable"] < LEAST_MEMORY else OK,
+        text,
+        "end other programs; without a desktop: "
+        "sudo systemctl set-default multi-user.target, reboot",
+    )
 
 
 @jetson_only
@@ -146,45 +148,40 @@ def swap(context: Context) -> Verdict:
     """Check that nothing much is swapped out: its traffic costs energy."""
     sizes = context.memory()
     used = sizes.get("SwapTotal", 0) - sizes.get("SwapFree", 0)
-    if used > 64 << 20:
-        return Verdict(
-            WARN,
-            f"{used / GIB:.2f} GiB are swapped out",
-            "free memory, then sudo swapoff -a && sudo swapon -a (zram: reboot)",
-        )
-    return Verdict(OK, "nothing much is swapped out")
+    swapped = Verdict(
+        WARN,
+        f"{used / GIB:.2f} GiB are swapped out",
+        "free memory, then sudo swapoff -a && sudo swapon -a (zram: reboot)",
+    )
+    return swapped if used > 64 << 20 else Verdict(OK, "nothing much is swapped out")
 
 
 def disk(context: Context) -> Verdict:
     """Check the room for runs on the disk."""
     free = shutil.disk_usage(context.folder).free
     text = f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}"
-    if free < LEAST_DISK:
-        return Verdict(
-            BAD if free < LEAST_DISK / 8 else WARN,
-            text,
-            "make room: a run needs about 0.2 GiB, data sets up to 1 GiB",
-        )
-    return Verdict(OK, text)
+    status = BAD if free < LEAST_DISK / 8 else WARN if free < LEAST_DISK else OK
+    return Verdict(status, text, "make room: a run needs about 0.2 GiB, data sets up to 1 GiB")
 
 
 def clock(context: Context) -> Verdict:
     """Check that the date is plausible; energies do not depend on it, records do."""
     now = context.wall()
     text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
-    if now < EARLIEST_S:
-        return Verdict(
-            BAD,
-            text + " cannot be true",
-            "connect the board to a network with NTP, or: sudo date -s 'YYYY-MM-DD HH:MM'",
-        )
-    if context.jetson and not os.path.exists(
-        os.path.join(context.root, "run/systemd/timesync/synchronized")
-    ):
-        return Verdict(
-            WARN, text + ", not synchronised since boot", "timedatectl set-ntp true, and a network"
-        )
-    return Verdict(OK, text)
+    wrong = Verdict(
+        BAD,
+        text + " cannot be true",
+        "connect the board to a network with NTP, or: sudo date -s 'YYYY-MM-DD HH:MM'",
+    )
+    drifting = Verdict(
+        WARN, text + ", not synchronised since boot", "timedatectl set-ntp true, and a network"
+    )
+    mark = os.path.join(context.root, "run/systemd/timesync/synchronized")
+    return first_of(
+        Verdict(OK, text),
+        (now < EARLIEST_S, wrong),
+        (context.jetson and not os.path.exists(mark), drifting),
+    )
 
 
 # A desktop takes power, and near 1 GB.
@@ -203,11 +200,9 @@ chores = none_running(
 @jetson_only
 def lingering(context: Context) -> Verdict:
     """Check whether the user's services outlive a login; if not, setsid starts the runs."""
-    if os.path.exists(os.path.join(context.root, "var/lib/systemd/linger", user_name())):
-        return Verdict(OK, "on: runs are services of this user")
-    return Verdict(
-        OK, "off: runs are started by setsid (loginctl enable-linger would make them services)"
-    )
+    on = os.path.exists(os.path.join(context.root, "var/lib/systemd/linger", user_name()))
+    off = "off: runs are started by setsid (loginctl enable-linger would make them services)"
+    return Verdict(OK, "on: runs are services of this user" if on else off)
 
 
 @jetson_only
