@@ -27,8 +27,7 @@ class EventLog:
 
         A durable event is on the disk when this returns.
         """
-        given_s = facts.pop("t_s", None)
-        t_s: float = self._clock() if given_s is None else given_s
+        t_s: float = facts.pop("t_s") if "t_s" in facts else self._clock()
         values = dict(plain(facts), t_s=round(t_s, 6), event=event)
         data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")
         while data:  # a full disk may take a part; the next attempt raises ENOSPC

@@ -83,10 +83,8 @@ def integrate(
         p0, p1, length = before.power, after.power, after.t_us - before.t_us
         if low >= high or p0 is None or p1 is None:
             continue
-        inside = length == high - low
-        if length > allowed_us and not (rule == COUNTER and inside):
-            continue
-        if rule == COUNTER and after.start:
+        inside, counted = length == high - low, rule == COUNTER
+        if (length > allowed_us and not (counted and inside)) or (counted and after.start):
             continue
         covered_us += high - low
         if rule != TRAPEZOIDS:

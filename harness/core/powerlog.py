@@ -155,9 +155,9 @@ def segments(path: str, data: Bytes, error: Error) -> Iterator[Tuple[Head, int, 
         end = len(data) if following < 0 else following + 1
         try:
             head, begin = _head(data, at, end)
-        except _Damaged as problem:
+        except HarnessError as problem:
             line = data[:at].count(b"\n") + 1
-            raise error(f"{path} line {line}: {problem}", problem.hint) from None
+            raise error(f"{path} line {line}: {problem.message}", problem.hint) from None
         if head is not None:
             yield head, begin, end
         at = end
@@ -175,14 +175,6 @@ def rows(data: Bytes, begin: int, end: int, rails: Tuple[str, ...]) -> Iterator[
         begin = end if stop < 0 else stop + 1
 
 
-class _Damaged(Exception):
-    """A header that cannot be used, and the remedy."""
-
-    def __init__(self, text: str, hint: str) -> None:
-        super().__init__(text)
-        self.hint = hint
-
-
 def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
     """Return the head of the segment in bytes at..end, and where its rows begin.
 
@@ -190,16 +182,16 @@ def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
     """
     if data[at : at + len(MAGIC)] != MAGIC:
         hint = "give a power.csv; `joulebird energy` reads other logs, with --map t=COL,w=COL"
-        raise _Damaged("this is not a power log of joulebird", hint)
+        raise HarnessError("this is not a power log of joulebird", hint)
     notes, columns, begin = _header(data, at, end)
     version = notes.get(MAGIC[2:-1].decode(), "").strip()
     if re.match("[0-9]+$", version) and (len(version) > 4 or int(version) > FORMAT):
         text = f"a power log of format {version[:9]}, newer than this joulebird reads ({FORMAT})"
-        raise _Damaged(text, "update joulebird")
+        raise HarnessError(text, "update joulebird")
     if version != str(FORMAT) or not columns or "source" not in notes or "clock" not in notes:
         if begin < end:
             hint = "restore its `# source`, `# clock` and column lines, or cut this segment out"
-            raise _Damaged("the header of this segment is incomplete", hint)
+            raise HarnessError("the header of this segment is incomplete", hint)
         return None, begin
     source, clock = _checked("source", notes["source"]), _checked("clock", notes["clock"])
     named = tuple(source.get("rails") or ())
@@ -228,16 +220,14 @@ def _header(data: Bytes, at: int, end: int) -> Tuple[Dict[str, str], List[str], 
 
 
 def _checked(word: str, text: str) -> Dict[str, Any]:
-    """Return the object in a header line; raises _Damaged for one that breaks its schema."""
+    """Return the object in a header line; raises HarnessError if it breaks its schema."""
     where = f"the `# {word}` line"
     remedy = "repair that line (JSON), or cut this segment out of the log"
     try:
         fields: Dict[str, Any] = parse(text)
-        _SCHEMAS[word].check(fields, where, remedy=remedy)
     except ValueError as problem:
-        raise _Damaged(f"{where} is damaged: {problem}", remedy) from None
-    except HarnessError as problem:
-        raise _Damaged(problem.message, remedy) from None
+        raise HarnessError(f"{where} is damaged: {problem}", remedy) from None
+    _SCHEMAS[word].check(fields, where, remedy=remedy)
     return fields
 
 

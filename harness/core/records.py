@@ -25,15 +25,9 @@ RESULT = "result.pt"
 
 HEALTH_LINE = b'{"event": "health"'  # how the lines begin that a board's monitor adds
 
-# Tables of a record, with the schema of formats.py that names their keys.
-Work = Dict[str, Any]  # WORK
-Accuracy = Dict[str, Any]  # ACCURACY
-Metrics = Dict[str, Any]  # METRICS
-Warnings = Tuple[Dict[str, Any], ...]  # WARNING
-Source = Dict[str, Any]  # RECORDED_SOURCE
-Environment = Dict[str, Any]  # ENVIRONMENT
-Spec = Dict[str, Any]  # settings.RECORDED_SPEC
-Event = Dict[str, Any]  # EVENTS
+Table = Dict[str, Any]  # of a record; its schema in formats.py names the keys
+Tables = Tuple[Table, ...]
+Event = Table
 
 
 class StageRecord(NamedTuple):
@@ -47,24 +41,24 @@ class StageRecord(NamedTuple):
     attempts: int = 1
     seconds: float = 0.0
     device: str = ""
-    work: Optional[Work] = None
-    metrics: Metrics = {}
-    warnings: Warnings = ()
-    source: Source = {}
-    environment: Environment = {}
+    work: Optional[Table] = None
+    metrics: Table = {}
+    warnings: Tables = ()
+    source: Table = {}
+    environment: Table = {}
 
 
 class RunRecord(NamedTuple):
     """One finished run, as in record.json (`formats.RECORD` has the meaning of each field)."""
 
     id: str
-    spec: Spec
+    spec: Table
     stages: Tuple[str, ...]
-    accuracy: Accuracy
-    metrics: Dict[str, Metrics] = {}
-    warnings: Warnings = ()
-    environment: Environment = {}
-    source: Source = {}
+    accuracy: Table
+    metrics: Dict[str, Table] = {}
+    warnings: Tables = ()
+    environment: Table = {}
+    source: Table = {}
     sessions: Tuple[str, ...] = ()
     finished: float = 0.0
     joulebird: str = ""

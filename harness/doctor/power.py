@@ -107,7 +107,8 @@ def open_access(context: Context) -> str:
 def reading(context: Context) -> Verdict:
     """Check that the readings are plausible."""
     try:
-        with Ina3221Source(root=context.root) as source:
+        source = Ina3221Source(root=context.root)
+        with source:
             sample, volts = source.read(), source.volts
     except (SourceError, OSError) as error:
         return Verdict(

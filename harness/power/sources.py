@@ -49,8 +49,8 @@ def choose_all(
     names = list(names or ["auto"])
     if NONE in names and len(names) > 1:
         raise HarnessError("--source none with other sources", "leave one of them out")
-    options = [parse_options(own) for own in split_options(words or [], names)]
-    choices = [choose(name, own) for name, own in zip(names, options)]
+    owned = zip(names, split_options(words or [], names))
+    choices = [choose(name, parse_options(own)) for name, own in owned]
     return [choice for choice in choices if choice is not None]
 
 
@@ -65,10 +65,8 @@ def split_options(words: List[str], names: List[str]) -> List[List[str]]:
     parts: List[List[str]] = [[] for _ in names]
     for word in words:
         owners = [index for index, name in enumerate(names) if word.startswith(name + ".")]
-        if owners:
-            parts[owners[0]].append(word[len(names[owners[0]]) + 1 :])
-        else:
-            parts[0].append(word)
+        owner, prefix = (owners[0], names[owners[0]] + ".") if owners else (0, "")
+        parts[owner].append(word[len(prefix) :])
     return parts
 
 

@@ -5,13 +5,15 @@ name, is the commit; then the file is renamed to `checkpoint.pt`. The next attem
 committed name from the events and completes the renaming.
 """
 
+import contextlib
 import errno
 import os
 import shutil
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import TRAINING
+from joulebird.harness.core.files import remove
 from joulebird.harness.core.records import CHECKPOINT, RESULT
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -35,34 +37,29 @@ class Saving:
 
     def load(self, folder: str, name: str = RESULT) -> Dict[str, Any]:
         """Read a stage's result (or its checkpoint)."""
-        state: Dict[str, Any] = self._module.load(os.path.join(folder, name))
-        return state
+        return dict(self._module.load(os.path.join(folder, name)))
 
 
-class writing:
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[None]:
     """Turn a full disk into an error that says so; each library has its own exception for it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, HarnessError) or not isinstance(error, (RuntimeError, OSError)):
-            return
-        if getattr(error, "errno", None) in FULL or self._nearly_full():
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if getattr(error, "errno", None) in FULL or _nearly_full(os.path.dirname(path) or "."):
             raise HarnessError(
-                f"{self._path}: the disk is full",
+                f"{path}: the disk is full",
                 "free some space and give the same command again: no finished stage is lost",
                 TRAINING,
             ) from error
+        raise
 
-    def _nearly_full(self) -> bool:
-        try:
-            return shutil.disk_usage(os.path.dirname(self._path) or ".").free < NEARLY_FULL_BYTES
-        except OSError:
-            return False
+
+def _nearly_full(folder: str) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
+    except OSError:
+        return False
 
 
 class Checkpoints:
@@ -73,7 +70,7 @@ class Checkpoints:
         self._saving = saving
         self._attempt = attempt
         self._count = 0
-        self._pending: Optional[str] = None
+        self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved
 
     def recover(self, committed: Optional[str]) -> None:
         """Complete the commit at which the last attempt was killed.
@@ -96,28 +93,22 @@ class Checkpoints:
 
         It counts once the epoch's event is written and `commit` was called.
         """
-        if self._pending:
-            os.remove(self._path(self._pending))
+        if self.pending:
+            os.remove(self._path(self.pending))
         self._count += 1
         name = f"{self._attempt}-{self._count}"
         self._saving().save(self._path(name), state)
-        self._pending = name
-
-    def pending(self) -> Optional[str]:
-        """Return the name for the epoch's event; None when nothing was saved for it."""
-        return self._pending
+        self.pending = name
 
     def commit(self) -> None:
         """Rename the pending checkpoint into place."""
-        if self._pending:
-            os.replace(self._path(self._pending), os.path.join(self._folder, CHECKPOINT))
-            self._pending = None
+        if self.pending:
+            os.replace(self._path(self.pending), os.path.join(self._folder, CHECKPOINT))
+            self.pending = None
 
     def clear(self) -> None:
         """Remove the checkpoint of a finished stage: disks of boards are small."""
-        path = os.path.join(self._folder, CHECKPOINT)
-        if os.path.exists(path):
-            os.remove(path)
+        remove(os.path.join(self._folder, CHECKPOINT))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, f"{CHECKPOINT}.{name}")

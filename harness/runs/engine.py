@@ -158,10 +158,10 @@ class _AttemptUnderWay:
         session.progress.stage_end(self._name, self._recipe["function"], spent_s)
 
     def _record(self, stage: Stage, seconds: float, log: Dict[str, Any]) -> StageRecord:
-        work = stage.described_work
-        if work is not None:
-            work = dict(work, epochs=len(epochs_of(self._session.root, self._id)))
         session = self._session
+        work = stage.described_work and dict(
+            stage.described_work, epochs=len(epochs_of(session.root, self._id))
+        )
         source = session.recorders.description
         return StageRecord(
             id=self._id,

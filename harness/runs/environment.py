@@ -93,20 +93,16 @@ def code_hash() -> str:
     It covers the zipapp, or every source file of devices, baselines and harness.
     """
     total = hashlib.sha256()
-    if os.path.isfile(ROOT):
-        with open(ROOT, "rb") as file:
-            total.update(file.read())
-        return total.hexdigest()[:12]  # the digits in the file's own name
-    for name, path in sorted(_sources()):
+    zipped = os.path.isfile(ROOT)
+    for name, path in [("", ROOT)] if zipped else sorted(_sources()):
         with open(path, "rb") as file:
-            total.update(name.encode("utf-8") + b"\0" + file.read())
-    return total.hexdigest()[:12]
+            total.update(b"" if zipped else name.encode("utf-8") + b"\0")
+            total.update(file.read())
+    return total.hexdigest()[:12]  # of a zipapp: the digits in the file's own name
 
 
 def _sources() -> Iterator[Tuple[str, str]]:
     for package in ("devices", "baselines", "harness"):
         for folder, _, names in os.walk(os.path.join(ROOT, "joulebird", package)):
-            for name in names:
-                if name.endswith(".py"):
-                    path = os.path.join(folder, name)
-                    yield os.path.relpath(path, ROOT).replace(os.sep, "/"), path
+            for path in [os.path.join(folder, name) for name in names if name.endswith(".py")]:
+                yield os.path.relpath(path, ROOT).replace(os.sep, "/"), path

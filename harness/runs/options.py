@@ -26,6 +26,7 @@ from joulebird.harness.core.schema import (
 )
 
 REQUIRED = "required"
+UNKNOWN = object()
 KINDS: Dict[type, Kind] = {int: integer(None), float: NUMBER, str: TEXT, bool: FLAG}
 LISTS = {"Sequence", "List", "Tuple", "list", "tuple"}
 
@@ -146,15 +147,20 @@ def _parse_module(name: str) -> Optional[ast.Module]:
 
 def _constants(tree: ast.Module) -> Dict[str, Any]:
     """Return the values of the module's own plain constants: a default may name one."""
-    values: Dict[str, Any] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
-            continue
-        try:
-            values[node.targets[0].id] = ast.literal_eval(node.value)
-        except ValueError:
-            continue  # not a plain value: cannot be a default
-    return values
+    pairs = [
+        (node.targets[0].id, _value(node.value))
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    ]
+    return {name: value for name, value in pairs if value is not UNKNOWN}
+
+
+def _value(node: Any) -> Any:
+    """Return the plain value that a syntax tree writes; UNKNOWN for any other expression."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return UNKNOWN
 
 
 def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: str) -> Option:
@@ -175,15 +181,13 @@ def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: st
 
 
 def _literal(node: Any, constants: Dict[str, Any], path: str, name: str) -> Any:
-    if isinstance(node, ast.Name) and node.id in constants:
-        return constants[node.id]
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
+    value = constants.get(node.id, UNKNOWN) if isinstance(node, ast.Name) else _value(node)
+    if value is UNKNOWN:
         raise HarnessError(
             f"{path}: the default of option {name!r} is not a plain value",
             "write the value itself",
-        ) from None
+        )
+    return value
 
 
 def _names(annotation: Optional[ast.AST]) -> List[str]:
@@ -193,9 +197,6 @@ def _names(annotation: Optional[ast.AST]) -> List[str]:
     """
     if annotation is None:
         return []
-    try:
-        quoted = ast.literal_eval(annotation)
-    except ValueError:
-        quoted = None
+    quoted = _value(annotation)
     tree = ast.parse(quoted) if isinstance(quoted, str) else annotation
     return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]

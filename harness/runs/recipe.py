@@ -32,8 +32,7 @@ class Artifact:
         """Return the stage's result, a dict of tensors and plain values. Raises NotDone."""
         if not self.done():
             raise NotDone(self.id)
-        result: Dict[str, Any] = self._saving().load(self.folder)
-        return result
+        return dict(self._saving().load(self.folder))
 
 
 class NotDone(HarnessError):

@@ -3,16 +3,20 @@
 import contextlib
 import os
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Tuple
 
 import joulebird
 from joulebird.harness import registries
 from joulebird.harness.core import records as record
+from joulebird.harness.core.errors import TrainingError
+from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.runs.engine import StageFunction, accuracy_of, perform
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
-from joulebird.harness.runs.rundir import is_finished
+from joulebird.harness.runs.rundir import is_finished, split
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
+
+Failures = List[Tuple[RunSpec, TrainingError]]
 
 
 class Asked(NamedTuple):
@@ -101,9 +105,7 @@ def _call(run: Run, task: Any) -> Any:
 
 def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:
     stages = [record.read_stage(session.root, stage) for stage in ids]
-    warnings: List[Dict[str, Any]] = []
-    for stage in stages:
-        warnings += [dict(warning, stage=stage.name) for warning in stage.warnings]
+    warnings = [dict(warning, stage=stage.name) for stage in stages for warning in stage.warnings]
     return record.RunRecord(
         id=spec.id,
         spec=spec.to_dict(),
@@ -116,4 +118,39 @@ def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.Ru
         sessions=tuple(dict.fromkeys(stage.session for stage in stages)),
         finished=round(time.time(), 3),
         joulebird=joulebird.__version__,
+    )
+
+
+def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[record.RunRecord], Failures]:
+    """Bring all specs to their end; return the records and the failures.
+
+    Only a TrainingError lets the other runs continue; a full disk, a broken sensor or a wrong spec
+    ends the session.
+    """
+    records: List[record.RunRecord] = []
+    failures: Failures = []
+    with writing(f"{session.root}/"):
+        _plan(session, specs)
+        session.find_data(specs)
+        for number, spec in enumerate(specs, 1):
+            session.progress.run_begin(number, len(specs), spec.id)
+            try:
+                records.append(run_spec(session, spec))
+            except TrainingError as error:
+                failures.append((spec, error))
+                session.progress.say(f"  failed: {error}")
+    return records, failures
+
+
+def _plan(session: Any, specs: List[RunSpec]) -> None:
+    """Give the estimate the stages that lie ahead."""
+    root = session.root
+    plans = [planned(spec, root, session.backend) for spec in split(root, specs)[1]]
+    functions = {stage.id: stage.function for stages in plans for stage in stages}
+    session.progress.estimate.plan(
+        {
+            name: function
+            for name, function in functions.items()
+            if not record.is_done(record.stage_dir(root, name), record.STAGE)
+        }
     )

@@ -23,7 +23,6 @@ class RunDir:
     def __init__(self, root: str, name: str = LOCK) -> None:
         self._root = str(root)
         self._name = name
-        self._handle = -1
 
     def __enter__(self) -> "RunDir":
         """Take the lock.
@@ -50,14 +49,14 @@ class RunDir:
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        self._close()
+        os.close(self._handle)
 
     def _lock(self) -> None:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             owner = os.read(self._handle, 200).decode("utf-8", "replace").strip()
-            self._close()
+            os.close(self._handle)
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise HarnessError(
                     f"{self._root}: cannot be locked ({error.strerror})",
@@ -68,11 +67,6 @@ class RunDir:
                 "wait until it is done, stop it, or name another folder with --runs",
                 BUSY,
             ) from None
-
-    def _close(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
 
 
 def is_finished(root: str, run_id: str) -> bool:

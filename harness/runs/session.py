@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import signal
+import threading
 import time
 import uuid
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, Optional
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.events import EventLog
@@ -16,8 +18,35 @@ from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
 from joulebird.harness.runs.prepare import Prepare
 from joulebird.harness.runs.rundir import LOCK, RunDir
-from joulebird.harness.runs.signals import StopSignals
 from joulebird.harness.runs.stage import Interrupted
+
+
+class StopSignals:
+    """A context manager that counts SIGINT and SIGTERM: stop after this epoch, or at once.
+
+    `stopping` is true after the first; the second SIGINT raises KeyboardInterrupt.
+    """
+
+    def __init__(self, notice: Callable[[str], None]) -> None:
+        self._notice = notice
+        self._before: Dict[int, Any] = {}
+        self.stopping = False
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.stopping and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.stopping = True
+        self._notice("stopping after this epoch; press Ctrl-C again to stop now")
 
 
 class Session:
@@ -62,10 +91,8 @@ class Session:
         self._environment: Optional[Dict[str, Any]] = None
 
     def __enter__(self) -> "Session":
-        with contextlib.ExitStack() as exits:
-            exits.enter_context(self._lock)
-            exits.enter_context(self._signals)
-            self._exits = exits.pop_all()
+        self._exits.enter_context(self._lock)
+        self._exits.enter_context(self._signals)
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:

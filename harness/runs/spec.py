@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from joulebird.harness import registries
 from joulebird.harness.core import jsonfile, settings
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import plain
 from joulebird.harness.runs.options import resolve_options
 
 EXAMPLE = "a spec is one JSON object, or a list of them; see `joulebird run --help`"
@@ -53,7 +54,7 @@ class RunSpec(NamedTuple):
         return dict(
             self._asdict(),
             milestones=list(self.milestones),
-            options={name: _plain(value) for name, value in self.options},
+            options=plain(dict(self.options)),
         )
 
 
@@ -84,7 +85,8 @@ def resolved(values: Dict[str, Any], options: Dict[str, Any]) -> RunSpec:
     fields = settings.SPEC.typed(values)
     epochs: int = dict(RunSpec._field_defaults, **fields)["epochs"]
     fields.setdefault("milestones", default_milestones(epochs))
-    fields["options"] = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
+    frozen = {key: tuple(item) for key, item in options.items() if isinstance(item, list)}
+    fields["options"] = tuple(sorted(dict(options, **frozen).items()))
     return RunSpec(**fields)
 
 
@@ -124,11 +126,3 @@ def slug(name: str) -> str:
     'mylab-methods-Fluke'
     """
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

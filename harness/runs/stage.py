@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog, plain
 from joulebird.harness.core.exit_codes import INTERRUPTED
+from joulebird.harness.core.files import remove
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event
 from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.runs.monitor import Monitor, Warnings
@@ -41,7 +42,6 @@ class Stage:
         self._saved = saved
         self._session = session
         self._synchronise = synchronise
-        self._progress = session.progress
         self._monitor: Optional[Monitor] = None
         self._epoch = saved["epoch"] if saved else 0
         self.warnings: List[Dict[str, Any]] = []
@@ -89,16 +89,15 @@ class Stage:
             test_accuracy=test_accuracy,
             images=images,
         )
-        name = self._checkpoints.pending()
-        if name:
-            values["checkpoint"] = name
+        if self._checkpoints.pending:
+            values["checkpoint"] = self._checkpoints.pending
         end_s = self._events.write("epoch", durable=True, **values)
         self._checkpoints.commit()
         append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.recorders.keep_alive()
         self.warn_of_board(self._monitor.news() if self._monitor else [])
-        self._progress.epoch(epoch, of, loss, test_accuracy)
+        self._session.progress.epoch(epoch, of, loss, test_accuracy)
 
     def start_monitor(self) -> None:
         """Follow the board's health in the stage's events from now on."""
@@ -149,7 +148,7 @@ class Stage:
         if full not in self.warnings:
             self.warnings.append(full)
             self._events.write("warning", **full)
-            self._progress.warn(full)
+            self._session.progress.warn(full)
 
     def metric(self, **values: Any) -> None:
         """Put plain values into the record (the ticket's epoch, the share of channels kept)."""
@@ -163,8 +162,7 @@ class Stage:
 
     def stop(self) -> None:
         """Leave the stage for this session; raises Interrupted."""
-        where = f"after epoch {self._epoch}" if self._epoch else "before the first epoch"
-        raise Interrupted(where)
+        raise Interrupted(f"after epoch {self._epoch}" if self._epoch else "before the first epoch")
 
     def recall(self, events: List[Event]) -> None:
         """Take up the warnings and metrics of earlier attempts."""
@@ -178,19 +176,15 @@ class Stage:
 
 def append_epoch(folder: str, values: Dict[str, Any]) -> None:
     """Add one line to epochs.csv."""
-    path = os.path.join(folder, EPOCHS)
-    new = not os.path.exists(path)
-    with open(path, "a", newline="", encoding="utf-8") as file:
+    with open(os.path.join(folder, EPOCHS), "a", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        if new:
+        if not file.tell():
             rows.writerow(COLUMNS)
         rows.writerow([values.get(name, "") for name in COLUMNS])
 
 
 def rewrite_epochs(folder: str, epochs: List[Event]) -> None:
     """Make epochs.csv agree with the events that count: a kill may have come between the two."""
-    path = os.path.join(folder, EPOCHS)
-    if os.path.exists(path):
-        os.remove(path)
+    remove(os.path.join(folder, EPOCHS))
     for event in epochs:
         append_epoch(folder, dict(event, end_s=event["t_s"]))

@@ -139,8 +139,8 @@ def work(
     args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
 ) -> List[Any]:
     """Run the unfinished runs in one session; return the failures."""
-    from joulebird.harness.runs.batch import run_all
     from joulebird.harness.runs.prepare import preparation
+    from joulebird.harness.runs.run import run_all
     from joulebird.harness.runs.session import Session
 
     choices = choose_all(args.source, args.source_option)

@@ -12,9 +12,9 @@ import pytest
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.power.recorders import Recorders
-from joulebird.harness.runs.batch import run_all
 from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
+from joulebird.harness.runs.run import run_all
 from joulebird.harness.runs.session import Session
 from joulebird.harness.runs.spec import from_dict
 from tests.devices.changing_board import Board, change_mode

@@ -9,7 +9,7 @@ import pytest
 
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.power.recorders import Recorders
-from joulebird.harness.runs.batch import run_all
+from joulebird.harness.runs.run import run_all
 from joulebird.harness.runs.session import Session
 from joulebird.harness.runs.spec import from_dict
 from tests.harness import toy
