@@ -17,8 +17,7 @@ class HarnessError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        if exit_code is not None:
-            self.exit_code = exit_code
+        self.exit_code = self.exit_code if exit_code is None else exit_code
 
 
 class SpecError(HarnessError):

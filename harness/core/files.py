@@ -22,7 +22,9 @@ def replacing(path: str, sync: bool = True) -> Iterator[str]:
         remove(partial)
         raise
     if sync:
-        sync_folder(os.path.dirname(path) or ".")
+        # not every file system can sync the names in a folder
+        with contextlib.suppress(OSError):
+            sync_file(os.path.dirname(path) or ".")
 
 
 def write_whole(path: str, content: Union[str, bytes], sync: bool = True) -> None:
@@ -51,12 +53,6 @@ def sync_file(path: str) -> None:
     """Bring the content of a file to the disk."""
     with opened(path) as handle:
         os.fsync(handle)
-
-
-def sync_folder(folder: str) -> None:
-    """Bring the names in a folder to the disk, if its file system can do this."""
-    with contextlib.suppress(OSError):
-        sync_file(folder)
 
 
 def remove(path: str) -> None:

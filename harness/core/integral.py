@@ -94,8 +94,11 @@ def integrate(
         else:
             level = 2 * p0 * length + (p1 - p0) * (low + high - 2 * before.t_us)
             cut += Fraction(level * (high - low), length)
-    times = [sample.t_us for sample in good]
-    return Integral((twice + cut) / 2, covered_us, _worst_gap(times, begin_us, end_us))
+    return Integral(
+        (twice + cut) / 2,
+        covered_us,
+        _worst_gap([sample.t_us for sample in good], begin_us, end_us),
+    )
 
 
 def _good(samples: List[Sample]) -> List[Sample]:

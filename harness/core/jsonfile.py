@@ -41,8 +41,9 @@ def load(path: str, remedy: str) -> Any:
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file", "check the path") from None
     except OSError as error:
-        text = f"{path}: cannot be read ({error.strerror})"
-        raise HarnessError(text, "check the permissions of the file") from None
+        raise HarnessError(
+            f"{path}: cannot be read ({error.strerror})", "check the permissions of the file"
+        ) from None
     except ValueError as error:
         raise HarnessError(f"{path}: not valid JSON ({error})", remedy) from None
 

@@ -129,11 +129,14 @@ def map_log(path: str, error: Error) -> mmap.mmap:
         with open(path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:
-        hint = "record again: a log has at least its header lines"
-        raise error(f"the power log {path} is empty", hint) from None
+        raise error(
+            f"the power log {path} is empty", "record again: a log has at least its header lines"
+        ) from None
     except OSError as problem:
-        text = f"cannot read the power log {path}: {problem.strerror}"
-        raise error(text, "check its name and permissions") from None
+        raise error(
+            f"cannot read the power log {path}: {problem.strerror}",
+            "check its name and permissions",
+        ) from None
 
 
 def has_rows(path: str) -> bool:
@@ -186,8 +189,10 @@ def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
     notes, columns, begin = _header(data, at, end)
     version = notes.get(MAGIC[2:-1].decode(), "").strip()
     if re.match("[0-9]+$", version) and (len(version) > 4 or int(version) > FORMAT):
-        text = f"a power log of format {version[:9]}, newer than this joulebird reads ({FORMAT})"
-        raise HarnessError(text, "update joulebird")
+        raise HarnessError(
+            f"a power log of format {version[:9]}, newer than this joulebird reads ({FORMAT})",
+            "update joulebird",
+        )
     if version != str(FORMAT) or not columns or "source" not in notes or "clock" not in notes:
         if begin < end:
             hint = "restore its `# source`, `# clock` and column lines, or cut this segment out"

@@ -109,14 +109,14 @@ def is_done(folder: str, name: str = RECORD) -> bool:
 
 def read_run(root: str, run_id: str) -> RunRecord:
     """Return the record of a finished run; raises HarnessError if it cannot be read."""
-    path = os.path.join(run_dir(root, run_id), RECORD)
-    return build(RunRecord, read_json(path, formats.RECORD))
+    return build(RunRecord, read_json(os.path.join(run_dir(root, run_id), RECORD), formats.RECORD))
 
 
 def read_stage(root: str, stage_id: str) -> StageRecord:
     """Return the record of a finished stage; raises HarnessError if it cannot be read."""
-    path = os.path.join(stage_dir(root, stage_id), STAGE)
-    return build(StageRecord, read_json(path, formats.STAGE))
+    return build(
+        StageRecord, read_json(os.path.join(stage_dir(root, stage_id), STAGE), formats.STAGE)
+    )
 
 
 def build(kind: Type[Record], data: Dict[str, Any]) -> Record:
@@ -142,8 +142,10 @@ def find_runs(root: str) -> Iterator[RunRecord]:
     Raises HarnessError when there is no such folder.
     """
     if not os.path.isdir(str(root)):
-        remedy = "name the folder given to `joulebird run --runs` (default: runs)"
-        raise HarnessError(f"{root}: no such folder", remedy)
+        raise HarnessError(
+            f"{root}: no such folder",
+            "name the folder given to `joulebird run --runs` (default: runs)",
+        )
     for name in folders_with(RECORD, root):
         yield read_run(root, name)
 

@@ -60,8 +60,9 @@ def resolve(path: str, label: str = "", error: Type[HarnessError] = HarnessError
     try:
         return getattr(module, attribute)
     except AttributeError:
-        hint = nearest(attribute, vars(module))
-        raise error(f"{label or path}: {module_name} has no {attribute!r}", hint) from None
+        raise error(
+            f"{label or path}: {module_name} has no {attribute!r}", nearest(attribute, vars(module))
+        ) from None
 
 
 def import_module(name: str, label: str, error: Type[HarnessError] = HarnessError) -> Any:
@@ -75,8 +76,9 @@ def import_module(name: str, label: str, error: Type[HarnessError] = HarnessErro
     except ImportError as problem:
         missing = getattr(problem, "name", None)
         if missing is None or missing.partition(".")[0] == name.partition(".")[0]:
-            text = f"{label}: cannot import {name} ({problem})"
-            raise error(text, "check the name, or PYTHONPATH") from None
+            raise error(
+                f"{label}: cannot import {name} ({problem})", "check the name, or PYTHONPATH"
+            ) from None
         raise missing_package(label, missing, error) from None
 
 

@@ -172,8 +172,9 @@ class Schema(Kind):
             version = check_format(value.get("format"), where, version)
         for name in value if self.extra == "refuse" else ():
             if name not in self.fields and not (self.version and name == "format"):
-                unknown = f"{where}: unknown field {prefix + str(name)!r}"
-                raise HarnessError(unknown, nearest(name, self.fields))
+                raise HarnessError(
+                    f"{where}: unknown field {prefix + str(name)!r}", nearest(name, self.fields)
+                )
         for name, field in self.fields.items():
             help_ = f"for instance {name} = {field.example}" if field.example else remedy
             if name in value:
@@ -212,11 +213,14 @@ class Schema(Kind):
 def check_format(version: Any, where: str, newest: int) -> int:
     """Return a version of this format or an older one; raises HarnessError for any other."""
     if not isinstance(version, int) or isinstance(version, bool):
-        remedy = "it is not a file of joulebird, or it is damaged"
-        raise HarnessError(f"{where}: has no format version", remedy)
+        raise HarnessError(
+            f"{where}: has no format version", "it is not a file of joulebird, or it is damaged"
+        )
     if version > newest:
-        text = f"{where}: format {version}, and this joulebird reads up to {newest}"
-        raise HarnessError(text, "update joulebird")
+        raise HarnessError(
+            f"{where}: format {version}, and this joulebird reads up to {newest}",
+            "update joulebird",
+        )
     return version
 
 

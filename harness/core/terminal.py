@@ -15,7 +15,6 @@ def can_move(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:
     return is_terminal(stream) and environ.get("TERM", "dumb") != "dumb"
 
 
-def has_colour(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:
+def has_colour(stream: Any) -> bool:
     """Return whether the stream shows colours, and the user has not declined them with NO_COLOR."""
-    environ = os.environ if environ is None else environ
-    return can_move(stream, environ) and not environ.get("NO_COLOR")
+    return can_move(stream) and not os.environ.get("NO_COLOR")

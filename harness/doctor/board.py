@@ -38,14 +38,16 @@ def which(context: Context) -> Verdict:
     jetpack = ", JetPack " + board["jetpack"] if board["jetpack"] else ""
     release = f"{name}, L4T {board['l4t']}{jetpack}"
     bare = name + ", without /etc/nv_tegra_release"
-    hint = "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)"
     return first_of(
         Verdict(OK, release),
         (
             board["l4t"] is None,
             Verdict(WARN, bare, "in a container, mount that file; else install JetPack"),
         ),
-        (board["tx2"] and not jetpack, Verdict(WARN, release, hint)),
+        (
+            board["tx2"] and not jetpack,
+            Verdict(WARN, release, "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)"),
+        ),
     )
 
 
@@ -108,8 +110,11 @@ def root_access(context: Context) -> Verdict:
         return Verdict(OK, "this is root")
     ran = context.run(context.sudo + ["-l", "/usr/sbin/nvpmodel"], "")
     fine = Verdict(OK, "sudo may run nvpmodel without a password")
-    hint = board_of(context).sudo_hint()
-    return fine if ran.code == 0 else Verdict(WARN, f"sudo wants a password ({ran.words})", hint)
+    return (
+        fine
+        if ran.code == 0
+        else Verdict(WARN, f"sudo wants a password ({ran.words})", board_of(context).sudo_hint())
+    )
 
 
 def left_over(context: Context) -> Verdict:
@@ -120,9 +125,10 @@ def left_over(context: Context) -> Verdict:
         return Verdict(BAD, error.message, error.hint)
     if note is None:
         return Verdict(OK, "nothing to put back")
-    text = "a killed run left the board in its own mode and clocks"
     return first_of(
-        Verdict(BAD, text, "joulebird doctor --fix"),
+        Verdict(
+            BAD, "a killed run left the board in its own mode and clocks", "joulebird doctor --fix"
+        ),
         (
             os.path.exists(os.path.join(context.root, "proc", str(note["pid"]))),
             Verdict(OK, f"process {note['pid']} has prepared the board, and still runs"),
@@ -144,8 +150,11 @@ def heat(context: Context) -> Verdict:
         return Verdict(WARN, "no temperatures are shown", "look at /sys/class/thermal")
     zone, value = max(temps.items(), key=lambda item: item[1])
     text = f"{value:.1f} C at most ({zone})"
-    status = BAD if value >= HOT_C else WARN if value >= WARM_C else OK
-    return Verdict(status, text, "cool the board: fan, air; it throttles at 95.5 C")
+    return Verdict(
+        BAD if value >= HOT_C else WARN if value >= WARM_C else OK,
+        text,
+        "cool the board: fan, air; it throttles at 95.5 C",
+    )
 
 
 @jetson_only

@@ -188,8 +188,9 @@ def speed(context: Context) -> Verdict:
         reader.close()
     changes = sum(a != b for a, b in zip(values, values[1:]))
     text = f"{1000 * each_s:.2f} ms a reading, {changes} of {READS - 1} differ from the one before"
-    hint = "end other users of the sensors; lengthen --period"
-    return Verdict(OK if each_s < SLOW_S else WARN, text, hint)
+    return Verdict(
+        OK if each_s < SLOW_S else WARN, text, "end other users of the sensors; lengthen --period"
+    )
 
 
 # Other readers slow ours down, and load the board.
@@ -204,8 +205,11 @@ clients = none_running(
 def jtop_service(context: Context) -> Verdict:
     """Try the jtop service, if jetson-stats is here; nothing needs it."""
     probed = JtopSource.probe()
-    fine = Verdict(OK, f"jtop can be read too ({probed.reason})")
-    return fine if probed.usable else Verdict(SKIP, f"jtop cannot be read: {probed.reason}")
+    return (
+        Verdict(OK, f"jtop can be read too ({probed.reason})")
+        if probed.usable
+        else Verdict(SKIP, f"jtop cannot be read: {probed.reason}")
+    )
 
 
 def best_source(context: Context) -> Verdict:

@@ -46,8 +46,7 @@ def ask(context: Context, code: str) -> Ran:
 
 def python(context: Context) -> Verdict:
     """Check the version of the Python that trains."""
-    version_of = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
-    ran = ask(context, version_of)
+    ran = ask(context, "import sys; print('.'.join(map(str, sys.version_info[:3])))")
     if ran.code != 0:
         return Verdict(
             BAD, f"{context.python} does not run: {ran.words}", "sudo apt install python3"
@@ -55,11 +54,17 @@ def python(context: Context) -> Verdict:
     version = ran.out.strip()
     old = tuple(int(part) for part in version.split(".")) < (3, 6)
     other = context.board["tx2"] and not version.startswith("3.6.")
-    hint = "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)"
     return first_of(
         Verdict(OK, version),
         (old, Verdict(BAD, version, "Python 3.6 or newer is needed")),
-        (other, Verdict(WARN, version + " on a TX2", hint)),
+        (
+            other,
+            Verdict(
+                WARN,
+                version + " on a TX2",
+                "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)",
+            ),
+        ),
     )
 
 
@@ -119,11 +124,10 @@ def judge_torch(facts: Dict[str, Any], jetson: bool) -> Verdict:
         "in a container: --runtime nvidia; else add this user to the group video and log in again",
     )
     hidden = f"{version} has no CUDA: PyPI's hides NVIDIA's ({facts['file']})"
-    slow = f"{version}, without a GPU: training runs on the processor"
     return first_of(
         blind,
         (facts["available"], Verdict(OK, f"{version} with CUDA {cuda} on {facts.get('device')}")),
-        (not jetson, Verdict(OK, slow)),
+        (not jetson, Verdict(OK, f"{version}, without a GPU: training runs on the processor")),
         (cuda is None, Verdict(BAD, hidden, NVIDIA_TORCH)),
     )
 
@@ -160,8 +164,11 @@ def disk(context: Context) -> Verdict:
     """Check the room for runs on the disk."""
     free = shutil.disk_usage(context.folder).free
     text = f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}"
-    status = BAD if free < LEAST_DISK / 8 else WARN if free < LEAST_DISK else OK
-    return Verdict(status, text, "make room: a run needs about 0.2 GiB, data sets up to 1 GiB")
+    return Verdict(
+        BAD if free < LEAST_DISK / 8 else WARN if free < LEAST_DISK else OK,
+        text,
+        "make room: a run needs about 0.2 GiB, data sets up to 1 GiB",
+    )
 
 
 def clock(context: Context) -> Verdict:
@@ -210,8 +217,10 @@ def transfer(context: Context) -> Verdict:
     """Name the way in which files are copied."""
     folders = ("usr/bin", "bin", "usr/local/bin")
     paths = [os.path.join(context.root, folder, "rsync") for folder in folders]
-    rsync = any(os.path.exists(path) for path in paths)
-    return Verdict(OK, "by rsync" if rsync else "by tar: there is no rsync")
+    return Verdict(
+        OK,
+        "by rsync" if any(os.path.exists(path) for path in paths) else "by tar: there is no rsync",
+    )
 
 
 CHECKS = [

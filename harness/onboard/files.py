@@ -45,10 +45,14 @@ def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
         folders += _idle(root, run.sessions)
     tops = [os.path.relpath(path, root) for path in dict.fromkeys(folders)]
     checkpoint = record.CHECKPOINT.partition(".")[0]
-    rows = [
-        row for row in listing(root, tops) if not os.path.basename(row[0]).startswith(checkpoint)
-    ]
-    return {"done": done, "files": rows}
+    return {
+        "done": done,
+        "files": [
+            row
+            for row in listing(root, tops)
+            if not os.path.basename(row[0]).startswith(checkpoint)
+        ],
+    }
 
 
 def progress(root: str) -> int:

@@ -37,8 +37,10 @@ def find(workdir: str, run_id: Optional[str]) -> str:
         path = jobs.folder(workdir, job_id)
         if run_id is None or run_id == job_id or run_id in jobs.read(path)["job"].get("runs", []):
             return path
-    problem = f"no job on the board has the run {run_id}" if run_id else "no job on the board yet"
-    raise HarnessError(problem, STATUS_HINT)
+    raise HarnessError(
+        f"no job on the board has the run {run_id}" if run_id else "no job on the board yet",
+        STATUS_HINT,
+    )
 
 
 def log(path: str, offset: int = 0) -> Dict[str, Any]:

@@ -23,8 +23,9 @@ BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as
 
 def lingers() -> bool:
     """Return whether processes of `systemd-run --user` outlive the login here."""
-    here = shutil.which("systemd-run") is not None
-    return here and os.path.exists(os.path.join(LINGER, user_name()))
+    return shutil.which("systemd-run") is not None and os.path.exists(
+        os.path.join(LINGER, user_name())
+    )
 
 
 def facts(folder: str) -> Dict[str, Any]:
@@ -71,8 +72,10 @@ def play(lock_path: str, chip_s: float) -> Dict[str, Any]:
 
 
 def _pattern(chip_s: float) -> List[Tuple[float, int]]:
-    command = [sys.executable, "-c", "while True: pass"]
-    spinners = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+    spinners = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
     edges: List[Tuple[float, int]] = []
     try:
         for digit in (0,) + BARKER_13 + (0,):

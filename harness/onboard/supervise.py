@@ -56,8 +56,15 @@ def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
 
     The unit gets our whole environment: the user's manager has another one.
     """
-    unit = f"--unit=joulebird-{job['id']}"
-    argv = ["systemd-run", "--user", "--collect", "--quiet", unit, "--", "env"]
+    argv = [
+        "systemd-run",
+        "--user",
+        "--collect",
+        "--quiet",
+        f"--unit=joulebird-{job['id']}",
+        "--",
+        "env",
+    ]
     argv += [f"{name}={value}" for name, value in os.environ.items()] + command
     return subprocess.run(argv, **SILENT).returncode == 0
 
@@ -86,7 +93,7 @@ def supervise(path: str) -> int:
     try:
         code = keeper.run(job, (alive, board))
     except Exception as error:  # the folder must say how the job ended, after any failure
-        keeper.note(f"{type(error).__name__}: {error}\n")
+        keeper.keep(f"{type(error).__name__}: {error}\n".encode())
         code = BUG
     jobs.write_exit(path, code, keeper.tail)
     return code
@@ -116,7 +123,7 @@ class _Keeper:
             pass_fds=locks,
             start_new_session=True,
         )
-        self.note(f"$ {' '.join(map(shlex.quote, job['argv']))}\n")
+        self.keep(f"$ {' '.join(map(shlex.quote, job['argv']))}\n".encode())
         state = {
             "pid": self.process.pid,
             "supervisor": os.getpid(),
@@ -133,11 +140,7 @@ class _Keeper:
         pump.join(5.0)  # a grandchild may keep the pipe open: do not wait for it for ever
         return code
 
-    def note(self, text: str) -> None:
-        """Add a line of ours to the job's log."""
-        self._keep(text.encode("utf-8"))
-
-    def _keep(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> None:
         """Add to the job's log, and to the tail for its end; a full disk loses the log."""
         self.tail = (self.tail + data)[-jobs.TAIL :]
         try:
@@ -149,7 +152,7 @@ class _Keeper:
 
     def _pump(self) -> None:
         for data in iter(lambda: os.read(self.process.stdout.fileno(), 65536), b""):
-            self._keep(data)
+            self.keep(data)
 
     def _stop(self, number: int, frame: Any) -> None:
         """Forward a request: once ends after the epoch, twice at once, then kill after a while."""

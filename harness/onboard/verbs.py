@@ -18,6 +18,17 @@ from joulebird.harness.core.process import ROOT
 from joulebird.harness.onboard import files, follow, machine, supervise
 from joulebird.harness.onboard import job as jobs
 
+REMEDIES = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT),
+        "the board's disk is full: make room there (df -h), then the same command goes on",
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "choose a workdir, cache and lock that you may write there, under [board.NAME]",
+    ),
+}
+
 
 def start(asked: Dict[str, Any]) -> Any:
     """Start a job, or return the holder of the board."""
@@ -103,7 +114,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         _emit(
             {
                 "error": f"{error.filename or 'on the board'}: {error.strerror}",
-                "hint": _remedy(error),
+                "hint": REMEDIES.get(
+                    error.errno or 0, "look at the board: is its disk healthy and mounted?"
+                ),
                 "exit_code": UNREACHABLE,
             }
         )
@@ -146,11 +159,3 @@ def _home(path: str) -> str:
 def _job(asked: Dict[str, Any]) -> str:
     """Return the folder of the job that is named, or of the newest."""
     return follow.find(_home(asked["workdir"]), asked.get("run"))
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the board's disk is full: make room there (df -h), then the same command goes on"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "choose a workdir, cache and lock that you may write there, under [board.NAME]"
-    return "look at the board: is its disk healthy and mounted?"

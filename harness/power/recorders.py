@@ -33,13 +33,10 @@ class Recorders:
     @property
     def description(self) -> Dict[str, Any]:
         """The first source's description, with those of the others by label; {} before `start`."""
-        if not self._sources or not self._sources[0].description:
-            return {}
-        first, others = self._sources[0].description, self._sources[1:]
-        if not others:
-            return first
-        known = {source.label: source.description for source in others if source.description}
-        return dict(first, others=known)
+        first = self._sources[0].description if self._sources else {}
+        others = {source.label: source.description for source in self._sources[1:]}
+        known = {label: facts for label, facts in others.items() if facts}
+        return dict(first, others=known) if first and others else first
 
     def start(self) -> None:
         """Start all recorders; raises SourceError when the first source cannot be read."""

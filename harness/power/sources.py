@@ -34,8 +34,12 @@ def choose(
     if name is None or name == "auto":
         name = registry.best()
     path = registries.dotted("source", name)
-    real = bool(getattr(registries.load("source", name), "real", True))
-    return Choice(name, path, dict(options or {}), real)
+    return Choice(
+        name,
+        path,
+        dict(options or {}),
+        bool(getattr(registries.load("source", name), "real", True)),
+    )
 
 
 def choose_all(

@@ -46,8 +46,9 @@ def perform(
         write_json(os.path.join(folder, RECIPE), recipe)
         past = read_events(os.path.join(folder, EVENTS))
         if not _finish_ended(session, folder, past):
-            attempt = _AttemptUnderWay(session, name, artifact.id, recipe, past)
-            attempt.run(function, inputs, options)
+            _AttemptUnderWay(session, name, artifact.id, recipe, past).run(
+                function, inputs, options
+            )
 
 
 def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
@@ -198,8 +199,11 @@ def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:
     tested = [e for e in epochs_of(root, stage_id) if e.get("test_accuracy") is not None]
     if tested:
         best = max(tested, key=lambda event: event["test_accuracy"])
-        last = tested[-1]["test_accuracy"]
-        return {"best": best["test_accuracy"], "last": last, "best_epoch": best["epoch"]}
+        return {
+            "best": best["test_accuracy"],
+            "last": tested[-1]["test_accuracy"],
+            "best_epoch": best["epoch"],
+        }
     accuracy = read_stage(root, stage_id).metrics.get("test_accuracy")
     if accuracy is None:
         raise HarnessError(

@@ -88,8 +88,7 @@ def read_method(path: str) -> Method:
         argument.arg: _option(argument, default, constants, path)
         for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults)
     }
-    summary = (ast.get_docstring(function) or "").partition("\n")[0]
-    return Method(summary, options)
+    return Method((ast.get_docstring(function) or "").partition("\n")[0], options)
 
 
 def resolve_options(path: str, given: Dict[str, Any], where: str) -> Dict[str, Any]:

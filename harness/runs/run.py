@@ -99,8 +99,7 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
 
 def _call(run: Run, task: Any) -> Any:
     """Call the method of a run's spec with its options as keywords."""
-    method = registries.load("method", run.spec.method)
-    return method(task, run, **run.spec.to_dict()["options"])
+    return registries.load("method", run.spec.method)(task, run, **run.spec.to_dict()["options"])
 
 
 def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:

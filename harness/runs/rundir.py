@@ -31,8 +31,9 @@ class RunDir:
         process holds the lock.
         """
         if os.path.basename(self._name) != self._name or not self._name:
-            hint = "a plain word, such as a run's id"
-            raise HarnessError(f"--lock {self._name}: not a name", hint)
+            raise HarnessError(
+                f"--lock {self._name}: not a name", "a plain word, such as a run's id"
+            )
         path = os.path.join(self._root, self._name)
         try:
             os.makedirs(self._root, exist_ok=True)

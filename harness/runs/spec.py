@@ -76,8 +76,10 @@ def from_dict(data: Any, where: str = "spec") -> RunSpec:
     """
     settings.SPEC.check(data, where)
     path, *_ = [find_name(kind, data[kind], where) for kind in ("method", "model", "dataset")]
-    place = f"{where}, options of {data['method']}"
-    return resolved(data, resolve_options(path, data.get("options", {}), place))
+    return resolved(
+        data,
+        resolve_options(path, data.get("options", {}), f"{where}, options of {data['method']}"),
+    )
 
 
 def resolved(values: Dict[str, Any], options: Dict[str, Any]) -> RunSpec:
