@@ -39,10 +39,8 @@ def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
     folders: List[str] = []
     for name in done:
         run = record.read_run(root, name)
-        folders += [record.run_dir(root, name)] + [
-            record.stage_dir(root, stage) for stage in run.stages
-        ]
-        folders += _idle(root, run.sessions)
+        stages = [record.stage_dir(root, stage) for stage in run.stages]
+        folders += [record.run_dir(root, name)] + stages + _idle(root, run.sessions)
     tops = [os.path.relpath(path, root) for path in dict.fromkeys(folders)]
     checkpoint = record.CHECKPOINT.partition(".")[0]
     return {
