@@ -99,7 +99,7 @@ def dispatch(argv: List[str]) -> int:
     if verb == "board":
         sys.stdout.write(board_help_text())
         return exit_codes.DONE
-    from joulebird.harness.cli.parsers import parser_of
+    from joulebird.harness.cli.arguments import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package
 
     args = parser_of(verb).parse_args(words)

@@ -6,7 +6,7 @@ Energies as A / B, accuracies as A - B, each with its 95 % interval.
 import argparse
 import re
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -19,21 +19,6 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird compare`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("a", metavar="A", help="a folder of runs, or of one run")
-    parser.add_argument("b", metavar="B", help="another one")
-    parser.add_argument(
-        "--fail-over",
-        type=percent,
-        metavar="P%",
-        help="exit code 6 when A really needs more than P %% above B",
-    )
-    arguments.add(parser, "--energy", "--accuracy", "--output")
-    arguments.add_form(parser, *FORMS)
-
-
 def percent(text: str) -> float:
     """Return a percentage from the command line as a share, 0 or more.
 
@@ -43,6 +28,20 @@ def percent(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d*)?%?", text.strip()):
         raise ValueError(text)
     return float(text.strip().rstrip("%")) / 100
+
+
+ARGUMENTS = (
+    own("a", metavar="A", help="a folder of runs, or of one run"),
+    own("b", metavar="B", help="another one"),
+    own(
+        "--fail-over",
+        type=percent,
+        metavar="P%",
+        help="exit code 6 when A really needs more than P %% above B",
+    ),
+    *("--energy", "--accuracy", "--output"),
+    *form(*FORMS),
+)
 
 
 def main(args: argparse.Namespace) -> int:

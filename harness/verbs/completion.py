@@ -7,8 +7,8 @@ import argparse
 import shlex
 from typing import Dict, Iterable, Iterator, List, Tuple
 
+from joulebird.harness.cli.arguments import own, parser_of
 from joulebird.harness.cli.output import put
-from joulebird.harness.cli.parsers import parser_of
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 
 BASH = """_joulebird() {{
@@ -38,9 +38,7 @@ SHELLS = ("bash", "zsh", "fish")
 ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads bash's script
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird completion`."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell")
+ARGUMENTS = (own("shell", choices=SHELLS, help="the shell"),)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import sys
 from typing import List
 
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import changed, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -35,19 +35,15 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird doctor`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
-        "check", nargs="*", metavar="CHECK", help="only these checks (default: all)"
-    )
-    parser.add_argument("--fix", action="store_true", help="apply the safe remedies")
-    parser.add_argument(
-        "--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"
-    )
-    room = "folder of the runs, for the room on its disk (default: here)"
-    arguments.add(parser, "--runs", default=".", help=room)
-    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
+ARGUMENTS = (
+    own("check", nargs="*", metavar="CHECK", help="only these checks (default: all)"),
+    own("--fix", action="store_true", help="apply the safe remedies"),
+    own("--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"),
+    changed(
+        "--runs", default=".", help="folder of the runs, for the room on its disk (default: here)"
+    ),
+    *("--source", "--source-option", "--board", "--json", "--output"),
+)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -65,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
 def chosen(args: argparse.Namespace) -> List[Check]:
     """Return the checks that were named, by default all. Raises HarnessError for an unknown one."""
     table = CHECKS
-    source = arguments.single(args.source, "--source")
+    source = single(args.source, "--source")
     if source:
         check = named_source(source, args.source_option)
         table = [check if one.name == check.name else one for one in table]

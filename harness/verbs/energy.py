@@ -10,7 +10,7 @@ import math
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import form, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -27,43 +27,36 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird energy`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("log", metavar="LOG", help="a power log")
-    parser.add_argument(
-        "--from",
-        dest="begin",
-        type=instant,
-        metavar="S",
-        help="begin of the window, seconds after the log's first row",
-    )
-    parser.add_argument(
-        "--to",
-        dest="end",
-        type=instant,
-        metavar="S",
-        help="end of the window, seconds after the log's first row",
-    )
-    parser.add_argument(
-        "--clock", action="store_true", help="--from and --to are times of the log's own clock"
-    )
-    parser.add_argument(
-        "--events", metavar="FILE", help="take the windows from a stage's events.jsonl"
-    )
-    parser.add_argument(
-        "--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"
-    )
-    arguments.add(parser, "--rail", "--output")
-    arguments.add_form(parser, "text", "json")
-
-
 def instant(text: str) -> float:
     """Return a finite number of seconds from the command line."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+ARGUMENTS = (
+    own("log", metavar="LOG", help="a power log"),
+    own(
+        "--from",
+        dest="begin",
+        type=instant,
+        metavar="S",
+        help="begin of the window, seconds after the log's first row",
+    ),
+    own(
+        "--to",
+        dest="end",
+        type=instant,
+        metavar="S",
+        help="end of the window, seconds after the log's first row",
+    ),
+    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
+    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own("--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"),
+    *("--rail", "--output"),
+    *form("text", "json"),
+)
 
 
 def main(args: argparse.Namespace) -> int:

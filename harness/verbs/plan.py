@@ -11,7 +11,7 @@ import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import HarnessError
@@ -31,28 +31,23 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird plan`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "study",
         metavar="STUDY|SPEC",
         help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--from",
         dest="past",
         action="append",
         default=[],
         metavar="DIR",
         help="learn from these finished runs too",
-    )
-    parser.add_argument(
-        "--ids",
-        action="store_true",
-        help="print only the ids of the unfinished runs",
-    )
-    arguments.add(parser, "--board", "--runs", "--json", "--output")
+    ),
+    own("--ids", action="store_true", help="print only the ids of the unfinished runs"),
+    *("--board", "--runs", "--json", "--output"),
+)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ import sys
 from typing import Any, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
@@ -31,51 +31,6 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird run`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
-        "study",
-        nargs="?",
-        metavar="STUDY|SPEC",
-        help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    )
-    parser.add_argument(
-        "--download", action="store_true", help="fetch a data set that is not there"
-    )
-    parser.add_argument(
-        "--only",
-        action="append",
-        metavar="ID",
-        help="of the study's runs only this one (`joulebird plan --ids` lists them)",
-    )
-    parser.add_argument(
-        "--lock",
-        metavar="NAME",
-        default=LOCK,
-        help="lock only this name in the folder of the runs, not all of it: for "
-        "runs without a stage in common, on a cluster "
-        "(on one machine they would spoil each other's energy)",
-    )
-    parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"
-    )
-    parser.add_argument("--list", action="store_true", help="list the methods and their options")
-    parser.add_argument(
-        "--prepare",
-        nargs="?",
-        const="",
-        metavar="MODE",
-        help="put a Jetson into power mode MODE (a name or number; "
-        "default: the present one), lock its clocks and fan, wait until its temperature "
-        "has settled; put back at the end",
-    )
-    arguments.add(parser, "--source", "--source-option", "--period", "--idle", "--data-dir")
-    arguments.add(parser, "--runs", "--json", "--output", "--quiet")
-    if desk() is not None:
-        desk().add_arguments(parser)
-
-
 def desk() -> Any:
     """Return the part that runs studies on boards; None on a board, which has no such part."""
     if sys.version_info < (3, 11):
@@ -87,6 +42,45 @@ def desk() -> Any:
             raise
         return None
     return run_study
+
+
+ARGUMENTS = (
+    own(
+        "study",
+        nargs="?",
+        metavar="STUDY|SPEC",
+        help="a study (TOML, or the name of an included one), or a spec (JSON)",
+    ),
+    own("--download", action="store_true", help="fetch a data set that is not there"),
+    own(
+        "--only",
+        action="append",
+        metavar="ID",
+        help="of the study's runs only this one (`joulebird plan --ids` lists them)",
+    ),
+    own(
+        "--lock",
+        metavar="NAME",
+        default=LOCK,
+        help="lock only this name in the folder of the runs, not all of it: for "
+        "runs without a stage in common, on a cluster "
+        "(on one machine they would spoil each other's energy)",
+    ),
+    own("-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"),
+    own("--list", action="store_true", help="list the methods and their options"),
+    own(
+        "--prepare",
+        nargs="?",
+        const="",
+        metavar="MODE",
+        help="put a Jetson into power mode MODE (a name or number; "
+        "default: the present one), lock its clocks and fan, wait until its temperature "
+        "has settled; put back at the end",
+    ),
+    *("--source", "--source-option", "--period", "--idle", "--data-dir"),
+    *("--runs", "--json", "--output", "--quiet"),
+    lambda: desk().ARGUMENTS if desk() is not None else (),
+)
 
 
 def main(args: argparse.Namespace) -> int:

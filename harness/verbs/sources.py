@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError, SourceError
@@ -19,15 +19,12 @@ EXAMPLES = """examples:
 RATE_S = 0.5  # how long each source is read to find its best rate
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird sources`."""
-    parser.epilog = EXAMPLES
-    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
+ARGUMENTS = ("--source", "--source-option", "--board", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
     """Try the sources and print the results; 4 when the one that was named cannot be used."""
-    wanted = arguments.single(args.source, "--source")
+    wanted = single(args.source, "--source")
     names = [wanted] if wanted else registry.names()
     for name in names:
         registries.dotted("source", name)

@@ -9,7 +9,7 @@ import argparse
 import inspect
 from typing import Any, Dict
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -36,28 +36,34 @@ OPTIONS = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird table`."""
-    parser.epilog = EXAMPLES
-    known = ", ".join(reports(PREFIX))
-    parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
-    arguments.add(parser, "RUNS", nargs="*")
-    arguments.add(parser, "--energy", "--accuracy", "--net", "--rail", "--output")
-    arguments.add_form(parser, *FORMS)
-    parser.add_argument(
+def reports(prefix: str) -> Dict[str, str]:
+    """Return the registered reports of one kind by their short names, and those of no kind."""
+    others = tuple(kind for kind in KINDS if kind != prefix)
+    return {
+        name[len(prefix) :] if name.startswith(prefix) else name: path
+        for name, path in REPORTS.items()
+        if not name.startswith(others)
+    }
+
+
+ARGUMENTS = (
+    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    changed("RUNS", nargs="*"),
+    *("--energy", "--accuracy", "--net", "--rail", "--output"),
+    *form(*FORMS),
+    own(
         "--flops",
         choices=("exact", "paper"),
         default="exact",
         help="exact (default), or rounded as the paper does",
-    )
-    parser.add_argument(
-        "--published", action="store_true", help="the paper's own numbers below ours"
-    )
-    parser.add_argument(
+    ),
+    own("--published", action="store_true", help="the paper's own numbers below ours"),
+    own(
         "--recount",
         action="store_true",
         help="every published FLOPs cell beside our recount; needs no runs",
-    )
+    ),
+)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -90,16 +96,6 @@ def make(args: argparse.Namespace) -> Any:
 def find(prefix: str, name: str) -> Any:
     """Return the report of a name or a dotted path. Raises HarnessError with the nearest name."""
     return registry.find(reports(prefix), prefix.rstrip("-"), name)
-
-
-def reports(prefix: str) -> Dict[str, str]:
-    """Return the registered reports of one kind by their short names, and those of no kind."""
-    others = tuple(kind for kind in KINDS if kind != prefix)
-    return {
-        name[len(prefix) :] if name.startswith(prefix) else name: path
-        for name, path in REPORTS.items()
-        if not name.startswith(others)
-    }
 
 
 def given(report: Any, args: argparse.Namespace, label: str) -> Dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, TextIO
 from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import own, period, seconds, single
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.terminal import can_move
 from joulebird.harness.power.sources import parse_options
@@ -45,26 +45,23 @@ class Reading(NamedTuple):
     problem: str
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird watch`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "--every",
-        type=arguments.period,
+        type=period,
         default=1.0,
         metavar="S",
         help="seconds between two lines (default: 1)",
-    )
-    arguments.add(parser, "--source", "--source-option", "--period", "--board", "--json")
-    parser.add_argument("-n", "--count", type=int, metavar="N", help="stop after N lines")
-    parser.add_argument(
-        "--seconds", type=arguments.seconds, metavar="S", help="stop after that time"
-    )
+    ),
+    *("--source", "--source-option", "--period", "--board", "--json"),
+    own("-n", "--count", type=int, metavar="N", help="stop after N lines"),
+    own("--seconds", type=seconds, metavar="S", help="stop after that time"),
+)
 
 
 def main(args: argparse.Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; return 0."""
-    name = arguments.single(args.source, "--source") or registry.best()
+    name = single(args.source, "--source") or registry.best()
     with make(name, parse_options(args.source_option)) as source:
         if args.form == "json":
             show: Any = JsonLines(source, sys.stdout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import own
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
@@ -26,32 +26,32 @@ FLEET_PATIENCE_S = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird run` for boards."""
-    arguments.add(parser, "--board")
-    parser.add_argument(
+# of `joulebird run`, for boards
+ARGUMENTS = (
+    "--board",
+    own(
         "--pick",
         action="store_true",
         help="do all of it on one of the boards, the first that is free",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--wait",
         action="store_true",
         help="when another user measures on the board, wait instead of ending with code 75",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--meter",
         metavar="S",
         help="a power meter on this desk measures: a name of `joulebird sources`, or module:Class",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--meter-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="an option of the meter",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--signature",
         type=float,
         default=0.0,
@@ -59,22 +59,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the board play a load pattern before and after, S "
         "seconds a digit (14 digits): it shows the lag of the meter "
         "(2 for a meter with one reading a second)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--every",
         type=float,
         metavar="S",
         default=EVERY_S,
         help="look at the board no more often than this "
         "(default: %(default)g s; each look costs it energy)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--patience",
         type=float,
         metavar="S",
         help="give up a board that does not answer for so long "
         f"(default: never; with several boards {FLEET_PATIENCE_S:g} s)",
-    )
+    ),
+)
 
 
 def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> list[Any]:

@@ -8,16 +8,15 @@ import argparse
 import posixpath
 from typing import Any, Dict
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.runs.rundir import is_finished
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board clean`."""
-    arguments.add(parser, "NAME", "--runs", "--json", "--output")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="list, and remove nothing")
+ARGUMENTS = (
+    *("NAME", "--runs", "--json", "--output"),
+    own("-n", "--dry-run", action="store_true", help="list, and remove nothing"),
+)
 
 
 def main(args: argparse.Namespace) -> int:

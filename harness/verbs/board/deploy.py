@@ -6,16 +6,15 @@ Nothing is installed there. `joulebird run` does this by itself.
 import argparse
 from pathlib import Path
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import changed
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.link.datasets import send
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board deploy`."""
-    arguments.add(parser, "NAME", "--json", "--output")
-    arguments.add(parser, "--data-dir", help="send this folder of data sets too")
+ARGUMENTS = (
+    *("NAME", "--json", "--output"),
+    changed("--data-dir", help="send this folder of data sets too"),
+)
 
 
 def main(args: argparse.Namespace) -> int:

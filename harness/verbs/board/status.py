@@ -4,15 +4,11 @@ import argparse
 import time
 from typing import Any, Dict, List, Optional
 
-from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board status`."""
-    arguments.add(parser, "NAME", "--json", "--output")
+ARGUMENTS = ("NAME", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
