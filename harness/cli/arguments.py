@@ -32,6 +32,8 @@ from joulebird.harness import verbs
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 
+Namespace = argparse.Namespace  # the arguments that a verb gets
+
 
 def seconds(text: str) -> float:
     """Return a length of time from the command line, 0 or more."""
@@ -185,8 +187,8 @@ def module_of(verb: str) -> Any:
             ),
             "give this command at your desk",
         )
-    name = verb.replace(" ", ".")
-    return registry.import_module(f"{verbs.__name__}.{name}", f"`joulebird {verb}`")
+    name = f"{verbs.__name__}.{verb.replace(' ', '.')}"
+    return registry.import_module(name, f"`joulebird {verb}`")
 
 
 def parser_of(verb: str) -> Parser:

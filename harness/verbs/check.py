@@ -5,9 +5,7 @@ Sixteen rules after MLPerf Power and Training, each pass, warn or fail.
 The exit code is 6 when a rule fails (with --strict also when one warns).
 """
 
-import argparse
-
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
 from joulebird.reports.checks.check import check
 
@@ -23,7 +21,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Apply the rules and print the findings."""
     findings = check(args.runs)
     put(findings.json() if args.form == "json" else findings.text(), args.output)

@@ -3,10 +3,9 @@
 Energies as A / B, accuracies as A - B, each with its 95 % interval.
 """
 
-import argparse
 import re
 
-from joulebird.harness.cli.arguments import form, own
+from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -44,15 +43,15 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Compare and print."""
     table = compare([args.a], [args.b], energy=args.energy, accuracy=args.accuracy)
     put(table.render(args.form), args.output)
     worst = table.facts["worst_energy_ratio"]
     if args.fail_over is not None and worst is not None and worst > 1 + args.fail_over:
-        more = f"{args.a} needs {100 * (worst - 1):.1f} % more energy than {args.b}"
         raise HarnessError(
-            f"{more}, and the limit is {100 * args.fail_over:g} %",
+            f"{args.a} needs {100 * (worst - 1):.1f} % more energy than {args.b}, "
+            f"and the limit is {100 * args.fail_over:g} %",
             "see the table for where",
             exit_codes.CHECK,
         )

@@ -84,11 +84,14 @@ def fish() -> str:
     """Return the script for fish."""
     seen = "__fish_seen_subcommand_from"
     chosen = f"{seen} board; and not {seen} {' '.join(BOARD_VERBS)}"
-    lines = [_fish("__fish_use_subcommand", verb, text) for verb, text in VERBS.items()]
-    lines += [_fish("__fish_use_subcommand", verb, text) for verb, text in HELPERS.items()]
-    lines += [_fish(chosen, verb, text) for verb, text in BOARD_VERBS.items()]
-    lines += [_fish(f"{seen} completion", shell, "") for shell in SHELLS]
-    lines += [_fish(f"{seen} help", verb, text) for verb, text in VERBS.items()]
+    words = (
+        ("__fish_use_subcommand", VERBS),
+        ("__fish_use_subcommand", HELPERS),
+        (chosen, BOARD_VERBS),
+        (f"{seen} completion", dict.fromkeys(SHELLS, "")),
+        (f"{seen} help", VERBS),
+    )
+    lines = [_fish(when, word, text) for when, texts in words for word, text in texts.items()]
     for verb, action in actions():
         condition = "; and ".join(f"{seen} {word}" for word in verb.split())
         lines.append(f"complete -c joulebird -n {shlex.quote(condition)} {_fish_option(action)}")

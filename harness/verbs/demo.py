@@ -7,10 +7,9 @@ in, and the word "simulated" stands beside every number of its energy. Interrupt
 command goes on.
 """
 
-import argparse
 import os
 
-from joulebird.harness.cli.arguments import changed, own
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
 from joulebird.harness.host.studies import study
@@ -41,7 +40,7 @@ ARGUMENTS = (
 DEFAULTS = {"data_dir": None, "download": False, "lock": LOCK, "prepare": None}
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Run the unfinished runs, then print the table and write the files."""
     specs = study.load(args.study)
     progress = Progress(quiet=args.quiet)

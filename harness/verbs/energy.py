@@ -5,12 +5,11 @@ LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
 
-import argparse
 import math
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from joulebird.harness.cli.arguments import form, own
+from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -59,7 +58,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Integrate and print."""
     if args.events and (args.begin is not None or args.end is not None):
         raise HarnessError(
@@ -92,10 +91,15 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def windows_of(args: argparse.Namespace, trace: PowerTrace) -> List[Window]:
+def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
     """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
-        found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
+        if not os.path.isfile(args.events):
+            raise HarnessError(
+                f"{args.events}: no such file",
+                "name the events.jsonl that stands beside the stage's power.csv",
+            )
+        found = [one.useful for one in attempts(read_events(args.events)) if one.useful]
         if not found:
             raise HarnessError(
                 f"{args.events}: no stage marks in it",
@@ -114,23 +118,13 @@ def windows_of(args: argparse.Namespace, trace: PowerTrace) -> List[Window]:
     ]
 
 
-def events_of(path: str) -> List[Dict[str, Any]]:
-    """Return the events in a file. Raises HarnessError when it does not exist."""
-    if not os.path.isfile(path):
-        raise HarnessError(
-            f"{path}: no such file",
-            "name the events.jsonl that stands beside the stage's power.csv",
-        )
-    return read_events(path)
-
-
 def energy(trace: PowerTrace, windows: List[Window], rail: Optional[str]) -> Energy:
     """Return the energy of a rail (None: the total) over all windows together."""
     return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(
-    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
     """Return the result as JSON values."""
     return {
@@ -146,7 +140,7 @@ def facts(
 
 
 def as_text(
-    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> str:
     """Return the result for people."""
     words = "".join(f" ({word})" for word in trace.words)

@@ -4,11 +4,10 @@ The raw log is decoded again, by another description with --meter. Headers, and 
 meter was away, are those of the power.csv that was recorded (--log).
 """
 
-import argparse
 import os
 
 from joulebird.devices.serial_meter.repair import rewrite
-from joulebird.harness.cli.arguments import changed, own
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import POWER
@@ -35,7 +34,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Decode and write. Raises HarnessError for a missing input, or one that is the output."""
     log = args.log or os.path.join(os.path.dirname(args.raw), POWER)
     for path in (args.raw, log):

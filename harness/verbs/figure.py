@@ -5,11 +5,10 @@ with the stages as bands), or package.module:function of your own, which is call
 and the name of the file to write.
 """
 
-import argparse
 import os
 from typing import Any, List
 
-from joulebird.harness.cli.arguments import changed, own
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs.table import find, given, reports
@@ -30,11 +29,11 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
-    options = given(report, args, f"figure {args.name}")
-    draw(report, args.runs, args.output, args.form, **options)
+    given_options = given(report, args, f"figure {args.name}")
+    draw(report, args.runs, args.output, args.form, **given_options)
     return 0
 
 

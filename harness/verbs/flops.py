@@ -6,12 +6,11 @@ as the paper does. Training counts three forward passes an image (one forward, t
 the data set's training images.
 """
 
-import argparse
 import json
 from typing import Any, Dict, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
@@ -58,7 +57,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Count and print."""
     if args.uniform is not None and not 0 <= args.uniform < 1:
         raise HarnessError(

@@ -6,12 +6,11 @@ Other costs are shown as unknown. Unfinished runs need torch, which names their 
 their FLOPs; --ids and finished studies do not.
 """
 
-import argparse
 import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import HarnessError
@@ -50,7 +49,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Plan and print."""
     specs = load_specs(args.study)
     args.runs = args.runs or runs_folder()
@@ -65,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def past_runs(args: argparse.Namespace) -> List[FinishedRun]:
+def past_runs(args: Namespace) -> List[FinishedRun]:
     """Return the finished runs of this machine, or of the boards that are meant.
 
     Raises HarnessError for a folder of --from without any.

@@ -3,9 +3,7 @@
 It has the tables, figures, every run and stage, warnings and checks.
 """
 
-import argparse
-
-from joulebird.harness.cli.arguments import changed
+from joulebird.harness.cli.arguments import Namespace, changed
 from joulebird.harness.cli.output import put
 from joulebird.reports.html import page
 
@@ -17,7 +15,7 @@ EXAMPLES = """examples:
 ARGUMENTS = ("RUNS", "--energy", changed("--output", required=True))
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Write the page."""
     put(page(args.runs, args.energy), args.output)
     return 0

@@ -8,13 +8,12 @@ figure2, early-winning); a SPEC is a JSON file with one run or a list of runs:
      "options": {"epsilon": 0.1}}
 """
 
-import argparse
 import os
 import sys
 from typing import Any, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
@@ -83,7 +82,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Run the study. Raises HarnessError (exit code 5) when a run failed."""
     if args.list:
         put(list_methods(), args.output)
@@ -102,8 +101,9 @@ def main(args: argparse.Namespace) -> int:
     boards = desk().chosen.names(args) if desk() is not None else []
     failures = desk().run(args, specs, boards) if boards else run_here(args, specs, ahead)
     if args.form == "json":
-        failed = [spec for spec, _ in failures]
-        put(records_text(args.runs, [spec for spec in specs if spec not in failed]), args.output)
+        done = [spec for spec in specs if spec not in dict(failures)]
+        records = [read_run(args.runs, spec.id)._asdict() for spec in done]
+        put(as_json({"runs": records}), args.output)
     if failures:
         spec, error = failures[0]
         raise HarnessError(
@@ -114,7 +114,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
+def run_here(args: Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
     """Run the unfinished runs on this machine; return the failures."""
     progress = Progress(quiet=args.quiet)
     if ahead:
@@ -130,7 +130,7 @@ def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec
 
 
 def work(
-    args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
+    args: Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
 ) -> List[Any]:
     """Run the unfinished runs in one session; return the failures."""
     from joulebird.harness.runs.batch import run_all
@@ -196,20 +196,13 @@ def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
     return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
-def plan_text(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
+def plan_text(args: Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
     """Return the finished and the unfinished runs, as text or JSON."""
     if args.form == "json":
-        ids = {"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]}
-        return as_json(ids)
-    lines = [f"{'done':8} {spec.id}" for spec in done] + [
-        f"{'to do':8} {spec.id}" for spec in ahead
-    ]
-    return "\n".join(lines)
-
-
-def records_text(root: str, specs: List[RunSpec]) -> str:
-    """Return the finished runs' records as one JSON object."""
-    return as_json({"runs": [read_run(root, spec.id)._asdict() for spec in specs]})
+        return as_json({"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]})
+    return "\n".join(
+        [f"{'done':8} {spec.id}" for spec in done] + [f"{'to do':8} {spec.id}" for spec in ahead]
+    )
 
 
 def list_methods() -> str:

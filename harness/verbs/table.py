@@ -5,11 +5,10 @@ improvement over the best other method. NAME is a number, or package.module:func
 which is called with the folders and returns a joulebird.reports.tables.table.Table.
 """
 
-import argparse
 import inspect
 from typing import Any, Dict
 
-from joulebird.harness.cli.arguments import changed, form, own
+from joulebird.harness.cli.arguments import Namespace, changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -66,7 +65,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Make the table and write it."""
     if args.recount and args.runs:
         raise HarnessError("--recount takes no runs", f"joulebird table {args.name} --recount")
@@ -78,12 +77,13 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def make(args: argparse.Namespace) -> Any:
+def make(args: Namespace) -> Any:
     """Return the table of some runs. Raises HarnessError for an option that this table lacks."""
     report = find(PREFIX, args.name)
     if not args.runs:
-        example = f"for instance `joulebird table {args.name} runs`"
-        raise HarnessError("name a folder of runs", example)
+        raise HarnessError(
+            "name a folder of runs", f"for instance `joulebird table {args.name} runs`"
+        )
     table = report(args.runs, **given(report, args, f"table {args.name}"))
     if not hasattr(table, "render"):
         raise HarnessError(
@@ -98,14 +98,11 @@ def find(prefix: str, name: str) -> Any:
     return registry.find(reports(prefix), prefix.rstrip("-"), name)
 
 
-def given(report: Any, args: argparse.Namespace, label: str) -> Dict[str, Any]:
+def given(report: Any, args: Namespace, label: str) -> Dict[str, Any]:
     """Return the options that are given. Raises HarnessError for one that the report lacks."""
-    known = inspect.signature(report).parameters
-    options = {}
-    for name, default in OPTIONS.items():
-        value = getattr(args, name, default)
-        if value != default:
-            options[name] = value
-            if name not in known:
-                raise HarnessError(f"{label} has no --{name}", "leave it out")
+    values = {name: getattr(args, name, default) for name, default in OPTIONS.items()}
+    options = {name: value for name, value in values.items() if value != OPTIONS[name]}
+    for name in options:
+        if name not in inspect.signature(report).parameters:
+            raise HarnessError(f"{label} has no --{name}", "leave it out")
     return options

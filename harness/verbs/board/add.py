@@ -4,11 +4,10 @@ HOST is any name that ssh knows (`ssh HOST true` must work without a question); 
 for the board. Nothing is installed.
 """
 
-import argparse
 import json
 import sys
 
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
@@ -34,7 +33,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Connect, look, write."""
     path = config.config_path()
     before = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -4,11 +4,10 @@ A run counts as fetched when it is finished in the folder of the runs here; `jou
 brings the others. Nothing is removed while a job runs. -n only lists.
 """
 
-import argparse
 import posixpath
 from typing import Any, Dict
 
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.runs.rundir import is_finished
@@ -19,7 +18,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Ask the board to remove them, and print their paths."""
     there, root = agent(args.name), runs_folder(args.runs)
     done = there.call("status")["done"]
@@ -45,6 +44,8 @@ def text(facts: Dict[str, Any]) -> str:
     word = "would free" if facts["dry_run"] else "freed"
     lines.append(f"{facts['board']}: {word} {facts['bytes'] / 1e6:.1f} MB")
     if facts["left"]:
-        fetch = f"`joulebird board pull {facts['board']}` fetches them"
-        lines.append(f"{facts['left']} finished runs are not here and stay: {fetch}")
+        lines.append(
+            f"{facts['left']} finished runs are not here and stay: "
+            f"`joulebird board pull {facts['board']}` fetches them"
+        )
     return "\n".join(lines)

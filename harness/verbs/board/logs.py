@@ -1,9 +1,8 @@
 """joulebird board logs [NAME] [RUN]: the output of a run on a board; -f stays with it."""
 
-import argparse
 import sys
 
-from joulebird.harness.cli.arguments import own, period
+from joulebird.harness.cli.arguments import Namespace, own, period
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.follow import EVERY_S, follow
 
@@ -26,7 +25,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Print the log."""
     there = agent(args.name)
     if args.follow:

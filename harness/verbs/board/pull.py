@@ -3,10 +3,9 @@
 Their stages, logs and idle measurements come with them.
 """
 
-import argparse
 from pathlib import Path
 
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.host.boards.chosen import agent, runs_folder
@@ -19,7 +18,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Fetch the runs and print their ids."""
     there = agent(args.name)
     done = fetch(there, Path(runs_folder(args.runs)), args.run)

@@ -3,10 +3,9 @@
 The same `joulebird run` continues it later.
 """
 
-import argparse
 import sys
 
-from joulebird.harness.cli.arguments import own
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.host.boards.chosen import agent
 
 ARGUMENTS = (
@@ -15,7 +14,7 @@ ARGUMENTS = (
 )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Send the request."""
     there = agent(args.name)
     job = there.call("stop", run=args.run)["job"]

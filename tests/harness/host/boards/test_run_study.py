@@ -5,6 +5,7 @@ where we wish nothing.
 import pytest
 
 from joulebird.harness.cli.arguments import parser_of
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.boards.fleet import flags
 from joulebird.harness.host.boards.run_study import words
 from joulebird.harness.host.config import Board
@@ -72,10 +73,9 @@ def test_a_fleet_is_told_of_all_sources_and_the_state():
 
 
 @pytest.mark.parametrize("period", ["0", "-1", "nan", "x"])
-def test_a_period_that_cannot_be(period, capsys):
-    with pytest.raises(SystemExit):
+def test_a_period_that_cannot_be(period):
+    with pytest.raises(HarnessError, match="--period"):
         parsed("--period", period)
-    assert "--period" in capsys.readouterr().err
 
 
 def test_the_first_source_is_the_one_that_counts():
