@@ -1,4 +1,4 @@
-"""The arguments that several verbs share, defined once.
+"""The arguments that several verbs share, defined once, and the parser of each verb.
 
 Each has one meaning and one error in every verb:
 
@@ -25,9 +25,14 @@ table knows the idle power that --net subtracts.
 """
 
 import argparse
-from typing import Any, List, NamedTuple, Optional
+import sys
+from typing import Any, Iterable, List, NamedTuple, NoReturn, Optional
 
+from joulebird.harness import verbs
+from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
+
+Namespace = argparse.Namespace  # the arguments that a verb gets
 
 
 def seconds(text: str) -> float:
@@ -46,19 +51,20 @@ def _number(text: str, good: bool, wanted: str) -> float:
     return float(text)
 
 
-class Shared(NamedTuple):
+class Argument(NamedTuple):
     """An argument: its names, and its keywords for `add_argument`."""
 
     names: List[str]
     keywords: Any
 
 
-def _shared(*names: str, **keywords: Any) -> Shared:
-    return Shared(list(names), keywords)
+def own(*names: str, **keywords: Any) -> Argument:
+    """Return an argument of one verb."""
+    return Argument(list(names), keywords)
 
 
 SHARED = {
-    "--source": _shared(
+    "--source": own(
         "--source",
         action="append",
         metavar="S",
@@ -66,64 +72,64 @@ SHARED = {
         "(default: the best one here); "
         "`run` takes `none` too, and records further ones beside the first",
     ),
-    "--source-option": _shared(
+    "--source-option": own(
         "--source-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="an option of the source; of a further source: SOURCE.NAME=VALUE",
     ),
-    "--period": _shared(
+    "--period": own(
         "--period",
         type=period,
         metavar="S",
         help="mean seconds between two readings (default: as the source needs it)",
     ),
-    "--board": _shared(
+    "--board": own(
         "--board",
         action="append",
         metavar="B",
         help="do this for a board over ssh; `run` and `plan` take several, and by default "
         "JOULEBIRD_BOARD or the configuration (`here` is this machine)",
     ),
-    "--form": _shared("--form", "--format", metavar="FORM", help="form of the result"),
-    "--json": _shared("--json", action="store_const", const="json", dest="form", help="write JSON"),
-    "--output": _shared(
+    "--form": own("--form", "--format", metavar="FORM", help="form of the result"),
+    "--json": own("--json", action="store_const", const="json", dest="form", help="write JSON"),
+    "--output": own(
         "-o", "--output", metavar="FILE", default="-", help="write to FILE (- is stdout)"
     ),
-    "--energy": _shared(
+    "--energy": own(
         "--energy",
         choices=("measured", "per-epoch"),
         default="measured",
         help="each run's whole recording (default), or the mean recorded epoch of each structure "
         "times the epochs trained",
     ),
-    "--net": _shared("--net", action="store_true", help="energies less the idle power"),
-    "--rail": _shared("--rail", metavar="R", help="one rail instead of the source's total"),
-    "--accuracy": _shared(
+    "--net": own("--net", action="store_true", help="energies less the idle power"),
+    "--rail": own("--rail", metavar="R", help="one rail instead of the source's total"),
+    "--accuracy": own(
         "--accuracy",
         choices=("best", "last"),
         default="best",
         help="of the best epoch (default), as in the paper, or of the last",
     ),
-    "--idle": _shared(
+    "--idle": own(
         "--idle",
         type=seconds,
         metavar="S",
         help="record the idle machine so long before and after "
         "(default: 60 with a real source, else 2)",
     ),
-    "--runs": _shared(
+    "--runs": own(
         "--runs",
         metavar="DIR",
         help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)",
     ),
-    "--quiet": _shared("-q", "--quiet", action="store_true", help="print only warnings"),
-    "--data-dir": _shared(
+    "--quiet": own("-q", "--quiet", action="store_true", help="print only warnings"),
+    "--data-dir": own(
         "--data-dir", "--data", metavar="DIR", help="folder that holds the data sets"
     ),
-    "RUNS": _shared("runs", metavar="RUNS", nargs="+", help="folders of runs, or of single runs"),
-    "NAME": _shared(
+    "RUNS": own("runs", metavar="RUNS", nargs="+", help="folders of runs, or of single runs"),
+    "NAME": own(
         "name",
         nargs="?",
         metavar="NAME",
@@ -132,18 +138,16 @@ SHARED = {
 }
 
 
-def add(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
-    """Add shared arguments to a verb; `changes` are keywords in which this verb differs."""
-    for name in names:
-        shared = SHARED[name]
-        parser.add_argument(*shared.names, **dict(shared.keywords, **changes))
+def changed(name: str, **changes: Any) -> Argument:
+    """Return a shared argument; `changes` are the keywords in which one verb differs."""
+    shared = SHARED[name]
+    return Argument(shared.names, dict(shared.keywords, **changes))
 
 
-def add_form(parser: argparse.ArgumentParser, *forms: str) -> None:
-    """Add --form with these choices, the first being the default, and --json if it is one."""
-    add(parser, "--form", choices=forms, default=forms[0])
-    if "json" in forms:
-        add(parser, "--json")
+def form(*forms: str) -> List[Argument]:
+    """Return --form with these choices, the first being the default, and --json if it is one."""
+    choice = changed("--form", choices=forms, default=forms[0])
+    return [choice, SHARED["--json"]] if "json" in forms else [choice]
 
 
 def single(values: Optional[List[str]], option: str) -> Optional[str]:
@@ -158,3 +162,57 @@ def single(values: Optional[List[str]], option: str) -> Optional[str]:
     if values and len(values) > 1:
         raise HarnessError(f"{option} is given {len(values)} times", "give it once")
     return values[0] if values else None
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are HarnessErrors: one or two lines, with a remedy."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the HarnessError for a wrong command line."""
+        verb = self.prog.partition(" ")[2]
+        if message.startswith("argument "):
+            message = message[len("argument ") :]
+        raise HarnessError(f"{verb}: {message}", f"see `{self.prog} --help`")
+
+
+def module_of(verb: str) -> Any:
+    """Import the module of a verb ("run", "board add").
+
+    Raises HarnessError on a board's Python for a verb of the desk, and when a package is missing.
+    """
+    if sys.version_info < (3, 11) and verb not in verbs.ON_A_BOARD:
+        raise HarnessError(
+            "`joulebird {}` needs the desk's Python (3.11 or newer); this is {}.{}".format(
+                verb, *sys.version_info
+            ),
+            "give this command at your desk",
+        )
+    name = f"{verbs.__name__}.{verb.replace(' ', '.')}"
+    return registry.import_module(name, f"`joulebird {verb}`")
+
+
+def parser_of(verb: str) -> Parser:
+    """Return the parser of a verb; its `main` is the default of the argument `main`."""
+    module = module_of(verb)
+    parser = Parser(
+        prog="joulebird " + verb,
+        usage=getattr(module, "USAGE", None),
+        description=module.__doc__,
+        epilog=getattr(module, "EXAMPLES", None),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add(parser, module.ARGUMENTS)
+    parser.set_defaults(main=module.main, **getattr(module, "DEFAULTS", {}))
+    return parser
+
+
+def add(parser: Any, entries: Iterable[Any]) -> None:
+    """Add arguments: shared ones by name, own ones, lists of exclusive ones, functions of more."""
+    for entry in entries:
+        if callable(entry):
+            add(parser, entry())
+        elif isinstance(entry, list):
+            add(parser.add_mutually_exclusive_group(), entry)
+        else:
+            argument = SHARED[entry] if isinstance(entry, str) else entry
+            parser.add_argument(*argument.names, **argument.keywords)

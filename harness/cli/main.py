@@ -28,18 +28,13 @@ Boards that are reached over ssh. NAME is a board of the configuration, or any n
 
 def help_text() -> str:
     """Return the text of `joulebird --help`: two examples, the verbs, the exit codes."""
-    verbs = dict(VERBS, **HELPERS)
-    return f"{EXAMPLES}\n{_list('joulebird VERB --help', verbs)}\n{exit_codes.TEXT}\n"
-
-
-def board_help_text() -> str:
-    """Return the text of `joulebird board --help`."""
-    return f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}"
+    verbs = _list("joulebird VERB --help", {**VERBS, **HELPERS})
+    return f"{EXAMPLES}\n{verbs}\n{exit_codes.TEXT}\n"
 
 
 def _list(more: str, verbs: Dict[str, str]) -> str:
     width = max(len(verb) for verb in verbs)
-    lines = [f"  {verb.ljust(width)}  {text}\n" for verb, text in verbs.items()]
+    lines = (f"  {verb.ljust(width)}  {text}\n" for verb, text in verbs.items())
     return f"verbs (`{more}` for each):\n" + "".join(lines)
 
 
@@ -97,9 +92,9 @@ def dispatch(argv: List[str]) -> int:
         return exit_codes.DONE
     verb, words = verb_of(argv)
     if verb == "board":
-        sys.stdout.write(board_help_text())
+        sys.stdout.write(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
         return exit_codes.DONE
-    from joulebird.harness.cli.parsers import parser_of
+    from joulebird.harness.cli.arguments import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package
 
     args = parser_of(verb).parse_args(words)

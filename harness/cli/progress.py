@@ -82,10 +82,10 @@ class Progress:
         environ = os.environ if environ is None else environ
         terminal = is_terminal(self._stream) and environ.get("TERM") != "dumb"
         self._moving = terminal and not quiet
-        forced = bool(environ.get("FORCE_COLOR"))
-        self._colour = not environ.get("NO_COLOR") and (terminal or forced)
-        encoding = getattr(self._stream, "encoding", None) or "ascii"
-        self._blocks = "█░" if encoding.lower().replace("-", "") == "utf8" else "#-"
+        coloured = terminal or bool(environ.get("FORCE_COLOR"))
+        self._colour = coloured and not environ.get("NO_COLOR")
+        self._encoding = getattr(self._stream, "encoding", None) or "ascii"
+        self._blocks = "█░" if self._encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = False
         self._name = ""
         self._begun_s = time.monotonic()
@@ -128,10 +128,9 @@ class Progress:
     def epoch(self, epoch: int, of: int, loss: float, accuracy: float) -> None:
         """Show an epoch of the present stage; `accuracy` is a share from 0 to 1."""
         self.estimate.epoch(epoch, of)
-        left_s = self.estimate.left_s()
         facts = (
             f"epoch {epoch}/{of}  loss {loss:.4f}  accuracy {100 * accuracy:.2f} %  "
-            f"about {duration(left_s or 0.0)} left"
+            f"about {duration(self.estimate.left_s() or 0.0)} left"
         )
         if self._moving:
             full = int(BAR * min(1.0, epoch / max(1, of)))
@@ -155,8 +154,7 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self.close_line()
-        encoding = getattr(self._stream, "encoding", None) or "ascii"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        self._stream.write(text.encode(self._encoding, "replace").decode(self._encoding) + "\n")
         self._stream.flush()
 
     def _paint(self, text: str, code: str) -> str:

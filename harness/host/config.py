@@ -114,12 +114,15 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if env.get("JOULEBIRD_CONFIG"):
-            hint = "JOULEBIRD_CONFIG names it: create it with `joulebird board add`, or unset it"
-            raise HarnessError(f"{path}: no such file", hint) from None
+            raise HarnessError(
+                f"{path}: no such file",
+                "JOULEBIRD_CONFIG names it: create it with `joulebird board add`, or unset it",
+            ) from None
         return Config()
     except (OSError, UnicodeDecodeError) as error:
-        hint = "check its permissions, and that it is UTF-8 text"
-        raise HarnessError(f"{path}: cannot be read ({error})", hint) from None
+        raise HarnessError(
+            f"{path}: cannot be read ({error})", "check its permissions, and that it is UTF-8 text"
+        ) from None
     return parse(text, path)
 
 
@@ -128,8 +131,10 @@ def parse(text: str, path: Path) -> Config:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        hint = "correct that line; `joulebird board add` shows a board's table"
-        raise HarnessError(f"{path}: not valid TOML: {error}", hint) from None
+        raise HarnessError(
+            f"{path}: not valid TOML: {error}",
+            "correct that line; `joulebird board add` shows a board's table",
+        ) from None
     settings.CONFIG.check(data, str(path))
     boards = {name: board_of(name, table) for name, table in data.get("board", {}).items()}
     return Config(path, data.get("defaults", {}), boards)

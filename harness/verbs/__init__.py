@@ -1,6 +1,7 @@
-"""The verbs of the command line, one file each with `configure(parser)` and `main(args)`.
+"""The verbs of the command line, one file each with `ARGUMENTS` and `main(args)`.
 
-`main` returns the exit code.
+`main` returns the exit code. `harness/cli/arguments.py` makes the parser, also from `EXAMPLES`,
+`USAGE` and `DEFAULTS` where a verb has them.
 """
 
 # verb -> its line in `joulebird --help`

@@ -5,9 +5,7 @@ Sixteen rules after MLPerf Power and Training, each pass, warn or fail.
 The exit code is 6 when a rule fails (with --strict also when one warns).
 """
 
-import argparse
-
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
 from joulebird.reports.checks.check import check
 
@@ -17,14 +15,13 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird check`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("--strict", action="store_true", help="a warning counts as a failure")
-    arguments.add(parser, "RUNS", "--json", "--output")
+ARGUMENTS = (
+    own("--strict", action="store_true", help="a warning counts as a failure"),
+    *("RUNS", "--json", "--output"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Apply the rules and print the findings."""
     findings = check(args.runs)
     put(findings.json() if args.form == "json" else findings.text(), args.output)

@@ -3,10 +3,9 @@
 Energies as A / B, accuracies as A - B, each with its 95 % interval.
 """
 
-import argparse
 import re
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -17,21 +16,6 @@ EXAMPLES = """examples:
   joulebird compare new-runs old-runs
   joulebird compare new-runs old-runs --fail-over 5%     exit code 6 if an energy is really higher
 """
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird compare`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("a", metavar="A", help="a folder of runs, or of one run")
-    parser.add_argument("b", metavar="B", help="another one")
-    parser.add_argument(
-        "--fail-over",
-        type=percent,
-        metavar="P%",
-        help="exit code 6 when A really needs more than P %% above B",
-    )
-    arguments.add(parser, "--energy", "--accuracy", "--output")
-    arguments.add_form(parser, *FORMS)
 
 
 def percent(text: str) -> float:
@@ -45,15 +29,29 @@ def percent(text: str) -> float:
     return float(text.strip().rstrip("%")) / 100
 
 
-def main(args: argparse.Namespace) -> int:
+ARGUMENTS = (
+    own("a", metavar="A", help="a folder of runs, or of one run"),
+    own("b", metavar="B", help="another one"),
+    own(
+        "--fail-over",
+        type=percent,
+        metavar="P%",
+        help="exit code 6 when A really needs more than P %% above B",
+    ),
+    *("--energy", "--accuracy", "--output"),
+    *form(*FORMS),
+)
+
+
+def main(args: Namespace) -> int:
     """Compare and print."""
     table = compare([args.a], [args.b], energy=args.energy, accuracy=args.accuracy)
     put(table.render(args.form), args.output)
     worst = table.facts["worst_energy_ratio"]
     if args.fail_over is not None and worst is not None and worst > 1 + args.fail_over:
-        more = f"{args.a} needs {100 * (worst - 1):.1f} % more energy than {args.b}"
         raise HarnessError(
-            f"{more}, and the limit is {100 * args.fail_over:g} %",
+            f"{args.a} needs {100 * (worst - 1):.1f} % more energy than {args.b}, "
+            f"and the limit is {100 * args.fail_over:g} %",
             "see the table for where",
             exit_codes.CHECK,
         )

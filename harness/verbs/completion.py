@@ -7,8 +7,8 @@ import argparse
 import shlex
 from typing import Dict, Iterable, Iterator, List, Tuple
 
+from joulebird.harness.cli.arguments import own, parser_of
 from joulebird.harness.cli.output import put
-from joulebird.harness.cli.parsers import parser_of
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 
 BASH = """_joulebird() {{
@@ -38,9 +38,7 @@ SHELLS = ("bash", "zsh", "fish")
 ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads bash's script
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird completion`."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell")
+ARGUMENTS = (own("shell", choices=SHELLS, help="the shell"),)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -86,11 +84,14 @@ def fish() -> str:
     """Return the script for fish."""
     seen = "__fish_seen_subcommand_from"
     chosen = f"{seen} board; and not {seen} {' '.join(BOARD_VERBS)}"
-    lines = [_fish("__fish_use_subcommand", verb, text) for verb, text in VERBS.items()]
-    lines += [_fish("__fish_use_subcommand", verb, text) for verb, text in HELPERS.items()]
-    lines += [_fish(chosen, verb, text) for verb, text in BOARD_VERBS.items()]
-    lines += [_fish(f"{seen} completion", shell, "") for shell in SHELLS]
-    lines += [_fish(f"{seen} help", verb, text) for verb, text in VERBS.items()]
+    words = (
+        ("__fish_use_subcommand", VERBS),
+        ("__fish_use_subcommand", HELPERS),
+        (chosen, BOARD_VERBS),
+        (f"{seen} completion", dict.fromkeys(SHELLS, "")),
+        (f"{seen} help", VERBS),
+    )
+    lines = [_fish(when, word, text) for when, texts in words for word, text in texts.items()]
     for verb, action in actions():
         condition = "; and ".join(f"{seen} {word}" for word in verb.split())
         lines.append(f"complete -c joulebird -n {shlex.quote(condition)} {_fish_option(action)}")

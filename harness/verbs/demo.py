@@ -7,10 +7,9 @@ in, and the word "simulated" stands beside every number of its energy. Interrupt
 command goes on.
 """
 
-import argparse
 import os
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
 from joulebird.harness.host.studies import study
@@ -23,24 +22,25 @@ from joulebird.reports.tables.table2 import table2
 FILES = ("table2.md", "table2.json", "power.png", "power.svg")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird demo`."""
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "--study",
         default="demo",
         metavar="STUDY",
         help="another study for the same show (default: demo)",
-    )
-    folder = "folder of the runs (default: demo-runs)"
-    arguments.add(parser, "--runs", default="demo-runs", help=folder)
-    idle = "record the idle machine so long before and after (default: 2)"
-    arguments.add(parser, "--idle", default=2.0, help=idle)
-    arguments.add(parser, "--source", "--source-option", "--period")
-    arguments.add(parser, "--json", "--output", "--quiet")
-    parser.set_defaults(data_dir=None, download=False, lock=LOCK, prepare=None)
+    ),
+    changed("--runs", default="demo-runs", help="folder of the runs (default: demo-runs)"),
+    changed(
+        "--idle",
+        default=2.0,
+        help="record the idle machine so long before and after (default: 2)",
+    ),
+    *("--source", "--source-option", "--period", "--json", "--output", "--quiet"),
+)
+DEFAULTS = {"data_dir": None, "download": False, "lock": LOCK, "prepare": None}
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Run the unfinished runs, then print the table and write the files."""
     specs = study.load(args.study)
     progress = Progress(quiet=args.quiet)

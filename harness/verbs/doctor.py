@@ -4,13 +4,12 @@ Exit code 6 when something is wrong. --fix applies safe remedies: it puts a boar
 run left, and opens the sensors' files to all until the next boot.
 """
 
-import argparse
 import os
 import sys
 from typing import List
 
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -20,6 +19,7 @@ from joulebird.harness.doctor.check import (
     BAD,
     OK,
     Check,
+    CheckResult,
     Context,
     Verdict,
     as_facts,
@@ -35,40 +35,39 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird doctor`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
-        "check", nargs="*", metavar="CHECK", help="only these checks (default: all)"
-    )
-    parser.add_argument("--fix", action="store_true", help="apply the safe remedies")
-    parser.add_argument(
-        "--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"
-    )
-    room = "folder of the runs, for the room on its disk (default: here)"
-    arguments.add(parser, "--runs", default=".", help=room)
-    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
+ARGUMENTS = (
+    own("check", nargs="*", metavar="CHECK", help="only these checks (default: all)"),
+    own("--fix", action="store_true", help="apply the safe remedies"),
+    own("--root", default="/", metavar="DIR", help="look at a copy of a board's files under DIR"),
+    changed(
+        "--runs", default=".", help="folder of the runs, for the room on its disk (default: here)"
+    ),
+    *("--source", "--source-option", "--board", "--json", "--output"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Make the checks and print them; 6 when something is wrong."""
-    table = chosen(args)
     folder = args.runs if os.path.isdir(args.runs) else "."
-    results = examine(Context(root=args.root, folder=folder), table, args.fix)
+    return show(examine(Context(root=args.root, folder=folder), chosen(args), args.fix), args)
+
+
+def show(results: List[CheckResult], args: Namespace) -> int:
+    """Print the results; return 6 when something is wrong."""
     colour = args.output == "-" and has_colour(sys.stdout)
-    text = as_json(as_facts(results)) if args.form == "json" else as_text(results, colour)
-    put(text, args.output)
-    wrong = any(result.status == BAD for result in results)
+    put(
+        as_json(as_facts(results)) if args.form == "json" else as_text(results, colour), args.output
+    )
+    wrong = [result for result in results if result.status == BAD]
     return exit_codes.CHECK if wrong else exit_codes.DONE
 
 
-def chosen(args: argparse.Namespace) -> List[Check]:
+def chosen(args: Namespace) -> List[Check]:
     """Return the checks that were named, by default all. Raises HarnessError for an unknown one."""
-    table = CHECKS
-    source = arguments.single(args.source, "--source")
+    table, source = CHECKS, single(args.source, "--source")
     if source:
-        check = named_source(source, args.source_option)
-        table = [check if one.name == check.name else one for one in table]
+        own_check = named_source(source, args.source_option)
+        table = [own_check if check.name == own_check.name else check for check in CHECKS]
     known = [check.name for check in table]
     for name in args.check:
         if name not in known:

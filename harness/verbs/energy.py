@@ -5,12 +5,11 @@ LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
 
-import argparse
 import math
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -27,37 +26,6 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird energy`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("log", metavar="LOG", help="a power log")
-    parser.add_argument(
-        "--from",
-        dest="begin",
-        type=instant,
-        metavar="S",
-        help="begin of the window, seconds after the log's first row",
-    )
-    parser.add_argument(
-        "--to",
-        dest="end",
-        type=instant,
-        metavar="S",
-        help="end of the window, seconds after the log's first row",
-    )
-    parser.add_argument(
-        "--clock", action="store_true", help="--from and --to are times of the log's own clock"
-    )
-    parser.add_argument(
-        "--events", metavar="FILE", help="take the windows from a stage's events.jsonl"
-    )
-    parser.add_argument(
-        "--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"
-    )
-    arguments.add(parser, "--rail", "--output")
-    arguments.add_form(parser, "text", "json")
-
-
 def instant(text: str) -> float:
     """Return a finite number of seconds from the command line."""
     value = float(text)
@@ -66,7 +34,31 @@ def instant(text: str) -> float:
     return value
 
 
-def main(args: argparse.Namespace) -> int:
+ARGUMENTS = (
+    own("log", metavar="LOG", help="a power log"),
+    own(
+        "--from",
+        dest="begin",
+        type=instant,
+        metavar="S",
+        help="begin of the window, seconds after the log's first row",
+    ),
+    own(
+        "--to",
+        dest="end",
+        type=instant,
+        metavar="S",
+        help="end of the window, seconds after the log's first row",
+    ),
+    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
+    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own("--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"),
+    *("--rail", "--output"),
+    *form("text", "json"),
+)
+
+
+def main(args: Namespace) -> int:
     """Integrate and print."""
     if args.events and (args.begin is not None or args.end is not None):
         raise HarnessError(
@@ -99,10 +91,15 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def windows_of(args: argparse.Namespace, trace: PowerTrace) -> List[Window]:
+def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
     """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
     if args.events:
-        found = [one.useful for one in attempts(events_of(args.events)) if one.useful]
+        if not os.path.isfile(args.events):
+            raise HarnessError(
+                f"{args.events}: no such file",
+                "name the events.jsonl that stands beside the stage's power.csv",
+            )
+        found = [one.useful for one in attempts(read_events(args.events)) if one.useful]
         if not found:
             raise HarnessError(
                 f"{args.events}: no stage marks in it",
@@ -121,23 +118,13 @@ def windows_of(args: argparse.Namespace, trace: PowerTrace) -> List[Window]:
     ]
 
 
-def events_of(path: str) -> List[Dict[str, Any]]:
-    """Return the events in a file. Raises HarnessError when it does not exist."""
-    if not os.path.isfile(path):
-        raise HarnessError(
-            f"{path}: no such file",
-            "name the events.jsonl that stands beside the stage's power.csv",
-        )
-    return read_events(path)
-
-
 def energy(trace: PowerTrace, windows: List[Window], rail: Optional[str]) -> Energy:
     """Return the energy of a rail (None: the total) over all windows together."""
     return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(
-    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
     """Return the result as JSON values."""
     return {
@@ -153,7 +140,7 @@ def facts(
 
 
 def as_text(
-    args: argparse.Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> str:
     """Return the result for people."""
     words = "".join(f" ({word})" for word in trace.words)

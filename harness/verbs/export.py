@@ -4,11 +4,10 @@ The raw log is decoded again, by another description with --meter. Headers, and 
 meter was away, are those of the power.csv that was recorded (--log).
 """
 
-import argparse
 import os
 
 from joulebird.devices.serial_meter.repair import rewrite
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import POWER
@@ -19,24 +18,23 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird export`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("raw", metavar="RAW.log", help="raw log of a serial meter (option raw_log)")
-    parser.add_argument(
+ARGUMENTS = (
+    own("raw", metavar="RAW.log", help="raw log of a serial meter (option raw_log)"),
+    own(
         "--meter",
         metavar="DESCRIPTION",
         help="name of a meter, JSON, or a .json or .toml file (default: the raw log's description)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--log",
         metavar="FILE",
         help=f"the {POWER} that was recorded (default: the one beside the raw log)",
-    )
-    arguments.add(parser, "--output", required=True)
+    ),
+    changed("--output", required=True),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Decode and write. Raises HarnessError for a missing input, or one that is the output."""
     log = args.log or os.path.join(os.path.dirname(args.raw), POWER)
     for path in (args.raw, log):

@@ -5,11 +5,10 @@ with the stages as bands), or package.module:function of your own, which is call
 and the name of the file to write.
 """
 
-import argparse
 import os
 from typing import Any, List
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs.table import find, given, reports
@@ -22,21 +21,19 @@ FORMS = ("png", "svg", "pdf")
 PREFIX = "figure-"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird figure`."""
-    parser.epilog = EXAMPLES
-    known = ", ".join(reports(PREFIX))
-    parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
-    arguments.add(parser, "RUNS", "--energy", "--rail")
-    arguments.add(parser, "--form", choices=FORMS)
-    arguments.add(parser, "--output", required=True)
+ARGUMENTS = (
+    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    *("RUNS", "--energy", "--rail"),
+    changed("--form", choices=FORMS),
+    changed("--output", required=True),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
-    options = given(report, args, f"figure {args.name}")
-    draw(report, args.runs, args.output, args.form, **options)
+    given_options = given(report, args, f"figure {args.name}")
+    draw(report, args.runs, args.output, args.form, **given_options)
     return 0
 
 

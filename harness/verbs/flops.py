@@ -6,12 +6,11 @@ as the paper does. Training counts three forward passes an image (one forward, t
 the data set's training images.
 """
 
-import argparse
 import json
 from typing import Any, Dict, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
@@ -24,42 +23,41 @@ EXAMPLES = """examples:
 UNIT = 5e13  # Table 2 of the paper counts in x0.05P
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird flops`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "--model",
         required=True,
         metavar="M",
         help="a model's name: " + ", ".join(registries.names("model")),
-    )
-    parser.add_argument(
+    ),
+    own(
         "--dataset",
         required=True,
         metavar="D",
         help="a data set's name: " + ", ".join(registries.names("dataset")),
-    )
-    parser.add_argument(
+    ),
+    own(
         "--width",
         type=float,
         default=1.0,
         metavar="X",
         help="every layer's channels times X (default: 1)",
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=160, metavar="N", help="epochs of training (default: 160)"
-    )
-    thin = parser.add_mutually_exclusive_group()
-    thin.add_argument(
-        "--channels", metavar="FILE", help="JSON: the list of channel widths, or a stage.json"
-    )
-    thin.add_argument(
-        "--uniform", type=float, metavar="P", help="take a share P of every layer's channels away"
-    )
-    arguments.add(parser, "--json", "--output")
+    ),
+    own("--epochs", type=int, default=160, metavar="N", help="epochs of training (default: 160)"),
+    [
+        own("--channels", metavar="FILE", help="JSON: the list of channel widths, or a stage.json"),
+        own(
+            "--uniform",
+            type=float,
+            metavar="P",
+            help="take a share P of every layer's channels away",
+        ),
+    ],
+    *("--json", "--output"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Count and print."""
     if args.uniform is not None and not 0 <= args.uniform < 1:
         raise HarnessError(

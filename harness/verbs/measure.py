@@ -13,7 +13,7 @@ from joulebird.devices.energy import Energy
 from joulebird.devices.measure import Measured, measure_command
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.registry import make
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import changed, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
@@ -25,21 +25,18 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird measure`."""
-    parser.epilog = EXAMPLES
-    parser.usage = "joulebird measure [options] -- COMMAND..."
-    arguments.add(parser, "--source", "--source-option", "--period", "--rail", "--json", "--output")
-    parser.set_defaults(output=None)
-    parser.add_argument(
-        "--log", metavar="FILE", help="keep the readings (default: they are not kept)"
-    )
-    parser.add_argument(
+ARGUMENTS = (
+    *("--source", "--source-option", "--period", "--rail", "--json"),
+    changed("--output", default=None),
+    own("--log", metavar="FILE", help="keep the readings (default: they are not kept)"),
+    own(
         "command",
         nargs=argparse.REMAINDER,
         metavar="-- COMMAND",
         help="what to run, with its arguments",
-    )
+    ),
+)
+USAGE = "joulebird measure [options] -- COMMAND..."
 
 
 def main(args: argparse.Namespace) -> int:
@@ -49,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
         raise HarnessError(
             "name a command to measure", "for instance `joulebird measure -- python3 train.py`"
         )
-    source = arguments.single(args.source, "--source")
+    source = single(args.source, "--source")
     options = parse_options(args.source_option)
     if args.rail:
         check_rail(args.rail, source or registry.best(), options)

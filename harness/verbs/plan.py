@@ -6,12 +6,11 @@ Other costs are shown as unknown. Unfinished runs need torch, which names their 
 their FLOPs; --ids and finished studies do not.
 """
 
-import argparse
 import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import HarnessError
@@ -31,31 +30,26 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird plan`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "study",
         metavar="STUDY|SPEC",
         help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--from",
         dest="past",
         action="append",
         default=[],
         metavar="DIR",
         help="learn from these finished runs too",
-    )
-    parser.add_argument(
-        "--ids",
-        action="store_true",
-        help="print only the ids of the unfinished runs",
-    )
-    arguments.add(parser, "--board", "--runs", "--json", "--output")
+    ),
+    own("--ids", action="store_true", help="print only the ids of the unfinished runs"),
+    *("--board", "--runs", "--json", "--output"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Plan and print."""
     specs = load_specs(args.study)
     args.runs = args.runs or runs_folder()
@@ -70,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def past_runs(args: argparse.Namespace) -> List[FinishedRun]:
+def past_runs(args: Namespace) -> List[FinishedRun]:
     """Return the finished runs of this machine, or of the boards that are meant.
 
     Raises HarnessError for a folder of --from without any.

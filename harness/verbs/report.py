@@ -3,9 +3,7 @@
 It has the tables, figures, every run and stage, warnings and checks.
 """
 
-import argparse
-
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed
 from joulebird.harness.cli.output import put
 from joulebird.reports.html import page
 
@@ -14,14 +12,10 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird report`."""
-    parser.epilog = EXAMPLES
-    arguments.add(parser, "RUNS", "--energy")
-    arguments.add(parser, "--output", required=True)
+ARGUMENTS = ("RUNS", "--energy", changed("--output", required=True))
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Write the page."""
     put(page(args.runs, args.energy), args.output)
     return 0

@@ -8,13 +8,12 @@ figure2, early-winning); a SPEC is a JSON file with one run or a list of runs:
      "options": {"epsilon": 0.1}}
 """
 
-import argparse
 import os
 import sys
 from typing import Any, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
@@ -31,51 +30,6 @@ EXAMPLES = """examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird run`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
-        "study",
-        nargs="?",
-        metavar="STUDY|SPEC",
-        help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    )
-    parser.add_argument(
-        "--download", action="store_true", help="fetch a data set that is not there"
-    )
-    parser.add_argument(
-        "--only",
-        action="append",
-        metavar="ID",
-        help="of the study's runs only this one (`joulebird plan --ids` lists them)",
-    )
-    parser.add_argument(
-        "--lock",
-        metavar="NAME",
-        default=LOCK,
-        help="lock only this name in the folder of the runs, not all of it: for "
-        "runs without a stage in common, on a cluster "
-        "(on one machine they would spoil each other's energy)",
-    )
-    parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"
-    )
-    parser.add_argument("--list", action="store_true", help="list the methods and their options")
-    parser.add_argument(
-        "--prepare",
-        nargs="?",
-        const="",
-        metavar="MODE",
-        help="put a Jetson into power mode MODE (a name or number; "
-        "default: the present one), lock its clocks and fan, wait until its temperature "
-        "has settled; put back at the end",
-    )
-    arguments.add(parser, "--source", "--source-option", "--period", "--idle", "--data-dir")
-    arguments.add(parser, "--runs", "--json", "--output", "--quiet")
-    if desk() is not None:
-        desk().add_arguments(parser)
-
-
 def desk() -> Any:
     """Return the part that runs studies on boards; None on a board, which has no such part."""
     if sys.version_info < (3, 11):
@@ -89,7 +43,46 @@ def desk() -> Any:
     return run_study
 
 
-def main(args: argparse.Namespace) -> int:
+ARGUMENTS = (
+    own(
+        "study",
+        nargs="?",
+        metavar="STUDY|SPEC",
+        help="a study (TOML, or the name of an included one), or a spec (JSON)",
+    ),
+    own("--download", action="store_true", help="fetch a data set that is not there"),
+    own(
+        "--only",
+        action="append",
+        metavar="ID",
+        help="of the study's runs only this one (`joulebird plan --ids` lists them)",
+    ),
+    own(
+        "--lock",
+        metavar="NAME",
+        default=LOCK,
+        help="lock only this name in the folder of the runs, not all of it: for "
+        "runs without a stage in common, on a cluster "
+        "(on one machine they would spoil each other's energy)",
+    ),
+    own("-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"),
+    own("--list", action="store_true", help="list the methods and their options"),
+    own(
+        "--prepare",
+        nargs="?",
+        const="",
+        metavar="MODE",
+        help="put a Jetson into power mode MODE (a name or number; "
+        "default: the present one), lock its clocks and fan, wait until its temperature "
+        "has settled; put back at the end",
+    ),
+    *("--source", "--source-option", "--period", "--idle", "--data-dir"),
+    *("--runs", "--json", "--output", "--quiet"),
+    lambda: desk().ARGUMENTS if desk() is not None else (),
+)
+
+
+def main(args: Namespace) -> int:
     """Run the study. Raises HarnessError (exit code 5) when a run failed."""
     if args.list:
         put(list_methods(), args.output)
@@ -108,8 +101,9 @@ def main(args: argparse.Namespace) -> int:
     boards = desk().chosen.names(args) if desk() is not None else []
     failures = desk().run(args, specs, boards) if boards else run_here(args, specs, ahead)
     if args.form == "json":
-        failed = [spec for spec, _ in failures]
-        put(records_text(args.runs, [spec for spec in specs if spec not in failed]), args.output)
+        done = [spec for spec in specs if spec not in dict(failures)]
+        records = [read_run(args.runs, spec.id)._asdict() for spec in done]
+        put(as_json({"runs": records}), args.output)
     if failures:
         spec, error = failures[0]
         raise HarnessError(
@@ -120,7 +114,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
+def run_here(args: Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> List[Any]:
     """Run the unfinished runs on this machine; return the failures."""
     progress = Progress(quiet=args.quiet)
     if ahead:
@@ -136,7 +130,7 @@ def run_here(args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec
 
 
 def work(
-    args: argparse.Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
+    args: Namespace, specs: List[RunSpec], ahead: List[RunSpec], progress: Progress
 ) -> List[Any]:
     """Run the unfinished runs in one session; return the failures."""
     from joulebird.harness.runs.prepare import preparation
@@ -202,20 +196,13 @@ def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
     return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
-def plan_text(args: argparse.Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
+def plan_text(args: Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
     """Return the finished and the unfinished runs, as text or JSON."""
     if args.form == "json":
-        ids = {"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]}
-        return as_json(ids)
-    lines = [f"{'done':8} {spec.id}" for spec in done] + [
-        f"{'to do':8} {spec.id}" for spec in ahead
-    ]
-    return "\n".join(lines)
-
-
-def records_text(root: str, specs: List[RunSpec]) -> str:
-    """Return the finished runs' records as one JSON object."""
-    return as_json({"runs": [read_run(root, spec.id)._asdict() for spec in specs]})
+        return as_json({"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]})
+    return "\n".join(
+        [f"{'done':8} {spec.id}" for spec in done] + [f"{'to do':8} {spec.id}" for spec in ahead]
+    )
 
 
 def list_methods() -> str:

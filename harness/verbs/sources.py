@@ -1,12 +1,11 @@
 """joulebird sources: the power sources that can be read here, and why the others cannot."""
 
-import argparse
 from typing import Any, Dict, List
 
 from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.harness import registries
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError, SourceError
@@ -19,15 +18,12 @@ EXAMPLES = """examples:
 RATE_S = 0.5  # how long each source is read to find its best rate
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird sources`."""
-    parser.epilog = EXAMPLES
-    arguments.add(parser, "--source", "--source-option", "--board", "--json", "--output")
+ARGUMENTS = ("--source", "--source-option", "--board", "--json", "--output")
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Try the sources and print the results; 4 when the one that was named cannot be used."""
-    wanted = arguments.single(args.source, "--source")
+    wanted = single(args.source, "--source")
     names = [wanted] if wanted else registry.names()
     for name in names:
         registries.dotted("source", name)
@@ -49,14 +45,13 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     """
     try:
         with make(name, options) as source:
-            sample = source.read_total()
-            facts = dict(
+            return dict(
                 source.identity(),
                 usable=True,
-                present_w=sample.watts,
+                present_w=source.read_total().watts,
                 rate_hz=round(registry.rate(source, RATE_S), 1),
+                describe=source.describe(),
             )
-            return dict(facts, describe=source.describe())
     except (SourceError, OSError) as error:
         return {
             "name": name,
@@ -75,33 +70,22 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
 
 def as_text(sources: List[Dict[str, Any]]) -> str:
     """Return the sources for people: the usable ones with their rails, then the others."""
-    lines: List[str] = []
-    for facts in sources:
-        if facts["usable"]:
-            lines += usable_text(facts)
-    for facts in sources:
-        if not facts["usable"]:
-            lines += ["{}: not usable here: {}".format(facts["name"], facts["reason"])]
-            lines += ["    {}".format(facts["hint"])] if facts["hint"] else []
-    return "\n".join(lines)
+    ordered = sorted(sources, key=lambda facts: not facts["usable"])
+    return "\n".join(line for facts in ordered for line in source_text(facts))
 
 
-def usable_text(facts: Dict[str, Any]) -> List[str]:
-    """Return one usable source in a few lines."""
+def source_text(facts: Dict[str, Any]) -> List[str]:
+    """Return one source in a few lines."""
+    if not facts["usable"]:
+        line = f"{facts['name']}: not usable here: {facts['reason']}"
+        return [line, f"    {facts['hint']}"] if facts["hint"] else [line]
     kind = facts["sampling"] if facts["real"] else "no sensor behind it: not a measurement"
-    lines = [
-        "{}: {} ({}), up to {:g} readings a second".format(
-            facts["name"], facts["scope"], kind, facts["rate_hz"]
-        )
-    ]
+    rate = f"up to {facts['rate_hz']:g} readings a second"
     width = max(len(rail) for rail in facts["rails"])
-    for rail in facts["rails"]:
-        watts = facts["present_w"].get(rail)
-        lines.append(
-            "    {}  {}{}".format(
-                rail.ljust(width),
-                "unreadable" if watts is None else f"{watts:9.3f} W",
-                "   (total)" if rail in facts["total"] else "",
-            )
-        )
-    return lines
+    known = {rail: watts for rail, watts in facts["present_w"].items() if watts is not None}
+    shown = {rail: f"{watts:9.3f} W" for rail, watts in known.items()}
+    total = dict.fromkeys(facts["total"], "   (total)")
+    return [f"{facts['name']}: {facts['scope']} ({kind}), {rate}"] + [
+        f"    {rail.ljust(width)}  {shown.get(rail, 'unreadable')}{total.get(rail, '')}"
+        for rail in facts["rails"]
+    ]

@@ -5,11 +5,10 @@ improvement over the best other method. NAME is a number, or package.module:func
 which is called with the folders and returns a joulebird.reports.tables.table.Table.
 """
 
-import argparse
 import inspect
 from typing import Any, Dict
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
@@ -36,31 +35,37 @@ OPTIONS = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird table`."""
-    parser.epilog = EXAMPLES
-    known = ", ".join(reports(PREFIX))
-    parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
-    arguments.add(parser, "RUNS", nargs="*")
-    arguments.add(parser, "--energy", "--accuracy", "--net", "--rail", "--output")
-    arguments.add_form(parser, *FORMS)
-    parser.add_argument(
+def reports(prefix: str) -> Dict[str, str]:
+    """Return the registered reports of one kind by their short names, and those of no kind."""
+    others = tuple(kind for kind in KINDS if kind != prefix)
+    return {
+        name[len(prefix) :] if name.startswith(prefix) else name: path
+        for name, path in REPORTS.items()
+        if not name.startswith(others)
+    }
+
+
+ARGUMENTS = (
+    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    changed("RUNS", nargs="*"),
+    *("--energy", "--accuracy", "--net", "--rail", "--output"),
+    *form(*FORMS),
+    own(
         "--flops",
         choices=("exact", "paper"),
         default="exact",
         help="exact (default), or rounded as the paper does",
-    )
-    parser.add_argument(
-        "--published", action="store_true", help="the paper's own numbers below ours"
-    )
-    parser.add_argument(
+    ),
+    own("--published", action="store_true", help="the paper's own numbers below ours"),
+    own(
         "--recount",
         action="store_true",
         help="every published FLOPs cell beside our recount; needs no runs",
-    )
+    ),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Make the table and write it."""
     if args.recount and args.runs:
         raise HarnessError("--recount takes no runs", f"joulebird table {args.name} --recount")
@@ -72,12 +77,13 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def make(args: argparse.Namespace) -> Any:
+def make(args: Namespace) -> Any:
     """Return the table of some runs. Raises HarnessError for an option that this table lacks."""
     report = find(PREFIX, args.name)
     if not args.runs:
-        example = f"for instance `joulebird table {args.name} runs`"
-        raise HarnessError("name a folder of runs", example)
+        raise HarnessError(
+            "name a folder of runs", f"for instance `joulebird table {args.name} runs`"
+        )
     table = report(args.runs, **given(report, args, f"table {args.name}"))
     if not hasattr(table, "render"):
         raise HarnessError(
@@ -92,24 +98,11 @@ def find(prefix: str, name: str) -> Any:
     return registry.find(reports(prefix), prefix.rstrip("-"), name)
 
 
-def reports(prefix: str) -> Dict[str, str]:
-    """Return the registered reports of one kind by their short names, and those of no kind."""
-    others = tuple(kind for kind in KINDS if kind != prefix)
-    return {
-        name[len(prefix) :] if name.startswith(prefix) else name: path
-        for name, path in REPORTS.items()
-        if not name.startswith(others)
-    }
-
-
-def given(report: Any, args: argparse.Namespace, label: str) -> Dict[str, Any]:
+def given(report: Any, args: Namespace, label: str) -> Dict[str, Any]:
     """Return the options that are given. Raises HarnessError for one that the report lacks."""
-    known = inspect.signature(report).parameters
-    options = {}
-    for name, default in OPTIONS.items():
-        value = getattr(args, name, default)
-        if value != default:
-            options[name] = value
-            if name not in known:
-                raise HarnessError(f"{label} has no --{name}", "leave it out")
+    values = {name: getattr(args, name, default) for name, default in OPTIONS.items()}
+    options = {name: value for name, value in values.items() if value != OPTIONS[name]}
+    for name in options:
+        if name not in inspect.signature(report).parameters:
+            raise HarnessError(f"{label} has no --{name}", "leave it out")
     return options

@@ -5,7 +5,6 @@ On a terminal the rails stay in place, with a small history; elsewhere one line 
 little: do not watch while a run is measured, follow the run instead.
 """
 
-import argparse
 import contextlib
 import json
 import math
@@ -18,7 +17,7 @@ from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, TextIO
 from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own, period, seconds, single
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.terminal import can_move
 from joulebird.harness.power.sources import parse_options
@@ -45,37 +44,32 @@ class Reading(NamedTuple):
     problem: str
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird watch`."""
-    parser.epilog = EXAMPLES
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "--every",
-        type=arguments.period,
+        type=period,
         default=1.0,
         metavar="S",
         help="seconds between two lines (default: 1)",
-    )
-    arguments.add(parser, "--source", "--source-option", "--period", "--board", "--json")
-    parser.add_argument("-n", "--count", type=int, metavar="N", help="stop after N lines")
-    parser.add_argument(
-        "--seconds", type=arguments.seconds, metavar="S", help="stop after that time"
-    )
+    ),
+    *("--source", "--source-option", "--period", "--board", "--json"),
+    own("-n", "--count", type=int, metavar="N", help="stop after N lines"),
+    own("--seconds", type=seconds, metavar="S", help="stop after that time"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; return 0."""
-    name = arguments.single(args.source, "--source") or registry.best()
+    name = single(args.source, "--source") or registry.best()
     with make(name, parse_options(args.source_option)) as source:
-        if args.form == "json":
-            show: Any = JsonLines(source, sys.stdout)
-        else:
-            show = screen(source, sys.stdout, os.environ)
+        as_json = args.form == "json"
+        show = JsonLines(source, sys.stdout) if as_json else screen(source, sys.stdout, os.environ)
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             watch(source, show, args)
     return 0
 
 
-def watch(source: PowerSource, show: Any, args: argparse.Namespace) -> None:
+def watch(source: PowerSource, show: Any, args: Namespace) -> None:
     """Show one reading every `every` seconds, `count` times or for `seconds`."""
     begin_s = next_s = time.monotonic()
     end_s = begin_s + (math.inf if args.seconds is None else args.seconds)
@@ -165,8 +159,7 @@ class Screen:
             watts = reading.watts.get(rail)
             self._history[rail].append(watts)
             shown = "-" if watts is None else f"{watts:.3f}"
-            history = self.spark(self._history[rail])
-            text = f"{rail.ljust(width)} {shown:>9} W  {history}"
+            text = f"{rail.ljust(width)} {shown:>9} W  {self.spark(self._history[rail])}"
             lines.append(
                 f"\x1b[1m{text}\x1b[0m" if self._colour and rail in self._source.total else text
             )

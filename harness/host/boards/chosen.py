@@ -17,17 +17,13 @@ def names(args: argparse.Namespace) -> list[str]:
 
 
 def default_names(found: config.Config) -> list[str]:
-    """Return the names in JOULEBIRD_BOARD or the configuration."""
-    return several(found.value("board")[0])
+    """Return the names in JOULEBIRD_BOARD or the configuration, split at commas.
 
-
-def several(text: str) -> list[str]:
-    """Split board names at commas.
-
-    >>> several("tx2-a, the new one")
+    >>> default_names(config.Config(defaults={"board": "tx2-a, the new one"}))
     ['tx2-a', 'the new one']
     """
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = found.value("board")[0].split(",")
+    return [name.strip() for name in names if name.strip()]
 
 
 def runs_folder(flag: str | None = None) -> str:

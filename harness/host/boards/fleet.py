@@ -14,8 +14,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
@@ -45,10 +46,9 @@ def run(
     root = Path(args.runs).resolve()
     groups = packed(grouped(specs, str(root)), JOBS_A_BOARD * len(boards))
     prepare(root, groups, flags(args, boards))
-    names = ", ".join(board.name for board in boards)
     say(
         f"{len(specs)} runs in {len(groups)} groups that share stages, "
-        f"on {len(boards)} boards: {names}"
+        f"on {len(boards)} boards: {', '.join(board.name for board in boards)}"
     )
     argv = [
         *program,
@@ -152,39 +152,48 @@ def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str
             (root / spec.id).mkdir(exist_ok=True)
             record.write_json(str(root / spec.id / record.SPEC), spec.to_dict())
         _write(root / group[0].id / "group.json", [spec.to_dict() for spec in group])
-    command = shlex.join(python_command("joulebird.harness.cli.main:main"))
     _write(
         root / "fleet.json",
         {
             "format": 1,
             "groups": [[spec.id for spec in group] for group in groups],
             "flags": shlex.join(words),
-            "joulebird": command,
+            "joulebird": shlex.join(python_command("joulebird.harness.cli.main:main")),
         },
     )
 
 
 def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
     """Return the words of our command line for every job, for one board of these."""
-    words = [word for board in boards for word in ("--board", board.name)] + ["--pick"]
-    for name, value in (
-        ("--data-dir", args.data_dir and str(Path(args.data_dir).resolve())),
-        ("--idle", args.idle),
-        ("--period", args.period),
-        ("--every", args.every),
-        ("--patience", args.patience),
-    ):
-        if value is not None:
-            words += [name, str(value)]
-    for source in args.source or []:
-        words += ["--source", source]
-    for option in args.source_option:
-        words += ["--source-option", option]
-    if args.prepare is not None:
-        words.append("--prepare=" + args.prepare)
-    return words + [
-        name for name, given in (("--download", args.download), ("--wait", args.wait)) if given
-    ]
+    options = {
+        "--board": [board.name for board in boards],
+        "--pick": True,
+        "--data-dir": args.data_dir and str(Path(args.data_dir).resolve()),
+        "--idle": args.idle,
+        "--period": args.period,
+        "--every": args.every,
+        "--patience": args.patience,
+        "--source": args.source,
+        "--source-option": args.source_option,
+        f"--prepare={args.prepare}": args.prepare is not None,
+        "--download": args.download,
+        "--wait": args.wait,
+    }
+    return words_of(options)
+
+
+def words_of(options: Mapping[str, Any]) -> list[str]:
+    """Return options as words: a list repeats its option, None and False leave it out.
+
+    >>> words_of({"--source": ["a", "b"], "--idle": 0.0, "--wait": True, "--pick": False})
+    ['--source', 'a', '--source', 'b', '--idle', '0.0', '--wait']
+    """
+    words = []
+    for option, given in options.items():
+        values = given if isinstance(given, list) else [given]
+        known = [value for value in values if value is not None and value is not False]
+        words += [word for value in known for word in (option, value) if word is not True]
+    return [str(word) for word in words]
 
 
 def last_line(root: Path, run_id: str, groups: Sequence[Sequence[RunSpec]]) -> str:

@@ -19,12 +19,11 @@ from typing import Any
 
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.host.boards.follow import EVERY_S, follow
+from joulebird.harness.host.boards.follow import EVERY_S, Patience, follow
 from joulebird.harness.host.boards.results import fetch
 from joulebird.harness.host.link.agent import Agent
-from joulebird.harness.host.link.datasets import send
 from joulebird.harness.host.link.errors import LinkError
-from joulebird.harness.host.link.patience import Patience
+from joulebird.harness.host.link.transfer import send
 from joulebird.harness.runs.rundir import is_finished, split
 from joulebird.harness.runs.spec import RunSpec
 
@@ -153,8 +152,8 @@ class BoardRun:
             "owner": {"user": getpass.getuser(), "host": socket.gethostname()},
             "runs": [spec.id for spec in ahead],
         }
-        text = json.dumps([spec.to_dict() for spec in ahead])
-        answer: dict[str, Any] = self.agent.call("start", job=job, specs={job_id + ".json": text})
+        specs = {job_id + ".json": json.dumps([spec.to_dict() for spec in ahead])}
+        answer: dict[str, Any] = self.agent.call("start", job=job, specs=specs)
         if "busy" not in answer:
             self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
         return answer
@@ -180,9 +179,9 @@ class BoardRun:
         try:
             checks = json.loads(answer["out"])["checks"]
         except ValueError:
-            last = last_words(answer["err"])
+            message, _ = last_words(answer["err"])
             raise HarnessError(
-                f"{self.name}: {last[0]}", f"try: joulebird doctor --board {self.name}", 6
+                f"{self.name}: {message}", f"try: joulebird doctor --board {self.name}", 6
             ) from None
         for check in checks:
             if check["status"] == "bad":
@@ -196,8 +195,8 @@ class BoardRun:
         code = end["exit"].get("code")
         if code == 0:
             self._restarts = 0
-            mine = [one for one in end["job"].get("runs", []) if one in ids]
-            if not all(is_finished(str(self.root), one) for one in mine):
+            mine = set(end["job"].get("runs", [])) & set(ids)
+            if not all(is_finished(str(self.root), run) for run in mine):
                 raise HarnessError(
                     f"{self.name}: the job ended well, but its runs are not finished",
                     f"see `joulebird board logs {self.name}`",
@@ -245,8 +244,7 @@ def last_words(tail: str) -> tuple[str, str]:
     lines = tail.rstrip().splitlines()
     for index in range(len(lines) - 1, -1, -1):
         if lines[index].startswith("joulebird: "):
-            hint = lines[index + 1].strip() if index + 1 < len(lines) else ""
-            return lines[index].partition(": ")[2], hint
+            return lines[index].partition(": ")[2], "".join(lines[index + 1 : index + 2]).strip()
     return (
         lines[-1].strip() if lines else "it ended without a word"
     ), "see `joulebird board logs` for all it said"

@@ -7,19 +7,19 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from joulebird.harness.cli import arguments
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
-from joulebird.harness.core.terminal import has_colour
-from joulebird.harness.doctor.check import BAD, OK, WARN, CheckResult, as_facts, as_text
+from joulebird.harness.doctor.check import OK, WARN, CheckResult
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError, ssh_error
 from joulebird.harness.host.link.transfer import rsync_here
+from joulebird.harness.verbs.doctor import show
 from joulebird.harness.verbs.watch import Reading, screen
 
 CLOCK_SKEW_S = 60.0
@@ -51,18 +51,12 @@ def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     there.deployed  # noqa: B018 - connects, and puts the code there
     answer_s = time.monotonic() - begun_s
     mine = [] if args.check else way(there, answer_s)
-    wanted = [word for word in words if word != "--json"]
-    _, text = ask(there, ["doctor", "--json", *wanted])
+    _, text = ask(there, ["doctor", "--json", *(word for word in words if word != "--json")])
     results = mine + [
         CheckResult(**{name: check[name] for name in CheckResult._fields})
         for check in json.loads(text)["checks"]
     ]
-    colour = args.output == "-" and has_colour(sys.stdout)
-    put(
-        as_json(as_facts(results)) if args.form == "json" else as_text(results, colour), args.output
-    )
-    wrong = any(result.status == BAD for result in results)
-    return exit_codes.CHECK if wrong else exit_codes.DONE
+    return show(results, args)
 
 
 def way(there: Agent, answer_s: float) -> list[Any]:
@@ -133,23 +127,13 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
     return done.status, done.text
 
 
-@dataclass(frozen=True)
-class There:
-    """The facts of a source on the board that a screen shows."""
-
-    name: str
-    real: bool
-    total: tuple[str, ...]
-    rails: tuple[str, ...]
-
-
 def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
     """Show live power of the board, drawn here from one JSON line a second at most."""
     words = [word for word in words if word != "--json"] + (
         [] if args.every >= 1.0 else ["--every", "1"]
     )
     argv = there.python("watch", "--json", *words)
-    show: Any = None
+    display: Any = None
     with contextlib.suppress(KeyboardInterrupt):
         with there.link.channel(argv, there.environment()) as process:
             for line in process.stdout:
@@ -159,11 +143,10 @@ def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
                     sys.stdout.flush()
                     continue
                 reading = Reading(*(facts[name] for name in Reading._fields))
-                source = There(
-                    facts["source"], facts["real"], tuple(facts["total"]), tuple(reading.watts)
-                )
-                show = show or screen(source, sys.stdout, os.environ)
-                show(reading)
+                if display is None:
+                    facts.update(name=facts["source"], rails=list(reading.watts))
+                    display = screen(SimpleNamespace(**facts), sys.stdout, os.environ)
+                display(reading)
             process.wait()
         sys.stderr.write(process.messages)
         if process.returncode == 255:

@@ -1,12 +1,11 @@
 """`joulebird run --board`: one board is worked through here, several by a fleet."""
 
-import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
@@ -26,32 +25,32 @@ FLEET_PATIENCE_S = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird run` for boards."""
-    arguments.add(parser, "--board")
-    parser.add_argument(
+# of `joulebird run`, for boards
+ARGUMENTS = (
+    "--board",
+    own(
         "--pick",
         action="store_true",
         help="do all of it on one of the boards, the first that is free",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--wait",
         action="store_true",
         help="when another user measures on the board, wait instead of ending with code 75",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--meter",
         metavar="S",
         help="a power meter on this desk measures: a name of `joulebird sources`, or module:Class",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--meter-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="an option of the meter",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--signature",
         type=float,
         default=0.0,
@@ -59,50 +58,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the board play a load pattern before and after, S "
         "seconds a digit (14 digits): it shows the lag of the meter "
         "(2 for a meter with one reading a second)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--every",
         type=float,
         metavar="S",
         default=EVERY_S,
         help="look at the board no more often than this "
         "(default: %(default)g s; each look costs it energy)",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--patience",
         type=float,
         metavar="S",
         help="give up a board that does not answer for so long "
         f"(default: never; with several boards {FLEET_PATIENCE_S:g} s)",
-    )
+    ),
+)
 
 
-def run(args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> list[Any]:
+def run(args: Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> list[Any]:
     """Bring all runs to their end on these boards; return no failures.
 
     Raises HarnessError with the exit code of the cause.
     """
     progress = Progress(quiet=args.quiet)
-    work(args, specs, boards, progress)
-    if args.meter:
-        from joulebird.harness.host.desk_meter.attach import attach
-
-        attach(Path(args.runs), [spec.id for spec in specs], progress.say)
-    return []
-
-
-def work(
-    args: argparse.Namespace, specs: Sequence[RunSpec], boards: Sequence[str], progress: Progress
-) -> None:
-    """Run the unfinished runs on one board, on one of several, or on all."""
     ahead = split(args.runs, list(specs))[1]
     if ahead and args.meter and len(boards) > 1:
         raise HarnessError(
             "--meter measures one board, and several are named",
             "name the board that the meter is on",
         )
-    known = config.load()
-    found = [known.board(name) for name in boards]
+    found = [config.load().board(name) for name in boards]
     if ahead and len(found) == 1:
         one_board(args, specs, found[0], progress, float("inf"))
     elif ahead and (args.pick or len(ahead) == 1):
@@ -114,10 +101,15 @@ def work(
     elif ahead:
         fleet.run(args, ahead, found, progress.say)
     progress.say(f"all {len(specs)} runs are done: {args.runs}")
+    if args.meter:
+        from joulebird.harness.host.desk_meter.attach import attach
+
+        attach(Path(args.runs), [spec.id for spec in specs], progress.say)
+    return []
 
 
 def one_board(
-    args: argparse.Namespace,
+    args: Namespace,
     specs: Sequence[RunSpec],
     board: config.Board,
     progress: Progress,
@@ -143,20 +135,15 @@ def one_board(
         BoardRun(there, root, progress.say, wishes).bring_to_end(specs)
 
 
-def words(args: argparse.Namespace, board: config.Board) -> tuple[str, ...]:
+def words(args: Namespace, board: config.Board) -> tuple[str, ...]:
     """Return the words of our command line for `joulebird run` on the board."""
-    given: list[str] = []
-    for source in args.source or ([board.source] if board.source else []):
-        given += ["--source", source]
-    for option in args.source_option:
-        given += ["--source-option", option]
-    if args.period is not None:
-        given += ["--period", repr(args.period)]
-    if args.idle is not None:
-        given += ["--idle", repr(args.idle)]
-    if args.download:
-        given.append("--download")
     prepare = board.prepare if args.prepare is None else args.prepare
-    if prepare is not None:
-        given.append("--prepare=" + prepare)
-    return tuple(given)
+    options = {
+        "--source": args.source or ([board.source] if board.source else []),
+        "--source-option": args.source_option,
+        "--period": args.period,
+        "--idle": args.idle,
+        "--download": args.download,
+        f"--prepare={prepare}": prepare is not None,
+    }
+    return tuple(fleet.words_of(options))

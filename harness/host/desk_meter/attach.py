@@ -185,14 +185,16 @@ def moved(
         if line is None:
             continue
         for head, begin, end in powerlog.segments(str(path), data, HarnessError):
-            read = [row for row in powerlog.rows(data, begin, end, head.rails) if row is not None]
-            rows = [row._replace(t_s=line.there(row.t_s)) for row in read]
+            rows = [
+                row._replace(t_s=line.there(row.t_s))
+                for row in powerlog.rows(data, begin, end, head.rails)
+                if row is not None
+            ]
             kept = [row for row in rows if begin_s - MARGIN_S <= row.t_s <= end_s + MARGIN_S]
             if kept:
-                facts = _with_lag(line.facts(begin_s, end_s), lag_s)
                 clock = {
                     **head.clock,
-                    **facts,
+                    **_with_lag(line.facts(begin_s, end_s), lag_s),
                     "boot_id": boot,
                     "moved_from": head.clock.get("boot_id", ""),
                     "monotonic_s": line.there(head.clock["monotonic_s"]),

@@ -7,6 +7,7 @@ time since the reading before it.
 
 import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from joulebird.harness.core.errors import HarnessError
@@ -23,12 +24,10 @@ class Curve:
 
     def __init__(self, times_s: Sequence[float], watts: Sequence[float]) -> None:
         self.times_s, self.watts = list(times_s), list(watts)
-        self._joules = [0.0]
-        for index in range(1, len(self.times_s)):
-            self._joules.append(
-                self._joules[-1]
-                + self.watts[index - 1] * (self.times_s[index] - self.times_s[index - 1])
-            )
+        steps = zip(self.watts, self.times_s, self.times_s[1:])
+        self._joules = list(
+            accumulate((watts * (end - begin) for watts, begin, end in steps), initial=0.0)
+        )
 
     def mean(self, begin_s: float, end_s: float) -> float:
         """Return the mean over a stretch of time."""

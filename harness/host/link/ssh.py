@@ -134,14 +134,14 @@ class Link:
         Raises LinkError when the connection fails, or, with `check`, when the command does.
         """
         self.open()
-        argv = self.argv(command, env)
         try:
-            done = subprocess.run(
-                argv,
-                input=stdin if stdin is not None else b"",
-                capture_output=True,
-                timeout=timeout_s,
-            )
+            with _ssh_of(self.board):
+                done = subprocess.run(
+                    self.argv(command, env),
+                    input=stdin if stdin is not None else b"",
+                    capture_output=True,
+                    timeout=timeout_s,
+                )
         except subprocess.TimeoutExpired:
             raise LinkError(
                 f"{self.board.host}: no answer within {timeout_s:.0f} s",
@@ -149,8 +149,6 @@ class Link:
                 list(command),
                 lost=True,
             ) from None
-        except OSError as error:
-            raise _no_ssh(self.board, error) from None
         result = Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
         if result.status == SSH_FAILED:
             self._open = False
@@ -169,15 +167,13 @@ class Link:
         """
         self.open()
         with tempfile.TemporaryFile() as messages:
-            try:
+            with _ssh_of(self.board):
                 process = Channel(
                     self.argv(command, env),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=messages,
                 )
-            except OSError as error:
-                raise _no_ssh(self.board, error) from None
             try:
                 yield process
             finally:
@@ -191,13 +187,14 @@ class Link:
         self._open = False
 
     def _control(self, what: str) -> int:
-        argv = [*self.options(), "-O", what, "--", self.board.host]
-        try:
-            return subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ).returncode
-        except OSError as error:
-            raise _no_ssh(self.board, error) from None
+        with _ssh_of(self.board):
+            done = subprocess.run(
+                [*self.options(), "-O", what, "--", self.board.host],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        return done.returncode
 
     def _start_master(self) -> None:
         """Start the shared connection in the background.
@@ -215,12 +212,10 @@ class Link:
             self.board.host,
         ]
         with tempfile.TemporaryFile() as messages:
-            try:
+            with _ssh_of(self.board):
                 status = subprocess.run(
                     argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
                 ).returncode
-            except OSError as error:
-                raise _no_ssh(self.board, error) from None
             messages.seek(0)
             if status != 0:
                 raise ssh_error(
@@ -240,9 +235,14 @@ def _end(process: "Channel") -> None:
         process.stdout.close()
 
 
-def _no_ssh(board: Board, error: OSError) -> HarnessError:
-    return HarnessError(
-        f"{board.ssh[0]}: cannot be run ({error.strerror})",
-        "install the OpenSSH client (Debian, Ubuntu: apt install openssh-client)",
-        3,
-    )
+@contextlib.contextmanager
+def _ssh_of(board: Board) -> Iterator[None]:
+    """Turn the failure to start ssh within the context into an error with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise HarnessError(
+            f"{board.ssh[0]}: cannot be run ({error.strerror})",
+            "install the OpenSSH client (Debian, Ubuntu: apt install openssh-client)",
+            3,
+        ) from None

@@ -1,10 +1,12 @@
 """Copy files between the desk and a board: rsync where both have it, else tar over ssh.
 
-The files that mean "done" arrive last.
+The files that mean "done" arrive last. A data set is sent once: it lies there under its hash, whole
+or not at all.
 """
 
 import functools
 import os
+import posixpath
 import re
 import shlex
 import shutil
@@ -16,8 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from joulebird.harness.core import records as record
+from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
 from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link
+from joulebird.harness.onboard.files import tree_hash, walk
 
 STAGING = ".incoming"  # below the runs folder, for files that are still arriving
 LAST = (
@@ -91,6 +95,20 @@ def push(link: Link, local: Path, remote: str, names: Sequence[str], use_rsync: 
         _check(link, argv, process.wait(), messages)
 
 
+def send(agent: Agent, folder: Path) -> str:
+    """Return the board's path of this folder of data sets, sent there if absent.
+
+    Raises LinkError, or HarnessError for an empty folder.
+    """
+    digest = tree_hash(str(folder))
+    final = posixpath.join(agent.board.cache, "data", digest[:16])
+    if agent.link.run(["test", "-d", final], check=False).status != 0:
+        names = [Path(path).relative_to(folder).as_posix() for path in walk(str(folder))]
+        push(agent.link, folder, final + ".part", names, agent.deployed.has_rsync)
+        agent.call("settle", timeout_s=None, part=final + ".part", final=final, hash=digest)
+    return final
+
+
 def _pull_rsync(link: Link, remote: str, local: Path, names: Sequence[str]) -> None:
     local.mkdir(parents=True, exist_ok=True)
     _rsync(link, [f"board:{_explicit(remote)}/", f"{local.resolve()}/"], names, local)
@@ -104,7 +122,6 @@ def _rsync(
     Its remote shell is a script that drops the host's name, which ssh has from us already.
     """
     shell = "shift; exec " + shlex.join([*link.options(), "--", link.board.host]) + ' "$@"'
-    words = ["sh", "-c", shell, "sh"]
     argv = [
         rsync_here() or "rsync",
         "-rt",
@@ -115,7 +132,7 @@ def _rsync(
         "--files-from=-",
         "--from0",
         "-e",
-        " ".join(_rsync_word(word) for word in words),
+        " ".join(_rsync_word(word) for word in ("sh", "-c", shell, "sh")),
         "--",
         *ends,
     ]

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.flops import training_flops, work_flops
-from joulebird.harness.core.records import STAGE, is_done, stage_dir
+from joulebird.harness.core.records import STAGE, is_done, read_run, read_stage, stage_dir
 from joulebird.harness.core.registry import import_module
-from joulebird.harness.host.studies.asked import planned
-from joulebird.harness.runs.run import Asked
+from joulebird.harness.runs.run import Asked, planned
+from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.spec import RunSpec, digest
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.records import FinishedRun, FinishedStage
@@ -91,8 +91,16 @@ class Plan(NamedTuple):
     @property
     def words(self) -> tuple[str, ...]:
         """Words that must stand beside the total joules of the stages ahead."""
-        words = {word for stage in self.stages if not stage.done for word in stage.words}
-        return tuple(sorted(words))
+        ahead = [stage for stage in self.stages if not stage.done]
+        return tuple(sorted({word for stage in ahead for word in stage.words}))
+
+
+def stages_of(spec: RunSpec, root: str, backend: Any) -> list[Asked]:
+    """Return the stages of a run, by its record or by its method, which needs torch."""
+    if not is_finished(root, spec.id):
+        return planned(spec, root, backend)
+    stages = [read_stage(root, stage_id) for stage_id in read_run(root, spec.id).stages]
+    return [Asked(stage.name, stage.id, stage.function, stage.upstream, {}) for stage in stages]
 
 
 def make_plan(
@@ -103,7 +111,7 @@ def make_plan(
     asked: dict[str, Asked] = {}
     users: dict[str, list[RunSpec]] = {}
     for spec in specs:
-        stages = planned(spec, root, backend)
+        stages = stages_of(spec, root, backend)
         runs[spec.id] = tuple(stage.id for stage in stages)
         for stage in stages:
             asked.setdefault(stage.id, stage)
@@ -113,8 +121,8 @@ def make_plan(
     for stage_id, stage in asked.items():
         done = is_done(stage_dir(root, stage_id), STAGE)
         guess = Guess() if done else history.predict(stage, users[stage_id][0])
-        ids = tuple(spec.id for spec in users[stage_id])
-        ahead.append(Planned(stage_id, stage.name, stage.function, ids, done, *guess))
+        runs_of = tuple(spec.id for spec in users[stage_id])
+        ahead.append(Planned(stage_id, stage.name, stage.function, runs_of, done, *guess))
     return Plan(runs, tuple(ahead), tuple(finished))
 
 
@@ -142,8 +150,8 @@ class History:
             if stage.id not in [other.id for other in known]:
                 known.append(stage)
         if work.get("epochs"):
-            network = (work["structure"], work["batch"], precision)
-            self._structures.setdefault(network, []).append(stage)
+            key = (work["structure"], work["batch"], precision)
+            self._structures.setdefault(key, []).append(stage)
 
     def predict(self, asked: Asked, spec: RunSpec) -> Guess:
         """Predict the cost of a stage of a run."""

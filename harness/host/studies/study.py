@@ -76,8 +76,7 @@ def load(word: str) -> list[RunSpec]:
 
 def presets() -> list[str]:
     """Return the names of the included studies."""
-    folder = Path(__file__).parents[2] / "presets"
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return sorted(path.stem for path in (Path(__file__).parents[2] / "presets").glob("*.toml"))
 
 
 def read(word: str) -> Table:
@@ -89,16 +88,20 @@ def read(word: str) -> Table:
     elif path.is_file():
         data = path.read_bytes()
     elif path.is_dir():
-        hint = "name a study file (TOML), or one of: " + ", ".join(presets())
-        raise HarnessError(f"{word}: is a folder", hint)
+        raise HarnessError(
+            f"{word}: is a folder", "name a study file (TOML), or one of: " + ", ".join(presets())
+        )
     else:
-        hint = nearest(word, presets()) + "; or give the path of a TOML file"
-        raise HarnessError(f"{word}: no such study", hint)
+        raise HarnessError(
+            f"{word}: no such study",
+            nearest(word, presets()) + "; or give the path of a TOML file",
+        )
     try:
         return dict(tomllib.loads((data or b"").decode("utf-8")))
     except (ValueError, RecursionError) as error:
-        hint = "texts need quotes, lists need commas"
-        raise HarnessError(f"{word}: not valid TOML: {error}", hint) from None
+        raise HarnessError(
+            f"{word}: not valid TOML: {error}", "texts need quotes, lists need commas"
+        ) from None
 
 
 def runs_of(tables: Table, where: str) -> list[RunSpec]:
@@ -120,10 +123,8 @@ def runs_of(tables: Table, where: str) -> list[RunSpec]:
         fixed = dict(shared, model=model, dataset=dataset, seed=seed)
         for ratio, row in _cells([row for row in rows if row.is_for(model, dataset)], ratios):
             schedules = tables.get("schedule", {}), setting.get("schedule", {}), row.schedule
-            values = dict(fixed, **merge_schedules(*schedules))
-            runs.append(
-                resolved({**values, "method": row.method, "prune_ratio": ratio}, row.options)
-            )
+            cell = dict(fixed, method=row.method, prune_ratio=ratio)
+            runs.append(resolved({**cell, **merge_schedules(*schedules)}, row.options))
     return list(dict.fromkeys(runs))
 
 
@@ -147,8 +148,8 @@ def _rows(tables: Table, study: Table, where: str) -> list[Row]:
         for name in study["methods"]
     ]
     for number, entry in enumerate(tables.get("variant", []), 1):
-        base = given.get(entry["method"], {})
-        rows += _variant(entry, base, study, f"{where}, variant #{number}")
+        place = f"{where}, variant #{number}"
+        rows += _variant(entry, given.get(entry["method"], {}), study, place)
     if not rows:
         raise HarnessError(
             f"{where}: lacks the field 'study.methods'", 'for instance methods = ["eb-train"]'
@@ -182,8 +183,10 @@ def _settings(entries: list[Table], study: Table, where: str) -> dict[tuple[str,
     for number, entry in enumerate(entries, 1):
         place = f"{where}, setting #{number}"
         if "prune_ratios" not in entry and "schedule" not in entry:
-            hint = "it needs model, dataset, and prune_ratios or a schedule"
-            raise HarnessError(f"{place}: lacks the field 'prune_ratios'", hint)
+            raise HarnessError(
+                f"{place}: lacks the field 'prune_ratios'",
+                "it needs model, dataset, and prune_ratios or a schedule",
+            )
         _require_in(entry["model"], "models", study, place)
         _require_in(entry["dataset"], "datasets", study, place)
     return {(entry["model"], entry["dataset"]): entry for entry in entries}
@@ -192,8 +195,9 @@ def _settings(entries: list[Table], study: Table, where: str) -> dict[tuple[str,
 def _require_in(name: str, key: str, study: Table, where: str) -> None:
     """Raise HarnessError for a name that is not in a list of [study]."""
     if name not in study[key]:
-        hint = nearest(name, study[key])
-        raise HarnessError(f"{where}: {LISTS[key]} {name!r} is not in [study] {key}", hint)
+        raise HarnessError(
+            f"{where}: {LISTS[key]} {name!r} is not in [study] {key}", nearest(name, study[key])
+        )
 
 
 def merge_schedules(*tables: Table) -> Table:

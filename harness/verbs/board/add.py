@@ -4,37 +4,36 @@ HOST is any name that ssh knows (`ssh HOST true` must work without a question); 
 for the board. Nothing is installed.
 """
 
-import argparse
 import json
 import sys
 
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.ssh import Link
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board add`."""
-    parser.add_argument(
+ARGUMENTS = (
+    own(
         "name",
         nargs="?",
         default="tx2",
         metavar="NAME",
         help="what to call the board (default: %(default)s)",
-    )
-    parser.add_argument("host", nargs="?", metavar="HOST", help="its name for ssh (default: NAME)")
-    parser.add_argument(
+    ),
+    own("host", nargs="?", metavar="HOST", help="its name for ssh (default: NAME)"),
+    own(
         "--python",
         default="python3",
         metavar="P",
         help="the interpreter there (default: %(default)s)",
-    )
-    parser.add_argument("--no-try", action="store_true", help="write the table without connecting")
+    ),
+    own("--no-try", action="store_true", help="write the table without connecting"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Connect, look, write."""
     path = config.config_path()
     before = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -4,23 +4,21 @@ A run counts as fetched when it is finished in the folder of the runs here; `jou
 brings the others. Nothing is removed while a job runs. -n only lists.
 """
 
-import argparse
 import posixpath
 from typing import Any, Dict
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.runs.rundir import is_finished
 
+ARGUMENTS = (
+    *("NAME", "--runs", "--json", "--output"),
+    own("-n", "--dry-run", action="store_true", help="list, and remove nothing"),
+)
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board clean`."""
-    arguments.add(parser, "NAME", "--runs", "--json", "--output")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="list, and remove nothing")
 
-
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Ask the board to remove them, and print their paths."""
     there, root = agent(args.name), runs_folder(args.runs)
     done = there.call("status")["done"]
@@ -46,6 +44,8 @@ def text(facts: Dict[str, Any]) -> str:
     word = "would free" if facts["dry_run"] else "freed"
     lines.append(f"{facts['board']}: {word} {facts['bytes'] / 1e6:.1f} MB")
     if facts["left"]:
-        fetch = f"`joulebird board pull {facts['board']}` fetches them"
-        lines.append(f"{facts['left']} finished runs are not here and stay: {fetch}")
+        lines.append(
+            f"{facts['left']} finished runs are not here and stay: "
+            f"`joulebird board pull {facts['board']}` fetches them"
+        )
     return "\n".join(lines)

@@ -3,22 +3,20 @@
 Nothing is installed there. `joulebird run` does this by itself.
 """
 
-import argparse
 from pathlib import Path
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, changed
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent
-from joulebird.harness.host.link.datasets import send
+from joulebird.harness.host.link.transfer import send
+
+ARGUMENTS = (
+    *("NAME", "--json", "--output"),
+    changed("--data-dir", help="send this folder of data sets too"),
+)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board deploy`."""
-    arguments.add(parser, "NAME", "--json", "--output")
-    arguments.add(parser, "--data-dir", help="send this folder of data sets too")
-
-
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Deploy and print the file, and the bytes sent."""
     there = agent(args.name)
     code = there.deployed
@@ -28,8 +26,7 @@ def main(args: argparse.Namespace) -> int:
         "sha256": code.sha256,
         "sent_bytes": code.sent_bytes,
     }
-    sent = f"{code.sent_bytes} bytes sent" if code.sent_bytes else "was there"
-    lines = [f"{code.path} ({sent})"]
+    lines = [f"{code.path} ({f'{code.sent_bytes} bytes sent' if code.sent_bytes else 'was there'})"]
     if args.data_dir:
         facts["data"] = send(there, Path(args.data_dir))
         lines.append(f"{facts['data']} (data sets)")

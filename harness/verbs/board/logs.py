@@ -1,35 +1,31 @@
 """joulebird board logs [NAME] [RUN]: the output of a run on a board; -f stays with it."""
 
-import argparse
 import sys
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own, period
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.follow import EVERY_S, follow
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board logs`."""
-    arguments.add(parser, "NAME")
-    parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="a run or a job (default: the newest job)"
-    )
-    parser.add_argument(
+ARGUMENTS = (
+    "NAME",
+    own("run", nargs="?", metavar="RUN", help="a run or a job (default: the newest job)"),
+    own(
         "-f",
         "--follow",
         action="store_true",
         help="go on until the job ends; Ctrl-C leaves it running",
-    )
-    parser.add_argument(
+    ),
+    own(
         "--every",
-        type=arguments.period,
+        type=period,
         default=EVERY_S,
         metavar="S",
         help="look no more often than this (default: %(default)g s)",
-    )
+    ),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Print the log."""
     there = agent(args.name)
     if args.follow:

@@ -3,26 +3,22 @@
 Their stages, logs and idle measurements come with them.
 """
 
-import argparse
 from pathlib import Path
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.host.boards.results import fetch
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board pull`."""
-    arguments.add(parser, "NAME")
-    parser.add_argument(
-        "run", nargs="*", metavar="RUN", help="the runs to fetch (default: all that are finished)"
-    )
-    arguments.add(parser, "--runs", "--json", "--output")
+ARGUMENTS = (
+    "NAME",
+    own("run", nargs="*", metavar="RUN", help="the runs to fetch (default: all that are finished)"),
+    *("--runs", "--json", "--output"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Fetch the runs and print their ids."""
     there = agent(args.name)
     done = fetch(there, Path(runs_folder(args.runs)), args.run)

@@ -4,23 +4,19 @@ import argparse
 import time
 from typing import Any, Dict, List, Optional
 
-from joulebird.harness.cli import arguments
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board status`."""
-    arguments.add(parser, "NAME", "--json", "--output")
+ARGUMENTS = ("NAME", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the board's state."""
     there = agent(args.name)
     name, status = there.board.name, there.call("status")
-    json_text = as_json(dict(status, board=name)) if args.form == "json" else ""
-    put(json_text or text(name, status), args.output)
+    facts = dict(status, board=name)
+    put(as_json(facts) if args.form == "json" else text(name, status), args.output)
     return 0
 
 
@@ -35,10 +31,8 @@ def text(name: str, status: Dict[str, Any]) -> str:
     if holder is None:
         lines.append("free")
     else:
-        since = clock(holder.get("since_wall_s"))
-        lines.append(f"in use by {owner_text(holder)} since {since}")
-    for job in status["jobs"][-5:]:
-        lines += job_lines(job)
+        lines.append(f"in use by {owner_text(holder)} since {clock(holder.get('since_wall_s'))}")
+    lines += [line for job in status["jobs"][-5:] for line in job_lines(job)]
     fetch = f": `joulebird board pull {name}` fetches them" if status["done"] else ""
     return "\n".join([*lines, done + fetch])
 

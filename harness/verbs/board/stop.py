@@ -3,22 +3,18 @@
 The same `joulebird run` continues it later.
 """
 
-import argparse
 import sys
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.host.boards.chosen import agent
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `joulebird board stop`."""
-    arguments.add(parser, "NAME")
-    parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="stop only if this run or job is the one that runs"
-    )
+ARGUMENTS = (
+    "NAME",
+    own("run", nargs="?", metavar="RUN", help="stop only if this run or job is the one that runs"),
+)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Send the request."""
     there = agent(args.name)
     job = there.call("stop", run=args.run)["job"]

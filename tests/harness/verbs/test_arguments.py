@@ -5,8 +5,7 @@ import sys
 import pytest
 
 from joulebird.harness.cli import arguments
-from joulebird.harness.cli.arguments import SHARED
-from joulebird.harness.cli.parsers import parser_of
+from joulebird.harness.cli.arguments import SHARED, parser_of
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs import BOARD_VERBS, ON_A_BOARD, REMOTE, VERBS
 from tests.harness.command import refused

@@ -2,24 +2,23 @@
 where we wish nothing.
 """
 
-import argparse
-
 import pytest
 
+from joulebird.harness.cli.arguments import parser_of
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.boards.fleet import flags
 from joulebird.harness.host.boards.run_study import words
 from joulebird.harness.host.config import Board
 from joulebird.harness.power.sources import choose_all
-from joulebird.harness.verbs import run as verb_run
 
 TX2 = Board(name="tx2", host="tx2", source="ina3221", prepare="MAXN")
 PLAIN = Board(name="desk", host="desk")
 
 
 def parsed(*given):
-    parser = argparse.ArgumentParser()
-    verb_run.configure(parser)
-    return parser.parse_args([*given, "smoke"] if "--prepare" not in given else ["smoke", *given])
+    return parser_of("run").parse_args(
+        [*given, "smoke"] if "--prepare" not in given else ["smoke", *given]
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,9 +56,7 @@ def parsed(*given):
 )
 def test_the_words_for_a_board(given, board, told):
     assert list(words(parsed(*given), board)) == told
-    again = argparse.ArgumentParser()
-    verb_run.configure(again)
-    assert again.parse_args(["smoke", *told]).prepare == (
+    assert parser_of("run").parse_args(["smoke", *told]).prepare == (
         told[-1].partition("=")[2] if told and "--prepare" in told[-1] else None
     )
 
@@ -76,10 +73,9 @@ def test_a_fleet_is_told_of_all_sources_and_the_state():
 
 
 @pytest.mark.parametrize("period", ["0", "-1", "nan", "x"])
-def test_a_period_that_cannot_be(period, capsys):
-    with pytest.raises(SystemExit):
+def test_a_period_that_cannot_be(period):
+    with pytest.raises(HarnessError, match="--period"):
         parsed("--period", period)
-    assert "--period" in capsys.readouterr().err
 
 
 def test_the_first_source_is_the_one_that_counts():

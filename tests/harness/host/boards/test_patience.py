@@ -4,8 +4,8 @@ and an end.
 
 import pytest
 
+from joulebird.harness.host.boards.follow import Patience
 from joulebird.harness.host.link.errors import LinkError
-from joulebird.harness.host.link.patience import Patience
 
 LOST, WRONG = LinkError("b: no answer", "", lost=True), LinkError("b: another key", "")
 
