@@ -96,10 +96,11 @@ class ScpiDecoder(Decoder):
 
     def start(self) -> List[Ask]:
         """Empty the instrument's input, ask its identity, and set its display."""
-        asks = [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
-        asks += [self._ask(text) for text in self.settings.get("start", [])]
-        return asks + (
-            [self._ask(self.settings["errors"], "note")] if self.settings.get("errors") else []
+        errors = self.settings.get("errors")
+        return (
+            [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
+            + [self._ask(text) for text in self.settings.get("start", [])]
+            + ([self._ask(errors, "note")] if errors else [])
         )
 
     def poll(self) -> List[Ask]:

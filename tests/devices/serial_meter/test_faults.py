@@ -124,7 +124,7 @@ def test_garbage_costs_a_reading_at_most(tmp_path):
         for _ in range(4):
             lab.set("extra", b"\xff\x00\xf8,7.1\x09#\x01\x04")
             lab.go_on()
-        assert {b.source.counts()["opened"] for b in lab.benches} == {1}
+        assert {b.source._reader.inbox.counts["opened"] for b in lab.benches} == {1}
 
 
 @pytest.mark.slow
@@ -134,9 +134,9 @@ def test_lost_and_changed_bytes_never_give_a_wrong_number(fault, tmp_path):
         lab.set(
             fault, lambda bench: 0.003 if bench.family == "um" else 0.01
         )  # for about a third of the frames
-        lab.watch(10.0, until=lambda b: b.source.counts()["readings"] >= 30 and len(b.errors) >= 2)
+        lab.watch(10.0, until=lambda b: b.source._reader.inbox.counts["readings"] >= 30 and len(b.errors) >= 2)
         assert {
-            b.family for b in lab.benches if b.source.counts()["readings"] < 3 or not b.errors
+            b.family for b in lab.benches if b.source._reader.inbox.counts["readings"] < 3 or not b.errors
         } == set()
         lab.set(fault, 0.0)
         lab.go_on()
