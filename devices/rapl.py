@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from joulebird.devices.counter import CounterMeter, wait_moved
 from joulebird.devices.source import PowerSample, PowerSource
-from joulebird.devices.util.sysfs import KeptFile, read_text, text_or_none
+from joulebird.devices.util.sysfs import KeptFile, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 ZONES = "sys/class/powercap"
@@ -42,7 +42,9 @@ def find_zones(root: str) -> List[Zone]:
     except OSError:
         return []
     zones = (_zone(folder, name) for name in names)
-    return sorted(filter(None, zones), key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
+    return sorted(
+        filter(None, zones), key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail)
+    )
 
 
 def _zone(powercap: str, name: str) -> Optional[Zone]:
@@ -139,7 +141,7 @@ class RaplSource(PowerSource):
             accuracy="not stated by the makers",
             zones={
                 zone.rail: {
-                    "name": read_text(os.path.join(zone.folder, "name")),
+                    "name": text_or_none(os.path.join(zone.folder, "name")),
                     "wrap_j": zone.wrap_j,
                 }
                 for zone in self._zones

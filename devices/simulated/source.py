@@ -178,24 +178,20 @@ class SimulatedSource(Ina3221Source):
 
     def describe(self) -> Dict[str, Any]:
         """Return the description of ina3221, with `simulated`: true and the basis of the watts."""
-        facts = super().describe()
-        follows = "profile" if self._profile is not None else "processor load"
-        facts.update(
+        return dict(
+            super().describe(),
             simulated=True,
-            follows=follows,
+            follows="profile" if self._profile is not None else "processor load",
             idle_w=IDLE_W,
             train_w=TRAIN_W,
             cores=self._cores or os.cpu_count(),
         )
-        return facts
 
 
 def is_alive(pid: int) -> bool:
     """Return whether a process with this id runs."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)

@@ -65,7 +65,7 @@ def disagreement(fields: Fields) -> str:
     """
     for name in "WVA":
         low, middle, high = fields.get(name + "min"), fields.get(name), fields.get(name + "max")
-        if None not in (low, middle, high) and not low <= middle <= high:
+        if not (low is None or middle is None or high is None or low <= middle <= high):
             return f"{name} is {middle:g}, but was {low:g} to {high:g}"
     watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
     if watts is None or apparent is None:

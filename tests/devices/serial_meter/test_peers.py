@@ -127,7 +127,9 @@ PZEM = [2301, 87, 0, 120, 0, 1234, 0, 500, 61, 0] + [0] * 10
 def test_pymodbus_as_a_pzem(modbus_server):
     with SerialMeterSource(port=modbus_server(PZEM), meter=quick("pzem004t")) as source:
         assert numbers(source, 5) == [12.0] * 5
-        assert source._reader.inbox.counts["damaged"] == source._reader.inbox.counts["timeouts"] == 0
+        assert (
+            source._reader.inbox.counts["damaged"] == source._reader.inbox.counts["timeouts"] == 0
+        )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
