@@ -53,21 +53,27 @@ class Health:
 
     def temperatures(self) -> Dict[str, float]:
         """Return degrees Celsius by type of thermal zone."""
-        temps = {}
-        for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*"))):
-            kind, value = text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp"))
-            if kind and value is not None and kind not in NOT_A_TEMPERATURE:
-                temps[kind] = value / 1000.0
-        return temps
+        temps = (
+            (text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp")))
+            for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*")))
+        )
+        return {
+            kind: value / 1000.0
+            for kind, value in temps
+            if kind and value is not None and kind not in NOT_A_TEMPERATURE
+        }
 
     def clock_limits(self) -> Dict[str, Tuple[int, int]]:
         """Return the allowed clocks (lowest, highest) in Hz of each online core and of the GPU."""
-        limits = {}
-        for name, start, scale in self._clock_files():
-            low, high = [_integer(text_or_none(f"{start}{end}_freq")) for end in ("min", "max")]
-            if low is not None and high is not None:
-                limits[name] = (low * scale, high * scale)
-        return limits
+        limits = (
+            (name, scale, [_integer(text_or_none(f"{start}{end}_freq")) for end in ("min", "max")])
+            for name, start, scale in self._clock_files()
+        )
+        return {
+            name: (low * scale, high * scale)
+            for name, scale, (low, high) in limits
+            if low is not None and high is not None
+        }
 
     def locked(self) -> Optional[bool]:
         """Return whether every clock may take one value only, as after jetson_clocks.
@@ -119,21 +125,18 @@ class Health:
         return None if load is None else load / 1000.0
 
     def _cooling(self) -> Dict[str, int]:
-        active = {}
-        for device in sorted(glob.glob(self._path("sys/class/thermal/cooling_device*"))):
-            kind, state = (
-                text_or_none(device + "/type") or "",
-                _integer(text_or_none(device + "/cur_state")),
+        start = self._path("sys/class/thermal/cooling_device")
+        states = {
+            f"{text_or_none(device + '/type') or ''} {device[len(start) :]}": _integer(
+                text_or_none(device + "/cur_state")
             )
-            if (
-                state and state > 0 and "fan" not in kind.lower()
-            ):  # a fan that turns holds nothing back
-                active[
-                    "{} {}".format(
-                        kind, device[len(self._path("sys/class/thermal/cooling_device")) :]
-                    )
-                ] = state
-        return active
+            for device in sorted(glob.glob(start + "*"))
+        }
+        return {  # a fan that turns holds nothing back
+            name: state
+            for name, state in states.items()
+            if state and state > 0 and "fan" not in name.lower()
+        }
 
     def _power_mode(self) -> Optional[int]:
         """Return the number of the nvpmodel mode, as nvpmodel notes it for the next boot."""

@@ -235,9 +235,8 @@ class Ina3221Source(PowerSource):
 
 
 def _word(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return errno.errorcode.get(error.errno, str(error.errno))
-    return "GARBLED"
+    number = error.errno if isinstance(error, OSError) else None
+    return "GARBLED" if number is None else errno.errorcode.get(number, str(number))
 
 
 def _refused(error: OSError) -> SourceError:

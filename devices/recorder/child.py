@@ -177,15 +177,6 @@ COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
 }
 
 
-def raise_priority() -> None:
-    """Ask to be woken before the training's threads.
-
-    Only root is granted it, and it works without.
-    """
-    with contextlib.suppress(OSError):
-        os.nice(-10)
-
-
 def main() -> int:
     """Serve the parent that holds the other ends of stdin and stdout."""
     # Ctrl-C is for the parent, which ends us by closing the pipe.
@@ -193,7 +184,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a driver prints must not mix with the answers
-    raise_priority()
+    # To be woken before the training's threads: only root is granted it, and it works without.
+    with contextlib.suppress(OSError):
+        os.nice(-10)
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
         Child(0, answers).serve()
     return 0

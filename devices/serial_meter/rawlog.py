@@ -149,9 +149,7 @@ def redecode(
     given = meters.meter(meter) if meter else None
     decoder: Optional[Decoder] = None
     known: Optional[meters.Meter] = None
-    for entry in entries(path):
-        if boot is not None and entry.boot_id != boot:
-            continue
+    for entry in (entry for entry in entries(path) if boot in (None, entry.boot_id)):
         if decoder is None or entry.meter is not known:
             known = entry.meter
             decoder = meters.decoder(given or known)

@@ -72,13 +72,11 @@ class Reader:
     def _advice(self) -> str:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
-        if self.inbox.bytes:
-            return (
-                f"wrong baud rate, or another meter? tried {rates} baud; "
-                f"bytes came, but none made sense as {meter.name}"
-            )
         return (
-            "nothing came: check power and cable (null modem?), and the meter's own settings; "
+            f"wrong baud rate, or another meter? tried {rates} baud; "
+            f"bytes came, but none made sense as {meter.name}"
+            if self.inbox.bytes
+            else "nothing came: check power and cable (null modem?), and the meter's own settings; "
             f"tried {rates} baud"
         )
 

@@ -138,12 +138,10 @@ class UmDecoder(Decoder):
         wrong = damage(frame, self.model)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_wh = fields.get(f"group{fields['data_group']}_Wh")
         return judge(
             self.meter.gates,
             fields,
             fields["power_W"],
             fields["voltage_V"],
             fields["current_A"],
-            None if energy_wh is None else 3600.0 * energy_wh,
         )

@@ -150,10 +150,11 @@ class WattsupDecoder(Decoder):
         wrong = disagreement(fields)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_j = None if fields["WH"] is None else fields["WH"] * 3600.0
-        if fields["W"] is None:
-            return Record("flagged", fields, "no_data")
-        return judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], energy_j)
+        return (
+            Record("flagged", fields, "no_data")
+            if fields["W"] is None
+            else judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"])
+        )
 
     def _version(self, arguments: List[str]) -> Record:
         if len(arguments) != 8 or not all(INTEGER.match(text) for text in arguments):
