@@ -130,12 +130,8 @@ class ChildSource(PowerSource):
 
     def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
         """Return a sample of our rails, marked when one of them is missing."""
-        missing = [rail for rail in self.rails if rail not in watts]
-        return PowerSample(
-            t_s,
-            {rail: watts[rail] for rail in self.rails if rail in watts},
-            "MISSING" if missing else None,
-        )
+        ours = {rail: watts[rail] for rail in self.rails if rail in watts}
+        return PowerSample(t_s, ours, None if len(ours) == len(self.rails) else "MISSING")
 
     def _start(self) -> None:
         self._deadline_s = self._clock() + self._start_timeout_s

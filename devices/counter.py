@@ -1,9 +1,24 @@
 """From energy counters to samples of mean power."""
 
-from typing import Dict, Optional
+import time
+from typing import Callable, Dict, Optional
 
 from joulebird.devices.source import PowerSample
 from joulebird.harness.core.errors import SourceError
+
+
+def wait_moved(
+    take: Callable[[], Optional[PowerSample]],
+    clock: Callable[[], float],
+    limit_s: float,
+    still: SourceError,
+) -> None:
+    """Take readings until one is a sample; raises `still` when none is within `limit_s`."""
+    end_s = clock() + limit_s
+    while take() is None:
+        if clock() > end_s:
+            raise still
+        time.sleep(0.002)
 
 
 class CounterMeter:

@@ -42,9 +42,8 @@ def samples(rows: Iterable[Row], rails: Sequence[str]) -> List[Sample]:
 
 
 def _milliwatts(row: Row, rails: Sequence[str]) -> Optional[int]:
-    if not all(rail in row.watts for rail in rails):
-        return None
-    return sum(round(row.watts[rail] * 1e3) for rail in rails)
+    whole = all(rail in row.watts for rail in rails)
+    return sum(round(row.watts[rail] * 1e3) for rail in rails) if whole else None
 
 
 def energy(

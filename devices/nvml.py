@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from joulebird.devices.counter import CounterMeter
+from joulebird.devices.counter import CounterMeter, wait_moved
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
@@ -45,7 +45,11 @@ class NvmlSource(PowerSource):
             self._cards = dict(self._chosen())
             self.rails = self.total = tuple(self._cards)
             self.sampling = "counter" if self._counts() else "snapshot"
-            self._settle()
+            still = SourceError(
+                "the energy counter of the graphics card stands still",
+                "read the output of nvidia-smi for the card",
+            )
+            wait_moved(self._take, self._clock, SETTLE_S, still)
         except self._nvml.NVMLError as error:
             self.close()
             raise SourceError(f"NVML refuses: {error}", "read the output of nvidia-smi") from error
@@ -56,24 +60,19 @@ class NvmlSource(PowerSource):
     def _chosen(self) -> List[Tuple[str, Any]]:
         count = self._nvml.nvmlDeviceGetCount()
         cards = [(f"GPU{i}", self._nvml.nvmlDeviceGetHandleByIndex(i)) for i in range(count)]
-        if not self._wanted:
-            chosen = cards
-        else:
-            chosen = [
-                (rail, card)
-                for rail, card in cards
-                if rail[3:] in self._wanted or self._uuid(card) in self._wanted
-            ]
+        chosen = [
+            (rail, card)
+            for rail, card in cards
+            if not self._wanted
+            or rail[3:] in self._wanted
+            or _text(self._nvml.nvmlDeviceGetUUID(card)) in self._wanted
+        ]
         if len(chosen) < max(1, len(self._wanted)):
             raise SourceError(
                 f"NVML shows {count} cards, and not all of: {', '.join(self._wanted) or 'any'}",
                 "nvidia-smi -L lists them; choose with gpus=0,1 or by UUID",
             )
         return chosen
-
-    def _uuid(self, card: Any) -> str:
-        uuid = self._nvml.nvmlDeviceGetUUID(card)
-        return uuid.decode() if isinstance(uuid, bytes) else uuid
 
     def _counts(self) -> bool:
         try:
@@ -83,28 +82,14 @@ class NvmlSource(PowerSource):
             return False
         return True
 
-    def _settle(self) -> None:
-        end_s = self._clock() + SETTLE_S
-        while self._take() is None:
-            if self._clock() > end_s:
-                raise SourceError(
-                    "the energy counter of the graphics card stands still",
-                    "read the output of nvidia-smi for the card",
-                )
-            time.sleep(0.005)
-
     def _take(self) -> Optional[PowerSample]:
-        if self.sampling == "snapshot":
-            watts = {
-                rail: self._nvml.nvmlDeviceGetPowerUsage(card) / 1000.0
-                for rail, card in self._cards.items()
-            }
-            return PowerSample(self._clock(), watts)
-        joules = {
-            rail: self._nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1000.0
-            for rail, card in self._cards.items()
-        }
-        return self._meter.take(self._clock(), joules)
+        ask, sample = (
+            (self._nvml.nvmlDeviceGetTotalEnergyConsumption, self._meter.take)
+            if self.sampling == "counter"
+            else (self._nvml.nvmlDeviceGetPowerUsage, PowerSample)
+        )
+        values = {rail: ask(card) / 1000.0 for rail, card in self._cards.items()}
+        return sample(self._clock(), values)
 
     def read(self) -> PowerSample:
         """Return the mean power since the reading before, or the present power of an older card.
@@ -137,7 +122,7 @@ class NvmlSource(PowerSource):
         cards = {
             rail: {
                 "name": _text(self._nvml.nvmlDeviceGetName(card)),
-                "uuid": self._uuid(card),
+                "uuid": _text(self._nvml.nvmlDeviceGetUUID(card)),
                 "limit_w": self._limit_w(card),
             }
             for rail, card in self._cards.items()

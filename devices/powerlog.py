@@ -95,8 +95,9 @@ def _ends_a_line(fd: int) -> bool:
 
 def _unwritable(path: str, error: OSError) -> SourceError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "make room on that disk; the log so far is kept"
     return SourceError(
         f"cannot write the power log {path}: {os.strerror(error.errno or 0)}",
-        hint if full else "check the folder and its permissions",
+        "make room on that disk; the log so far is kept"
+        if full
+        else "check the folder and its permissions",
     )

@@ -11,9 +11,9 @@ import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from joulebird.devices.counter import CounterMeter
+from joulebird.devices.counter import CounterMeter, wait_moved
 from joulebird.devices.source import PowerSample, PowerSource
-from joulebird.devices.util.sysfs import KeptFile, read_text, text_or_none
+from joulebird.devices.util.sysfs import KeptFile, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 ZONES = "sys/class/powercap"
@@ -41,15 +41,17 @@ def find_zones(root: str) -> List[Zone]:
         )
     except OSError:
         return []
-    zones = []
-    for name in names:
-        kind = text_or_none(os.path.join(folder, name, "name"))
-        if kind is not None:
-            wrap_uj = text_or_none(os.path.join(folder, name, "max_energy_range_uj")) or "0"
-            zones.append(
-                Zone(rail_name(kind, name), os.path.join(folder, name), int(wrap_uj) / 1e6)
-            )
-    return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
+    zones = (_zone(folder, name) for name in names)
+    return sorted(
+        filter(None, zones), key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail)
+    )
+
+
+def _zone(powercap: str, name: str) -> Optional[Zone]:
+    folder = os.path.join(powercap, name)
+    kind = text_or_none(os.path.join(folder, "name"))
+    wrap_uj = text_or_none(os.path.join(folder, "max_energy_range_uj")) or "0"
+    return Zone(rail_name(kind, name), folder, int(wrap_uj) / 1e6) if kind is not None else None
 
 
 def rail_name(kind: str, zone: str) -> str:
@@ -98,14 +100,10 @@ class RaplSource(PowerSource):
         self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
-        end_s = self._clock() + SETTLE_S
-        while self._take() is None:
-            if self._clock() > end_s:
-                raise SourceError(
-                    "the RAPL counters stand still",
-                    "a virtual machine may show them without filling them",
-                )
-            time.sleep(0.002)
+        still = SourceError(
+            "the RAPL counters stand still", "a virtual machine may show them without filling them"
+        )
+        wait_moved(self._take, self._clock, SETTLE_S, still)
 
     def _take(self) -> Optional[PowerSample]:
         try:
@@ -143,7 +141,7 @@ class RaplSource(PowerSource):
             accuracy="not stated by the makers",
             zones={
                 zone.rail: {
-                    "name": read_text(os.path.join(zone.folder, "name")),
+                    "name": text_or_none(os.path.join(zone.folder, "name")),
                     "wrap_j": zone.wrap_j,
                 }
                 for zone in self._zones

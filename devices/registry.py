@@ -5,7 +5,7 @@ The names are those of `devices.SOURCES`.
 
 import inspect
 import time
-from typing import Any, Callable, Dict, Iterator, List, Tuple, Type, Union, get_type_hints
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
 from joulebird.devices.source import PowerSource
@@ -16,6 +16,8 @@ from joulebird.harness.core.registry import find, nearest
 # Unregistered names are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
 FALLBACK = "simulated"
+# origin of an annotation -> class; Python 3.6 has List where later ones have list
+SEQUENCES: Dict[Any, Type[Sequence[Any]]] = {list: list, List: list, tuple: tuple, Tuple: tuple}
 
 
 def load(name: str) -> Type[PowerSource]:
@@ -90,16 +92,13 @@ def fits(value: Any, kind: Any) -> bool:
     origin, inside = getattr(kind, "__origin__", None), getattr(kind, "__args__", None) or (Any,)
     if origin is Union:
         return any(fits(value, choice) for choice in inside)
-    if origin in (list, List):
-        return isinstance(value, list) and all(fits(item, inside[0]) for item in value)
-    if origin in (tuple, Tuple):
-        return isinstance(value, tuple) and all(fits(item, inside[0]) for item in value)
     if origin in (dict, Dict):
         return isinstance(value, dict)
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if origin in SEQUENCES:
+        return isinstance(value, SEQUENCES[origin]) and all(fits(item, inside[0]) for item in value)
+    if kind in (int, float):
+        numbers = (int, float) if kind is float else int
+        return isinstance(value, numbers) and not isinstance(value, bool)
     return isinstance(value, kind) if kind in (str, bool, type(None)) else True
 
 

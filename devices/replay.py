@@ -14,6 +14,8 @@ from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.powerlog import Head, Row
 
+KEPT = ("accuracy", "simulated", "below_resolution")  # facts of the source that was recorded
+
 
 class LogEnded(SourceError):
     """The replayed log has no more rows."""
@@ -95,8 +97,7 @@ class ReplaySource(PowerSource):
         last_s: Optional[float] = None
         for item in walk_log(self._path):
             if isinstance(item, Head):
-                if self._head is None:
-                    self._head = item
+                self._head = self._head or item
                 if item.rails != self._head.rails:
                     raise SourceError(
                         f"{self._path}: its segments have different rails",
@@ -150,12 +151,9 @@ class ReplaySource(PowerSource):
         A simulated log stays simulated.
         """
         then = dict(self._head.source) if self._head is not None else {}
-        facts = self.identity()
-        facts.update(
-            {key: then[key] for key in ("accuracy", "simulated", "below_resolution") if key in then}
-        )
-        facts.update(path=self._path, speed=self._speed, loop=self._loop, replayed=then)
-        return facts
+        kept = {key: then[key] for key in KEPT if key in then}
+        ours = {"path": self._path, "speed": self._speed, "loop": self._loop, "replayed": then}
+        return {**self.identity(), **kept, **ours}
 
 
 def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:

@@ -51,11 +51,8 @@ def identify(root: str = "/") -> Dict[str, Any]:
 
 
 def _property(root: str, name: str) -> Optional[str]:
-    for base in BASES:
-        text = text_or_none(os.path.join(root, base, name))
-        if text is not None:
-            return text
-    return None
+    texts = (text_or_none(os.path.join(root, base, name)) for base in BASES)
+    return next((text for text in texts if text is not None), None)
 
 
 def parse_release(text: str) -> Optional[str]:

@@ -58,15 +58,8 @@ class Note:
 
         The note is on the disk when this returns.
         """
-        note = {
-            "format": FORMAT,
-            "before": before,
-            "clocks": clocks,
-            "fan": fan,
-            "pid": os.getpid(),
-            "wall_s": time.time(),
-        }
-        files.write_json(self.path, note)
+        facts = {"format": FORMAT, "pid": os.getpid(), "wall_s": time.time()}
+        files.write_json(self.path, dict(facts, before=before, clocks=clocks, fan=fan))
 
     def forget_clocks(self) -> None:
         """Delete the file of jetson_clocks, which asks before it overwrites one."""

@@ -25,8 +25,12 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
     [('swapped', {'pages': 3})]
     """
     if before["boot_id"] != after["boot_id"]:  # nothing else compares
-        boots = {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]}
-        return [("rebooted", boots)]
+        return [
+            (
+                "rebooted",
+                {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]},
+            )
+        ]
     warnings: Warnings = []
     throttles = _throttles(after)
     if throttles:
@@ -35,8 +39,8 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
     if modes["before"] != modes["after"]:
         warnings.append(("mode_changed", modes))
     elif before["limits"] != after["limits"]:
-        changes = _changes(before["limits"], after["limits"])
-        warnings.append(("limits_changed", {"what": ", ".join(changes)}))
+        what = ", ".join(_changes(before["limits"], after["limits"]))
+        warnings.append(("limits_changed", {"what": what}))
     pages = _pages(after["swap"]) - _pages(before["swap"])
     if pages > 0:
         warnings.append(("swapped", {"pages": pages}))

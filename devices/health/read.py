@@ -53,24 +53,27 @@ class Health:
 
     def temperatures(self) -> Dict[str, float]:
         """Return degrees Celsius by type of thermal zone."""
-        temps = {}
-        for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*"))):
-            kind, value = text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp"))
-            if kind and value is not None and kind not in NOT_A_TEMPERATURE:
-                temps[kind] = value / 1000.0
-        return temps
+        temps = (
+            (text_or_none(zone + "/type"), _integer(text_or_none(zone + "/temp")))
+            for zone in sorted(glob.glob(self._path("sys/class/thermal/thermal_zone*")))
+        )
+        return {
+            kind: value / 1000.0
+            for kind, value in temps
+            if kind and value is not None and kind not in NOT_A_TEMPERATURE
+        }
 
     def clock_limits(self) -> Dict[str, Tuple[int, int]]:
         """Return the allowed clocks (lowest, highest) in Hz of each online core and of the GPU."""
-        limits = {}
-        for name, folder, scale in self._clock_folders():
-            low, high = [
-                _integer(text_or_none(os.path.join(folder, f"{end}_freq")))
-                for end in self._ends(name)
-            ]
-            if low is not None and high is not None:
-                limits[name] = (low * scale, high * scale)
-        return limits
+        limits = (
+            (name, scale, [_integer(text_or_none(f"{start}{end}_freq")) for end in ("min", "max")])
+            for name, start, scale in self._clock_files()
+        )
+        return {
+            name: (low * scale, high * scale)
+            for name, scale, (low, high) in limits
+            if low is not None and high is not None
+        }
 
     def locked(self) -> Optional[bool]:
         """Return whether every clock may take one value only, as after jetson_clocks.
@@ -80,24 +83,22 @@ class Health:
         limits = self.clock_limits()
         return all(low == high for low, high in limits.values()) if limits else None
 
-    def _ends(self, name: str) -> Tuple[str, str]:
-        return ("min", "max") if name == "gpu" else ("scaling_min", "scaling_max")
-
-    def _clock_folders(self) -> List[Tuple[str, str, int]]:
-        cores = sorted(glob.glob(self._path("sys/devices/system/cpu/cpu[0-9]*/cpufreq")))
-        online = {
-            core for core in cores if text_or_none(os.path.dirname(core) + "/online") in (None, "1")
-        }
+    def _clock_files(self) -> List[Tuple[str, str, int]]:
+        """Return the name, the beginning of its files, and the unit in Hz of each clock."""
+        cores = [
+            os.path.dirname(path)
+            for path in sorted(glob.glob(self._path("sys/devices/system/cpu/cpu[0-9]*/cpufreq")))
+        ]
         gpus = [
             path
             for pattern in GPUS
             for path in glob.glob(self._path("sys/class/devfreq/" + pattern))
         ]
         return [
-            (os.path.basename(os.path.dirname(core)), core, 1000)
+            (os.path.basename(core), core + "/cpufreq/scaling_", 1000)
             for core in cores
-            if core in online
-        ] + [("gpu", path, 1) for path in gpus[:1]]
+            if text_or_none(core + "/online") in (None, "1")
+        ] + [("gpu", path + "/", 1) for path in gpus[:1]]
 
     def _path(self, path: str) -> str:
         return os.path.join(self._root, path)
@@ -106,47 +107,36 @@ class Health:
         return text_or_none(self._path(path))
 
     def _limits(self) -> Dict[str, Any]:
-        limits: Dict[str, Any] = {
-            name + "_max_hz": high for name, (_, high) in self.clock_limits().items()
+        return {
+            **{name + "_max_hz": high for name, (_, high) in self.clock_limits().items()},
+            "online": self._text("sys/devices/system/cpu/online"),
+            "emc_cap_hz": _integer(self._text("sys/kernel/nvpmodel_emc_cap/emc_iso_cap")),
         }
-        return dict(
-            limits,
-            online=self._text("sys/devices/system/cpu/online"),
-            emc_cap_hz=_integer(self._text("sys/kernel/nvpmodel_emc_cap/emc_iso_cap")),
-        )
 
     def _clocks(self) -> Dict[str, int]:
-        now: Dict[str, int] = {}
-        for name, folder, scale in self._clock_folders():
-            value = _integer(
-                text_or_none(
-                    os.path.join(folder, "cur_freq" if name == "gpu" else "scaling_cur_freq")
-                )
-            )
-            if value is not None:
-                now[name] = value * scale
-        return now
+        now = {
+            name: (_integer(text_or_none(start + "cur_freq")), scale)
+            for name, start, scale in self._clock_files()
+        }
+        return {name: value * scale for name, (value, scale) in now.items() if value is not None}
 
     def _gpu_load(self) -> Optional[float]:
         load = _integer(self._text("sys/devices/gpu.0/load"))
         return None if load is None else load / 1000.0
 
     def _cooling(self) -> Dict[str, int]:
-        active = {}
-        for device in sorted(glob.glob(self._path("sys/class/thermal/cooling_device*"))):
-            kind, state = (
-                text_or_none(device + "/type") or "",
-                _integer(text_or_none(device + "/cur_state")),
+        start = self._path("sys/class/thermal/cooling_device")
+        states = {
+            f"{text_or_none(device + '/type') or ''} {device[len(start) :]}": _integer(
+                text_or_none(device + "/cur_state")
             )
-            if (
-                state and state > 0 and "fan" not in kind.lower()
-            ):  # a fan that turns holds nothing back
-                active[
-                    "{} {}".format(
-                        kind, device[len(self._path("sys/class/thermal/cooling_device")) :]
-                    )
-                ] = state
-        return active
+            for device in sorted(glob.glob(start + "*"))
+        }
+        return {  # a fan that turns holds nothing back
+            name: state
+            for name, state in states.items()
+            if state and state > 0 and "fan" not in name.lower()
+        }
 
     def _power_mode(self) -> Optional[int]:
         """Return the number of the nvpmodel mode, as nvpmodel notes it for the next boot."""

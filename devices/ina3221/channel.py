@@ -63,11 +63,10 @@ def _folders(root: str, patterns: Tuple[str, ...]) -> List[str]:
 
 
 def _is_ina3221(folder: str) -> bool:
-    names = (
-        text_or_none(os.path.join(folder, "name")),
-        text_or_none(os.path.join(_device(folder), "name")),
+    return any(
+        (text_or_none(os.path.join(place, "name")) or "").startswith("ina3221")
+        for place in (folder, _device(folder))
     )
-    return any(name is not None and name.startswith("ina3221") for name in names)
 
 
 def _device(folder: str) -> str:
@@ -168,7 +167,7 @@ class ChannelReader:
 
     def open(self) -> None:
         """Open the best file there is; raises OSError when none can be read."""
-        refusal: Optional[OSError] = None
+        refusal: OSError = FileNotFoundError(errno.ENOENT, "no file to read")
         for names, parse in FORMS[self.channel.form]:
             files = [
                 KeptFile(os.path.join(self.channel.folder, name % self.channel.number))
@@ -180,9 +179,7 @@ class ChannelReader:
             except OSError as error:
                 for file in files:
                     file.close()
-                if (
-                    refusal is None or refusal.errno == errno.ENOENT
-                ):  # a refused file says more than an absent one
+                if refusal.errno == errno.ENOENT:  # a refused file says more than an absent one
                     refusal = error
                 continue
             self.attribute, self._files, self._parse = (
@@ -191,8 +188,7 @@ class ChannelReader:
                 parse,
             )
             return
-        if refusal is not None:
-            raise refusal
+        raise refusal
 
     def read(self) -> float:
         """Return the watts now.

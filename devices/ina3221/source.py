@@ -201,7 +201,6 @@ class Ina3221Source(PowerSource):
         nothing, and the smallest step. `below_resolution` lists the rails whose reading at `open`
         was within the offset.
         """
-        facts = self.identity()
         known = {
             r.channel.rail: (r.volts, r.channel.shunt_mohm)
             for r in self._readers
@@ -212,7 +211,8 @@ class Ina3221Source(PowerSource):
             offset_mw={rail: round(1e3 * offset_w(*known[rail]), 1) for rail in known},
             quantum_mw={rail: round(1e3 * step_w(*known[rail]), 1) for rail in known},
         )
-        facts.update(
+        return dict(
+            self.identity(),
             root=self.root,
             chips=self._chips,
             accuracy=accuracy,
@@ -232,13 +232,11 @@ class Ina3221Source(PowerSource):
                 for reader in self._readers
             },
         )
-        return facts
 
 
 def _word(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return errno.errorcode.get(error.errno, str(error.errno))
-    return "GARBLED"
+    number = error.errno if isinstance(error, OSError) else None
+    return "GARBLED" if number is None else errno.errorcode.get(number, str(number))
 
 
 def _refused(error: OSError) -> SourceError:

@@ -26,10 +26,8 @@ def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
     >>> watts_of({"rail": {"VDD_SYS_GPU": 0.1}, "total_name": None, "total_w": 15.3})
     {'VDD_SYS_GPU': 0.1}
     """
-    watts = dict(power["rail"])
-    if power["total_name"] is not None:
-        watts[power["total_name"]] = power["total_w"]
-    return watts
+    named = power["total_name"] is not None
+    return {**power["rail"], **({power["total_name"]: power["total_w"]} if named else {})}
 
 
 class JtopSource(ChildSource):

@@ -12,7 +12,6 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
 from joulebird.devices.registry import make
-from joulebird.devices.source import PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import search_last
 
@@ -29,9 +28,8 @@ class Child:
         self._commands, self._answers = commands, answers
         self._parent = os.getppid()
         self._pending = b""
-        self._source: Optional[PowerSource] = None
-        self._sampler: Optional[Sampler] = None
-        self._syncer: Optional[Syncer] = None
+        self._begun: Optional[Sampler] = None
+        self._at_end = contextlib.ExitStack()
         self._description: Dict[str, Any] = {}
 
     def serve(self) -> None:
@@ -43,19 +41,22 @@ class Child:
                     self._obey(json.loads(line.decode("utf-8")))
                 if ended:
                     return
-                if self._sampler is not None:
-                    self._sampler.tick()
-                    if self._sampler.log is None:
-                        self._sampler.next_s = max(
-                            self._sampler.next_s, time.monotonic() + IDLE_PERIOD_S
-                        )
+                if self._begun is not None:
+                    self._begun.tick()
+                    if self._begun.log is None:
+                        idle_s = time.monotonic() + IDLE_PERIOD_S
+                        self._begun.next_s = max(self._begun.next_s, idle_s)
         finally:
             self._end()
 
+    @property
+    def _sampler(self) -> Sampler:
+        """The sampler of the open source; every command but `start` comes after it."""
+        assert self._begun is not None
+        return self._begun
+
     def _timeout_s(self) -> float:
-        until_s = (
-            self._sampler.next_s - time.monotonic() if self._sampler is not None else LOOK_EVERY_S
-        )
+        until_s = self._begun.next_s - time.monotonic() if self._begun else LOOK_EVERY_S
         return min(LOOK_EVERY_S, max(0.0, until_s))
 
     def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
@@ -87,7 +88,7 @@ class Child:
             )
         search_last(command.get("paths", []))
         source = make(command["source"], command["options"])
-        self._source = source
+        self._at_end.callback(source.close)
         try:
             source.open()
         except (SourceError, OSError):
@@ -99,26 +100,27 @@ class Child:
                 ),
                 "a bug of that source, unless one of its options is wrong",
             ) from error
-        self._sampler = Sampler(
+        sampler = self._begun = Sampler(
             source, source.usual_period_s if command["period_s"] is None else command["period_s"]
         )
+        self._at_end.callback(sampler.close)
         self._description = dict(
             source.describe(),
             recorder={
-                "period_s": self._sampler.period_s,
-                "mean_period_s": max(self._sampler.period_s, source.min_period_s),
+                "period_s": sampler.period_s,
+                "mean_period_s": max(sampler.period_s, source.min_period_s),
                 "jitter": list(JITTER),
                 "python": platform.python_version(),
             },
         )
-        self._syncer = Syncer(self._sampler)
-        self._syncer.start()
+        syncer = Syncer(sampler)
+        syncer.start()
+        self._at_end.callback(syncer.stop)
         return self._description
 
     def check(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Wait for a whole reading of the total. Raises SourceError without one."""
-        source = self._source
-        assert source is not None
+        source = self._sampler.source
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
         while True:
             try:
@@ -135,20 +137,17 @@ class Child:
 
     def open(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Sample into a log from now on."""
-        assert self._sampler is not None
         self._sampler.open(command["path"], self._description)
         return {}
 
     def sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Take one sample now, for an edge."""
-        assert self._sampler is not None
         t_s, status = self._sampler.edge()
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
     def settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Wait until the last edge is covered by a reading."""
-        assert self._sampler is not None
         begin_s = time.monotonic()
         while time.monotonic() - begin_s < self._sampler.owed_s():
             time.sleep(SETTLE_STEP_S)
@@ -157,21 +156,14 @@ class Child:
 
     def close(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Settle, end the log and return its counts."""
-        assert self._sampler is not None
         self.settle(command)
         return self._sampler.close()
 
     def _end(self) -> None:
         try:
-            if self._syncer is not None:
-                self._syncer.stop()
-            if self._sampler is not None:
-                self._sampler.close()
+            self._at_end.close()
         except SourceError as error:
             sys.stderr.write(f"{error}\n")
-        finally:
-            if self._source is not None:
-                self._source.close()
 
 
 # The commands, by the names that `Recorder` sends.
@@ -185,15 +177,6 @@ COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
 }
 
 
-def raise_priority() -> None:
-    """Ask to be woken before the training's threads.
-
-    Only root is granted it, and it works without.
-    """
-    with contextlib.suppress(OSError):
-        os.nice(-10)
-
-
 def main() -> int:
     """Serve the parent that holds the other ends of stdin and stdout."""
     # Ctrl-C is for the parent, which ends us by closing the pipe.
@@ -201,7 +184,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a driver prints must not mix with the answers
-    raise_priority()
+    # To be woken before the training's threads: only root is granted it, and it works without.
+    with contextlib.suppress(OSError):
+        os.nice(-10)
     with contextlib.suppress(BrokenPipeError):  # the parent is gone
         Child(0, answers).serve()
     return 0

@@ -12,14 +12,12 @@ answers on stdout; when stdin closes, because the parent ended or was killed, it
 
 import json
 import os
-import select
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import Any, Dict, List, Optional
 
+from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.process import python_command, user_paths
 
@@ -48,22 +46,20 @@ class Recorder:
         self.source, self.options, self.period_s = source, dict(options or {}), period_s
         self._python = python or sys.executable
         self._start_timeout_s, self._reply_timeout_s = start_timeout_s, reply_timeout_s
-        self._process: Optional[subprocess.Popen[bytes]] = None
-        self._errors: Any = None  # stderr of the child
+        self._child: Optional[LineChild] = None
         self._lock = threading.Lock()
-        self._pending = b""
         self._number = 0
         self._description: Dict[str, Any] = {}
 
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.ended() is None
 
     @property
     def pid(self) -> Optional[int]:
         """The id of the process, or None before `start`."""
-        return self._process.pid if self._process is not None else None
+        return self._child.pid if self._child is not None else None
 
     def start(self) -> "Recorder":
         """Start the process and wait until its source is open; harmless when it runs.
@@ -73,17 +69,9 @@ class Recorder:
         if self.alive:
             return self
         self.stop()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
-        self._pending = b""
+        command = python_command("joulebird.devices.recorder.child:main", python=self._python)
         try:
-            self._process = subprocess.Popen(
-                python_command("joulebird.devices.recorder.child:main", python=self._python),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                start_new_session=True,
-                bufsize=0,
-            )
+            self._child = LineChild(command)
         except OSError as error:
             raise SourceError(
                 f"cannot start the recorder with {self._python}: {error}",
@@ -144,22 +132,9 @@ class Recorder:
 
     def stop(self) -> None:
         """End the process; harmless when there is none."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()  # the child's sign to end
-        for again in (process.terminate, process.kill):  # it takes a hint, unless its source hangs
-            try:
-                process.wait(timeout=2.0)
-            except subprocess.TimeoutExpired:
-                again()
-        process.wait()
-        process.stdout.close()
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(patience_s=2.0)  # it takes a hint, unless its source hangs
 
     def __enter__(self) -> "Recorder":
         return self.start()
@@ -177,67 +152,43 @@ class Recorder:
     def _ask(self, command: str, timeout_s: Optional[float] = None, **facts: Any) -> Dict[str, Any]:
         """Send a command and wait for its answer."""
         with self._lock:
-            if self._process is None or self._process.stdin is None:
+            child = self._child
+            if child is None:
                 raise SourceError("the recorder is not started", "call start() first")
             self._number += 1
-            line = json.dumps(dict(facts, id=self._number, do=command)) + "\n"
             deadline_s = time.monotonic() + (timeout_s or self._reply_timeout_s)
             try:
-                self._process.stdin.write(line.encode("utf-8"))
+                child.say(json.dumps(dict(facts, id=self._number, do=command)))
             except OSError as error:
-                raise self._dead() from error
+                raise self._dead(child) from error
             while True:
-                for answer in self._answers(deadline_s):
+                for answer in self._answers(child, deadline_s):
                     if answer.get("id") != self._number:
                         continue  # the late answer to a command that was given up
                     if "error" in answer:
                         raise SourceError(answer["error"], answer["hint"])
                     return dict(answer["answer"])
 
-    def _answers(self, deadline_s: float) -> List[Dict[str, Any]]:
-        """Return the answers that have come; waits for at least part of one.
+    def _answers(self, child: LineChild, deadline_s: float) -> List[Dict[str, Any]]:
+        """Return the answers that have come; waits for at least one.
 
         Raises SourceError at the deadline or when the process has ended.
         """
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
-        ready, _, _ = select.select(
-            [process.stdout], [], [], max(0.0, deadline_s - time.monotonic())
-        )
-        if not ready:
+        lines = child.lines(deadline_s - time.monotonic())
+        if not lines and child.ended() is not None:
+            raise self._dead(child)
+        if not lines:
             raise SourceError(
                 f"the recorder does not answer: its source ({self.source}) hangs",
-                self._last_words() or "unplug and replug the meter, or restart its service",
+                child.errors() or "unplug and replug the meter, or restart its service",
             )
-        data = os.read(process.stdout.fileno(), 65536)
-        if not data:
-            raise self._dead()
-        lines = (self._pending + data).split(b"\n")
-        self._pending = lines.pop()
-        return [json.loads(line.decode("utf-8")) for line in lines]
+        return [json.loads(line) for line in lines]
 
-    def _dead(self) -> SourceError:
-        assert self._process is not None
-        try:
-            code: Any = self._process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            code = "unknown"
+    def _dead(self, child: LineChild) -> SourceError:
+        code = child.ended()
         return SourceError(
             "the recorder has ended (exit status {}): {}".format(
-                code, self._last_words() or "it said nothing"
+                "unknown" if code is None else code, child.errors() or "it said nothing"
             ),
             "its rows are kept; start it again to go on",
         )
-
-    def _last_words(self) -> str:
-        """Return the last line the process wrote to stderr."""
-        if self._errors is None:
-            return ""
-        end = os.fstat(self._errors.fileno()).st_size  # pread: the child shares the file's position
-        text = (
-            os.pread(self._errors.fileno(), 4096, max(0, end - 4096))
-            .decode("utf-8", "replace")
-            .strip()
-        )
-        return text.splitlines()[-1] if text else ""

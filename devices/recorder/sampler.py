@@ -45,7 +45,7 @@ class Sampler:
         clock: Callable[[], float] = time.monotonic,
         generator: Optional[random.Random] = None,
     ) -> None:
-        self._source, self._clock = source, clock
+        self.source, self._clock = source, clock
         # A source that has something new every min_period_s is asked twice as often, so that
         # nothing is missed.
         self.period_s = max(period_s, source.min_period_s / 2.0)
@@ -134,7 +134,7 @@ class Sampler:
         It is 0 if it is there, else the longest delay of a source that pushes.
         """
         return (
-            min(STALE_S, 2.0 * self._source.min_period_s) if self._newest_s < self._edge_s else 0.0
+            min(STALE_S, 2.0 * self.source.min_period_s) if self._newest_s < self._edge_s else 0.0
         )
 
     def take(self) -> Tuple[float, str]:
@@ -143,7 +143,7 @@ class Sampler:
         Returns (its time, status), or (now, "ok") for a source with nothing new.
         """
         try:
-            sample = self._source.read()
+            sample = self.source.read()
         except Exception as error:  # a bug of a driver must not stop the samples or the training
             self._print_once(error)
             error.__traceback__ = None  # it would grow in a driver that raises one error repeatedly

@@ -174,14 +174,13 @@ class Dialogue:
         self._stop.wait(self._meter.settings.get("gap_s", 0.0))
         end_s = self._clock() + self._meter.timeout_s
         while ask.answer and self._clock() < end_s and not self._stop.is_set():
-            damaged = False
-            for record in self._receive():
+            records = self._receive()
+            for record in records:
                 if record.kind == ask.answer or (
                     ask.answer == "reading" and record.kind == "flagged"
                 ):
                     return record
-                damaged = damaged or record.kind == "damaged"
-            if damaged and self._decoder.polled:
+            if self._decoder.polled and any(record.kind == "damaged" for record in records):
                 self._late = False
                 return None
         self._late = True

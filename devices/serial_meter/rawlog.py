@@ -56,12 +56,13 @@ class RawLog:
         clock = {"monotonic_s": time.monotonic(), "wall_s": time.time(), "boot_id": boot_id()}
         head = {"meter": meters.as_json(meter), "port": port, "clock": clock}
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise SourceError(
                 f"cannot write the raw log {path}: {error.strerror}",
                 "check the folder and its rights",
             ) from error
+        self._file = os.fdopen(fd, "wb", 0)
         self.lost = 0
         self._broken_line = True  # of an earlier run, perhaps
         self._write(f"{MAGIC}{FORMAT}\n# {json.dumps(head)}\n")
@@ -75,17 +76,15 @@ class RawLog:
     def _write(self, text: str) -> None:
         data = (("\n" if self._broken_line else "") + text).encode("utf-8")
         try:
-            written = os.write(self._fd, data)
-        except OSError:
+            written = self._file.write(data) or 0
+        except (OSError, ValueError):  # a full disk, or a file that is closed
             written = 0
         self._broken_line = written < len(data) and (written > 0 or self._broken_line)
         self.lost += written < len(data)
 
     def close(self) -> None:
         """Close the file; harmless when called twice."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._file.close()
 
 
 class Entry(NamedTuple):
@@ -150,9 +149,7 @@ def redecode(
     given = meters.meter(meter) if meter else None
     decoder: Optional[Decoder] = None
     known: Optional[meters.Meter] = None
-    for entry in entries(path):
-        if boot is not None and entry.boot_id != boot:
-            continue
+    for entry in (entry for entry in entries(path) if boot in (None, entry.boot_id)):
         if decoder is None or entry.meter is not known:
             known = entry.meter
             decoder = meters.decoder(given or known)

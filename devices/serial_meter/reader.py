@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Callable, Optional
 
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.dialogue import Dialogue, Setup
@@ -32,25 +32,16 @@ class Reader:
         decoder.start(), decoder.poll()  # forbidden commands are refused before the port is opened
         self.baud = meter.bauds[0]
         self._stop, self._begun = threading.Event(), threading.Event()
-        self._setup = Setup(meter, port, decoder, Inbox(), raw_log, clock, self._stop)
+        self.inbox = Inbox()
+        self._setup = Setup(meter, port, decoder, self.inbox, raw_log, clock, self._stop)
         self._thread = threading.Thread(target=self._run, name="serial-meter", daemon=True)
-
-    @property
-    def counts(self) -> Dict[str, int]:
-        """Readings, flagged and damaged frames, time-outs, and openings of the port so far."""
-        return self._setup.inbox.counts
-
-    @property
-    def identity(self) -> Optional[Dict[str, Any]]:
-        """The identity that the meter gave."""
-        return self._setup.inbox.identity
 
     def open(self) -> None:
         """Start reading and wait for the first reading.
 
         Raises SourceError when no baud rate of the meter gives one.
         """
-        inbox = self._setup.inbox
+        inbox = self.inbox
         self._thread.start()
         while not (inbox.ever.wait(0.05) or self._begun.is_set()):
             pass
@@ -76,18 +67,16 @@ class Reader:
 
         Raises OSError or SourceError while there is none and the reason is known.
         """
-        return self._setup.inbox.take(self._setup.clock(), self._setup.quiet_s + HANGS_S)
+        return self.inbox.take(self._setup.clock(), self._setup.quiet_s + HANGS_S)
 
     def _advice(self) -> str:
         meter = self._setup.meter
         rates = ", ".join(str(baud) for baud in meter.bauds)
-        if self._setup.inbox.bytes:
-            return (
-                f"wrong baud rate, or another meter? tried {rates} baud; "
-                f"bytes came, but none made sense as {meter.name}"
-            )
         return (
-            "nothing came: check power and cable (null modem?), and the meter's own settings; "
+            f"wrong baud rate, or another meter? tried {rates} baud; "
+            f"bytes came, but none made sense as {meter.name}"
+            if self.inbox.bytes
+            else "nothing came: check power and cable (null modem?), and the meter's own settings; "
             f"tried {rates} baud"
         )
 
@@ -95,15 +84,15 @@ class Reader:
         try:
             self._read_on()
         except BaseException as bug:  # shown by the next `take`; a thread must not die unseen
-            self._setup.inbox.lost(bug)
+            self.inbox.lost(bug)
         self._begun.set()
 
     def _read_on(self) -> None:
         """Run session after session; before the first reading, each baud rate of the meter once."""
-        meter, inbox = self._setup.meter, self._setup.inbox
+        meter, inbox = self._setup.meter, self.inbox
         wait_s, tries = FIRST_WAIT_S, 0
         while not self._stop.is_set():
-            readings = self.counts["readings"]
+            readings = inbox.counts["readings"]
             try:
                 self.baud = meter.bauds[tries % len(meter.bauds)]
                 self._session()
@@ -116,7 +105,7 @@ class Reader:
                         return
             wait_s = (
                 FIRST_WAIT_S
-                if self.counts["readings"] > readings
+                if self.inbox.counts["readings"] > readings
                 else min(2 * wait_s, LONGEST_WAIT_S)
             )
             self._stop.wait(wait_s)
@@ -128,7 +117,7 @@ class Reader:
         """
         link = open_link(self._setup.port, Line(self.baud, self._setup.meter.line))
         try:
-            self.counts["opened"] += 1
+            self.inbox.counts["opened"] += 1
             Dialogue(self._setup, link).run()
         finally:
             link.close()

@@ -12,14 +12,13 @@ class Record(NamedTuple):
     `kind`: "reading" (has `power_w`), "flagged" (the meter itself reports that it has no value),
     "damaged" (fails a checksum, its structure or a gate; never a number), "identity" (who the meter
     is) or "note" (anything else that is in order). `fields` holds all that the frame carries, in
-    the units its names say; `reason` is why a record is flagged or damaged. Watts and joules.
+    the units its names say; `reason` is why a record is flagged or damaged.
     """
 
     kind: str
     fields: Fields
     reason: str = ""
     power_w: Optional[float] = None
-    energy_j: Optional[float] = None
 
 
 class Gates(NamedTuple):
@@ -88,7 +87,6 @@ def judge(
     power_w: Optional[float],
     voltage_v: Optional[float] = None,
     current_a: Optional[float] = None,
-    energy_j: Optional[float] = None,
     factor: Optional[float] = None,
 ) -> Record:
     """Turn the numbers of one intact frame into a reading, or give the reason why they are none.
@@ -113,9 +111,7 @@ def judge(
     if power_w in gates.sentinels:
         return Record("flagged", fields, "no_data")
     wrong = out_of_gate(gates, power_w, voltage_v, current_a, factor)
-    if wrong:
-        return Record("damaged", fields, wrong)
-    return Record("reading", fields, "", power_w, energy_j)
+    return Record("damaged", fields, wrong) if wrong else Record("reading", fields, power_w=power_w)
 
 
 class Decoder:

@@ -55,8 +55,10 @@ def _rows(
     rows: List[Tuple[float, Dict[str, float], str]] = [
         (row.t_s, {}, row.status) for row in segment.rows if row.status.startswith("E")
     ]
-    for sample in samples(raw_log, rails[0], meter, str(segment.clock.get("boot_id", ""))):
-        if begin_s <= sample.t_s <= end_s:
-            rows.append((sample.t_s, sample.watts, sample.error or "ok"))
+    rows += [
+        (sample.t_s, sample.watts, sample.error or "ok")
+        for sample in samples(raw_log, rails[0], meter, str(segment.clock.get("boot_id", "")))
+        if begin_s <= sample.t_s <= end_s
+    ]
     for t_s, watts, status in sorted(rows, key=lambda row: row[0]):
         yield format_row(t_s, watts, rails, status)

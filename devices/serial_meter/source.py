@@ -81,10 +81,7 @@ class SerialMeterSource(PowerSource):
         """
         if self._reader is None:
             raise SourceError("the serial meter is not open", "call open() first")
-        taken = self._reader.take()
-        sample = self._sample(taken)
-        if sample is not None:
-            self._last = sample
+        self._last = self._sample(self._reader.take()) or self._last
         if self._last is None:
             raise SourceError("no reading has come yet", "wait for the meter's next update")
         return self._last
@@ -109,19 +106,11 @@ class SerialMeterSource(PowerSource):
         if log is not None:
             log.close()
 
-    def counts(self) -> Dict[str, int]:
-        """Return the counts of readings, faults and openings, and of pieces the raw log lost."""
-        return (
-            dict(self._reader.counts, raw_lost=self._log.lost if self._log else 0)
-            if self._reader
-            else {}
-        )
-
     def describe(self) -> Dict[str, Any]:
         """Return the facts for the record: meter, side, gates, check, port, identity."""
         facts = dict(self.identity(), port=self.port, raw_log=self.raw_log)
         if self.meter:
             facts["meter"] = meters.as_json(self.meter)
         if self._reader:
-            facts.update(baud=self._reader.baud, identity=self._reader.identity)
+            facts.update(baud=self._reader.baud, identity=self._reader.inbox.identity)
         return facts

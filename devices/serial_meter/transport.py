@@ -66,48 +66,45 @@ def as_oserror() -> Iterator[None]:
 class TtyLink:
     """A serial port, or one behind an RFC 2217 server."""
 
+    @as_oserror()
     def __init__(self, port: str, line: Line) -> None:
         try:
             import serial
         except ImportError:
             raise SourceError("pyserial is not installed", "pip install pyserial") from None
         network = "://" in port
-        with as_oserror():
-            self._port = serial.serial_for_url(
-                port,
-                baudrate=line.baud,
-                bytesize=int(line.frame[0]),
-                parity=line.frame[1],
-                stopbits=float(line.frame[2:]),
-                timeout=READ_S,
-                write_timeout=None if network else WRITE_S,
-                exclusive=None if network else True,
-            )
+        self._port = serial.serial_for_url(
+            port,
+            baudrate=line.baud,
+            bytesize=int(line.frame[0]),
+            parity=line.frame[1],
+            stopbits=float(line.frame[2:]),
+            timeout=READ_S,
+            write_timeout=None if network else WRITE_S,
+            exclusive=None if network else True,
+        )
         # FTDI chips keep bytes back for 16 ms otherwise; older pyserial, other systems and most
         # adapters cannot.
         with contextlib.suppress(AttributeError, ValueError, NotImplementedError, OSError):
             self._port.set_low_latency_mode(True)
 
+    @as_oserror()
     def read(self) -> bytes:
         """Return the bytes that came, waiting up to READ_S for the first.
 
         Raises OSError when the port is gone.
         """
-        with as_oserror():
-            return bytes(self._port.read(max(1, self._port.in_waiting)))
+        return bytes(self._port.read(max(1, self._port.in_waiting)))
 
+    @as_oserror()
     def waiting(self) -> bool:
         """Whether something has come that was not read; raises OSError when the port is gone."""
-        with as_oserror():
-            return bool(self._port.in_waiting)
+        return bool(self._port.in_waiting)
 
+    @as_oserror()
     def write(self, data: bytes) -> None:
         """Send bytes; raises OSError."""
-        with as_oserror():
-            self._port.write(data)
-
-    def clear(self) -> None:
-        """Nothing to reset on a serial line."""
+        self._port.write(data)
 
     def close(self) -> None:
         """Release the port at once, or the replugged meter would get another name."""
@@ -147,9 +144,6 @@ class SocketLink:
         """Send bytes; raises OSError."""
         self._socket.sendall(data)
 
-    def clear(self) -> None:
-        """Nothing to reset on a connection."""
-
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
@@ -159,9 +153,9 @@ class UsbtmcLink:
     """An instrument behind the kernel's usbtmc driver: a write is a question, a read its answer."""
 
     def __init__(self, port: str) -> None:
-        self._fd = os.open(port, os.O_RDWR | os.O_CLOEXEC)
+        self._file = os.fdopen(os.open(port, os.O_RDWR | os.O_CLOEXEC), "wb", 0)
         with contextlib.suppress(OSError):  # the driver's own default is 5 s
-            fcntl.ioctl(self._fd, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
+            fcntl.ioctl(self._file, USBTMC_SET_TIMEOUT, struct.pack("I", USBTMC_READ_MS))
 
     def read(self) -> bytes:
         """Give an answer, or nothing when none came in the driver's time.
@@ -169,7 +163,7 @@ class UsbtmcLink:
         Raises OSError when the instrument is gone.
         """
         try:
-            return os.read(self._fd, 4096)
+            return os.read(self._file.fileno(), 4096)
         except OSError as error:
             if error.errno in (errno.ETIMEDOUT, errno.EAGAIN):
                 return b""
@@ -182,18 +176,16 @@ class UsbtmcLink:
     def write(self, data: bytes) -> None:
         """Send a question; raises OSError."""
         if data.strip():  # an empty line is for serial lines; here it is half a message
-            os.write(self._fd, data)
+            os.write(self._file.fileno(), data)
 
     def clear(self) -> None:
         """Have the instrument forget the question (INITIATE_CLEAR)."""
         with contextlib.suppress(OSError):
-            fcntl.ioctl(self._fd, USBTMC_CLEAR)
+            fcntl.ioctl(self._file, USBTMC_CLEAR)
 
     def close(self) -> None:
         """Let go of the device."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._file.close()
 
 
 def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
@@ -227,18 +219,17 @@ def open_link(port: str, line: Line) -> Any:
         if re.match(r"usbtmc\d+\Z", os.path.basename(port)):
             return UsbtmcLink(port)
         return TtyLink(port, line)
-    except OSError as error:
-        hint = HINTS.get(
-            error.errno or 0,
-            "check the cable and the name; names under /dev/serial/by-id/ survive replugging",
+    except (OSError, ValueError) as error:
+        hint = (
+            HINTS.get(
+                error.errno or 0,
+                "check the cable and the name; names under /dev/serial/by-id/ survive replugging",
+            )
+            if isinstance(error, OSError)
+            else "check the port and the line settings"
         )
         raise SourceError(
-            f"cannot open the meter at {port}: {error.strerror or error}", hint
-        ) from error
-    except ValueError as error:
-        raise SourceError(
-            f"cannot open the meter at {port}: {error}",
-            "check the port and the line settings",
+            f"cannot open the meter at {port}: {getattr(error, 'strerror', None) or error}", hint
         ) from error
 
 
@@ -247,11 +238,11 @@ def drain(link: Any, quiet_s: float, most_s: float) -> bytes:
 
     Returns the discarded bytes.
     """
+    if isinstance(link, UsbtmcLink):  # reading without a question is an error there
+        link.clear()
+        return b""
     begin = last = time.monotonic()
     thrown = b""
-    link.clear()
-    if isinstance(link, UsbtmcLink):  # reading without a question is an error there
-        return thrown
     while time.monotonic() - last < quiet_s and time.monotonic() - begin < most_s:
         data = link.read()
         if data:

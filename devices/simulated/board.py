@@ -102,8 +102,8 @@ class SimulatedBoard:
         self._files = {}
 
     def _iio(self, address: int) -> str:
-        device = f"{self.root}/sys/devices/3160000.i2c/i2c-0/0-{address:04x}"
-        return f"{device}/iio:device{address - 0x40}/"
+        place = f"sys/devices/3160000.i2c/i2c-0/0-{address:04x}/iio:device{address - 0x40}"
+        return f"{self.root}/{place}/"
 
     def _update(self, path: str, text: bytes) -> None:
         # In place, so that a reader that keeps the file open sees it, as with sysfs.

@@ -8,6 +8,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 LIST_EVERY_S = 0.5  # looking for new children costs a walk over all processes
 PS_EVERY_S = 0.5  # `ps` costs a process
+PS_LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$")
 
 
 class ProcessLoad:
@@ -41,7 +42,13 @@ class ProcessLoad:
         now_s = self._clock()
         if self._listed_s is None or now_s - self._listed_s >= self._every_s:
             self._listed_s = now_s
-            self._list()
+            self._table = {} if self._has_proc else _ps()
+            parents = (
+                _proc_parents(self._proc)
+                if self._has_proc
+                else {pid: row[0] for pid, row in self._table.items()}
+            )
+            self._pids = descendants(parents, self.pid, self._without)
         for pid in self._pids:
             used_s = (
                 _proc_seconds(self._proc, pid)
@@ -55,15 +62,6 @@ class ProcessLoad:
             self._seen[pid] = used_s
         self._began = True
         return self._total_s
-
-    def _list(self) -> None:
-        self._table = {} if self._has_proc else _ps()
-        parents = (
-            _proc_parents(self._proc)
-            if self._has_proc
-            else {pid: row[0] for pid, row in self._table.items()}
-        )
-        self._pids = descendants(parents, self.pid, self._without)
 
 
 def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None) -> List[int]:
@@ -102,12 +100,8 @@ def _proc_seconds(proc: str, pid: int) -> Optional[float]:
 
 
 def _proc_parents(proc: str) -> Dict[int, int]:
-    out = {}
-    for name in os.listdir(proc):
-        fields = _stat(proc, int(name)) if name.isdigit() else None
-        if fields:
-            out[int(name)] = int(fields[1])
-    return out
+    stats = {int(name): _stat(proc, int(name)) for name in os.listdir(proc) if name.isdigit()}
+    return {pid: int(fields[1]) for pid, fields in stats.items() if fields}
 
 
 def _ps() -> Dict[int, Tuple[int, float]]:
@@ -131,18 +125,11 @@ def parse_ps(lines: Iterable[str]) -> Dict[int, Tuple[int, float]]:
     >>> parse_ps(["  42  1 0:01.25", " 43 42 01:02:03", "44 42 1-00:00:00"])
     {42: (1, 1.25), 43: (42, 3723.0), 44: (42, 86400.0)}
     """
-    out = {}
-    for line in lines:
-        match = re.match(
-            r"\s*(\d+)\s+(\d+)\s+(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$", line
+    rows = (match.groups() for match in map(PS_LINE.match, lines) if match)
+    return {
+        int(pid): (
+            int(parent),
+            float(seconds) + 60 * int(minutes) + 3600 * int(hours or 0) + 86400 * int(days or 0),
         )
-        if match:
-            pid, parent, days, hours, minutes, seconds = match.groups()
-            out[int(pid)] = (
-                int(parent),
-                float(seconds)
-                + 60 * int(minutes)
-                + 3600 * int(hours or 0)
-                + 86400 * int(days or 0),
-            )
-    return out
+        for pid, parent, days, hours, minutes, seconds in rows
+    }

@@ -7,6 +7,7 @@ through the same rounding and the same averaging. Nothing is measured, and every
 `simulated`.
 """
 
+import contextlib
 import os
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
@@ -115,7 +116,7 @@ class SimulatedSource(Ina3221Source):
         )
         self._board: Optional[SimulatedBoard] = None
         self._load: Union[None, Load, Waveform] = None
-        self._scratch: Optional[Scratch] = None
+        self._at_end = contextlib.ExitStack()
         self._then_s = 0.0
 
     def open(self) -> None:
@@ -127,11 +128,13 @@ class SimulatedSource(Ina3221Source):
             return
         self._load = Waveform(self._profile) if self._profile is not None else self._process()
         if self._keep is None:
-            self._scratch = Scratch("simulated")
-            self.root = self._scratch.path
+            scratch = Scratch("simulated")
+            self._at_end.callback(scratch.remove)
+            self.root = scratch.path
         else:
             self.root = self._keep
         self._board = SimulatedBoard(self.root, self._averaging)
+        self._at_end.callback(self._board.close)
         self._then_s = self._clock()
         try:
             self._board.build(self._load.take(0.0)[-1][1])
@@ -169,33 +172,25 @@ class SimulatedSource(Ina3221Source):
     def close(self) -> None:
         """Close the files and remove them, unless `root` was given."""
         super().close()
-        if self._board is not None:
-            self._board.close()
-            self._board = None
-        if self._scratch is not None:
-            self._scratch.remove()
-            self._scratch = None
+        self._at_end.close()
+        self._board = None
 
     def describe(self) -> Dict[str, Any]:
         """Return the description of ina3221, with `simulated`: true and the basis of the watts."""
-        facts = super().describe()
-        follows = "profile" if self._profile is not None else "processor load"
-        facts.update(
+        return dict(
+            super().describe(),
             simulated=True,
-            follows=follows,
+            follows="profile" if self._profile is not None else "processor load",
             idle_w=IDLE_W,
             train_w=TRAIN_W,
             cores=self._cores or os.cpu_count(),
         )
-        return facts
 
 
 def is_alive(pid: int) -> bool:
     """Return whether a process with this id runs."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)

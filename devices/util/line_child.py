@@ -30,6 +30,7 @@ class LineChild:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 start_new_session=True,
+                bufsize=0,
             )
         except OSError:
             self._stderr.close()
@@ -37,8 +38,16 @@ class LineChild:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._fd = self._stdout.fileno()
+        self.pid, self._fd = self._process.pid, self._stdout.fileno()
         os.set_blocking(self._fd, False)
+
+    def say(self, line: str) -> None:
+        """Send a line to the child's stdin; raises OSError when its end is closed."""
+        try:
+            self._stdin.write(f"{line}\n".encode())
+        except OSError:
+            self._silent = True
+            raise
 
     def lines(self, timeout_s: float = 0.0) -> List[str]:
         """Return the whole lines that have come; waits at most `timeout_s` for the first one."""
@@ -78,10 +87,9 @@ class LineChild:
 
     def errors(self) -> str:
         """Return the last line that the child wrote to stderr."""
-        self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - 2000))
-        text = self._stderr.read().decode("utf-8", "replace").strip()
-        return text.split("\n")[-1] if text else ""
+        end = os.fstat(self._stderr.fileno()).st_size  # pread: the child shares the file's position
+        text = os.pread(self._stderr.fileno(), 4096, max(0, end - 4096))
+        return text.decode("utf-8", "replace").strip().split("\n")[-1]
 
     def stop(self, patience_s: float = 0.0) -> None:
         """End the child: close its stdin, wait `patience_s`, then terminate and at last kill it.
@@ -93,7 +101,7 @@ class LineChild:
         self._stdin.close()
         for patience, end in (
             (patience_s, self._process.terminate),
-            (0.5, self._process.kill),
+            (max(0.5, patience_s), self._process.kill),
             (5.0, None),
         ):
             try:

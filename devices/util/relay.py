@@ -4,9 +4,16 @@ import os
 import signal
 import subprocess
 import threading
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
-FORWARDED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGINT")
+FORWARDED = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGINT,
+)
 
 
 class Relay:
@@ -23,7 +30,7 @@ class Relay:
     def __enter__(self) -> "Relay":
         # Python sets handlers in no other thread.
         if threading.current_thread() is threading.main_thread():
-            self._before = [(number, signal.signal(number, self._pass_on)) for number in _numbers()]
+            self._before = [(number, signal.signal(number, self._pass_on)) for number in FORWARDED]
         return self
 
     def to(self, process: "subprocess.Popen[bytes]") -> None:
@@ -43,10 +50,6 @@ class Relay:
     def __exit__(self, *exc: Any) -> None:
         for number, handler in self._before:
             signal.signal(number, handler)
-
-
-def _numbers() -> Iterator[int]:
-    return (getattr(signal, name) for name in FORWARDED if hasattr(signal, name))
 
 
 def _in_foreground() -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import struct
 from typing import Dict, List, Optional
@@ -11,29 +12,25 @@ GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EBADF)
 SIZE = 64  # bytes; every value file is shorter
 
 
-def read_text(path: str) -> str:
-    """Return the text of a small file without its last newline or NULs; raises OSError."""
-    with open(path, "rb") as file:
-        return file.read().rstrip(b"\0\n").decode("utf-8", "replace")
+def bytes_or_none(path: str) -> Optional[bytes]:
+    """Return the content of a small file, or None where there is none to read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def text_or_none(path: str) -> Optional[str]:
-    """Return the text of a small file, or None where there is none to read."""
-    try:
-        return read_text(path)
-    except OSError:
-        return None
+    """Return the text of a small file without its last newline or NULs; None without one."""
+    data = bytes_or_none(path)
+    return None if data is None else data.rstrip(b"\0\n").decode("utf-8", "replace")
 
 
 def read_cells(path: str) -> Optional[List[int]]:
     """Return the 32-bit big-endian cells of a device tree property, or None without one."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
-    count = len(data) // 4
-    return list(struct.unpack(f">{count}I", data[: 4 * count]))
+    data = bytes_or_none(path)
+    return None if data is None else list(struct.unpack_from(f">{len(data) // 4}I", data))
 
 
 class KeptFile:
@@ -78,37 +75,23 @@ def device_tree_node(root: str, device: str, address: int) -> Optional[str]:
     link = os.path.join(device, "of_node")
     if os.path.isdir(link):
         return os.path.realpath(link)
-    bases = [
-        os.path.join(root, "sys/firmware/devicetree/base"),
-        os.path.join(root, "proc/device-tree"),
-    ]
     facts = dict(
         line.split("=", 1)
         for line in (text_or_none(os.path.join(device, "uevent")) or "").splitlines()
         if "=" in line
     )
-    for base in bases:
-        named = os.path.join(base, facts.get("OF_FULLNAME", "").lstrip("/"))
+    for base in ("sys/firmware/devicetree/base", "proc/device-tree"):
+        folder = os.path.join(root, base)
+        named = os.path.join(folder, facts.get("OF_FULLNAME", "").lstrip("/"))
         if "OF_FULLNAME" in facts and os.path.isdir(named):
             return named
-        for bus in sorted(_folders(base, "i2c@")):
-            for node in sorted(_folders(bus, "ina3221")):
-                if node.endswith(f"@{address:x}"):
-                    return node
+        nodes = glob.glob(os.path.join(glob.escape(folder), "i2c@*", f"ina3221*@{address:x}"))
+        if nodes:
+            return min(nodes)
     return None
-
-
-def _folders(base: str, start: str) -> List[str]:
-    try:
-        return [os.path.join(base, name) for name in os.listdir(base) if name.startswith(start)]
-    except OSError:
-        return []
 
 
 def properties(node: Optional[str], names: Dict[str, str]) -> Dict[str, Optional[int]]:
     """Return the first cell of each property `names[key]` of a device tree folder, or None."""
-    out = {}
-    for key, name in names.items():
-        cells = read_cells(os.path.join(node, name)) if node else None
-        out[key] = cells[0] if cells else None
-    return out
+    cells = {key: read_cells(os.path.join(node, names[key])) if node else None for key in names}
+    return {key: found[0] if found else None for key, found in cells.items()}

@@ -7,11 +7,14 @@ from typing import List, Optional
 # The folder or the zip file that holds the package `joulebird`.
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-# `python -m` searches the current folder first, where the user may keep random.py or joulebird/.
-# This takes the current folder off the path before the first import (sys is built in).
+# `python -m` searches the current folder first, where the user may keep random.py or joulebird/;
+# so does a PYTHONPATH that ends with a colon, by the folder's absolute path. This takes the
+# current folder off the path, unless it is ROOT, before the first import (Python has loaded os).
 LAUNCH = (
-    "import sys; _, root, target = sys.argv[:3]; sys.argv[:3] = [target]; "
-    "sys.path[:] = [root] * (root not in sys.path) + [path for path in sys.path if path]; "
+    "import os, sys; _, root, target = sys.argv[:3]; sys.argv[:3] = [target]; "
+    "here = lambda path: os.path.exists(path) and os.path.samefile(path, '.'); "
+    "sys.path[:] = [root] * (root not in sys.path) "
+    "+ [path for path in sys.path if path == root or path and not here(path)]; "
     "from importlib import import_module; module, _, function = target.partition(':'); "
     "sys.exit(getattr(import_module(module), function)())"
 )

@@ -45,6 +45,14 @@ def run(folder, *words):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("searched", ["/nowhere:", ":/nowhere", ".", "{}"])
+def test_a_search_path_that_names_the_current_folder(folder, monkeypatch, searched):
+    """Python puts it on sys.path as an absolute path then."""
+    monkeypatch.setenv("PYTHONPATH", searched.format(folder))
+    code, _, _ = run(folder, "sources", "--help")
+    assert code == 0
+
+
 def test_doctor(folder):
     code, out, _ = run(folder, "doctor", "--json", "python", "numpy", "torch", "source")
     assert code in (0, 6)

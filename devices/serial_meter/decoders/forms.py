@@ -72,7 +72,7 @@ class Form:
     def __init__(self, spec: Dict[str, Any], decimal: str) -> None:
         self.role = spec.get("role", "reading")
         self._cut = {
-            "regex": self._regex,
+            "regex": lambda text, match: match.groupdict(),
             "csv": self._csv,
             "pairs": self._pairs,
             "json": self._json,
@@ -85,12 +85,7 @@ class Form:
     def tokens(self, text: str) -> Optional[Dict[str, Any]]:
         """Cut a line into its pieces by key, or give nothing when the line is not of this form."""
         match = self.shape.match(text) if self.shape else None
-        if self.shape and not match:
-            return None
-        return self._cut(text, match)
-
-    def _regex(self, text: str, match: Any) -> Dict[str, Any]:
-        return dict(match.groupdict())
+        return None if self.shape and not match else self._cut(text, match)
 
     def _csv(self, text: str, match: Any) -> Optional[Dict[str, Any]]:
         parts = text.split(self.separator)

@@ -16,7 +16,6 @@ QUANTITIES = {
     "power": ("power_W", 1.0),
     "voltage": ("voltage_V", 1.0),
     "current": ("current_A", 1.0),
-    "energy": ("energy_Wh", 3600.0),
     "factor": ("pf", 1.0),
 }
 
@@ -102,9 +101,8 @@ class LineDecoder(Decoder):
     def _line(self, line: bytes) -> List[Record]:
         try:
             text = (line[:-1] if line.endswith(b"\r") else line).decode("ascii")
-            if self.ignore and self.ignore.match(text):
-                return []
-            return [self._read(self.checksum(text) if self.checksum else text)]
+            ignored = self.ignore and self.ignore.match(text)
+            return [] if ignored else [self._read(self.checksum(text) if self.checksum else text)]
         except (ValueError, OverflowError) as error:  # UnicodeDecodeError is a ValueError
             return [Record("damaged", {}, str(error))]
 
@@ -132,7 +130,6 @@ class LineDecoder(Decoder):
             values["power"],
             values["voltage"],
             values["current"],
-            values["energy"],
             values["factor"],
         )
 

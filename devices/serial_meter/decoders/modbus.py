@@ -8,9 +8,8 @@ import struct
 from typing import Any, Dict, List, Sequence, Tuple
 
 from joulebird.devices.serial_meter.decoders.readonly import modbus_request
-from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+from joulebird.devices.serial_meter.records import Ask, Decoder, Record, judge
 
-READS = (3, 4)
 ANY_UNIT = 0xF8  # the general address of a PZEM that is alone on the line
 
 
@@ -38,20 +37,6 @@ def request(unit: int, function: int, start: int, count: int) -> bytes:
     """
     body = struct.pack(">BBHH", unit, function, start, count)
     return modbus_request(body + crc(body))
-
-
-def parse_request(frame: bytes) -> Fields:
-    """Read a frame that a host sent, also one that we never send; raises ValueError.
-
-    >>> parse_request(bytes.fromhex("01040000000a700d"))
-    {'unit': 1, 'function': 4, 'start': 0, 'count': 10}
-    """
-    if len(frame) < 4 or crc(frame[:-2]) != frame[-2:]:
-        raise ValueError("checksum")
-    fields = {"unit": frame[0], "function": frame[1]}
-    if frame[1] in READS and len(frame) == 8:
-        fields["start"], fields["count"] = struct.unpack(">HH", frame[2:6])
-    return fields
 
 
 def register_value(data: bytes, offset: int, kind: str) -> float:
@@ -102,8 +87,8 @@ class ModbusDecoder(Decoder):
     def sent(self, data: bytes) -> None:
         """Note which block was asked for."""
         Decoder.sent(self, data)
-        asked = parse_request(data)
-        self.asked = (asked["start"], asked["count"])
+        if len(data) == 8:  # else it is from the log of another kind of meter
+            self.asked = struct.unpack(">HH", data[2:6])
 
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes; a frame may begin at each of them, after garbage too."""
@@ -139,9 +124,8 @@ class ModbusDecoder(Decoder):
             return whole
         if head[1] == self.function | 0x80:
             return 5
-        if head[1] != self.function or (len(head) > 2 and head[2] != 2 * self.asked[1]):
-            return 0
-        return whole
+        other = head[1] != self.function or (len(head) > 2 and head[2] != 2 * self.asked[1])
+        return 0 if other else whole
 
     def _frame(self, frame: bytes) -> Record:
         if frame[1] & 0x80:
@@ -154,14 +138,12 @@ class ModbusDecoder(Decoder):
             name: register_value(data, offset, kind) * (factor if factor != 1 else 1)
             for name, offset, kind, factor in self.meter.settings["layout"]
         }
-        energy = fields.get("energy_Wh")
         return judge(
             self.meter.gates,
             fields,
             fields.get("power_W"),
             fields.get("voltage_V"),
             fields.get("current_A"),
-            None if energy is None else energy * 3600.0,
         )
 
     def _identity(self, data: bytes) -> Record:

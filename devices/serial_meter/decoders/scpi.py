@@ -96,10 +96,11 @@ class ScpiDecoder(Decoder):
 
     def start(self) -> List[Ask]:
         """Empty the instrument's input, ask its identity, and set its display."""
-        asks = [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
-        asks += [self._ask(text) for text in self.settings.get("start", [])]
-        return asks + (
-            [self._ask(self.settings["errors"], "note")] if self.settings.get("errors") else []
+        errors = self.settings.get("errors")
+        return (
+            [self._ask(""), self._ask("*CLS"), self._ask("*IDN?", "identity")]
+            + [self._ask(text) for text in self.settings.get("start", [])]
+            + ([self._ask(errors, "note")] if errors else [])
         )
 
     def poll(self) -> List[Ask]:
@@ -143,9 +144,8 @@ class ScpiDecoder(Decoder):
             if self.ignore and self.ignore.match(text):
                 self.asked = asked
                 return Record("note", {"text": text})
-            if asked == "":
-                return Record("damaged", {"text": text}, "an unasked reply")
-            return self._reply(text, asked)
+            unasked = Record("damaged", {"text": text}, "an unasked reply")
+            return unasked if asked == "" else self._reply(text, asked)
         except ValueError as error:
             return Record("damaged", {}, str(error))
 
@@ -156,9 +156,8 @@ class ScpiDecoder(Decoder):
         if error:
             return Record("note", {"code": int(error.group(1)), "text": error.group(2)})
         names = self.queries[0][1] if asked is None else dict(self.queries).get(asked)
-        if names is None:
-            return Record("note", {"text": text})
-        return self._numbers(text, names, asked is None or asked == self.queries[-1][0])
+        last = asked is None or asked == self.queries[-1][0]
+        return Record("note", {"text": text}) if names is None else self._numbers(text, names, last)
 
     def _identity(self, text: str) -> Record:
         wanted = self.settings.get("idn", "")
@@ -192,10 +191,4 @@ class ScpiDecoder(Decoder):
         if not complete:
             return Record("note", fields)
         fields, self.parts = dict(self.parts, **fields), {}
-        return self._reading(fields)
-
-    def _reading(self, fields: Fields) -> Record:
-        power_w, voltage_v, current_a = (fields.get(name) for name in QUANTITIES)
-        energy = fields.get("energy_Wh")
-        energy_j = energy * 3600.0 if energy is not None and math.isfinite(energy) else None
-        return judge(self.meter.gates, fields, power_w, voltage_v, current_a, energy_j)
+        return judge(self.meter.gates, fields, *(fields.get(name) for name in QUANTITIES))

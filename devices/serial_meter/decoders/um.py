@@ -56,15 +56,9 @@ SUMMED = (
 
 
 def unpack(frame: bytes) -> Fields:
-    """Give all that stands in a frame of 130 bytes, by name.
-
-    Raises ValueError for an unknown model.
-    """
-    model, volts, amps = struct.unpack_from(">HHH", frame)
-    if model not in MODELS:
-        raise ValueError(f"no meter of this family has the number {model:04x}")
+    """Give all that stands in a frame of 130 bytes of a known model, by name."""
+    model, volts, amps, watts, celsius, fahrenheit, group = struct.unpack_from(">HHHIHHH", frame)
     name, volt_steps, amp_steps = MODELS[model]
-    watts, celsius, fahrenheit, group = struct.unpack_from(">IHHH", frame, 6)
     fields: Fields = {
         "model": name,
         "voltage_V": volts / volt_steps,
@@ -102,7 +96,7 @@ def unpack(frame: bytes) -> Fields:
 def damage(frame: bytes, model: str) -> str:
     """Return the fault in a frame's structure, or ""; `model` is the announced meter."""
     number = struct.unpack_from(">H", frame)[0]
-    if number not in MODELS or MODELS[number][0] != model:
+    if MODELS[number][0] != model:
         return f"this is not a {model}: its number is {number:04x}"
     if model != "UM34C":
         return "" if frame[128:130] == TAIL else "tail"
@@ -144,12 +138,10 @@ class UmDecoder(Decoder):
         wrong = damage(frame, self.model)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_wh = fields.get(f"group{fields['data_group']}_Wh")
         return judge(
             self.meter.gates,
             fields,
             fields["power_W"],
             fields["voltage_V"],
             fields["current_A"],
-            None if energy_wh is None else 3600.0 * energy_wh,
         )

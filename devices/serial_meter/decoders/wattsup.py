@@ -7,7 +7,7 @@ the second, and watts, volt-amperes and power factor agree.
 """
 
 import re
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
 
@@ -65,9 +65,7 @@ def disagreement(fields: Fields) -> str:
     """
     for name in "WVA":
         low, middle, high = fields.get(name + "min"), fields.get(name), fields.get(name + "max")
-        if low is None or middle is None or high is None:
-            continue
-        if not low <= middle <= high:
+        if not (low is None or middle is None or high is None or low <= middle <= high):
             return f"{name} is {middle:g}, but was {low:g} to {high:g}"
     watts, apparent, factor = fields.get("W"), fields.get("VA"), fields.get("PF")
     if watts is None or apparent is None:
@@ -87,15 +85,6 @@ class WattsupDecoder(Decoder):
     """Packets in, readings out; asks the meter to send one each second."""
 
     polled = False
-
-    def __init__(self, meter: Any) -> None:
-        Decoder.__init__(self, meter)
-        self._readers = {
-            "d": self._data,
-            "v": self._version,
-            "u": self._user,
-            "h": self._header,
-        }
 
     def start(self) -> List[Ask]:
         """Stop its output, ask its identity, and have it send each second."""
@@ -144,7 +133,12 @@ class WattsupDecoder(Decoder):
             arguments = rest.split(",")
             if len(arguments) != int(count):
                 raise ValueError(f"{len(arguments)} arguments where it says {int(count)}")
-            reader = self._readers.get(letter)
+            reader = {
+                "d": self._data,
+                "v": self._version,
+                "u": self._user,
+                "h": self._header,
+            }.get(letter)
             return reader(arguments) if reader else Record("note", {"packet": packet.decode()})
         except ValueError as error:
             return Record("damaged", {}, str(error))
@@ -156,10 +150,11 @@ class WattsupDecoder(Decoder):
         wrong = disagreement(fields)
         if wrong:
             return Record("damaged", fields, wrong)
-        energy_j = None if fields["WH"] is None else fields["WH"] * 3600.0
-        if fields["W"] is None:
-            return Record("flagged", fields, "no_data")
-        return judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], energy_j)
+        return (
+            Record("flagged", fields, "no_data")
+            if fields["W"] is None
+            else judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"])
+        )
 
     def _version(self, arguments: List[str]) -> Record:
         if len(arguments) != 8 or not all(INTEGER.match(text) for text in arguments):

@@ -14,6 +14,11 @@ from tests.devices.serial_meter.faultpty import FaultPty
 REPLUG_S = 5.0  # what the project promises
 
 
+def counts(bench):
+    """Readings, faults and openings of a bench's meter."""
+    return bench.source._reader.inbox.counts
+
+
 class Bench:
     """A fake meter, the proxy and the source that reads it."""
 
@@ -124,7 +129,7 @@ def test_garbage_costs_a_reading_at_most(tmp_path):
         for _ in range(4):
             lab.set("extra", b"\xff\x00\xf8,7.1\x09#\x01\x04")
             lab.go_on()
-        assert {b.source.counts()["opened"] for b in lab.benches} == {1}
+        assert {counts(b)["opened"] for b in lab.benches} == {1}
 
 
 @pytest.mark.slow
@@ -134,10 +139,11 @@ def test_lost_and_changed_bytes_never_give_a_wrong_number(fault, tmp_path):
         lab.set(
             fault, lambda bench: 0.003 if bench.family == "um" else 0.01
         )  # for about a third of the frames
-        lab.watch(10.0, until=lambda b: b.source.counts()["readings"] >= 30 and len(b.errors) >= 2)
-        assert {
-            b.family for b in lab.benches if b.source.counts()["readings"] < 3 or not b.errors
-        } == set()
+        lab.watch(
+            10.0,
+            until=lambda b: counts(b)["readings"] >= 30 and len(b.errors) >= 2,
+        )
+        assert {b.family for b in lab.benches if counts(b)["readings"] < 3 or not b.errors} == set()
         lab.set(fault, 0.0)
         lab.go_on()
 

@@ -127,7 +127,9 @@ PZEM = [2301, 87, 0, 120, 0, 1234, 0, 500, 61, 0] + [0] * 10
 def test_pymodbus_as_a_pzem(modbus_server):
     with SerialMeterSource(port=modbus_server(PZEM), meter=quick("pzem004t")) as source:
         assert numbers(source, 5) == [12.0] * 5
-        assert source.counts()["damaged"] == source.counts()["timeouts"] == 0
+        assert (
+            source._reader.inbox.counts["damaged"] == source._reader.inbox.counts["timeouts"] == 0
+        )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -211,7 +213,7 @@ def test_sinstruments_as_a_wt310e_on_a_terminal_and_on_tcp(sinstruments):
         with SerialMeterSource(port=port, meter=quick("wt310e", bauds=[9600])) as source:
             assert numbers(source, 5) == pytest.approx([12.002] * 5)
             assert "C3SIM0001E" in source.describe()["identity"]["text"]
-            assert source.counts()["damaged"] == 0
+            assert source._reader.inbox.counts["damaged"] == 0
 
 
 PYVISA_SIM = """

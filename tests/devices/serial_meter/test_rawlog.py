@@ -46,7 +46,7 @@ def run(folder, fake, meter, seconds=0.6, fault=None):
                 except OSError:
                     pass
                 time.sleep(0.002)
-            counts = source.counts()
+            counts = source._reader.inbox.counts
         return seen, counts
     finally:
         proxy.close()

@@ -146,8 +146,8 @@ def test_a_meter_without_a_value_is_a_blank_and_never_a_number(bench):
         assert source.read().watts == {}
         fake.over = False
         wait_for(lambda: source.read().error is None)
-        assert source.counts()["flagged"] >= 1
-        assert source.counts()["opened"] == 1
+        assert source._reader.inbox.counts["flagged"] >= 1
+        assert source._reader.inbox.counts["opened"] == 1
 
 
 def test_another_instrument_is_named(bench):

@@ -191,7 +191,7 @@ def test_a_meter_on_the_network_comes_back_after_a_hang_up():
                 while time.monotonic() < end_s:
                     source.read()
             assert len(new_watts(source, 3)) == 3
-            assert source.counts()["opened"] >= 2
+            assert source._reader.inbox.counts["opened"] >= 2
     finally:
         server.close()
 

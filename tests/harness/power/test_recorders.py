@@ -47,7 +47,7 @@ def test_a_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path):
     recorders.open_logs(str(tmp_path))
     recorders.sample()
     os.kill(recorder_of(recorders).pid, signal.SIGKILL)
-    recorder_of(recorders)._process.wait()
+    recorder_of(recorders)._child._process.wait()
     recorders.keep_alive()
     recorders.sample()
     recorders.close_logs()

@@ -88,7 +88,7 @@ def test_a_second_recorder_that_is_killed_goes_on_in_a_new_segment(tmp_path, met
     one.sample()
     _, other = one._sources
     os.kill(other._recorder.pid, signal.SIGKILL)
-    other._recorder._process.wait()
+    other._recorder._child._process.wait()
     one.keep_alive()
     one.sample()
     one.close_logs()

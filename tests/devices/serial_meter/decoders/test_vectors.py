@@ -1,11 +1,12 @@
 """All frames of the five families: whole, byte by byte, split anywhere."""
 
 import math
+import struct
 
 import pytest
 
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.decoders.modbus import parse_request
+from joulebird.devices.serial_meter.decoders.modbus import crc
 from joulebird.devices.serial_meter.decoders.um import POLL
 from joulebird.devices.serial_meter.decoders.wattsup import COMMANDS
 from tests.devices.serial_meter.vectors import VECTORS, frame, replies, spec
@@ -137,10 +138,16 @@ def text_of(data):
     return {"command": data.decode("ascii").strip()}
 
 
+def modbus_of(data):
+    assert crc(data[:-2]) == data[-2:]
+    names = ("unit", "function", "start", "count")
+    return dict(zip(names, struct.unpack(">BBHH", data[:6]) if len(data) == 8 else data[:2]))
+
+
 UNDERSTOOD = {
     "line": text_of,
     "scpi": text_of,
-    "modbus": parse_request,
+    "modbus": modbus_of,
     "rdtech_um": lambda data: {POLL: {"command": "send one 130-byte snapshot"}}[data],
     "wattsup": lambda data: {"command": COMMANDS[data]},
 }
