@@ -49,12 +49,13 @@ class Spread(Hook):
     def _note(self, loop: Any, epoch: int) -> None:
         state = loop.model.state_dict()
         magnitudes = weights.magnitudes(state, self.names)
-        row = {
-            "epoch": epoch,
-            "std": spread({name: state[name].cpu() for name in self.names}),
-            "pseudo_rate": pseudo_rates(magnitudes, self.ratio),
-        }
-        self.rows.append(row)
+        self.rows.append(
+            {
+                "epoch": epoch,
+                "std": spread({name: state[name].cpu() for name in self.names}),
+                "pseudo_rate": pseudo_rates(magnitudes, self.ratio),
+            }
+        )
 
     def state(self) -> Dict[str, Any]:
         """Return the rows so far."""

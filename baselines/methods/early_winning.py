@@ -101,10 +101,9 @@ def _plan(
     epochs = task.schedule.epochs
     rising = list(at) == sorted(set(at)) and all(0 <= epoch <= epochs for epoch in at)
     require(rising, "gradual_at", list(at), f"rising epochs from 0 to {epochs}")
-    fitting = len(at) == len(percent) and list(percent) == sorted(percent)
+    shares = list(percent) == sorted(percent) and all(0 <= share < 100 for share in percent)
     wanted = "as many rising percentages, from 0 to 99, as gradual_at has epochs"
-    fitting = fitting and all(0 <= share < 100 for share in percent)
-    require(fitting, "gradual_percent", list(percent), wanted)
+    require(shares and len(at) == len(percent), "gradual_percent", list(percent), wanted)
     if start is not None:
         return window(start, end, task.prune_ratio)
     return {epoch: share / 100 for epoch, share in zip(at, percent)}
@@ -116,11 +115,10 @@ def _baseline(
     """Return the baseline's parts up to the last epoch needed, by their end; None at 0."""
     stops = set(needed) | {epoch for epoch in GRID if epoch < max(needed)}
     parts: Dict[int, Any] = {0: None}
-    begin = 0
     for stop in sorted(stops - {0}):
+        begin = max(parts)
         inputs = task, parts[begin], begin, stop
         parts[stop] = run.stage(f"baseline-{stop}", train_part, *inputs, **checks)
-        begin = stop
     return parts
 
 
@@ -142,23 +140,18 @@ def train_part(
     The result is that of `train` and "optimizer"; with the checks on also "spread" and "ppr". The
     checks do not change the weights.
     """
-    carry = Carry(previous)
-    names = weights.prunable(task.build(), ends=ends)
-    noted = Spread(ratio, names)
+    names, before = weights.prunable(task.build(), ends=ends), previous or {}
+    carry, noted = Carry(previous), Spread(ratio, names)
     check = PseudoPrune(ratio, ppr_rate, ppr_every, names)
-    hooks = [
-        hook for hook, wanted in ((carry, True), (noted, spread), (check, ppr_every)) if wanted
-    ]
-    result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=Hooks(hooks))
+    hook = Hooks([carry, *[noted] * spread, *[check] * bool(ppr_every)])
+    result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=hook)
     result["optimizer"] = carry.optimizer_state()
-    before = previous or {}
     if spread:
         result["spread"] = before.get("spread", []) + noted.rows[1 if previous else 0 :]
         row = noted.rows[-1]
         stage.metric(layers=names, weight_std=row["std"], pseudo_rate=row["pseudo_rate"])
     if ppr_every:
-        curve = before.get("ppr", []) + [list(point) for point in check.curve]
-        result["ppr"] = curve
+        curve = result["ppr"] = before.get("ppr", []) + [list(point) for point in check.curve]
         stage.metric(ppr=curve, ppr_saturates=saturation(curve))
     return result
 
@@ -191,7 +184,7 @@ class Carry(Hook):
             }
             for key, entry in saved["state"].items()
         }
-        return {"state": state, "param_groups": saved["param_groups"]}
+        return dict(saved, state=state)
 
 
 def draw(
@@ -220,7 +213,7 @@ def prune_gradually(
     names = weights.prunable(task.build(), ends=ends)
     gradual = Gradual({int(epoch): share for epoch, share in plan}, names)
     hook = Hooks([Carry(previous), gradual])
-    begin, end = int(plan[0][0]), int(plan[-1][0])
+    begin, end = min(gradual.plan), max(gradual.plan)
     result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=hook)
     note_sparsity(stage, gradual.masks)
     return dict(result, masks=dict(gradual.masks))

@@ -13,7 +13,6 @@ from typing import Any, Iterable, List, Tuple
 import numpy
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.pruning.channels import check_ratio, cut_one
@@ -55,9 +54,8 @@ def thinet(
     groups = target_groups(task.build(), layers)
 
     def prune(name: str, network: Any, first: int, end: int) -> Any:
-        sampling = {"rows": rows, "locations": locations}
-        ratio = task.prune_ratio
-        return run.stage(name, prune_layers, task, network, ratio, first, end, **sampling)
+        inputs = task, network, task.prune_ratio, first, end
+        return run.stage(name, prune_layers, *inputs, rows=rows, locations=locations)
 
     network = run.stage("dense", train, task)
     if mode == "table2":
@@ -83,16 +81,11 @@ def target_groups(network: Prunable, layers: int = 0) -> List[List[int]]:
     most = len(norms)
     wanted = f"from 1 to the {most} that ThiNet prunes in this network, or 0 for all"
     require(0 <= layers <= most, "layers", layers, wanted)
-    norms = norms[:layers] if layers else norms
-    if len(network.norms()) == most:
-        return [[place] for place in range(len(norms))]
-    groups: List[List[int]] = []
-    for place, norm in enumerate(norms):
-        if place and norm == norms[place - 1] + 1:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    return groups
+    places = range(layers or most)
+    alone = len(network.norms()) == most
+    firsts = [at for at in places if alone or not at or norms[at] != norms[at - 1] + 1]
+    ends = [*firsts[1:], len(places)]
+    return [list(range(first, end)) for first, end in zip(firsts, ends)]
 
 
 def prune_layers(
@@ -161,10 +154,8 @@ def scale_inputs(layer: Any, factors: Tensor) -> None:
     """Multiply a layer's weights of each input channel by the channel's factor, in place."""
     weight = layer.weight.detach()
     factors = factors.to(weight.device, weight.dtype)
-    if isinstance(layer, nn.Linear):
-        weight.mul_(factors.repeat_interleave(weight.size(1) // len(factors)))
-    else:
-        weight.mul_(factors.view(1, -1, 1, 1))
+    runs = factors.repeat_interleave(weight.size(1) // len(factors))
+    weight.mul_(runs.view(1, -1, *[1] * (weight.dim() - 2)))
 
 
 def stratified(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -203,10 +194,9 @@ def greedy(gram: numpy.ndarray, keep: int) -> List[int]:
     """
     score = gram.diagonal().astype(float)
     dropped: List[int] = []
-    for _ in range(len(gram) - keep):
-        choice = int(numpy.argmin(score))
-        dropped.append(choice)
-        score = score + 2 * gram[choice]
+    while len(dropped) < len(gram) - keep:
+        dropped.append(int(numpy.argmin(score)))
+        score = score + 2 * gram[dropped[-1]]
         score[dropped] = numpy.inf
     return dropped
 
@@ -272,7 +262,7 @@ def channel_parts(
     if isinstance(layer, nn.Linear):
         return (inputs[images] * layer.weight[filters]).view(count, channels, -1).sum(2)
     (pad_y, pad_x), (step_y, step_x), (gap_y, gap_x) = layer.padding, layer.stride, layer.dilation
-    padded = functional.pad(inputs, (pad_x, pad_x, pad_y, pad_y))
+    padded = nn.functional.pad(inputs, (pad_x, pad_x, pad_y, pad_y))
     high, wide = layer.kernel_size
     rows = (padded.size(2) - gap_y * (high - 1) - 1) // step_y + 1
     columns = (padded.size(3) - gap_x * (wide - 1) - 1) // step_x + 1

@@ -172,7 +172,7 @@ def initialise(model: nn.Module, scale: float = 0.5) -> None:
 def copy_conv(
     new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None
 ) -> None:
-    """Copy a convolution without bias, keeping the output channels `out` and inputs `into` (None: all)."""
+    """Copy a convolution without bias, keeping its outputs `out` and inputs `into` (None: all)."""
     weight = old.weight.detach()
     weight = weight if out is None else weight[out.to(weight.device)]
     new.weight.data.copy_(weight if into is None else weight[:, into.to(weight.device)])

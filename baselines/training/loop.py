@@ -169,8 +169,8 @@ class Loop:
             if lacks_memory(error):
                 raise
             raise SpecError(
-                f"{os.path.join(str(self.stage.folder), 'checkpoint.pt')} is not a checkpoint of this training of {self.task.model}, "
-                f"but another network's: {misfit(error)}",
+                f"{os.path.join(str(self.stage.folder), 'checkpoint.pt')} is not a checkpoint of "
+                f"this training of {self.task.model}, but another network's: {misfit(error)}",
                 "put the stage's own checkpoint back, or delete the stage's folder to train again",
             ) from error
         self.has_checkpoint = True
