@@ -3,7 +3,7 @@
 import gzip
 import io
 import pkgutil
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import torch
@@ -182,7 +182,7 @@ def _cifar(
             f"{name} is not in {folder}: {str(error).splitlines()[0]}",
             "name the folder that holds it, or let it be downloaded",
         ) from error
-    tensors = []
+    tensors: List[Any] = []
     for part in parts:
         if len(part.classes) != classes or max(part.targets) >= classes:
             raise SpecError(

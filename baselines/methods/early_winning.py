@@ -8,9 +8,8 @@ only for its own.
 import copy
 from typing import Any, Dict, List, Optional, Sequence
 
+from joulebird.baselines.analysis.checks import PseudoPrune, Spread, saturation
 from joulebird.baselines.analysis.memorisation import memorise
-from joulebird.baselines.analysis.ppr import PseudoPrune, saturation
-from joulebird.baselines.analysis.weight_spread import Spread
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.gradual import Gradual, window
 from joulebird.baselines.pruning.masked import masked_ticket, note_sparsity, train_masked
@@ -68,8 +67,12 @@ def early_winning(
     require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
     require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
     for samples in memorise_images:
-        wanted = f"from 1 to the {images} training images of {task.dataset}"
-        require(1 <= samples <= images, "memorise_images", samples, wanted)
+        require(
+            1 <= samples <= images,
+            "memorise_images",
+            samples,
+            f"from 1 to the {images} training images of {task.dataset}",
+        )
     last = gradual_at[-1] if gradual_at else epochs
     end = last if structure_epoch is None else structure_epoch
     plan = _plan(task, end, gradual_from, gradual_at, gradual_percent)
@@ -84,11 +87,13 @@ def early_winning(
     needed = [min(plan)] if plan else [end, source]
     parts = _baseline(task, run, needed, checks if ppr_every or spread else {})
     if plan:
-        steps = sorted(plan.items())
-        drawn = run.stage("gradual", prune_gradually, task, parts[min(plan)], steps, prune_ends)
+        drawn = run.stage(
+            "gradual", prune_gradually, task, parts[min(plan)], sorted(plan.items()), prune_ends
+        )
     else:
-        ratio = task.prune_ratio
-        drawn = run.stage("prune", draw, task, parts[end], parts[source], ratio, prune_ends)
+        drawn = run.stage(
+            "prune", draw, task, parts[end], parts[source], task.prune_ratio, prune_ends
+        )
     for samples in memorise_images:
         run.stage(f"memorise-{samples}", memorise, task, drawn, samples)
     return run.stage("retrain", train_masked, task, drawn)

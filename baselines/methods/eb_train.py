@@ -157,11 +157,19 @@ class Finder(Hook):
         epochs: int,
     ) -> None:
         require(criterion in ("paper", "code"), "criterion", criterion, '"paper" or "code"')
-        drawable = draw_at is None or 1 <= draw_at <= epochs
-        require(drawable, "draw_at", draw_at, f"from 1 to the schedule's {epochs} epochs")
+        require(
+            draw_at is None or 1 <= draw_at <= epochs,
+            "draw_at",
+            draw_at,
+            f"from 1 to the schedule's {epochs} epochs",
+        )
         require(window >= 2, "window", window, "at least 2")
-        positive = 0 < epsilon < float("inf") or (epsilon == 0 and criterion == "code")
-        require(positive, "epsilon", epsilon, 'above 0 (or 0 with criterion "code")')
+        require(
+            0 < epsilon < float("inf") or (epsilon == 0 and criterion == "code"),
+            "epsilon",
+            epsilon,
+            'above 0 (or 0 with criterion "code")',
+        )
         self.ratio, self.draw_at = ratio, draw_at
         self.epsilon, self.window, self.criterion = epsilon, window, criterion
         self.masks: List[Tensor] = []
@@ -237,8 +245,12 @@ class Finder(Hook):
 
 def check_weights(weights: str) -> None:
     """Refuse an unknown choice of the ticket's weights."""
-    known = ("inherit", "rewind", "reinit")
-    require(weights in known, "weights", weights, '"inherit", "rewind" or "reinit"')
+    require(
+        weights in ("inherit", "rewind", "reinit"),
+        "weights",
+        weights,
+        '"inherit", "rewind" or "reinit"',
+    )
 
 
 def thin_ticket(stage: Any, task: Task, ticket: Result, *, weights: str = "inherit") -> Result:

@@ -33,8 +33,12 @@ def lottery_ticket(
     """
     epochs = task.schedule.epochs
     require(rounds >= 1, "rounds", rounds, "at least 1")
-    early = 0 <= rewind_epoch < epochs
-    require(early, "rewind_epoch", rewind_epoch, f"at least 0 and below the {epochs} epochs")
+    require(
+        0 <= rewind_epoch < epochs,
+        "rewind_epoch",
+        rewind_epoch,
+        f"at least 0 and below the {epochs} epochs",
+    )
     require(retrain in ("rewind", "reinit"), "retrain", retrain, '"rewind" or "reinit"')
     if rule is None:
         rule = "rethinking" if rounds == 1 else "exact"

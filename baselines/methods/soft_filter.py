@@ -34,8 +34,12 @@ def soft_filter(
     """
     schedule = task.schedule
     require(every >= 1, "every", every, "at least 1")
-    moving = not nesterov or schedule.momentum > 0
-    require(moving, "nesterov", nesterov, "false where the schedule's momentum is 0")
+    require(
+        not nesterov or schedule.momentum > 0,
+        "nesterov",
+        nesterov,
+        "false where the schedule's momentum is 0",
+    )
     start, softly = None, task
     if pretrained:
         start = run.stage("dense", train, task)

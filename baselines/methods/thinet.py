@@ -42,13 +42,12 @@ def thinet(
     from the input (0: all; the official VGG16 run prunes 10).
     """
     require(mode in ("table2", "paper"), "mode", mode, '"table2" or "paper"')
-    counts = {
-        "rows": rows,
-        "locations": locations,
-        "tune_epochs": tune_epochs,
-        "final_epochs": final_epochs,
-    }
-    for name, value in counts.items():
+    for name, value in (
+        ("rows", rows),
+        ("locations", locations),
+        ("tune_epochs", tune_epochs),
+        ("final_epochs", final_epochs),
+    ):
         require(value >= 1, name, value, "at least 1")
     require(0 < tune_lr < float("inf"), "tune_lr", tune_lr, "above 0")
     groups = target_groups(task.build(), layers)
@@ -141,8 +140,7 @@ def prune_layer(
     if keep == channels:
         return model, 0.0
     gram = gram_matrix(model, target.next, channels, batches, locations, generator)
-    dropped = set(greedy(gram, keep))
-    kept = [channel for channel in range(channels) if channel not in dropped]
+    kept = sorted(set(range(channels)) - set(greedy(gram, keep)))
     factors = least_squares(gram, kept)
     thin = cut_one(model, target.norm, torch.tensor(kept))
     scale_inputs(thin.thinet_targets()[place].next, torch.from_numpy(factors))
@@ -211,8 +209,8 @@ def least_squares(gram: numpy.ndarray, kept: List[int]) -> numpy.ndarray:
     >>> least_squares(numpy.eye(2), [0, 1]).tolist()
     [1.0, 1.0]
     """
-    within, target = gram[numpy.ix_(kept, kept)], gram[kept].sum(axis=1)
-    return numpy.linalg.lstsq(within, target, rcond=None)[0]
+    within = gram[numpy.ix_(kept, kept)]
+    return numpy.linalg.lstsq(within, gram[kept].sum(axis=1), rcond=None)[0]
 
 
 def squared_error(gram: numpy.ndarray, kept: List[int], factors: numpy.ndarray) -> float:

@@ -65,13 +65,12 @@ class Prunable(nn.Module):
 
         A layer whose mask is empty keeps its strongest channel (the first of equals).
         """
-        channels, rescued = [], []
-        for place, (mask, scale) in enumerate(zip(masks, self.scales())):
-            if not mask.any():
-                mask = strongest(scale)
-                rescued.append(place)
-            channels.append(torch.nonzero(mask.cpu(), as_tuple=False).flatten())
-        return Kept(channels, rescued)
+        filled = [
+            mask.cpu() if mask.any() else strongest(scale)
+            for mask, scale in zip(masks, self.scales())
+        ]
+        channels = [torch.nonzero(mask, as_tuple=False).flatten() for mask in filled]
+        return Kept(channels, [place for place, mask in enumerate(masks) if not mask.any()])
 
     def cut(self, keep: Sequence[Tensor]) -> "Prunable":
         """Return a smaller network that keeps the channels `keep[i]` of each of `norms()`.
@@ -208,8 +207,7 @@ def like(model: Net, widths: List[Any]) -> Net:
     """Return a network of the same kind and device with other widths, to copy weights into."""
     with torch.random.fork_rng(devices=[]):  # drawing its weights must not move the global numbers
         new = type(model)(model.classes, widths)
-    new.to(next(model.parameters()).device)
-    return new.train(model.training)
+    return new.to(next(model.parameters()).device).train(model.training)
 
 
 @contextlib.contextmanager

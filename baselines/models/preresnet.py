@@ -4,14 +4,17 @@ from typing import List, Optional, Sequence
 
 from torch import Tensor, nn
 
-from joulebird.baselines.models import base
 from joulebird.baselines.models.base import (
     ChannelSelect,
     Prunable,
     Target,
+    check_keep,
     copy_conv,
     copy_linear,
     copy_norm,
+    initialise,
+    like,
+    scaled,
 )
 
 
@@ -84,7 +87,7 @@ class PreResNet(Prunable):
         self.select = ChannelSelect(stream[-1], last)
         self.relu = self.select.relu()
         self.fc = nn.Linear(last, classes)
-        base.initialise(self)
+        initialise(self)
 
     @classmethod
     def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
@@ -95,7 +98,7 @@ class PreResNet(Prunable):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return stream, blocks and classifier input of the unpruned network, times `width`."""
-        planes = [base.scaled(channels, width) for channels in (16, 32, 64)]
+        planes = [scaled(channels, width) for channels in (16, 32, 64)]
         stream = [planes[0]] + [4 * channels for channels in planes]
         blocks = [
             [stream[stage + (within > 0)], inner, inner]
@@ -128,10 +131,10 @@ class PreResNet(Prunable):
 
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
         """Return the network with the channels `keep`."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         counts = [len(index) for index in keep]
         blocks = [counts[place : place + 3] for place in range(0, len(counts) - 1, 3)]
-        new = base.like(self, [self.widths[0]] + blocks + [counts[-1:]])
+        new = like(self, [self.widths[0]] + blocks + [counts[-1:]])
         copy_conv(new.conv1, self.conv1)
         for place, (new_block, block) in enumerate(zip(new.bottlenecks(), self.bottlenecks())):
             new_block.copy_from(block, keep[3 * place : 3 * place + 3])

@@ -8,17 +8,21 @@ from typing import Any, List, Optional, Sequence
 import torch
 from torch import Tensor, nn
 
-from joulebird.baselines.models import base
 from joulebird.baselines.models.base import (
     ChannelSelect,
     Kept,
     MapAverage,
     Prunable,
     Target,
+    check_keep,
     copy_conv,
     copy_layers,
     copy_linear,
     copy_norm,
+    initialise,
+    like,
+    scaled,
+    strongest,
 )
 
 
@@ -113,7 +117,7 @@ class ResNet(Prunable):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
         self.avgpool = MapAverage()
         self.fc = nn.Linear(stream[-1], classes)
-        base.initialise(self, scale=1.0)
+        initialise(self, scale=1.0)
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         raise NotImplementedError(f"{type(self).__name__} has no blocks")
@@ -150,7 +154,7 @@ class ResNet18(ResNet):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return the stream and the inputs of each block's convolutions, times `width`."""
-        planes = [base.scaled(channels, width) for channels in cls.planes]
+        planes = [scaled(channels, width) for channels in cls.planes]
         stream = planes[:1] + planes
         pairs = zip(stream, planes)
         return [stream] + [[into, plane] for first, plane in pairs for into in (first, plane)]
@@ -188,10 +192,10 @@ class ResNet18(ResNet):
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet18":
         """Return the network with the channels `keep`."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         pairs = list(zip(self._selecting(), self._places()))
         widths = [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs]
-        new = base.like(self, [self.widths[0], *widths])
+        new = like(self, [self.widths[0], *widths])
         copy_layers(new, self, [None, None])
         for new_block, block, (selecting, place) in zip(new.blocks(), self.blocks(), pairs):
             new_block.select.choose(block.select.chosen(block.select.channels)[keep[selecting]])
@@ -223,7 +227,7 @@ class ResNet50(ResNet):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return the stream and the outputs of each block's convolutions, times `width`."""
-        planes = [base.scaled(channels, width) for channels in cls.planes]
+        planes = [scaled(channels, width) for channels in cls.planes]
         blocks = [[inner, inner] for inner, count in zip(planes, cls.counts) for _ in range(count)]
         return [planes[:1] + [4 * channels for channels in planes]] + blocks
 
@@ -250,7 +254,7 @@ class ResNet50(ResNet):
             leader = max(group[:2], key=lambda place: int(masks[place].sum()))
             shared = masks[leader]
             if not shared.any():
-                shared = base.strongest(scales[leader])
+                shared = strongest(scales[leader])
                 rescued.append(leader)
             for place in group:
                 masks[place] = shared
@@ -259,7 +263,7 @@ class ResNet50(ResNet):
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet50":
         """Return the network with the channels `keep`, equal ones for the norms of a stream."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         groups = self._groups()
         for group in groups:
             if any(not torch.equal(keep[place], keep[group[0]]) for place in group):
@@ -267,7 +271,7 @@ class ResNet50(ResNet):
         streams = [keep[0]] + [keep[group[0]] for group in groups]
         inner = [(keep[place], keep[place + 1]) for place in self._places()]
         widths = [[len(index) for index in group] for group in [streams, *inner]]
-        new = base.like(self, widths)
+        new = like(self, widths)
         copy_layers(new, self, [None, keep[0]])
         stages = [stage for stage, count in enumerate(self.counts) for _ in range(count)]
         blocks = zip(new.blocks(), self.blocks(), stages, inner)

@@ -1,7 +1,6 @@
 """The one training loop: SGD, L1 on normalisation scales, masks, exact resumption."""
 
 import math
-import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
@@ -169,7 +168,7 @@ class Loop:
             if lacks_memory(error):
                 raise
             raise SpecError(
-                f"{os.path.join(str(self.stage.folder), 'checkpoint.pt')} is not a checkpoint of "
+                f"{self.stage.folder}/checkpoint.pt is not a checkpoint of "
                 f"this training of {self.task.model}, but another network's: {misfit(error)}",
                 "put the stage's own checkpoint back, or delete the stage's folder to train again",
             ) from error

@@ -65,8 +65,7 @@ class Task(NamedTuple):
 
     def dense_widths(self) -> List[Any]:
         """Return the unpruned network's channel widths."""
-        widths: List[Any] = find(MODELS, "model", self.model, SpecError).dense_widths(self.width)
-        return widths
+        return list(find(MODELS, "model", self.model, SpecError).dense_widths(self.width))
 
     def build(self, widths: Optional[Sequence[Any]] = None, seed: Optional[int] = None) -> Prunable:
         """Build a network with initial weights that depend on the seed and not on the device."""
