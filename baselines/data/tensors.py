@@ -3,7 +3,7 @@
 import gzip
 import io
 import pkgutil
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import torch
@@ -182,7 +182,7 @@ def _cifar(
             f"{name} is not in {folder}: {str(error).splitlines()[0]}",
             "name the folder that holds it, or let it be downloaded",
         ) from error
-    tensors: List[Any] = []
+    tensors = []
     for part in parts:
         if len(part.classes) != classes or max(part.targets) >= classes:
             raise SpecError(
@@ -191,7 +191,8 @@ def _cifar(
             )
         tensors.append(_tensor(part.data.transpose(0, 3, 1, 2), device))
         tensors.append(torch.tensor(part.targets).to(device))
-    return TensorData(*tensors, classes, CIFAR_MEAN, CIFAR_STD)
+    images, labels, test_images, test_labels = tensors
+    return TensorData(images, labels, test_images, test_labels, classes, CIFAR_MEAN, CIFAR_STD)
 
 
 DIGITS = DataSet(10, (3, 32, 32), 1442, 355, load_digits)
