@@ -134,9 +134,9 @@ def _decode(path: str) -> Any:
             return file.convert("RGB")
     except Exception as error:  # a decoder of a damaged file may raise anything
         lines = str(error).replace(repr(path), "").splitlines() or [type(error).__name__]
-        reason = lines[0].strip()
-        remedy = "replace or remove the file"
-        raise SpecError(f"{path} cannot be decoded: {reason}", remedy) from error
+        raise SpecError(
+            f"{path} cannot be decoded: {lines[0].strip()}", "replace or remove the file"
+        ) from error
 
 
 def _bytes(image: Any) -> Tensor:
@@ -145,12 +145,8 @@ def _bytes(image: Any) -> Tensor:
 
 def middle(image: Any, size: int) -> Any:
     """Return the middle of an image with its shorter side scaled to `size` * 8 / 7."""
-    width, height = image.size
     short = size * 8 // 7
-    if width <= height:
-        width, height = short, int(short * height / width)
-    else:
-        width, height = int(short * width / height), short
+    width, height = (int(short * side / min(image.size)) for side in image.size)
     left, top = int(round((width - size) / 2.0)), int(round((height - size) / 2.0))
     image = image.resize((width, height), _BILINEAR)
     return image.crop((left, top, left + size, top + size))
@@ -205,8 +201,10 @@ def _listing(folder: str, part: str, classes: int) -> Any:
     try:
         images = import_torchvision().datasets.ImageFolder(path)
     except (OSError, RuntimeError) as error:
-        remedy = "it must hold a folder of images for each class"
-        raise SpecError(f"{path} holds no images: {str(error).splitlines()[0]}", remedy) from error
+        raise SpecError(
+            f"{path} holds no images: {str(error).splitlines()[0]}",
+            "it must hold a folder of images for each class",
+        ) from error
     if len(images.classes) != classes:
         raise SpecError(
             f"{path} holds {len(images.classes)} classes, {classes} were expected",

@@ -7,8 +7,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tupl
 
 import numpy
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from joulebird.harness.core.errors import SpecError
 
@@ -87,9 +86,8 @@ class TensorData(NamedTuple):
 
     def _windows(self) -> Tensor:
         """Return a view of every crop: (n, channels, 2 pad + 1, 2 pad + 1, height, width)."""
-        height, width = self.train_images.shape[2:]
-        padded = functional.pad(self.train_images, [self.pad] * 4)
-        return padded.unfold(2, height, 1).unfold(3, width, 1)
+        padded = nn.functional.pad(self.train_images, [self.pad] * 4)
+        return padded.unfold(2, self.shape[1], 1).unfold(3, self.shape[2], 1)
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -180,9 +178,10 @@ def _cifar(
     try:
         parts = [load(folder, train=train, download=download) for train in (True, False)]
     except (RuntimeError, OSError) as error:
-        remedy = "name the folder that holds it, or let it be downloaded"
-        reason = str(error).splitlines()[0]
-        raise SpecError(f"{name} is not in {folder}: {reason}", remedy) from error
+        raise SpecError(
+            f"{name} is not in {folder}: {str(error).splitlines()[0]}",
+            "name the folder that holds it, or let it be downloaded",
+        ) from error
     tensors = []
     for part in parts:
         if len(part.classes) != classes or max(part.targets) >= classes:

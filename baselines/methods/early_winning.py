@@ -8,9 +8,8 @@ only for its own.
 import copy
 from typing import Any, Dict, List, Optional, Sequence
 
+from joulebird.baselines.analysis.checks import PseudoPrune, Spread, saturation
 from joulebird.baselines.analysis.memorisation import memorise
-from joulebird.baselines.analysis.ppr import PseudoPrune, saturation
-from joulebird.baselines.analysis.weight_spread import Spread
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.gradual import Gradual, window
 from joulebird.baselines.pruning.masked import masked_ticket, note_sparsity, train_masked
@@ -68,8 +67,12 @@ def early_winning(
     require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
     require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
     for samples in memorise_images:
-        wanted = f"from 1 to the {images} training images of {task.dataset}"
-        require(1 <= samples <= images, "memorise_images", samples, wanted)
+        require(
+            1 <= samples <= images,
+            "memorise_images",
+            samples,
+            f"from 1 to the {images} training images of {task.dataset}",
+        )
     last = gradual_at[-1] if gradual_at else epochs
     end = last if structure_epoch is None else structure_epoch
     plan = _plan(task, end, gradual_from, gradual_at, gradual_percent)
@@ -84,11 +87,13 @@ def early_winning(
     needed = [min(plan)] if plan else [end, source]
     parts = _baseline(task, run, needed, checks if ppr_every or spread else {})
     if plan:
-        steps = sorted(plan.items())
-        drawn = run.stage("gradual", prune_gradually, task, parts[min(plan)], steps, prune_ends)
+        drawn = run.stage(
+            "gradual", prune_gradually, task, parts[min(plan)], sorted(plan.items()), prune_ends
+        )
     else:
-        ratio = task.prune_ratio
-        drawn = run.stage("prune", draw, task, parts[end], parts[source], ratio, prune_ends)
+        drawn = run.stage(
+            "prune", draw, task, parts[end], parts[source], task.prune_ratio, prune_ends
+        )
     for samples in memorise_images:
         run.stage(f"memorise-{samples}", memorise, task, drawn, samples)
     return run.stage("retrain", train_masked, task, drawn)
@@ -101,10 +106,9 @@ def _plan(
     epochs = task.schedule.epochs
     rising = list(at) == sorted(set(at)) and all(0 <= epoch <= epochs for epoch in at)
     require(rising, "gradual_at", list(at), f"rising epochs from 0 to {epochs}")
-    fitting = len(at) == len(percent) and list(percent) == sorted(percent)
+    shares = list(percent) == sorted(percent) and all(0 <= share < 100 for share in percent)
     wanted = "as many rising percentages, from 0 to 99, as gradual_at has epochs"
-    fitting = fitting and all(0 <= share < 100 for share in percent)
-    require(fitting, "gradual_percent", list(percent), wanted)
+    require(shares and len(at) == len(percent), "gradual_percent", list(percent), wanted)
     if start is not None:
         return window(start, end, task.prune_ratio)
     return {epoch: share / 100 for epoch, share in zip(at, percent)}
@@ -116,11 +120,10 @@ def _baseline(
     """Return the baseline's parts up to the last epoch needed, by their end; None at 0."""
     stops = set(needed) | {epoch for epoch in GRID if epoch < max(needed)}
     parts: Dict[int, Any] = {0: None}
-    begin = 0
     for stop in sorted(stops - {0}):
+        begin = max(parts)
         inputs = task, parts[begin], begin, stop
         parts[stop] = run.stage(f"baseline-{stop}", train_part, *inputs, **checks)
-        begin = stop
     return parts
 
 
@@ -142,23 +145,18 @@ def train_part(
     The result is that of `train` and "optimizer"; with the checks on also "spread" and "ppr". The
     checks do not change the weights.
     """
-    carry = Carry(previous)
-    names = weights.prunable(task.build(), ends=ends)
-    noted = Spread(ratio, names)
+    names, before = weights.prunable(task.build(), ends=ends), previous or {}
+    carry, noted = Carry(previous), Spread(ratio, names)
     check = PseudoPrune(ratio, ppr_rate, ppr_every, names)
-    hooks = [
-        hook for hook, wanted in ((carry, True), (noted, spread), (check, ppr_every)) if wanted
-    ]
-    result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=Hooks(hooks))
+    hook = Hooks([carry, *[noted] * spread, *[check] * bool(ppr_every)])
+    result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=hook)
     result["optimizer"] = carry.optimizer_state()
-    before = previous or {}
     if spread:
         result["spread"] = before.get("spread", []) + noted.rows[1 if previous else 0 :]
         row = noted.rows[-1]
         stage.metric(layers=names, weight_std=row["std"], pseudo_rate=row["pseudo_rate"])
     if ppr_every:
-        curve = before.get("ppr", []) + [list(point) for point in check.curve]
-        result["ppr"] = curve
+        curve = result["ppr"] = before.get("ppr", []) + [list(point) for point in check.curve]
         stage.metric(ppr=curve, ppr_saturates=saturation(curve))
     return result
 
@@ -191,7 +189,7 @@ class Carry(Hook):
             }
             for key, entry in saved["state"].items()
         }
-        return {"state": state, "param_groups": saved["param_groups"]}
+        return dict(saved, state=state)
 
 
 def draw(
@@ -220,7 +218,7 @@ def prune_gradually(
     names = weights.prunable(task.build(), ends=ends)
     gradual = Gradual({int(epoch): share for epoch, share in plan}, names)
     hook = Hooks([Carry(previous), gradual])
-    begin, end = int(plan[0][0]), int(plan[-1][0])
+    begin, end = min(gradual.plan), max(gradual.plan)
     result = train(stage, task, previous, from_epoch=begin, epochs=end, hook=hook)
     note_sparsity(stage, gradual.masks)
     return dict(result, masks=dict(gradual.masks))

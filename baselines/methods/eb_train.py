@@ -129,8 +129,7 @@ def find_ticket(
     """
     channels.check_ratio(ratio)
     finder = Finder(ratio, epsilon, window, criterion, draw_at, task.schedule.epochs)
-    rounding = [] if precision == "fp32" else low_precision(precision)
-    hook = Hooks([*rounding, finder])
+    hook = Hooks([*low_precision(precision), finder])
     trained = train(stage, task, sparsity=sparsity, hook=hook, precision=precision)
     epochs = trained["epoch"]
     if not finder.found:
@@ -158,11 +157,19 @@ class Finder(Hook):
         epochs: int,
     ) -> None:
         require(criterion in ("paper", "code"), "criterion", criterion, '"paper" or "code"')
-        drawable = draw_at is None or 1 <= draw_at <= epochs
-        require(drawable, "draw_at", draw_at, f"from 1 to the schedule's {epochs} epochs")
+        require(
+            draw_at is None or 1 <= draw_at <= epochs,
+            "draw_at",
+            draw_at,
+            f"from 1 to the schedule's {epochs} epochs",
+        )
         require(window >= 2, "window", window, "at least 2")
-        positive = 0 < epsilon < float("inf") or (epsilon == 0 and criterion == "code")
-        require(positive, "epsilon", epsilon, 'above 0 (or 0 with criterion "code")')
+        require(
+            0 < epsilon < float("inf") or (epsilon == 0 and criterion == "code"),
+            "epsilon",
+            epsilon,
+            'above 0 (or 0 with criterion "code")',
+        )
         self.ratio, self.draw_at = ratio, draw_at
         self.epsilon, self.window, self.criterion = epsilon, window, criterion
         self.masks: List[Tensor] = []
@@ -184,10 +191,8 @@ class Finder(Hook):
         newest = self._to_newest()
         self.distances.append(newest[-1])
         loop.stage.metric(mask_distance=newest[-1])
-        if self.draw_at is not None:
-            self.found = epoch + 1 == self.draw_at
-        else:
-            self.found = self._settled(self.recent(newest))
+        settled = self._settled(self.recent(newest))
+        self.found = settled if self.draw_at is None else epoch + 1 == self.draw_at
         return self.found
 
     def _settled(self, recent: List[float]) -> bool:
@@ -240,8 +245,12 @@ class Finder(Hook):
 
 def check_weights(weights: str) -> None:
     """Refuse an unknown choice of the ticket's weights."""
-    known = ("inherit", "rewind", "reinit")
-    require(weights in known, "weights", weights, '"inherit", "rewind" or "reinit"')
+    require(
+        weights in ("inherit", "rewind", "reinit"),
+        "weights",
+        weights,
+        '"inherit", "rewind" or "reinit"',
+    )
 
 
 def thin_ticket(stage: Any, task: Task, ticket: Result, *, weights: str = "inherit") -> Result:
@@ -256,15 +265,11 @@ def thin_ticket(stage: Any, task: Task, ticket: Result, *, weights: str = "inher
     if weights == "rewind":
         # the channel that an emptied layer keeps depends on the trained scales
         rewound = task.build().cut(model.kept_channels(early.masks).channels)
-        state = {name: value.cpu() for name, value in rewound.state_dict().items()}
-        thin = thin._replace(state=state)
+        thin = thin._replace(state=channels.cpu_state(rewound))
     elif weights == "reinit":
-        fresh = task.build(thin.widths, seed=task.seed + 1).state_dict()
-        state = {
-            name: thin.state[name] if name.endswith("select.index") else value.cpu()
-            for name, value in fresh.items()
-        }
-        thin = thin._replace(state=state)
+        fresh = channels.cpu_state(task.build(thin.widths, seed=task.seed + 1))
+        kept = {name: thin.state[name] for name in fresh if name.endswith("select.index")}
+        thin = thin._replace(state=dict(fresh, **kept))
     return dict(thin._asdict())
 
 
@@ -287,13 +292,12 @@ def train_thin(
     if not restart and searched >= epochs:
         stage.warn("not_retrained", epochs=epochs)
     average_from = averaging_start(task.schedule) if precision == "bfp8" else None
-    rounding = [] if precision == "fp32" else low_precision(precision, average_from, epochs, False)
     return train(
         stage,
         task,
         thin,
         from_epoch=0 if restart else searched,
         sparsity=sparsity,
-        hook=Hooks(rounding),
+        hook=Hooks(low_precision(precision, average_from, epochs, False)),
         precision=precision,
     )

@@ -33,20 +33,23 @@ def lottery_ticket(
     """
     epochs = task.schedule.epochs
     require(rounds >= 1, "rounds", rounds, "at least 1")
-    early = 0 <= rewind_epoch < epochs
-    require(early, "rewind_epoch", rewind_epoch, f"at least 0 and below the {epochs} epochs")
+    require(
+        0 <= rewind_epoch < epochs,
+        "rewind_epoch",
+        rewind_epoch,
+        f"at least 0 and below the {epochs} epochs",
+    )
     require(retrain in ("rewind", "reinit"), "retrain", retrain, '"rewind" or "reinit"')
     if rule is None:
         rule = "rethinking" if rounds == 1 else "exact"
     weights.check_rule(rule)
     share = share_of_round(task.prune_ratio, rounds)
+    start, ticket = None, None
     if rewind_epoch:
         start = run.stage("start", train, task, epochs=rewind_epoch)
         trained = run.stage("dense", train, task, start, from_epoch=rewind_epoch)
     else:
-        start = None
         trained = run.stage("dense", train, task)
-    ticket = None
     for number in range(1, rounds + 1):
         suffix = "" if rounds == 1 else f"-{number}"
         ticket = run.stage(
@@ -85,10 +88,8 @@ def draw_ticket(
     masks = weights.select(magnitudes, ratio, rule, previous["masks"] if previous else None)
     if retrain == "reinit":
         origin = redrawn(task, trained["widths"], masks)
-    elif start is None:
-        origin = task.build(trained["widths"])
     else:
-        origin = task.network(start)
+        origin = task.build(trained["widths"]) if start is None else task.network(start)
     return masked_ticket(stage, task, origin, masks)
 
 

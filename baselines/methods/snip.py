@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.channels import check_ratio
@@ -49,11 +48,8 @@ def scored(network: nn.Module, scope: str = "conv") -> List[str]:
     """
     check_scope(scope)
     names = weights.prunable(network, linear=scope != "conv")
-    if scope == "official":
-        present = dict(network.named_parameters())
-        biases = [name[: -len("weight")] + "bias" for name in names]
-        names = names + [name for name in biases if name in present]
-    return names
+    biases = [name[: -len("weight")] + "bias" for name in names if scope == "official"]
+    return names + [name for name in biases if name in dict(network.named_parameters())]
 
 
 def sensitivity(
@@ -71,12 +67,11 @@ def sensitivity(
     gradients of parts of the batch, with statistics of each part. Raises TrainingError if nothing
     reaches the loss.
     """
-    trial = copy.deepcopy(network)
-    trial.train(not bn_eval)
+    trial = copy.deepcopy(network).train(not bn_eval)
     trial.zero_grad()
     part = micro_batch or len(images)
     for some_images, some_labels in zip(images.split(part), labels.split(part)):
-        loss = functional.cross_entropy(trial(some_images), some_labels, reduction="sum")
+        loss = nn.functional.cross_entropy(trial(some_images), some_labels, reduction="sum")
         (loss / len(labels)).backward()
     parameters: Dict[str, Any] = dict(trial.named_parameters())
     scores = OrderedDict(
@@ -122,6 +117,5 @@ def score(stage: Any, task: Task, ratio: float, scope: str, bn_eval: bool, reini
     wanted = sum(int(mask.sum()) for mask in masks.values())
     if wanted > useful:
         stage.warn("zero_scores", kept=wanted, scored_above_zero=useful)
-    if reinit:
-        network = task.build(seed=task.seed + 1000003)
-    return masked_ticket(stage, task, network, masks)
+    origin = task.build(seed=task.seed + 1000003) if reinit else network
+    return masked_ticket(stage, task, origin, masks)

@@ -5,7 +5,7 @@ from typing import Any, List, Optional
 import torch
 from torch import nn
 
-from joulebird.baselines.pruning.channels import check_ratio, saved_macs
+from joulebird.baselines.pruning.channels import check_ratio, cpu_state, saved_macs
 from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import evaluate, train
 from joulebird.baselines.training.task import Result, Task
@@ -34,8 +34,12 @@ def soft_filter(
     """
     schedule = task.schedule
     require(every >= 1, "every", every, "at least 1")
-    moving = not nesterov or schedule.momentum > 0
-    require(moving, "nesterov", nesterov, "false where the schedule's momentum is 0")
+    require(
+        not nesterov or schedule.momentum > 0,
+        "nesterov",
+        nesterov,
+        "false where the schedule's momentum is 0",
+    )
     start, softly = None, task
     if pretrained:
         start = run.stage("dense", train, task)
@@ -64,8 +68,7 @@ def weakest(norms: torch.Tensor, count: int) -> List[int]:
     >>> weakest(torch.tensor([5., 1., 2., 1.]), 2)
     [1, 3]
     """
-    values = norms.tolist()
-    return sorted(range(len(values)), key=values.__getitem__)[:count]
+    return sorted(range(len(norms)), key=norms.tolist().__getitem__)[:count]
 
 
 def filter_norms(layer: nn.Conv2d) -> torch.Tensor:
@@ -85,9 +88,8 @@ def convolutions(network: nn.Module, skip_shortcuts: bool = True) -> List[nn.Con
 
 def zero_filters(layers: List[nn.Conv2d], ratio: float) -> None:
     """Set the weakest filters of each layer to zero, in place; their momentum may revive them."""
-    norms = [filter_norms(layer) for layer in layers]
-    sizes = [len(norm) for norm in norms]
-    on_cpu = torch.cat(norms).cpu().split(sizes)  # one transfer for all layers
+    norms = torch.cat([filter_norms(layer) for layer in layers]).cpu()  # one transfer for all
+    on_cpu = norms.split([layer.out_channels for layer in layers])
     with torch.no_grad():
         for layer, norm in zip(layers, on_cpu):
             layer.weight[weakest(norm, zeroed_count(len(norm), ratio))] = 0
@@ -157,5 +159,4 @@ def cut_filters(stage: Any, task: Task, soft: Result, ratio: float) -> Result:
         accuracy_thin=evaluate(thin, data, task.test_batch),
         **saved_macs(task, model, thin),
     )
-    state = {name: value.cpu() for name, value in thin.state_dict().items()}
-    return {"widths": thin.widths, "state": state}
+    return {"widths": thin.widths, "state": cpu_state(thin)}

@@ -38,10 +38,8 @@ def train_swalp(
     stage: Any, task: Task, start: int, average_lr: float, blocks: str, *, precision: str = "bfp8"
 ) -> Result:
     """Train in 8 bits with the weights averaged from epoch `start` on."""
-    if blocks == "swalp":
-        rounding = BlockFloat(block="small", activations="tensor", symmetric=False)
-    else:
-        rounding = BlockFloat()
+    own: Any = {"block": "small", "activations": "tensor", "symmetric": False}
+    rounding = BlockFloat(**(own if blocks == "swalp" else {}))
     hook = Hooks([rounding, Averaging(start, task.schedule.epochs), Rate(start, average_lr)])
     return train(stage, task, hook=hook, precision=precision)
 

@@ -13,7 +13,6 @@ from typing import Any, Iterable, List, Tuple
 import numpy
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.pruning.channels import check_ratio, cut_one
@@ -43,21 +42,19 @@ def thinet(
     from the input (0: all; the official VGG16 run prunes 10).
     """
     require(mode in ("table2", "paper"), "mode", mode, '"table2" or "paper"')
-    counts = {
-        "rows": rows,
-        "locations": locations,
-        "tune_epochs": tune_epochs,
-        "final_epochs": final_epochs,
-    }
-    for name, value in counts.items():
+    for name, value in (
+        ("rows", rows),
+        ("locations", locations),
+        ("tune_epochs", tune_epochs),
+        ("final_epochs", final_epochs),
+    ):
         require(value >= 1, name, value, "at least 1")
     require(0 < tune_lr < float("inf"), "tune_lr", tune_lr, "above 0")
     groups = target_groups(task.build(), layers)
 
     def prune(name: str, network: Any, first: int, end: int) -> Any:
-        sampling = {"rows": rows, "locations": locations}
-        ratio = task.prune_ratio
-        return run.stage(name, prune_layers, task, network, ratio, first, end, **sampling)
+        inputs = task, network, task.prune_ratio, first, end
+        return run.stage(name, prune_layers, *inputs, rows=rows, locations=locations)
 
     network = run.stage("dense", train, task)
     if mode == "table2":
@@ -83,16 +80,11 @@ def target_groups(network: Prunable, layers: int = 0) -> List[List[int]]:
     most = len(norms)
     wanted = f"from 1 to the {most} that ThiNet prunes in this network, or 0 for all"
     require(0 <= layers <= most, "layers", layers, wanted)
-    norms = norms[:layers] if layers else norms
-    if len(network.norms()) == most:
-        return [[place] for place in range(len(norms))]
-    groups: List[List[int]] = []
-    for place, norm in enumerate(norms):
-        if place and norm == norms[place - 1] + 1:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    return groups
+    places = range(layers or most)
+    alone = len(network.norms()) == most
+    firsts = [at for at in places if alone or not at or norms[at] != norms[at - 1] + 1]
+    ends = [*firsts[1:], len(places)]
+    return [list(range(first, end)) for first, end in zip(firsts, ends)]
 
 
 def prune_layers(
@@ -148,8 +140,7 @@ def prune_layer(
     if keep == channels:
         return model, 0.0
     gram = gram_matrix(model, target.next, channels, batches, locations, generator)
-    dropped = set(greedy(gram, keep))
-    kept = [channel for channel in range(channels) if channel not in dropped]
+    kept = sorted(set(range(channels)) - set(greedy(gram, keep)))
     factors = least_squares(gram, kept)
     thin = cut_one(model, target.norm, torch.tensor(kept))
     scale_inputs(thin.thinet_targets()[place].next, torch.from_numpy(factors))
@@ -161,10 +152,8 @@ def scale_inputs(layer: Any, factors: Tensor) -> None:
     """Multiply a layer's weights of each input channel by the channel's factor, in place."""
     weight = layer.weight.detach()
     factors = factors.to(weight.device, weight.dtype)
-    if isinstance(layer, nn.Linear):
-        weight.mul_(factors.repeat_interleave(weight.size(1) // len(factors)))
-    else:
-        weight.mul_(factors.view(1, -1, 1, 1))
+    runs = factors.repeat_interleave(weight.size(1) // len(factors))
+    weight.mul_(runs.view(1, -1, *[1] * (weight.dim() - 2)))
 
 
 def stratified(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -203,10 +192,9 @@ def greedy(gram: numpy.ndarray, keep: int) -> List[int]:
     """
     score = gram.diagonal().astype(float)
     dropped: List[int] = []
-    for _ in range(len(gram) - keep):
-        choice = int(numpy.argmin(score))
-        dropped.append(choice)
-        score = score + 2 * gram[choice]
+    while len(dropped) < len(gram) - keep:
+        dropped.append(int(numpy.argmin(score)))
+        score = score + 2 * gram[dropped[-1]]
         score[dropped] = numpy.inf
     return dropped
 
@@ -221,8 +209,8 @@ def least_squares(gram: numpy.ndarray, kept: List[int]) -> numpy.ndarray:
     >>> least_squares(numpy.eye(2), [0, 1]).tolist()
     [1.0, 1.0]
     """
-    within, target = gram[numpy.ix_(kept, kept)], gram[kept].sum(axis=1)
-    return numpy.linalg.lstsq(within, target, rcond=None)[0]
+    within = gram[numpy.ix_(kept, kept)]
+    return numpy.linalg.lstsq(within, gram[kept].sum(axis=1), rcond=None)[0]
 
 
 def squared_error(gram: numpy.ndarray, kept: List[int], factors: numpy.ndarray) -> float:
@@ -272,7 +260,7 @@ def channel_parts(
     if isinstance(layer, nn.Linear):
         return (inputs[images] * layer.weight[filters]).view(count, channels, -1).sum(2)
     (pad_y, pad_x), (step_y, step_x), (gap_y, gap_x) = layer.padding, layer.stride, layer.dilation
-    padded = functional.pad(inputs, (pad_x, pad_x, pad_y, pad_y))
+    padded = nn.functional.pad(inputs, (pad_x, pad_x, pad_y, pad_y))
     high, wide = layer.kernel_size
     rows = (padded.size(2) - gap_y * (high - 1) - 1) // step_y + 1
     columns = (padded.size(3) - gap_x * (wide - 1) - 1) // step_x + 1

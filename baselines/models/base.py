@@ -1,7 +1,8 @@
 """The interface of a prunable network: widths, norms in ranking order, and an exact cut."""
 
+import contextlib
 import math
-from typing import Any, List, NamedTuple, Optional, Sequence, TypeVar
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -64,13 +65,12 @@ class Prunable(nn.Module):
 
         A layer whose mask is empty keeps its strongest channel (the first of equals).
         """
-        channels, rescued = [], []
-        for place, (mask, scale) in enumerate(zip(masks, self.scales())):
-            if not mask.any():
-                mask = strongest(scale)
-                rescued.append(place)
-            channels.append(torch.nonzero(mask.cpu(), as_tuple=False).flatten())
-        return Kept(channels, rescued)
+        filled = [
+            mask.cpu() if mask.any() else strongest(scale)
+            for mask, scale in zip(masks, self.scales())
+        ]
+        channels = [torch.nonzero(mask, as_tuple=False).flatten() for mask in filled]
+        return Kept(channels, [place for place, mask in enumerate(masks) if not mask.any()])
 
     def cut(self, keep: Sequence[Tensor]) -> "Prunable":
         """Return a smaller network that keeps the channels `keep[i]` of each of `norms()`.
@@ -171,14 +171,10 @@ def initialise(model: nn.Module, scale: float = 0.5) -> None:
 def copy_conv(
     new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None
 ) -> None:
-    """Copy a convolution, keeping the output channels `out` and inputs `into` (None: all)."""
+    """Copy a convolution without bias, keeping its outputs `out` and inputs `into` (None: all)."""
     weight = old.weight.detach()
     weight = weight if out is None else weight[out.to(weight.device)]
-    weight = weight if into is None else weight[:, into.to(weight.device)]
-    new.weight.data.copy_(weight)
-    if old.bias is not None and new.bias is not None:
-        bias = old.bias.detach()
-        new.bias.data.copy_(bias if out is None else bias[out.to(weight.device)])
+    new.weight.data.copy_(weight if into is None else weight[:, into.to(weight.device)])
 
 
 def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Optional[Tensor] = None) -> None:
@@ -188,6 +184,16 @@ def copy_norm(new: nn.BatchNorm2d, old: nn.BatchNorm2d, kept: Optional[Tensor] =
         getattr(new, name).data.copy_(values if kept is None else values[kept.to(values.device)])
     tracked: Any = new.num_batches_tracked
     tracked.copy_(old.num_batches_tracked)
+
+
+def copy_layers(new: Any, old: Any, kept: Sequence[Optional[Tensor]]) -> None:
+    """Copy conv1, bn1, conv2, bn2, ... and keep the channels `kept[i]` before conv(i + 1).
+
+    The last of `kept` are the channels behind the last norm.
+    """
+    for number, (into, out) in enumerate(zip(kept, kept[1:]), 1):
+        copy_conv(getattr(new, f"conv{number}"), getattr(old, f"conv{number}"), out, into)
+        copy_norm(getattr(new, f"bn{number}"), getattr(old, f"bn{number}"), out)
 
 
 def copy_linear(new: nn.Linear, old: nn.Linear, into: Optional[Tensor] = None) -> None:
@@ -201,8 +207,30 @@ def like(model: Net, widths: List[Any]) -> Net:
     """Return a network of the same kind and device with other widths, to copy weights into."""
     with torch.random.fork_rng(devices=[]):  # drawing its weights must not move the global numbers
         new = type(model)(model.classes, widths)
-    new.to(next(model.parameters()).device)
-    return new.train(model.training)
+    return new.to(next(model.parameters()).device).train(model.training)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode without gradients; restore its mode behind the block."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def probe(model: nn.Module, shape: Sequence[int], handles: Sequence[Any]) -> None:
+    """Pass one image of zeros through a network in eval mode, then remove the hooks `handles`."""
+    parameter = next(model.parameters())
+    try:
+        with evaluating(model):
+            model(torch.zeros((1, *shape), device=parameter.device, dtype=parameter.dtype))
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def check_keep(model: Prunable, keep: Sequence[Tensor]) -> None:

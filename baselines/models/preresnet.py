@@ -4,14 +4,17 @@ from typing import List, Optional, Sequence
 
 from torch import Tensor, nn
 
-from joulebird.baselines.models import base
 from joulebird.baselines.models.base import (
     ChannelSelect,
     Prunable,
     Target,
+    check_keep,
     copy_conv,
     copy_linear,
     copy_norm,
+    initialise,
+    like,
+    scaled,
 )
 
 
@@ -84,24 +87,24 @@ class PreResNet(Prunable):
         self.select = ChannelSelect(stream[-1], last)
         self.relu = self.select.relu()
         self.fc = nn.Linear(last, classes)
-        base.initialise(self)
+        initialise(self)
 
     @classmethod
     def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
         stage, within = divmod(place, (cls.depth - 2) // 9)
-        channels = stream[stage] if within == 0 else stream[stage + 1]
-        stride = 2 if stage and not within else 1
+        channels, stride = stream[stage + (within > 0)], 2 if stage and not within else 1
         return Bottleneck(channels, stream[stage + 1], widths, stride, within == 0)
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return stream, blocks and classifier input of the unpruned network, times `width`."""
-        planes = [base.scaled(channels, width) for channels in (16, 32, 64)]
+        planes = [scaled(channels, width) for channels in (16, 32, 64)]
         stream = [planes[0]] + [4 * channels for channels in planes]
-        blocks = []
-        for stage, inner in enumerate(planes):
-            for within in range((cls.depth - 2) // 9):
-                blocks.append([stream[stage] if within == 0 else stream[stage + 1], inner, inner])
+        blocks = [
+            [stream[stage + (within > 0)], inner, inner]
+            for stage, inner in enumerate(planes)
+            for within in range((cls.depth - 2) // 9)
+        ]
         return [stream] + blocks + [[stream[-1]]]
 
     def bottlenecks(self) -> List[Bottleneck]:
@@ -115,24 +118,23 @@ class PreResNet(Prunable):
 
     def scales(self) -> List[Tensor]:
         """Return |gamma| of the channels behind each selection."""
-        scales = []
-        for block in self.bottlenecks():
-            scales += [_passed(block.bn1, block.select), _passed(block.bn2), _passed(block.bn3)]
-        return scales + [_passed(self.bn, self.select)]
+        return [
+            scale[gate.chosen(len(scale))] if isinstance(gate, ChannelSelect) else scale
+            for scale, gate in zip(super().scales(), self.gates())
+        ]
 
     def gates(self) -> List[Optional[nn.Module]]:
         """Return the selections and the norms without one."""
-        gates: List[Optional[nn.Module]] = []
-        for block in self.bottlenecks():
-            gates += [block.select, block.bn2, block.bn3]
-        return gates + [self.select]
+        blocks = self.bottlenecks()
+        gates = [gate for block in blocks for gate in (block.select, block.bn2, block.bn3)]
+        return [*gates, self.select]
 
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
         """Return the network with the channels `keep`."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         counts = [len(index) for index in keep]
         blocks = [counts[place : place + 3] for place in range(0, len(counts) - 1, 3)]
-        new = base.like(self, [self.widths[0]] + blocks + [counts[-1:]])
+        new = like(self, [self.widths[0]] + blocks + [counts[-1:]])
         copy_conv(new.conv1, self.conv1)
         for place, (new_block, block) in enumerate(zip(new.bottlenecks(), self.bottlenecks())):
             new_block.copy_from(block, keep[3 * place : 3 * place + 3])
@@ -143,16 +145,14 @@ class PreResNet(Prunable):
 
     def thinet_targets(self) -> List[Target]:
         """Return the outputs of each block's first two convolutions, which end inside the block."""
-        targets = []
-        for place, block in enumerate(self.bottlenecks()):
-            targets.append(Target(3 * place + 1, block.conv1, block.bn2, block.conv2))
-            targets.append(Target(3 * place + 2, block.conv2, block.bn3, block.conv3))
-        return targets
-
-
-def _passed(norm: nn.BatchNorm2d, select: Optional[ChannelSelect] = None) -> Tensor:
-    scale = norm.weight.detach().abs().cpu()
-    return scale if select is None else scale[select.chosen(len(scale))]
+        return [
+            target
+            for place, block in enumerate(self.bottlenecks())
+            for target in (
+                Target(3 * place + 1, block.conv1, block.bn2, block.conv2),
+                Target(3 * place + 2, block.conv2, block.bn3, block.conv3),
+            )
+        ]
 
 
 class PreResNet11(PreResNet):

@@ -8,16 +8,21 @@ from typing import Any, List, Optional, Sequence
 import torch
 from torch import Tensor, nn
 
-from joulebird.baselines.models import base
 from joulebird.baselines.models.base import (
     ChannelSelect,
     Kept,
     MapAverage,
     Prunable,
     Target,
+    check_keep,
     copy_conv,
+    copy_layers,
     copy_linear,
     copy_norm,
+    initialise,
+    like,
+    scaled,
+    strongest,
 )
 
 
@@ -112,7 +117,7 @@ class ResNet(Prunable):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
         self.avgpool = MapAverage()
         self.fc = nn.Linear(stream[-1], classes)
-        base.initialise(self, scale=1.0)
+        initialise(self, scale=1.0)
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
         raise NotImplementedError(f"{type(self).__name__} has no blocks")
@@ -125,8 +130,8 @@ class ResNet(Prunable):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for stage in range(len(self.counts)):
-            x = getattr(self, f"layer{stage + 1}")(x)
+        for block in self.blocks():
+            x = block(x)
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
     def _places(self) -> List[int]:
@@ -149,17 +154,14 @@ class ResNet18(ResNet):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return the stream and the inputs of each block's convolutions, times `width`."""
-        planes = [base.scaled(channels, width) for channels in cls.planes]
+        planes = [scaled(channels, width) for channels in cls.planes]
         stream = planes[:1] + planes
-        widths = [stream]
-        for before, plane in zip(stream, planes):
-            widths += [[before, plane], [plane, plane]]
-        return widths
+        pairs = zip(stream, planes)
+        return [stream] + [[into, plane] for first, plane in pairs for into in (first, plane)]
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
-        stream = self.widths[0]
-        channels = stream[stage] if place == 0 else stream[stage + 1]
-        return BasicBlock(channels, stream[stage + 1], widths, 2 if stage and place == 0 else 1)
+        channels, out = self.widths[0][stage + (place > 0)], self.widths[0][stage + 1]
+        return BasicBlock(channels, out, widths, 2 if stage and place == 0 else 1)
 
     def _selecting(self) -> List[int]:
         """Return the place of the norm that selects each block's input, the one before it."""
@@ -190,18 +192,14 @@ class ResNet18(ResNet):
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet18":
         """Return the network with the channels `keep`."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         pairs = list(zip(self._selecting(), self._places()))
         widths = [[len(keep[selecting]), len(keep[place])] for selecting, place in pairs]
-        new = base.like(self, [self.widths[0], *widths])
-        copy_conv(new.conv1, self.conv1)
-        copy_norm(new.bn1, self.bn1)
+        new = like(self, [self.widths[0], *widths])
+        copy_layers(new, self, [None, None])
         for new_block, block, (selecting, place) in zip(new.blocks(), self.blocks(), pairs):
             new_block.select.choose(block.select.chosen(block.select.channels)[keep[selecting]])
-            copy_conv(new_block.conv1, block.conv1, keep[place], keep[selecting])
-            copy_norm(new_block.bn1, block.bn1, keep[place])
-            copy_conv(new_block.conv2, block.conv2, None, keep[place])
-            copy_norm(new_block.bn2, block.bn2)
+            copy_layers(new_block, block, [keep[selecting], keep[place], None])
             _copy_shortcut(new_block, block)
         copy_linear(new.fc, self.fc)
         return new
@@ -229,15 +227,14 @@ class ResNet50(ResNet):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return the stream and the outputs of each block's convolutions, times `width`."""
-        planes = [base.scaled(channels, width) for channels in cls.planes]
+        planes = [scaled(channels, width) for channels in cls.planes]
         blocks = [[inner, inner] for inner, count in zip(planes, cls.counts) for _ in range(count)]
         return [planes[:1] + [4 * channels for channels in planes]] + blocks
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
-        stream = self.widths[0]
-        channels = stream[stage] if place == 0 else stream[stage + 1]
-        out, first = stream[stage + 1], place == 0
-        return Bottleneck(channels, out, widths, 2 if stage and first else 1, first, self.early)
+        channels, out = self.widths[0][stage + (place > 0)], self.widths[0][stage + 1]
+        stride = 2 if stage and place == 0 else 1
+        return Bottleneck(channels, out, widths, stride, place == 0, self.early)
 
     def _groups(self) -> List[List[int]]:
         """Return the places of the norms that write each stage's stream.
@@ -257,7 +254,7 @@ class ResNet50(ResNet):
             leader = max(group[:2], key=lambda place: int(masks[place].sum()))
             shared = masks[leader]
             if not shared.any():
-                shared = base.strongest(scales[leader])
+                shared = strongest(scales[leader])
                 rescued.append(leader)
             for place in group:
                 masks[place] = shared
@@ -266,40 +263,36 @@ class ResNet50(ResNet):
 
     def cut(self, keep: Sequence[Tensor]) -> "ResNet50":
         """Return the network with the channels `keep`, equal ones for the norms of a stream."""
-        base.check_keep(self, keep)
+        check_keep(self, keep)
         groups = self._groups()
         for group in groups:
             if any(not torch.equal(keep[place], keep[group[0]]) for place in group):
                 raise ValueError(f"norms {group} write one stream; see kept_channels()")
         streams = [keep[0]] + [keep[group[0]] for group in groups]
         inner = [(keep[place], keep[place + 1]) for place in self._places()]
-        widths = [[len(index) for index in streams]]
-        widths += [[len(first), len(second)] for first, second in inner]
-        new = base.like(self, widths)
-        copy_conv(new.conv1, self.conv1, keep[0])
-        copy_norm(new.bn1, self.bn1, keep[0])
+        widths = [[len(index) for index in group] for group in [streams, *inner]]
+        new = like(self, widths)
+        copy_layers(new, self, [None, keep[0]])
         stages = [stage for stage, count in enumerate(self.counts) for _ in range(count)]
         blocks = zip(new.blocks(), self.blocks(), stages, inner)
         for new_block, block, stage, (first, second) in blocks:
             out = streams[stage + 1]
             into = streams[stage] if block.downsample is not None else out
-            copy_conv(new_block.conv1, block.conv1, first, into)
-            copy_norm(new_block.bn1, block.bn1, first)
-            copy_conv(new_block.conv2, block.conv2, second, first)
-            copy_norm(new_block.bn2, block.bn2, second)
-            copy_conv(new_block.conv3, block.conv3, out, second)
-            copy_norm(new_block.bn3, block.bn3, out)
+            copy_layers(new_block, block, [into, first, second, out])
             _copy_shortcut(new_block, block, out, into)
         copy_linear(new.fc, self.fc, streams[-1])
         return new
 
     def thinet_targets(self) -> List[Target]:
         """Return the outputs of each block's first two convolutions, as ThiNet prunes ResNet50."""
-        targets = []
-        for place, block in zip(self._places(), self.blocks()):
-            targets.append(Target(place, block.conv1, block.bn1, block.conv2))
-            targets.append(Target(place + 1, block.conv2, block.bn2, block.conv3))
-        return targets
+        return [
+            target
+            for place, block in zip(self._places(), self.blocks())
+            for target in (
+                Target(place, block.conv1, block.bn1, block.conv2),
+                Target(place + 1, block.conv2, block.bn2, block.conv3),
+            )
+        ]
 
 
 class ResNet50v1(ResNet50):

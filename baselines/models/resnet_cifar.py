@@ -4,15 +4,13 @@ from typing import Any, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.models.base import (
     Prunable,
     Target,
     check_keep,
-    copy_conv,
+    copy_layers,
     copy_linear,
-    copy_norm,
     like,
     scaled,
 )
@@ -39,15 +37,8 @@ class BasicBlock(nn.Module):
         if self.stride != 1 or self.missing:
             before = self.missing // 2
             x = x[:, :, :: self.stride, :: self.stride]
-            x = functional.pad(x, (0, 0, 0, 0, before, self.missing - before))
+            x = nn.functional.pad(x, (0, 0, 0, 0, before, self.missing - before))
         return self.relu(y + x)
-
-    def copy_from(self, old: "BasicBlock", keep: Tensor) -> None:
-        """Copy the weights of `old`, keeping the channels `keep` between its convolutions."""
-        copy_conv(self.conv1, old.conv1, keep)
-        copy_norm(self.bn1, old.bn1, keep)
-        copy_conv(self.conv2, old.conv2, None, keep)
-        copy_norm(self.bn2, old.bn2)
 
 
 class ResNetCifar(Prunable):
@@ -82,8 +73,7 @@ class ResNetCifar(Prunable):
     @classmethod
     def _block(cls, place: int, stream: Sequence[int], inner: Sequence[int]) -> BasicBlock:
         stage, within = divmod(place, (cls.depth - 2) // 6)
-        channels = stream[stage] if within == 0 else stream[stage + 1]
-        stride = 2 if stage and not within else 1
+        channels, stride = stream[stage + (within > 0)], 2 if stage and not within else 1
         return BasicBlock(channels, inner[place], stream[stage + 1], stride)
 
     @classmethod
@@ -110,10 +100,9 @@ class ResNetCifar(Prunable):
         """Return the network with the inner channels `keep`."""
         check_keep(self, keep)
         new = like(self, [self.widths[0], [len(index) for index in keep]])
-        copy_conv(new.conv1, self.conv1)
-        copy_norm(new.bn1, self.bn1)
+        copy_layers(new, self, [None, None])
         for new_block, block, index in zip(new.basic_blocks(), self.basic_blocks(), keep):
-            new_block.copy_from(block, index)
+            copy_layers(new_block, block, [None, index, None])
         copy_linear(new.fc, self.fc)
         return new
 

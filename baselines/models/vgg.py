@@ -3,7 +3,6 @@
 from typing import List, Optional, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.models.base import (
     Prunable,
@@ -17,7 +16,8 @@ from joulebird.baselines.models.base import (
     scaled,
 )
 
-_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+_CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+_POOLED = (2, 4, 7, 10)  # the convolutions behind a pool
 
 
 class Vgg16(Prunable):
@@ -32,20 +32,15 @@ class Vgg16(Prunable):
         self.classes = classes
         self.widths = [int(width) for width in (widths or self.dense_widths())]
         layers: List[nn.Module] = []
-        channels, place = 3, 0
-        for number, stage in enumerate(_STAGES):
-            for _ in stage:
-                width = self.widths[place]
-                layers += [
-                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(width),
-                    nn.ReLU(inplace=True),
-                ]
-                channels, place = width, place + 1
-            if number < len(_STAGES) - 1:
-                layers.append(nn.MaxPool2d(2))
+        for place, (into, out) in enumerate(zip([3, *self.widths], self.widths)):
+            layers += [nn.MaxPool2d(2)] if place in _POOLED else []
+            layers += [
+                nn.Conv2d(into, out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(inplace=True),
+            ]
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Linear(channels, classes)
+        self.classifier = nn.Linear(self.widths[-1], classes)
         initialise(self)
         nn.init.normal_(self.classifier.weight, 0.0, 0.01)
         nn.init.zeros_(self.classifier.bias)
@@ -53,12 +48,11 @@ class Vgg16(Prunable):
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[int]:
         """Return the 13 channel counts, times `width`."""
-        return [scaled(channels, width) for stage in _STAGES for channels in stage]
+        return [scaled(channels, width) for channels in _CHANNELS]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        x = functional.avg_pool2d(self.features(x), 2)
-        return self.classifier(x.flatten(1))
+        return self.classifier(nn.functional.avg_pool2d(self.features(x), 2).flatten(1))
 
     def convs(self) -> List[nn.Conv2d]:
         """Return the 13 convolutions in forward order."""
@@ -70,11 +64,9 @@ class Vgg16(Prunable):
         new = like(self, [len(index) for index in keep])
         for new_norm, norm, kept in zip(new.norms(), self.norms(), keep):
             copy_norm(new_norm, norm, kept)
-        into = None
-        for new_conv, conv, kept in zip(new.convs(), self.convs(), keep):
+        for new_conv, conv, into, kept in zip(new.convs(), self.convs(), [None, *keep], keep):
             copy_conv(new_conv, conv, kept, into)
-            into = kept
-        copy_linear(new.classifier, self.classifier, into)
+        copy_linear(new.classifier, self.classifier, keep[-1])
         return new
 
     def thinet_targets(self) -> List[Target]:

@@ -60,8 +60,8 @@ def mask_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
     >>> mask_distance([torch.tensor([True, False])], [torch.tensor([True, True])])
     0.5
     """
-    left, right = torch.cat(list(first)), torch.cat(list(second))
-    return float((left != right).sum()) / len(left)
+    differ = torch.cat(list(first)) != torch.cat(list(second))
+    return float(differ.sum()) / len(differ)
 
 
 def cut_to_masks(
@@ -94,8 +94,12 @@ def cut_network(
         channels_kept=sum(len(scale) for scale in thin.scales()),
         **saved_macs(task, model, thin),
     )
-    state = {name: value.cpu() for name, value in thin.state_dict().items()}
-    return ThinNetwork(thin.widths, state, epoch, masks)
+    return ThinNetwork(thin.widths, cpu_state(thin), epoch, masks)
+
+
+def cpu_state(model: Prunable) -> Dict[str, Tensor]:
+    """Return the state of a network on the CPU."""
+    return {name: value.cpu() for name, value in model.state_dict().items()}
 
 
 def saved_macs(task: Task, model: Prunable, thin: Prunable) -> Dict[str, float]:

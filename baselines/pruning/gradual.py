@@ -39,8 +39,8 @@ def tightened(
     kept = weights.all_kept(magnitudes) if kept is None else kept
     total = sum(mask.numel() for mask in kept.values())
     remaining = sum(int(mask.sum()) for mask in kept.values())
-    wanted = int(round(total * (1 - target)))
-    return weights.drop_smallest(magnitudes, max(remaining - wanted, 0), kept)
+    surplus = remaining - int(round(total * (1 - target)))
+    return weights.drop_smallest(magnitudes, max(surplus, 0), kept)
 
 
 class Gradual(Hook):
@@ -72,16 +72,11 @@ class Gradual(Hook):
         magnitudes = weights.magnitudes(self.loop.model.state_dict(), self.names)
         self.masks = tightened(magnitudes, self.plan[epoch], self.masks or None)
         self.loop.set_masks(self.masks)
-        self._stop_pruned()
-
-    def _stop_pruned(self) -> None:
-        """Zero the momentum of pruned weights, so that no checkpoint holds stale velocities."""
-        named = dict(self.loop.model.named_parameters())
-        states = self.loop.optimizer.state
-        for name, mask in self.masks.items():
-            velocity = states.get(named[name], {}).get("momentum_buffer")
+        # no checkpoint is to hold stale velocities of pruned weights
+        for parameter, mask in zip(self.loop.masked, self.loop.masks):
+            velocity = self.loop.optimizer.state.get(parameter, {}).get("momentum_buffer")
             if velocity is not None:
-                velocity.mul_(mask.to(velocity.device))
+                velocity.mul_(mask)
 
     def state(self) -> Dict[str, Any]:
         """Return the newest masks, None before the first."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.pruning import weights
+from joulebird.baselines.pruning.channels import cpu_state
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.task import Result, Task
 
@@ -22,9 +23,8 @@ def masked_ticket(stage: Any, task: Task, network: Prunable, masks: Dict[str, Te
     """Return the `MaskedTicket` of a network; the stage's metrics hold its sparsity."""
     macs = weights.sparse_macs(network, masks, task.source().shape)
     note_sparsity(stage, masks, theoretical_sparse_macs=macs)
-    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    ticket = MaskedTicket(network.widths, weights.masked(state, masks), dict(masks))
-    return dict(ticket._asdict())
+    state = weights.masked(cpu_state(network), masks)
+    return dict(MaskedTicket(network.widths, state, dict(masks))._asdict())
 
 
 def note_sparsity(stage: Any, masks: Dict[str, Tensor], **metrics: Any) -> None:

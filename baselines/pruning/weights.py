@@ -13,11 +13,12 @@ Shared by lottery tickets, SNIP, gradual pruning and the early winning tickets. 
 
 import math
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
 
+from joulebird.baselines.models.base import probe
 from joulebird.baselines.pruning.channels import check_ratio
 from joulebird.harness.core.errors import SpecError, TrainingError, require
 
@@ -35,13 +36,7 @@ def prunable(network: nn.Module, linear: bool = False, ends: bool = True) -> Lis
     >>> prunable(nn.Sequential(*layers))
     ['0.weight', '2.weight']
     """
-    layers = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear))
-    ]
-    if not ends:
-        layers = layers[1:-1]
+    layers = _layers(network) if ends else _layers(network)[1:-1]
     kinds = (nn.Conv2d, nn.Linear) if linear else (nn.Conv2d,)
     return [
         f"{name}.weight" if name else "weight"
@@ -159,7 +154,6 @@ def sparse_macs(network: nn.Module, masks: Tensors, shape: Sequence[int]) -> int
     """
     kept = {name: int(mask.sum()) for name, mask in masks.items()}
     total = 0
-    handles = []
 
     def hook(name: str) -> Callable[..., None]:
         def add(module: Any, _inputs: Any, output: torch.Tensor) -> None:
@@ -169,19 +163,18 @@ def sparse_macs(network: nn.Module, masks: Tensors, shape: Sequence[int]) -> int
 
         return add
 
-    for name, module in network.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            handles.append(module.register_forward_hook(hook(name)))
-    training = network.training
-    image = torch.zeros((1, *shape), device=next(network.parameters()).device)
-    try:
-        with torch.no_grad():
-            network.eval()(image)
-    finally:
-        network.train(training)
-        for handle in handles:
-            handle.remove()
+    handles = [module.register_forward_hook(hook(name)) for name, module in _layers(network)]
+    probe(network, shape, handles)
     return total
+
+
+def _layers(network: nn.Module) -> List[Tuple[str, nn.Module]]:
+    """Return the convolutions and linear layers with their names."""
+    return [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
+    ]
 
 
 def _flat(tensors: Tensors) -> torch.Tensor:
@@ -197,7 +190,7 @@ def _flat(tensors: Tensors) -> torch.Tensor:
 
 def _threshold(flat: torch.Tensor, alive: torch.Tensor, ratio: float, rule: str) -> torch.Tensor:
     """Return the score that a weight must exceed to be kept, by the authors' rule."""
-    total, remaining = flat.numel(), int(alive.sum())
+    remaining = int(alive.sum())
     count = int(ratio * remaining) if rule == "rethinking" else math.ceil(ratio * remaining)
     if count >= remaining:
         raise SpecError(
@@ -207,7 +200,7 @@ def _threshold(flat: torch.Tensor, alive: torch.Tensor, ratio: float, rule: str)
     if rule == "open_lth":
         return torch.kthvalue(flat[alive], count + 1)[0]
     zeroed = torch.where(alive, flat, torch.zeros_like(flat))
-    return torch.kthvalue(zeroed, total - remaining + count + 1)[0]
+    return torch.kthvalue(zeroed, flat.numel() - remaining + count + 1)[0]
 
 
 def _drop(flat: torch.Tensor, alive: torch.Tensor, count: int) -> torch.Tensor:
@@ -222,11 +215,9 @@ def _extreme(flat: torch.Tensor, count: int) -> torch.Tensor:
 
     It is linear in the length: no sort of 15 million values.
     """
-    chosen = torch.zeros_like(flat, dtype=torch.bool)
     if count <= 0:
-        return chosen
+        return torch.zeros_like(flat, dtype=torch.bool)
     limit = torch.kthvalue(flat, count)[0]
     chosen = flat < limit
-    ties = torch.nonzero(flat == limit).view(-1)[: count - int(chosen.sum())]
-    chosen[ties] = True
+    chosen[torch.nonzero(flat == limit).view(-1)[: count - int(chosen.sum())]] = True
     return chosen

@@ -2,10 +2,9 @@
 
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
-import torch
 from torch import Tensor, nn
 
-from joulebird.baselines.models.base import MapAverage
+from joulebird.baselines.models.base import MapAverage, probe
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
 
@@ -52,16 +51,7 @@ def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
         for module in model.modules()
         if not list(module.children())
     ]
-    training = model.training
-    parameter = next(model.parameters())
-    try:
-        with torch.no_grad():
-            image = torch.zeros((1, *shape), device=parameter.device, dtype=parameter.dtype)
-            model.eval()(image)
-    finally:
-        model.train(training)
-        for handle in handles:
-            handle.remove()
+    probe(model, shape, handles)
     return Count(**totals)
 
 
@@ -71,9 +61,11 @@ def task_count(task: Any, model: nn.Module, shape: Tuple[int, int, int]) -> Coun
         return count(model, shape)
     except RuntimeError as error:
         size = " x ".join(str(length) for length in shape)
-        reason = str(error).splitlines()[0]
-        text = f"{task.model} cannot take the {size} images of {task.dataset}: {reason}"
-        raise SpecError(text, "choose a model for images of this size") from error
+        raise SpecError(
+            f"{task.model} cannot take the {size} images of {task.dataset}: "
+            f"{str(error).splitlines()[0]}",
+            "choose a model for images of this size",
+        ) from error
 
 
 def _hook(totals: Dict[str, int]) -> Callable[[nn.Module, Tuple[Tensor, ...], Tensor], None]:

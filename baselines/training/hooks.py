@@ -1,6 +1,6 @@
 """The interface of a method to the training loop."""
 
-from typing import Any, Dict, Sequence
+from typing import Any, Callable, Dict, Sequence
 
 
 class Hook:
@@ -39,41 +39,25 @@ class Hook:
         """Restore the value of `state()`. Raises an error if it belongs to another network."""
 
 
+def _each(name: str) -> Callable[..., None]:
+    """Return the method `name` of `Hooks`, which calls that of each hook."""
+
+    def call(self: "Hooks", *arguments: Any) -> None:
+        for hook in self.hooks:
+            getattr(hook, name)(*arguments)
+
+    return call
+
+
 class Hooks(Hook):
     """Several hooks as one, called in order; the first that asks for the end ends the training."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self.hooks = list(hooks)
 
-    def begin(self, loop: Any) -> None:
-        """Call `begin` of each hook."""
-        for hook in self.hooks:
-            hook.begin(loop)
-
-    def started(self, loop: Any) -> None:
-        """Call `started` of each hook."""
-        for hook in self.hooks:
-            hook.started(loop)
-
-    def epoch_begin(self, loop: Any, epoch: int) -> None:
-        """Call `epoch_begin` of each hook."""
-        for hook in self.hooks:
-            hook.epoch_begin(loop, epoch)
-
-    def after_backward(self, loop: Any) -> None:
-        """Call `after_backward` of each hook."""
-        for hook in self.hooks:
-            hook.after_backward(loop)
-
-    def after_step(self, loop: Any) -> None:
-        """Call `after_step` of each hook."""
-        for hook in self.hooks:
-            hook.after_step(loop)
-
-    def epoch_trained(self, loop: Any, epoch: int) -> None:
-        """Call `epoch_trained` of each hook."""
-        for hook in self.hooks:
-            hook.epoch_trained(loop, epoch)
+    begin, started, epoch_begin = _each("begin"), _each("started"), _each("epoch_begin")
+    after_backward, after_step = _each("after_backward"), _each("after_step")
+    epoch_trained = _each("epoch_trained")
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
         """Call `epoch_end` of the hooks until one returns True."""

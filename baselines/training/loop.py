@@ -1,19 +1,24 @@
 """The one training loop: SGD, L1 on normalisation scales, masks, exact resumption."""
 
 import math
-import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.data.tensors import TensorData
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, evaluating
 from joulebird.baselines.training.flops import task_count
 from joulebird.baselines.training.hooks import Hook
-from joulebird.baselines.training.task import Result, Task, check_parts, lacks_memory, misfit
+from joulebird.baselines.training.task import (
+    MISFITS,
+    Result,
+    Task,
+    check_parts,
+    lacks_memory,
+    misfit,
+)
 from joulebird.harness.core.errors import SpecError, TrainingError
 
 
@@ -47,7 +52,7 @@ class Loop:
         schedule = task.schedule
         self.stage, self.task, self.hook = stage, task, hook
         self.model, self.data, self.sparsity = model, data, sparsity
-        self.loss: Callable[..., Tensor] = functional.cross_entropy
+        self.loss: Callable[..., Tensor] = nn.functional.cross_entropy
         self.lr_at: Callable[[int], float] = schedule.lr_at
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
             model.parameters(),
@@ -55,8 +60,9 @@ class Loop:
             momentum=schedule.momentum,
             weight_decay=schedule.weight_decay,
         )
-        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-        self.scales = [norm.weight for norm in norms]
+        self.scales = [
+            module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d)
+        ]
         self.epoch = self.best_epoch = 0
         self.accuracy_last = self.accuracy_best = 0.0
         self.done = self.has_checkpoint = False
@@ -96,8 +102,8 @@ class Loop:
             group["lr"] = self.lr_at(epoch)
         self.model.train()
         total = torch.zeros((), device=self.data.train_labels.device)
-        batches = self.data.train_batches(self.task.schedule.batch, self.generator(epoch))
-        for images, labels in batches:
+        batch = self.task.schedule.batch
+        for images, labels in self.data.train_batches(batch, self.generator(epoch)):
             self.optimizer.zero_grad(set_to_none=True)
             total += self._backward(images, labels)
             if self.sparsity:
@@ -158,28 +164,20 @@ class Loop:
                 setattr(self, name, saved[name])
             if not 0 <= self.epoch <= end:
                 raise ValueError(f"it is of epoch {self.epoch}, and the training's last is {end}")
-        except _MISFITS as error:
+        except (SpecError, *MISFITS) as error:
             if lacks_memory(error):
                 raise
-            where = os.path.join(str(self.stage.folder), "checkpoint.pt")
             raise SpecError(
-                f"{where} is not a checkpoint of this training of {self.task.model}, "
-                f"but another network's: {misfit(error)}",
+                f"{self.stage.folder}/checkpoint.pt is not a checkpoint of "
+                f"this training of {self.task.model}, but another network's: {misfit(error)}",
                 "put the stage's own checkpoint back, or delete the stage's folder to train again",
             ) from error
         self.has_checkpoint = True
 
     def result(self) -> Result:
         """Return the stage's result, on the CPU."""
-        trained = Trained(
-            self.model.widths,
-            contiguous_state(self.model),
-            self.epoch,
-            self.accuracy_last,
-            self.accuracy_best,
-            self.best_epoch,
-        )
-        return dict(trained._asdict())
+        progress = (getattr(self, name) for name in Trained._fields[2:])
+        return dict(Trained(self.model.widths, contiguous_state(self.model), *progress)._asdict())
 
 
 # the progress in a checkpoint, with its types
@@ -190,16 +188,6 @@ _PROGRESS = {
     "best_epoch": int,
     "done": bool,
 }
-# the errors that a checkpoint of another network can cause
-_MISFITS = (
-    SpecError,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    IndexError,
-)
 
 
 def contiguous_state(model: nn.Module) -> Dict[str, Tensor]:
@@ -221,8 +209,9 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, saved: Dict[str, Any]) -> 
     for parameter, values in optimizer.state.items():
         momentum = values.get("momentum_buffer")
         if momentum is not None and momentum.shape != parameter.shape:
-            wanted = tuple(parameter.shape)
-            raise ValueError(f"a momentum of {tuple(momentum.shape)} for weights of {wanted}")
+            raise ValueError(
+                f"a momentum of {tuple(momentum.shape)} for weights of {tuple(parameter.shape)}"
+            )
 
 
 def _signs(scales: List[nn.Parameter]) -> List[Tensor]:
@@ -279,8 +268,7 @@ def train(
 
 def _describe(loop: Loop, precision: str) -> None:
     """Put the trained network's size into the stage's record. Refuses images it cannot take."""
-    task, data = loop.task, loop.data
-    images = len(data.train_labels)
+    task, data, images = loop.task, loop.data, len(loop.data.train_labels)
     counted = task_count(task, loop.model, data.shape)
     check_parts(task, loop.model, data.shape, images)
     loop.stage.work(
@@ -311,17 +299,19 @@ def use_fastest_layout(model: nn.Module, device: str) -> None:
 
 def _one_epoch(loop: Loop, end: int) -> None:
     """Train, test and commit one epoch."""
-    epoch, begin_s = loop.epoch, time.monotonic()
+    epoch, images, begin_s = loop.epoch, len(loop.data.train_labels), time.monotonic()
     loop.hook.epoch_begin(loop, epoch)
     total = _trained(loop, epoch)
     loop.hook.epoch_trained(loop, epoch)
     loop.task.synchronize()
     train_end_s = time.monotonic()
-    loss = float(total) / len(loop.data.train_labels)
+    loss = float(total) / images
     if not math.isfinite(loss):
         kept = f"; the checkpoint of epoch {epoch} is kept" if loop.has_checkpoint else ""
-        remedy = f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}"
-        raise TrainingError(f"the loss of epoch {epoch + 1} is not a number", remedy)
+        raise TrainingError(
+            f"the loss of epoch {epoch + 1} is not a number",
+            f"lower the learning rate (it was {loop.lr_at(epoch):g}){kept}",
+        )
     accuracy = loop.test()
     loop.accuracy_last, loop.epoch = accuracy, epoch + 1
     if accuracy > loop.accuracy_best:
@@ -335,7 +325,7 @@ def _one_epoch(loop: Loop, end: int) -> None:
         train_end_s=train_end_s,
         loss=loss,
         test_accuracy=accuracy,
-        images=len(loop.data.train_labels),
+        images=images,
     )
     loop.has_checkpoint = True
 
@@ -346,9 +336,9 @@ def _trained(loop: Loop, epoch: int) -> Tensor:
     except RuntimeError as error:
         if not lacks_memory(error):
             raise
-        batch = loop.task.test_batch
         raise TrainingError(
-            f"there is not enough memory for {loop.task.model} with a batch of {batch}",
+            f"there is not enough memory for {loop.task.model} "
+            f"with a batch of {loop.task.test_batch}",
             "set micro_batch to a part of the batch (normalisation statistics are then those of "
             "the parts), or close other programs",
         ) from error
@@ -359,13 +349,8 @@ def evaluate(model: nn.Module, data: TensorData, batch: int = 256) -> float:
 
     The training mode is restored.
     """
-    training = model.training
-    model.eval()
-    right: Union[int, Tensor] = 0
-    seen = 0
-    with torch.no_grad():
-        for images, labels in data.test_batches(batch):
-            right = right + (model(images).argmax(1) == labels).sum()
-            seen += len(labels)
-    model.train(training)
-    return float(right) / seen
+    with evaluating(model):
+        right = sum(
+            (model(images).argmax(1) == labels).sum() for images, labels in data.test_batches(batch)
+        )
+    return float(right) / len(data.test_labels)

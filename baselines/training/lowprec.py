@@ -37,10 +37,7 @@ def block_float(
     largest = _block_max(x, block)
     exponent = _exponent(largest).clamp_(bits - 128, 127)
     scaled = x * _power_of_two(bits - 2 - exponent)
-    if generator is None:
-        scaled = scaled.round_()
-    else:
-        scaled = scaled.add_(torch.rand(x.shape, generator=generator, device=x.device)).floor_()
+    scaled = scaled.round_() if generator is None else _at_random(scaled, generator)
     top = 2 ** (bits - 1) - 1
     scaled = scaled.clamp_(-top if symmetric else -top - 1, top).mul_(
         _power_of_two(exponent - bits + 2)
@@ -67,10 +64,8 @@ def fixed_point(x: torch.Tensor, bits: int) -> torch.Tensor:
 
     Above 15 bits it is the identity, as in the official code.
     """
-    if bits > 15:
-        return x
     unit = 2.0 ** (1 - bits)
-    return torch.round(x / unit) * unit
+    return x if bits > 15 else torch.round(x / unit) * unit
 
 
 def clipped(x: torch.Tensor, bits: int) -> torch.Tensor:
@@ -136,10 +131,12 @@ def wage_update(
     steps = gradient / shift(gradient) * lr
     if generator is None:
         return torch.round(steps) * 2.0 ** (1 - bits)
-    whole = (
-        steps.abs().add_(torch.rand(steps.shape, generator=generator, device=steps.device)).floor_()
-    )
-    return whole * torch.sign(steps) * 2.0 ** (1 - bits)
+    return _at_random(steps.abs(), generator) * torch.sign(steps) * 2.0 ** (1 - bits)
+
+
+def _at_random(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Round `x` down or up in place; the fraction is the probability of up."""
+    return x.add_(torch.rand(x.shape, generator=generator, device=x.device)).floor_()
 
 
 def _coarsest(bits: int) -> float:

@@ -10,7 +10,6 @@ from typing import Any, Callable, Dict, List, Optional
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from joulebird.baselines.training import lowprec
 from joulebird.baselines.training.hooks import Hook
@@ -37,10 +36,8 @@ def low_precision(
     check_precision("precision", precision)
     if precision == "fp32":
         return []
-    hooks: List[Hook] = [BlockFloat() if precision == "bfp8" else Wage(fresh=fresh)]
-    if average_from is not None:
-        hooks.append(Averaging(average_from, epochs))
-    return hooks
+    averaging = [] if average_from is None else [Averaging(average_from, epochs)]
+    return [BlockFloat() if precision == "bfp8" else Wage(fresh=fresh), *averaging]
 
 
 def averaging_start(schedule: Schedule) -> int:
@@ -151,12 +148,10 @@ class RoundedSGD(torch.optim.SGD):
         for parameter in parameters:
             parameter.grad.copy_(self.rounded(parameter.grad))
         super().step(closure)
-        for parameter in parameters:
-            parameter.copy_(self.rounded(parameter))
-        for parameter in parameters:
-            momentum = self.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                momentum.copy_(self.rounded(momentum))
+        momenta = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
+        for tensor in [*parameters, *momenta]:
+            if tensor is not None:
+                tensor.copy_(self.rounded(tensor))
 
 
 class Wage(Hook):
@@ -179,8 +174,8 @@ class Wage(Hook):
         """Replace the layers' forward passes, the optimiser and the loss."""
         self.layers = weighted_layers(loop.model)
         for layer in self.layers:
-            alpha = lowprec.wage_alpha(layer.weight[0].numel(), self.bits)
-            layer.wage_bits, layer.wage_alpha = self.bits, alpha
+            layer.wage_bits = self.bits
+            layer.wage_alpha = lowprec.wage_alpha(layer.weight[0].numel(), self.bits)
             layer.forward = types.MethodType(_wage_forward, layer)
         for module in loop.model.modules():
             if isinstance(module, nn.ReLU):
@@ -233,9 +228,8 @@ def _wage_forward(layer: Any, x: Tensor) -> Tensor:
     stored = layer.weight
     rounded = lowprec.wage_weight(stored, layer.wage_bits, layer.wage_alpha)
     weight = stored + (rounded - stored).detach()
-    if isinstance(layer, nn.Linear):
-        return functional.linear(x, weight, layer.bias)
-    return layer._conv_forward(x, weight, layer.bias)
+    linear = isinstance(layer, nn.Linear)
+    return (nn.functional.linear if linear else layer._conv_forward)(x, weight, layer.bias)
 
 
 def half_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
@@ -298,9 +292,8 @@ class Averaging(Hook):
         with torch.no_grad():
             for name, parameter in loop.model.named_parameters():
                 parameter.copy_(self.mean[name])
-        generator = loop.generator(epoch, purpose=2)
-        batches = loop.data.train_batches(loop.task.schedule.batch, generator)
-        recompute_statistics(loop.model, batches)
+        batch, generator = loop.task.schedule.batch, loop.generator(epoch, purpose=2)
+        recompute_statistics(loop.model, loop.data.train_batches(batch, generator))
         loop.stage.metric(averaged_epochs=self.count)
 
     def state(self) -> Dict[str, Any]:

@@ -33,12 +33,15 @@ def load(path: str, device: str = "cpu") -> Any:
     except FileNotFoundError as error:
         raise SpecError(f"there is no {path}", "check the path") from error
     except OSError as error:
-        reason = error.strerror or error
-        remedy = "check the path and its permissions"
-        raise SpecError(f"{path} cannot be read: {reason}", remedy) from error
+        raise SpecError(
+            f"{path} cannot be read: {error.strerror or error}",
+            "check the path and its permissions",
+        ) from error
     try:
         _check_zip(content)
-        return _load(content, device)
+        if "weights_only" in torch.load.__code__.co_varnames:
+            return torch.load(content, map_location=device, weights_only=True)
+        return torch.load(content, map_location=device, pickle_module=_restricted_pickle())
     except Exception as error:  # a decoder of a damaged file may raise anything
         raise SpecError(
             f"{path} cannot be read: {_why(error)}",
@@ -56,15 +59,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, _Refused):
         return re.sub("[^ -~]", "?", str(error))  # a damaged name may hold anything
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if named:
-        return f"it names {named.group(1)}, which is not data"
-    return f"it is damaged, or another kind of file ({type(error).__name__})"
-
-
-def _load(file: io.BytesIO, device: str) -> Any:
-    if "weights_only" in torch.load.__code__.co_varnames:
-        return torch.load(file, map_location=device, weights_only=True)
-    return torch.load(file, map_location=device, pickle_module=_restricted_pickle())
+    damaged = f"it is damaged, or another kind of file ({type(error).__name__})"
+    return f"it names {named.group(1)}, which is not data" if named else damaged
 
 
 def _check_zip(file: io.BytesIO) -> None:

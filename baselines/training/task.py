@@ -6,13 +6,15 @@ import torch
 from torch import nn
 
 from joulebird.baselines import DATASETS, MODELS
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, probe
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
 Result = Dict[str, Any]  # of a stage, as it is saved: tensors and plain values
+# the errors that the saved state of another network can cause
+MISFITS = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 
 
 class Task(NamedTuple):
@@ -63,8 +65,7 @@ class Task(NamedTuple):
 
     def dense_widths(self) -> List[Any]:
         """Return the unpruned network's channel widths."""
-        widths: List[Any] = find(MODELS, "model", self.model, SpecError).dense_widths(self.width)
-        return widths
+        return list(find(MODELS, "model", self.model, SpecError).dense_widths(self.width))
 
     def build(self, widths: Optional[Sequence[Any]] = None, seed: Optional[int] = None) -> Prunable:
         """Build a network with initial weights that depend on the seed and not on the device."""
@@ -83,12 +84,12 @@ class Task(NamedTuple):
         try:
             model = self.build(result["widths"])
             model.load_state_dict(result["state"])
-        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except MISFITS as error:
             if lacks_memory(error):
                 raise
-            network = f"{self.model} with {self.source().classes} classes"
             raise SpecError(
-                f"these weights do not fit {network}: {misfit(error)}",
+                f"these weights do not fit {self.model} with {self.source().classes} classes: "
+                f"{misfit(error)}",
                 "they belong to another model, data set or width; name the original ones",
             ) from error
         return model
@@ -100,10 +101,8 @@ def misfit(error: Exception) -> str:
     >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in Vgg16:\n\tsize mismatch"))
     ("it has no 'state'", 'size mismatch')
     """
-    if isinstance(error, KeyError):
-        return f"it has no {error}"
     lines = str(error).splitlines() or [type(error).__name__]
-    return lines[-1].strip()
+    return f"it has no {error}" if isinstance(error, KeyError) else lines[-1].strip()
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -168,9 +167,7 @@ def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int)
     batch, micro_batch = task.schedule.batch, task.micro_batch
     if smallest_part(images, batch, micro_batch) > 1 or not _normalises_points(model, shape):
         return
-    parts = f"batch {batch}"
-    if micro_batch:
-        parts += f" in parts of micro_batch {micro_batch}"
+    parts = f"batch {batch}" + (f" in parts of micro_batch {micro_batch}" if micro_batch else "")
     raise SpecError(
         f"{parts} leaves a single image of {images} over, which {task.model} cannot normalise: "
         "it has 1 x 1 maps",
@@ -186,13 +183,5 @@ def _normalises_points(model: nn.Module, shape: Sequence[int]) -> bool:
         points.append(inputs[0].shape[2:].numel() == 1)
 
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    handles = [norm.register_forward_pre_hook(look) for norm in norms]
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros((1, *shape), device=next(model.parameters()).device))
-    finally:
-        model.train(training)
-        for handle in handles:
-            handle.remove()
+    probe(model, shape, [norm.register_forward_pre_hook(look) for norm in norms])
     return any(points)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from stages import Run, Stage
 
-from joulebird.baselines.analysis import memorisation, ppr, weight_spread
+from joulebird.baselines.analysis import checks, memorisation
 from joulebird.baselines.methods.early_winning import (
     draw,
     early_winning,
@@ -93,14 +93,14 @@ def test_pseudo_rates_of_two_normal_layers():
     vector = VECTORS["pseudo_rate"]
     layers = OrderedDict((str(sigma), normal_layer(sigma).abs()) for sigma in vector["sigmas"])
     assert weights.threshold(layers, vector["p"]) == pytest.approx(vector["tau"], abs=1e-4)
-    rates = weight_spread.pseudo_rates(layers, vector["p"])
+    rates = checks.pseudo_rates(layers, vector["p"])
     assert rates == pytest.approx(vector["r"], abs=2e-5)
     pruned = sum(rate * 200001 for rate in rates)
     assert pruned - int(0.8 * 400002) in (
         1,
         2,
     )  # the threshold goes too; its mirror image has the same magnitude
-    assert weight_spread.spread({"w": normal_layer(0.5)}) == pytest.approx([0.5], abs=1e-4)
+    assert checks.spread({"w": normal_layer(0.5)}) == pytest.approx([0.5], abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_images_learnt_by_heart_are_not_augmented(small):
 
 def test_saturation_waits_until_the_curve_is_flat():
     rising = [(epoch, 0.1 * epoch) for epoch in range(1, 9)]
-    assert ppr.saturation(rising) is None
-    assert ppr.saturation(rising + [(epoch, 0.8) for epoch in range(9, 14)]) == 8
-    assert ppr.saturation([(1, 0.9), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5), (6, 0.5)]) is None
-    assert ppr.saturation([]) is None
+    assert checks.saturation(rising) is None
+    assert checks.saturation(rising + [(epoch, 0.8) for epoch in range(9, 14)]) == 8
+    assert checks.saturation([(1, 0.9), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5), (6, 0.5)]) is None
+    assert checks.saturation([]) is None
 
 
 # one baseline in parts
