@@ -8,11 +8,16 @@ from joulebird.reports.checks.check import check_runs
 from joulebird.reports.figures.power import power
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import Accounting, Cost
-from joulebird.reports.runs.records import FinishedRun, Paths, folders, load, unique_stages
-from joulebird.reports.runs.scope import one_scope
-from joulebird.reports.tables.table import Cell, Column, Row, Table
+from joulebird.reports.runs.records import (
+    FinishedRun,
+    Paths,
+    folders,
+    load,
+    one_scope,
+    unique_stages,
+)
+from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
 from joulebird.reports.tables.table2 import table2
-from joulebird.reports.tables.units import si, worded
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto;

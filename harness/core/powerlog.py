@@ -1,7 +1,7 @@
 """The bytes of `power.csv`, format 1: segments of fixed-width integer rows, each behind a header.
 
-No other module knows them. The board writes and reads row by row; `reports/logs/rows.py` decodes
-the same widths in bulk.
+No other module knows them. The board writes and reads row by row; `reports/logs/powerlog.py`
+decodes the same widths in bulk.
 """
 
 import json

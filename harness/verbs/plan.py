@@ -21,7 +21,7 @@ from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.run import load_specs
 from joulebird.reports.runs.records import FinishedRun, load
-from joulebird.reports.tables.units import si, worded
+from joulebird.reports.tables.table import si, worded
 
 EXAMPLES = """examples:
   joulebird plan table2 --board tx2

@@ -5,9 +5,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 from joulebird.harness.core import exit_codes
-from joulebird.reports.checks.board import BOARD_RULES
 from joulebird.reports.checks.finding import FAIL, PASS, STATES, WARN, Finding
-from joulebird.reports.checks.power import POWER_RULES
+from joulebird.reports.checks.power import BOARD_RULES, POWER_RULES
 from joulebird.reports.checks.runs import RUN_RULES
 from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.tables.table import FORMAT

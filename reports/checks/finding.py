@@ -1,6 +1,6 @@
 """The result of a rule: pass, warn or fail, with the remedy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from joulebird.reports.runs.records import FinishedRun
@@ -20,16 +20,6 @@ class Finding:
 
 
 Verdict = tuple[str, str, str]  # status, text, remedy
-Verdicts = Iterator[Verdict]
+Verdicts = Iterable[Verdict]
 # the sentence of a rule, and a function whose verdicts are the exceptions from it
 Rules = dict[str, tuple[str, Callable[[list[FinishedRun]], Verdicts]]]
-
-
-def warn(text: str, remedy: str) -> Verdict:
-    """Return a warning."""
-    return WARN, text, remedy
-
-
-def fail(text: str, remedy: str) -> Verdict:
-    """Return a failure."""
-    return FAIL, text, remedy

@@ -1,13 +1,13 @@
-"""The rules of `check` that look at power logs: rate, coverage, clocks, accuracy, stuck sensors."""
+"""The rules of `check` that look at power logs, and at the board: its state, its idle power."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from joulebird.harness.core.integral import rule_of
-from joulebird.reports.checks.finding import PASS, Rules, Verdicts, fail, warn
+from joulebird.reports.checks.finding import FAIL, PASS, WARN, Rules, Verdicts
 from joulebird.reports.logs.pieces import accuracy
-from joulebird.reports.runs.accounting import stage_energy
+from joulebird.reports.runs.accounting import idle_power, idle_windows, stage_energy
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
 
@@ -26,13 +26,15 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
     for stage in unique_stages(runs):
         energy = stage_energy(stage)
         if energy.void:
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: its energy is void: {energy.void_reason}",
                 "delete the stage's folder and run again",
             )
         elif energy.coverage < GOOD_COVERAGE:
             covered = f"covered for {100 * energy.coverage:.2f} %"
-            yield warn(
+            yield (
+                WARN,
                 f"{stage.id}: {covered}, longest gap {energy.worst_gap_s:.3g} s",
                 "see the failed reads of its log; run the stage again for a table to publish",
             )
@@ -40,9 +42,10 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
             continue
         period_s = stage.trace.period_s
         if period_s > MAX_PERIOD_S:
-            yield warn(f"{stage.id}: one sample in {period_s:.3g} s", "sample at 1 Hz or faster")
+            yield (WARN, f"{stage.id}: one sample in {period_s:.3g} s", "sample at 1 Hz or faster")
         if stage.work.get("epochs") and not energy.void and energy.samples < MIN_SAMPLES:
-            yield warn(
+            yield (
+                WARN,
                 f"{stage.id}: only {energy.samples} samples",
                 f"train longer than {MIN_SAMPLES} sample periods, or sample faster",
             )
@@ -52,29 +55,30 @@ def clocks_steady(runs: list[FinishedRun]) -> Verdicts:
     """R5: times are of a monotonic clock; report a wall clock that was set during the runs."""
     for stage in _measured(runs):
         if stage.trace.steps_back:
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: the log's clock went back {stage.trace.steps_back} times",
                 "record with a monotonic clock",
             )
-    for boot, shifts in _wall_shifts(runs).items():
-        moved_s = max(shifts) - min(shifts)
+    for boot, moved_s in _wall_moves(runs).items():
         if moved_s > 1.0:
-            yield warn(
+            yield (
+                WARN,
                 f"the wall clock of boot {boot[:8] or '?'} was set by {moved_s:.1f} s "
                 "between stages",
                 "none needed: energies use the monotonic clock; the dates in the records are off",
             )
 
 
-def _wall_shifts(runs: list[FinishedRun]) -> dict[str, list[float]]:
-    """Return wall minus monotonic time of every attempt, by boot."""
+def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
+    """Return the range of wall minus monotonic time over the attempts of each boot."""
     shifts: dict[str, list[float]] = {}
     for stage in unique_stages(runs):
         for event in stage.events:
             if event["event"] == "attempt_begin" and "wall_s" in event:
-                boot = str(event.get("boot_id") or "")
-                shifts.setdefault(boot, []).append(event["wall_s"] - event["t_s"])
-    return shifts
+                of_boot = shifts.setdefault(str(event.get("boot_id") or ""), [])
+                of_boot.append(event["wall_s"] - event["t_s"])
+    return {boot: max(of_boot) - min(of_boot) for boot, of_boot in shifts.items()}
 
 
 def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
@@ -83,7 +87,8 @@ def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
         marks = {window.boot_id for window in stage.useful}
         logged = {boot for boot in stage.trace.boots if boot}
         if logged and None not in marks and not marks <= logged:
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: the log's clock is not the one of its marks",
                 "measure with a recorder on the board, or with a meter whose clock was aligned",
             )
@@ -97,14 +102,15 @@ def accuracy_stated(runs: list[FinishedRun]) -> Verdicts:
         sensor = accuracy(stage.source, stage.source.get("total") or ())
         if not sensor.stated and name not in unstated:
             unstated.add(name)
-            yield warn(
+            yield (
+                WARN,
                 f"source {name}: its accuracy is not stated",
                 "state its gain, offset_mw and quantum_mw",
             )
         watts = stage_energy(stage).watts
         if watts and sensor.offset_w > 0.25 * watts:
             offset = f"the sensor's offset of {sensor.offset_w:.2f} W"
-            yield warn(f"{stage.id}: its {watts:.2f} W are near {offset}", "use a finer sensor")
+            yield (WARN, f"{stage.id}: its {watts:.2f} W are near {offset}", "use a finer sensor")
     yield from sources_agree(runs)
 
 
@@ -114,17 +120,19 @@ def sources_agree(runs: list[FinishedRun]) -> Verdicts:
         if not sighting.real:
             continue
         if sighting.impossible:
-            yield fail(
+            yield (
+                FAIL,
                 f"{sighting.text()}: the wider scope cannot have less energy",
                 "one of them is wrong: check the meter's wiring, range and shunt",
             )
         elif sighting.differs:
-            yield warn(
+            yield (
+                WARN,
                 f"{sighting.text()}: more than they state to be off by",
                 "calibrate one against the other, or state their accuracy",
             )
         else:
-            yield PASS, sighting.text(), ""
+            yield (PASS, sighting.text(), "")
 
 
 def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
@@ -132,28 +140,30 @@ def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
     for stage in _measured(runs):
         trace = stage.trace
         columns = [trace.rails.index(rail) for rail in trace.total]
-        for piece in trace.pieces:
-            series = piece.series(columns)
-            watts = series.power[series.read] / trace.per_watt
-            if len(watts):
+        for series in (piece.series(columns) for piece in trace.pieces):
+            if series.read.any():
+                watts = series.power[series.read] / trace.per_watt
                 yield from _plausible(stage, watts, trace.period_s)
 
 
 def _plausible(stage: FinishedStage, watts: np.ndarray, period_s: float) -> Verdicts:
     limit = stage.source.get("range_w")
     if isinstance(limit, (int, float)) and watts.max() >= limit:
-        yield fail(
+        yield (
+            FAIL,
             f"{stage.id}: a reading of {watts.max():.2f} W is at the meter's range",
             "choose a larger range and run again",
         )
     zero_s = longest_run(watts <= 0) * period_s
     if zero_s > STUCK_S:
-        yield fail(
+        yield (
+            FAIL,
             f"{stage.id}: the reading stood at zero or below for {zero_s:.0f} s",
             "check the meter's wiring",
         )
     elif stage.work and len(watts) >= MIN_SAMPLES and np.ptp(watts) == 0:
-        yield warn(
+        yield (
+            WARN,
             f"{stage.id}: all {len(watts)} readings are {watts[0]:.3f} W",
             "the sensor may be stuck: compare with another",
         )
@@ -179,7 +189,8 @@ def rules_agree(runs: list[FinishedRun]) -> Verdicts:
         bound = max(energy.own_u_joules or 0.0, 0.005 * abs(energy.joules))
         if other is not None and abs(other - energy.joules) > bound:
             share = abs(other / energy.joules - 1)
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: two rules of integration differ by {100 * share:.2g} %",
                 "sample faster",
             )
@@ -205,4 +216,111 @@ POWER_RULES: Rules = {
     "R9": ("the sensor's accuracy is stated, and sources recorded at once agree", accuracy_stated),
     "R10": ("readings are within range, and move", readings_plausible),
     "R11": ("two rules of integration agree", rules_agree),
+}
+
+
+STEADY = "cool the board or fix its mode, and run the stage again"
+_SEE = "see the record for its remedy"
+DISTURBING = {
+    "mode_changed": (FAIL, STEADY),
+    "throttled": (FAIL, STEADY),
+    "health_unknown": (WARN, _SEE),
+    "limits_changed": (WARN, _SEE),
+    "supply_sagged": (WARN, _SEE),
+    "swapped": (WARN, _SEE),
+}
+MARKS = ("throttle", "mode_change")
+
+
+def board_state(runs: list[FinishedRun]) -> Verdicts:
+    """R7: one power mode, recorded; no throttling; no restart within a stage."""
+    stages = _measured(runs)
+    for stage in stages:
+        yield from _disturbed(stage)
+    unknown = [stage for stage in stages if "power_mode" not in stage.record.environment]
+    if unknown and any(stage.record.environment.get("l4t") for stage in unknown):
+        yield (
+            WARN,
+            f"{len(unknown)} stages do not say in which power mode they ran",
+            "fix it with `joulebird doctor --fix` before running",
+        )
+    yield from held_fixed(stages)
+
+
+def _disturbed(stage: FinishedStage) -> Verdicts:
+    for event in stage.events:
+        if event["event"] in MARKS:
+            name = event["event"].replace("_", " ")
+            yield (FAIL, f"{stage.id}: {name} at {event['t_s']:.0f} s", STEADY)
+    warnings = {warning.get("name") for warning in stage.record.warnings}
+    for name, (status, remedy) in DISTURBING.items():
+        if name in warnings:
+            text = f"{stage.id}: {name.replace('_', ' ')} while it was measured"
+            yield (status, text, remedy)
+    if len({attempt.begin.boot_id for attempt in stage.attempts}) > 1:
+        yield (
+            WARN,
+            f"{stage.id}: the machine was restarted in the middle of it",
+            "run the stage again for a table to publish",
+        )
+
+
+def held_fixed(stages: list[FinishedStage]) -> Verdicts:
+    """Check for R7 that a Jetson's clocks were locked and its fan fixed, in every stage or none."""
+    boards = [stage.record.environment for stage in stages if stage.record.environment.get("l4t")]
+    states = (board.get("clocks_locked") for board in boards)
+    locked = [state for state in states if isinstance(state, bool)]
+    remedy = "run all of them with --prepare, or none"
+    if len(set(locked)) > 1:
+        yield (FAIL, f"clocks were locked in {sum(locked)} of {len(locked)} stages", remedy)
+    elif locked and not locked[0]:
+        yield (
+            WARN,
+            "clocks were not locked: they follow the load, and runs differ by it",
+            "run with --prepare",
+        )
+    fans = (board.get("fan") for board in boards)
+    controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]
+    if len(set(controls)) > 1:
+        fixed = sum(not control for control in controls)
+        yield (WARN, f"the fan was fixed in {fixed} of {len(controls)} stages", remedy)
+
+
+def idle_known(runs: list[FinishedRun]) -> Verdicts:
+    """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
+    sessions = {
+        (stage.root, attempt.begin.session)
+        for stage in _measured(runs)
+        for attempt in stage.attempts
+    }
+    for root, session in sorted(sessions):
+        yield from _idle_of_session(root, session)
+
+
+def _idle_of_session(root: str, session: str) -> Verdicts:
+    if idle_power(root, session) is None:
+        yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
+        return
+    windows = idle_windows(root, session)
+    short = [window.seconds for _, window in windows if window.seconds < 59.0]
+    if short or len(windows) < 2:
+        shortest = f"{min(short, default=60):.0f} s at the shortest"
+        yield (
+            WARN,
+            f"session {session}: idle power recorded {len(windows)} times, {shortest}",
+            "run with --idle 60: it is recorded before and after",
+        )
+    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
+    if len(known) > 1 and max(known) > 1.05 * min(known):
+        yield (
+            WARN,
+            f"session {session}: idle power was {known[0]:.2f} W before "
+            f"and {known[-1]:.2f} W after",
+            "another process ran, or the board was not warm yet: run again",
+        )
+
+
+BOARD_RULES: Rules = {
+    "R7": ("the board's state is recorded, and did not change while measured", board_state),
+    "R8": ("idle power was recorded before and after, and agrees", idle_known),
 }

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import rule_of
-from joulebird.reports.checks.finding import Rules, Verdicts, fail, warn
+from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts
 from joulebird.reports.runs.labels import method_key, method_labels, percent, setting_key
-from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
-from joulebird.reports.runs.scope import one_scope
+from joulebird.reports.runs.records import FinishedRun, FinishedStage, one_scope, unique_stages
 from joulebird.reports.tables.notes import EXCLUDED
 from joulebird.reports.tables.table2 import table2
 
@@ -18,37 +17,38 @@ MIN_SEEDS = 3
 
 def scope_stated(runs: list[FinishedRun]) -> Verdicts:
     """R1: every measured stage states the scope of its total."""
-    for stage in unique_stages(runs):
-        stated = stage.source.get("scope") in EXCLUDED and stage.source.get("total")
-        if stage.measured and not stated:
-            yield fail(
-                f"{stage.id}: the log does not state the scope of its total",
-                "record with a source that states its scope and total",
-            )
+    remedy = "record with a source that states its scope and total"
+    return [
+        (FAIL, f"{stage.id}: the log does not state the scope of its total", remedy)
+        for stage in unique_stages(runs)
+        if stage.measured
+        and not (stage.source.get("scope") in EXCLUDED and stage.source.get("total"))
+    ]
 
 
 def provenance(runs: list[FinishedRun]) -> Verdicts:
     """R2: accuracy, time and energy come from one run with its spec and code."""
     for run in runs:
-        path = os.path.join(run.folder, record.SPEC)
         try:
-            spec = record.read_json(path)
+            spec = record.read_json(os.path.join(run.folder, record.SPEC))
         except HarnessError as error:
-            yield fail(f"{run.id}: {error.message}", "restore spec.json, or run again")
+            yield (FAIL, f"{run.id}: {error.message}", "restore spec.json, or run again")
             continue
         if any(spec.get(key) != value for key, value in run.spec.items()):
-            yield fail(
+            yield (
+                FAIL,
                 f"{run.id}: spec.json is not the spec in record.json",
                 "one of them was edited: run again",
             )
         if not isinstance(run.record.accuracy.get("best"), (int, float)):
-            yield fail(f"{run.id}: holds no accuracy", "run again")
+            yield (FAIL, f"{run.id}: holds no accuracy", "run again")
     environments = [stage.record.environment for stage in unique_stages(runs)]
     codes = {str(environment.get("code")) for environment in environments}
     if any(environment.get("code") is None for environment in environments):
-        yield warn("some stages do not name their code", "run them with a present joulebird")
+        yield (WARN, "some stages do not name their code", "run them with a present joulebird")
     elif len(codes) > 1:
-        yield warn(
+        yield (
+            WARN,
             f"the stages were made by {len(codes)} versions of the code "
             f"({', '.join(sorted(codes))})",
             "run all with one version",
@@ -69,14 +69,16 @@ def repeats(runs: list[FinishedRun]) -> Verdicts:
     ]
     if few:
         first = ", ".join(few[:3]) + (", ..." if len(few) > 3 else "")
-        yield warn(
+        yield (
+            WARN,
             f"{len(few)} of {len(seeds)} cells have fewer than {MIN_SEEDS} seeds ({first})",
             "run the study with seeds = [1, 2, 3] or more",
         )
     for root in sorted({run.root for run in runs}):
         unfinished = _unfinished(root)
         if unfinished:
-            yield warn(
+            yield (
+                WARN,
                 f"{len(unfinished)} runs were begun and are not finished: {', '.join(unfinished)}",
                 "finish them with the same command",
             )
@@ -98,21 +100,23 @@ def phases(runs: list[FinishedRun]) -> Verdicts:
     """
     for stage in unique_stages(runs):
         for fault in _epoch_faults(stage):
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: {fault}",
                 "the events are damaged: delete the stage's folder and run again",
             )
-        marked_s = sum(window.seconds for window in stage.useful)
-        recorded_s = stage.record.seconds
+        marked_s, recorded_s = sum(window.seconds for window in stage.useful), stage.record.seconds
         if abs(marked_s - recorded_s) > max(0.05, 0.001 * marked_s):
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: its marks span {marked_s:.2f} s, its record says {recorded_s:.2f} s",
                 "run the stage again",
             )
     for run in runs:
-        names = [stage.record.name for stage in run.stages]
-        if run.spec["method"] == "eb-train" and "search" not in names:
-            yield fail(
+        searched = any(stage.record.name == "search" for stage in run.stages)
+        if run.spec["method"] == "eb-train" and not searched:
+            yield (
+                FAIL,
                 f"{run.id}: the search for the ticket is not in its energy",
                 "run it again with the search as a stage",
             )
@@ -138,7 +142,8 @@ def sampling_named(runs: list[FinishedRun]) -> Verdicts:
     for stage in unique_stages(runs):
         counts = rule_of(stage.source.get("sampling", "")) == "counter"
         if stage.measured and not counts and not stage.source.get("recorder"):
-            yield warn(
+            yield (
+                WARN,
                 f"{stage.id}: the log does not say how it was sampled, so its cost is not known",
                 "record with joulebird's recorder",
             )
@@ -149,12 +154,14 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
     """R14: raw logs are kept and whole, and the table comes out the same to the byte."""
     for stage in unique_stages(runs):
         if stage.record.source and not stage.measured:
-            yield fail(
+            yield (
+                FAIL,
                 f"{stage.id}: was measured, and its power log is gone",
                 "restore power.csv, or run the stage again",
             )
         elif stage.measured and stage.trace.problems():
-            yield warn(
+            yield (
+                WARN,
                 f"{stage.id}: {'; '.join(stage.trace.problems())}",
                 "look at the log; energies count these as gaps",
             )
@@ -162,10 +169,14 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
     try:
         first, second = table2(paths).render("json"), table2(paths).render("json")
     except HarnessError as error:
-        yield warn(f"no table can be made: {error.message}", error.hint)
+        yield (WARN, f"no table can be made: {error.message}", error.hint)
         return
     if first != second:
-        yield fail("two tables from the same logs differ", "this is a bug of joulebird: report it")
+        yield (
+            FAIL,
+            "two tables from the same logs differ",
+            "this is a bug of joulebird: report it",
+        )
 
 
 def comparable(runs: list[FinishedRun]) -> Verdicts:
@@ -173,14 +184,15 @@ def comparable(runs: list[FinishedRun]) -> Verdicts:
     try:
         one_scope(unique_stages(runs))
     except HarnessError as error:
-        yield fail(error.message, error.hint)
+        yield (FAIL, error.message, error.hint)
     labels = method_labels(runs)
     order: list[str] = []
     for run in sorted(runs, key=_first_begin):
         label = labels[method_key(run)]
         order += [label] if order[-1:] != [label] else []
     if len(runs) > len(set(order)) > 1 and len(order) == len(set(order)):
-        yield warn(
+        yield (
+            WARN,
             f"the methods were measured one after another ({', '.join(order)}), "
             "so that a warming board favours some",
             "order the study's runs by seed, then ratio, then method",
@@ -189,10 +201,9 @@ def comparable(runs: list[FinishedRun]) -> Verdicts:
 
 def _first_begin(run: FinishedRun) -> tuple[float, float]:
     """Return the begin of a run's own (last) stage, by the wall clock of its attempt."""
-    for event in run.stages[-1].events:
-        if event["event"] == "attempt_begin":
-            return event.get("wall_s", 0.0), event.get("t_s", 0.0)
-    return 0.0, 0.0
+    begins = (event for event in run.stages[-1].events if event["event"] == "attempt_begin")
+    first = next(begins, {})
+    return first.get("wall_s", 0.0), first.get("t_s", 0.0)
 
 
 RUN_RULES: Rules = {

@@ -8,12 +8,12 @@ import statistics
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.canvas import RED, Output, colour, new_figure, save
+from joulebird.reports.figures.power import RED, Output, colour, new_figure, save
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, Paths, load
 from joulebird.reports.tables.draws import FINAL, draw_of, drawn
-from joulebird.reports.tables.units import unit_for
+from joulebird.reports.tables.table import unit_for
 
 Line = tuple[Any, ...]  # the fields of a Draw, without the epoch
 ACROSS = {"linewidth": 0.8}

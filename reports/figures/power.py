@@ -1,11 +1,199 @@
-"""Power over time, with the stages as bands."""
+"""Open and save figures by the file's name, equal runs as equal bytes; and draw power over time."""
 
-from typing import Any
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
-from joulebird.reports.figures.canvas import RED, Output, colour, new_figure, save
-from joulebird.reports.runs.records import Paths, load, unique_stages
-from joulebird.reports.runs.scope import one_scope
-from joulebird.reports.runs.timeline import Timeline, timeline
+import numpy as np
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.events import Window
+from joulebird.reports.logs.trace import Envelope, PowerTrace
+from joulebird.reports.runs.records import FinishedStage, Paths, load, one_scope, unique_stages
+
+COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#888888",
+    "#994f00",
+    "#117733",
+    "#332288",
+)
+RED = "#cc3311"
+PAUSE_SHARE = 0.02  # pauses longer than this share of the recorded time are drawn this long
+MARKS = ("throttle", "mode_change")
+Output = str | os.PathLike[str] | IO[bytes]  # a file name, or an open binary file
+# ending -> facts that matplotlib would write and that differ from call to call
+_METADATA: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "ModDate": None},
+}
+
+
+def _settings() -> AbstractContextManager[None]:
+    import matplotlib
+
+    return matplotlib.rc_context(
+        {
+            "svg.hashsalt": "joulebird",
+            "font.family": "DejaVu Sans",
+            "pdf.fonttype": 42,
+            "path.simplify": False,
+        }
+    )
+
+
+def colour(index: int) -> str:
+    """Return the colour of a line, repeated after the last one."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, width: float = 10.0) -> Any:
+    """Return a figure with panels side by side under a title.
+
+    Words such as "simulated" stand in the title and across the last panel.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    words = list(words)
+    title += "".join(f" [{word}]" for word in words)
+    with _settings():
+        figure = Figure(figsize=(width, 4.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.subplots(1, panels, sharey=True)
+    if panels > 1:
+        figure.suptitle(title, fontsize=10)
+    else:
+        figure.axes[0].set_title(title, fontsize=10)
+    for word in words:
+        place: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 15}
+        style = {"fontsize": 44 if panels == 1 else 36, "color": "0.5", "alpha": 0.25}
+        axes: Any = figure.axes[-1]
+        axes.text(0.5, 0.5, word, transform=axes.transAxes, **place, **style)
+    return figure
+
+
+def save(figure: Any, output: Output, form: str | None = None) -> None:
+    """Write a figure so that equal figures are equal files.
+
+    `form` (".svg", ...) is for an open file. Raises HarnessError for an unknown form or a file that
+    cannot be written.
+    """
+    if form is None:
+        form = Path(output).suffix.lower() if isinstance(output, (str, os.PathLike)) else ""
+    if form not in _METADATA:
+        raise HarnessError(
+            f"a figure cannot be written as {form or 'a file without an ending'!r}",
+            f"end the file name in {', '.join(_METADATA)}",
+        )
+    options: dict[str, Any] = {"format": form[1:], "metadata": _METADATA[form], "dpi": 150}
+    try:
+        with _settings():
+            figure.savefig(output, **options)
+    except OSError as error:
+        raise HarnessError(
+            f"{output}: cannot be written ({error.strerror})", "name another file"
+        ) from None
+
+
+class Band(NamedTuple):
+    """A stage's window on the axis, in seconds from its left end."""
+
+    name: str
+    begin_s: float
+    end_s: float
+
+
+class Timeline(NamedTuple):
+    """Stretches and bands in the order of the clock, marks (seconds, event), cuts, the length.
+
+    A stretch is power on the axis: its times are seconds from the axis' left end.
+    """
+
+    stretches: list[Envelope]
+    bands: list[Band]
+    marks: list[tuple[float, str]]
+    cuts: list[float]
+    length_s: float
+
+
+def timeline(
+    stages: Iterable[FinishedStage], buckets: int = 2000, rail: str | None = None
+) -> Timeline:
+    """Return the recorded windows of some stages by wall-clock time.
+
+    Raises HarnessError when nothing was recorded.
+    """
+    recorded = [
+        (wall_time(stage.trace, window), i, stage, window)
+        for i, stage in enumerate(stages)
+        if stage.measured
+        for window in stage.useful
+    ]
+    if not recorded:
+        raise HarnessError(
+            "no power was recorded in these runs",
+            "run them with a power source; `joulebird sources` lists the sources of this machine",
+        )
+    total = max(sum(window.seconds for *_, window in recorded), 1e-9)
+    pause = max(PAUSE_SHARE * total, 1e-3)
+    line = Timeline([], [], [], [], 0.0)
+    at_s, end_s = 0.0, None
+    for wall_s, _, stage, window in sorted(recorded, key=lambda part: part[:2]):
+        gap = 0.0 if end_s is None else max(wall_s - end_s, 0.0)
+        if gap > pause:
+            line.cuts.append(at_s + pause / 2)
+        at_s += min(gap, pause)
+        share = max(int(buckets * window.seconds / total), 20)
+        line.bands.append(Band(stage.record.name, at_s, at_s + window.seconds))
+        line.stretches.extend(_stretches(stage.trace, window, at_s, share, rail))
+        line.marks.extend(_marks(stage, window, at_s))
+        at_s, end_s = at_s + window.seconds, wall_s + window.seconds
+    return line._replace(length_s=at_s)
+
+
+def wall_time(trace: PowerTrace, window: Window) -> float:
+    """Return the time since 1970 at which a window began, by the first clock line of its boot."""
+    for clock in trace.clocks:
+        if window.boot_id in (None, clock.get("boot_id")) and "wall_s" in clock:
+            return float(clock["wall_s"] + window.begin_s - clock.get("monotonic_s", 0.0))
+    return window.begin_s
+
+
+def _marks(stage: FinishedStage, window: Window, at_s: float) -> list[tuple[float, str]]:
+    """Return the health events of the window, in seconds of the axis."""
+    return [
+        (at_s + event["t_s"] - window.begin_s, event["event"])
+        for event in stage.events
+        if event["event"] in MARKS and window.begin_s <= event["t_s"] <= window.end_s
+    ]
+
+
+def _stretches(
+    whole: PowerTrace, window: Window, at_s: float, buckets: int, rail: str | None
+) -> list[Envelope]:
+    """Return envelopes of the window, cut at every gap longer than the allowed one."""
+    trace = whole.between(window.begin_s, window.end_s, window.boot_id)
+    stretches = []
+    for envelope in trace.envelope(buckets, rail) if trace.samples else []:
+        t_s = at_s + envelope.t_s + envelope.bucket_s / 2 - window.begin_s
+        read = np.flatnonzero(np.isfinite(envelope.mean_w))
+        longest_s = max(whole.allowed_gap_s, 1.5 * envelope.bucket_s)
+        gaps = np.flatnonzero(np.diff(t_s[read]) > longest_s) + 1
+        low, mean, high = envelope[1:4]
+        stretches += [
+            Envelope(t_s[part], low[part], mean[part], high[part], envelope.bucket_s)
+            for part in np.split(read, gaps)
+        ]
+    return stretches
 
 
 def power(
@@ -33,21 +221,19 @@ def power(
 
 def _unit(length_s: float) -> tuple[float, str]:
     """Return the unit of a time axis: seconds, and its name."""
-    if length_s > 7200:
-        return 3600.0, "h"
-    return (60.0, "min") if length_s > 300 else (1.0, "s")
+    return (3600.0, "h") if length_s > 7200 else (60.0, "min") if length_s > 300 else (1.0, "s")
 
 
 def _draw(axes: Any, line: Timeline) -> None:
     """Draw a timeline into axes."""
     factor, unit = _unit(line.length_s)
-    names = list(dict.fromkeys(band.name for band in line.bands))
+    names = dict.fromkeys(band.name for band in line.bands)
     colours = {name: colour(i) for i, name in enumerate(names)}
     for name, begin_s, end_s in line.bands:
         axes.axvspan(begin_s / factor, end_s / factor, color=colours[name], alpha=0.25, linewidth=0)
     for part in line.stretches:
         t = part.t_s / factor
-        axes.fill_between(t, part.low_w, part.high_w, color="0.45", alpha=0.5, linewidth=0)
+        axes.fill_between(t, part.min_w, part.max_w, color="0.45", alpha=0.5, linewidth=0)
         axes.plot(t, part.mean_w, color="black", linewidth=0.7)
     for cut_s in line.cuts:
         axes.axvline(cut_s / factor, color="0.4", linestyle=":", linewidth=0.8)
@@ -73,6 +259,5 @@ def _legend(axes: Any, colours: dict[str, str]) -> None:
         axes.fill_between([], [], color=colours[name], alpha=0.4, label=name)
         for name in list(colours)[:12]
     ]
-    sizes = {"fontsize": 8, "title_fontsize": 8}
-    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    axes.legend(handles=handles, title="stage", **place, **sizes)
+    style = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "fontsize": 8, "title_fontsize": 8}
+    axes.legend(handles=handles, title="stage", **style)

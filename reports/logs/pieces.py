@@ -113,25 +113,11 @@ class Piece(NamedTuple):
         return Series(self.t_us, power, np.asarray(self.read[:, columns].all(axis=1)), self.starts)
 
 
-class Assembled(NamedTuple):
-    """A log put together.
+def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
+    """Put segments together by boot: the fields of a trace that come from its file alone.
 
-    Its source, all rails, the pieces, counts of damaged lines, repeated times and steps back of
-    the clock, failed reads by status, and the clock lines of its segments.
+    Raises HarnessError for no row or mixed sources.
     """
-
-    source: dict[str, Any]
-    rails: tuple[str, ...]
-    pieces: tuple[Piece, ...]
-    damaged: int
-    duplicates: int
-    steps_back: int
-    failures: dict[str, int]
-    clocks: tuple[dict[str, Any], ...]
-
-
-def assemble(name: str, segments: Iterable[Segment]) -> Assembled:
-    """Put segments together by boot; raises HarnessError for no row or mixed sources."""
     segments = list(segments)
     filled = [segment for segment in segments if len(segment.t_us)]
     damaged = sum(segment.damaged for segment in segments)
@@ -143,22 +129,20 @@ def assemble(name: str, segments: Iterable[Segment]) -> Assembled:
     _require_one_source(name, filled)
     rails = tuple(dict.fromkeys(rail for segment in filled for rail in segment.rails))
     by_boot: dict[str, list[Segment]] = {}
-    failures: Counter[str] = Counter()
-    for segment in segments:
-        failures.update(segment.failures)
-        if len(segment.t_us):
-            by_boot.setdefault(str(segment.clock.get("boot_id", "")), []).append(segment)
+    for segment in filled:
+        by_boot.setdefault(str(segment.clock.get("boot_id", "")), []).append(segment)
     parts = [_in_order(boot, of_boot, rails) for boot, of_boot in by_boot.items()]
-    return Assembled(
-        _source(filled),
-        rails,
-        tuple(piece for pieces, _ in parts for piece in pieces),
-        damaged,
-        sum(duplicates for _, duplicates in parts),
-        sum(len(pieces) - 1 for pieces, _ in parts),
-        dict(failures),
-        tuple(segment.clock for segment in filled),
-    )
+    failures = (Counter(segment.failures) for segment in segments)
+    return {
+        "source": _source(filled),
+        "rails": rails,
+        "pieces": tuple(piece for pieces, _ in parts for piece in pieces),
+        "damaged": damaged,
+        "duplicates": sum(duplicates for _, duplicates in parts),
+        "steps_back": sum(len(pieces) - 1 for pieces, _ in parts),
+        "failures": dict(sum(failures, Counter())),
+        "clocks": tuple(segment.clock for segment in filled),
+    }
 
 
 def _require_one_source(name: str, segments: list[Segment]) -> None:
@@ -172,13 +156,12 @@ def _require_one_source(name: str, segments: list[Segment]) -> None:
 
 def _source(segments: list[Segment]) -> dict[str, Any]:
     """Return the last source, with the longest mean period if every segment states one."""
-    source = segments[-1].source
     recorders = [segment.source.get("recorder") or {} for segment in segments]
     periods = [recorder.get("mean_period_s") or 0.0 for recorder in recorders]
     if min(periods) == max(periods):
-        return source
-    period_s = max(periods) if all(periods) else None
-    return {**source, "recorder": {**recorders[-1], "mean_period_s": period_s}}
+        return segments[-1].source
+    recorder = {**recorders[-1], "mean_period_s": max(periods) if all(periods) else None}
+    return {**segments[-1].source, "recorder": recorder}
 
 
 def _in_order(
@@ -212,8 +195,6 @@ def _joined(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> Piece
     for segment in segments:
         to = at + len(segment.t_us)
         columns = [rails.index(rail) for rail in segment.rails]
-        power[at:to, columns] = segment.power
-        read[at:to, columns] = segment.read
-        starts[at] = True
-        at = to
+        power[at:to, columns], read[at:to, columns] = segment.power, segment.read
+        starts[at], at = True, to
     return Piece(boot, t_us, power, read, starts)

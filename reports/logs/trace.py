@@ -13,11 +13,40 @@ from joulebird.harness.core.events import Window
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
-from joulebird.reports.logs.envelope import Envelope, envelope
 from joulebird.reports.logs.importers.formats import read_foreign
-from joulebird.reports.logs.integrate import integrate
+from joulebird.reports.logs.integrate import Series, integrate
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, sensor_of, words_of
 from joulebird.reports.logs.powerlog import Segment, read_segments
+
+
+class Envelope(NamedTuple):
+    """Power in buckets of time: begin of each in seconds, min, mean and max in watts.
+
+    NaN stands in buckets without a reading.
+    """
+
+    t_s: np.ndarray
+    min_w: np.ndarray
+    mean_w: np.ndarray
+    max_w: np.ndarray
+    bucket_s: float
+
+
+def envelope(series: Series, buckets: int, per_watt: int) -> Envelope:
+    """Return min, mean and max of a series, whose powers are in 1/`per_watt` W, by bucket."""
+    first, last = int(series.t_us[0]), int(series.t_us[-1])
+    width = max((last - first) / buckets, 1.0)
+    index = np.minimum(((series.t_us[series.read] - first) / width).astype(np.int64), buckets - 1)
+    power = series.power[series.read] / per_watt
+    low, mean, high = (np.full(buckets, np.nan) for _ in range(3))
+    if len(power):
+        starts = np.flatnonzero(np.diff(index, prepend=-1))
+        filled, counts = index[starts], np.diff(np.append(starts, len(power)))
+        low[filled] = np.minimum.reduceat(power, starts)
+        high[filled] = np.maximum.reduceat(power, starts)
+        mean[filled] = np.add.reduceat(power, starts) / counts
+    return Envelope((first + width * np.arange(buckets)) / 1e6, low, mean, high, width / 1e6)
+
 
 MW_PER_W = 1000
 _BACK = "the times of the log go back"
@@ -85,8 +114,8 @@ class PowerTrace:
         Raises HarnessError when they hold no row or mix sources.
         """
         log = assemble(name, segments)
-        total = tuple(log.source.get("total") or (log.rails if len(log.rails) == 1 else ()))
-        return cls(name=name, total=total, per_watt=per_watt, notes=notes, **log._asdict())
+        total = log["source"].get("total") or (log["rails"] if len(log["rails"]) == 1 else ())
+        return cls(name=name, total=tuple(total), per_watt=per_watt, notes=notes, **log)
 
     @property
     def samples(self) -> int:
@@ -170,11 +199,10 @@ class PowerTrace:
         wanted = self.total if rail is None else (rail,)
         unknown = [name for name in wanted if name not in self.rails]
         if unknown or not wanted:
-            fault = "its source names no rail as the total"
-            if unknown:
-                fault = f"no rail named {unknown[0]}"
+            no_total = "its source names no rail as the total"
             raise HarnessError(
-                f"{self.name}: {fault}", f"choose a rail; it has: {', '.join(self.rails)}"
+                f"{self.name}: {f'no rail named {unknown[0]}' if unknown else no_total}",
+                f"choose a rail; it has: {', '.join(self.rails)}",
             )
         return "+".join(wanted), [self.rails.index(name) for name in wanted]
 
@@ -212,8 +240,7 @@ class PowerTrace:
         rule = rule_of(self.source.get("sampling", ""))
         part = integrate(series, begin, end, rule, query.allowed_us)
         seconds, per_j = (end - begin) / 1e6, self.per_watt * 1_000_000
-        sensor = accuracy(self.source, query.rail.split("+"))
-        measured = part.total / per_j
+        sensor, measured = accuracy(self.source, query.rail.split("+")), part.total / per_j
         quantum_w = max(sensor.quantum_w, 1.0 / self.per_watt)
         u_edge_s = max(query.u_edge_s, self.u_clock_s(piece.boot_id))
         return Energy(

@@ -1,17 +1,70 @@
-"""The cost of stages and runs: energy, net energy, evaluation and repeated work apart, FLOPs."""
+"""The cost of stages and runs: energy, idle power, evaluation, repeated work, FLOPs."""
 
 import math
+import os
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import Attempt, Window
+from joulebird.harness.core.events import Attempt, Window, attempts
 from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
+from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
-from joulebird.reports.runs.idle import IdlePowers
+from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import FinishedRun, FinishedStage
+
+
+def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
+    """Return the recorded idle measurements of a session, before and after its work."""
+    recorded = []
+    for when in ("before", "after"):
+        folder = record.idle_dir(root, session, when)
+        path = os.path.join(folder, record.POWER)
+        if session and os.path.exists(path) and has_rows(path):
+            events = record.read_events(os.path.join(folder, record.EVENTS))
+            windows = [attempt.useful for attempt in attempts(events) if attempt.useful]
+            recorded += [(PowerTrace.load(path), window) for window in windows[-1:]]
+    return recorded
+
+
+def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float, float] | None:
+    """Return the mean idle power of a session and its uncertainty in watts; None if not recorded.
+
+    The uncertainty is at least half the difference of before and after.
+    """
+    energies = (trace.over(window, rail) for trace, window in idle_windows(root, session))
+    known = [
+        (energy.watts, energy.own_u_joules / energy.seconds)
+        for energy in energies
+        if energy.watts is not None and energy.own_u_joules is not None and energy.seconds > 0
+    ]
+    if not known:
+        return None
+    watts, u_watts = zip(*known, strict=True)
+    return statistics.fmean(watts), math.hypot((max(watts) - min(watts)) / 2, max(u_watts))
+
+
+class IdlePowers:
+    """The idle powers of sessions on one rail, each integrated once."""
+
+    def __init__(self, rail: str | None = None) -> None:
+        self.rail = rail
+        self._known: dict[tuple[str, str], tuple[float, float] | None] = {}
+
+    def net(self, stage: FinishedStage, window: Window) -> Energy | None:
+        """Return the energy of a window less the idle power of the session that recorded it.
+
+        None when that session has no idle measurement.
+        """
+        key = stage.root, window.session or stage.record.session
+        if key not in self._known:
+            self._known[key] = idle_power(*key, self.rail)
+        power = self._known[key]
+        return None if power is None else stage.energy(window, self.rail).minus_idle(*power)
+
 
 MODES = ("measured", "per-epoch")
 TABLE_UNIT_FLOPS = 5e13  # the paper's "x0.05P": 50 000 images at one GFLOP
@@ -64,7 +117,7 @@ def repeated_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
     """Return the energy of killed attempts after their last checkpoint, up to their last sample."""
     if not stage.measured:
         return _sum([])
-    lost = [_lost_window(stage, attempt) for attempt in stage.attempts if not attempt.ended]
+    lost = (_lost_window(stage, attempt) for attempt in stage.attempts if not attempt.ended)
     return _sum([stage.energy(window, rail) for window in lost if window.seconds > 0])
 
 
@@ -153,11 +206,9 @@ class Accounting:
             raise HarnessError(
                 f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}"
             )
-        if mode == "measured":
-            return cls(mode, rail)
-        stages = list(stages)
-        net = epoch_energies(stages, rail, IdlePowers(rail))
-        return cls(mode, rail, epoch_energies(stages, rail), net)
+        trained = [] if mode == "measured" else list(stages)
+        net = epoch_energies(trained, rail, IdlePowers(rail))
+        return cls(mode, rail, epoch_energies(trained, rail), net)
 
     def stage(self, stage: FinishedStage) -> Cost:
         """Return the cost of a stage."""
@@ -167,15 +218,15 @@ class Accounting:
         return self._costs[key]
 
     def _stage(self, stage: FinishedStage) -> Cost:
+        words = ["estimated"] if stage.work.get("precision", "fp32") != "fp32" else []
         useful, net = self._useful(stage)
-        evaluation = evaluation_energy(stage, self.rail)
-        repeated = repeated_energy(stage, self.rail)
-        if stage.work.get("precision", "fp32") != "fp32":
-            useful, evaluation, repeated = (
-                energy.worded("estimated") for energy in (useful, evaluation, repeated)
-            )
-            net = net and net.worded("estimated")
-        return Cost(useful, evaluation, repeated, net, *flops_of(stage))
+        return Cost(
+            useful.worded(*words),
+            evaluation_energy(stage, self.rail).worded(*words),
+            repeated_energy(stage, self.rail).worded(*words),
+            net and net.worded(*words),
+            *flops_of(stage),
+        )
 
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
         """Return the energy of a stage's useful work, gross and net."""

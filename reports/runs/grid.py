@@ -15,8 +15,7 @@ from joulebird.reports.runs.labels import (
     setting_key,
     setting_labels,
 )
-from joulebird.reports.runs.records import FinishedRun, unique_stages
-from joulebird.reports.runs.scope import one_scope
+from joulebird.reports.runs.records import FinishedRun, one_scope, unique_stages
 
 ACCURACY = ("best", "last")
 CIFAR_IMAGES = frozenset([50000])

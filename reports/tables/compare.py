@@ -1,15 +1,118 @@
 """Compare two sets of runs: energy ratio and accuracy difference, cell by cell."""
 
+import math
+import statistics
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.difference import Difference, accuracy_difference, energy_difference
+from joulebird.reports.logs.energy import total_energy
 from joulebird.reports.runs.grid import CellKey, Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import percent, ratio_label
 from joulebird.reports.runs.records import Paths, load
-from joulebird.reports.tables.table import Cell, Column, Row, Table
-from joulebird.reports.tables.units import digits, unit_for, worded
+from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for, worded
+
+# 97.5 % quantiles of Student's t by degrees of freedom (the last holds for more)
+_T975 = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    9: 2.262,
+    10: 2.228,
+    12: 2.179,
+    15: 2.131,
+    20: 2.086,
+    30: 2.042,
+    60: 2.000,
+}
+VERDICTS = {None: "not known", True: "real", False: "not significant"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value of A against B and its uncertainty; `none` is the value of "no difference".
+
+    `real` is True when the interval excludes `none`; None if a value is unknown.
+    """
+
+    value: float | None
+    u: float | None
+    none: float
+
+    @property
+    def real(self) -> bool | None:
+        """Return whether there is a difference; None if unknown."""
+        if self.value is None or self.u is None:
+            return None
+        return abs(self.value - self.none) > self.u
+
+    @property
+    def verdict(self) -> str:
+        """Return `real` in words."""
+        return VERDICTS[self.real]
+
+
+def energy_difference(a: GridCell, b: GridCell) -> Difference:
+    """Return the energy of A over B.
+
+    Errors shared by one sensor cancel; with several runs each, their spread is in the uncertainty
+    (Welch).
+    """
+    ours, theirs = ([e for e in cell.energies if not e.void] for cell in (a, b))
+    if not ours or not theirs:
+        return Difference(None, None, 1.0)
+    mean, other = (total_energy(known).scaled(1.0 / len(known)) for known in (ours, theirs))
+    measured = mean.ratio(other)
+    spread = measured.value * welch(a.known, b.known, relative=True)
+    return Difference(measured.value, math.hypot(measured.u, spread), 1.0)
+
+
+def accuracy_difference(a: GridCell, b: GridCell) -> Difference:
+    """Return the accuracy of A less B in percent points.
+
+    Its uncertainty is unknown without at least two runs each.
+    """
+    repeated = min(len(a.accuracies), len(b.accuracies)) > 1
+    u = welch(a.accuracies, b.accuracies) if repeated else None
+    return Difference(a.accuracy - b.accuracy, u, 0.0)
+
+
+def welch(a: list[float], b: list[float], relative: bool = False) -> float:
+    """Return half the 95 % interval of a difference of means by Welch's unequal variances.
+
+    With `relative`, it is that of the logarithms. It is 0 without repeats.
+
+    >>> round(welch([10.0, 11.0, 12.0], [20.0, 21.0, 22.0]), 3)
+    2.267
+    """
+    parts = [
+        (statistics.variance(x) / (statistics.fmean(x) ** 2 if relative else 1.0) / len(x), len(x))
+        for x in (a, b)
+        if len(x) > 1
+    ]
+    total = math.fsum(part for part, _ in parts)
+    if not total:
+        return 0.0
+    freedom = total**2 / math.fsum(part**2 / (n - 1) for part, n in parts)
+    return t975(freedom) * math.sqrt(total)
+
+
+def t975(freedom: float) -> float:
+    """Return Student's 97.5 % quantile for at least `freedom` degrees of freedom.
+
+    The entry of the next smaller degree is never too small.
+
+    >>> t975(4.0), t975(11.3), t975(1e6)
+    (2.776, 2.228, 2.0)
+    """
+    return _T975[max((entry for entry in _T975 if entry <= freedom + 1e-9), default=1)]
+
 
 Pair = tuple[CellKey, GridCell, GridCell]  # a cell of A and its counterpart of B
 
@@ -25,10 +128,10 @@ def compare(a: Paths, b: Paths, energy: str = "measured", accuracy: str = "best"
     _require_one_scope(grids)
     ours, theirs = (grid.cells for grid in grids)
     pairs = _pairs(ours, theirs)
-    joules = [cell.joules for _, *cells in pairs for cell in cells if cell.joules]
-    factor, unit = unit_for(joules, "J")
-    words = sorted({word for _, *cells in pairs for cell in cells for word in cell.words})
-    ratios = [energy_difference(cell, other) for _, cell, other in pairs]
+    compared = [cell for _, *cells in pairs for cell in cells]
+    factor, unit = unit_for([cell.joules for cell in compared if cell.joules], "J")
+    words = sorted({word for cell in compared for word in cell.words})
+    ratios = (energy_difference(cell, other) for _, cell, other in pairs)
     real = [ratio.value for ratio in ratios if ratio.real and ratio.value]
     return Table(
         "A against B" + "".join(f" [{word}]" for word in words),
@@ -88,8 +191,7 @@ def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
         _energy(b, factor),
         _shown(energy, ".3f", {*a.words, *b.words}),
         Cell(energy.verdict, energy.real),
-        _accuracy(a),
-        _accuracy(b),
+        *(Cell(f"{cell.accuracy:.2f}", {"percent": cell.accuracy}) for cell in (a, b)),
         _shown(accuracy, "+.2f"),
         Cell(accuracy.verdict, accuracy.real),
     )
@@ -100,10 +202,6 @@ def _energy(cell: GridCell, factor: float) -> Cell:
     if cell.joules is None:
         return Cell("void", data)
     return Cell(worded(digits(cell.joules / factor), cell.words), data)
-
-
-def _accuracy(cell: GridCell) -> Cell:
-    return Cell(f"{cell.accuracy:.2f}", {"percent": cell.accuracy})
 
 
 def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> Cell:

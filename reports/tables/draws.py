@@ -9,8 +9,7 @@ from joulebird.reports.runs.grid import two_runs
 from joulebird.reports.runs.labels import DATASETS, MODELS, percent
 from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.table import Cell, Column, Row, Table
-from joulebird.reports.tables.units import mean_and_spread
+from joulebird.reports.tables.table import Cell, Column, Row, Table, mean_and_spread
 
 FINAL = "final"
 _Line = tuple[str, str, float, tuple[str, ...]]  # model, name, ratio and rest of a row

@@ -4,12 +4,12 @@ from typing import Any
 
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs import cross
+from joulebird.reports.runs.accounting import idle_power
 from joulebird.reports.runs.grid import Grid
-from joulebird.reports.runs.idle import idle_power
 from joulebird.reports.runs.labels import BASELINES, is_early_bird, ratio_label
 from joulebird.reports.runs.records import FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.units import digits, si
+from joulebird.reports.tables.table import digits, si
 
 EXCLUDED = {
     "module": "not in it: carrier board, fan, losses of the power supply, host",

@@ -5,8 +5,7 @@ from joulebird.reports.runs.labels import percent
 from joulebird.reports.runs.records import Paths, load
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import doubt_note, drawn_notes, warning_notes
-from joulebird.reports.tables.table import Cell, Column, Row, Table
-from joulebird.reports.tables.units import digits, unit_for
+from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for
 
 
 def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Table:

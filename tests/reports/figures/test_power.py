@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.power import power
+from joulebird.reports.figures.power import power, timeline
 from joulebird.reports.runs.records import load, unique_stages
-from joulebird.reports.runs.timeline import timeline
 from tests.reports.write_runs import Folder, small_study
 
 
@@ -67,7 +66,7 @@ def test_the_timeline_orders_stages_and_cuts_pauses(tmp_path):
     ]
     assert len(line.cuts) == 1
     assert line.length_s == pytest.approx(51.0)
-    assert [float(np.nanmax(part.high_w)) for part in line.stretches] == [10.0, 6.0]
+    assert [float(np.nanmax(part.max_w)) for part in line.stretches] == [10.0, 6.0]
     assert all(part.t_s[0] >= 0 and part.t_s[-1] <= line.length_s for part in line.stretches)
 
 

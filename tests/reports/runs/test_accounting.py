@@ -13,10 +13,10 @@ from joulebird.reports.runs.accounting import (
     Accounting,
     evaluation_energy,
     flops_of,
+    idle_power,
     repeated_energy,
     stage_energy,
 )
-from joulebird.reports.runs.idle import idle_power
 from joulebird.reports.runs.records import FinishedStage, load, unique_stages
 from joulebird.reports.tables.table2 import table2
 from tests.reports.write_logs import write_log

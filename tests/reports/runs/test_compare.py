@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.difference import t975, welch
-from joulebird.reports.tables.compare import compare
+from joulebird.reports.tables.compare import compare, t975, welch
 from tests.reports.write_runs import Folder
 
 

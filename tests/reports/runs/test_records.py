@@ -8,8 +8,7 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.records import Traces, attempts, load, unique_stages
-from joulebird.reports.runs.scope import one_scope
+from joulebird.reports.runs.records import Traces, attempts, load, one_scope, unique_stages
 from tests.reports.write_runs import Folder, small_study
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.flops_cells import (
+from joulebird.reports.tables.recount import (
     CLOSED,
     LITERATURE,
     MASK,
@@ -13,8 +13,8 @@ from joulebird.reports.tables.flops_cells import (
     energy_ticket,
     recount_table2,
     recount_table3,
+    table,
 )
-from joulebird.reports.tables.recount import table
 
 
 def test_every_cell_of_table_2_agrees_with_the_earlier_fit():
