@@ -25,25 +25,30 @@ table knows the idle power that --net subtracts.
 """
 
 import argparse
-from typing import Any, List, NamedTuple, Optional
+import math
+from typing import Any, Callable, List, NamedTuple, Optional
 
 from joulebird.harness.core.errors import HarnessError
 
 
 def seconds(text: str) -> float:
     """Return a length of time from the command line, 0 or more."""
-    return _number(text, text.strip() == "0" or float(text) >= 0, "0 or more")
+    return _number(text, lambda value: value >= 0, "0 or more")
 
 
 def period(text: str) -> float:
     """Return a time between two readings from the command line, above 0."""
-    return _number(text, float(text) > 0, "above 0")
+    return _number(text, lambda value: value > 0, "above 0")
 
 
-def _number(text: str, good: bool, wanted: str) -> float:
-    if not good or not abs(float(text)) < 1e6:
+def _number(text: str, good: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not good(value) or value >= 1e6:
         raise argparse.ArgumentTypeError(f"must be {wanted}, in seconds (got {text!r})")
-    return float(text)
+    return value
 
 
 class Shared(NamedTuple):
@@ -141,7 +146,8 @@ def add(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
 
 def add_form(parser: argparse.ArgumentParser, *forms: str) -> None:
     """Add --form with these choices, the first being the default, and --json if it is one."""
-    add(parser, "--form", choices=forms, default=forms[0])
+    listed = "form of the result: " + ", ".join(forms)
+    add(parser, "--form", choices=forms, default=forms[0], help=f"{listed} (default: {forms[0]})")
     if "json" in forms:
         add(parser, "--json")
 

@@ -28,7 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     known = ", ".join(reports(PREFIX))
     parser.add_argument("name", metavar="NAME", help=f"{known}, or module:function")
     arguments.add(parser, "RUNS", "--energy", "--rail")
-    arguments.add(parser, "--form", choices=FORMS)
+    arguments.add(
+        parser,
+        "--form",
+        choices=FORMS,
+        help=f"form of the result: {', '.join(FORMS)} (default: by the file's name)",
+    )
     arguments.add(parser, "--output", required=True)
 
 
