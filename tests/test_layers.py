@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from joulebird import PUBLIC
 from joulebird.harness.verbs import ON_A_BOARD
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -61,7 +62,7 @@ IN_STRINGS = {
     "harness/verbs/flops.py": {"joulebird.baselines.training"},
     "harness/verbs/run.py": {"joulebird.harness.host"},
 }
-DOTTED = re.compile(r"(joulebird(?:\.\w+)+)\.?(:\w*)?")
+DOTTED = re.compile(r"(joulebird(?:\.\w+)+)(\.?(:\w*)?|[.:]\S*)")
 
 
 def sources():
@@ -94,6 +95,8 @@ def imports(tree):
             assert node.level == 0, "relative imports hide the layer"
             for alias in node.names:
                 yield f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "joulebird":
+            yield PUBLIC.get(node.attr, f"joulebird.{node.attr}")  # the face is lazy
 
 
 def named(tree):
@@ -103,7 +106,8 @@ def named(tree):
             getattr(node, "s", None) if sys.version_info < (3, 8) else getattr(node, "value", None)
         )
         if isinstance(text, str) and DOTTED.fullmatch(text):
-            yield text.rstrip(".:").replace(":", ".")
+            whole = re.match(r"[\w.:]*", text).group()
+            yield whole.rstrip(".:").replace(":", ".")
 
 
 def layer_of(path):
@@ -209,5 +213,12 @@ def test_the_walk_sees_what_is_forbidden():
         ),
         ('load(f"joulebird.reports.tables.{name}")', "joulebird.reports.tables"),
         ('load("joulebird.reports." + name)', "joulebird.reports"),
+        ('load("joulebird.reports.%s" % name)', "joulebird.reports"),
+        ('load("joulebird.reports.{}:draw".format(name))', "joulebird.reports"),
     ]:
         assert list(named(ast.parse(text))) == [name]
+    for text, name in [
+        ("import joulebird\njoulebird.reports.logs.trace", "joulebird.reports"),
+        ("import joulebird\njoulebird.PowerTrace.load(path)", "joulebird.reports.logs.trace"),
+    ]:
+        assert list(imports(ast.parse(text))) == ["joulebird", name]

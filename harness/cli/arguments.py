@@ -25,8 +25,9 @@ table knows the idle power that --net subtracts.
 """
 
 import argparse
+import math
 import sys
-from typing import Any, Iterable, List, NamedTuple, NoReturn, Optional
+from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional
 
 from joulebird.harness import verbs
 from joulebird.harness.core import registry
@@ -37,18 +38,22 @@ Namespace = argparse.Namespace  # the arguments that a verb gets
 
 def seconds(text: str) -> float:
     """Return a length of time from the command line, 0 or more."""
-    return _number(text, text.strip() == "0" or float(text) >= 0, "0 or more")
+    return _number(text, lambda value: value >= 0, "0 or more")
 
 
 def period(text: str) -> float:
     """Return a time between two readings from the command line, above 0."""
-    return _number(text, float(text) > 0, "above 0")
+    return _number(text, lambda value: value > 0, "above 0")
 
 
-def _number(text: str, good: bool, wanted: str) -> float:
-    if not good or not abs(float(text)) < 1e6:
+def _number(text: str, good: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not good(value) or value >= 1e6:
         raise argparse.ArgumentTypeError(f"must be {wanted}, in seconds (got {text!r})")
-    return float(text)
+    return value
 
 
 class Argument(NamedTuple):
@@ -146,7 +151,8 @@ def changed(name: str, **changes: Any) -> Argument:
 
 def form(*forms: str) -> List[Argument]:
     """Return --form with these choices, the first being the default, and --json if it is one."""
-    choice = changed("--form", choices=forms, default=forms[0])
+    listed = f"form of the result: {', '.join(forms)} (default: {forms[0]})"
+    choice = changed("--form", choices=forms, default=forms[0], help=listed)
     return [choice, SHARED["--json"]] if "json" in forms else [choice]
 
 

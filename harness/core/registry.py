@@ -88,10 +88,10 @@ def missing_package(
     """Return the error for a missing package, with the extra of joulebird that installs it."""
     package = missing.partition(".")[0]
     extra = EXTRAS.get(package)
-    remedy = f"pip install 'joulebird[{extra}]'" if extra else "pip install joulebird"
+    remedy = f"pip install 'joulebird[{extra}]', or install that package"
     return error(
         f"{label} needs the package {package!r}, which is not installed",
-        f"{remedy}, or install that package",
+        remedy if extra else "install that package",
     )
 
 
@@ -99,6 +99,7 @@ def missing_package(
 EXTRAS = {
     "torch": "train",
     "torchvision": "train",
+    "PIL": "train",
     "jtop": "jetson",
     "pynvml": "nvml",
     "snakemake": "fleet",

@@ -24,7 +24,11 @@ PREFIX = "figure-"
 ARGUMENTS = (
     own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
     *("RUNS", "--energy", "--rail"),
-    changed("--form", choices=FORMS),
+    changed(
+        "--form",
+        choices=FORMS,
+        help=f"form of the result: {', '.join(FORMS)} (default: by the file's name)",
+    ),
     changed("--output", required=True),
 )
 

@@ -12,6 +12,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
+from joulebird.harness.core.registry import nearest
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.integrate import Series, integrate
@@ -199,9 +200,11 @@ class PowerTrace:
         wanted = self.total if rail is None else (rail,)
         unknown = [name for name in wanted if name not in self.rails]
         if unknown or not wanted:
-            no_total = "its source names no rail as the total"
+            if unknown:
+                hint = nearest(unknown[0], self.rails)
+                raise HarnessError(f"{self.name} has no rail named {unknown[0]}", hint)
             raise HarnessError(
-                f"{self.name}: {f'no rail named {unknown[0]}' if unknown else no_total}",
+                f"{self.name}: its source names no rail as the total",
                 f"choose a rail; it has: {', '.join(self.rails)}",
             )
         return "+".join(wanted), [self.rails.index(name) for name in wanted]

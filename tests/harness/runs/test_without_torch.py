@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core.registry import missing_package
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.run import run_all
 from joulebird.harness.runs.session import Session
@@ -83,3 +84,8 @@ def test_reports_of_finished_runs_need_no_torch(runs):
         code, _, errors = joulebird(*words)
         assert "torch" not in errors
         assert code in (0, 6), errors
+
+
+def test_the_remedy_for_a_package_of_the_users_own_is_not_joulebird():
+    assert "joulebird" not in missing_package("source 'a:B'", "scipy.signal").hint
+    assert "joulebird[train]" in missing_package("a data set", "PIL").hint

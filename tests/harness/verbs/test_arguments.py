@@ -78,7 +78,7 @@ def test_the_remote_verbs_are_those_with_one_board():
     [
         ("--period", "0", "--period: must be above 0, in seconds (got '0')"),
         ("--period", "nan", "--period: must be above 0"),
-        ("--period", "x", "--period: invalid period value: 'x'"),
+        ("--period", "x", "--period: must be above 0, in seconds (got 'x')"),
         ("--idle", "-1", "--idle: must be 0 or more"),
         ("--energy", "some", "--energy: invalid choice: 'some'"),
     ],
