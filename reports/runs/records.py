@@ -1,4 +1,4 @@
-"""Finished runs and stages: records, marks, clocks and power logs; what one table may mix."""
+"""Load finished runs and stages, with their logs; refuse to mix boards in one table."""
 
 import os
 from collections.abc import Iterable
