@@ -46,10 +46,11 @@ def run(folder, *words):
 
 
 @pytest.mark.parametrize("searched", ["/nowhere:", ":/nowhere", ".", "{}"])
-def test_a_search_path_that_names_the_current_folder(folder, monkeypatch, searched):
+def test_a_search_path_that_names_the_current_folder(tmp_path, monkeypatch, searched):
     """Python puts it on sys.path as an absolute path then."""
-    monkeypatch.setenv("PYTHONPATH", searched.format(folder))
-    code, _, _ = run(folder, "sources", "--help")
+    (tmp_path / "random.py").write_text("raise RuntimeError('random was shadowed')\n")
+    monkeypatch.setenv("PYTHONPATH", searched.format(tmp_path))
+    code, _, _ = run(tmp_path, "sources", "--help")
     assert code == 0
 
 
