@@ -59,8 +59,7 @@ def page(paths: Paths, energy: str = "measured") -> str:
         f"<h1>{html.escape(title)}{marks}</h1>",
     ]
     for heading, content in parts:
-        lines += [f"<h2>{heading}</h2>"] if heading and content else []
-        lines += [content] if content else []
+        lines += [f"<h2>{heading}</h2>"] * bool(heading and content) + [content] * bool(content)
     return "\n".join([*lines, "</body></html>"]) + "\n"
 
 
@@ -119,8 +118,7 @@ def stages_table(runs: list[FinishedRun]) -> Table:
     rows: list[Row] = []
     for stage in stages:
         users = sum(stage in run.stages for run in runs)
-        useful = accounting.stage(stage).useful
-        macs = stage.work.get("macs")
+        useful, macs = accounting.stage(stage).useful, stage.work.get("macs")
         rows.append(
             (
                 Cell(stage.id),
@@ -147,21 +145,16 @@ def _power(paths: list[str]) -> str:
     """Return the figure as inline SVG."""
     out = io.BytesIO()
     power(paths, out, form=".svg", buckets=1000)
-    text = out.getvalue().decode("utf-8")
-    return text[text.index("<svg") :]
+    return "<svg" + out.getvalue().decode("utf-8").partition("<svg")[2]
 
 
 def _check(runs: list[FinishedRun]) -> str:
     head = "<thead><tr><th>Rule</th><th></th><th>found</th><th>to do</th></tr></thead>"
-    rows = []
-    for finding in check_runs(runs).findings:
-        cells = [
-            f"<td>{finding.rule}</td>",
-            f'<td class="{finding.status}">{finding.status}</td>',
-            f"<td>{html.escape(finding.text)}</td>",
-            f"<td>{html.escape(finding.remedy)}</td>",
-        ]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+    rows = [
+        f'<tr><td>{finding.rule}</td><td class="{finding.status}">{finding.status}</td>'
+        f"<td>{html.escape(finding.text)}</td><td>{html.escape(finding.remedy)}</td></tr>"
+        for finding in check_runs(runs).findings
+    ]
     return "\n".join(["<table>", head, "<tbody>", *rows, "</tbody></table>"])
 
 

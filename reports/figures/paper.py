@@ -9,7 +9,7 @@ from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.power import RED, Output, colour, new_figure, save
-from joulebird.reports.runs.grid import Grid, GridCell, build_grid
+from joulebird.reports.runs.grid import GridCell, build_grid
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, Paths, load
 from joulebird.reports.tables.draws import FINAL, draw_of, drawn
@@ -96,11 +96,12 @@ def figure3(paths: Paths, output: Output, form: str | None = None) -> None:
     figure = new_figure("Distance between the masks of consecutive epochs")
     axes = figure.axes[0]
     for i, (run, distances) in enumerate(searches):
-        epochs = range(1, len(distances) + 1)
-        axes.plot(epochs, distances, marker=".", color=colour(i), label=_search_name(run))
+        spec, epochs = run.spec, range(1, len(distances) + 1)
+        setting = f"{spec['model']}/{spec['dataset']} {ratio_label(spec['prune_ratio'])}"
+        style = {"marker": ".", "color": colour(i), "label": f"{setting} s{spec.get('seed', 0)}"}
+        axes.plot(epochs, distances, **style)
     for epsilon in sorted({run.options.get("epsilon", 0.1) for run, _ in searches}):
-        style = {"color": RED, "linestyle": "--", "linewidth": 0.8}
-        axes.axhline(epsilon, label=f"epsilon {epsilon:g}", **style)
+        axes.axhline(epsilon, color=RED, linestyle="--", label=f"epsilon {epsilon:g}", **ACROSS)
     axes.set_xlabel("epoch of the search")
     axes.set_ylabel("mask distance (share of channels)")
     axes.set_ylim(bottom=0)
@@ -111,12 +112,6 @@ def figure3(paths: Paths, output: Output, form: str | None = None) -> None:
 def _mask_distances(stage: FinishedStage) -> list[float]:
     metrics = (event for event in stage.events if event["event"] == "metric")
     return [metric["mask_distance"] for metric in metrics if "mask_distance" in metric]
-
-
-def _search_name(run: FinishedRun) -> str:
-    spec = run.spec
-    setting = f"{spec['model']}/{spec['dataset']}"
-    return f"{setting} {ratio_label(spec['prune_ratio'])} s{spec.get('seed', 0)}"
 
 
 def figure5(
@@ -135,7 +130,8 @@ def figure5(
     for i, (setting, method) in enumerate(sorted({key[:2] for key in grid.cells})):
         label = method if len(grid.settings) == 1 else f"{setting} {method}"
         style = {"marker": "o", "color": colour(i), "label": label}
-        row = _by_ratio(grid, setting, method)
+        keys = sorted(key for key in grid.cells if key[:2] == (setting, method))
+        row = [grid.cells[key] for key in keys]
         _draw_line(left, [(cell.flops / flops, cell) for cell in row], style)
         _draw_line(right, [(cell.joules / joules, cell) for cell in row if cell.joules], style)
     left.set_ylabel("retraining accuracy (%)")
@@ -143,12 +139,6 @@ def figure5(
     right.set_xlabel(f"energy ({', '.join([joules_unit, *grid.words])})")
     left.legend(fontsize=8)
     save(figure, output, form)
-
-
-def _by_ratio(grid: Grid, setting: str, method: str) -> list[GridCell]:
-    """Return the cells of a method in the order of their ratios."""
-    keys = sorted(key for key in grid.cells if key[:2] == (setting, method))
-    return [grid.cells[key] for key in keys]
 
 
 def _draw_line(axes: Any, points: list[tuple[float, GridCell]], style: dict[str, Any]) -> None:

@@ -129,11 +129,9 @@ class Energy:
         own = self._own_u_j / ours, other._own_u_j / theirs
         gain = self.u_gain_j / ours, other.u_gain_j / theirs
         offset = self.u_offset_j / ours, other.u_offset_j / theirs
-        if self.sensor and self.sensor == other.sensor:
-            return Ratio(
-                value, abs(value) * math.hypot(*own, offset[0] - offset[1], gain[0] - gain[1])
-            )
-        return Ratio(value, abs(value) * math.hypot(*own, *offset, *gain))
+        one_sensor = self.sensor and self.sensor == other.sensor
+        shared = (offset[0] - offset[1], gain[0] - gain[1]) if one_sensor else (*offset, *gain)
+        return Ratio(value, abs(value) * math.hypot(*own, *shared))
 
     def minus_idle(self, idle_w: float, u_idle_w: float = 0.0) -> "Energy":
         """Return the energy net of an idle power in watts; a constant offset cancels."""

@@ -125,13 +125,10 @@ def exact_dot(a: Integers, b: Integers) -> int:
     >>> exact_dot(np.array([2**40, -1]), np.array([2**40, 3])) == 2**80 - 3
     True
     """
-    total = 0
     split = 1 << 20
     high, low = a // split, a % split
-    for begin in range(0, len(a), 65536):
-        cut = slice(begin, begin + 65536)
-        total += _dot(high[cut], b[cut]) * split + _dot(low[cut], b[cut])
-    return total
+    cuts = (slice(begin, begin + 65536) for begin in range(0, len(a), 65536))
+    return sum(_dot(high[cut], b[cut]) * split + _dot(low[cut], b[cut]) for cut in cuts)
 
 
 def _dot(a: Integers, b: Integers) -> int:

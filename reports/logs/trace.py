@@ -51,6 +51,7 @@ def envelope(series: Series, buckets: int, per_watt: int) -> Envelope:
 
 MW_PER_W = 1000
 _BACK = "the times of the log go back"
+_TWICE = f"{_BACK}, so that some of it may be counted twice"
 
 
 class _Query(NamedTuple):
@@ -215,8 +216,7 @@ class PowerTrace:
         begin = min(int(piece.t_us[0]) for piece in pieces)
         end = max(int(piece.t_us[-1]) for piece in pieces)
         if len(pieces) > 1:
-            reason = f"{_BACK}, so that some of it may be counted twice"
-            return self._nothing(query, end - begin, reason)
+            return self._nothing(query, end - begin, _TWICE)
         if begin == end:
             return self._nothing(query, 0, "one row spans no time")
         return self._integrated(pieces[0], begin, end, query)
@@ -272,7 +272,7 @@ class PowerTrace:
 
         It is not 0 for a log that was moved here from another clock.
         """
-        of_boot = [clock for clock in self.clocks if str(clock.get("boot_id", "")) == boot_id]
+        of_boot = (clock for clock in self.clocks if str(clock.get("boot_id", "")) == boot_id)
         return max((float(clock.get("u_s") or 0.0) for clock in of_boot), default=0.0)
 
     def between(self, begin_s: float, end_s: float, boot_id: str | None = None) -> "PowerTrace":

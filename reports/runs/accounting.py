@@ -154,9 +154,7 @@ def epoch_energies(
     With `idle`, they are less the idle power of their session.
     """
     recorded: Recorded = {}
-    for stage in stages:
-        if not (stage.work and stage.measured):
-            continue
+    for stage in (stage for stage in stages if stage.work and stage.measured):
         of_structure = recorded.setdefault(structure(stage), [])
         for _, window in stage.epochs:
             energy = idle.net(stage, window) if idle else stage.energy(window, rail)

@@ -57,10 +57,9 @@ class Sighting:
         low, high = signed_percent(self.low), signed_percent(self.high)
         span = f", {low} to {high} by stage" if low != high else ""
         real = "" if self.real else "; not both are measurements"
-        plural = "s" if self.stages > 1 else ""
         return (
             f"{self.one} saw {100 * abs(self.share):.3g} % {word} than {self.other} "
-            f"({self.stages} stage{plural}{span}{real})"
+            f"({self.stages} stage{'s' if self.stages > 1 else ''}{span}{real})"
         )
 
 
@@ -76,22 +75,17 @@ def signed_percent(share: float) -> str:
 def sightings(stages: Iterable[FinishedStage]) -> list[Sighting]:
     """Compare every other source with the counting one over the stages in which none is void."""
     pairs: dict[tuple[str, str], list[tuple[_Reading, _Reading]]] = {}
-    for stage in stages:
-        if not stage.measured:
-            continue
+    for stage in (stage for stage in stages if stage.measured):
         first = stage_energy(stage)
         for path in other_logs(stage):
             energy = energy_of(stage, PowerTrace.load(path))
             if first.joules and energy is not None and energy.joules:
                 both = (first_source(path) or {}, energy), (stage.source, first)
-                wide, narrow = sorted(both, key=_extent, reverse=True)
+                extents = [INSIDE.get(source.get("scope", ""), 0) for source, _ in both]
+                wide, narrow = both if extents[0] >= extents[1] else both[::-1]
                 key = label(wide[0]), label(narrow[0])
                 pairs.setdefault(key, []).append((wide, narrow))
     return [_sighting(key, of_key) for key, of_key in pairs.items()]
-
-
-def _extent(reading: _Reading) -> int:
-    return INSIDE.get(reading[0].get("scope", ""), 0)
 
 
 def _sighting(labels: tuple[str, str], pairs: list[tuple[_Reading, _Reading]]) -> Sighting:
@@ -127,9 +121,8 @@ def other_logs(stage: FinishedStage) -> list[str]:
 
 def energy_of(stage: FinishedStage, trace: PowerTrace) -> Energy | None:
     """Return the energy of a stage's useful work by another log; None if that names no total."""
-    if not trace.total or not stage.useful:
-        return None
-    return total_energy(trace.over(window) for window in stage.useful)
+    known = trace.total and stage.useful
+    return total_energy(trace.over(window) for window in stage.useful) if known else None
 
 
 def label(source: dict[str, Any]) -> str:
@@ -143,5 +136,4 @@ def label(source: dict[str, Any]) -> str:
 
 def notes(stages: Iterable[FinishedStage]) -> Iterator[str]:
     """Yield a sentence for each other source, for the notes under a table."""
-    for sighting in sightings(stages):
-        yield f"Beside it: {sighting.text()}."
+    return (f"Beside it: {sighting.text()}." for sighting in sightings(stages))

@@ -75,15 +75,14 @@ def method_label(method: str, options: dict[str, Any]) -> str:
     >>> method_label("eb-train", {"search_precision": "wage8", "draw_at": 10})
     'EB Train (LF; drawn at 10)'
     """
-    name = METHODS.get(method, method)
+    name, marks = METHODS.get(method, method), ""
     if method == "lottery-ticket":
         rounds = options.get("rounds", 1)
-        return "LT (one-shot)" if rounds == 1 else f"LT ({rounds} rounds)"
-    if method == "eb-train":
+        marks = "one-shot" if rounds == 1 else f"{rounds} rounds"
+    elif method == "eb-train":
         drawn = f"drawn at {options['draw_at']}" if options.get("draw_at") else ""
         marks = "; ".join(filter(None, (_variant(options), drawn)))
-        return f"{name} ({marks})" if marks else name
-    return name
+    return f"{name} ({marks})" if marks else name
 
 
 def _variant(options: dict[str, Any]) -> str:
@@ -171,9 +170,8 @@ def percent(ratio: float) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "-".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    joined = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{value:g}" if isinstance(value, float) else joined
 
 
 def _frozen(value: Any) -> Any:

@@ -166,12 +166,10 @@ def load(paths: Paths) -> list[FinishedRun]:
         stages: dict[str, FinishedStage] = {}
         for run in found:
             key = os.path.realpath(root), run.id
-            if key in runs:
-                continue
-            for stage_id in run.stages:
-                if stage_id not in stages:
-                    stages[stage_id] = FinishedStage(root, stage_id, traces)
-            runs[key] = FinishedRun(root, run, [stages[stage_id] for stage_id in run.stages])
+            if key not in runs:
+                new = (stage_id for stage_id in run.stages if stage_id not in stages)
+                stages.update({name: FinishedStage(root, name, traces) for name in new})
+                runs[key] = FinishedRun(root, run, [stages[name] for name in run.stages])
     if not runs:
         raise HarnessError(
             f"no finished run in {', '.join(given) or 'no folder'}",

@@ -1,6 +1,7 @@
 """Tickets drawn at given epochs: Tables 1 and 4 of the Early-Bird paper."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -67,9 +68,8 @@ def _accuracies(runs: list[FinishedRun], accuracy: str) -> list[float]:
 def draw_of(run: FinishedRun, epoch: int | str) -> Draw:
     """Return the place of a run whose ticket was drawn at an epoch."""
     spec, options = run.spec, run.options
-    milestones = options.get("search_milestones")
-    if milestones is None:
-        milestones = spec.get("milestones") or ()
+    searched = options.get("search_milestones")
+    milestones = (spec.get("milestones") or ()) if searched is None else searched
     return Draw(
         model=MODELS.get(spec["model"], spec["model"]),
         dataset=DATASETS.get(spec["dataset"], spec["dataset"]),
@@ -130,7 +130,9 @@ def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
     Of the rest, only the facts that vary are shown, behind the name.
     """
     draws = drawn(load(paths), accuracy)
-    epochs = sorted({draw.epoch for draw in draws}, key=_order)
+    epochs = sorted(
+        {draw.epoch for draw in draws}, key=lambda epoch: math.inf if epoch == FINAL else int(epoch)
+    )
     datasets = sorted({draw.dataset for draw in draws}, key=lambda name: (-len(name), name))
     places = list(itertools.product(datasets, epochs))
     lines: dict[_Line, Accuracies] = {}
@@ -175,7 +177,3 @@ def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> 
 
 def _shown(percents: list[float] | None) -> Cell:
     return Cell(*mean_and_spread(percents)) if percents else Cell("–")
-
-
-def _order(epoch: int | str) -> tuple[bool, int]:
-    return (True, 0) if isinstance(epoch, str) else (False, epoch)

@@ -1,8 +1,8 @@
 """The notes under a table: the extent of the numbers, how they were counted, and doubts."""
 
+from collections import Counter
 from typing import Any
 
-from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs import cross
 from joulebird.reports.runs.accounting import idle_power
 from joulebird.reports.runs.grid import Grid
@@ -73,9 +73,8 @@ def _scope(grid: Grid) -> str:
 
 
 def _flops(units: Any) -> str:
-    unit = f"in {units.flops_name}"
-    if units.flops_name == "x0.05P":
-        unit = "x0.05P = 5e13 = 50 000 images x 1 GFLOP"
+    paper = units.flops_name == "x0.05P"
+    unit = "x0.05P = 5e13 = 50 000 images x 1 GFLOP" if paper else f"in {units.flops_name}"
     count = "forward FLOPs rounded to 0.01 G as the paper does" if units.rounded else "exact count"
     return (
         f"FLOPs of training = 3 x forward FLOPs of an image (the authors' counter, {count}) "
@@ -92,13 +91,13 @@ def _accuracy(grid: Grid, rule: str) -> str:
 
 
 def _improvement(grid: Grid) -> list[str]:
-    for methods in map(grid.methods_of, grid.settings):
-        if any(map(is_early_bird, methods)) and set(methods) & set(BASELINES):
-            return [
-                "Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in "
-                "brackets; each row is one method."
-            ]
-    return []
+    rows = map(grid.methods_of, grid.settings)
+    if not any(any(map(is_early_bird, row)) and set(row) & set(BASELINES) for row in rows):
+        return []
+    return [
+        "Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in "
+        "brackets; each row is one method."
+    ]
 
 
 def _tickets(grid: Grid) -> list[str]:
@@ -107,8 +106,10 @@ def _tickets(grid: Grid) -> list[str]:
     for (setting, method, ratio), cell in grid.cells.items():
         tickets = [run.ticket for run in cell.runs if run.ticket]
         if tickets:
-            searched = ", ".join(str(ticket["search_epochs"]) for ticket in tickets)
-            paper = ", ".join(str(ticket["paper_n"]) for ticket in tickets)
+            searched, paper = (
+                ", ".join(str(ticket[key]) for ticket in tickets)
+                for key in ("search_epochs", "paper_n")
+            )
             text = f"{ratio_label(ratio)} {searched} ({paper})"
             rows.setdefault(f"{setting} {method}", []).append(text)
     text = "; ".join(f"{row} {', '.join(cells)}" for row, cells in rows.items())
@@ -143,8 +144,8 @@ def _quality(grid: Grid) -> list[str]:
         return []
     coverage = min(energy.coverage for energy in energies)
     gap_s = max(energy.worst_gap_s for energy in energies)
-    u = max(_share(energy, energy.u_joules) for energy in energies)
-    own = max(_share(energy, energy.own_u_joules) for energy in energies)
+    u = max((energy.u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
+    own = max((energy.own_u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
     stated = any(energy.u_gain_j or energy.u_offset_j for energy in energies)
     unstated = "" if stated else " The sensor's own accuracy is not stated, and not in it."
     return [
@@ -154,17 +155,11 @@ def _quality(grid: Grid) -> list[str]:
     ]
 
 
-def _share(energy: Energy, part_j: float | None) -> float:
-    """Return a part of an energy as its share."""
-    return (part_j or 0.0) / abs(energy.joules) if energy.joules else 0.0
-
-
 def _void(grid: Grid) -> list[str]:
     cells: dict[str, dict[str, None]] = {}
     for (_, method, ratio), cell in grid.cells.items():
-        for reason in (energy.void_reason for energy in cell.energies):
-            if reason is not None:
-                cells.setdefault(reason, {})[f"{method} {ratio_label(ratio)}"] = None
+        for reason in filter(None, (energy.void_reason for energy in cell.energies)):
+            cells.setdefault(reason, {})[f"{method} {ratio_label(ratio)}"] = None
     return [f"Void: {', '.join(names)}: {reason}." for reason, names in cells.items()]
 
 
@@ -204,12 +199,11 @@ def doubt_note(doubt: published_data.Doubt) -> str:
 
 def warning_notes(runs: list[FinishedRun]) -> list[str]:
     """Return the warnings of some runs, each once, with the number of its stages and its remedy."""
-    warnings = [warning for stage in unique_stages(runs) for warning in stage.record.warnings]
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     remedies: dict[str, str] = {}
-    for warning in warnings:
+    for warning in (warning for stage in unique_stages(runs) for warning in stage.record.warnings):
         text = str(warning.get("text") or warning.get("name", "")).rstrip(".")
-        counts[text] = counts.get(text, 0) + 1
+        counts[text] += 1
         remedies[text] = str(warning.get("remedy") or "none needed")
     return [
         f"Warning ({count} stage{'s' if count > 1 else ''}): {text}"

@@ -33,10 +33,9 @@ def rows(name: str) -> tuple[dict[str, str], ...]:
 @cache
 def table2() -> dict[tuple[str, str, float], dict[str, float]]:
     """Return Table 2 by (setting, method, ratio): retrain_acc (percent), energy_kj, flops_0p05p."""
-    values = ("retrain_acc", "energy_kj", "flops_0p05p")
     return {
         (row["setting"], row["method"], float(row["pruning_ratio"])): {
-            key: float(row[key]) for key in values
+            key: float(row[key]) for key in ("retrain_acc", "energy_kj", "flops_0p05p")
         }
         for row in rows("published_table2")
     }
@@ -78,5 +77,4 @@ def network_flops() -> dict[str, Any]:
     They are counted by the authors' counter.
     """
     text = (FOLDER / "network_flops.json").read_text(encoding="utf-8")
-    networks: dict[str, Any] = json.loads(text)["networks"]
-    return networks
+    return dict(json.loads(text)["networks"])

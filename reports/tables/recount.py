@@ -74,19 +74,17 @@ def _cell2(setting: str, method: str, ratio: float) -> Recount:
     dense = _dense(setting)
     if method in ("LT (one-shot)", "SNIP"):
         return Recount(*key, published, (480 if method == "SNIP" else 960) * dense, CLOSED, dense)
-    if method == "ThiNet":
-        x = _uniform(setting, ratio)
-        return Recount(*key, published, 480 * (dense + x), CLOSED, dense, x)
-    if method == "NS":
-        x = round(published / 480 - dense, 2)
-        return Recount(*key, published, 480 * (dense + x), MASK, dense, x, alone=True)
+    if method in ("ThiNet", "NS"):
+        alone = method == "NS"
+        x = round(published / 480 - dense, 2) if alone else _uniform(setting, ratio)
+        status = MASK if alone else CLOSED
+        return Recount(*key, published, 480 * (dense + x), status, dense, x, alone=alone)
     n, x = _ticket_of(setting, ratio, dense)
-    if method == "EB Train (re-init)":
-        return Recount(*key, published, 3 * (n * dense + EPOCHS * x), MASK, dense, x, n)
+    epochs = EPOCHS if method == "EB Train (re-init)" else EPOCHS - n
     alone = method in SOLVED
     if alone:
-        x = (published / 3 - n * dense) / (EPOCHS - n)
-    return Recount(*key, published, 3 * (n * dense + (EPOCHS - n) * x), MASK, dense, x, n, alone)
+        x = (published / 3 - n * dense) / epochs
+    return Recount(*key, published, 3 * (n * dense + epochs * x), MASK, dense, x, n, alone)
 
 
 def _dense(setting: str) -> float:
@@ -237,11 +235,9 @@ def table(number: int) -> Table:
         Column("N", "implied"),
     )
     rows: list[Row | None] = []
-    setting = ""
-    for cell in cells:
-        rows += [None] if rows and cell.setting != setting else []
-        rows.append(_row(cell, cell.setting != setting))
-        setting = cell.setting
+    for before, cell in zip([None, *cells], cells, strict=False):
+        first = before is None or cell.setting != before.setting
+        rows += [None, _row(cell, first)] if before and first else [_row(cell, first)]
     title = f"FLOPs of the paper's Table {number}, recounted"
     return Table(title, columns, tuple(rows), tuple(_notes(cells)))
 

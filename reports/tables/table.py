@@ -98,14 +98,16 @@ def _text(table: Table) -> str:
         top.append(heading.center(max(len(heading), room)))
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     groups = [heading for heading in ["  ".join(top).rstrip()] if heading]
-    lines = [table.title, "", *groups, _line(_titles(table), table, widths), rule]
+    lines = [
+        table.title,
+        "",
+        *groups,
+        _line([column.title for column in table.columns], table, widths),
+        rule,
+    ]
     for row in table.rows:
         lines.append(rule if row is None else _line(_texts(row), table, widths))
     return "\n".join([*lines, *([""] if table.notes else []), *table.notes]) + "\n"
-
-
-def _titles(table: Table) -> list[str]:
-    return [column.title for column in table.columns]
 
 
 def _texts(row: Row) -> list[str]:
@@ -155,7 +157,7 @@ def _tex(table: Table) -> str:
         "\\toprule",
     ]
     lines += [top + r" \\", rules] if rules else []
-    lines += [_tex_row(_titles(table)), "\\midrule"]
+    lines += [_tex_row([column.title for column in table.columns]), "\\midrule"]
     lines += ["\\midrule" if row is None else _tex_row(_texts(row)) for row in table.rows]
     lines += ["\\bottomrule", "\\end{tabular}"]
     lines += [f"\\par\\footnotesize {_escape(note)}" for note in table.notes]
@@ -183,7 +185,9 @@ def _html(table: Table) -> str:
     top = "".join(
         f'<th colspan="{count}">{html.escape(heading)}</th>' for heading, _, count in groups
     )
-    titles = "".join(f"<th>{html.escape(title)}</th>" for title in _titles(table))
+    titles = "".join(
+        f"<th>{html.escape(title)}</th>" for title in [column.title for column in table.columns]
+    )
     lines = ["<table>", f"<caption>{html.escape(table.title)}</caption>", "<thead>"]
     lines += [f"<tr>{top}</tr>"] if any(heading for heading, _, _ in groups) else []
     lines += [f"<tr>{titles}</tr>", "</thead>", "<tbody>"]

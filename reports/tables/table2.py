@@ -76,7 +76,6 @@ def table2(
         rows += [None] if rows else []
         rows += _block(grid, setting, units, published)
     words = [word for word in grid.words if word != "estimated"]
-    title = "Table 2. Retraining accuracy, energy and FLOPs"
     facts = {
         "table": 2,
         "energy_mode": energy,
@@ -87,7 +86,7 @@ def table2(
         "units": {"accuracy": "percent", "energy": "J", "flops": "FLOP"},
     }
     return Table(
-        title + "".join(f" [{word}]" for word in words),
+        "Table 2. Retraining accuracy, energy and FLOPs" + "".join(f" [{word}]" for word in words),
         _columns(grid.ratios, units, net, words),
         tuple(rows),
         tuple(table2_notes(grid, units, energy, net, accuracy, published)),
@@ -181,12 +180,9 @@ def _published(setting: str, method: str, ratios: list[float], units: Units) -> 
             costs.append(Cell("–"))
             continue
         percent, joules = numbers["retrain_acc"], 1e3 * numbers["energy_kj"]
-        flops = numbers["flops_0p05p"]
-        marks = [
-            published_data.mark("2", setting, method, ratio, column)
-            for column in ("energy", "flops")
-        ]
-        text = f"{digits(joules / units.energy)}{marks[0]} / {flops:g}{marks[1]}"
+        flops, place = numbers["flops_0p05p"], ("2", setting, method, ratio)
+        doubt, flops_doubt = (published_data.mark(*place, name) for name in ("energy", "flops"))
+        text = f"{digits(joules / units.energy)}{doubt} / {flops:g}{flops_doubt}"
         data = {"published_energy_j": joules, "published_flops": flops * TABLE_UNIT_FLOPS}
         accuracies.append(Cell(f"{percent:.2f}", {"published_percent": percent}))
         costs.append(Cell(text, data))
@@ -240,9 +236,8 @@ def _row(grid: Grid, setting: str, variant: str, baselines: list[str]) -> Row:
         own = grid.cell(setting, variant, ratio)
         cells = {name: grid.cell(setting, name, ratio) for name in baselines}
         others = {name: cell for name, cell in cells.items() if cell is not None}
-        compared = own is not None and bool(others)
-        accuracies.append(_better(own, others) if own and compared else Cell("–"))
-        costs.append(_costs(own, others) if own and compared else Cell("–"))
+        accuracies.append(_better(own, others) if own and others else Cell("–"))
+        costs.append(_costs(own, others) if own and others else Cell("–"))
         estimated = estimated or bool(own and "estimated" in own.words)
     name = f"{variant} Improv."
     shown = name + (", estimated" if estimated else "")
@@ -288,9 +283,7 @@ def _u_ratio(theirs: list[Energy], ours: list[Energy]) -> float | None:
 
     With more seeds, their spread is the better measure.
     """
-    if len(theirs) != 1 or len(ours) != 1:
-        return None
     try:
-        return theirs[0].ratio(ours[0]).u
+        return theirs[0].ratio(ours[0]).u if len(theirs) == len(ours) == 1 else None
     except HarnessError:
         return None

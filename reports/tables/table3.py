@@ -14,9 +14,8 @@ def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
     The dense network is the unpruned row that others are compared with.
     """
     grid = build_grid(load(paths), accuracy=accuracy)
-    factor, unit = unit_for([cell.flops for cell in grid.cells.values()], "FLOP")
-    if published:
-        factor, unit = 1e15, "P"
+    own = unit_for([cell.flops for cell in grid.cells.values()], "FLOP")
+    factor, unit = (1e15, "P") if published else own
     columns = (
         Column("Setting", number=False),
         Column("Method", number=False),
@@ -35,18 +34,20 @@ def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
 
 
 def _notes(grid: Grid, accuracy: str, published: bool) -> list[str]:
-    notes = [
+    doubts = published_data.doubts() if published else ()
+    return [
         "Acc. improv.: accuracy less that of the unpruned network of the same setting (Dense); "
         "empty without one.",
         f"Accuracy of the {accuracy} epoch; FLOPs = 3 x forward FLOPs of an image (the authors' "
         "counter, exact) x images x epochs.",
         "Top-5 accuracy is not recorded.",
         *drawn_notes(grid),
+        *(
+            f"{doubt_note(doubt)}."
+            for doubt in doubts
+            if doubt.table == "3" and doubt.setting in grid.settings
+        ),
     ]
-    for doubt in published_data.doubts() if published else ():
-        if doubt.table == "3" and doubt.setting in grid.settings:
-            notes.append(f"{doubt_note(doubt)}.")
-    return notes
 
 
 def _block(grid: Grid, setting: str, factor: float, published: bool) -> list[Row]:

@@ -59,10 +59,8 @@ def number(cell: str) -> tuple[float, str]:
     (12.5, 'mW')
     """
     match = _NUMBER.match(cell)
-    if not match:
-        raise ValueError(cell)
-    value = float(match.group(1).replace(",", "."))
-    if not math.isfinite(value):
+    value = float(match.group(1).replace(",", ".")) if match else math.nan
+    if not match or not math.isfinite(value):
         raise ValueError(cell)
     return value, match.group(2)
 

@@ -15,6 +15,7 @@ _TIME = re.compile(
     r"(t|time|timestamp|elapsed|seconds|date|datetime)"
     r"([_ ]?[\[(]?(s|ms|us|µs|ns|sec|min|h|utc)[\])]?)?"
 )
+_POWER = ("power", "watt")
 _KEYS = ("t", "w", "mw", "v", "a", "j")
 REMEDY = (
     "say which columns to read: --map t=COL,w=COL (or mw=, v= and a=, j=; names, or numbers from 1)"
@@ -60,29 +61,25 @@ def mapped(sheet: Sheet, mapping: str) -> Columns:
     """Return the columns that a map names: "t=COL,w=COL"."""
     time, rails, parts = None, [], {}
     for item in mapping.split(","):
-        key, _, wanted = item.partition("=")
-        key = key.strip().lower()
-        if key not in _KEYS or not wanted.strip():
+        key, wanted = (part.strip() for part in item.partition("=")[::2])
+        key = key.lower()
+        if key not in _KEYS or not wanted:
             raise HarnessError(f"--map {mapping}: cannot read {item!r}", REMEDY)
-        index = _index(sheet, wanted.strip())
+        index = _index(sheet, wanted)
         name = sheet.header[index] if index < len(sheet.header) else f"column{index + 1}"
         if key == "t":
             time = (index, name)
         elif key in ("v", "a"):
             parts[key] = index
         else:
-            rails.append(Rail(name, index, _factor(key, name), counter=key == "j"))
+            known = cells.joules_factor(name) if key == "j" else cells.watts_factor(name)
+            factor = 1e-3 if key == "mw" else known or 1.0
+            rails.append(Rail(name, index, factor, counter=key == "j"))
     if len(parts) == 2:
         rails.append(Rail("power", parts["v"], amps=parts["a"]))
     if time is None or not rails:
         raise HarnessError(f"--map {mapping}: needs a time and a power", REMEDY)
     return Columns(*time, tuple(rails))
-
-
-def _factor(key: str, name: str) -> float:
-    if key == "mw":
-        return 1e-3
-    return (cells.joules_factor(name) if key == "j" else cells.watts_factor(name)) or 1.0
 
 
 def _index(sheet: Sheet, wanted: str) -> int:
@@ -102,7 +99,8 @@ def guessed(sheet: Sheet) -> Columns:
     rails = [
         Rail(sheet.header[i], i, cells.watts_factor(name) or 1.0)
         for i, name in enumerate(names)
-        if i != time and _is_power(name)
+        if i != time
+        and (cells.watts_factor(name) is not None or name.startswith(_POWER) or name == "p")
     ]
     if not rails:
         volts = [i for i, name in enumerate(names) if name.startswith("volt")][:1]
@@ -115,11 +113,6 @@ def guessed(sheet: Sheet) -> Columns:
             f"{sheet.path}: not a power log that is known here (columns: {shown})", REMEDY
         )
     return Columns(time, sheet.header[time], tuple(rails))
-
-
-def _is_power(name: str) -> bool:
-    known = cells.watts_factor(name) is not None
-    return known or name.startswith(("power", "watt")) or name == "p"
 
 
 class _Values(NamedTuple):

@@ -32,9 +32,10 @@ def read_foreign(path: str, columns: str | None = None, period_s: float = 1.0) -
     """
     lines, cut = _lines(path)
     notes: tuple[str, ...] = ()
-    if columns is None and is_tegrastats(lines):
+    first = lines[:20] if columns is None else []
+    if any("RAM " in line and _RAIL.search(line) for line in first):
         segment, notes = tegrastats(path, lines, period_s)
-    elif columns is None and is_ptdaemon(lines):
+    elif any(line.startswith("Time,") and ",Watts," in line for line in first):
         segment = ptdaemon(path, lines)
     else:
         segment = import_csv(path, lines, columns)
@@ -60,11 +61,6 @@ def _lines(path: str) -> tuple[list[str], int]:
     if not lines:
         raise HarnessError(f"{path}: not one whole line", remedy)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
-
-
-def is_tegrastats(lines: list[str]) -> bool:
-    """Return whether these are lines of tegrastats."""
-    return any("RAM " in line and _RAIL.search(line) for line in lines[:20])
 
 
 def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, tuple[str, ...]]:
@@ -95,26 +91,20 @@ def _times(
     path: str, lines: dict[int, str], period_s: float
 ) -> tuple[list[float], tuple[str, ...]]:
     """Return the time of each line in seconds; notes when the log holds none."""
-    stamps = {number: _STAMP.match(line) for number, line in lines.items()}
+    stamps = {number: _STAMP.findall(line) for number, line in lines.items()}
     if all(stamps.values()):
-        return [_stamp_s(path, number, stamp) for number, stamp in stamps.items()], ()
+        return [_stamp_s(path, number, stamp) for number, (stamp,) in stamps.items()], ()
     note = f"the log holds no times: its lines are taken to be {period_s:g} s apart"
     return [i * period_s for i in range(len(lines))], (note,)
 
 
-def _stamp_s(path: str, number: int, stamp: re.Match[str] | None) -> float:
-    text = stamp.group(1) if stamp else ""
+def _stamp_s(path: str, number: int, text: str) -> float:
     try:
         return instant(text)
     except ValueError:
         raise HarnessError(
             f"{path} line {number}: {text} is not a time", "remove the line, or repair it"
         ) from None
-
-
-def is_ptdaemon(lines: list[str]) -> bool:
-    """Return whether these are lines of PTDaemon."""
-    return any(line.startswith("Time,") and ",Watts," in line for line in lines[:20])
 
 
 def ptdaemon(path: str, lines: list[str]) -> Segment:
