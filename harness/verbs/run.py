@@ -138,9 +138,7 @@ def work(
     from joulebird.harness.runs.session import Session
 
     choices = choose_all(args.source, args.source_option)
-    idle_s = args.idle
-    if idle_s is None:
-        idle_s = 60.0 if choices and choices[0].real else 2.0
+    default_s = 60.0 if choices and choices[0].real else 2.0
     prepare = None if args.prepare is None else preparation(args.prepare, progress.say)
     with Session(
         args.runs,
@@ -148,7 +146,7 @@ def work(
         progress,
         data_dir=args.data_dir,
         download=args.download,
-        idle_s=idle_s,
+        idle_s=default_s if args.idle is None else args.idle,
         lock=args.lock,
         prepare=prepare,
     ) as session:

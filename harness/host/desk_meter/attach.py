@@ -227,15 +227,20 @@ def _sessions(
 
 def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
     """Return the folders of all stages and idle measurements of these runs, each once."""
-    found: dict[Path, None] = {}
-    for run_id in run_ids:
-        run = record.read_run(str(root), run_id)
-        for stage in run.stages:
-            found[Path(record.stage_dir(str(root), stage))] = None
-        for session in run.sessions:
-            for when in ("before", "after"):
-                found[Path(record.idle_dir(str(root), session, when))] = None
-    return [folder for folder in found if folder.is_dir()]
+    runs = [record.read_run(str(root), run_id) for run_id in run_ids]
+    names = [
+        name
+        for run in runs
+        for name in (
+            *(record.stage_dir(str(root), stage) for stage in run.stages),
+            *(
+                record.idle_dir(str(root), session, when)
+                for session in run.sessions
+                for when in ("before", "after")
+            ),
+        )
+    ]
+    return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]
 
 
 def _windows(folder: Path) -> dict[str, tuple[float, float]]:
