@@ -208,6 +208,6 @@ def list_methods() -> str:
     lines = []
     for name in registries.names("method"):
         method = read_method(registries.dotted("method", name))
-        lines.append(f"{name}\n    {method.summary}")
-        lines += ["    " + option.text() for option in method.options.values()]
+        texts = (method.summary, *(option.text() for option in method.options.values()))
+        lines += [name, *("    " + text for text in texts)]
     return "\n".join(lines) + "\n"

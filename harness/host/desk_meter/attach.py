@@ -199,9 +199,8 @@ def moved(
                     "moved_from": head.clock.get("boot_id", ""),
                     "monotonic_s": line.there(head.clock["monotonic_s"]),
                 }
-                text = [powerlog.format_header(head.source, clock)]
-                text += [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
-                yield b"".join(text).decode("utf-8")
+                text = [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
+                yield b"".join([powerlog.format_header(head.source, clock), *text]).decode("utf-8")
 
 
 def _with_lag(facts: dict[str, float], lag_s: float | None) -> dict[str, float]:
