@@ -22,7 +22,7 @@ PREFIX = "figure-"
 
 
 ARGUMENTS = (
-    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
     *("RUNS", "--energy", "--rail"),
     changed(
         "--form",

@@ -46,7 +46,7 @@ def reports(prefix: str) -> Dict[str, str]:
 
 
 ARGUMENTS = (
-    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
     changed("RUNS", nargs="*"),
     *("--energy", "--accuracy", "--net", "--rail", "--output"),
     *form(*FORMS),
