@@ -71,7 +71,12 @@ def main(args: Namespace) -> int:
         else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
     )
     windows = windows_of(args, trace)
-    results = {rail or "total": energy(trace, windows, rail) for rail in rails}
+    results = {
+        rail or "total": total_energy(
+            [trace.energy(begin, end, rail, boot) for begin, end, boot in windows]
+        )
+        for rail in rails
+    }
     put(
         as_json(facts(args, trace, windows, results))
         if args.form == "json"
@@ -116,11 +121,6 @@ def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
             None,
         )
     ]
-
-
-def energy(trace: PowerTrace, windows: List[Window], rail: Optional[str]) -> Energy:
-    """Return the energy of a rail (None: the total) over all windows together."""
-    return total_energy([trace.energy(begin, end, rail, boot) for begin, end, boot in windows])
 
 
 def facts(

@@ -22,7 +22,7 @@ PREFIX = "figure-"
 
 
 ARGUMENTS = (
-    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
     *("RUNS", "--energy", "--rail"),
     changed(
         "--form",
@@ -36,8 +36,8 @@ ARGUMENTS = (
 def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
-    given_options = given(report, args, f"figure {args.name}")
-    draw(report, args.runs, args.output, args.form, **given_options)
+    options = given(report, args, f"figure {args.name}")
+    draw(report, args.runs, args.output, args.form, **options)
     return 0
 
 

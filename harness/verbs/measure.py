@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from joulebird.devices import registry
 from joulebird.devices.energy import Energy
-from joulebird.devices.measure import Measured, measure_command
+from joulebird.devices.measure import measure_command
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.registry import make
 from joulebird.harness.cli.arguments import changed, own, single
@@ -51,7 +51,10 @@ def main(args: argparse.Namespace) -> int:
     if args.rail:
         check_rail(args.rail, source or registry.best(), options)
     measured = measure_command(command, source, args.log, args.period, **options)
-    result = result_of(command, measured, args.rail)
+    measurement = measured.measurement
+    energy = measurement.rails.get(args.rail, measurement.total)
+    total = [args.rail] if args.rail in measurement.rails else list(measurement.source["total"])
+    result = Result(command, measured.exit_code, measurement, energy, total)
     text = as_json(facts_of(result)) if args.form == "json" else as_text(result)
     if args.output is None:
         sys.stdout.flush()
@@ -76,15 +79,6 @@ class Result(NamedTuple):
     measurement: Measurement
     energy: Energy
     total: List[str]
-
-
-def result_of(command: List[str], measured: Measured, rail: Optional[str]) -> Result:
-    """Return the result with this rail, or the source's total, as the energy that counts."""
-    measurement = measured.measurement
-    energy, total = measurement.total, list(measurement.source["total"])
-    if rail in measurement.rails:
-        energy, total = measurement.rails[str(rail)], [str(rail)]
-    return Result(command, measured.exit_code, measurement, energy, total)
 
 
 def facts_of(result: Result) -> Dict[str, Any]:

@@ -125,11 +125,11 @@ def as_text(plan: Plan) -> str:
         used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
         lines.append(
             f"  {stage.name + used:22} {stage.id:32} "
-            f"{_time(stage.seconds)}, {_joules(stage.joules, stage.words)}"
+            f"{_interval(stage.seconds, duration)}, {_joules(stage.joules, stage.words)}"
         )
     lines += [
         f"FLOPs    {_interval(plan.total('flops'), lambda value: f'{value:.3g}')}",
-        f"time     {_time(plan.total('seconds'))}",
+        f"time     {_interval(plan.total('seconds'), duration)}",
         f"energy   {_joules(plan.total('joules'), plan.words)}",
     ]
     if None in plan.total("joules"):
@@ -138,10 +138,6 @@ def as_text(plan: Plan) -> str:
             "(joulebird plan --from DIR)"
         )
     return "\n".join(lines)
-
-
-def _time(interval: Interval) -> str:
-    return _interval(interval, duration)
 
 
 def _joules(interval: Interval, words: Tuple[str, ...]) -> str:

@@ -138,9 +138,7 @@ def work(
     from joulebird.harness.runs.session import Session
 
     choices = choose_all(args.source, args.source_option)
-    idle_s = args.idle
-    if idle_s is None:
-        idle_s = 60.0 if choices and choices[0].real else 2.0
+    default_s = 60.0 if choices and choices[0].real else 2.0
     prepare = None if args.prepare is None else preparation(args.prepare, progress.say)
     with Session(
         args.runs,
@@ -148,7 +146,7 @@ def work(
         progress,
         data_dir=args.data_dir,
         download=args.download,
-        idle_s=idle_s,
+        idle_s=default_s if args.idle is None else args.idle,
         lock=args.lock,
         prepare=prepare,
     ) as session:
@@ -210,6 +208,6 @@ def list_methods() -> str:
     lines = []
     for name in registries.names("method"):
         method = read_method(registries.dotted("method", name))
-        lines.append(f"{name}\n    {method.summary}")
-        lines += ["    " + option.text() for option in method.options.values()]
+        texts = (method.summary, *(option.text() for option in method.options.values()))
+        lines += [name, *("    " + text for text in texts)]
     return "\n".join(lines) + "\n"

@@ -46,7 +46,7 @@ def reports(prefix: str) -> Dict[str, str]:
 
 
 ARGUMENTS = (
-    own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function"),
+    lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
     changed("RUNS", nargs="*"),
     *("--energy", "--accuracy", "--net", "--rail", "--output"),
     *form(*FORMS),
@@ -69,10 +69,8 @@ def main(args: Namespace) -> int:
     """Make the table and write it."""
     if args.recount and args.runs:
         raise HarnessError("--recount takes no runs", f"joulebird table {args.name} --recount")
-    if args.recount:
-        table = recount.table(int(args.name) if args.name.isdigit() else args.name)
-    else:
-        table = make(args)
+    name = int(args.name) if args.name.isdigit() else args.name
+    table = recount.table(name) if args.recount else make(args)
     put(table.render(args.form), args.output)
     return 0
 

@@ -183,6 +183,5 @@ class Screen:
 
 def screen(source: Any, out: TextIO, environ: Mapping[str, str]) -> Any:
     """Return the display for a stream: in place on a terminal, else line by line."""
-    if can_move(out, environ):
-        return Screen(source, out, colour=not environ.get("NO_COLOR"))
-    return PlainLines(source, out)
+    colour = not environ.get("NO_COLOR")
+    return Screen(source, out, colour) if can_move(out, environ) else PlainLines(source, out)

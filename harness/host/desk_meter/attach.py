@@ -199,9 +199,8 @@ def moved(
                     "moved_from": head.clock.get("boot_id", ""),
                     "monotonic_s": line.there(head.clock["monotonic_s"]),
                 }
-                text = [powerlog.format_header(head.source, clock)]
-                text += [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
-                yield b"".join(text).decode("utf-8")
+                text = [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
+                yield b"".join([powerlog.format_header(head.source, clock), *text]).decode("utf-8")
 
 
 def _with_lag(facts: dict[str, float], lag_s: float | None) -> dict[str, float]:
@@ -227,15 +226,20 @@ def _sessions(
 
 def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
     """Return the folders of all stages and idle measurements of these runs, each once."""
-    found: dict[Path, None] = {}
-    for run_id in run_ids:
-        run = record.read_run(str(root), run_id)
-        for stage in run.stages:
-            found[Path(record.stage_dir(str(root), stage))] = None
-        for session in run.sessions:
-            for when in ("before", "after"):
-                found[Path(record.idle_dir(str(root), session, when))] = None
-    return [folder for folder in found if folder.is_dir()]
+    runs = [record.read_run(str(root), run_id) for run_id in run_ids]
+    names = [
+        name
+        for run in runs
+        for name in (
+            *(record.stage_dir(str(root), stage) for stage in run.stages),
+            *(
+                record.idle_dir(str(root), session, when)
+                for session in run.sessions
+                for when in ("before", "after")
+            ),
+        )
+    ]
+    return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]
 
 
 def _windows(folder: Path) -> dict[str, tuple[float, float]]:

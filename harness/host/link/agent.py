@@ -44,14 +44,18 @@ class Agent:
             {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
         ).encode()
         result = self.link.run(
-            self._command(verb), self.environment(), stdin=words, timeout_s=timeout_s, check=False
+            self.python("onboard", verb),
+            self.environment(),
+            stdin=words,
+            timeout_s=timeout_s,
+            check=False,
         )
         return self._answer(verb, result.text, result.stderr, result.status)
 
     @contextlib.contextmanager
     def channel(self, verb: str, **asked: Any) -> Iterator[Channel]:
         """Give the process of a verb that goes on talking (follow, echo) within the context."""
-        with self.link.channel(self._command(verb), self.environment()) as process:
+        with self.link.channel(self.python("onboard", verb), self.environment()) as process:
             if verb != "echo":
                 process.stdin.write(
                     json.dumps(
@@ -70,9 +74,6 @@ class Agent:
             error.exit_code = answer["exit_code"]
             raise error
         return answer
-
-    def _command(self, verb: str) -> list[str]:
-        return self.python("onboard", verb)
 
     def _answer(self, verb: str, text: str, stderr: str, status: int) -> Any:
         lines = text.strip().splitlines()

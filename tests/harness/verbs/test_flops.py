@@ -1,6 +1,5 @@
 """Every model with every data set, dense and thin: a count, or one clear error."""
 
-import argparse
 import json
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from joulebird.baselines import DATASETS, MODELS  # noqa: E402
+from joulebird.harness.cli.arguments import parser_of  # noqa: E402
 from joulebird.harness.core.registry import find  # noqa: E402
 from joulebird.harness.verbs import flops as verb_flops  # noqa: E402
 from tests.harness.command import refused  # noqa: E402
@@ -29,13 +29,11 @@ ODD = [
 
 def flops(model, dataset, tmp_path, **options):
     """What the verb writes for these arguments, as JSON; the network is a sixteenth as wide."""
-    parser = argparse.ArgumentParser()
-    verb_flops.configure(parser)
     path = str(tmp_path / "flops.json")
     words = ["--model", model, "--dataset", dataset, "--width", "0.0625", "--json", "-o", path]
     for name, value in options.items():
         words += ["--" + name, str(value)]
-    verb_flops.main(parser.parse_args(words))
+    verb_flops.main(parser_of("flops").parse_args(words))
     with open(path) as file:
         return json.load(file)
 

@@ -342,7 +342,7 @@ def test_gnu_parallel_runs_the_line_that_the_help_gives(gnu_parallel, pair_desk,
     """The whole line as a user types it, on this machine and on two boards."""
     command = pair_desk.folder / "bin" / "joulebird"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m harness "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m joulebird "$@"\n')
     command.chmod(0o755)
     env = {
         **pair_desk.env,
