@@ -106,7 +106,7 @@ def misfit(error: Exception) -> str:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether torch ran out of memory, on a device or on the host."""
+    """Return whether torch ran out of memory, on a device or on the host."""
     return "out of memory" in str(error) or "allocate memory" in str(error)
 
 
@@ -176,7 +176,7 @@ def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int)
 
 
 def _normalises_points(model: nn.Module, shape: Sequence[int]) -> bool:
-    """Whether a normalisation receives one number a channel of an image; changes no statistics."""
+    """Return whether a normalisation receives one number a channel of an image; keep statistics."""
     points: List[bool] = []
 
     def look(module: nn.Module, inputs: Any) -> None:

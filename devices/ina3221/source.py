@@ -149,7 +149,7 @@ class Ina3221Source(PowerSource):
             return {}  # the recorder will write down why
 
     def read(self) -> PowerSample:
-        """All rails now.
+        """Return all rails now.
 
         A rail that fails is left out and `error` names why; raises OSError or SourceError when
         every one failed.

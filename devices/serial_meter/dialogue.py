@@ -109,7 +109,7 @@ class Dialogue:
         raise OSError(errno.ETIMEDOUT, self._inbox.damage or "the meter does not identify itself")
 
     def _poll(self) -> None:
-        """One reading, asked for again once when it failed; then wait for the next turn."""
+        """Take one reading, asked for again once when it failed; then wait for the next turn."""
         due_s = self._clock() + self._meter.interval_s
         if self._link.waiting():  # a late answer, which would be taken for the next one's
             self._throw(QUIET_S, 2 * self._meter.timeout_s)

@@ -98,7 +98,7 @@ class TtyLink:
 
     @as_oserror()
     def waiting(self) -> bool:
-        """Whether something has come that was not read; raises OSError when the port is gone."""
+        """Return whether something has come that was not read; OSError if the port is gone."""
         return bool(self._port.in_waiting)
 
     @as_oserror()
@@ -137,7 +137,7 @@ class SocketLink:
         return data
 
     def waiting(self) -> bool:
-        """Whether something has come that was not read."""
+        """Return whether something has come that was not read."""
         return bool(select.select([self._socket], [], [], 0)[0])
 
     def write(self, data: bytes) -> None:

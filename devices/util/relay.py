@@ -53,7 +53,7 @@ class Relay:
 
 
 def _in_foreground() -> bool:
-    """Whether a terminal sends its Ctrl-C to this process's group."""
+    """Return whether a terminal sends its Ctrl-C to this process's group."""
     try:
         with open("/dev/tty") as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()

@@ -121,7 +121,7 @@ SHARED = {
         "--idle",
         type=seconds,
         metavar="S",
-        help="record the idle machine so long before and after "
+        help="record the idle machine for S seconds before and after "
         "(default: 60 with a real source, else 2)",
     ),
     "--runs": own(

@@ -33,7 +33,7 @@ ARGUMENTS = (
     changed(
         "--idle",
         default=2.0,
-        help="record the idle machine so long before and after (default: 2)",
+        help="record the idle machine for S seconds before and after (default: 2)",
     ),
     *("--source", "--source-option", "--period", "--json", "--output", "--quiet"),
 )
