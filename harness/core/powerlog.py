@@ -133,16 +133,25 @@ def map_log(path: str, error: Error) -> mmap.mmap:
             f"the power log {path} is empty", "record again: a log has at least its header lines"
         ) from None
     except OSError as problem:
-        raise error(
-            f"cannot read the power log {path}: {problem.strerror}",
-            "check its name and permissions",
-        ) from None
+        raise unreadable(path, problem, error) from None
+
+
+def unreadable(path: str, problem: OSError, error: Error) -> Exception:
+    """Return the `error` for a log that the system does not read."""
+    text = f"cannot read the power log {path}: {problem.strerror}"
+    return error(text, "check its name and permissions")
 
 
 def has_rows(path: str) -> bool:
-    """Return whether a log holds more than its header, unlike one of a recorder that failed."""
-    with open(path, "rb") as file:
-        lines = file.read(LONGEST_HEAD).split(b"\n")
+    """Return whether a log holds more than its header, unlike one of a recorder that failed.
+
+    Raises HarnessError for a folder and for a file that cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            lines = file.read(LONGEST_HEAD).split(b"\n")
+    except OSError as problem:
+        raise unreadable(path, problem, HarnessError) from None
     return any(line and not line.startswith((b"#", b"t")) for line in lines)
 
 

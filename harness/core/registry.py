@@ -68,18 +68,26 @@ def resolve(path: str, label: str = "", error: Type[HarnessError] = HarnessError
 def import_module(name: str, label: str, error: Type[HarnessError] = HarnessError) -> Any:
     """Import a module; raises `error` that names the missing package.
 
-    A module in the current folder is found, but shadows nothing.
+    A module in the current folder is found, but shadows nothing. Raises `error` also for any fault
+    of a module of the user's own; one of ours is a bug and stays as it is.
     """
     search_last([os.getcwd()])
+    if name.startswith("."):
+        raise error(f"{label}: {name} is no absolute name", "write out the packages before it")
     try:
         return importlib.import_module(name)
     except ImportError as problem:
-        missing = getattr(problem, "name", None)
-        if missing is None or missing.partition(".")[0] == name.partition(".")[0]:
-            raise error(
-                f"{label}: cannot import {name} ({problem})", "check the name, or PYTHONPATH"
-            ) from None
-        raise missing_package(label, missing, error) from None
+        missing = getattr(problem, "name", None) or ""
+        absent = isinstance(problem, ModuleNotFoundError)
+        if absent and missing.partition(".")[0] not in ("", name.partition(".")[0]):
+            raise missing_package(label, missing, error) from None
+        text = f"{label}: cannot import {name} ({problem})"
+        raise error(text, "check the name, or PYTHONPATH") from None
+    except (Exception, SystemExit) as problem:
+        if name.partition(".")[0] == "joulebird":
+            raise
+        text = f"{label}: cannot import {name} ({type(problem).__name__}: {problem})"
+        raise error(text, f"`python3 -c 'import {name}'` shows where; mend that module") from None
 
 
 def missing_package(

@@ -131,7 +131,7 @@ def _parse_module(name: str) -> Optional[ast.Module]:
     Only its parent packages are imported.
     """
     if "." in name:
-        import_module(name.rpartition(".")[0], repr(name))
+        import_module(name.rpartition(".")[0] or name, repr(name))
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -140,8 +140,12 @@ def _parse_module(name: str) -> Optional[ast.Module]:
         import_module(name, repr(name))  # raises the error that names the missing package
         return None
     get_source = getattr(spec.loader, "get_source", None)
-    source = get_source(name) if get_source else None
-    return ast.parse(source) if source else None
+    try:
+        source = get_source(name) if get_source else None
+        return ast.parse(source) if source else None
+    except (ImportError, SyntaxError, ValueError):
+        import_module(name, repr(name))  # raises the error that names the fault
+        raise
 
 
 def _constants(tree: ast.Module) -> Dict[str, Any]:

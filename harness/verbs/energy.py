@@ -60,14 +60,14 @@ ARGUMENTS = (
 
 def main(args: Namespace) -> int:
     """Integrate and print."""
-    if args.events and (args.begin is not None or args.end is not None):
+    if args.events is not None and (args.begin is not None or args.end is not None):
         raise HarnessError(
             "--events and --from/--to both say which window is meant", "give one of them"
         )
     trace = PowerTrace.load(args.log, args.map)
     rails = (
         [args.rail]
-        if args.rail
+        if args.rail is not None
         else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
     )
     windows = windows_of(args, trace)
@@ -98,7 +98,7 @@ def main(args: Namespace) -> int:
 
 def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
     """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
-    if args.events:
+    if args.events is not None:
         if not os.path.isfile(args.events):
             raise HarnessError(
                 f"{args.events}: no such file",

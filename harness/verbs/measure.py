@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
         )
     source = single(args.source, "--source")
     options = parse_options(args.source_option)
-    if args.rail:
+    if args.rail is not None:
         check_rail(args.rail, source or registry.best(), options)
     measured = measure_command(command, source, args.log, args.period, **options)
     measurement = measured.measurement
@@ -60,7 +60,11 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         sys.stderr.write(text.rstrip("\n") + "\n")
     else:
-        put(text, args.output)
+        try:
+            put(text, args.output)
+        except HarnessError:  # the command has run: its result must not be lost
+            sys.stderr.write(text.rstrip("\n") + "\n")
+            raise
     return measured.exit_code
 
 

@@ -241,6 +241,8 @@ def test_one_run_of_a_study_can_be_named(runs):
         (2, ["energy", "letter.csv"], ["letter.csv"]),
         (2, ["energy", "log.csv", "--from", "3", "--to", "1"], ["ends", "before it begins"]),
         (2, ["energy", "log.csv", "--rail", "VDD"], ["no rail named VDD"]),
+        (2, ["energy", "log.csv", "--rail", ""], ["no rail named"]),
+        (2, ["energy", "log.csv", "--events", ""], ["no such file"]),
         (2, ["energy", "log.csv", "--events", "e.jsonl", "--from", "1"], ["give one of them"]),
         (2, ["energy", "log.csv", "--from", "soon"], ["--from", "soon"]),
         (

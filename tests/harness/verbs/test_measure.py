@@ -71,6 +71,13 @@ def test_the_result_for_people_goes_to_stderr(board):
     assert "simulated" not in errors
 
 
+def test_a_result_that_cannot_be_written_is_not_lost(board):
+    code, _, errors = measure("-o", "/nowhere/x", *of(board), "--", "true")
+    assert code == 2
+    assert " J " in errors
+    assert "/nowhere/x: cannot be written" in errors
+
+
 def test_simulated_joules_say_so():
     _, out, errors = measure("--source", "simulated", "--", "true")
     assert "J (simulated, not measured) in " in errors
@@ -139,6 +146,7 @@ def test_a_sensor_that_refuses_gives_a_void_number_not_a_small_one(board):
         ([], 2, "name a command"),
         (["--"], 2, "name a command"),
         (["--", "no-such-command-here"], 2, "no such command"),
+        (["--source", "simulated", "--rail", "", "--", "touch", "ran"], 2, "no rail named"),
         (["--source", "nosuch", "--", "touch", "ran"], 4, "unknown source 'nosuch'"),
         (
             ["--source", "ina3221", "--source-option", "root=/nowhere", "--", "touch", "ran"],

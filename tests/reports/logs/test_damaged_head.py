@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.trace import PowerTrace
@@ -20,6 +21,11 @@ def desk(path):
     trace.energy(0.05, 0.15)
     assert trace.scope, trace.words
     trace.problems()
+
+
+def test_a_folder_in_place_of_the_log(tmp_path):
+    with pytest.raises(HarnessError, match="cannot read the power log"):
+        has_rows(str(tmp_path))
 
 
 @pytest.mark.parametrize("damage", [cut_heads, changed_heads, flipped_heads])
