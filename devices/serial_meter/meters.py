@@ -84,6 +84,9 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         for key in ("gates", "settings"):
             facts[key] = dict(facts.get(key, {}), **given.pop(key, {}))
         facts.update(given)
+        for name in [*facts, *facts["gates"]]:
+            if name not in Meter._fields + Gates._fields:
+                raise _wrong(f"unknown key {shown(name)}")
         facts["gates"] = Gates(**facts["gates"])
         facts["gates"] = facts["gates"]._replace(sentinels=tuple(facts["gates"].sentinels))
         facts["bauds"] = tuple(facts.get("bauds", (115200,)))

@@ -74,8 +74,7 @@ SHARED = {
         action="append",
         metavar="S",
         help="power source: a name of `joulebird sources`, or module:Class "
-        "(default: the best one here); "
-        "`run` takes `none` too, and records further ones beside the first",
+        "(default: the best one here)",
     ),
     "--source-option": own(
         "--source-option",
@@ -94,8 +93,7 @@ SHARED = {
         "--board",
         action="append",
         metavar="B",
-        help="do this for a board over ssh; `run` and `plan` take several, and by default "
-        "JOULEBIRD_BOARD or the configuration (`here` is this machine)",
+        help="do this on a board over ssh",
     ),
     "--form": own("--form", "--format", metavar="FORM", help="form of the result"),
     "--json": own("--json", action="store_const", const="json", dest="form", help="write JSON"),
@@ -109,7 +107,7 @@ SHARED = {
         help="each run's whole recording (default), or the mean recorded epoch of each structure "
         "times the epochs trained",
     ),
-    "--net": own("--net", action="store_true", help="energies less the idle power"),
+    "--net": own("--net", action="store_true", help="subtract the idle power"),
     "--rail": own("--rail", metavar="R", help="one rail instead of the source's total"),
     "--accuracy": own(
         "--accuracy",
@@ -147,6 +145,15 @@ def changed(name: str, **changes: Any) -> Argument:
     """Return a shared argument; `changes` are the keywords in which one verb differs."""
     shared = SHARED[name]
     return Argument(shared.names, dict(shared.keywords, **changes))
+
+
+def boards() -> Argument:
+    """Return --board of the verbs that take several."""
+    words = (
+        "do this on a board over ssh; repeat it for several (default: JOULEBIRD_BOARD or the "
+        "configuration; `here` is this machine)"
+    )
+    return changed("--board", help=words)
 
 
 def form(*forms: str) -> List[Argument]:

@@ -7,13 +7,13 @@
 # verb -> its line in `joulebird --help`
 VERBS = {
     "demo": "Table 2 of a small real study on this machine, in minutes",
-    "run": "run a study or a spec: its unfinished runs",
+    "run": "run the unfinished runs of a study or a spec",
     "plan": "runs, shared stages, hours and kJ of a study, before paying",
     "table": "a paper-style table of finished runs",
     "figure": "a figure of finished runs; power over time",
     "report": "one self-contained page about finished runs",
-    "check": "is a finished study trustworthy",
-    "compare": "is the difference between two folders of runs real",
+    "check": "judge whether a finished study is trustworthy",
+    "compare": "judge whether two folders of runs really differ",
     "export": "write a power log anew from a serial meter's raw log",
     "energy": "energy of a window of a power log, ours or foreign",
     "measure": "joules of any command",

@@ -1,10 +1,10 @@
 """joulebird demo: Table 2 of a small real study on this machine.
 
 Five methods at three pruning ratios train VGG16 at an eighth of its width on 1,797 real
-handwritten digits, while the best power source found here is recorded; then the table is printed
-and written, with a figure of the power. Where there is no power sensor, a simulated board stands
-in, and the word "simulated" stands beside every number of its energy. Interrupted, the same
-command goes on.
+handwritten digits. The best power source found here is recorded meanwhile. Then the table is
+printed and written, with a figure of the power. Without a power sensor, a simulated board is
+recorded, and every energy carries the word "simulated". After an interruption, the same command
+continues.
 """
 
 import os
@@ -27,7 +27,7 @@ ARGUMENTS = (
         "--study",
         default="demo",
         metavar="STUDY",
-        help="another study for the same show (default: demo)",
+        help="run this study instead (default: demo)",
     ),
     changed("--runs", default="demo-runs", help="folder of the runs (default: demo-runs)"),
     changed(

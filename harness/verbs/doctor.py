@@ -1,7 +1,8 @@
 """joulebird doctor: check board, sensors and software, with a remedy for each fault.
 
-Exit code 6 when something is wrong. --fix applies safe remedies: it puts a board back that a killed
-run left, and opens the sensors' files to all until the next boot.
+The exit code is 6 when something is wrong. --fix applies safe remedies: it restores the power mode,
+clocks and fan that a killed run left changed, and opens the sensors' files to all users until the
+next boot.
 """
 
 import os

@@ -52,7 +52,11 @@ ARGUMENTS = (
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
     own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
-    own("--map", metavar="t=COL,w=COL", help="which columns of a foreign CSV hold time and power"),
+    own(
+        "--map",
+        metavar="t=COL,w=COL",
+        help="name the columns of a foreign CSV that hold time and power",
+    ),
     *("--rail", "--output"),
     *form("text", "json"),
 )

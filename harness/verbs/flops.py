@@ -50,7 +50,7 @@ ARGUMENTS = (
             "--uniform",
             type=float,
             metavar="P",
-            help="take a share P of every layer's channels away",
+            help="prune a share P of every layer's channels",
         ),
     ],
     *("--json", "--output"),

@@ -10,13 +10,13 @@ import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli.arguments import Namespace, own
+from joulebird.harness.cli.arguments import Namespace, boards, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import missing_package
 from joulebird.harness.host.boards.chosen import agent, names, runs_folder
-from joulebird.harness.host.studies.plan import Interval, Plan, make_plan
+from joulebird.harness.host.studies.plan import Interval, Plan, Planned, make_plan
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.run import load_specs
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   joulebird plan table2 --from smoke-runs
   joulebird plan table2 --ids | parallel -j1 joulebird run table2 --only {}
 """
+LISTED = 40  # more stages than these are printed as one line for each name
 
 
 ARGUMENTS = (
@@ -45,7 +46,8 @@ ARGUMENTS = (
         help="learn from these finished runs too",
     ),
     own("--ids", action="store_true", help="print only the ids of the unfinished runs"),
-    *("--board", "--runs", "--json", "--output"),
+    boards(),
+    *("--runs", "--json", "--output"),
 )
 
 
@@ -121,12 +123,7 @@ def as_text(plan: Plan) -> str:
         f"{len(shared)} are shared, which saves {sum(len(stage.runs) - 1 for stage in shared)}",
         "ahead",
     ]
-    for stage in ahead:
-        used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
-        lines.append(
-            f"  {stage.name + used:22} {stage.id:32} "
-            f"{_interval(stage.seconds, duration)}, {_joules(stage.joules, stage.words)}"
-        )
+    lines += _each(ahead) if len(ahead) <= LISTED else _by_name(plan, ahead)
     lines += [
         f"FLOPs    {_interval(plan.total('flops'), lambda value: f'{value:.3g}')}",
         f"time     {_interval(plan.total('seconds'), duration)}",
@@ -138,6 +135,28 @@ def as_text(plan: Plan) -> str:
             "(joulebird plan --from DIR)"
         )
     return "\n".join(lines)
+
+
+def _each(stages: List[Planned]) -> List[str]:
+    lines = []
+    for stage in stages:
+        used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
+        lines.append(
+            f"  {stage.name + used:22} {stage.id:32} "
+            f"{_interval(stage.seconds, duration)}, {_joules(stage.joules, stage.words)}"
+        )
+    return lines
+
+
+def _by_name(plan: Plan, stages: List[Planned]) -> List[str]:
+    lines = []
+    for name in dict.fromkeys(stage.name for stage in stages):
+        alike = plan._replace(stages=tuple(stage for stage in stages if stage.name == name))
+        lines.append(
+            f"  {name:22} {f'{len(alike.stages)} stages (--json lists them)':32} "
+            f"{_interval(alike.total('seconds'), duration)}, {_joules(alike.total('joules'), alike.words)}"
+        )
+    return lines
 
 
 def _joules(interval: Interval, words: Tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ import sys
 from typing import Any, List
 
 from joulebird.harness import registries
-from joulebird.harness.cli.arguments import Namespace, own
+from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
@@ -55,7 +55,7 @@ ARGUMENTS = (
         "--only",
         action="append",
         metavar="ID",
-        help="of the study's runs only this one (`joulebird plan --ids` lists them)",
+        help="run only this run of the study (`joulebird plan --ids` lists them)",
     ),
     own(
         "--lock",
@@ -63,7 +63,7 @@ ARGUMENTS = (
         default=LOCK,
         help="lock only this name in the folder of the runs, not all of it: for "
         "runs without a stage in common, on a cluster "
-        "(on one machine they would spoil each other's energy)",
+        "(on one machine each would add to the other's energy)",
     ),
     own("-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"),
     own("--list", action="store_true", help="list the methods and their options"),
@@ -74,9 +74,14 @@ ARGUMENTS = (
         metavar="MODE",
         help="put a Jetson into power mode MODE (a name or number; "
         "default: the present one), lock its clocks and fan, wait until its temperature "
-        "has settled; put back at the end",
+        "has settled; restore all of them at the end",
     ),
-    *("--source", "--source-option", "--period", "--idle", "--data-dir"),
+    changed(
+        "--source",
+        help="power source: a name of `joulebird sources`, or module:Class (default: the best one "
+        "here); repeat it to record further ones beside the first; `none` records nothing",
+    ),
+    *("--source-option", "--period", "--idle", "--data-dir"),
     *("--runs", "--json", "--output", "--quiet"),
     lambda: desk().ARGUMENTS if desk() is not None else (),
 )

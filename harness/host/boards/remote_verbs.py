@@ -100,7 +100,7 @@ def way(there: Agent, answer_s: float) -> list[Any]:
             (
                 "date",
                 OK if abs(skew_s) < CLOCK_SKEW_S else WARN,
-                f"the board's date is {skew_s:+.0f} s from this machine's",
+                f"the board's date is {round(skew_s):+d} s from this machine's",
                 "sudo timedatectl set-ntp true "
                 "(energies are not touched by it, the dates in the records are)",
             ),
@@ -144,7 +144,8 @@ def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
                     continue
                 reading = Reading(*(facts[name] for name in Reading._fields))
                 if display is None:
-                    facts.update(name=facts["source"], rails=list(reading.watts))
+                    rails = dict.fromkeys([*facts["total"], *reading.watts])
+                    facts.update(name=facts["source"], rails=list(rails))
                     display = screen(SimpleNamespace(**facts), sys.stdout, os.environ)
                 display(reading)
             process.wait()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.cli.arguments import Namespace, own
+from joulebird.harness.cli.arguments import Namespace, boards, own
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
@@ -27,11 +27,11 @@ FLEET_PATIENCE_S = (
 
 # of `joulebird run`, for boards
 ARGUMENTS = (
-    "--board",
+    boards(),
     own(
         "--pick",
         action="store_true",
-        help="do all of it on one of the boards, the first that is free",
+        help="run everything on the first board that is free",
     ),
     own(
         "--wait",
@@ -41,7 +41,7 @@ ARGUMENTS = (
     own(
         "--meter",
         metavar="S",
-        help="a power meter on this desk measures: a name of `joulebird sources`, or module:Class",
+        help="record a power meter at this desk: a name of `joulebird sources`, or module:Class",
     ),
     own(
         "--meter-option",
@@ -71,7 +71,7 @@ ARGUMENTS = (
         "--patience",
         type=float,
         metavar="S",
-        help="give up a board that does not answer for so long "
+        help="give up a board that does not answer for S seconds "
         f"(default: never; with several boards {FLEET_PATIENCE_S:g} s)",
     ),
 )

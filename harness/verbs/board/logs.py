@@ -1,4 +1,4 @@
-"""joulebird board logs [NAME] [RUN]: the output of a run on a board; -f stays with it."""
+"""joulebird board logs [NAME] [RUN]: the output of a run on a board; -f follows it."""
 
 import sys
 

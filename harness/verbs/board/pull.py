@@ -24,6 +24,8 @@ def main(args: Namespace) -> int:
     done = fetch(there, Path(runs_folder(args.runs)), args.run)
     absent = [run for run in args.run if run not in done]
     lines = done + [f"{run}: not finished on {there.board.name}" for run in absent]
+    if not lines:
+        lines = [f"{there.board.name}: no finished runs"]
     facts = {"runs": done, "not_finished": absent}
     put(as_json(facts) if args.form == "json" else "\n".join(lines), args.output)
     return exit_codes.CHECK if absent else exit_codes.DONE
