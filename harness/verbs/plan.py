@@ -154,7 +154,8 @@ def _by_name(plan: Plan, stages: List[Planned]) -> List[str]:
         alike = plan._replace(stages=tuple(stage for stage in stages if stage.name == name))
         lines.append(
             f"  {name:22} {f'{len(alike.stages)} stages (--json lists them)':32} "
-            f"{_interval(alike.total('seconds'), duration)}, {_joules(alike.total('joules'), alike.words)}"
+            f"{_interval(alike.total('seconds'), duration)}, "
+            f"{_joules(alike.total('joules'), alike.words)}"
         )
     return lines
 
