@@ -3,7 +3,14 @@
 import ast
 
 from tests.lint.product import Module
-from tests.lint.sizes import Sizes, functions, measure, statements
+from tests.lint.sizes import (
+    FILE_MEDIAN,
+    STATEMENTS,
+    Sizes,
+    functions,
+    measure,
+    statements,
+)
 
 TEXT = '''"""Hold two functions."""
 import os
@@ -35,5 +42,5 @@ def test_empty_files_do_not_count():
 
 
 def test_each_limit_can_be_exceeded():
-    assert Sizes(14_029, 120, 25).over() == []
-    assert len(Sizes(14_030, 120.5, 26).over()) == 3
+    assert Sizes(STATEMENTS, FILE_MEDIAN, 25).over() == []
+    assert len(Sizes(STATEMENTS + 1, FILE_MEDIAN + 0.5, 26).over()) == 3
