@@ -1,5 +1,6 @@
 """No file in the current folder shadows a module, in the command or in the processes it starts."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,7 +43,26 @@ def test_sources(tmp_path):
     assert "simulated" in run(tmp_path, "sources")
 
 
+SPECS = [
+    {
+        "method": method,
+        "model": "vgg16",
+        "dataset": "digits",
+        "prune_ratio": 0.5,
+        "width": 0.0625,
+        "epochs": 1,
+    }
+    for method in ("dense", "snip")
+]
+
+
 @pytest.mark.slow
 def test_run(tmp_path):
-    run(tmp_path, "run", "smoke", "--source", "simulated", "--idle", "0.5", "--runs", "../runs")
+    """Run a study at the desk, and its specs in the Python of a board."""
+    study = "smoke"
+    if sys.version_info < (3, 11):
+        study = str(tmp_path / "specs.json")
+        with open(study, "w") as file:
+            json.dump(SPECS, file)
+    run(tmp_path, "run", study, "--source", "simulated", "--idle", "0.5", "--runs", "../runs")
     assert len(list(tmp_path.glob("runs/*/record.json"))) == 2
