@@ -290,9 +290,9 @@ def extra_rows(batch, repeats, width=1.0, models=MODELS):
 
 
 def look(finder, model):
-    """What the search for a ticket does after an epoch."""
-    finder._put(model)
-    finder._near()
+    """Do the work of the search for a ticket after an epoch."""
+    finder._note(model)
+    finder._to_newest()
 
 
 def saved_bytes(model, batch):
