@@ -105,7 +105,7 @@ def _affine(
 
 
 def _scaled(images: Tensor, affine: Tuple[Tensor, Tensor]) -> Tensor:
-    return torch.mul(images, affine[0]).add_(affine[1])
+    return images.to(torch.float32, copy=True).mul_(affine[0]).add_(affine[1])
 
 
 class DataSet(NamedTuple):
