@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from joulebird.harness.core import records as record
+from joulebird.harness.host.config import BOARD_ENVIRONMENT
 from tests.harness.host.loopback import LoopbackBoard
 
 ROOT = Path(__file__).parents[3]
@@ -40,6 +41,8 @@ class Desk:
             "XDG_RUNTIME_DIR": str(sockets),
             "PYTHONPATH": f"{ROOT}:{METHODS}",
             "OMP_NUM_THREADS": "1",
+            # As on the boards: another BLAS kernel gives ThiNet's residuals another last bit.
+            "OPENBLAS_CORETYPE": BOARD_ENVIRONMENT["OPENBLAS_CORETYPE"],
         }
         self.running: list[subprocess.Popen] = []
 
