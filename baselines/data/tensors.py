@@ -105,7 +105,8 @@ def _affine(
 
 
 def _scaled(images: Tensor, affine: Tuple[Tensor, Tensor]) -> Tensor:
-    return images.to(torch.float32, copy=True).mul_(affine[0]).add_(affine[1])
+    floats = torch.empty_like(images, dtype=torch.float32).copy_(images)  # nobody else's: in place
+    return floats.mul_(affine[0]).add_(affine[1])
 
 
 class DataSet(NamedTuple):

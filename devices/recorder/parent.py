@@ -10,8 +10,10 @@
 answers on stdout; when stdin closes, because the parent ended or was killed, it ends too.
 """
 
+import contextlib
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -134,7 +136,8 @@ class Recorder:
         """End the process; harmless when there is none."""
         child, self._child = self._child, None
         if child is not None:
-            child.stop(patience_s=2.0)  # it takes a hint, unless its source hangs
+            with contextlib.suppress(subprocess.TimeoutExpired):  # hangs in the kernel, killed
+                child.stop(patience_s=2.0)  # it takes a hint, unless its source hangs
 
     def __enter__(self) -> "Recorder":
         return self.start()

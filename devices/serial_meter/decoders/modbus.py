@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from joulebird.devices.serial_meter.decoders.readonly import modbus_request
 from joulebird.devices.serial_meter.records import Ask, Decoder, Record, judge
+from joulebird.harness.core.errors import SourceError
 
 ANY_UNIT = 0xF8  # the general address of a PZEM that is alone on the line
 
@@ -88,6 +89,10 @@ class ModbusDecoder(Decoder):
         """Note which block was asked for."""
         Decoder.sent(self, data)
         if len(data) == 8:  # else it is from the log of another kind of meter
+            if crc(data[:-2]) != data[-2:]:
+                raise SourceError(
+                    f"the request {data.hex()} fails its checksum", "the raw log is damaged there"
+                )
             self.asked = struct.unpack(">HH", data[2:6])
 
     def feed(self, data: bytes) -> List[Record]:

@@ -15,6 +15,7 @@ import pytest
 
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
+from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
 from tests.packed import pack
 
@@ -485,3 +486,17 @@ def test_a_source_of_the_users_own_beside_the_script(tmp_path):
 def test_the_period_is_the_sources_unless_one_is_given(recorder, options, given, period_s):
     one = recorder("simulated", dict(options, profile=[[1.0, 5.0]]), period_s=given).start()
     assert one.describe()["recorder"]["period_s"] == period_s
+
+
+def test_a_child_that_outlives_its_kill_does_not_end_the_training(recorder, path, monkeypatch):
+    """A source that hangs in the kernel dies only when the kernel lets it."""
+    parent = recorder("simulated").start()
+    stop = LineChild.stop
+
+    def hangs(child, patience_s=0.0):
+        stop(child, patience_s)
+        raise subprocess.TimeoutExpired("recorder", 5.0)
+
+    monkeypatch.setattr(LineChild, "stop", hangs)
+    parent.stop()
+    assert not parent.alive

@@ -9,6 +9,7 @@ from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.decoders.modbus import crc
 from joulebird.devices.serial_meter.decoders.um import POLL
 from joulebird.devices.serial_meter.decoders.wattsup import COMMANDS
+from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.vectors import VECTORS, frame, replies, spec
 
 KINDS = {  # what the file of frames says is to be expected -> the kinds of the records
@@ -176,3 +177,12 @@ def test_what_is_sent_is_what_the_protocols_say():
     requests = {v["id"]: frame(v) for v in VECTORS if v["direction"] == "request"}
     never = {"wattsup-req-clear", "pzem-reset"}
     assert {key for key, data in requests.items() if data not in sent} == never
+
+
+def test_a_damaged_request_of_a_modbus_log_is_refused():
+    """Its registers would be read as others."""
+    decoder = meters.decoder(meters.meter({"like": "pzem004t"}))
+    request = decoder.poll()[0].data
+    decoder.sent(request)
+    with pytest.raises(SourceError, match="fails its checksum"):
+        decoder.sent(request[:3] + bytes([request[3] ^ 1]) + request[4:])
