@@ -4,6 +4,7 @@ import math
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 Fields = Dict[str, Any]
+QUANTITIES = ("power_W", "voltage_V", "current_A")  # the fields that most decoders judge
 
 
 class Record(NamedTuple):
@@ -125,6 +126,7 @@ class Decoder:
 
     def __init__(self, meter: Any) -> None:
         self.meter = meter
+        self.settings: Dict[str, Any] = meter.settings
         self.buffer = b""
 
     def start(self) -> List[Ask]:

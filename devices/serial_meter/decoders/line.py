@@ -4,9 +4,9 @@ The forms of each meter stand in `profiles/line.py`; `forms` reads them.
 """
 
 import re
-from functools import reduce
 from typing import Any, List
 
+from joulebird.devices.serial_meter.decoders.checksums import LINE_CHECKSUMS
 from joulebird.devices.serial_meter.decoders.forms import Form, forms_of
 from joulebird.devices.serial_meter.decoders.readonly import line_command
 from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
@@ -20,43 +20,6 @@ QUANTITIES = {
 }
 
 
-def xor(data: bytes) -> int:
-    """Exclusive-or of all bytes.
-
-    >>> "%02X" % xor(b"D,1")
-    '59'
-    """
-    return reduce(lambda a, b: a ^ b, data, 0)
-
-
-def check_smartpower3(text: str) -> str:
-    """Check the two checksums of a SmartPower3 line, over everything up to the comma before them.
-
-    Returns the line or raises ValueError.
-    """
-    body, sums = text[:-5].encode("ascii"), text[-5:]
-    if sums != f"{-sum(body) & 0xFF:02x},{xor(body):02x}":
-        raise ValueError("checksum")
-    return text
-
-
-def check_xor(text: str) -> str:
-    """Check `...*HH`, the exclusive-or of all before the star.
-
-    Returns the line without it or raises ValueError.
-
-    >>> check_xor("D,1*59")
-    'D,1'
-    """
-    body, _, code = text.rpartition("*")
-    if not re.match(r"[0-9A-Fa-f]{2}\Z", code) or int(code, 16) != xor(body.encode("ascii")):
-        raise ValueError("checksum")
-    return body
-
-
-CHECKSUMS = {"smartpower3": check_smartpower3, "xor": check_xor}
-
-
 class LineDecoder(Decoder):
     """Lines in, readings out. A line without its end is kept for later, never read."""
 
@@ -64,11 +27,9 @@ class LineDecoder(Decoder):
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
-        settings = meter.settings
-        self.ignore = (
-            re.compile("(?:{})\\Z".format(settings["ignore"])) if settings.get("ignore") else None
-        )
-        self.checksum = CHECKSUMS[settings["checksum"]] if settings.get("checksum") else None
+        settings = self.settings
+        self.ignore = re.compile(settings.get("ignore") or "")  # no line is empty
+        self.checksum = LINE_CHECKSUMS[settings["checksum"]] if settings.get("checksum") else None
         self.forms = [Form(spec, settings.get("decimal", ".")) for spec in forms_of(settings)]
         self.quantities = dict(QUANTITIES, **settings.get("quantities", {}))
         self.skip = False
@@ -76,7 +37,7 @@ class LineDecoder(Decoder):
 
     def start(self) -> List[Ask]:
         """Return the start command, if the board waits for one."""
-        text = line_command(self.meter.settings.get("start", ""))
+        text = line_command(self.settings.get("start", ""))
         return [Ask(text.encode("latin-1"))] if text else []
 
     def resync(self) -> None:
@@ -101,8 +62,9 @@ class LineDecoder(Decoder):
     def _line(self, line: bytes) -> List[Record]:
         try:
             text = (line[:-1] if line.endswith(b"\r") else line).decode("ascii")
-            ignored = self.ignore and self.ignore.match(text)
-            return [] if ignored else [self._read(self.checksum(text) if self.checksum else text)]
+            if self.ignore.fullmatch(text):
+                return []
+            return [self._read(self.checksum(text) if self.checksum else text)]
         except (ValueError, OverflowError) as error:  # UnicodeDecodeError is a ValueError
             return [Record("damaged", {}, str(error))]
 
@@ -135,12 +97,12 @@ class LineDecoder(Decoder):
 
     def _order(self, fields: Fields) -> str:
         """Check that a counter goes up and that a mean lies between its extremes."""
-        key = self.meter.settings.get("increasing")
+        key = self.settings.get("increasing")
         if key:
             last, self.last = self.last, fields[key]
             if last is not None and fields[key] <= last:
                 return f"{key} went from {last} to {fields[key]}"
-        for low, middle, high in self.meter.settings.get("between", []):
+        for low, middle, high in self.settings.get("between", []):
             if not fields[low] <= fields[middle] <= fields[high]:
                 return f"{middle} is not between its extremes"
         return ""

@@ -7,25 +7,12 @@ of Riden supplies; the blocks stand in `profiles/other.py`.
 import struct
 from typing import Any, Dict, List, Sequence, Tuple
 
+from joulebird.devices.serial_meter.decoders.checksums import crc
 from joulebird.devices.serial_meter.decoders.readonly import modbus_request
-from joulebird.devices.serial_meter.records import Ask, Decoder, Record, judge
+from joulebird.devices.serial_meter.records import QUANTITIES, Ask, Decoder, Record, judge
 from joulebird.harness.core.errors import SourceError
 
 ANY_UNIT = 0xF8  # the general address of a PZEM that is alone on the line
-
-
-def crc(data: bytes) -> bytes:
-    """Checksum of a frame: CRC-16/Modbus, low byte first.
-
-    >>> crc(bytes.fromhex("01040000000a")).hex()
-    '700d'
-    """
-    value = 0xFFFF
-    for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ 0xA001 if value & 1 else value >> 1
-    return struct.pack("<H", value)
 
 
 def request(unit: int, function: int, start: int, count: int) -> bytes:
@@ -68,9 +55,8 @@ class ModbusDecoder(Decoder):
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
-        settings = meter.settings
-        self.unit, self.function = settings["unit"], settings["function"]
-        self.block: Tuple[int, int] = (settings["start"], settings["count"])
+        self.unit, self.function = self.settings["unit"], self.settings["function"]
+        self.block: Tuple[int, int] = (self.settings["start"], self.settings["count"])
         self.asked = self.block
 
     def _ask(self, block: Sequence[int], answer: str) -> Ask:
@@ -78,7 +64,7 @@ class ModbusDecoder(Decoder):
 
     def start(self) -> List[Ask]:
         """Ask which model it is, if it can say."""
-        block = self.meter.settings.get("identity")
+        block = self.settings.get("identity")
         return [self._ask(block, "identity")] if block else []
 
     def poll(self) -> List[Ask]:
@@ -99,22 +85,17 @@ class ModbusDecoder(Decoder):
         """Take the next bytes; a frame may begin at each of them, after garbage too."""
         self.buffer += data
         records = []
-        at = 0
-        while at < len(self.buffer):
-            length = self._length(self.buffer[at : at + 3])
-            if not length:
-                at += 1
-            elif len(self.buffer) - at < length:
+        while self.buffer:
+            length = self._length(self.buffer[:3])
+            frame, step = self.buffer[:length], 1
+            if len(frame) < length:
                 break
-            elif (
-                crc(self.buffer[at : at + length - 2]) == self.buffer[at + length - 2 : at + length]
-            ):
-                records.append(self._frame(self.buffer[at : at + length]))
-                at += length
-            else:
+            if length and crc(frame[:-2]) == frame[-2:]:
+                records.append(self._frame(frame))
+                step = length
+            elif length:
                 records.append(Record("damaged", {}, "checksum"))
-                at += 1
-        self.buffer = self.buffer[at:]
+            self.buffer = self.buffer[step:]
         return records
 
     def _length(self, head: bytes) -> int:
@@ -137,24 +118,18 @@ class ModbusDecoder(Decoder):
             refusal = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
             return Record("flagged", refusal, f"exception {frame[2]}")
         data = frame[3:-2]
-        if list(self.asked) == self.meter.settings.get("identity"):
+        if list(self.asked) == self.settings.get("identity"):
             return self._identity(data)
         fields = {
             name: register_value(data, offset, kind) * (factor if factor != 1 else 1)
-            for name, offset, kind, factor in self.meter.settings["layout"]
+            for name, offset, kind, factor in self.settings["layout"]
         }
-        return judge(
-            self.meter.gates,
-            fields,
-            fields.get("power_W"),
-            fields.get("voltage_V"),
-            fields.get("current_A"),
-        )
+        return judge(self.meter.gates, fields, *(fields.get(name) for name in QUANTITIES))
 
     def _identity(self, data: bytes) -> Record:
         model, high, low, firmware = struct.unpack(">HHHH", data)
         fields: Dict[str, Any] = {"model_id": model, "serial": high << 16 | low, "fw": firmware}
-        if model // 10 != self.meter.settings["model_id"]:
+        if model // 10 != self.settings["model_id"]:
             return Record(
                 "damaged", fields, f"this is not a {self.meter.title}: its model is {model}"
             )

@@ -10,7 +10,7 @@ import re
 from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.serial_meter.decoders.readonly import scpi_command
-from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+from joulebird.devices.serial_meter.records import QUANTITIES, Ask, Decoder, Fields, Record, judge
 
 LONGEST_REPLY = 4096
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(E[+-]?\d{1,2})?\Z", re.IGNORECASE)
@@ -24,7 +24,6 @@ WORDS = {
 ERROR = re.compile(r'([+-]?\d+),"(.*)"\Z')
 HEADER = re.compile(r"(:[A-Z:\d]+) (.*)\Z", re.IGNORECASE)
 PAIR = re.compile(r"([A-Z]+) +(\S+)\Z", re.IGNORECASE)
-QUANTITIES = ("power_W", "voltage_V", "current_A")
 
 
 def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
@@ -76,14 +75,9 @@ class ScpiDecoder(Decoder):
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
-        self.settings = meter.settings
         self.end = self.settings.get("terminator", "\n").encode("ascii")
         self.queries = [(self._fill(query), names) for query, names in self.settings["queries"]]
-        self.ignore = (
-            re.compile("(?:{})\\Z".format(self.settings["ignore"]))
-            if self.settings.get("ignore")
-            else None
-        )
+        self.ignore = re.compile(self.settings.get("ignore") or "")  # no reply is empty
         self.asked: Optional[str] = None  # None: no dialogue is known
         self.parts: Fields = {}
 
@@ -141,7 +135,7 @@ class ScpiDecoder(Decoder):
         asked, self.asked = self.asked, self.asked and ""
         try:
             text = line.decode("ascii").strip("\r ")
-            if self.ignore and self.ignore.match(text):
+            if self.ignore.fullmatch(text):
                 self.asked = asked
                 return Record("note", {"text": text})
             unasked = Record("damaged", {"text": text}, "an unasked reply")

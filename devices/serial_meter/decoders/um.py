@@ -6,90 +6,45 @@ x amperes = watts are right.
 """
 
 import struct
-from functools import reduce
 from typing import Any, List
 
-from joulebird.devices.serial_meter.records import Ask, Decoder, Fields, Record, judge
+from joulebird.devices.serial_meter.decoders.checksums import xor
+from joulebird.devices.serial_meter.records import QUANTITIES, Ask, Decoder, Fields, Record, judge
 
 POLL = b"\xf0"  # no other byte is ever sent
-LENGTH = 130
 MODELS = {
     0x0963: ("UM24C", 100.0, 1000.0),
     0x09C9: ("UM25C", 1000.0, 10000.0),
     0x0D4C: ("UM34C", 100.0, 1000.0),
 }
+GROUPS = [f"group{i}_{unit}" for i in range(10) for unit in ("Ah", "Wh")]
+FRAME = struct.Struct(">HHHIHHH20IHHHIIHIHHHIH2s")  # 130 bytes
+NAMES = [
+    *"model voltage_V current_A power_W temp_C temp_F data_group".split(),
+    *GROUPS,
+    *"dplus_V dminus_V charge_mode record_Ah record_Wh record_threshold_A record_s".split(),
+    *"recording screen_timeout brightness resistance_ohm screen tail".split(),
+]
+STEPS = dict(  # how many of a number are one of its unit
+    dict.fromkeys(["power_W", "record_Ah", "record_Wh", *GROUPS], 1000.0),
+    **dict.fromkeys(["dplus_V", "dminus_V", "record_threshold_A"], 100.0),
+    resistance_ohm=10.0,
+)
 TAIL = b"\xff\xf1"
-SUMMED = (
-    1,
-    3,
-    7,
-    9,
-    15,
-    17,
-    19,
-    23,
-    31,
-    39,
-    41,
-    45,
-    49,
-    53,
-    55,
-    57,
-    59,
-    63,
-    67,
-    69,
-    73,
-    79,
-    83,
-    89,
-    97,
-    99,
-    109,
-    111,
-    113,
-    119,
-    121,
-    127,
+SUMMED = tuple(  # the bytes under the UM34C's checksum
+    int(at)
+    for at in "1 3 7 9 15 17 19 23 31 39 41 45 49 53 55 57 59 63 67 69 73 79 83 89 97 99 109 111 113"
+    " 119 121 127".split()
 )
 
 
 def unpack(frame: bytes) -> Fields:
     """Give all that stands in a frame of 130 bytes of a known model, by name."""
-    model, volts, amps, watts, celsius, fahrenheit, group = struct.unpack_from(">HHHIHHH", frame)
-    name, volt_steps, amp_steps = MODELS[model]
-    fields: Fields = {
-        "model": name,
-        "voltage_V": volts / volt_steps,
-        "current_A": amps / amp_steps,
-        "power_W": watts / 1000.0,
-        "temp_C": celsius,
-        "temp_F": fahrenheit,
-        "data_group": group,
-    }
-    for i in range(10):
-        mah, mwh = struct.unpack_from(">II", frame, 16 + 8 * i)
-        fields[f"group{i}_Ah"], fields[f"group{i}_Wh"] = mah / 1000.0, mwh / 1000.0
-    dplus, dminus, mode, mah, mwh, threshold, seconds, recording = struct.unpack_from(
-        ">HHHIIHIH", frame, 96
-    )
-    timeout, brightness, ohms, screen = struct.unpack_from(">HHIH", frame, 118)
-    fields.update(
-        dplus_V=dplus / 100.0,
-        dminus_V=dminus / 100.0,
-        charge_mode=mode,
-        record_Ah=mah / 1000.0,
-        record_Wh=mwh / 1000.0,
-        record_threshold_A=threshold / 100.0,
-        record_s=seconds,
-        recording=bool(recording),
-        screen_timeout=timeout,
-        brightness=brightness,
-        resistance_ohm=ohms / 10.0,
-        screen=screen,
-        tail=frame[128:130].hex(),
-    )
+    fields: Fields = dict(zip(NAMES, FRAME.unpack(frame)))
+    name, volt_steps, amp_steps = MODELS[fields["model"]]
+    steps = dict(STEPS, voltage_V=volt_steps, current_A=amp_steps)
+    fields.update((key, fields[key] / steps[key]) for key in steps)
+    fields.update(model=name, recording=bool(fields["recording"]), tail=fields["tail"].hex())
     return fields
 
 
@@ -100,9 +55,7 @@ def damage(frame: bytes, model: str) -> str:
         return f"this is not a {model}: its number is {number:04x}"
     if model != "UM34C":
         return "" if frame[128:130] == TAIL else "tail"
-    return (
-        "" if frame[129] == reduce(lambda a, b: a ^ b, (frame[i] for i in SUMMED)) else "checksum"
-    )
+    return "" if frame[129] == xor(bytes(frame[i] for i in SUMMED)) else "checksum"
 
 
 class UmDecoder(Decoder):
@@ -110,7 +63,7 @@ class UmDecoder(Decoder):
 
     def __init__(self, meter: Any) -> None:
         Decoder.__init__(self, meter)
-        self.model = meter.settings["model"]
+        self.model = self.settings["model"]
         self.heads = [struct.pack(">H", number) for number in MODELS]
 
     def poll(self) -> List[Ask]:
@@ -127,21 +80,14 @@ class UmDecoder(Decoder):
                 self.buffer = self.buffer[-1:]
                 return records
             self.buffer = self.buffer[min(begins) :]
-            if len(self.buffer) < LENGTH:
+            if len(self.buffer) < FRAME.size:
                 return records
-            record = self._frame(self.buffer[:LENGTH])
-            records.append(record)
-            self.buffer = self.buffer[1 if record.kind == "damaged" else LENGTH :]
+            records.append(self._frame(self.buffer[: FRAME.size]))
+            self.buffer = self.buffer[1 if records[-1].kind == "damaged" else FRAME.size :]
 
     def _frame(self, frame: bytes) -> Record:
         fields = unpack(frame)
         wrong = damage(frame, self.model)
         if wrong:
             return Record("damaged", fields, wrong)
-        return judge(
-            self.meter.gates,
-            fields,
-            fields["power_W"],
-            fields["voltage_V"],
-            fields["current_A"],
-        )
+        return judge(self.meter.gates, fields, *(fields[name] for name in QUANTITIES))
