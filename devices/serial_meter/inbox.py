@@ -36,8 +36,7 @@ class Inbox:
         self.trouble: Optional[BaseException] = None  # why nothing comes
         self._traceback: Any = None
         self._lock = threading.Lock()
-        self._readings: List[Tuple[float, Any]] = []
-        self._failure_s, self._failure = 0.0, ""
+        self._taken = Taken([], 0.0, "")
 
     def note(self, t_s: float, record: Record) -> None:
         """Keep the content of a record."""
@@ -50,8 +49,8 @@ class Inbox:
             self.fail(t_s, record.reason if record.kind == "flagged" else "damaged")
         with self._lock:
             if record.kind == "reading":
-                self._readings.append((t_s, record.power_w))
-                del self._readings[:-KEPT]
+                self._taken.readings.append((t_s, record.power_w))
+                del self._taken.readings[:-KEPT]
             if record.kind != "damaged":
                 self.heard_s, self.trouble, self.bytes, self.damage = t_s, None, 0, ""
                 self.ever.set()
@@ -59,7 +58,7 @@ class Inbox:
     def fail(self, t_s: float, word: str) -> None:
         """Note a reading that should have come and did not."""
         with self._lock:
-            self._failure_s, self._failure = t_s, word
+            self._taken = self._taken._replace(failure_s=t_s, failure=word)
 
     def lost(self, error: BaseException) -> None:
         """Note that the meter is away or silent, from now until the next reading."""
@@ -73,8 +72,7 @@ class Inbox:
         in the kernel: that is an OSError.
         """
         with self._lock:
-            taken = Taken(self._readings, self._failure_s, self._failure)
-            self._readings, self._failure = [], ""
+            taken, self._taken = self._taken, Taken([], 0.0, "")
             trouble, traceback, heard_s = self.trouble, self._traceback, self.heard_s
         if taken.readings:
             return taken

@@ -101,15 +101,13 @@ def judge(
     'over_range'
     """
     known = [x for x in (power_w, voltage_v, current_a) if x is not None]
-    if any(math.isnan(x) for x in known):
+    if any(map(math.isnan, known)):
         return Record("flagged", fields, "no_data")
-    if any(math.isinf(x) for x in known):
+    if any(map(math.isinf, known)):
         return Record("flagged", fields, "over_range")
-    if power_w is None:
-        if voltage_v is None or current_a is None or gates.ac:
-            return Record("flagged", fields, "no_data")
+    if power_w is None and not (voltage_v is None or current_a is None or gates.ac):
         power_w = voltage_v * current_a
-    if power_w in gates.sentinels:
+    if power_w is None or power_w in gates.sentinels:
         return Record("flagged", fields, "no_data")
     wrong = out_of_gate(gates, power_w, voltage_v, current_a, factor)
     return Record("damaged", fields, wrong) if wrong else Record("reading", fields, power_w=power_w)

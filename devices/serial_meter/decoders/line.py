@@ -70,30 +70,19 @@ class LineDecoder(Decoder):
 
     def _read(self, text: str) -> Record:
         for form in self.forms:
-            tokens = form.tokens(text)
-            if tokens is not None:
-                fields = form.convert(tokens)
-                return (
-                    self._reading(fields) if form.role == "reading" else Record(form.role, fields)
-                )
+            fields = form.read(text)
+            if fields is not None:
+                note = form.role != "reading"
+                return Record(form.role, fields) if note else self._reading(fields)
         raise ValueError(f"not a line of this meter: {text[:80]!r}")
 
     def _reading(self, fields: Fields) -> Record:
         wrong = self._order(fields)
         if wrong:
             return Record("damaged", fields, wrong)
-        values = {
-            what: fields[name] * scale if name in fields else None
-            for what, (name, scale) in self.quantities.items()
-        }
-        return judge(
-            self.meter.gates,
-            fields,
-            values["power"],
-            values["voltage"],
-            values["current"],
-            values["factor"],
-        )
+        known = (self.quantities[what] for what in QUANTITIES)
+        values = [fields[name] * scale if name in fields else None for name, scale in known]
+        return judge(self.meter.gates, fields, *values)
 
     def _order(self, fields: Fields) -> str:
         """Check that a counter goes up and that a mean lies between its extremes."""

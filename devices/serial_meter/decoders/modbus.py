@@ -129,8 +129,6 @@ class ModbusDecoder(Decoder):
     def _identity(self, data: bytes) -> Record:
         model, high, low, firmware = struct.unpack(">HHHH", data)
         fields: Dict[str, Any] = {"model_id": model, "serial": high << 16 | low, "fw": firmware}
-        if model // 10 != self.settings["model_id"]:
-            return Record(
-                "damaged", fields, f"this is not a {self.meter.title}: its model is {model}"
-            )
-        return Record("identity", fields)
+        known = model // 10 == self.settings["model_id"]
+        wrong = "" if known else f"this is not a {self.meter.title}: its model is {model}"
+        return Record("damaged" if wrong else "identity", fields, wrong)

@@ -5,69 +5,15 @@ reply would be taken for the next question's and look perfectly healthy. The ins
 `profiles/scpi.py`.
 """
 
-import math
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional
 
+from joulebird.devices.serial_meter.decoders.numbers import scpi_numbers
 from joulebird.devices.serial_meter.decoders.readonly import scpi_command
 from joulebird.devices.serial_meter.records import QUANTITIES, Ask, Decoder, Fields, Record, judge
 
 LONGEST_REPLY = 4096
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(E[+-]?\d{1,2})?\Z", re.IGNORECASE)
-WORDS = {
-    "NAN": float("nan"),
-    "INF": float("inf"),
-    "+INF": float("inf"),
-    "-INF": float("-inf"),
-    "----": float("nan"),
-}
 ERROR = re.compile(r'([+-]?\d+),"(.*)"\Z')
-HEADER = re.compile(r"(:[A-Z:\d]+) (.*)\Z", re.IGNORECASE)
-PAIR = re.compile(r"([A-Z]+) +(\S+)\Z", re.IGNORECASE)
-
-
-def value(text: str, over: float = 9.9e37, units: bool = False) -> float:
-    """Read one number; no value is NaN and over range is infinite.
-
-    Raises ValueError for other text.
-
-    9.91E37 is "not a number" and 9.9E37 "infinite" in SCPI; `over` is where over-range begins on
-    this instrument.
-
-    >>> value("0.6312E+00"), value("9.91E37"), value("9.9E37"), value("19.02V", units=True)
-    (0.6312, nan, inf, 19.02)
-    """
-    text = text.strip()
-    if units and text[-1:] in "VAW":
-        text = text[:-1]
-    if text.upper() in WORDS:
-        return WORDS[text.upper()]
-    if not NUMBER.match(text):
-        raise ValueError(f"{text!r} is not a number")
-    number = float(text)
-    if abs(number) >= 9.905e37:
-        return float("nan")
-    return math.copysign(float("inf"), number) if abs(number) >= over else number
-
-
-def values(text: str, over: float = 9.9e37, units: bool = False) -> Tuple[Any, str]:
-    """Read an answer: the list of its numbers, or a mapping when it names them.
-
-    And the header, if there is one.
-
-    >>> values("104.75E+00,-0.38E+00"), values("U +019.02E+0;I +0.6312E+0")
-    (([104.75, -0.38], ''), ({'U': 19.02, 'I': 0.6312}, ''))
-    """
-    header = HEADER.match(text)
-    if header:
-        return values(header.group(2), over, units)[0], header.group(1)
-    named = [PAIR.match(part) for part in text.split(";")]
-    if all(named):
-        named_values = {m.group(1): value(m.group(2), over, units) for m in named if m}
-        if len(named_values) != len(named):
-            raise ValueError(f"a quantity is named twice in {text!r}")
-        return named_values, ""
-    return [value(part, over, units) for part in re.split("[,;]", text)], ""
 
 
 class ScpiDecoder(Decoder):
@@ -103,11 +49,8 @@ class ScpiDecoder(Decoder):
             self._ask(text, "note" if text.endswith("?") else "")
             for text in self.settings.get("fresh", [])
         ]
-        last = len(self.queries) - 1
-        return asks + [
-            self._ask(text, "reading" if i == last else "note")
-            for i, (text, _) in enumerate(self.queries)
-        ]
+        kinds = ["note"] * (len(self.queries) - 1) + ["reading"]
+        return asks + [self._ask(text, kind) for (text, _), kind in zip(self.queries, kinds)]
 
     def resync(self) -> None:
         """Forget the question: an answer that still comes is a late one."""
@@ -155,32 +98,29 @@ class ScpiDecoder(Decoder):
 
     def _identity(self, text: str) -> Record:
         wanted = self.settings.get("idn", "")
-        if not re.match(wanted, text, re.IGNORECASE) or text.count(",") < 2:
-            return Record(
-                "damaged",
-                {"text": text},
-                f"this is not a {self.meter.title}: it says {text[:60]!r}",
-            )
-        return Record("identity", {"text": text})
+        known = re.match(wanted, text, re.IGNORECASE) and text.count(",") >= 2
+        wrong = "" if known else f"this is not a {self.meter.title}: it says {text[:60]!r}"
+        return Record("damaged" if wrong else "identity", {"text": text}, wrong)
 
     def _numbers(self, text: str, names: List[str], complete: bool) -> Record:
-        numbers, header = values(
+        numbers, header = scpi_numbers(
             text, self.settings.get("over", 9.9e37), self.settings.get("units", False)
         )
-        fields: Dict[str, Any] = {"values": numbers}
+        fields: Fields = {"values": numbers}
         if header:
             fields["header"] = header
         if len(numbers) != len(names):
             return Record(
                 "damaged", fields, f"{len(numbers)} values where {len(names)} were asked for"
             )
-        if isinstance(numbers, dict):
-            known = self.settings.get("names", {})
-            named = {known.get(key, key): number for key, number in numbers.items()}
-            if set(named) != set(names):
-                return Record("damaged", fields, f"the values are named {', '.join(numbers)}")
-        else:
-            named = dict(zip(names, numbers))
+        known = self.settings.get("names", {})
+        named = (
+            {known.get(key, key): number for key, number in numbers.items()}
+            if isinstance(numbers, dict)
+            else dict(zip(names, numbers))
+        )
+        if set(named) != set(names):
+            return Record("damaged", fields, f"the values are named {', '.join(numbers)}")
         self.parts.update(named)
         if not complete:
             return Record("note", fields)

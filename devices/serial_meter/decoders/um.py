@@ -20,10 +20,10 @@ MODELS = {
 GROUPS = [f"group{i}_{unit}" for i in range(10) for unit in ("Ah", "Wh")]
 FRAME = struct.Struct(">HHHIHHH20IHHHIIHIHHHIH2s")  # 130 bytes
 NAMES = [
-    *"model voltage_V current_A power_W temp_C temp_F data_group".split(),
+    *("model", "voltage_V", "current_A", "power_W", "temp_C", "temp_F", "data_group"),
     *GROUPS,
-    *"dplus_V dminus_V charge_mode record_Ah record_Wh record_threshold_A record_s".split(),
-    *"recording screen_timeout brightness resistance_ohm screen tail".split(),
+    *("dplus_V", "dminus_V", "charge_mode", "record_Ah", "record_Wh", "record_threshold_A"),
+    *("record_s", "recording", "screen_timeout", "brightness", "resistance_ohm", "screen", "tail"),
 ]
 STEPS = dict(  # how many of a number are one of its unit
     dict.fromkeys(["power_W", "record_Ah", "record_Wh", *GROUPS], 1000.0),
@@ -31,10 +31,9 @@ STEPS = dict(  # how many of a number are one of its unit
     resistance_ohm=10.0,
 )
 TAIL = b"\xff\xf1"
-SUMMED = tuple(  # the bytes under the UM34C's checksum
-    int(at)
-    for at in "1 3 7 9 15 17 19 23 31 39 41 45 49 53 55 57 59 63 67 69 73 79 83 89 97 99 109 111 113"
-    " 119 121 127".split()
+SUMMED = (  # the bytes under the UM34C's checksum
+    *(1, 3, 7, 9, 15, 17, 19, 23, 31, 39, 41, 45, 49, 53, 55, 57),
+    *(59, 63, 67, 69, 73, 79, 83, 89, 97, 99, 109, 111, 113, 119, 121, 127),
 )
 
 

@@ -18,25 +18,10 @@ COMMANDS = {  # of a host; only the first three are ever sent
     b"#L,W,0;": "stop external logging",
     b"#R,W,0;": "clear data memory",
 }
-FIELDS = (
-    ("W", 10),
-    ("V", 10),
-    ("A", 1000),
-    ("WH", 10),
-    ("Cost", 1),
-    ("WH/Mo", 1),
-    ("Cost/Mo", 1),
-    ("Wmax", 10),
-    ("Vmax", 10),
-    ("Amax", 1000),
-    ("Wmin", 10),
-    ("Vmin", 10),
-    ("Amin", 1000),
-    ("PF", 1),
-    ("DC", 1),
-    ("PC", 1),
-    ("Hz", 10),
-    ("VA", 10),
+FIELDS = (  # the quantities of a data packet, and the steps of each in its unit
+    *(("W", 10), ("V", 10), ("A", 1000), ("WH", 10), ("Cost", 1), ("WH/Mo", 1), ("Cost/Mo", 1)),
+    *(("Wmax", 10), ("Vmax", 10), ("Amax", 1000), ("Wmin", 10), ("Vmin", 10), ("Amin", 1000)),
+    *(("PF", 1), ("DC", 1), ("PC", 1), ("Hz", 10), ("VA", 10)),
 )
 MODELS = ("Std", "PRO", "ES", ".Net")
 PACKET = re.compile(r"#([a-z]),[-\w]?,(\d{1,2}),(.*);\Z", re.IGNORECASE)
@@ -99,28 +84,20 @@ class WattsupDecoder(Decoder):
 
         A `#` inside a packet begins a new one.
         """
-        self.buffer += data.translate(None, b"\r\n\t")
-        records: List[Record] = []
-        while True:
-            begin = self.buffer.find(b"#")
-            if begin < 0:
-                self.buffer = b""
-                return records
-            self.buffer = self.buffer[begin:]
-            end, again = self.buffer.find(b";"), self.buffer.find(b"#", 1)
-            if again > 0 and (end < 0 or again < end):
+        _, *pieces = (self.buffer + data.translate(None, b"\r\n\t")).split(b"#")
+        self.buffer = b""
+        records = []
+        for count, piece in enumerate(pieces, 1):
+            packet, end, _ = piece.partition(b";")
+            if end:
+                records.append(self._packet(b"#" + packet + end))
+            elif count < len(pieces):
                 records.append(Record("damaged", {}, "a packet without its end"))
-                self.buffer = self.buffer[again:]
-            elif end < 0:
-                if len(self.buffer) > LONGEST_PACKET:
-                    self.buffer = b""
-                    records.append(
-                        Record("damaged", {}, f"no end of packet in {LONGEST_PACKET} bytes")
-                    )
-                return records
+            elif len(piece) < LONGEST_PACKET:
+                self.buffer = b"#" + piece
             else:
-                packet, self.buffer = self.buffer[: end + 1], self.buffer[end + 1 :]
-                records.append(self._packet(packet))
+                records.append(Record("damaged", {}, f"no end of packet in {LONGEST_PACKET} bytes"))
+        return records
 
     def _packet(self, packet: bytes) -> Record:
         if packet in COMMANDS:  # an echo of ours
