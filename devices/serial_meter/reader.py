@@ -2,7 +2,8 @@
 
 import threading
 import time
-from typing import Callable, Optional
+from contextlib import closing
+from typing import Callable
 
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.dialogue import Dialogue, Setup
@@ -18,14 +19,15 @@ HANGS_S = 1.0  # beyond a stall: the thread does not come back from the kernel
 class Reader:
     """Read one meter in a thread, until `close`.
 
-    `take` returns the new readings and never waits for the meter.
+    `take` returns the new readings and never waits for the meter. `raw_log` is the file that keeps
+    all traffic, or "".
     """
 
     def __init__(
         self,
         meter: meters.Meter,
         port: str,
-        raw_log: Optional[RawLog] = None,
+        raw_log: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         decoder = meters.decoder(meter)
@@ -33,7 +35,8 @@ class Reader:
         self.baud = meter.bauds[0]
         self._stop, self._begun = threading.Event(), threading.Event()
         self.inbox = Inbox()
-        self._setup = Setup(meter, port, decoder, self.inbox, raw_log, clock, self._stop)
+        log = RawLog(raw_log, meter, port) if raw_log else None
+        self._setup = Setup(meter, port, decoder, self.inbox, log, clock, self._stop)
         self._thread = threading.Thread(target=self._run, name="serial-meter", daemon=True)
 
     def open(self) -> None:
@@ -61,6 +64,8 @@ class Reader:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
+        if self._setup.raw_log:
+            self._setup.raw_log.close()
 
     def take(self) -> Taken:
         """Return the readings since the last call.
@@ -70,11 +75,10 @@ class Reader:
         return self.inbox.take(self._setup.clock(), self._setup.quiet_s + HANGS_S)
 
     def _advice(self) -> str:
-        meter = self._setup.meter
-        rates = ", ".join(str(baud) for baud in meter.bauds)
+        rates = ", ".join(map(str, self._setup.meter.bauds))
         return (
             f"wrong baud rate, or another meter? tried {rates} baud; "
-            f"bytes came, but none made sense as {meter.name}"
+            f"bytes came, but none made sense as {self._setup.meter.name}"
             if self.inbox.bytes
             else "nothing came: check power and cable (null modem?), and the meter's own settings; "
             f"tried {rates} baud"
@@ -105,7 +109,7 @@ class Reader:
                         return
             wait_s = (
                 FIRST_WAIT_S
-                if self.inbox.counts["readings"] > readings
+                if inbox.counts["readings"] > readings
                 else min(2 * wait_s, LONGEST_WAIT_S)
             )
             self._stop.wait(wait_s)
@@ -115,9 +119,6 @@ class Reader:
 
         The port is closed at once, for an open one keeps its name busy.
         """
-        link = open_link(self._setup.port, Line(self.baud, self._setup.meter.line))
-        try:
+        with closing(open_link(self._setup.port, Line(self.baud, self._setup.meter.line))) as link:
             self.inbox.counts["opened"] += 1
             Dialogue(self._setup, link).run()
-        finally:
-            link.close()

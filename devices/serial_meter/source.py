@@ -5,7 +5,6 @@ from typing import Any, Callable, Dict, Optional, Union
 
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.inbox import Taken
-from joulebird.devices.serial_meter.rawlog import RawLog
 from joulebird.devices.serial_meter.reader import Reader
 from joulebird.devices.serial_meter.transport import ports, stable_name
 from joulebird.devices.source import PowerSample, PowerSource
@@ -44,7 +43,6 @@ class SerialMeterSource(PowerSource):
         )
         self.meter: Optional[meters.Meter] = None
         self._reader: Optional[Reader] = None
-        self._log: Optional[RawLog] = None
         self._last: Optional[PowerSample] = None
 
     def open(self) -> None:
@@ -62,8 +60,7 @@ class SerialMeterSource(PowerSource):
         self.port = stable_name(self.port)
         self.sampling, self.scope, self.min_period_s = meter.sampling, meter.scope, meter.interval_s
         self.rails = self.total = (self.rail or RAILS.get(meter.scope, meter.scope.upper()),)
-        self._log = RawLog(self.raw_log, self.meter, self.port) if self.raw_log else None
-        self._reader = Reader(self.meter, self.port, self._log, self.clock)
+        self._reader = Reader(self.meter, self.port, self.raw_log, self.clock)
         try:
             self._reader.open()
         except BaseException:
@@ -100,11 +97,8 @@ class SerialMeterSource(PowerSource):
     def close(self) -> None:
         """Stop reading and let go of the port."""
         reader, self._reader = self._reader, None
-        log, self._log = self._log, None
         if reader is not None:
             reader.close()
-        if log is not None:
-            log.close()
 
     def describe(self) -> Dict[str, Any]:
         """Return the facts for the record: meter, side, gates, check, port, identity."""
