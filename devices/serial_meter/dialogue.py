@@ -70,8 +70,6 @@ class Dialogue:
         end_s = self._clock() + settle_s
         while self._clock() < end_s and not self._stop.is_set():
             self._throw(QUIET_S, end_s - self._clock())
-        if self._decoder.polled:
-            self._throw(QUIET_S, 2 * self._meter.timeout_s)
         self._resync("begin")
         for ask in self._decoder.start():
             if ask.answer == "identity":
@@ -112,7 +110,6 @@ class Dialogue:
         """Take one reading, asked for again once when it failed; then wait for the next turn."""
         due_s = self._clock() + self._meter.interval_s
         if self._link.waiting():  # a late answer, which would be taken for the next one's
-            self._throw(QUIET_S, 2 * self._meter.timeout_s)
             self._resync("late")
         for _ in range(2):
             if all(
@@ -127,10 +124,8 @@ class Dialogue:
                 return
             if self._late:
                 self._inbox.fail(self._clock(), "ETIMEDOUT")
-            self._throw(self._meter.timeout_s if self._late else QUIET_S, 2 * self._meter.timeout_s)
-            self._resync("again")
+            self._resync("again", self._meter.timeout_s if self._late else QUIET_S)
         self._missed("no answer")
-        self._hello()
 
     def _listen(self) -> None:
         """Take the meter's unasked output; silence, or nothing but damage, is a stall."""
@@ -143,10 +138,9 @@ class Dialogue:
             else max(self._setup.quiet_s, FIRST_READING_S)
         ):
             self._missed(f"no reading for {silent_s:.1f} s")
-            self._hello()
 
     def _missed(self, failure: str) -> None:
-        """Count a failure in a row.
+        """Count a failure in a row, and begin anew.
 
         The last one, or the first when nothing ever came, ends the session.
         """
@@ -164,6 +158,7 @@ class Dialogue:
         if self._misses >= MISSES or not inbox.ever.is_set():
             raise error
         inbox.lost(error)
+        self._hello()
 
     def _exchange(self, ask: Ask) -> Optional[Record]:
         """Send bytes and wait for the record that answers them.
@@ -191,7 +186,10 @@ class Dialogue:
         self._decoder.sent(data)
         self._setup.log(">", data)
 
-    def _resync(self, why: str) -> None:
+    def _resync(self, why: str, quiet_s: float = QUIET_S) -> None:
+        """Have the decoder begin anew, after the last bytes of a meter that is asked."""
+        if self._decoder.polled:
+            self._throw(quiet_s, 2 * self._meter.timeout_s)
         self._decoder.resync()
         self._setup.log("!", why)
 

@@ -143,8 +143,10 @@ def _check(described: Any) -> None:
 
 
 def _wrong(reason: str) -> SourceError:
-    text = f"the description of the serial meter is wrong: {reason}"
-    return SourceError(text, f"its keys are: like, {', '.join(Meter._fields)}")
+    return SourceError(
+        f"the description of the serial meter is wrong: {reason}",
+        f"its keys are: like, {', '.join(Meter._fields)}",
+    )
 
 
 def as_json(described: Meter) -> Dict[str, Any]:
@@ -158,8 +160,8 @@ def decoder(described: Meter) -> Decoder:
     try:
         return DECODERS[described.family](described)
     except (AttributeError, LookupError, TypeError, ValueError, re.error) as error:
-        text = f"the settings of the serial meter {described.name} do not fit the family"
         raise SourceError(
-            f"{text} {described.family}: {type(error).__name__}: {error}",
+            f"the settings of the serial meter {described.name} do not fit the family "
+            f"{described.family}: {type(error).__name__}: {error}",
             "compare them with a meter of that family in joulebird.devices.serial_meter.profiles",
         ) from error

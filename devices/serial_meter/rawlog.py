@@ -110,8 +110,10 @@ def entries(path: str) -> Iterator[Entry]:
                 if line.startswith(MAGIC):
                     head, problem = None, ""
                     if line[len(MAGIC) : -1] != str(FORMAT):
-                        text = f"{path}: {line[2:40].strip()!r} is damaged, or of a newer joulebird"
-                        raise SourceError(text, "update joulebird")
+                        raise SourceError(
+                            f"{path}: {line[2:40].strip()!r} is damaged, or of a newer joulebird",
+                            "update joulebird",
+                        )
                 elif line.startswith("# ") and head is None and not problem:
                     head, problem = _head(line[2:])
                     readable = readable or head is not None
@@ -156,8 +158,9 @@ def redecode(
         try:
             data = unescape(entry.text) if entry.letter in "<>" else b""
         except ValueError as error:
-            text = f"{path}: the piece at {entry.t_s:.6f} s is damaged: {error}"
-            raise SourceError(text, "delete that line") from None
+            raise SourceError(
+                f"{path}: the piece at {entry.t_s:.6f} s is damaged: {error}", "delete that line"
+            ) from None
         if entry.letter == "!":
             decoder.resync()
         elif entry.letter == ">":

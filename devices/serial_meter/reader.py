@@ -1,7 +1,6 @@
 """Read a meter in a thread: open its port, find the baud rate, and start over after every fault."""
 
 import threading
-import time
 from contextlib import closing
 from typing import Callable
 
@@ -9,7 +8,7 @@ from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.dialogue import Dialogue, Setup
 from joulebird.devices.serial_meter.inbox import Inbox, Taken
 from joulebird.devices.serial_meter.rawlog import RawLog
-from joulebird.devices.serial_meter.transport import Line, open_link
+from joulebird.devices.serial_meter.transport import open_link
 from joulebird.harness.core.errors import SourceError
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 1.0
@@ -24,11 +23,7 @@ class Reader:
     """
 
     def __init__(
-        self,
-        meter: meters.Meter,
-        port: str,
-        raw_log: str = "",
-        clock: Callable[[], float] = time.monotonic,
+        self, meter: meters.Meter, port: str, raw_log: str, clock: Callable[[], float]
     ) -> None:
         decoder = meters.decoder(meter)
         decoder.start(), decoder.poll()  # forbidden commands are refused before the port is opened
@@ -119,6 +114,6 @@ class Reader:
 
         The port is closed at once, for an open one keeps its name busy.
         """
-        with closing(open_link(self._setup.port, Line(self.baud, self._setup.meter.line))) as link:
+        with closing(open_link(self._setup.port, self.baud, self._setup.meter.line)) as link:
             self.inbox.counts["opened"] += 1
             Dialogue(self._setup, link).run()

@@ -39,8 +39,10 @@ def rewrite(
                         new.write(row.decode("ascii"))
                         count += row.endswith(b" ok\n")
     except OSError as error:
-        text = f"cannot write {out} from {power_csv}: {error.strerror}"
-        raise SourceError(text, "check the folder and its permissions") from None
+        raise SourceError(
+            f"cannot write {out} from {power_csv}: {error.strerror}",
+            "check the folder and its permissions",
+        ) from None
     return count
 
 

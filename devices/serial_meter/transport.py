@@ -15,7 +15,7 @@ import socket
 import struct
 import termios
 import time
-from typing import Any, Iterator, List, NamedTuple
+from typing import Any, Iterator, List
 from urllib.parse import urlsplit
 
 from joulebird.harness.core.errors import SourceError
@@ -34,13 +34,6 @@ HINTS = {
     errno.EBUSY: "another program reads this port: close it (ModemManager is a usual one)",
     errno.ECONNREFUSED: "check the port number, and switch the meter's network interface on",
 }
-
-
-class Line(NamedTuple):
-    """How bits go over a serial line: baud rate, then bits, parity and stop bits as in "8N1"."""
-
-    baud: int = 9600
-    frame: str = "8N1"
 
 
 @contextlib.contextmanager
@@ -67,7 +60,7 @@ class TtyLink:
     """A serial port, or one behind an RFC 2217 server."""
 
     @as_oserror()
-    def __init__(self, port: str, line: Line) -> None:
+    def __init__(self, port: str, baud: int, frame: str) -> None:
         try:
             import serial
         except ImportError:
@@ -75,10 +68,10 @@ class TtyLink:
         network = "://" in port
         self._port = serial.serial_for_url(
             port,
-            baudrate=line.baud,
-            bytesize=int(line.frame[0]),
-            parity=line.frame[1],
-            stopbits=float(line.frame[2:]),
+            baudrate=baud,
+            bytesize=int(frame[0]),
+            parity=frame[1],
+            stopbits=float(frame[2:]),
             timeout=READ_S,
             write_timeout=None if network else WRITE_S,
             exclusive=None if network else True,
@@ -211,14 +204,17 @@ def ports(dev: str = "/dev") -> List[str]:
     return sorted(path for pattern in patterns for path in glob.glob(os.path.join(dev, pattern)))
 
 
-def open_link(port: str, line: Line) -> Any:
-    """Open the wire; raises SourceError with a remedy, from the OSError if there was one."""
+def open_link(port: str, baud: int = 9600, frame: str = "8N1") -> Any:
+    """Open the wire; `frame` is bits, parity and stop bits of a serial line.
+
+    Raises SourceError with a remedy, from the OSError if there was one.
+    """
     try:
         if port.startswith("socket://"):
             return SocketLink(port)
         if re.match(r"usbtmc\d+\Z", os.path.basename(port)):
             return UsbtmcLink(port)
-        return TtyLink(port, line)
+        return TtyLink(port, baud, frame)
     except (OSError, ValueError) as error:
         hint = (
             HINTS.get(

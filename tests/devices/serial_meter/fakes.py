@@ -8,8 +8,7 @@ import struct
 import threading
 import time
 
-from joulebird.devices.serial_meter.decoders.line import xor
-from joulebird.devices.serial_meter.decoders.modbus import crc
+from joulebird.devices.serial_meter.decoders.checksums import crc, xor
 from joulebird.devices.serial_meter.decoders.um import SUMMED
 
 VOLTS, AMPS = 19.02, 0.631

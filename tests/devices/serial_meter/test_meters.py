@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from joulebird.devices.serial_meter import meters
+from joulebird.devices.serial_meter.decoders.checksums import xor
 from joulebird.devices.serial_meter.decoders.forms import field
-from joulebird.devices.serial_meter.decoders.line import LONGEST_LINE, xor
+from joulebird.devices.serial_meter.decoders.line import LONGEST_LINE
 from joulebird.devices.serial_meter.records import Gates, judge, out_of_gate
 from joulebird.harness.core.errors import SourceError
 

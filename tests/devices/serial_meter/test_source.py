@@ -10,7 +10,7 @@ import pytest
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.decoders.modbus import crc
+from joulebird.devices.serial_meter.decoders.checksums import crc
 from joulebird.devices.serial_meter.inbox import Taken
 from joulebird.devices.serial_meter.rawlog import entries, unescape
 from joulebird.devices.serial_meter.source import SerialMeterSource

@@ -16,7 +16,7 @@ import tty
 import pytest
 
 from joulebird.devices.serial_meter.source import SerialMeterSource
-from joulebird.devices.serial_meter.transport import Line, as_oserror, drain, open_link, stable_name
+from joulebird.devices.serial_meter.transport import as_oserror, drain, open_link, stable_name
 from joulebird.harness.core.errors import SourceError
 from tests.devices.serial_meter.fakes import WATTS, FakeUm, FakeWt310e, quick
 
@@ -40,7 +40,7 @@ def read_all(link, count):
 
 
 def test_a_serial_port_reads_and_writes(terminal):
-    link = open_link(terminal[1], Line(57600))
+    link = open_link(terminal[1], 57600)
     assert link.read() == b""
     assert not link.waiting()
     os.write(terminal[0], b"19.02\r\n")
@@ -54,7 +54,7 @@ def test_a_serial_port_reads_and_writes(terminal):
 
 def test_an_unplugged_port_is_an_oserror_whatever_is_done(terminal):
     """pyserial raises three kinds of exception here, one of which (termios.error) is no OSError."""
-    link = open_link(terminal[1], Line())
+    link = open_link(terminal[1])
     os.close(terminal[2])
     os.close(terminal[0])
     for action in (
@@ -76,22 +76,22 @@ def test_what_is_no_serial_port(tmp_path):
     path = tmp_path / "meter.txt"
     path.write_bytes(b"")
     with pytest.raises(SourceError) as caught:
-        open_link(str(path), Line())
+        open_link(str(path))
     assert "meter.txt" in caught.value.message
     assert caught.value.hint
 
 
 def test_a_port_that_is_not_there(tmp_path):
     with pytest.raises(SourceError) as caught:
-        open_link(str(tmp_path / "ttyUSB0"), Line())
+        open_link(str(tmp_path / "ttyUSB0"))
     assert "ttyUSB0" in caught.value.message
     assert "/dev/serial/by-id" in caught.value.hint
 
 
 def test_a_port_that_somebody_else_reads(terminal):
-    link = open_link(terminal[1], Line())
+    link = open_link(terminal[1])
     with pytest.raises(SourceError) as caught:
-        open_link(terminal[1], Line())
+        open_link(terminal[1])
     assert "another program" in caught.value.hint
     link.close()
 
@@ -107,7 +107,7 @@ def test_a_port_without_the_right_to_it(tmp_path):
     code = (
         "import os, serial\nfrom joulebird.devices.serial_meter.transport import *\nif "
         "os.geteuid() == 0: os.seteuid(65534)\n"
-        f"try: open_link({str(path)!r}, Line())\nexcept SourceError as error: print(error.hint)"
+        f"try: open_link({str(path)!r})\nexcept SourceError as error: print(error.hint)"
     )
     assert b"dialout" in subprocess.check_output([sys.executable, "-c", code])
 
@@ -115,7 +115,7 @@ def test_a_port_without_the_right_to_it(tmp_path):
 def test_without_pyserial_the_error_says_how_to_get_it(monkeypatch, terminal):
     monkeypatch.setitem(sys.modules, "serial", None)
     with pytest.raises(SourceError) as caught:
-        open_link(terminal[1], Line())
+        open_link(terminal[1])
     assert caught.value.hint == "pip install pyserial"
 
 
@@ -202,7 +202,7 @@ def test_an_address_that_is_none():
         ("socket://127.0.0.1:1", "network interface"),
     ):
         with pytest.raises(SourceError) as caught:
-            open_link(port, Line())
+            open_link(port)
         assert word in caught.value.hint
 
 

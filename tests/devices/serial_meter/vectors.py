@@ -100,7 +100,7 @@ def frame(vector):
     """The bytes of a frame; a bare register pair is wrapped in the reply that carries it."""
     data = bytes.fromhex(vector["hex"])
     if vector["id"].startswith("ieee754"):
-        from joulebird.devices.serial_meter.decoders.modbus import crc
+        from joulebird.devices.serial_meter.decoders.checksums import crc
 
         data = b"\x01\x04\x04" + data
         data += crc(data)

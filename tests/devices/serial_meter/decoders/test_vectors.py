@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.decoders.modbus import crc
+from joulebird.devices.serial_meter.decoders.checksums import crc
 from joulebird.devices.serial_meter.decoders.um import POLL
 from joulebird.devices.serial_meter.decoders.wattsup import COMMANDS
 from joulebird.harness.core.errors import SourceError
