@@ -1,7 +1,7 @@
 """Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
 
 Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps
-of Riden supplies; the blocks stand in `profiles/other.py`.
+of Riden supplies; the blocks stand in `profiles/modbus.py`.
 """
 
 import struct
@@ -15,35 +15,20 @@ from joulebird.harness.core.errors import SourceError
 ANY_UNIT = 0xF8  # the general address of a PZEM that is alone on the line
 
 
-def request(unit: int, function: int, start: int, count: int) -> bytes:
-    """Frame that asks for `count` registers from `start`.
-
-    A function that does not read is refused with SourceError.
-
-    >>> request(1, 4, 0, 8).hex()
-    '010400000008f1cc'
-    """
-    body = struct.pack(">BBHH", unit, function, start, count)
-    return modbus_request(body + crc(body))
-
-
 def register_value(data: bytes, offset: int, kind: str) -> float:
     """Read one number from a block: u16, u32 (low word first), U32 (high word first) or f32.
 
-    `offset` counts registers.
-
-    A float that is NaN means no data and an infinite one over range (Yokogawa, IM WT310-17EN).
+    `offset` counts registers. A float that is NaN means no data and an infinite one over range
+    (Yokogawa, IM WT310-17EN).
 
     >>> register_value(bytes.fromhex("86a00001"), 0, "u32")
     100000
     >>> register_value(bytes.fromhex("7f800000"), 0, "f32")
     inf
     """
-    if kind == "u32":
-        low, high = struct.unpack_from(">HH", data, 2 * offset)
-        return int(high << 16 | low)
-    layout = {"u16": ">H", "U32": ">I", "f32": ">f"}[kind]
-    number: float = struct.unpack_from(layout, data, 2 * offset)[0]
+    layout = {"u16": ">H", "u32": ">HH", "U32": ">I", "f32": ">f"}[kind]
+    low, *high = struct.unpack_from(layout, data, 2 * offset)
+    number: float = high[0] << 16 | low if high else low
     return number
 
 
@@ -60,7 +45,8 @@ class ModbusDecoder(Decoder):
         self.asked = self.block
 
     def _ask(self, block: Sequence[int], answer: str) -> Ask:
-        return Ask(request(self.unit, self.function, block[0], block[1]), answer)
+        body = struct.pack(">BBHH", self.unit, self.function, block[0], block[1])
+        return Ask(modbus_request(body + crc(body)), answer)
 
     def start(self) -> List[Ask]:
         """Ask which model it is, if it can say."""

@@ -1,8 +1,7 @@
 """Decode instruments that answer questions in text: Yokogawa, GW Instek, R&S, Hioki, SCPI supplies.
 
-An answer is read by its question: an unasked answer is refused, because after a time-out the late
-reply would be taken for the next question's and look perfectly healthy. The instruments stand in
-`profiles/scpi.py`.
+An answer is read by its question, and an unasked one is refused: after a time-out, the late reply
+would be taken for the next question's and look healthy. `profiles/scpi.py` has the instruments.
 """
 
 import re
@@ -45,10 +44,8 @@ class ScpiDecoder(Decoder):
 
     def poll(self) -> List[Ask]:
         """Return the questions of one reading, after a wait for new numbers if possible."""
-        asks = [
-            self._ask(text, "note" if text.endswith("?") else "")
-            for text in self.settings.get("fresh", [])
-        ]
+        fresh = self.settings.get("fresh", [])
+        asks = [self._ask(text, "note" if text.endswith("?") else "") for text in fresh]
         kinds = ["note"] * (len(self.queries) - 1) + ["reading"]
         return asks + [self._ask(text, kind) for (text, _), kind in zip(self.queries, kinds)]
 
