@@ -85,7 +85,10 @@ class ScpiDecoder(Decoder):
 
     def _reply(self, text: str, asked: Optional[str]) -> Record:
         if asked == "*IDN?":
-            return self._identity(text)
+            wanted = self.settings.get("idn", "")
+            known = re.match(wanted, text, re.IGNORECASE) and text.count(",") >= 2
+            wrong = "" if known else f"this is not a {self.meter.title}: it says {text[:60]!r}"
+            return Record("damaged" if wrong else "identity", {"text": text}, wrong)
         error = ERROR.match(text)
         if error:
             return Record("note", {"code": int(error.group(1)), "text": error.group(2)})
@@ -93,19 +96,10 @@ class ScpiDecoder(Decoder):
         last = asked is None or asked == self.queries[-1][0]
         return Record("note", {"text": text}) if names is None else self._numbers(text, names, last)
 
-    def _identity(self, text: str) -> Record:
-        wanted = self.settings.get("idn", "")
-        known = re.match(wanted, text, re.IGNORECASE) and text.count(",") >= 2
-        wrong = "" if known else f"this is not a {self.meter.title}: it says {text[:60]!r}"
-        return Record("damaged" if wrong else "identity", {"text": text}, wrong)
-
     def _numbers(self, text: str, names: List[str], complete: bool) -> Record:
-        numbers, header = scpi_numbers(
-            text, self.settings.get("over", 9.9e37), self.settings.get("units", False)
-        )
-        fields: Fields = {"values": numbers}
-        if header:
-            fields["header"] = header
+        over, units = self.settings.get("over", 9.9e37), self.settings.get("units", False)
+        numbers, header = scpi_numbers(text, over, units)
+        fields: Fields = {"values": numbers, "header": header}
         if len(numbers) != len(names):
             return Record(
                 "damaged", fields, f"{len(numbers)} values where {len(names)} were asked for"
