@@ -10,6 +10,7 @@ from joulebird.devices.serial_meter.decoders.modbus import ModbusDecoder
 from joulebird.devices.serial_meter.decoders.scpi import ScpiDecoder
 from joulebird.devices.serial_meter.decoders.um import UmDecoder
 from joulebird.devices.serial_meter.decoders.wattsup import WattsupDecoder
+from joulebird.devices.serial_meter.profiles.boards import BOARD_METERS
 from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.modbus import MODBUS_METERS
 from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
@@ -29,7 +30,13 @@ DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
 }
 
 # name -> the fields of Meter that differ from the default
-METERS: Dict[str, Dict[str, Any]] = {**LINE_METERS, **SCPI_METERS, **MODBUS_METERS, **OTHER_METERS}
+METERS: Dict[str, Dict[str, Any]] = {
+    **BOARD_METERS,
+    **LINE_METERS,
+    **SCPI_METERS,
+    **MODBUS_METERS,
+    **OTHER_METERS,
+}
 EXAMPLE = 'for example {"like": "um25c", "interval_s": 1.0}'
 TO_JSON = (
     "on a current Python write it as JSON: python3 -c 'import json, sys, tomllib; "

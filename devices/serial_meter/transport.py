@@ -157,10 +157,8 @@ class UsbtmcLink:
         """
         try:
             return os.read(self._file.fileno(), 4096)
-        except OSError as error:
-            if error.errno in (errno.ETIMEDOUT, errno.EAGAIN):
-                return b""
-            raise
+        except (TimeoutError, BlockingIOError):  # ETIMEDOUT, EAGAIN
+            return b""
 
     def waiting(self) -> bool:
         """Never: nothing comes unasked."""

@@ -2,24 +2,20 @@
 
 from typing import Any, Dict
 
-_UM: Dict[str, Any] = {
-    "family": "um",
-    "sampling_known": False,
-    "counter_step_j": 3.6,
-    "check": "v*i",
-    "bauds": (9600,),
-    "timeout_s": 0.4,
-}
-
 
 def _um(model: str, max_a: float) -> Dict[str, Any]:
     """Return one of the USB meters of RDTech; up to 24 V."""
-    return dict(
-        _UM,
-        title="RDTech " + model,
-        gates={"max_w": 24.5 * max_a, "max_v": 24.5, "max_a": 1.05 * max_a},
-        settings={"model": model},
-    )
+    return {
+        "family": "um",
+        "title": "RDTech " + model,
+        "sampling_known": False,
+        "counter_step_j": 3.6,
+        "check": "v*i",
+        "bauds": (9600,),
+        "timeout_s": 0.4,
+        "gates": {"max_w": 24.5 * max_a, "max_v": 24.5, "max_a": 1.05 * max_a},
+        "settings": {"model": model},
+    }
 
 
 OTHER_METERS: Dict[str, Dict[str, Any]] = {
