@@ -95,10 +95,10 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         for name in [*facts, *facts["gates"]]:
             if name not in Meter._fields + Gates._fields:
                 raise _wrong(f"unknown key {shown(name)}")
-        facts["gates"] = Gates(**facts["gates"])
-        facts["gates"] = facts["gates"]._replace(sentinels=tuple(facts["gates"].sentinels))
-        facts["bauds"] = tuple(facts.get("bauds", (115200,)))
-        described = Meter(**facts)
+        gates, described = Gates(**facts["gates"]), Meter(**facts)
+        described = described._replace(
+            bauds=tuple(described.bauds), gates=gates._replace(sentinels=tuple(gates.sentinels))
+        )
     except TypeError as error:
         raise _wrong(str(error)) from None
     _check(described)
