@@ -32,7 +32,7 @@ def calls():
 @pytest.mark.parametrize(("path", "name", "facts"), list(calls()))
 def test_a_warning_is_in_the_table_with_the_facts_it_needs(path, name, facts):
     assert name in WARNINGS, f"{path} warns {name!r}, which harness/runs/warnings.py does not know"
-    needed = re.findall(r"{(\w+)}", WARNINGS[name].text)
+    needed = re.findall(r"{(\w+)}", WARNINGS[name][0])
     assert None in facts or not set(needed) - set(facts), (
         f"{path} gives {name!r} the facts {facts}, its text needs {needed}"
     )

@@ -1,22 +1,18 @@
 """`events.jsonl`: the marks of a stage, a line each, readable however the process ends."""
 
 import json
-import math
 import os
 import time
-from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
+from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import Event
 
 
 class EventLog:
-    """Append events to a file, each in one write.
+    """Append events to a file, each in one write; a line that a kill cut short is closed first."""
 
-    A last line cut short by a kill is closed first, so that the next one stands alone.
-    """
-
-    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, path: str) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
@@ -27,7 +23,7 @@ class EventLog:
 
         A durable event is on the disk when this returns.
         """
-        t_s: float = facts.pop("t_s") if "t_s" in facts else self._clock()
+        t_s: float = facts.pop("t_s") if "t_s" in facts else time.monotonic()
         values = dict(plain(facts), t_s=round(t_s, 6), event=event)
         data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")
         while data:  # a full disk may take a part; the next attempt raises ENOSPC
@@ -53,21 +49,6 @@ class EventLog:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON holds it: NaN and infinity become null, a tuple becomes a list.
-
-    >>> plain({"loss": float("nan"), "widths": (1, 2)})
-    {'loss': None, 'widths': [1, 2]}
-    """
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 class Window(NamedTuple):
@@ -135,9 +116,3 @@ def kept_epochs(tries: Iterable[Attempt]) -> List[Tuple[Event, Attempt]]:
     """
     kept = {event["epoch"]: (event, attempt) for attempt in tries for event in attempt.epochs}
     return [kept[number] for number in sorted(kept)]
-
-
-def last_saved(events: Iterable[Event]) -> Optional[Event]:
-    """Return the newest epoch event whose checkpoint is on the disk, or None."""
-    saved = [event for event in events if event["event"] == "epoch" and event.get("checkpoint")]
-    return saved[-1] if saved else None

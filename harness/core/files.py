@@ -1,8 +1,9 @@
-"""Write files that appear whole or not at all, even after a power cut."""
+"""Name files; write those that appear whole or not at all, even after a power cut."""
 
 import contextlib
 import json
 import os
+import re
 from typing import Any, Dict, Iterator, Union
 
 
@@ -59,3 +60,12 @@ def remove(path: str) -> None:
     """Remove a file if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe in a file name.
+
+    >>> slug("mylab.methods:Fluke")
+    'mylab-methods-Fluke'
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")

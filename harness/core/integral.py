@@ -62,11 +62,10 @@ def in_order(samples: Iterable[Sample]) -> List[Sample]:
     >>> in_order([Sample(5, 1), Sample(3, 2), Sample(5, 3)])
     [Sample(t_us=3, power=2, start=False), Sample(t_us=5, power=1, start=False)]
     """
-    ordered: List[Sample] = []
-    for sample in sorted(samples, key=lambda sample: sample.t_us):
-        if not ordered or sample.t_us > ordered[-1].t_us:
-            ordered.append(sample)
-    return ordered
+    first: Dict[int, Sample] = {}
+    for sample in samples:
+        first.setdefault(sample.t_us, sample)
+    return [first[t_us] for t_us in sorted(first)]
 
 
 def integrate(

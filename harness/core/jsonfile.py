@@ -1,4 +1,7 @@
-"""Read JSON that may be damaged or hostile: every fault is one ValueError or HarnessError."""
+"""Read JSON that may be damaged or hostile: every fault is one ValueError or HarnessError.
+
+`plain` makes values fit for writing.
+"""
 
 import json
 from typing import Any, Dict, List, Tuple, Union
@@ -46,6 +49,21 @@ def load(path: str, remedy: str) -> Any:
         ) from None
     except ValueError as error:
         raise HarnessError(f"{path}: not valid JSON ({error})", remedy) from None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it: NaN and infinity become null, a tuple becomes a list.
+
+    >>> plain({"loss": float("nan"), "widths": (1, 2)})
+    {'loss': None, 'widths': [1, 2]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value
 
 
 TOO_DEEP = f"nested more than {DEEPEST} deep"

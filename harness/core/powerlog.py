@@ -138,8 +138,9 @@ def map_log(path: str, error: Error) -> mmap.mmap:
 
 def unreadable(path: str, problem: OSError, error: Error) -> Exception:
     """Return the `error` for a log that the system does not read."""
-    text = f"cannot read the power log {path}: {problem.strerror}"
-    return error(text, "check its name and permissions")
+    return error(
+        f"cannot read the power log {path}: {problem.strerror}", "check its name and permissions"
+    )
 
 
 def has_rows(path: str) -> bool:
@@ -193,8 +194,10 @@ def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
     The head is None when it was cut short and no row follows.
     """
     if data[at : at + len(MAGIC)] != MAGIC:
-        hint = "give a power.csv; `joulebird energy` reads other logs, with --map t=COL,w=COL"
-        raise HarnessError("this is not a power log of joulebird", hint)
+        raise HarnessError(
+            "this is not a power log of joulebird",
+            "give a power.csv; `joulebird energy` reads other logs, with --map t=COL,w=COL",
+        )
     notes, columns, begin = _header(data, at, end)
     version = notes.get(MAGIC[2:-1].decode(), "").strip()
     if re.match("[0-9]+$", version) and (len(version) > 4 or int(version) > FORMAT):
@@ -204,8 +207,10 @@ def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
         )
     if version != str(FORMAT) or not columns or "source" not in notes or "clock" not in notes:
         if begin < end:
-            hint = "restore its `# source`, `# clock` and column lines, or cut this segment out"
-            raise HarnessError("the header of this segment is incomplete", hint)
+            raise HarnessError(
+                "the header of this segment is incomplete",
+                "restore its `# source`, `# clock` and column lines, or cut this segment out",
+            )
         return None, begin
     source, clock = _checked("source", notes["source"]), _checked("clock", notes["clock"])
     named = tuple(source.get("rails") or ())

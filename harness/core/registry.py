@@ -81,13 +81,16 @@ def import_module(name: str, label: str, error: Type[HarnessError] = HarnessErro
         absent = isinstance(problem, ModuleNotFoundError)
         if absent and missing.partition(".")[0] not in ("", name.partition(".")[0]):
             raise missing_package(label, missing, error) from None
-        text = f"{label}: cannot import {name} ({problem})"
-        raise error(text, "check the name, or PYTHONPATH") from None
+        raise error(
+            f"{label}: cannot import {name} ({problem})", "check the name, or PYTHONPATH"
+        ) from None
     except (Exception, SystemExit) as problem:
         if name.partition(".")[0] == "joulebird":
             raise
-        text = f"{label}: cannot import {name} ({type(problem).__name__}: {problem})"
-        raise error(text, f"`python3 -c 'import {name}'` shows where; mend that module") from None
+        raise error(
+            f"{label}: cannot import {name} ({type(problem).__name__}: {problem})",
+            f"`python3 -c 'import {name}'` shows where; mend that module",
+        ) from None
 
 
 def missing_package(

@@ -185,10 +185,10 @@ class Schema(Kind):
     def typed(self, values: Dict[str, Any]) -> Dict[str, Any]:
         """Return the known fields of checked values: a number as a float, a list as a tuple."""
         types = {"number": float, "array": tuple}
-        known = [name for name in self.fields if values.get(name) is not None]
         return {
-            name: types.get(self.fields[name].kind.type, lambda value: value)(values[name])
-            for name in known
+            name: types.get(field.kind.type, lambda value: value)(values[name])
+            for name, field in self.fields.items()
+            if values.get(name) is not None
         }
 
     def json_schema(self) -> Dict[str, Any]:

@@ -6,9 +6,10 @@ and the log shows by its coverage whether an energy is void.
 """
 
 import os
-import re
+from itertools import chain, count
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
+from joulebird.harness.core.files import slug
 from joulebird.harness.core.records import POWER
 
 Failure = Tuple[str, Dict[str, Any]]
@@ -28,7 +29,6 @@ class Recorders:
         The first label is "": its log is power.csv, the others' are power-<label>.csv.
         """
         self._sources = [_Source(make, label) for label, make in makers.items()]
-        self._unmeasured = False
 
     @property
     def description(self) -> Dict[str, Any]:
@@ -41,16 +41,10 @@ class Recorders:
     def start(self) -> None:
         """Start all recorders; raises SourceError when the first source cannot be read."""
         for source in self._working():
-            try:
-                source.start()
-            except Exception as error:
-                if not source.label:
-                    raise
-                source.note("recorder_failed", {"reason": reason_of(error)})
+            source.start()
 
     def open_logs(self, folder: str) -> None:
         """Write samples to the logs in this folder from now on."""
-        self._unmeasured = not self._sources
         for source in self._sources:
             source.open_log(os.path.join(folder, log_name(source.label)))
 
@@ -78,12 +72,10 @@ class Recorders:
 
     def take_failures(self) -> List[Failure]:
         """Return the warnings since the last call: names and facts."""
-        failures: List[Failure] = [("not_measured", {})] if self._unmeasured else []
-        self._unmeasured = False
+        failures = [failure for source in self._sources for failure in source.failures]
         for source in self._sources:
-            failures += source.failures
             source.failures = []
-        return failures
+        return failures if self._sources else [("not_measured", {})]
 
     def stop(self) -> None:
         """Stop all recorders; harmless when there are none."""
@@ -107,13 +99,17 @@ class _Source:
         self._path = ""
 
     def start(self) -> None:
-        """Start the recorder and check that the source can be read; raises SourceError."""
+        """Start the recorder and check that the source can be read.
+
+        Raises SourceError for the first source; a further one is given up.
+        """
         if self._recorder is None:
             try:
                 self._start().check()
-            except Exception:
-                self.stop()
-                raise
+            except Exception as error:
+                self._fail(error)
+                if not self.label:
+                    raise
 
     def open_log(self, path: str) -> None:
         """Begin a log. A lost source has none, and each stage gets the warning."""
@@ -217,10 +213,9 @@ def labels(names: Iterable[str]) -> List[str]:
     """
     given: List[str] = []
     for name in names:
-        plain = re.sub("[^A-Za-z0-9]+", "-", name).strip("-") or "source"
-        same = re.compile(re.escape(plain) + "(-[0-9]+)?$")
-        count = sum(bool(same.match(label)) for label in given)
-        given.append(f"{plain}-{count + 1}" if count else plain)
+        plain = slug(name) or "source"
+        numbered = (f"{plain}-{number}" for number in count(2))
+        given.append(next(label for label in chain([plain], numbered) if label not in given))
     return given
 
 

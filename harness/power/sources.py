@@ -33,10 +33,9 @@ def choose(
         return None
     if name is None or name == "auto":
         name = registry.best()
-    path = registries.dotted("source", name)
     return Choice(
         name,
-        path,
+        registries.dotted("source", name),
         dict(options or {}),
         bool(getattr(registries.load("source", name), "real", True)),
     )

@@ -2,11 +2,11 @@
 
 import os
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import EventLog, attempts, kept_epochs, last_saved
+from joulebird.harness.core.events import EventLog, attempts, kept_epochs
 from joulebird.harness.core.records import (
     EVENTS,
     RECIPE,
@@ -21,34 +21,43 @@ from joulebird.harness.core.records import (
     write_stage,
 )
 from joulebird.harness.runs.checkpoints import Checkpoints, writing
-from joulebird.harness.runs.recipe import Artifact, artifacts, loaded
+from joulebird.harness.runs.recipe import loaded
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
 
 StageFunction = Callable[..., Dict[str, Any]]
 
 
+class Asked(NamedTuple):
+    """A stage that a method asked for, by the name it gave.
+
+    `function` is a dotted name, `upstream` are the ids of the stages that it builds on.
+    """
+
+    name: str
+    id: str
+    function: str
+    upstream: Tuple[str, ...]
+    options: Dict[str, Any]
+
+
 def perform(
     session: Any,
-    name: str,
+    asked: Asked,
     function: StageFunction,
     inputs: Tuple[Any, ...],
-    options: Dict[str, Any],
     recipe: Dict[str, Any],
-    artifact: Artifact,
 ) -> None:
     """Bring one stage to its end, wherever an earlier attempt left it.
 
-    `session` is shared by all stages of this process: root, saving, recorders, progress, ...
+    `session` is shared by all stages of this process: root, backend, recorders, progress, ...
     """
-    folder = stage_dir(session.root, artifact.id)
+    folder = stage_dir(session.root, asked.id)
     with writing(os.path.join(folder, EVENTS)):
         os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, RECIPE), recipe)
         past = read_events(os.path.join(folder, EVENTS))
         if not _finish_ended(session, folder, past):
-            _AttemptUnderWay(session, name, artifact.id, recipe, past).run(
-                function, inputs, options
-            )
+            _AttemptUnderWay(session, asked, past).run(function, inputs)
 
 
 def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
@@ -66,38 +75,24 @@ def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
 class _AttemptUnderWay:
     """The present attempt at one stage."""
 
-    def __init__(
-        self,
-        session: Any,
-        name: str,
-        stage_id: str,
-        recipe: Dict[str, Any],
-        past: List[Event],
-    ) -> None:
+    def __init__(self, session: Any, asked: Asked, past: List[Event]) -> None:
         self._session = session
-        self._name = name
-        self._id = stage_id
-        self._recipe = recipe
-        self._upstream: Tuple[str, ...] = ()
+        self._asked = asked
         self._past = past
         self._earlier = attempts(past)
         self._number = len(self._earlier) + 1
         self._saved = last_saved(past)
         self._from_epoch: int = self._saved["epoch"] if self._saved else 0
-        self._folder = stage_dir(session.root, stage_id)
+        self._folder = stage_dir(session.root, asked.id)
         self._device = ""
 
-    def run(
-        self, function: StageFunction, inputs: Tuple[Any, ...], options: Dict[str, Any]
-    ) -> None:
+    def run(self, function: StageFunction, inputs: Tuple[Any, ...]) -> None:
         """Call the stage function between two marks and write its result and record."""
-        checkpoints = Checkpoints(self._folder, self._session.saving, self._number)
+        checkpoints = Checkpoints(self._folder, self._session.backend.saving, self._number)
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
         kept = [event for event, _ in kept_epochs(self._earlier)]
         rewrite_epochs(self._folder, [e for e in kept if e["epoch"] <= self._from_epoch])
-        self._upstream = tuple(item.id for item in artifacts([list(inputs), options]))
-        arguments = [loaded(item) for item in inputs]
-        keywords = {key: loaded(value) for key, value in options.items()}
+        arguments, keywords = loaded([list(inputs), self._asked.options])
         tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
         self._device = str(tasks[0].device) if tasks else ""
         events = EventLog(os.path.join(self._folder, EVENTS))
@@ -121,13 +116,13 @@ class _AttemptUnderWay:
                 "a stage function must return a dict of tensors and plain values, "
                 f"not {type(result).__name__}"
             )
-        self._session.saving().save(os.path.join(self._folder, RESULT), result)
+        self._session.backend.saving().save(os.path.join(self._folder, RESULT), result)
         self._end(stage, events, begin_s)
 
     def _begin(self, stage: Stage, events: EventLog) -> float:
         """Sample, then mark: the window begins inside the log."""
         session = self._session
-        session.progress.stage_begin(self._name, self._id, self._from_epoch)
+        session.progress.stage_begin(self._asked.name, self._asked.id, self._from_epoch)
         events.begin_attempt(self._number, boot_id(), session.id, self._from_epoch)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
@@ -156,19 +151,19 @@ class _AttemptUnderWay:
         record = self._record(stage, round(spent_s, 6), log)
         events.write("stage_end", durable=True, t_s=end_s, record=record._asdict())
         write_stage(session.root, record)
-        session.progress.stage_end(self._name, self._recipe["function"], spent_s)
+        session.progress.stage_end(self._asked.name, self._asked.function, spent_s)
 
     def _record(self, stage: Stage, seconds: float, log: Dict[str, Any]) -> StageRecord:
         session = self._session
         work = stage.described_work and dict(
-            stage.described_work, epochs=len(epochs_of(session.root, self._id))
+            stage.described_work, epochs=len(epochs_of(session.root, self._asked.id))
         )
         source = session.recorders.description
         return StageRecord(
-            id=self._id,
-            name=self._name,
-            function=self._recipe["function"],
-            upstream=self._upstream,
+            id=self._asked.id,
+            name=self._asked.name,
+            function=self._asked.function,
+            upstream=self._asked.upstream,
             session=session.id,
             attempts=self._number,
             seconds=seconds,
@@ -181,7 +176,13 @@ class _AttemptUnderWay:
         )
 
     def _synchronise(self) -> None:
-        self._session.synchronise(self._device)
+        self._session.backend.synchronise(self._device)
+
+
+def last_saved(events: List[Event]) -> Optional[Event]:
+    """Return the newest epoch event whose checkpoint is on the disk, or None."""
+    saved = (e for e in reversed(events) if e["event"] == "epoch" and e.get("checkpoint"))
+    return next(saved, None)
 
 
 def epochs_of(root: str, stage_id: str) -> List[Event]:

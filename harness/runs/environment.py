@@ -19,7 +19,7 @@ def environment(root: str = "/") -> Dict[str, Any]:
 
     Only packages that are imported already are named. `root` is where /proc and /etc are.
     """
-    facts = {
+    facts: Dict[str, Any] = {
         "joulebird": joulebird.__version__,
         "code": code_hash(),
         "python": platform.python_version(),
@@ -35,9 +35,7 @@ def environment(root: str = "/") -> Dict[str, Any]:
             if hasattr(sys.modules.get(name), "__version__")
         },
     }
-    facts.update(accelerator())
-    facts.update(board(root))
-    return facts
+    return dict(facts, **accelerator(), **board(root))
 
 
 def board(root: str = "/") -> Dict[str, Any]:
@@ -49,12 +47,11 @@ def board(root: str = "/") -> Dict[str, Any]:
     if not state["jetson"]:
         return {}
     now = board_state(root, run_command)
-    mode = now["power_mode"] or {}
     return {
         "board": state["model"],
         "jetpack": state["jetpack"],
         "l4t": state["l4t"],
-        "power_mode": mode.get("name"),
+        "power_mode": (now["power_mode"] or {}).get("name"),
         "clocks_locked": now["clocks_locked"],
         "clock_limits_hz": now["clock_limits_hz"],
         "fan": now["fan"],

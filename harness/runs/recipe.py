@@ -3,8 +3,9 @@
 from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.records import STAGE, StageRecord, is_done, read_stage, stage_dir
-from joulebird.harness.runs.spec import digest, slug
+from joulebird.harness.core.files import slug
+from joulebird.harness.core.records import STAGE, is_done, stage_dir
+from joulebird.harness.runs.spec import digest
 
 
 class Artifact:
@@ -12,34 +13,22 @@ class Artifact:
 
     def __init__(self, root: str, stage_id: str, saving: Any) -> None:
         self.id = stage_id
-        self._root = root
+        self.folder = stage_dir(root, stage_id)
         self._saving = saving
-
-    @property
-    def folder(self) -> str:
-        """Return the stage's folder."""
-        return stage_dir(self._root, self.id)
 
     def done(self) -> bool:
         """Return whether the stage is finished."""
         return is_done(self.folder, STAGE)
 
-    def record(self) -> StageRecord:
-        """Return the finished stage's record; raises HarnessError when it is not finished."""
-        return read_stage(self._root, self.id)
-
     def load(self) -> Dict[str, Any]:
         """Return the stage's result, a dict of tensors and plain values. Raises NotDone."""
         if not self.done():
-            raise NotDone(self.id)
+            raise NotDone(f"stage {self.id} is not finished", "run the study first")
         return dict(self._saving().load(self.folder))
 
 
 class NotDone(HarnessError):
     """The result of an unfinished stage was requested (while planning)."""
-
-    def __init__(self, stage_id: str) -> None:
-        super().__init__(f"stage {stage_id} is not finished", "run the study first")
 
 
 def recipe_of(

@@ -6,19 +6,24 @@ import signal
 import threading
 import time
 import uuid
-from typing import Any, Callable, Dict, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.errors import TrainingError
 from joulebird.harness.core.events import EventLog
-from joulebird.harness.core.records import EVENTS, idle_dir
+from joulebird.harness.core.records import EVENTS, STAGE, RunRecord, idle_dir, is_done, stage_dir
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.backend import Backend
-from joulebird.harness.runs.checkpoints import Saving, writing
+from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
 from joulebird.harness.runs.prepare import Prepare
-from joulebird.harness.runs.rundir import LOCK, RunDir
+from joulebird.harness.runs.run import planned, run_spec
+from joulebird.harness.runs.rundir import LOCK, RunDir, split
+from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
+
+Failures = List[Tuple[RunSpec, TrainingError]]
 
 
 class StopSignals:
@@ -100,10 +105,7 @@ class Session:
             if self._working and not self.stopping and kind is None:
                 self._idle("after")
         finally:
-            try:
-                self.recorders.stop()
-            finally:
-                self._exits.__exit__(kind, error, trace)
+            self._exits.__exit__(kind, error, trace)
 
     @property
     def stopping(self) -> bool:
@@ -118,6 +120,7 @@ class Session:
         if not self._working:
             if self._prepare is not None and self._prepared is None:
                 self._prepared = self._exits.enter_context(self._prepare(self._nap))
+            self._exits.callback(self.recorders.stop)
             self.recorders.start()
             self._idle("before")
             self._working = True
@@ -144,14 +147,6 @@ class Session:
         """Return a monitor that logs board-health events of a stage (a path)."""
         return Monitor(events, self._board_root)
 
-    def saving(self) -> Saving:
-        """Return the writer and reader of checkpoints and results."""
-        return self.backend.saving()
-
-    def synchronise(self, device: str) -> None:
-        """Wait until the device is idle."""
-        self.backend.synchronise(device)
-
     def _nap(self, seconds: float) -> None:
         """Sleep; raises Interrupted when the user asks to stop."""
         time.sleep(seconds)
@@ -177,3 +172,38 @@ class Session:
             self.recorders.sample()
             self.recorders.close_logs()
             events.close()
+
+
+def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], Failures]:
+    """Bring all specs to their end; return the records and the failures.
+
+    Only a TrainingError lets the other runs continue; a full disk, a broken sensor or a wrong spec
+    ends the session.
+    """
+    records: List[RunRecord] = []
+    failures: Failures = []
+    with writing(f"{session.root}/"):
+        _plan(session, specs)
+        session.find_data(specs)
+        for number, spec in enumerate(specs, 1):
+            session.progress.run_begin(number, len(specs), spec.id)
+            try:
+                records.append(run_spec(session, spec))
+            except TrainingError as error:
+                failures.append((spec, error))
+                session.progress.say(f"  failed: {error}")
+    return records, failures
+
+
+def _plan(session: Any, specs: List[RunSpec]) -> None:
+    """Give the estimate the stages that lie ahead."""
+    root = session.root
+    plans = [planned(spec, root, session.backend) for spec in split(root, specs)[1]]
+    functions = {stage.id: stage.function for stages in plans for stage in stages}
+    session.progress.estimate.plan(
+        {
+            name: function
+            for name, function in functions.items()
+            if not is_done(stage_dir(root, name), STAGE)
+        }
+    )

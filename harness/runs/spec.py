@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness import registries
-from joulebird.harness.core import jsonfile, settings
+from joulebird.harness.core import files, jsonfile, settings
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import plain
 from joulebird.harness.runs.options import resolve_options
 
 EXAMPLE = "a spec is one JSON object, or a list of them; see `joulebird run --help`"
@@ -45,7 +43,7 @@ class RunSpec(NamedTuple):
         >>> RunSpec("eb-train", "vgg16", "cifar10", 0.5).id
         'eb-train-vgg16-cifar10-p50-s1-406977'
         """
-        names = [slug(name) for name in (self.method, self.model, self.dataset)]
+        names = [files.slug(name) for name in (self.method, self.model, self.dataset)]
         numbers = [f"p{round(100 * self.prune_ratio, 4):g}", f"s{self.seed}"]
         return "-".join(names + numbers + [digest(self.to_dict(), 6)])
 
@@ -54,7 +52,7 @@ class RunSpec(NamedTuple):
         return dict(
             self._asdict(),
             milestones=list(self.milestones),
-            options=plain(dict(self.options)),
+            options=jsonfile.plain(dict(self.options)),
         )
 
 
@@ -119,12 +117,3 @@ def digest(value: Any, length: int) -> str:
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:length]
-
-
-def slug(name: str) -> str:
-    """Return a name that is safe in a file name.
-
-    >>> slug("mylab.methods:Fluke")
-    'mylab-methods-Fluke'
-    """
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")

@@ -5,9 +5,10 @@ import os
 from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import EventLog, plain
+from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.exit_codes import INTERRUPTED
 from joulebird.harness.core.files import remove
+from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event
 from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.runs.monitor import Monitor, Warnings
@@ -36,7 +37,7 @@ class Stage:
         session: Any,
         synchronise: Callable[[], None],
     ) -> None:
-        self._folder = folder
+        self.folder = folder  # for messages
         self._events = events
         self._checkpoints = checkpoints
         self._saved = saved
@@ -47,11 +48,6 @@ class Stage:
         self.warnings: List[Dict[str, Any]] = []
         self.metrics: Dict[str, Any] = {}
         self.described_work: Optional[Dict[str, Any]] = None
-
-    @property
-    def folder(self) -> str:
-        """The stage's folder, for messages."""
-        return self._folder
 
     def resume(self) -> Optional[Dict[str, Any]]:
         """Return the state of the last checkpoint, or None when the stage begins afresh."""
@@ -93,7 +89,7 @@ class Stage:
             values["checkpoint"] = self._checkpoints.pending
         end_s = self._events.write("epoch", durable=True, **values)
         self._checkpoints.commit()
-        append_epoch(self._folder, dict(plain(values), end_s=round(end_s, 6)))
+        append_epoch(self.folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.recorders.keep_alive()
         self.warn_of_board(self._monitor.news() if self._monitor else [])
@@ -101,7 +97,7 @@ class Stage:
 
     def start_monitor(self) -> None:
         """Follow the board's health in the stage's events from now on."""
-        self._monitor = self._session.monitor(os.path.join(self._folder, EVENTS))
+        self._monitor = self._session.monitor(os.path.join(self.folder, EVENTS))
 
     def stop_monitor(self) -> Warnings:
         """Stop following the board; return its last warnings. Harmless when repeated."""

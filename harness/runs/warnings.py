@@ -3,98 +3,93 @@
 Warnings are data: they are kept in the record and printed under the table.
 """
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict
 
-from joulebird.harness.core.events import plain
+from joulebird.harness.core.jsonfile import plain
 
-
-class Warning_(NamedTuple):
-    """A warning's text, with its {facts}, and its remedy."""
-
-    text: str
-    remedy: str
-
-
+# name -> (text with its {facts}, remedy)
 WARNINGS = {
-    "recorder_failed": Warning_(
+    "recorder_failed": (
         "the power recorder failed ({reason}); the energy of this stage is void",
         "see `joulebird sources`; delete the stage's folder to measure it again",
     ),
-    "recorder_restarted": Warning_(
+    "recorder_restarted": (
         "the power recorder failed ({reason}) and was started again; "
         "the gap counts against coverage",
         "see `joulebird sources`",
     ),
-    "readings_failed": Warning_(
+    "readings_failed": (
         "{failed} of {rows} readings failed, or lack a rail; they count against coverage",
         "see the last column of power.csv, and `joulebird sources`",
     ),
-    "second_recorder_failed": Warning_(
+    "second_recorder_failed": (
         "source {source}, recorded beside the first, failed ({reason}); "
         "its log ends or is missing; the energy is not touched",
         "see `joulebird sources`",
     ),
-    "second_recorder_restarted": Warning_(
+    "second_recorder_restarted": (
         "source {source}, recorded beside the first, failed ({reason}) and was started again",
         "see `joulebird sources`",
     ),
-    "second_readings_failed": Warning_(
+    "second_readings_failed": (
         "{failed} of {rows} readings of source {source}, recorded beside the first, "
         "failed, or lack a rail",
         "see the last column of its log, and `joulebird sources`",
     ),
-    "not_measured": Warning_(
-        "no power source was recorded", "name one with --source; `joulebird sources` lists them"
+    "not_measured": (
+        "no power source was recorded",
+        "name one with --source; `joulebird sources` lists them",
     ),
-    "resumed": Warning_(
+    "resumed": (
         "trained in {attempts} attempts; work repeated after a kill is reported apart",
         "none needed",
     ),
-    "layer_emptied": Warning_(
+    "layer_emptied": (
         "{layers} would have lost every channel; the strongest one was kept",
         "use a smaller pruning ratio",
     ),
-    "dead_layer": Warning_(
-        "every weight of {layers} is pruned: nothing passes through", "use a smaller pruning ratio"
+    "dead_layer": (
+        "every weight of {layers} is pruned: nothing passes through",
+        "use a smaller pruning ratio",
     ),
-    "ticket_not_found": Warning_(
+    "ticket_not_found": (
         "the mask had not settled after {epochs} epochs (wanted: {wanted} distances below "
         "{epsilon}; there were {have} in a row, up to {distance}); the last one was taken",
         "train longer, or use a larger epsilon",
     ),
-    "not_retrained": Warning_(
+    "not_retrained": (
         "the search took all {epochs} epochs of the schedule: the ticket was cut and not retrained",
         "train longer, use a larger epsilon, or retrain the whole schedule (restart)",
     ),
-    "zero_scores": Warning_(
+    "zero_scores": (
         "only {scored_above_zero} weights have a score above zero, and {kept} are kept",
         "score on a larger batch",
     ),
-    "throttled": Warning_(
+    "throttled": (
         "the board held itself back while this was measured: {by}",
         "cool it, or use a lower power mode",
     ),
-    "mode_changed": Warning_(
+    "mode_changed": (
         "the power mode changed from {before} to {after} while this was measured",
         "keep one mode (`sudo nvpmodel -m 0`) and run again",
     ),
-    "limits_changed": Warning_(
+    "limits_changed": (
         "clock limits or online cores changed while this was measured ({what})",
         "let nothing else set clocks; see `joulebird doctor`",
     ),
-    "swapped": Warning_(
+    "swapped": (
         "{pages} pages were swapped while this was measured",
         "use a smaller batch, or close other programs",
     ),
-    "supply_sagged": Warning_(
+    "supply_sagged": (
         "{rail} fell from {before_v} to {after_v} V under load ({percent} %)",
         "use a stronger supply and a thicker, shorter cable",
     ),
-    "health_unknown": Warning_(
+    "health_unknown": (
         "the board's temperatures, clocks and supply could not be followed ({reason})",
         "see `joulebird doctor`",
     ),
-    "rebooted": Warning_(
+    "rebooted": (
         "the machine was restarted in the middle of this stage",
         "none needed: boot_id keeps the clocks apart",
     ),
@@ -109,8 +104,8 @@ def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
     >>> warning("resumed", {"attempts": 2})["text"]
     'trained in 2 attempts; work repeated after a kill is reported apart'
     """
-    known = WARNINGS.get(name, Warning_(name.replace("_", " "), ""))
-    filled = {"text": fill(known.text, facts), "remedy": known.remedy}
+    text, remedy = WARNINGS.get(name, (name.replace("_", " "), ""))
+    filled = {"text": fill(text, facts), "remedy": remedy}
     return dict(plain(dict(filled, **facts)), name=name)
 
 

@@ -139,8 +139,7 @@ def work(
 ) -> List[Any]:
     """Run the unfinished runs in one session; return the failures."""
     from joulebird.harness.runs.prepare import preparation
-    from joulebird.harness.runs.run import run_all
-    from joulebird.harness.runs.session import Session
+    from joulebird.harness.runs.session import Session, run_all
 
     choices = choose_all(args.source, args.source_option)
     default_s = 60.0 if choices and choices[0].real else 2.0

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from joulebird.harness.core.flops import training_flops, work_flops
 from joulebird.harness.core.records import STAGE, is_done, read_run, read_stage, stage_dir
 from joulebird.harness.core.registry import import_module
-from joulebird.harness.runs.run import Asked, planned
+from joulebird.harness.runs.engine import Asked
+from joulebird.harness.runs.run import planned
 from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.spec import RunSpec, digest
 from joulebird.reports.runs.accounting import stage_energy

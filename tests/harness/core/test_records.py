@@ -7,7 +7,8 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import EventLog, attempts, kept_epochs, last_saved
+from joulebird.harness.core.events import EventLog, attempts, kept_epochs
+from joulebird.harness.runs.engine import last_saved
 
 SPEC = {
     "method": "dense",

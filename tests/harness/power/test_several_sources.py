@@ -12,8 +12,7 @@ from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import stage_dir
 from joulebird.harness.power.sources import choose_all, recorders_for
-from joulebird.harness.runs.run import run_all
-from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.warnings import WARNINGS, warning
 from tests.harness import toy

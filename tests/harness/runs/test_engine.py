@@ -12,9 +12,9 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import attempts
 from joulebird.harness.power.recorders import Recorders
-from joulebird.harness.runs.run import planned, run_all, run_spec
+from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import RunDir, is_finished
-from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.stage import Interrupted
 from tests.harness import toy

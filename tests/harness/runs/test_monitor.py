@@ -14,8 +14,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
-from joulebird.harness.runs.run import run_all
-from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from tests.devices.changing_board import Board, change_mode
 from tests.harness import toy
@@ -38,7 +37,7 @@ def hot(stage, task):
     """Heat comes and goes, each for longer than the monitor's period."""
     tree = Board.__new__(Board)
     tree.tree = ROOT[0]
-    wait_for_health(stage._folder, 1)
+    wait_for_health(stage.folder, 1)
     tree.cool(2, "gpu-balanced", 3)
     wait_for_event(stage._folder, "throttle")
     tree.cool(2, "gpu-balanced", 0)

@@ -19,8 +19,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.prepare import preparation
-from joulebird.harness.runs.run import run_all
-from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.stage import Interrupted
 from tests.devices.fake_tx2_tree import FakeTX2
@@ -201,9 +200,8 @@ def test_another_machine_is_not_prepared(tmp_path):
 SCRIPT = """
 import io, sys
 sys.path.insert(0, %r)
-from joulebird.harness.runs.run import run_all
 from tests.devices.fake_tx2_tree import FakeTX2
-from tests.harness.runs.test_prepare import Hasty, session, spec
+from tests.harness.runs.test_prepare import Hasty, run_all, session, spec
 class Tree:
     root = %r
 with session(%r, Tree, Hasty(%r)) as one:

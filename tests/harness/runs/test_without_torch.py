@@ -10,8 +10,7 @@ import pytest
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.registry import missing_package
 from joulebird.harness.power.recorders import Recorders
-from joulebird.harness.runs.run import run_all
-from joulebird.harness.runs.session import Session
+from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from tests.harness import toy
 from tests.test_layers import ROOT

@@ -3,7 +3,7 @@
 import pytest
 
 from joulebird.harness.host.studies.plan import NOTHING, UNKNOWN, History, Interval, Plan, Planned
-from joulebird.harness.runs.run import Asked
+from joulebird.harness.runs.engine import Asked
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.verbs.plan import as_text, facts
 from joulebird.reports.runs.records import load

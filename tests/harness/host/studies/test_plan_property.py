@@ -10,7 +10,7 @@ from joulebird.baselines.training.task import task_from
 from joulebird.harness import registries
 from joulebird.harness.host.studies.plan import DENSE, History
 from joulebird.harness.runs.backend import Backend
-from joulebird.harness.runs.run import Asked
+from joulebird.harness.runs.engine import Asked
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.reports.runs.accounting import flops_of
 
