@@ -1,13 +1,13 @@
 """Energy of a short window of the recorder's own log, on the board."""
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from joulebird.harness.core.integral import (
     LEAST_GAP_S,
+    MIN_COVERAGE,
     Sample,
     in_order,
     integrate,
-    joules_of,
     rule_of,
 )
 from joulebird.harness.core.powerlog import Row
@@ -72,3 +72,19 @@ def energy(
         max(inside) / 1e3 if inside else None,
         worst_gap_us / MICRO,
     )
+
+
+def joules_of(
+    measured_j: float, covered_s: float, seconds: float
+) -> Tuple[Optional[float], Optional[float]]:
+    """Return the energy of the whole window and the mean power, or None for both.
+
+    The holes of a window count with the mean of the rest, unless they are more than 5 % of it.
+
+    >>> joules_of(98.0, 9.8, 10.0), joules_of(90.0, 9.0, 10.0)
+    ((100.0, 10.0), (None, None))
+    """
+    if seconds > 0 and covered_s / seconds < MIN_COVERAGE:
+        return None, None
+    mean_w = measured_j / covered_s if covered_s > 0 else 0.0
+    return measured_j + mean_w * max(seconds - covered_s, 0.0), mean_w

@@ -8,7 +8,7 @@ the window, but none in which its recorder was restarted, and no long one across
 """
 
 from fractions import Fraction
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 MIN_COVERAGE = 0.95  # below it there is no number, and never a smaller one
 LEAST_GAP_S = 1.0  # gaps up to this are always integrated across
@@ -117,19 +117,3 @@ def _worst_gap(times: List[int], begin_us: int, end_us: int) -> int:
         return end_us - begin_us
     gaps = [b - a for a, b in zip(times, times[1:]) if b > begin_us and a < end_us]
     return max([0, times[0] - begin_us, end_us - times[-1]] + gaps)
-
-
-def joules_of(
-    measured_j: float, covered_s: float, seconds: float
-) -> Tuple[Optional[float], Optional[float]]:
-    """Return the energy of the whole window and the mean power, or None for both.
-
-    The holes of a window count with the mean of the rest, unless they are more than 5 % of it.
-
-    >>> joules_of(98.0, 9.8, 10.0), joules_of(90.0, 9.0, 10.0)
-    ((100.0, 10.0), (None, None))
-    """
-    if seconds > 0 and covered_s / seconds < MIN_COVERAGE:
-        return None, None
-    mean_w = measured_j / covered_s if covered_s > 0 else 0.0
-    return measured_j + mean_w * max(seconds - covered_s, 0.0), mean_w

@@ -39,7 +39,7 @@ def hot(stage, task):
     tree.tree = ROOT[0]
     wait_for_health(stage.folder, 1)
     tree.cool(2, "gpu-balanced", 3)
-    wait_for_event(stage._folder, "throttle")
+    wait_for_event(stage.folder, "throttle")
     tree.cool(2, "gpu-balanced", 0)
     return toy.grow(stage, task)
 
