@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 from typing import Any, Dict, List, Tuple, Union
 
 from joulebird.harness.core.errors import HarnessError
@@ -61,7 +62,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
@@ -86,7 +87,7 @@ def _integer(digits: str) -> int:
 
 def _number(text: str) -> float:
     value = float(text)
-    return value if abs(value) < float("inf") else _refused(text)
+    return value if math.isfinite(value) else _refused(text)
 
 
 def _refused(text: str) -> float:

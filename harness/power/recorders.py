@@ -210,6 +210,8 @@ def labels(names: Iterable[str]) -> List[str]:
 
     >>> labels(["serial", "serial", "my.meters:Bench"])
     ['serial', 'serial-2', 'my-meters-Bench']
+    >>> labels(["meters:Bench_2", "meters:Bench", "meters:Bench"])
+    ['meters-Bench-2', 'meters-Bench', 'meters-Bench-3']
     """
     given: List[str] = []
     for name in names:

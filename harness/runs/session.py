@@ -1,4 +1,4 @@
-"""One `joulebird run`: the lock, recorders, idle measurements and signals that its stages share."""
+"""One `joulebird run`: its runs, their lock, recorders, idle measurements and signals."""
 
 import contextlib
 import os
