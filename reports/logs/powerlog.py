@@ -10,9 +10,8 @@ import numpy.typing as npt
 from joulebird.harness.core import powerlog
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.powerlog import OK, RAIL_WIDTH, STATUS_WIDTH, T_WIDTH, Head, row_width
+from joulebird.reports.logs.integrate import Flags, Integers
 
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Block = npt.NDArray[np.uint8]
 _NEWLINE, _COMMA, _SPACE, _MINUS, _ZERO = b"\n, -0"
 _OK = np.frombuffer(OK.rjust(STATUS_WIDTH).encode(), dtype=np.uint8)
@@ -177,9 +176,9 @@ class Segment(NamedTuple):
     source: dict[str, Any]
     clock: dict[str, Any]
     rails: tuple[str, ...]
-    t_us: npt.NDArray[np.int64]
+    t_us: Integers
     power: npt.NDArray[np.integer[Any]]
-    read: npt.NDArray[np.bool_]
+    read: Flags
     failures: dict[str, int]
     damaged: int
 
@@ -189,8 +188,7 @@ def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
     # never closed by hand: arrays look into the map while a segment is read
     data = powerlog.map_log(path, HarnessError)
     for head, begin, end in powerlog.segments(path, data, HarnessError):
-        text = np.frombuffer(data, np.uint8, end - begin, begin) if begin < end else _NOTHING
-        yield _filled(head, text, block_rows)
+        yield _filled(head, np.frombuffer(data, np.uint8)[begin:end], block_rows)
 
 
 def first_source(path: str) -> dict[str, Any] | None:
@@ -200,10 +198,7 @@ def first_source(path: str) -> dict[str, Any] | None:
     return next((head.source for head, begin, end in segments if begin < end), None)
 
 
-_NOTHING = np.zeros(0, np.uint8)
-
-
-def _filled(head: Head, text: npt.NDArray[np.uint8], block_rows: int) -> Segment:
+def _filled(head: Head, text: Block, block_rows: int) -> Segment:
     """Return the segment whose rows are in `text`, decoded into arrays of their final size."""
     rails = len(head.rails)
     room = len(text) // powerlog.row_width(rails)

@@ -93,15 +93,17 @@ class PowerTrace:
         path = str(path)
         try:
             with open(path, "rb") as file:
-                ours = file.read(len(MAGIC)) == MAGIC
+                begin = file.read(len(MAGIC))
+                ours = begin == MAGIC and not columns
+                foreign = b"" if ours else begin + file.read()
         except OSError as error:
             raise HarnessError(
                 f"{path}: cannot be read ({error.strerror})",
                 "check the name and the permissions of the file",
             ) from None
-        if ours and not columns:
+        if ours:
             return cls.of(path, read_segments(path, block_rows))
-        return cls.of(path, *read_foreign(path, columns))
+        return cls.of(path, *read_foreign(path, foreign, columns))
 
     @classmethod
     def of(

@@ -14,8 +14,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.powerlog import Segment
 
 _NUMBER = re.compile(r"^\s*([-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*$")
-_WATTS = {
-    "": 1.0,
+WATTS = {
     "w": 1.0,
     "watt": 1.0,
     "watts": 1.0,
@@ -25,7 +24,6 @@ _WATTS = {
     "kw": 1e3,
 }
 _SECONDS = {
-    "": 1.0,
     "s": 1.0,
     "sec": 1.0,
     "seconds": 1.0,
@@ -36,7 +34,7 @@ _SECONDS = {
     "min": 60.0,
     "h": 3600.0,
 }
-_JOULES = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "kj": 1e3, "wh": 3600.0, "mwh": 3.6, "kwh": 3.6e6}
+JOULES = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "kj": 1e3, "wh": 3600.0, "mwh": 3.6, "kwh": 3.6e6}
 _UNIT_IN_NAME = re.compile(r"(?:[_\s.]|[\[(]\s*)([A-Za-zµ]+)\s*[\])]?\s*$")
 _FORMS = (
     "%Y/%m/%d %H:%M:%S.%f",
@@ -75,23 +73,13 @@ def unit_of(column: str, units: dict[str, float]) -> float | None:
     return units.get(match.group(1).lower()) if match else None
 
 
-def watts_factor(column: str) -> float | None:
-    """Return watts per unit of a power column; None when its name has no unit."""
-    return unit_of(column, {unit: value for unit, value in _WATTS.items() if unit})
-
-
-def joules_factor(column: str) -> float | None:
-    """Return joules per unit of an energy column; None when its name has no unit."""
-    return unit_of(column, _JOULES)
-
-
 def seconds_factor(column: str, sample: float) -> float:
     """Return seconds per unit of a time column, from its name or the size of a count since 1970.
 
     >>> seconds_factor("time_ms", 5.0), seconds_factor("t", 1.7e12), seconds_factor("time", 3.2)
     (0.001, 0.001, 1.0)
     """
-    known = unit_of(column, {unit: value for unit, value in _SECONDS.items() if unit})
+    known = unit_of(column, _SECONDS)
     if known is not None:
         return known
     return 1e-9 if sample > 1e17 else 1e-6 if sample > 1e14 else 1e-3 if sample > 1e11 else 1.0
@@ -100,9 +88,9 @@ def seconds_factor(column: str, sample: float) -> float:
 def to_watts(cell: str, factor: float | None) -> float:
     """Return the watts in a cell; the cell's own unit goes before the column's."""
     value, unit = number(cell)
-    if unit and unit.lower() not in _WATTS:
+    if unit and unit.lower() not in WATTS:
         raise ValueError(cell)
-    return value * (_WATTS[unit.lower()] if unit else 1.0 if factor is None else factor)
+    return value * (WATTS[unit.lower()] if unit else 1.0 if factor is None else factor)
 
 
 def instant(text: str) -> float:
@@ -179,10 +167,8 @@ def refuse_beyond(
     Traceback (most recent call last):
     joulebird.harness.core.errors.HarnessError: log.csv line 3: 1e+300 W cannot be
     """
-    table = np.asarray(values, dtype=np.float64).reshape(len(lines), -1)
+    table = np.asarray(values, dtype=np.float64)
     wrong = np.argwhere(~(np.abs(table) <= limit))
     if len(wrong):
-        row, column = wrong[0]
-        raise HarnessError(
-            f"{path} line {lines[row]}: {table[row, column]:g} {unit} cannot be", SPOILT
-        )
+        line, value = lines[wrong[0, 0]], table[tuple(wrong[0])]
+        raise HarnessError(f"{path} line {line}: {value:g} {unit} cannot be", SPOILT)

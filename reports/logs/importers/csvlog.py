@@ -72,7 +72,7 @@ def mapped(sheet: Sheet, mapping: str) -> Columns:
         elif key in ("v", "a"):
             parts[key] = index
         else:
-            known = cells.joules_factor(name) if key == "j" else cells.watts_factor(name)
+            known = cells.unit_of(name, cells.JOULES if key == "j" else cells.WATTS)
             factor = 1e-3 if key == "mw" else known or 1.0
             rails.append(Rail(name, index, factor, counter=key == "j"))
     if len(parts) == 2:
@@ -97,10 +97,10 @@ def guessed(sheet: Sheet) -> Columns:
     names = [name.lower() for name in sheet.header]
     time = next((i for i, name in enumerate(names) if _TIME.fullmatch(name)), None)
     rails = [
-        Rail(sheet.header[i], i, cells.watts_factor(name) or 1.0)
+        Rail(sheet.header[i], i, cells.unit_of(name, cells.WATTS) or 1.0)
         for i, name in enumerate(names)
         if i != time
-        and (cells.watts_factor(name) is not None or name.startswith(_POWER) or name == "p")
+        and (cells.unit_of(name, cells.WATTS) or name.startswith(_POWER) or name == "p")
     ]
     if not rails:
         volts = [i for i, name in enumerate(names) if name.startswith("volt")][:1]

@@ -1,7 +1,6 @@
 """Read power logs written by others: any CSV with times and watts, tegrastats, PTDaemon."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -23,18 +22,17 @@ _INPUTS = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
 Foreign = tuple[list[Segment], int, tuple[str, ...]]
 
 
-def read_foreign(path: str, columns: str | None = None, period_s: float = 1.0) -> Foreign:
+def read_foreign(path: str, data: bytes, columns: str | None = None) -> Foreign:
     """Return the segments of a foreign log, the unit of their powers, and notes about guesses.
 
-    `columns` maps a CSV: "t=COL,w=COL". `period_s` is the period of a log without times (old
-    tegrastats). Raises HarnessError for an empty or unreadable file, an unknown form, an absent
-    column, or an impossible value.
+    `columns` maps a CSV: "t=COL,w=COL". Raises HarnessError for an empty log, an unknown form, an
+    absent column, or an impossible value.
     """
-    lines, cut = _lines(path)
+    lines, cut = _lines(path, data)
     notes: tuple[str, ...] = ()
     first = lines[:20] if columns is None else []
     if any("RAM " in line and _RAIL.search(line) for line in first):
-        segment, notes = tegrastats(path, lines, period_s)
+        segment, notes = tegrastats(path, lines)
     elif any(line.startswith("Time,") and ",Watts," in line for line in first):
         segment = ptdaemon(path, lines)
     else:
@@ -42,18 +40,11 @@ def read_foreign(path: str, columns: str | None = None, period_s: float = 1.0) -
     return [segment._replace(damaged=segment.damaged + cut)], NW_PER_W, notes
 
 
-def _lines(path: str) -> tuple[list[str], int]:
-    """Return the whole lines of a file, and 1 if a last line without its newline was left out.
+def _lines(path: str, data: bytes) -> tuple[list[str], int]:
+    """Return the whole lines of a log, and 1 if a last line without its newline was left out.
 
     Such a line may end inside a number.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise HarnessError(
-            f"{path}: cannot be read ({error.strerror})",
-            "check the name and the permissions of the file",
-        ) from None
     remedy = "record again, or give a log with at least one sample"
     if not data.strip():
         raise HarnessError(f"{path}: the log is empty", remedy)
@@ -63,7 +54,7 @@ def _lines(path: str) -> tuple[list[str], int]:
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
 
 
-def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, tuple[str, ...]]:
+def tegrastats(path: str, lines: list[str]) -> tuple[Segment, tuple[str, ...]]:
     """Return the log's segment and notes: instant milliwatts of each rail.
 
     Lines without the log's rails count as damaged, but for one header.
@@ -78,7 +69,7 @@ def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, t
             "its rails nest, so their sum is not the board: record VDD_IN too",
         )
     kept = [number for number, reading in readings.items() if tuple(reading) == rails]
-    times_s, notes = _times(path, {number: texts[number] for number in kept}, period_s)
+    times_s, notes = _times(path, {number: texts[number] for number in kept})
     watts = np.array([[int(now) / 1e3 for now in readings[number].values()] for number in kept])
     refuse_beyond(path, kept, watts, MAX_W, "W")
     headers = sum(not readings[n] and not text.startswith("RAM") for n, text in texts.items())
@@ -87,15 +78,13 @@ def tegrastats(path: str, lines: list[str], period_s: float) -> tuple[Segment, t
     return foreign_segment(facts, rails, times_s, watts, watts >= 0, damaged), notes
 
 
-def _times(
-    path: str, lines: dict[int, str], period_s: float
-) -> tuple[list[float], tuple[str, ...]]:
-    """Return the time of each line in seconds; notes when the log holds none."""
+def _times(path: str, lines: dict[int, str]) -> tuple[list[float], tuple[str, ...]]:
+    """Return the time of each line in seconds; a note when the log (old tegrastats) holds none."""
     stamps = {number: _STAMP.findall(line) for number, line in lines.items()}
     if all(stamps.values()):
         return [_stamp_s(path, number, stamp) for number, (stamp,) in stamps.items()], ()
-    note = f"the log holds no times: its lines are taken to be {period_s:g} s apart"
-    return [i * period_s for i in range(len(lines))], (note,)
+    note = "the log holds no times: its lines are taken to be 1 s apart"
+    return [float(second) for second in range(len(lines))], (note,)
 
 
 def _stamp_s(path: str, number: int, text: str) -> float:
