@@ -6,8 +6,6 @@ import json
 
 from joulebird.reports.checks.check import check_runs
 from joulebird.reports.figures.power import power
-from joulebird.reports.logs.energy import Energy
-from joulebird.reports.runs.accounting import Accounting, Cost
 from joulebird.reports.runs.records import (
     FinishedRun,
     Paths,
@@ -16,7 +14,7 @@ from joulebird.reports.runs.records import (
     one_scope,
     unique_stages,
 )
-from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
+from joulebird.reports.tables.runs import runs_table, stages_table
 from joulebird.reports.tables.table2 import table2
 
 STYLE = """
@@ -61,84 +59,6 @@ def page(paths: Paths, energy: str = "measured") -> str:
     for heading, content in parts:
         lines += [f"<h2>{heading}</h2>"] * bool(heading and content) + [content] * bool(content)
     return "\n".join([*lines, "</body></html>"]) + "\n"
-
-
-def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
-    """Return every run: accuracy, energy, time, coverage, repeated work."""
-    accounting = Accounting.over(unique_stages(runs), energy)
-    columns = (
-        Column("Run", number=False),
-        Column("best", "Accuracy (%)"),
-        Column("last", "Accuracy (%)"),
-        Column("energy"),
-        Column("± (95 %)"),
-        Column("evaluation"),
-        Column("repeated"),
-        Column("time"),
-        Column("mean power"),
-        Column("coverage"),
-    )
-    rows = tuple(_run_row(run, accounting.run(run)) for run in runs)
-    return Table("Every run, shared stages counted in full", columns, rows)
-
-
-def _run_row(run: FinishedRun, cost: Cost) -> Row:
-    useful, seconds = cost.useful, cost.useful.seconds
-    accuracy = run.record.accuracy
-    spent = f"{seconds:.1f} s" if seconds < 1000 else f"{seconds / 3600:.2f} h"
-    watts = "void" if useful.watts is None else worded(f"{useful.watts:.2f} W", useful.words)
-    return (
-        Cell(run.id, run.id),
-        Cell(f"{100 * accuracy['best']:.2f}"),
-        Cell(f"{100 * accuracy['last']:.2f}"),
-        _joules(useful, useful.joules),
-        _joules(useful, useful.u_joules),
-        _joules(cost.evaluation, cost.evaluation.joules),
-        _joules(cost.repeated, cost.repeated.joules),
-        Cell(spent, seconds),
-        Cell(watts, useful.watts),
-        Cell(f"{100 * useful.coverage:.2f} %", useful.coverage),
-    )
-
-
-def stages_table(runs: list[FinishedRun]) -> Table:
-    """Return every stage once: its training, its energy, and the number of its runs."""
-    stages = unique_stages(runs)
-    accounting = Accounting.over(stages)
-    columns = (
-        Column("Stage", number=False),
-        Column("name", number=False),
-        Column("epochs"),
-        Column("MAC an image"),
-        Column("energy"),
-        Column("time (s)"),
-        Column("attempts"),
-        Column("used by"),
-    )
-    rows: list[Row] = []
-    for stage in stages:
-        users = sum(stage in run.stages for run in runs)
-        useful, macs = accounting.stage(stage).useful, stage.work.get("macs")
-        rows.append(
-            (
-                Cell(stage.id),
-                Cell(stage.record.name),
-                Cell(str(stage.work.get("epochs", "–"))),
-                Cell(si(macs, "") if macs else "–"),
-                _joules(useful, useful.joules),
-                Cell(f"{stage.record.seconds:.1f}"),
-                Cell(str(stage.record.attempts)),
-                Cell(f"{users} runs" if users > 1 else "1 run"),
-            )
-        )
-    return Table("Every stage once", columns, tuple(rows))
-
-
-def _joules(energy: Energy, value: float | None) -> Cell:
-    """Return a number of an energy with its words."""
-    if not value:
-        return Cell("void" if value is None else "0", value)
-    return Cell(worded(si(value, "J"), energy.words), value)
 
 
 def _power(paths: list[str]) -> str:

@@ -5,8 +5,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 from joulebird.harness.core import exit_codes
+from joulebird.reports.checks.board import BOARD_RULES
 from joulebird.reports.checks.finding import FAIL, PASS, STATES, WARN, Finding
-from joulebird.reports.checks.power import BOARD_RULES, POWER_RULES
+from joulebird.reports.checks.power import POWER_RULES
 from joulebird.reports.checks.runs import RUN_RULES
 from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.tables.table import FORMAT
@@ -29,10 +30,6 @@ class CheckReport:
         """Return 0, or 6 when a rule failed; `strict`: also when one warned."""
         failed = self.worst == FAIL or (strict and self.worst == WARN)
         return exit_codes.CHECK if failed else exit_codes.DONE
-
-    def of(self, rule: str) -> list[Finding]:
-        """Return the findings of one rule."""
-        return [finding for finding in self.findings if finding.rule == rule]
 
     def text(self) -> str:
         """Write one line a finding, remedies below, and the counts."""

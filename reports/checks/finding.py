@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from joulebird.reports.runs.records import FinishedRun
+from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 STATES = (PASS, WARN, FAIL)
@@ -23,3 +23,8 @@ Verdict = tuple[str, str, str]  # status, text, remedy
 Verdicts = Iterable[Verdict]
 # the sentence of a rule, and a function whose verdicts are the exceptions from it
 Rules = dict[str, tuple[str, Callable[[list[FinishedRun]], Verdicts]]]
+
+
+def measured(runs: list[FinishedRun]) -> list[FinishedStage]:
+    """Return the stages with a power log, each once."""
+    return [stage for stage in unique_stages(runs) if stage.measured]

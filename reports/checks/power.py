@@ -1,21 +1,17 @@
-"""The rules of `check` that look at power logs, and at the board: its state, its idle power."""
+"""The rules of `check` that look at power logs: their samples, their clocks, their sensors."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from joulebird.harness.core.integral import rule_of
-from joulebird.reports.checks.finding import FAIL, PASS, WARN, Rules, Verdicts
+from joulebird.reports.checks.finding import FAIL, PASS, WARN, Rules, Verdicts, measured
 from joulebird.reports.logs.pieces import accuracy
-from joulebird.reports.runs.accounting import idle_power, idle_windows, stage_energy
+from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
 
 MIN_SAMPLES, MAX_PERIOD_S, GOOD_COVERAGE, STUCK_S = 60, 1.05, 0.99, 10.0
-
-
-def _measured(runs: list[FinishedRun]) -> list[FinishedStage]:
-    return [stage for stage in unique_stages(runs) if stage.measured]
 
 
 def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
@@ -32,10 +28,10 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
                 "delete the stage's folder and run again",
             )
         elif energy.coverage < GOOD_COVERAGE:
-            covered = f"covered for {100 * energy.coverage:.2f} %"
             yield (
                 WARN,
-                f"{stage.id}: {covered}, longest gap {energy.worst_gap_s:.3g} s",
+                f"{stage.id}: covered for {100 * energy.coverage:.2f} %, "
+                f"longest gap {energy.worst_gap_s:.3g} s",
                 "see the failed reads of its log; run the stage again for a table to publish",
             )
         if not stage.measured:
@@ -53,21 +49,27 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
 
 def clocks_steady(runs: list[FinishedRun]) -> Verdicts:
     """R5: times are of a monotonic clock; report a wall clock that was set during the runs."""
-    for stage in _measured(runs):
-        if stage.trace.steps_back:
-            yield (
+    backwards = [stage for stage in measured(runs) if stage.trace.steps_back]
+    return [
+        *(
+            (
                 FAIL,
                 f"{stage.id}: the log's clock went back {stage.trace.steps_back} times",
                 "record with a monotonic clock",
             )
-    for boot, moved_s in _wall_moves(runs).items():
-        if moved_s > 1.0:
-            yield (
+            for stage in backwards
+        ),
+        *(
+            (
                 WARN,
                 f"the wall clock of boot {boot[:8] or '?'} was set by {moved_s:.1f} s "
                 "between stages",
                 "none needed: energies use the monotonic clock; the dates in the records are off",
             )
+            for boot, moved_s in _wall_moves(runs).items()
+            if moved_s > 1.0
+        ),
+    ]
 
 
 def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
@@ -83,7 +85,7 @@ def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
 
 def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
     """R6: the log and the marks are of one clock, or their offset was probed."""
-    for stage in _measured(runs):
+    for stage in measured(runs):
         marks = {window.boot_id for window in stage.useful}
         logged = {boot for boot in stage.trace.boots if boot}
         if logged and None not in marks and not marks <= logged:
@@ -97,7 +99,7 @@ def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
 def accuracy_stated(runs: list[FinishedRun]) -> Verdicts:
     """R9: the sensor's accuracy is stated, and good enough for the measured power."""
     unstated = set()
-    for stage in _measured(runs):
+    for stage in measured(runs):
         name = stage.source.get("name")
         sensor = accuracy(stage.source, stage.source.get("total") or ())
         if not sensor.stated and name not in unstated:
@@ -116,9 +118,7 @@ def accuracy_stated(runs: list[FinishedRun]) -> Verdicts:
 
 def sources_agree(runs: list[FinishedRun]) -> Verdicts:
     """Check for R9 that the wider of two scopes has more energy, and equal scopes the same."""
-    for sighting in sightings(unique_stages(runs)):
-        if not sighting.real:
-            continue
+    for sighting in (found for found in sightings(unique_stages(runs)) if found.real):
         if sighting.impossible:
             yield (
                 FAIL,
@@ -137,7 +137,7 @@ def sources_agree(runs: list[FinishedRun]) -> Verdicts:
 
 def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
     """R10: no reading over the sensor's range, stuck at zero, negative, or always the same."""
-    for stage in _measured(runs):
+    for stage in measured(runs):
         trace = stage.trace
         columns = [trace.rails.index(rail) for rail in trace.total]
         for series in (piece.series(columns) for piece in trace.pieces):
@@ -181,17 +181,17 @@ def longest_run(flags: np.ndarray) -> int:
 
 def rules_agree(runs: list[FinishedRun]) -> Verdicts:
     """R11: trapezoids and steps give the same energy within the stated uncertainty."""
-    for stage in _measured(runs):
+    for stage in measured(runs):
         energy = stage_energy(stage)
         if not energy.joules or rule_of(stage.source.get("sampling", "")) == "counter":
             continue
         other = _other_rule(stage)
         bound = max(energy.own_u_joules or 0.0, 0.005 * abs(energy.joules))
         if other is not None and abs(other - energy.joules) > bound:
-            share = abs(other / energy.joules - 1)
+            percent = 100 * abs(other / energy.joules - 1)
             yield (
                 FAIL,
-                f"{stage.id}: two rules of integration differ by {100 * share:.2g} %",
+                f"{stage.id}: two rules of integration differ by {percent:.2g} %",
                 "sample faster",
             )
 
@@ -216,111 +216,4 @@ POWER_RULES: Rules = {
     "R9": ("the sensor's accuracy is stated, and sources recorded at once agree", accuracy_stated),
     "R10": ("readings are within range, and move", readings_plausible),
     "R11": ("two rules of integration agree", rules_agree),
-}
-
-
-STEADY = "cool the board or fix its mode, and run the stage again"
-_SEE = "see the record for its remedy"
-DISTURBING = {
-    "mode_changed": (FAIL, STEADY),
-    "throttled": (FAIL, STEADY),
-    "health_unknown": (WARN, _SEE),
-    "limits_changed": (WARN, _SEE),
-    "supply_sagged": (WARN, _SEE),
-    "swapped": (WARN, _SEE),
-}
-MARKS = ("throttle", "mode_change")
-
-
-def board_state(runs: list[FinishedRun]) -> Verdicts:
-    """R7: one power mode, recorded; no throttling; no restart within a stage."""
-    stages = _measured(runs)
-    for stage in stages:
-        yield from _disturbed(stage)
-    unknown = [stage for stage in stages if "power_mode" not in stage.record.environment]
-    if unknown and any(stage.record.environment.get("l4t") for stage in unknown):
-        yield (
-            WARN,
-            f"{len(unknown)} stages do not say in which power mode they ran",
-            "fix it with `joulebird doctor --fix` before running",
-        )
-    yield from held_fixed(stages)
-
-
-def _disturbed(stage: FinishedStage) -> Verdicts:
-    for event in stage.events:
-        if event["event"] in MARKS:
-            name = event["event"].replace("_", " ")
-            yield (FAIL, f"{stage.id}: {name} at {event['t_s']:.0f} s", STEADY)
-    warnings = {warning.get("name") for warning in stage.record.warnings}
-    for name, (status, remedy) in DISTURBING.items():
-        if name in warnings:
-            text = f"{stage.id}: {name.replace('_', ' ')} while it was measured"
-            yield (status, text, remedy)
-    if len({attempt.begin.boot_id for attempt in stage.attempts}) > 1:
-        yield (
-            WARN,
-            f"{stage.id}: the machine was restarted in the middle of it",
-            "run the stage again for a table to publish",
-        )
-
-
-def held_fixed(stages: list[FinishedStage]) -> Verdicts:
-    """Check for R7 that a Jetson's clocks were locked and its fan fixed, in every stage or none."""
-    boards = [stage.record.environment for stage in stages if stage.record.environment.get("l4t")]
-    states = (board.get("clocks_locked") for board in boards)
-    locked = [state for state in states if isinstance(state, bool)]
-    remedy = "run all of them with --prepare, or none"
-    if len(set(locked)) > 1:
-        yield (FAIL, f"clocks were locked in {sum(locked)} of {len(locked)} stages", remedy)
-    elif locked and not locked[0]:
-        yield (
-            WARN,
-            "clocks were not locked: they follow the load, and runs differ by it",
-            "run with --prepare",
-        )
-    fans = (board.get("fan") for board in boards)
-    controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]
-    if len(set(controls)) > 1:
-        fixed = sum(not control for control in controls)
-        yield (WARN, f"the fan was fixed in {fixed} of {len(controls)} stages", remedy)
-
-
-def idle_known(runs: list[FinishedRun]) -> Verdicts:
-    """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
-    sessions = {
-        (stage.root, attempt.begin.session)
-        for stage in _measured(runs)
-        for attempt in stage.attempts
-    }
-    for root, session in sorted(sessions):
-        yield from _idle_of_session(root, session)
-
-
-def _idle_of_session(root: str, session: str) -> Verdicts:
-    if idle_power(root, session) is None:
-        yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
-        return
-    windows = idle_windows(root, session)
-    short = [window.seconds for _, window in windows if window.seconds < 59.0]
-    if short or len(windows) < 2:
-        shortest = f"{min(short, default=60):.0f} s at the shortest"
-        yield (
-            WARN,
-            f"session {session}: idle power recorded {len(windows)} times, {shortest}",
-            "run with --idle 60: it is recorded before and after",
-        )
-    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
-    if len(known) > 1 and max(known) > 1.05 * min(known):
-        yield (
-            WARN,
-            f"session {session}: idle power was {known[0]:.2f} W before "
-            f"and {known[-1]:.2f} W after",
-            "another process ran, or the board was not warm yet: run again",
-        )
-
-
-BOARD_RULES: Rules = {
-    "R7": ("the board's state is recorded, and did not change while measured", board_state),
-    "R8": ("idle power was recorded before and after, and agrees", idle_known),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import rule_of
-from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts
+from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
 from joulebird.reports.runs.labels import method_key, method_labels, percent, setting_key
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, one_scope, unique_stages
 from joulebird.reports.tables.notes import EXCLUDED
@@ -20,9 +20,8 @@ def scope_stated(runs: list[FinishedRun]) -> Verdicts:
     remedy = "record with a source that states its scope and total"
     return [
         (FAIL, f"{stage.id}: the log does not state the scope of its total", remedy)
-        for stage in unique_stages(runs)
-        if stage.measured
-        and not (stage.source.get("scope") in EXCLUDED and stage.source.get("total"))
+        for stage in measured(runs)
+        if not (stage.source.get("scope") in EXCLUDED and stage.source.get("total"))
     ]
 
 
@@ -99,12 +98,8 @@ def phases(runs: list[FinishedRun]) -> Verdicts:
     Epochs lie inside their stage and do not overlap; marks and record agree.
     """
     for stage in unique_stages(runs):
-        for fault in _epoch_faults(stage):
-            yield (
-                FAIL,
-                f"{stage.id}: {fault}",
-                "the events are damaged: delete the stage's folder and run again",
-            )
+        remedy = "the events are damaged: delete the stage's folder and run again"
+        yield from ((FAIL, f"{stage.id}: {fault}", remedy) for fault in _epoch_faults(stage))
         marked_s, recorded_s = sum(window.seconds for window in stage.useful), stage.record.seconds
         if abs(marked_s - recorded_s) > max(0.05, 0.001 * marked_s):
             yield (
@@ -112,9 +107,8 @@ def phases(runs: list[FinishedRun]) -> Verdicts:
                 f"{stage.id}: its marks span {marked_s:.2f} s, its record says {recorded_s:.2f} s",
                 "run the stage again",
             )
-    for run in runs:
-        searched = any(stage.record.name == "search" for stage in run.stages)
-        if run.spec["method"] == "eb-train" and not searched:
+    for run in (run for run in runs if run.spec["method"] == "eb-train"):
+        if all(stage.record.name != "search" for stage in run.stages):
             yield (
                 FAIL,
                 f"{run.id}: the search for the ticket is not in its energy",
@@ -139,15 +133,16 @@ def _epoch_faults(stage: FinishedStage) -> Iterator[str]:
 
 def sampling_named(runs: list[FinishedRun]) -> Verdicts:
     """R13: the recorder is a process of its own, and its period is in the record."""
-    for stage in unique_stages(runs):
-        counts = rule_of(stage.source.get("sampling", "")) == "counter"
-        if stage.measured and not counts and not stage.source.get("recorder"):
-            yield (
-                WARN,
-                f"{stage.id}: the log does not say how it was sampled, so its cost is not known",
-                "record with joulebird's recorder",
-            )
-            return
+    silent = [stage for stage in measured(runs) if not stage.source.get("recorder")]
+    sampled = [stage for stage in silent if rule_of(stage.source.get("sampling", "")) != "counter"]
+    return [
+        (
+            WARN,
+            f"{stage.id}: the log does not say how it was sampled, so its cost is not known",
+            "record with joulebird's recorder",
+        )
+        for stage in sampled[:1]
+    ]
 
 
 def regenerated(runs: list[FinishedRun]) -> Verdicts:

@@ -1,107 +1,24 @@
-"""Open and save figures by the file's name, equal runs as equal bytes; and draw power over time."""
+"""Draw power over time: the stages of some runs in the order of the clock, pauses cut short."""
 
-import os
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
+from joulebird.reports.figures.figure import RED, Output, colour, new_figure, save
 from joulebird.reports.logs.trace import Envelope, PowerTrace
-from joulebird.reports.runs.records import FinishedStage, Paths, load, one_scope, unique_stages
-
-COLOURS = (
-    "#4477aa",
-    "#ee6677",
-    "#228833",
-    "#ccbb44",
-    "#66ccee",
-    "#aa3377",
-    "#888888",
-    "#994f00",
-    "#117733",
-    "#332288",
+from joulebird.reports.runs.records import (
+    MARKS,
+    FinishedStage,
+    Paths,
+    load,
+    one_scope,
+    unique_stages,
 )
-RED = "#cc3311"
+
 PAUSE_SHARE = 0.02  # pauses longer than this share of the recorded time are drawn this long
-MARKS = ("throttle", "mode_change")
-Output = str | os.PathLike[str] | IO[bytes]  # a file name, or an open binary file
-# ending -> facts that matplotlib would write and that differ from call to call
-_METADATA: dict[str, dict[str, None]] = {
-    ".svg": {"Date": None},
-    ".png": {"Software": None},
-    ".pdf": {"CreationDate": None, "ModDate": None},
-}
-
-
-def _settings() -> AbstractContextManager[None]:
-    import matplotlib
-
-    return matplotlib.rc_context(
-        {
-            "svg.hashsalt": "joulebird",
-            "font.family": "DejaVu Sans",
-            "pdf.fonttype": 42,
-            "path.simplify": False,
-        }
-    )
-
-
-def colour(index: int) -> str:
-    """Return the colour of a line, repeated after the last one."""
-    return COLOURS[index % len(COLOURS)]
-
-
-def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, width: float = 10.0) -> Any:
-    """Return a figure with panels side by side under a title.
-
-    Words such as "simulated" stand in the title and across the last panel.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    words = list(words)
-    title += "".join(f" [{word}]" for word in words)
-    with _settings():
-        figure = Figure(figsize=(width, 4.5), layout="constrained")
-        FigureCanvasAgg(figure)
-        figure.subplots(1, panels, sharey=True)
-    if panels > 1:
-        figure.suptitle(title, fontsize=10)
-    else:
-        figure.axes[0].set_title(title, fontsize=10)
-    for word in words:
-        place: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 15}
-        style = {"fontsize": 44 if panels == 1 else 36, "color": "0.5", "alpha": 0.25}
-        axes: Any = figure.axes[-1]
-        axes.text(0.5, 0.5, word, transform=axes.transAxes, **place, **style)
-    return figure
-
-
-def save(figure: Any, output: Output, form: str | None = None) -> None:
-    """Write a figure so that equal figures are equal files.
-
-    `form` (".svg", ...) is for an open file. Raises HarnessError for an unknown form or a file that
-    cannot be written.
-    """
-    if form is None:
-        form = Path(output).suffix.lower() if isinstance(output, (str, os.PathLike)) else ""
-    if form not in _METADATA:
-        raise HarnessError(
-            f"a figure cannot be written as {form or 'a file without an ending'!r}",
-            f"end the file name in {', '.join(_METADATA)}",
-        )
-    options: dict[str, Any] = {"format": form[1:], "metadata": _METADATA[form], "dpi": 150}
-    try:
-        with _settings():
-            figure.savefig(output, **options)
-    except OSError as error:
-        raise HarnessError(
-            f"{output}: cannot be written ({error.strerror})", "name another file"
-        ) from None
 
 
 class Band(NamedTuple):
@@ -239,10 +156,9 @@ def _draw(axes: Any, line: Timeline) -> None:
         axes.axvline(cut_s / factor, color="0.4", linestyle=":", linewidth=0.8)
     for mark_s, event in line.marks:
         _mark(axes, mark_s / factor, event)
-    axes.set_xlim(0, max(line.length_s, 1e-6) / factor)
+    label = f"time ({unit})" + ("; dotted: a pause, cut short" if line.cuts else "")
+    axes.set(xlim=(0, max(line.length_s, 1e-6) / factor), xlabel=label, ylabel="power (W)")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"time ({unit})" + ("; dotted: a pause, cut short" if line.cuts else ""))
-    axes.set_ylabel("power (W)")
     _legend(axes, colours)
 
 

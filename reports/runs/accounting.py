@@ -47,12 +47,12 @@ def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float,
     return statistics.fmean(watts), math.hypot((max(watts) - min(watts)) / 2, max(u_watts))
 
 
+@dataclass
 class IdlePowers:
     """The idle powers of sessions on one rail, each integrated once."""
 
-    def __init__(self, rail: str | None = None) -> None:
-        self.rail = rail
-        self._known: dict[tuple[str, str], tuple[float, float] | None] = {}
+    rail: str | None = None
+    _known: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
 
     def net(self, stage: FinishedStage, window: Window) -> Energy | None:
         """Return the energy of a window less the idle power of the session that recorded it.
@@ -212,19 +212,16 @@ class Accounting:
         """Return the cost of a stage."""
         key = stage.root, stage.id
         if key not in self._costs:
-            self._costs[key] = self._stage(stage)
+            words = ["estimated"] if stage.work.get("precision", "fp32") != "fp32" else []
+            useful, net = self._useful(stage)
+            self._costs[key] = Cost(
+                useful.worded(*words),
+                evaluation_energy(stage, self.rail).worded(*words),
+                repeated_energy(stage, self.rail).worded(*words),
+                net and net.worded(*words),
+                *flops_of(stage),
+            )
         return self._costs[key]
-
-    def _stage(self, stage: FinishedStage) -> Cost:
-        words = ["estimated"] if stage.work.get("precision", "fp32") != "fp32" else []
-        useful, net = self._useful(stage)
-        return Cost(
-            useful.worded(*words),
-            evaluation_energy(stage, self.rail).worded(*words),
-            repeated_energy(stage, self.rail).worded(*words),
-            net and net.worded(*words),
-            *flops_of(stage),
-        )
 
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
         """Return the energy of a stage's useful work, gross and net."""

@@ -17,6 +17,7 @@ from joulebird.reports.logs.trace import PowerTrace
 
 Folder = str | os.PathLike[str]
 Paths = Folder | Iterable[Folder]
+MARKS = ("throttle", "mode_change")  # events of health that disturb a measurement
 
 
 class Traces:

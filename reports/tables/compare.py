@@ -52,11 +52,6 @@ class Difference:
             return None
         return abs(self.value - self.none) > self.u
 
-    @property
-    def verdict(self) -> str:
-        """Return `real` in words."""
-        return VERDICTS[self.real]
-
 
 def energy_difference(a: GridCell, b: GridCell) -> Difference:
     """Return the energy of A over B.
@@ -189,11 +184,9 @@ def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
         Cell(percent(ratio), ratio),
         _energy(a, factor),
         _energy(b, factor),
-        _shown(energy, ".3f", {*a.words, *b.words}),
-        Cell(energy.verdict, energy.real),
+        *_shown(energy, ".3f", {*a.words, *b.words}),
         *(Cell(f"{cell.accuracy:.2f}", {"percent": cell.accuracy}) for cell in (a, b)),
-        _shown(accuracy, "+.2f"),
-        Cell(accuracy.verdict, accuracy.real),
+        *_shown(accuracy, "+.2f"),
     )
 
 
@@ -204,12 +197,14 @@ def _energy(cell: GridCell, factor: float) -> Cell:
     return Cell(worded(digits(cell.joules / factor), cell.words), data)
 
 
-def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> Cell:
+def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> tuple[Cell, Cell]:
+    """Return the cells of a difference and of its verdict."""
+    verdict = Cell(VERDICTS[difference.real], difference.real)
     if difference.value is None:
-        return Cell("void")
+        return Cell("void"), verdict
     u = "" if difference.u is None else f"±{difference.u:{form.lstrip('+')}}"
     data = {"value": difference.value, "u": difference.u}
-    return Cell(worded(f"{difference.value:{form}}{u}", words), data)
+    return Cell(worded(f"{difference.value:{form}}{u}", words), data), verdict
 
 
 def _notes(

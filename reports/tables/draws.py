@@ -169,10 +169,9 @@ def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> 
         for row in published_data.rows(f"published_table{kind.number}")
         if (row["model"], kind.published_name(row), float(row["pruning_ratio"])) == line[:3]
     }
-    if not known:
-        return []
     texts = [known.get((dataset, str(epoch))) or "–" for dataset, epoch in places]
-    return [(Cell(""), Cell("  published"), Cell(""), *map(Cell, texts))]
+    row = (Cell(""), Cell("  published"), Cell(""), *map(Cell, texts))
+    return [row] if known else []
 
 
 def _shown(percents: list[float] | None) -> Cell:

@@ -92,12 +92,12 @@ def _accuracy(grid: Grid, rule: str) -> str:
 
 def _improvement(grid: Grid) -> list[str]:
     rows = map(grid.methods_of, grid.settings)
-    if not any(any(map(is_early_bird, row)) and set(row) & set(BASELINES) for row in rows):
-        return []
-    return [
+    note = (
         "Improv.: against the strongest of LT, SNIP, NS and ThiNet in that cell, named in "
         "brackets; each row is one method."
-    ]
+    )
+    compared = any(any(map(is_early_bird, row)) and set(row) & set(BASELINES) for row in rows)
+    return [note] if compared else []
 
 
 def _tickets(grid: Grid) -> list[str]:
@@ -113,18 +113,16 @@ def _tickets(grid: Grid) -> list[str]:
             text = f"{ratio_label(ratio)} {searched} ({paper})"
             rows.setdefault(f"{setting} {method}", []).append(text)
     text = "; ".join(f"{row} {', '.join(cells)}" for row, cells in rows.items())
-    if not rows:
-        return []
-    return [f"Tickets: epochs trained in the search (in brackets the paper's N): {text}."]
+    note = f"Tickets: epochs trained in the search (in brackets the paper's N): {text}."
+    return [note] if rows else []
 
 
 def drawn_notes(grid: Grid) -> list[str]:
     """Return the note about the runs that a table leaves to Tables 1 and 4."""
-    if not grid.drawn:
-        return []
-    return [
+    note = (
         f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."
-    ]
+    )
+    return [note] if grid.drawn else []
 
 
 def _idle(runs: list[FinishedRun], net: bool) -> str:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.flops import paper_gflops
 from joulebird.reports.runs.labels import percent, ratio_label
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.published import MARK
-from joulebird.reports.tables.table import Cell, Column, Row, Table
+from joulebird.reports.tables.table import Cell, Column, Row, Table, with_rules
 
 EPOCHS, EPOCHS_IMAGENET = 160, 90
 # Table 3's unit: PFLOP of ImageNet's images through one GFLOP, forward and backward
@@ -160,28 +161,27 @@ def _cell3(row: dict[str, str]) -> Recount:
     setting, method, published = row["setting"], row["method"], float(row["total_training_flops_p"])
     ratio = float(row["pruning_ratio"]) if row["pruning_ratio"] else None
     n = IMAGENET_N.get((setting, ratio or 0.0))
-    unit, dense, x = P_PER_GFLOP_EPOCH, _dense(setting), None
-    status, alone = MASK, True
-    count = EPOCHS_IMAGENET * dense * unit
-    if method == "Unpruned":
-        status, alone, n = CLOSED, False, None
-    elif method in ("ThiNet", "SFP", "NS"):
+    unit, dense = P_PER_GFLOP_EPOCH, _dense(setting)
+    x: float | None
+    if method in ("Unpruned", "ThiNet", "SFP", "NS"):
         dense, x, status = _baseline3(method, dense, ratio, published)
-        count = EPOCHS_IMAGENET * (dense + x) * unit
-        alone, n = status == MASK, None
+        count, n = EPOCHS_IMAGENET * (dense + (x or 0.0)) * unit, None
     elif n is None:
         why = "one equation for the unknowns N and x, and no N is published"
         return Recount(setting, method, ratio, published, None, UNEXPLAINED, dense, why=why)
     else:
         x = round((published / unit - n * dense) / (EPOCHS_IMAGENET - n), 2)
-        count = (n * dense + (EPOCHS_IMAGENET - n) * x) * unit
+        count, status = (n * dense + (EPOCHS_IMAGENET - n) * x) * unit, MASK
+    alone = status == MASK
     return _checked(Recount(setting, method, ratio, published, count, status, dense, x, n, alone))
 
 
 def _baseline3(
     method: str, dense: float, ratio: float | None, published: float
-) -> tuple[float, float, str]:
+) -> tuple[float, float | None, str]:
     """Return the dense and the pruned GFLOP of a baseline of Table 3, and the status."""
+    if method == "Unpruned":
+        return dense, None, CLOSED
     if method == "ThiNet":
         v1 = "ResNet50-v1/ImageNet"
         return _dense(v1), _uniform(v1, ratio), CLOSED
@@ -234,12 +234,10 @@ def table(number: int) -> Table:
         Column("kept", "implied"),
         Column("N", "implied"),
     )
-    rows: list[Row | None] = []
-    for before, cell in zip([None, *cells], cells, strict=False):
-        first = before is None or cell.setting != before.setting
-        rows += [None, _row(cell, first)] if before and first else [_row(cell, first)]
+    settings = groupby(cells, key=lambda cell: cell.setting)
+    rows = with_rules([_row(cell, not i) for i, cell in enumerate(block)] for _, block in settings)
     title = f"FLOPs of the paper's Table {number}, recounted"
-    return Table(title, columns, tuple(rows), tuple(_notes(cells)))
+    return Table(title, columns, rows, tuple(_notes(cells)))
 
 
 def _row(cell: Recount, first: bool) -> Row:

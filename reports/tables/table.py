@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
@@ -76,14 +77,9 @@ class Table:
 
 def _groups(columns: tuple[Column, ...]) -> list[tuple[str, int, int]]:
     """Return the groups of neighbouring columns: (heading, first, count)."""
-    groups: list[tuple[str, int, int]] = []
-    for i, column in enumerate(columns):
-        if groups and column.group and groups[-1][0] == column.group:
-            heading, first, count = groups[-1]
-            groups[-1] = (heading, first, count + 1)
-        else:
-            groups.append((column.group, i, 1))
-    return groups
+    runs = groupby(range(len(columns)), key=lambda i: columns[i].group or i)
+    groups = [list(indices) for _, indices in runs]
+    return [(columns[group[0]].group, group[0], len(group)) for group in groups]
 
 
 def _text(table: Table) -> str:
@@ -98,16 +94,10 @@ def _text(table: Table) -> str:
         top.append(heading.center(max(len(heading), room)))
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     groups = [heading for heading in ["  ".join(top).rstrip()] if heading]
-    lines = [
-        table.title,
-        "",
-        *groups,
-        _line([column.title for column in table.columns], table, widths),
-        rule,
-    ]
-    for row in table.rows:
-        lines.append(rule if row is None else _line(_texts(row), table, widths))
-    return "\n".join([*lines, *([""] if table.notes else []), *table.notes]) + "\n"
+    titles = _line([column.title for column in table.columns], table, widths)
+    rows = [rule if row is None else _line(_texts(row), table, widths) for row in table.rows]
+    notes = ["", *table.notes] if table.notes else []
+    return "\n".join([table.title, "", *groups, titles, rule, *rows, *notes]) + "\n"
 
 
 def _texts(row: Row) -> list[str]:
@@ -185,23 +175,21 @@ def _html(table: Table) -> str:
     top = "".join(
         f'<th colspan="{count}">{html.escape(heading)}</th>' for heading, _, count in groups
     )
-    titles = "".join(
-        f"<th>{html.escape(title)}</th>" for title in [column.title for column in table.columns]
-    )
+    titles = "".join(f"<th>{html.escape(column.title)}</th>" for column in table.columns)
     lines = ["<table>", f"<caption>{html.escape(table.title)}</caption>", "<thead>"]
     lines += [f"<tr>{top}</tr>"] if any(heading for heading, _, _ in groups) else []
     lines += [f"<tr>{titles}</tr>", "</thead>", "<tbody>"]
-    for row in table.rows:
-        if row is None:
-            lines += ["</tbody>", "<tbody>"]
-            continue
-        cells = [
-            f"<td{' class=number' if column.number else ''}>{html.escape(cell.text)}</td>"
-            for cell, column in zip(row, table.columns, strict=True)
-        ]
-        lines.append("<tr>" + "".join(cells) + "</tr>")
+    lines += [_html_row(row, table.columns) for row in table.rows]
     notes = [f"<p class=note>{html.escape(note)}</p>" for note in table.notes]
     return "\n".join([*lines, "</tbody>", "</table>", *notes]) + "\n"
+
+
+def _html_row(row: Row | None, columns: tuple[Column, ...]) -> str:
+    cells = (
+        f"<td{' class=number' if column.number else ''}>{html.escape(cell.text)}</td>"
+        for cell, column in zip(row or (), columns, strict=True)
+    )
+    return "</tbody>\n<tbody>" if row is None else f"<tr>{''.join(cells)}</tr>"
 
 
 def _json(table: Table) -> str:
@@ -236,6 +224,11 @@ _WRITERS = {
 FORMS = tuple(_WRITERS)
 
 
+def with_rules(blocks: Iterable[Iterable[Row]]) -> tuple[Row | None, ...]:
+    """Return the rows of some blocks, with a line between two blocks."""
+    return tuple(row for block in blocks for row in (None, *block))[1:]
+
+
 _PREFIX = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"))
 
 
@@ -248,10 +241,9 @@ def unit_for(values: Iterable[float], unit: str) -> tuple[float, str]:
     ((1.0, 'J'), (1000.0, 'kJ'), (1.0, 'J'))
     """
     smallest = min((abs(value) for value in values if value), default=1.0)
-    for factor, prefix in _PREFIX:
-        if smallest >= factor:
-            return factor, prefix + unit
-    return _PREFIX[-1][0], _PREFIX[-1][1] + unit
+    fitting = (entry for entry in _PREFIX if smallest >= entry[0])
+    factor, prefix = next(fitting, _PREFIX[-1])
+    return factor, prefix + unit
 
 
 def digits(value: float, count: int = 4) -> str:

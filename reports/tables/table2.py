@@ -19,6 +19,7 @@ from joulebird.reports.tables.table import (
     mean_and_spread,
     spread_of,
     unit_for,
+    with_rules,
 )
 
 FLOPS = ("exact", "paper")
@@ -38,9 +39,8 @@ class Units:
                 "the paper's FLOPs are for 50 000 images an epoch (CIFAR)",
                 "leave --flops paper out for other data sets",
             )
-        self.flops, self.flops_name = TABLE_UNIT_FLOPS, "x0.05P"
-        if not self.paper:
-            self.flops, self.flops_name = unit_for([cell.flops for cell in cells], "FLOP")
+        own = unit_for([cell.flops for cell in cells], "FLOP")
+        self.flops, self.flops_name = (TABLE_UNIT_FLOPS, "x0.05P") if self.paper else own
 
     def flops_of(self, cell: GridCell) -> float:
         """Return a cell's FLOPs in the table's unit, rounded like the paper's if asked for."""
@@ -71,10 +71,6 @@ def table2(
     runs = load(paths)
     grid = build_grid(runs if board is None else on_board(runs, board), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
-    rows: list[Row | None] = []
-    for setting in grid.settings:
-        rows += [None] if rows else []
-        rows += _block(grid, setting, units, published)
     words = [word for word in grid.words if word != "estimated"]
     facts = {
         "table": 2,
@@ -88,7 +84,7 @@ def table2(
     return Table(
         "Table 2. Retraining accuracy, energy and FLOPs" + "".join(f" [{word}]" for word in words),
         _columns(grid.ratios, units, net, words),
-        tuple(rows),
+        with_rules(_block(grid, setting, units, published) for setting in grid.settings),
         tuple(table2_notes(grid, units, energy, net, accuracy, published)),
         facts,
     )
@@ -111,11 +107,10 @@ def _block(grid: Grid, setting: str, units: Units, published: bool) -> list[Row]
     rows: list[Row] = []
     for method in grid.methods_of(setting):
         cells = [grid.cell(setting, method, ratio) for ratio in grid.ratios]
-        estimated = any(cell and "estimated" in cell.words for cell in cells)
         rows.append(
             (
                 Cell("" if rows else setting, setting),
-                Cell(method + (", estimated" if estimated else ""), method),
+                _name(method, cells),
                 *map(_accuracy, cells),
                 *(_cost(cell, units) for cell in cells),
             )
@@ -126,6 +121,12 @@ def _block(grid: Grid, setting: str, units: Units, published: bool) -> list[Row]
     if published and _in_paper(setting, "SNIP", grid.ratios):
         rows.append(_published_improvement(setting, grid.ratios))
     return rows
+
+
+def _name(name: str, cells: list[GridCell | None]) -> Cell:
+    """Return the name of a row, marked where an energy is estimated."""
+    estimated = any(cell and "estimated" in cell.words for cell in cells)
+    return Cell(name + (", estimated" if estimated else ""), name)
 
 
 def _in_paper(setting: str, method: str, ratios: list[float]) -> bool:
@@ -172,21 +173,22 @@ def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
 
 def _published(setting: str, method: str, ratios: list[float], units: Units) -> Row:
     """Return the paper's row for this method, doubtful cells marked."""
-    accuracies, costs = [], []
-    for ratio in ratios:
-        numbers = published_data.table2().get((setting, method, ratio))
-        if numbers is None:
-            accuracies.append(Cell("–"))
-            costs.append(Cell("–"))
-            continue
-        percent, joules = numbers["retrain_acc"], 1e3 * numbers["energy_kj"]
-        flops, place = numbers["flops_0p05p"], ("2", setting, method, ratio)
-        doubt, flops_doubt = (published_data.mark(*place, name) for name in ("energy", "flops"))
-        text = f"{digits(joules / units.energy)}{doubt} / {flops:g}{flops_doubt}"
-        data = {"published_energy_j": joules, "published_flops": flops * TABLE_UNIT_FLOPS}
-        accuracies.append(Cell(f"{percent:.2f}", {"published_percent": percent}))
-        costs.append(Cell(text, data))
+    pairs = [_published_cells(setting, method, ratio, units) for ratio in ratios]
+    accuracies, costs = zip(*pairs, strict=True)
     return (Cell("", setting), Cell("  published", f"{method}, published"), *accuracies, *costs)
+
+
+def _published_cells(setting: str, method: str, ratio: float, units: Units) -> tuple[Cell, Cell]:
+    """Return the paper's accuracy, and its energy and FLOPs."""
+    numbers = published_data.table2().get((setting, method, ratio))
+    if numbers is None:
+        return Cell("–"), Cell("–")
+    percent, joules = numbers["retrain_acc"], 1e3 * numbers["energy_kj"]
+    flops, place = numbers["flops_0p05p"], ("2", setting, method, ratio)
+    doubt, flops_doubt = (published_data.mark(*place, name) for name in ("energy", "flops"))
+    text = f"{digits(joules / units.energy)}{doubt} / {flops:g}{flops_doubt}"
+    data = {"published_energy_j": joules, "published_flops": flops * TABLE_UNIT_FLOPS}
+    return Cell(f"{percent:.2f}", {"published_percent": percent}), Cell(text, data)
 
 
 def _published_improvement(setting: str, ratios: list[float]) -> Row:
@@ -230,18 +232,15 @@ def improvement_rows(grid: Grid, setting: str) -> list[Row]:
 
 
 def _row(grid: Grid, setting: str, variant: str, baselines: list[str]) -> Row:
-    accuracies, costs = [], []
-    estimated = False
-    for ratio in grid.ratios:
-        own = grid.cell(setting, variant, ratio)
-        cells = {name: grid.cell(setting, name, ratio) for name in baselines}
-        others = {name: cell for name, cell in cells.items() if cell is not None}
-        accuracies.append(_better(own, others) if own and others else Cell("–"))
-        costs.append(_costs(own, others) if own and others else Cell("–"))
-        estimated = estimated or bool(own and "estimated" in own.words)
-    name = f"{variant} Improv."
-    shown = name + (", estimated" if estimated else "")
-    return (Cell("", setting), Cell(shown, name), *accuracies, *costs)
+    own = [grid.cell(setting, variant, ratio) for ratio in grid.ratios]
+    columns = (
+        {name: grid.cell(setting, name, ratio) for name in baselines} for ratio in grid.ratios
+    )
+    others = [{name: cell for name, cell in column.items() if cell} for column in columns]
+    pairs = list(zip(own, others, strict=True))
+    accuracies = (_better(cell, cells) if cell and cells else Cell("–") for cell, cells in pairs)
+    costs = (_costs(cell, cells) if cell and cells else Cell("–") for cell, cells in pairs)
+    return (Cell("", setting), _name(f"{variant} Improv.", own), *accuracies, *costs)
 
 
 def _better(own: GridCell, others: dict[str, GridCell]) -> Cell:

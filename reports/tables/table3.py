@@ -5,7 +5,7 @@ from joulebird.reports.runs.labels import percent
 from joulebird.reports.runs.records import Paths, load
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import doubt_note, drawn_notes, warning_notes
-from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for
+from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for, with_rules
 
 
 def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Table:
@@ -24,13 +24,10 @@ def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
         Column("Acc. improv. (%)"),
         Column(f"Total training FLOPs ({unit})"),
     )
-    rows: list[Row | None] = []
-    for setting in grid.settings:
-        rows += [None] if rows else []
-        rows += _block(grid, setting, factor, published)
+    rows = with_rules(_block(grid, setting, factor, published) for setting in grid.settings)
     title = "Table 3. Accuracy and total training FLOPs"
     notes = (*_notes(grid, accuracy, published), *warning_notes(grid.runs))
-    return Table(title, columns, tuple(rows), notes, {"table": 3})
+    return Table(title, columns, rows, notes, {"table": 3})
 
 
 def _notes(grid: Grid, accuracy: str, published: bool) -> list[str]:

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from joulebird.reports.html import page, runs_table, stages_table
+from joulebird.reports.html import page
 from joulebird.reports.runs.records import load
+from joulebird.reports.tables.runs import runs_table, stages_table
 from tests.reports.write_runs import Folder, small_study
 
 VOID_TAGS = {"meta", "br", "img", "link", "hr"}

@@ -55,8 +55,13 @@ def clean():
     return pattern()[0]
 
 
+def of(report, rule):
+    """The findings of one rule."""
+    return [finding for finding in report.findings if finding.rule == rule]
+
+
 def statuses(root, rule):
-    return {finding.status for finding in check([root]).of(rule)}
+    return {finding.status for finding in of(check([root]), rule)}
 
 
 def events_of(folder, stage_id):
@@ -365,7 +370,7 @@ def one_after_another(root):
 def test_a_planted_violation_is_found(tmp_path, rule, status, plant):
     plant(tmp_path)
     report = check([tmp_path])
-    found = [finding for finding in report.of(rule) if finding.status == status]
+    found = [finding for finding in of(report, rule) if finding.status == status]
     assert found, report.text()
     assert all(finding.remedy for finding in found)
     assert report.exit_code() == (6 if report.worst == FAIL else 0)

@@ -78,7 +78,7 @@ def test_a_simulated_board_is_no_second_witness(folder):
     (found,) = sightings(stages_of(folder))
     assert not found.real
     assert "not both are measurements" in found.text()
-    assert not [one for one in check([folder.root]).of("R9") if "saw" in one.text]
+    assert not [one for one in check([folder.root]).findings if "saw" in one.text]
 
 
 def test_void_and_empty_logs_are_left_out(folder):
@@ -100,4 +100,5 @@ def test_the_table_and_the_check_tell_it(tmp_path):
     told = "serial (dc) saw 20 % more than ina3221 (module) (1 stage)"
     assert list(notes(stages_of(folder))) == [f"Beside it: {told}."]
     assert told in table2([folder.root]).render("text").replace("\n", " ")
-    assert told in [one.text for one in check([folder.root]).of("R9") if one.status == PASS]
+    findings = check([folder.root]).findings
+    assert told in [one.text for one in findings if (one.rule, one.status) == ("R9", PASS)]

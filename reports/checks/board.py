@@ -1,0 +1,108 @@
+"""The rules of `check` that look at the board: its state, its idle power."""
+
+from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
+from joulebird.reports.runs.accounting import idle_power, idle_windows
+from joulebird.reports.runs.records import MARKS, FinishedRun, FinishedStage
+
+STEADY = "cool the board or fix its mode, and run the stage again"
+_SEE = "see the record for its remedy"
+DISTURBING = {
+    "mode_changed": (FAIL, STEADY),
+    "throttled": (FAIL, STEADY),
+    "health_unknown": (WARN, _SEE),
+    "limits_changed": (WARN, _SEE),
+    "supply_sagged": (WARN, _SEE),
+    "swapped": (WARN, _SEE),
+}
+
+
+def board_state(runs: list[FinishedRun]) -> Verdicts:
+    """R7: one power mode, recorded; no throttling; no restart within a stage."""
+    stages = measured(runs)
+    for stage in stages:
+        yield from _disturbed(stage)
+    unknown = [stage for stage in stages if "power_mode" not in stage.record.environment]
+    if unknown and any(stage.record.environment.get("l4t") for stage in unknown):
+        yield (
+            WARN,
+            f"{len(unknown)} stages do not say in which power mode they ran",
+            "fix it with `joulebird doctor --fix` before running",
+        )
+    yield from held_fixed(stages)
+
+
+def _disturbed(stage: FinishedStage) -> Verdicts:
+    for event in (event for event in stage.events if event["event"] in MARKS):
+        name = event["event"].replace("_", " ")
+        yield (FAIL, f"{stage.id}: {name} at {event['t_s']:.0f} s", STEADY)
+    warnings = {warning.get("name") for warning in stage.record.warnings}
+    for name in (name for name in DISTURBING if name in warnings):
+        status, remedy = DISTURBING[name]
+        yield (status, f"{stage.id}: {name.replace('_', ' ')} while it was measured", remedy)
+    if len({attempt.begin.boot_id for attempt in stage.attempts}) > 1:
+        yield (
+            WARN,
+            f"{stage.id}: the machine was restarted in the middle of it",
+            "run the stage again for a table to publish",
+        )
+
+
+def held_fixed(stages: list[FinishedStage]) -> Verdicts:
+    """Check for R7 that a Jetson's clocks were locked and its fan fixed, in every stage or none."""
+    boards = [stage.record.environment for stage in stages if stage.record.environment.get("l4t")]
+    states = (board.get("clocks_locked") for board in boards)
+    locked = [state for state in states if isinstance(state, bool)]
+    remedy = "run all of them with --prepare, or none"
+    if len(set(locked)) > 1:
+        yield (FAIL, f"clocks were locked in {sum(locked)} of {len(locked)} stages", remedy)
+    elif locked and not locked[0]:
+        yield (
+            WARN,
+            "clocks were not locked: they follow the load, and runs differ by it",
+            "run with --prepare",
+        )
+    fans = (board.get("fan") for board in boards)
+    controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]
+    if len(set(controls)) > 1:
+        fixed = sum(not control for control in controls)
+        yield (WARN, f"the fan was fixed in {fixed} of {len(controls)} stages", remedy)
+
+
+def idle_known(runs: list[FinishedRun]) -> Verdicts:
+    """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
+    sessions = {
+        (stage.root, attempt.begin.session)
+        for stage in measured(runs)
+        for attempt in stage.attempts
+    }
+    for root, session in sorted(sessions):
+        yield from _idle_of_session(root, session)
+
+
+def _idle_of_session(root: str, session: str) -> Verdicts:
+    if idle_power(root, session) is None:
+        yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
+        return
+    windows = idle_windows(root, session)
+    short = [window.seconds for _, window in windows if window.seconds < 59.0]
+    if short or len(windows) < 2:
+        shortest = f"{min(short, default=60):.0f} s at the shortest"
+        yield (
+            WARN,
+            f"session {session}: idle power recorded {len(windows)} times, {shortest}",
+            "run with --idle 60: it is recorded before and after",
+        )
+    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
+    if len(known) > 1 and max(known) > 1.05 * min(known):
+        yield (
+            WARN,
+            f"session {session}: idle power was {known[0]:.2f} W before "
+            f"and {known[-1]:.2f} W after",
+            "another process ran, or the board was not warm yet: run again",
+        )
+
+
+BOARD_RULES: Rules = {
+    "R7": ("the board's state is recorded, and did not change while measured", board_state),
+    "R8": ("idle power was recorded before and after, and agrees", idle_known),
+}
