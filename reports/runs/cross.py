@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,9 @@ TELLING_SAMPLES = 20  # of a slow meter, for a stage's own share to mean somethi
 class Sighting:
     """Two power sources compared over the stages that both recorded.
 
-    `one` and `other` are their names with their scopes; `one` contains all of `other` (`wider`: and
-    more; None: unknown, then `other` is the source whose energies count). `share` is the surplus of
-    `one` (0.12: 12 % more), `u` its uncertainty by the sensors' stated accuracy, `low` and `high`
-    the least and the largest share of one stage. `real` is whether both are measurements.
+    `one` and `other` are names with scopes; `one` contains all of `other` (`wider`: and more; None:
+    unknown, then `other` is the counting source). `share` is the surplus of `one` (0.12: 12 %), `u`
+    its uncertainty, `low` and `high` its range over stages. `real`: both are measurements.
     """
 
     one: str
@@ -54,22 +53,13 @@ class Sighting:
     def text(self) -> str:
         """Return one sentence."""
         word = "less" if self.share < 0 else "more"
-        low, high = signed_percent(self.low), signed_percent(self.high)
+        low, high = (f"{100 * share:+.3g} %" for share in (self.low, self.high))
         span = f", {low} to {high} by stage" if low != high else ""
         real = "" if self.real else "; not both are measurements"
         return (
             f"{self.one} saw {100 * abs(self.share):.3g} % {word} than {self.other} "
             f"({self.stages} stage{'s' if self.stages > 1 else ''}{span}{real})"
         )
-
-
-def signed_percent(share: float) -> str:
-    """Return a share with its sign.
-
-    >>> signed_percent(0.1234), signed_percent(-0.02)
-    ('+12.3 %', '-2 %')
-    """
-    return f"{100 * share:+.3g} %"
 
 
 def sightings(stages: Iterable[FinishedStage]) -> list[Sighting]:
@@ -92,11 +82,7 @@ def _sighting(labels: tuple[str, str], pairs: list[tuple[_Reading, _Reading]]) -
     wide, narrow = (total_energy(pair[side][1] for pair in pairs) for side in (0, 1))
     ratio = wide.ratio(narrow)
     telling = [pair for pair in pairs if min(side[1].samples for side in pair) >= TELLING_SAMPLES]
-    shares = [
-        (one.joules or 0.0) / other.joules - 1
-        for (_, one), (_, other) in telling or pairs
-        if other.joules
-    ]
+    shares = [one.ratio(other).value - 1 for (_, one), (_, other) in telling or pairs]
     sources = [source for source, _ in pairs[0]]
     scopes = [INSIDE.get(source.get("scope", "")) for source in sources]
     known = [scope for scope in scopes if scope is not None]
@@ -132,8 +118,3 @@ def label(source: dict[str, Any]) -> str:
     'serial (dc)'
     """
     return f"{source.get('name', '?')} ({source.get('scope', 'unknown')})"
-
-
-def notes(stages: Iterable[FinishedStage]) -> Iterator[str]:
-    """Yield a sentence for each other source, for the notes under a table."""
-    return (f"Beside it: {sighting.text()}." for sighting in sightings(stages))

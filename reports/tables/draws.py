@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.grid import two_runs
-from joulebird.reports.runs.labels import DATASETS, MODELS, percent
+from joulebird.reports.runs.labels import percent
+from joulebird.reports.runs.names import DATASETS, MODELS
 from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.table import Cell, Column, Row, Table, mean_and_spread

@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from joulebird.reports.runs import cross
 from joulebird.reports.runs.accounting import idle_power
+from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
-from joulebird.reports.runs.labels import BASELINES, is_early_bird, ratio_label
+from joulebird.reports.runs.labels import is_early_bird, ratio_label
+from joulebird.reports.runs.names import BASELINES
 from joulebird.reports.runs.records import FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.table import digits, si
@@ -52,7 +53,7 @@ def table2_notes(
         *_improvement(grid),
         *_tickets(grid),
         *drawn_notes(grid),
-        *cross.notes(unique_stages(grid.runs)),
+        *(f"Beside it: {seen.text()}." for seen in sightings(unique_stages(grid.runs))),
         _idle(grid.runs, net),
         *_quality(grid),
         *_void(grid),

@@ -6,7 +6,8 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
-from joulebird.reports.runs.labels import BASELINES, is_early_bird, ratio_label
+from joulebird.reports.runs.labels import is_early_bird, ratio_label
+from joulebird.reports.runs.names import BASELINES
 from joulebird.reports.runs.records import FinishedRun, Paths, load, on_board
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import table2_notes

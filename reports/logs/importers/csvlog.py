@@ -193,32 +193,23 @@ def _is_number(cell: str) -> bool:
 
 
 def _values(sheet: Sheet, columns: Columns) -> _Values:
-    times, watts, read, lines = [], [], [], []
-    damaged, factor = 0, None
+    rows, factor = [], None
     for line, row in enumerate(sheet.body, sheet.first_line):
-        if not row or not "".join(row).strip("\0 "):
-            damaged += bool(row)
-            continue
         try:
             t_s, factor = _time(row[columns.time], columns.time_name, factor)
         except (IndexError, ValueError):
-            damaged += 1
             continue
-        if len(row) != sheet.width:
-            damaged += 1
-            continue
-        powers = [_power(row, rail) for rail in columns.rails]
-        times.append(t_s)
-        lines.append(line)
-        watts.append([power or 0.0 for power in powers])
-        read.append([power is not None for power in powers])
-    shape = (len(times), len(columns.rails))
+        if len(row) == sheet.width:
+            rows.append((line, t_s, [_power(row, rail) for rail in columns.rails]))
+    shape = len(rows), len(columns.rails)
+    watts = np.array([powers for _, _, powers in rows], dtype=np.float64).reshape(shape)
+    read = ~np.isnan(watts)  # None became NaN
     return _Values(
-        np.array(times, dtype=np.float64),
-        np.array(watts, dtype=np.float64).reshape(shape),
-        np.array(read, dtype=bool).reshape(shape),
-        lines,
-        damaged,
+        np.array([t_s for _, t_s, _ in rows], dtype=np.float64),
+        np.where(read, watts, 0.0),
+        read,
+        [line for line, _, _ in rows],
+        sum(map(bool, sheet.body)) - len(rows),
     )
 
 

@@ -221,6 +221,12 @@ def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
             assert caught.value.message.isprintable()
 
 
+def test_a_column_without_one_time_is_refused(tmp_path):
+    with pytest.raises(HarnessError, match="holds no sample .3 damaged lines.") as caught:
+        PowerTrace.load(write(tmp_path, "when,watts\nx,1\ny,2\nz,3\n"), columns="t=1,w=2")
+    assert caught.value.hint
+
+
 def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
     lines = [
         f"Time,07-01-2020 10:00:{i:02d}.000,Watts,{'nan' if i == 7 else 10.0},Volts,230.0\n"
