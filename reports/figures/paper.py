@@ -5,10 +5,10 @@ from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.figure import ACROSS, Output, colour, finish, new_figure
+from joulebird.reports.runs.draws import FINAL, draw_of, drawn
 from joulebird.reports.runs.grid import GridCell, build_grid
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.runs.records import FinishedRun, Paths, load
-from joulebird.reports.tables.draws import FINAL, draw_of, drawn
 from joulebird.reports.tables.table import unit_for
 
 Line = tuple[Any, ...]  # the fields of a Draw, without the epoch

@@ -165,8 +165,8 @@ def _draw(axes: Any, line: Timeline) -> None:
 def _mark(axes: Any, at: float, event: str) -> None:
     """Draw a health event as a line with its name."""
     axes.axvline(at, color=RED, linewidth=0.8)
-    style = {"fontsize": 7, "color": RED, "rotation": 90, "va": "top"}
-    axes.annotate(event, (at, 1.0), xycoords=("data", "axes fraction"), **style)
+    place = ("data", "axes fraction")
+    axes.annotate(event, (at, 1.0), xycoords=place, fontsize=7, color=RED, rotation=90, va="top")
 
 
 def _legend(axes: Any, colours: dict[str, str]) -> None:

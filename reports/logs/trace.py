@@ -51,7 +51,6 @@ def envelope(series: Series, buckets: int, per_watt: int) -> Envelope:
 
 MW_PER_W = 1000
 _BACK = "the times of the log go back"
-_TWICE = f"{_BACK}, so that some of it may be counted twice"
 
 
 class _Query(NamedTuple):
@@ -218,7 +217,8 @@ class PowerTrace:
         begin = min(int(piece.t_us[0]) for piece in pieces)
         end = max(int(piece.t_us[-1]) for piece in pieces)
         if len(pieces) > 1:
-            return self._nothing(query, end - begin, _TWICE)
+            reason = f"{_BACK}, so that some of it may be counted twice"
+            return self._nothing(query, end - begin, reason)
         if begin == end:
             return self._nothing(query, 0, "one row spans no time")
         return self._integrated(pieces[0], begin, end, query)

@@ -175,13 +175,9 @@ def _delimiter(lines: list[str]) -> str:
 
 def _header_row(rows: list[list[str]]) -> int | None:
     """Return the last row of names before the data; None when the file begins with numbers."""
-    header = None
-    for i, row in enumerate(rows[:100]):
-        if any(_is_number(cell) for cell in row):
-            break
-        if len(row) > 1:
-            header = i
-    return header
+    numbers = (i for i, row in enumerate(rows[:100]) if any(map(_is_number, row)))
+    names = [i for i, row in enumerate(rows[: next(numbers, 100)]) if len(row) > 1]
+    return names[-1] if names else None
 
 
 def _is_number(cell: str) -> bool:

@@ -9,9 +9,10 @@ import pytest
 from joulebird.harness.host.studies import study
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.run import planned
+from joulebird.reports.runs.draws import drawn
 from joulebird.reports.runs.names import DATASETS, METHODS, MODELS, method_label
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.draws import TABLE1, TABLE4, drawn
+from joulebird.reports.tables.draws import TABLE1, TABLE4
 from tests.harness.command import joulebird
 
 
