@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import groupby
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
@@ -181,10 +182,8 @@ def comparable(runs: list[FinishedRun]) -> Verdicts:
     except HarnessError as error:
         yield (FAIL, error.message, error.hint)
     labels = method_labels(runs)
-    order: list[str] = []
-    for run in sorted(runs, key=_first_begin):
-        label = labels[method_key(run)]
-        order += [label] if order[-1:] != [label] else []
+    labelled = (labels[method_key(run)] for run in sorted(runs, key=_first_begin))
+    order = [label for label, _ in groupby(labelled)]
     if len(runs) > len(set(order)) > 1 and len(order) == len(set(order)):
         yield (
             WARN,

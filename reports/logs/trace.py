@@ -201,10 +201,10 @@ class PowerTrace:
     def _columns(self, rail: str | None) -> tuple[str, list[int]]:
         wanted = self.total if rail is None else (rail,)
         unknown = [name for name in wanted if name not in self.rails]
-        if unknown or not wanted:
-            if unknown:
-                hint = nearest(unknown[0], self.rails)
-                raise HarnessError(f"{self.name} has no rail named {unknown[0]}", hint)
+        if unknown:
+            hint = nearest(unknown[0], self.rails)
+            raise HarnessError(f"{self.name} has no rail named {unknown[0]}", hint)
+        if not wanted:
             raise HarnessError(
                 f"{self.name}: its source names no rail as the total",
                 f"choose a rail; it has: {', '.join(self.rails)}",

@@ -169,12 +169,11 @@ def _repeated(grid: Grid) -> list[str]:
         for run, cost in zip(cell.runs, cell.costs, strict=True)
         if cost.repeated.measured_j
     }
-    if not lost:
-        return []
-    most = max(lost, key=lambda run_id: lost[run_id])
+    worst = sorted(lost, key=lambda run_id: lost[run_id], reverse=True)[:1]
     return [
         "Not in the energies: the work of killed attempts after their last checkpoint, "
-        f"at most {si(float(lost[most]), 'J')} ({most})."
+        f"at most {si(float(lost[run_id]), 'J')} ({run_id})."
+        for run_id in worst
     ]
 
 
