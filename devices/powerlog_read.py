@@ -1,6 +1,5 @@
 """Read `power.csv` on the board, row by row (reports/logs/powerlog.py reads it in bulk)."""
 
-import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Union
 
 from joulebird.harness.core import powerlog
@@ -51,12 +50,10 @@ def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:
                 file.readline()  # up to the first whole line
             data = file.read()
     except OSError as error:
-        text = f"cannot read the power log {path}: {os.strerror(error.errno or 0)}"
-        raise SourceError(text, "check its name and permissions") from error
-    next_head = data.find(powerlog.MAGIC)
-    own = len(data) if next_head < 0 else next_head
-    found = list(filter(None, powerlog.rows(data, 0, own, tuple(rails))))
-    later = data[own:]
+        raise powerlog.unreadable(path, error, SourceError) from error
+    own, mark, rest = data.partition(powerlog.MAGIC)
+    found = list(filter(None, powerlog.rows(own, 0, len(own), tuple(rails))))
+    later = mark + rest
     for head, begin, end in powerlog.segments(path, later, SourceError):
         found.extend(filter(None, powerlog.rows(later, begin, end, head.rails)))
     return found

@@ -7,6 +7,7 @@ The counters move about once a millisecond, in steps of some 15 to 61 microjoule
 after every boot. Source: Linux, Documentation/power/powercap/powercap.rst.
 """
 
+import glob
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
@@ -22,10 +23,11 @@ SETTLE_S = 1.0  # a counter that does not move in this long stands still
 
 
 class Zone(NamedTuple):
-    """One counter: the rail's name, its folder, and at how many joules it wraps."""
+    """One counter: its rail, the kernel's name for it, its file, and at how many joules it wraps."""
 
     rail: str
-    folder: str
+    kind: str
+    file: KeptFile
     wrap_j: float
 
 
@@ -34,24 +36,14 @@ def find_zones(root: str) -> List[Zone]:
 
     The memory-mapped doubles (intel-rapl-mmio) of a package are left out.
     """
-    folder = os.path.join(root, ZONES)
-    try:
-        names = sorted(
-            name for name in os.listdir(folder) if name.startswith(("intel-rapl:", "amd-rapl:"))
-        )
-    except OSError:
-        return []
-    zones = (_zone(folder, name) for name in names)
-    return sorted(
-        filter(None, zones), key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail)
-    )
-
-
-def _zone(powercap: str, name: str) -> Optional[Zone]:
-    folder = os.path.join(powercap, name)
-    kind = text_or_none(os.path.join(folder, "name"))
-    wrap_uj = text_or_none(os.path.join(folder, "max_energy_range_uj")) or "0"
-    return Zone(rail_name(kind, name), folder, int(wrap_uj) / 1e6) if kind is not None else None
+    zones = []
+    for folder in sorted(glob.glob(os.path.join(glob.escape(root), ZONES, "*-rapl:*"))):
+        kind = text_or_none(folder + "/name")
+        wrap_uj = text_or_none(folder + "/max_energy_range_uj") or "0"
+        if kind is not None:
+            rail = rail_name(kind, os.path.basename(folder))
+            zones.append(Zone(rail, kind, KeptFile(folder + "/energy_uj"), int(wrap_uj) / 1e6))
+    return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
 
 
 def rail_name(kind: str, zone: str) -> str:
@@ -83,7 +75,6 @@ class RaplSource(PowerSource):
     def __init__(self, root: str = "/", clock: Callable[[], float] = time.monotonic) -> None:
         self._root, self._clock = root, clock
         self._zones: List[Zone] = []
-        self._files: Dict[str, KeptFile] = {}
         self._meter = CounterMeter()
 
     def open(self) -> None:
@@ -94,9 +85,6 @@ class RaplSource(PowerSource):
                 f"this machine shows no RAPL counters under /{ZONES}",
                 "use a real machine with an Intel or AMD processor; sudo modprobe intel_rapl_msr",
             )
-        self._files = {
-            zone.rail: KeptFile(os.path.join(zone.folder, "energy_uj")) for zone in self._zones
-        }
         self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
@@ -107,7 +95,7 @@ class RaplSource(PowerSource):
 
     def _take(self) -> Optional[PowerSample]:
         try:
-            joules = {rail: int(file.read()) / 1e6 for rail, file in self._files.items()}
+            joules = {zone.rail: int(zone.file.read()) / 1e6 for zone in self._zones}
         except PermissionError:
             raise SourceError("only root may read the RAPL counters here", OPEN_HINT) from None
         return self._meter.take(self._clock(), joules)
@@ -124,26 +112,17 @@ class RaplSource(PowerSource):
 
     def close(self) -> None:
         """Close the counters' files."""
-        for file in self._files.values():
-            file.close()
+        for zone in self._zones:
+            zone.file.close()
         self._meter = CounterMeter()
 
     def describe(self) -> Dict[str, Any]:
         """Return the counters, and at how many joules each wraps."""
-        cpu = [
-            line.split(":", 1)[1].strip()
-            for line in (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()
-            if line.startswith("model name")
-        ]
+        lines = (text_or_none(os.path.join(self._root, "proc/cpuinfo")) or "").splitlines()
+        models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
         return dict(
             self.identity(),
-            processor=cpu[0] if cpu else "",
+            processor=next(models, ""),
             accuracy="not stated by the makers",
-            zones={
-                zone.rail: {
-                    "name": text_or_none(os.path.join(zone.folder, "name")),
-                    "wrap_j": zone.wrap_j,
-                }
-                for zone in self._zones
-            },
+            zones={zone.rail: {"name": zone.kind, "wrap_j": zone.wrap_j} for zone in self._zones},
         )

@@ -74,11 +74,13 @@ def line_of(name: str, facts: Dict[str, Any]) -> bytes:
     >>> line_of("swap", {"t_s": 1.5, "pages": 3})
     b'{"event": "swap", "t_s": 1.5, "pages": 3}\n'
     """
-    head = {"event": name, "t_s": round(facts["t_s"], 6)}
     rest = {key: facts[key] for key in facts if key != "t_s"}
-    texts = [json.dumps(head), json.dumps(rest, sort_keys=True)]
-    inside = [text[1:-1] for text in texts if text != "{}"]
-    return ("{" + ", ".join(inside) + "}\n").encode("utf-8")
+    texts = (
+        json.dumps({"event": name, "t_s": round(facts["t_s"], 6)}),
+        json.dumps(rest, sort_keys=True),
+    )
+    inside = ", ".join(text[1:-1] for text in texts if text != "{}")
+    return f"{{{inside}}}\n".encode()
 
 
 def append(handle: int, name: str, facts: Dict[str, Any]) -> bool:

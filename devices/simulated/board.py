@@ -71,12 +71,8 @@ class SimulatedBoard:
 
         The files do not change yet.
         """
-        if self._averaging:
-            self._level = lag(
-                self._level, load, seconds, self._config["averages"], self._config["cycle_s"]
-            )
-        else:
-            self._level = load
+        config = self._config
+        self._level = lag(self._level, load, seconds, config["averages"], config["cycle_s"])
 
     def show(self) -> None:
         """Put the present readings into the files, rounded as chip and driver round."""
@@ -91,9 +87,9 @@ class SimulatedBoard:
                 ("in_voltage%d_input", mv),
                 ("in_current%d_input", ma),
                 ("in_power%d_input", mw),
+                ("ui_input_%d", f"{mv} {ma}"),
             ):
                 self._update(folder + name % n, f"{value}\n".encode())
-            self._update(f"{folder}ui_input_{n}", f"{mv} {ma}\n".encode())
 
     def close(self) -> None:
         """Close the files; the tree stays."""
@@ -108,7 +104,7 @@ class SimulatedBoard:
     def _update(self, path: str, text: bytes) -> None:
         # In place, so that a reader that keeps the file open sees it, as with sysfs.
         if path not in self._files:
-            self._files[path] = (os.open(path, os.O_RDWR | os.O_CLOEXEC), b"")
+            self._files[path] = (os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), b"")
         fd, before = self._files[path]
         if text != before:
             os.pwrite(fd, text, 0)
@@ -117,10 +113,9 @@ class SimulatedBoard:
             self._files[path] = (fd, text)
 
     def _build_chip(self, address: int) -> None:
-        iio, node = (
-            self._iio(address),
-            f"{self.root}/sys/firmware/devicetree/base/i2c@3160000/ina3221x@{address:x}/",
-        )
+        iio = self._iio(address)
+        tree = f"{self.root}/sys/firmware/devicetree/base/i2c@3160000"
+        node = f"{tree}/ina3221x@{address:x}/"
         device = os.path.dirname(os.path.dirname(iio))
         texts = {
             device + "/name": "ina3221x\n",
@@ -130,22 +125,14 @@ class SimulatedBoard:
             f"OF_FULLNAME=/i2c@3160000/ina3221x@{address:x}\n",
         }
         cells = {
-            node + "../clock-frequency": BUS_HZ,
+            tree + "/clock-frequency": BUS_HZ,
             node + "ti,continuous-config": CONTINUOUS_CONFIG,
             node + "ti,trigger-config": TRIGGER_CONFIG,
         }
-        for n in range(3):
-            here = [rail for rail in BOARD if (rail.address, rail.channel) == (address, n)]
-            texts[iio + f"rail_name_{n}"] = (here[0].name if here else "(null)") + "\n"
-            texts.update(
-                {
-                    iio + name % n: "0\n"
-                    for name in ("in_voltage%d_input", "in_current%d_input", "in_power%d_input")
-                }
-            )
-            texts[iio + f"ui_input_{n}"] = "0 0\n"
-            for rail in here:
-                cells[node + f"channel@{n}/ti,shunt-resistor-mohm"] = rail.shunt_mohm
+        for rail in BOARD:
+            if rail.address == address:
+                texts[f"{iio}rail_name_{rail.channel}"] = rail.name + "\n"
+                cells[f"{node}channel@{rail.channel}/ti,shunt-resistor-mohm"] = rail.shunt_mohm
         for path, text in texts.items():
             _write(path, text.encode("ascii"))
         for path, cell in cells.items():
@@ -158,7 +145,6 @@ class SimulatedBoard:
 
 
 def _write(path: str, content: bytes) -> None:
-    path = os.path.normpath(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(content)

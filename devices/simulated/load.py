@@ -1,14 +1,15 @@
 """Measure the processor time of a process and its children, from /proc or else `ps`."""
 
+import contextlib
 import os
 import re
 import subprocess
 import time
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
-LIST_EVERY_S = 0.5  # looking for new children costs a walk over all processes
-PS_EVERY_S = 0.5  # `ps` costs a process
+LIST_EVERY_S = 0.5  # looking for new children costs a walk over all processes, or a `ps`
 PS_LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$")
+Table = Dict[int, Tuple[int, float]]  # pid -> (parent, processor seconds)
 
 
 class ProcessLoad:
@@ -26,41 +27,30 @@ class ProcessLoad:
     ) -> None:
         self.pid, self._without, self._proc, self._clock = pid, without, proc, clock
         self._has_proc = os.path.exists(f"{proc}/{os.getpid()}/stat")
-        self._every_s = LIST_EVERY_S if self._has_proc else PS_EVERY_S
-        self._listed_s: Optional[float] = None
-        self._pids: List[int] = [pid]
-        self._table: Dict[int, Tuple[int, float]] = {}
+        self._listed_s = float("-inf")
+        self._pids: List[int] = []
+        self._table: Table = {}
         self._seen: Dict[int, float] = {}
         self._total_s = 0.0
-        self._began = False
 
     def seconds(self) -> float:
         """Return processor seconds of the tree since the first call.
 
         They never decrease, and stand still when the process is gone.
         """
-        now_s = self._clock()
-        if self._listed_s is None or now_s - self._listed_s >= self._every_s:
+        now_s, began = self._clock(), bool(self._seen)
+        if now_s - self._listed_s >= LIST_EVERY_S:
             self._listed_s = now_s
-            self._table = {} if self._has_proc else _ps()
-            parents = (
-                _proc_parents(self._proc)
-                if self._has_proc
-                else {pid: row[0] for pid, row in self._table.items()}
-            )
+            self._table = _proc(self._proc, os.listdir(self._proc)) if self._has_proc else _ps()
+            parents = {pid: parent for pid, (parent, _) in self._table.items()}
             self._pids = descendants(parents, self.pid, self._without)
-        for pid in self._pids:
-            used_s = (
-                _proc_seconds(self._proc, pid)
-                if self._has_proc
-                else self._table.get(pid, (0, None))[1]
-            )
-            if used_s is None:
-                continue
-            if self._began:  # a process that is new since the last look started from nothing
+        elif self._has_proc:
+            self._table = _proc(self._proc, map(str, self._pids))
+        for pid in filter(self._table.__contains__, self._pids):
+            used_s = self._table[pid][1]
+            if began:  # a process that is new since the last look started from nothing
                 self._total_s += max(0.0, used_s - self._seen.get(pid, 0.0))
             self._seen[pid] = used_s
-        self._began = True
         return self._total_s
 
 
@@ -82,29 +72,19 @@ def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None
     return out
 
 
-def _stat(proc: str, pid: int) -> Optional[List[str]]:
-    """Return the fields of /proc/PID/stat from the third (state) on.
-
-    The second, the name, may hold spaces and brackets.
-    """
-    try:
-        with open(f"{proc}/{pid}/stat", "rb") as file:
-            return file.read().decode("ascii", "replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def _proc_seconds(proc: str, pid: int) -> Optional[float]:
-    fields = _stat(proc, pid)
-    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK")) if fields else None
+def _proc(proc: str, names: Iterable[str]) -> Table:
+    """Return the processes of some of the folders in /proc."""
+    table = {}
+    for pid in map(int, filter(str.isdigit, names)):
+        # one that has ended meanwhile has no file, or an empty one
+        with contextlib.suppress(OSError, IndexError), open(f"{proc}/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # after the name, which may hold any
+            ticks = int(fields[11]) + int(fields[12])
+            table[pid] = int(fields[1]), ticks / os.sysconf("SC_CLK_TCK")
+    return table
 
 
-def _proc_parents(proc: str) -> Dict[int, int]:
-    stats = {int(name): _stat(proc, int(name)) for name in os.listdir(proc) if name.isdigit()}
-    return {pid: int(fields[1]) for pid, fields in stats.items() if fields}
-
-
-def _ps() -> Dict[int, Tuple[int, float]]:
+def _ps() -> Table:
     try:
         done = subprocess.run(
             ["ps", "-A", "-o", "pid=,ppid=,time="],
@@ -117,7 +97,7 @@ def _ps() -> Dict[int, Tuple[int, float]]:
     return parse_ps(done.stdout.decode("ascii", "replace").splitlines())
 
 
-def parse_ps(lines: Iterable[str]) -> Dict[int, Tuple[int, float]]:
+def parse_ps(lines: Iterable[str]) -> Table:
     """Return {pid: (parent, processor seconds)} from the lines of `ps -o pid=,ppid=,time=`.
 
     A time is "[[days-]hours:]minutes:seconds[.hundredths]".
