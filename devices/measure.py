@@ -7,9 +7,8 @@
     @joules("ina3221")
     def train(): ...    # prints the joules of every call on stderr; train.measured has the last
 
-The readings are taken by a process of its own and kept in a log; the window is cut at a reading
-taken just before and just after. Windows inside windows share that process: `with m.window() as
-inner`.
+A process of its own takes the readings and keeps them in a log; the window is cut at readings taken
+just before and just after. Inner windows share that process: `with m.window() as inner`.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ from joulebird.devices import registry
 from joulebird.devices.measurement import Measurement
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.relay import Relay
-from joulebird.devices.util.scratch import Scratch
+from joulebird.devices.util.scratch import scratch_folder
 from joulebird.harness.core.errors import SourceError
 
 
@@ -37,12 +36,11 @@ class CommandError(SourceError):
 class joules:
     """Measure the code inside, as a context manager or as a decorator.
 
-    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here, or
+    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here,
     else the simulated board, whose numbers are no measurement. `options` are the source's;
-    `period_s`: mean seconds between readings, by default the source's own. `log`: where to
-    keep the readings; by default they are not kept. `report`: called by the decorator with a
-    Measurement; by default a line on stderr. Entering raises SourceError when the source cannot be
-    used.
+    `period_s`: mean seconds between readings (None: the source's own); `log`: where to keep the
+    readings (None: nowhere); `report`: called by the decorator with a Measurement (None: print a
+    line on stderr). Entering raises SourceError when the source cannot be used.
     """
 
     def __init__(
@@ -53,22 +51,15 @@ class joules:
         report: Optional[Callable[[Measurement], None]] = None,
         **options: Any,
     ) -> None:
-        self._source, self._log, self._period_s, self._report, self._options = (
-            source,
-            log,
-            period_s,
-            report,
-            options,
-        )
+        self._source, self._log, self._period_s = source, log, period_s
+        self._report, self._options = report, options
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Measurement:
         with contextlib.ExitStack() as stack:
             log = self._log
             if log is None:
-                scratch = Scratch("measure")
-                stack.callback(scratch.remove)
-                log = os.path.join(scratch.path, "power.csv")
+                log = os.path.join(stack.enter_context(scratch_folder("measure")), "power.csv")
             path, source = os.path.abspath(log), self._source or registry.best()
             recorder = stack.enter_context(Recorder(source, self._options, self._period_s))
             recorder.open(path)
@@ -113,22 +104,17 @@ def measure_command(
 ) -> Measured:
     """Run a command to its end and measure it; signals sent to this process go on to the command.
 
-    Raises CommandError when the command cannot be started, SourceError when the source cannot be
-    used; nothing has run then.
+    Raises CommandError or, before the command runs, SourceError for a source that cannot be used.
     """
     if not argv or shutil.which(argv[0]) is None:
-        raise CommandError(
-            "cannot run %s: no such command" % (argv[0] if argv else "nothing"),
-            "check its name and the PATH",
-        )
-    relay = Relay()
-    with joules(source, log, period_s, **options) as measurement, relay:
+        name = argv[0] if argv else "nothing"
+        raise CommandError(f"cannot run {name}: no such command", "check its name and the PATH")
+    with joules(source, log, period_s, **options) as measurement, Relay() as relay:
         try:
             process = subprocess.Popen(argv)
         except OSError as error:
-            raise CommandError(
-                f"cannot run {argv[0]}: {error}", "check that it can be executed"
-            ) from error
+            text = f"cannot run {argv[0]}: {error}"
+            raise CommandError(text, "check that it can be executed") from error
         relay.to(process)
         code = process.wait()
     return Measured(code if code >= 0 else 128 - code, measurement)

@@ -14,21 +14,17 @@ MARGIN_ROWS = 64  # before a window, to cut its edge; a long log is not read fro
 
 
 class Measurement:
-    """The energy of a window.
+    """The energy of a window. Asking before the window has ended raises SourceError.
 
-    Complete once the window has ended, and asking earlier raises SourceError.
-
-    `source` is the power source's description of itself, `problem` the reason for a missing number,
-    or "".
+    `source` is the power source's description of itself, `problem` why a number is missing, or "".
     """
 
     def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
         """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
-        self.source = recorder.describe()
-        self.problem = ""
+        self.source, self.problem = recorder.describe(), ""
         self._recorder, self._log, self._floor = recorder, log, floor
         self._offset = floor
-        self._begin_s: Optional[float] = None
+        self._begin_s = 0.0
         self._total: Optional[Energy] = None
         self._rails: Dict[str, Energy] = {}
 
@@ -38,10 +34,7 @@ class Measurement:
 
     @property
     def joules(self) -> Optional[float]:
-        """Energy of the source's total, or None.
-
-        It is None when less than 95 % of the window was recorded, or the source has no total.
-        """
+        """Energy of the source's total; None below 95 % coverage, or without a total."""
         return self.total.joules
 
     @property
@@ -89,12 +82,8 @@ class Measurement:
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        """Take the reading at the last edge and integrate.
-
-        Errors go to `problem`: the measured code must not suffer.
-        """
-        begin_s = self._begin_s or 0.0
-        end_s = begin_s
+        """Take the reading at the last edge and integrate; an error is a `problem`, not raised."""
+        begin_s = end_s = self._begin_s
         try:
             end_s = self._recorder.sample()
             self._recorder.settle()
@@ -106,7 +95,7 @@ class Measurement:
     def _integrate(self, begin_s: float, end_s: float) -> None:
         rails, total, sampling = (self.source[key] for key in ("rails", "total", "sampling"))
         allowed_s = allowed_gap_s(self.source)
-        rows = self._rows(begin_s, allowed_s)
+        rows = self._rows(begin_s, begin_s - allowed_s)
 
         def over(summed: Sequence[str]) -> Energy:
             return energy(samples(rows, summed), begin_s, end_s, sampling, allowed_s)
@@ -119,31 +108,25 @@ class Measurement:
         elif self._total.joules is None:
             self.problem = f"only {100.0 * self._total.coverage:.1f} % of the window was recorded"
 
-    def _rows(self, begin_s: float, allowed_s: float) -> List[Row]:
+    def _rows(self, begin_s: float, oldest_s: float) -> List[Row]:
         """Read the window's rows, and before it up to a whole reading or the longest gap."""
-        rails = self.source["rails"]
-        margin = MARGIN_ROWS
+        rails, margin = self.source["rails"], MARGIN_ROWS
         while True:
             offset = max(self._floor, self._offset - margin * row_width(len(rails)))
             rows = read_rows(self._log, rails, offset)
             early = (row for row in rows if row.t_s <= begin_s)
-            enough = (
-                len(row.watts) == len(rails) or row.t_s < begin_s - allowed_s for row in early
-            )
+            enough = (len(row.watts) == len(rails) or row.t_s < oldest_s for row in early)
             if offset == self._floor or any(enough):
                 return rows
             margin *= 4
 
     def __str__(self) -> str:
+        origin = f"{self.source['scope']}, {self.source['name']}"
+        origin += "" if self.source["real"] else ", not measured"
+        if self.joules is None:
+            return f"no energy for these {self.seconds:.3f} s: {self.problem} ({origin})"
         total = self.total
-        origin = ", ".join(
-            [self.source["scope"], self.source["name"]]
-            + ([] if self.source["real"] else ["not measured"])
-        )
-        if total.joules is None:
-            return f"no energy for these {total.seconds:.3f} s: {self.problem} ({origin})"
         return (
-            f"{total.joules:.2f} J in {total.seconds:.3f} s: "
-            f"mean {total.mean_w or 0.0:.2f} W, peak {total.peak_w or 0.0:.2f} W, "
-            f"coverage {100.0 * total.coverage:.1f} % ({origin})"
+            f"{self.joules:.2f} J in {self.seconds:.3f} s: mean {total.mean_w or 0.0:.2f} W, "
+            f"peak {total.peak_w or 0.0:.2f} W, coverage {100.0 * self.coverage:.1f} % ({origin})"
         )

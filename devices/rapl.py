@@ -23,7 +23,7 @@ SETTLE_S = 1.0  # a counter that does not move in this long stands still
 
 
 class Zone(NamedTuple):
-    """One counter: its rail, the kernel's name for it, its file, and at how many joules it wraps."""
+    """One counter: its rail, the kernel's name of its zone, its file, and the joules of a wrap."""
 
     rail: str
     kind: str

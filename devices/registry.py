@@ -34,18 +34,13 @@ def load(name: str) -> Type[PowerSource]:
     return source
 
 
-def options_of(source: Type[PowerSource]) -> List[str]:
-    """Return the names of a source's options."""
-    return [name for name in inspect.signature(source).parameters if name != "clock"]
-
-
 def make(name: str, options: Dict[str, Any]) -> PowerSource:
     """Return a source, not opened yet.
 
     Raises SourceError for an unknown name or option, or a wrong value.
     """
     source = load(name)
-    known = options_of(source)
+    known = [option for option in inspect.signature(source).parameters if option != "clock"]
     try:
         kinds = get_type_hints(source.__init__)
     except NameError:  # a class of the user's own, annotated with names it does not import

@@ -2,15 +2,58 @@
 
     before = health.sample(); train(); warnings = compare(before, health.sample())
 
-`joulebird.devices.health.log` does this once a second during a stage.
+`Diary` compares all samples of a stage; `joulebird.devices.health.log` takes one a second.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 # names of joulebird.harness.runs.warnings, and their facts
 Warnings = List[Tuple[str, Dict[str, Any]]]
 SAG = 0.04  # a supply that falls by more than this share under load is weak
 BUSY = 0.9  # a GPU with at least this load and under this share of its locked clock is throttled
+# warning of `compare` -> its event; a reboot has ended this process
+EVENTS = {
+    "throttled": "throttle",
+    "mode_changed": "mode_change",
+    "limits_changed": "limits_change",
+    "swapped": "swap",
+    "supply_sagged": "supply_sag",
+}
+SELDOM = ("boot_id", "limits", "clocks_locked", "swap")  # written only when they have changed
+
+
+class Diary:
+    """Turn samples into events.
+
+    Slow-changing fields are written only when they change; each fault is logged when it starts.
+    """
+
+    def __init__(self) -> None:
+        self._first: Optional[Dict[str, Any]] = None
+        self._last: Dict[str, Any] = {}
+        self._present: List[str] = []
+
+    def events(self, sample: Dict[str, Any]) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        """Return the events of one sample of `Health`, by name and facts; `t_s` is among them.
+
+        >>> sample = {"t_s": 1.0, "boot_id": "a", "temps_c": {"GPU-therm": 40.5}, "cooling": {},
+        ...           "limits": {}, "volts": {}, "power_mode": 0, "swap": {}, "clocks_hz": {},
+        ...           "clocks_locked": True, "gpu_load": 0.5}
+        >>> diary = Diary()
+        >>> [name for name, _ in diary.events(sample)]
+        ['health']
+        >>> [name for name, _ in diary.events(dict(sample, cooling={"gpu-balanced 2": 3}))]
+        ['health', 'throttle']
+        """
+        self._first = self._first or sample
+        last, self._last = self._last, sample
+        unchanged = [name for name in SELDOM if last.get(name) == sample.get(name)]
+        yield "health", {name: sample[name] for name in sample if name not in unchanged}
+        warnings = compare(self._first, sample)
+        for name, facts in warnings:
+            if name in EVENTS and name not in self._present:
+                yield EVENTS[name], dict(facts, t_s=sample["t_s"])
+        self._present = [name for name, _ in warnings]
 
 
 def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
@@ -25,12 +68,8 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
     [('swapped', {'pages': 3})]
     """
     if before["boot_id"] != after["boot_id"]:  # nothing else compares
-        return [
-            (
-                "rebooted",
-                {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]},
-            )
-        ]
+        boots = {"boot_id_before": before["boot_id"], "boot_id_after": after["boot_id"]}
+        return [("rebooted", boots)]
     warnings: Warnings = []
     throttles = _throttles(after)
     if throttles:
@@ -41,7 +80,8 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
     elif before["limits"] != after["limits"]:
         what = ", ".join(_changes(before["limits"], after["limits"]))
         warnings.append(("limits_changed", {"what": what}))
-    pages = _pages(after["swap"]) - _pages(before["swap"])
+    moved = ("pages_in", "pages_out")
+    pages = sum(after["swap"].get(name, 0) - before["swap"].get(name, 0) for name in moved)
     if pages > 0:
         warnings.append(("swapped", {"pages": pages}))
     for rail in sorted(set(before["volts"]) & set(after["volts"])):
@@ -65,10 +105,6 @@ def _throttles(sample: Dict[str, Any]) -> List[str]:
 def _changes(before: Dict[str, Any], after: Dict[str, Any]) -> List[str]:
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [f"{name} {before.get(name)} -> {after.get(name)}" for name in sorted(names)]
-
-
-def _pages(swap: Dict[str, int]) -> int:
-    return swap.get("pages_in", 0) + swap.get("pages_out", 0)
 
 
 def _sag(rail: str, before_v: float, after_v: float) -> Optional[Dict[str, Any]]:

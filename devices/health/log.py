@@ -12,60 +12,16 @@ import os
 import select
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Optional
 
-from joulebird.devices.health.compare import compare
+from joulebird.devices.health.compare import Diary
 from joulebird.devices.health.read import Health
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.process import python_command
 
-# warning of `compare` -> its event; a reboot has ended this process
-EVENTS = {
-    "throttled": "throttle",
-    "mode_changed": "mode_change",
-    "limits_changed": "limits_change",
-    "swapped": "swap",
-    "supply_sagged": "supply_sag",
-}
-SELDOM = ("boot_id", "limits", "clocks_locked", "swap")  # written only when they have changed
 START_S = 5.0  # a board under load needs a second to start a Python
 # The last of a disk is for the training: a line cut short would spoil the one after it.
 SPARE_BYTES = 1 << 20
-
-
-class Diary:
-    """Turn samples into events.
-
-    Slow-changing fields are written only when they change; each fault is logged when it starts.
-    """
-
-    def __init__(self) -> None:
-        self._first: Optional[Dict[str, Any]] = None
-        self._last: Dict[str, Any] = {}
-        self._present: List[str] = []
-
-    def events(self, sample: Dict[str, Any]) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """Return the events of one sample of `Health`, by name and facts; `t_s` is among them.
-
-        >>> sample = {"t_s": 1.0, "boot_id": "a", "temps_c": {"GPU-therm": 40.5}, "cooling": {},
-        ...           "limits": {}, "volts": {}, "power_mode": 0, "swap": {}, "clocks_hz": {},
-        ...           "clocks_locked": True, "gpu_load": 0.5}
-        >>> diary = Diary()
-        >>> [name for name, _ in diary.events(sample)]
-        ['health']
-        >>> [name for name, _ in diary.events(dict(sample, cooling={"gpu-balanced 2": 3}))]
-        ['health', 'throttle']
-        """
-        if self._first is None:
-            self._first = sample
-        last, self._last = self._last, sample
-        unchanged = [name for name in SELDOM if last.get(name) == sample.get(name)]
-        yield "health", {name: sample[name] for name in sample if name not in unchanged}
-        warnings = compare(self._first, sample)
-        for name, facts in warnings:
-            if name in EVENTS and name not in self._present:
-                yield EVENTS[name], dict(facts, t_s=sample["t_s"])
-        self._present = [name for name, _ in warnings]
 
 
 def line_of(name: str, facts: Dict[str, Any]) -> bytes:

@@ -46,7 +46,7 @@ class ProcessLoad:
             self._pids = descendants(parents, self.pid, self._without)
         elif self._has_proc:
             self._table = _proc(self._proc, map(str, self._pids))
-        for pid in filter(self._table.__contains__, self._pids):
+        for pid in set(self._pids).intersection(self._table):
             used_s = self._table[pid][1]
             if began:  # a process that is new since the last look started from nothing
                 self._total_s += max(0.0, used_s - self._seen.get(pid, 0.0))

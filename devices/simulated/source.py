@@ -16,7 +16,7 @@ from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.simulated.board import IDLE_W, TRAIN_W, SimulatedBoard
 from joulebird.devices.simulated.load import ProcessLoad
 from joulebird.devices.source import PowerSample
-from joulebird.devices.util.scratch import Scratch
+from joulebird.devices.util.scratch import scratch_folder
 from joulebird.harness.core.errors import SourceError
 
 LOAD_EVERY_S = 0.1  # processor time is counted in steps of 10 ms: shorter looks are mostly noise
@@ -106,14 +106,9 @@ class SimulatedSource(Ina3221Source):
             raise SourceError(
                 f"a load cannot be a share of {cores} cores", "give a number of at least 1"
             )
-        super().__init__("", total, rails, clock)
-        self._pid, self._keep, self._averaging, self._cores, self._profile = (
-            pid,
-            root,
-            averaging,
-            cores,
-            profile,
-        )
+        super().__init__(root or "", total, rails, clock)
+        self._pid, self._keep, self._averaging = pid, root, averaging
+        self._cores, self._profile = cores, profile
         self._board: Optional[SimulatedBoard] = None
         self._load: Union[None, Load, Waveform] = None
         self._at_end = contextlib.ExitStack()
@@ -128,11 +123,7 @@ class SimulatedSource(Ina3221Source):
             return
         self._load = Waveform(self._profile) if self._profile is not None else self._process()
         if self._keep is None:
-            scratch = Scratch("simulated")
-            self._at_end.callback(scratch.remove)
-            self.root = scratch.path
-        else:
-            self.root = self._keep
+            self.root = self._at_end.enter_context(scratch_folder("simulated"))
         self._board = SimulatedBoard(self.root, self._averaging)
         self._at_end.callback(self._board.close)
         self._then_s = self._clock()

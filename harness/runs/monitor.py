@@ -8,7 +8,8 @@ import json
 from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.board.identify import identify
-from joulebird.devices.health.log import EVENTS, HealthLog
+from joulebird.devices.health.compare import EVENTS
+from joulebird.devices.health.log import HealthLog
 from joulebird.harness.core.records import HEALTH_LINE
 
 Warnings = List[Tuple[str, Dict[str, Any]]]  # names of joulebird.harness.runs.warnings, and facts

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from joulebird.devices.health.log import EVENTS, Diary, HealthLog, append, line_of
+from joulebird.devices.health.compare import EVENTS, Diary
+from joulebird.devices.health.log import HealthLog, append, line_of
 from joulebird.devices.health.read import Health
 from joulebird.harness.core.records import HEALTH_LINE
 from joulebird.harness.runs.warnings import WARNINGS
