@@ -1,11 +1,7 @@
-"""Find power sources: by name, by a dotted path to a class of the user's own, or by trying them.
-
-The names are those of `devices.SOURCES`.
-"""
+"""Find power sources: by a name of `devices.SOURCES`, a dotted path to a class, or trying them."""
 
 import inspect
-import time
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple, Type, Union, get_type_hints
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
 from joulebird.devices.source import PowerSource
@@ -121,20 +117,3 @@ def usable_here() -> Iterator[str]:
 def best() -> str:
     """Return the best real source here, or "simulated"."""
     return next(usable_here(), FALLBACK)
-
-
-def rate(
-    source: PowerSource, seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
-) -> float:
-    """Return how many new readings a second an open source gives when read without pause."""
-    begin_s = now_s = clock()
-    seen, newest_s = 0, None
-    while now_s - begin_s < seconds:
-        try:
-            sample = source.read()
-        except (OSError, SourceError):
-            sample = None
-        if sample is not None and sample.t_s != newest_s:
-            seen, newest_s = seen + (newest_s is not None), sample.t_s
-        now_s = clock()
-    return seen / (now_s - begin_s)

@@ -1,9 +1,12 @@
 """joulebird sources: the power sources that can be read here, and why the others cannot."""
 
+import contextlib
+import time
 from typing import Any, Dict, List
 
 from joulebird.devices import registry
 from joulebird.devices.registry import make
+from joulebird.devices.source import PowerSource
 from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import as_json, put
@@ -49,7 +52,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
                 source.identity(),
                 usable=True,
                 present_w=source.read_total().watts,
-                rate_hz=round(registry.rate(source, RATE_S), 1),
+                rate_hz=round(rate(source, RATE_S), 1),
                 describe=source.describe(),
             )
     except (SourceError, OSError) as error:
@@ -66,6 +69,17 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
             "reason": f"it failed: {type(error).__name__}: {error}",
             "hint": "a bug of that source, unless one of its options is wrong",
         }
+
+
+def rate(source: PowerSource, seconds: float) -> float:
+    """Return how many new readings a second an open source gives when read without pause."""
+    begin_s = now_s = time.monotonic()
+    times = set()
+    while now_s - begin_s < seconds:
+        with contextlib.suppress(OSError, SourceError):
+            times.add(source.read().t_s)
+        now_s = time.monotonic()
+    return max(0, len(times) - 1) / (now_s - begin_s)
 
 
 def as_text(sources: List[Dict[str, Any]]) -> str:

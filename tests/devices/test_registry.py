@@ -4,9 +4,8 @@ import pytest
 
 import joulebird.devices
 from joulebird.devices import registry
-from joulebird.devices.simulated.source import SimulatedSource
 from joulebird.harness.core.errors import SourceError
-from tests.devices.faulty import Rare, Script
+from tests.devices.faulty import Script
 
 
 def test_every_registered_source_is_named_once():
@@ -27,14 +26,6 @@ def test_a_sensor_comes_before_the_simulated_board(monkeypatch):
     assert registry.best() == "mine"
     assert registry.names()[0] == "mine"
     assert registry.names()[-1] == "simulated"
-
-
-def test_the_rate_counts_new_readings_only():
-    with Rare() as source:
-        assert registry.rate(source, 1.1) == pytest.approx(5.0, abs=1.5)
-    with SimulatedSource(profile=[[1.0, 5.0]]) as source:
-        assert registry.rate(source, 0.3) > 50.0
-    assert registry.rate(Script(["EIO"]), 0.05) == 0.0
 
 
 def test_a_dotted_path_works_wherever_a_name_does():

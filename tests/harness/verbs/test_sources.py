@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from joulebird.devices.simulated.source import SimulatedSource
+from joulebird.harness.verbs.sources import rate
 from tests.devices.fake_tx2_tree import FakeTX2
+from tests.devices.faulty import Rare, Script
 
 
 def sources(*words):
@@ -107,3 +110,11 @@ def test_to_a_file(tmp_path):
     path = tmp_path / "sources.json"
     assert sources("--source", "simulated", "--json", "-o", str(path))[:2] == (0, "")
     assert json.loads(path.read_text())["sources"][0]["name"] == "simulated"
+
+
+def test_the_rate_counts_new_readings_only():
+    with Rare() as source:
+        assert rate(source, 1.1) == pytest.approx(5.0, abs=1.5)
+    with SimulatedSource(profile=[[1.0, 5.0]]) as source:
+        assert rate(source, 0.3) > 50.0
+    assert rate(Script(["EIO"]), 0.05) == 0.0
