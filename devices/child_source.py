@@ -50,8 +50,8 @@ class ChildSource(PowerSource):
         if self._child is not None:
             return
         self._start()
-        while self._sample is None and self._failure is None:
-            self._listen(timeout_s=0.05)
+        while self._child is not None and self._sample is None:
+            self._listen(self._child, timeout_s=0.05)
         if self._failure is not None:
             failure = self._failure
             self.close()
@@ -65,7 +65,7 @@ class ChildSource(PowerSource):
         if self._child is None and self._failure is not None and self._clock() >= self._retry_s:
             self._start()
         if self._child is not None:
-            self._listen()
+            self._listen(self._child)
         if self._failure is not None:
             raise self._failure
         if self._sample is None:
@@ -93,7 +93,7 @@ class ChildSource(PowerSource):
         self._failures = min(self._failures + 1, 8)
         if self._child is not None:
             self._child.stop(patience_s=0.05)
-            self._child = None
+        self._child = None
 
     def need(self, rails: Dict[str, float], total: Optional[str]) -> bool:
         """Choose the rails and the total at the first sample.
@@ -146,13 +146,12 @@ class ChildSource(PowerSource):
                 "NO_TOOL",
             )
 
-    def _listen(self, timeout_s: float = 0.0) -> None:
-        child = self._child
-        lines = child.lines(timeout_s) if child is not None else []
+    def _listen(self, child: LineChild, timeout_s: float = 0.0) -> None:
+        lines = child.lines(timeout_s)
         for line in lines:
-            if self._child is child and child is not None:
+            if self._child is child:  # not after a line that made it fail
                 self.take(line)
-        if self._child is None or child is None:
+        if self._child is not child:
             return
         if lines:
             self._deadline_s = self._clock() + max(2.0, 4 * self.pace_s)

@@ -1,11 +1,12 @@
 """Energy of a short window of the recorder's own log, on the board."""
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from joulebird.harness.core.integral import (
     LEAST_GAP_S,
     MIN_COVERAGE,
     Sample,
+    allowed_gap_s,
     in_order,
     integrate,
     rule_of,
@@ -88,3 +89,21 @@ def joules_of(
         return None, None
     mean_w = measured_j / covered_s if covered_s > 0 else 0.0
     return measured_j + mean_w * max(seconds - covered_s, 0.0), mean_w
+
+
+def energies(
+    source: Dict[str, Any], rows: Sequence[Row], begin_s: float, end_s: float
+) -> Tuple[Energy, Dict[str, Energy]]:
+    """Return the energy of a source's total over a window, and the energy of each rail.
+
+    Without a total, the first one has neither joules nor watts.
+    """
+
+    def over(rails: Sequence[str]) -> Energy:
+        gap_s = allowed_gap_s(source)
+        return energy(samples(rows, rails), begin_s, end_s, source["sampling"], gap_s)
+
+    total = over(source["total"] or source["rails"])
+    if not source["total"]:
+        total = total._replace(joules=None, mean_w=None, peak_w=None)
+    return total, {rail: over([rail]) for rail in source["rails"]}

@@ -1,9 +1,9 @@
 """Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
-from joulebird.devices.energy import Energy, energy, samples
+from joulebird.devices.energy import Energy, energies
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
@@ -23,8 +23,7 @@ class Measurement:
         """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
         self.source, self.problem = recorder.describe(), ""
         self._recorder, self._log, self._floor = recorder, log, floor
-        self._offset = floor
-        self._begin_s = 0.0
+        self._offset, self._begin_s = floor, 0.0
         self._total: Optional[Energy] = None
         self._rails: Dict[str, Energy] = {}
 
@@ -87,26 +86,15 @@ class Measurement:
         try:
             end_s = self._recorder.sample()
             self._recorder.settle()
-            self._integrate(begin_s, end_s)
+            rows = self._rows(begin_s, begin_s - allowed_gap_s(self.source))
+            self._total, self._rails = energies(self.source, rows, begin_s, end_s)
+            if not self.source["total"]:
+                self.problem = "this source has no total; see its rails"
+            elif self.joules is None:
+                self.problem = f"only {100.0 * self.coverage:.1f} % of the window was recorded"
         except SourceError as error:
             self._total = Energy(None, end_s - begin_s, 0.0, None, None, end_s - begin_s)
             self.problem = error.message
-
-    def _integrate(self, begin_s: float, end_s: float) -> None:
-        rails, total, sampling = (self.source[key] for key in ("rails", "total", "sampling"))
-        allowed_s = allowed_gap_s(self.source)
-        rows = self._rows(begin_s, begin_s - allowed_s)
-
-        def over(summed: Sequence[str]) -> Energy:
-            return energy(samples(rows, summed), begin_s, end_s, sampling, allowed_s)
-
-        self._rails = {rail: over([rail]) for rail in rails}
-        self._total = over(total or rails)
-        if not total:
-            self._total = self._total._replace(joules=None, mean_w=None, peak_w=None)
-            self.problem = "this source has no total; see its rails"
-        elif self._total.joules is None:
-            self.problem = f"only {100.0 * self._total.coverage:.1f} % of the window was recorded"
 
     def _rows(self, begin_s: float, oldest_s: float) -> List[Row]:
         """Read the window's rows, and before it up to a whole reading or the longest gap."""

@@ -32,10 +32,7 @@ class Zone(NamedTuple):
 
 
 def find_zones(root: str) -> List[Zone]:
-    """Return the RAPL zones under a root; packages first.
-
-    The memory-mapped doubles (intel-rapl-mmio) of a package are left out.
-    """
+    """Return the RAPL zones, packages first; without intel-rapl-mmio, which doubles a package."""
     zones = []
     for folder in sorted(glob.glob(os.path.join(glob.escape(root), ZONES, "*-rapl:*"))):
         kind = text_or_none(folder + "/name")
@@ -59,12 +56,10 @@ def rail_name(kind: str, zone: str) -> str:
 
 
 class RaplSource(PowerSource):
-    """Mean power of processor packages and of the parts they report.
+    """Mean power of processor packages and of the parts they report, by the files under `root`.
 
-    The total is packages plus their memory, where it is counted.
-
-    On server processors DRAM is not inside the package; cores and graphics are. `root` is where the
-    machine's files are.
+    The total is packages plus their memory, where it is counted: on server processors DRAM is not
+    inside the package; cores and graphics are.
     """
 
     name = "rapl"
@@ -101,10 +96,7 @@ class RaplSource(PowerSource):
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
-        """Return the mean power since the reading before.
-
-        The same sample until every counter has moved.
-        """
+        """Return the mean power since the reading before, and again until every counter moved."""
         sample = self._take()
         if sample is None:
             raise SourceError("the source rapl is not open", "call open() first")

@@ -17,20 +17,11 @@ from joulebird.harness.core.powerlog import Head, Row
 KEPT = ("accuracy", "simulated", "below_resolution")  # facts of the source that was recorded
 
 
-class LogEnded(SourceError):
-    """The replayed log has no more rows."""
-
-    status = "END"
-
-
 class Unread(SourceError):
-    """A reading that failed when the log was recorded, with its status then."""
+    """A reading that failed when the log was recorded, or one after its end, with its status."""
 
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"the replayed log has a failed reading here ({status})",
-            "no remedy: it failed when it was recorded",
-        )
+    def __init__(self, status: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
         self.status = status
 
 
@@ -92,9 +83,8 @@ class ReplaySource(PowerSource):
 
     def _timeline(self) -> Iterator[Tuple[float, Row]]:
         """Give the rows with the seconds since the first one."""
-        shift_s = 0.0
+        shift_s, last_s = 0.0, float("-inf")
         first_s: Optional[float] = None
-        last_s: Optional[float] = None
         for item in walk_log(self._path):
             if isinstance(item, Head):
                 self._head = self._head or item
@@ -104,12 +94,10 @@ class ReplaySource(PowerSource):
                         "replay a log of one source",
                     )
                 shift_s = _shift_s(self._head.clock, item.clock)
-            elif isinstance(item, Row):
+            else:
                 first_s = item.t_s if first_s is None else first_s
                 at_s = item.t_s + shift_s - first_s
-                if (
-                    last_s is not None and at_s <= last_s
-                ):  # a wall clock that was set back: follow on at once
+                if at_s <= last_s:  # a wall clock that was set back: follow on at once
                     shift_s += last_s - at_s + 1e-6
                     at_s = last_s + 1e-6
                 last_s = at_s
@@ -128,9 +116,8 @@ class ReplaySource(PowerSource):
             self._due, self._next = self._next, next(self._rows, None)
         if self._next is None and now_s > self._due[0] + 1.0:
             if not self._loop:
-                raise LogEnded(
-                    f"the replayed log {self._path} has ended", "use loop=true to begin again"
-                )
+                text = f"the replayed log {self._path} has ended"
+                raise Unread("END", text, "use loop=true to begin again")
             self._begin()
         at_s, row = self._due
         if not row.watts:
@@ -168,4 +155,7 @@ def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
 
 def _failure(status: str) -> Exception:
     number = getattr(errno, status, None)
-    return OSError(number, f"recorded as {status}") if isinstance(number, int) else Unread(status)
+    if isinstance(number, int):
+        return OSError(number, f"recorded as {status}")
+    text = f"the replayed log has a failed reading here ({status})"
+    return Unread(status, text, "no remedy: it failed when it was recorded")

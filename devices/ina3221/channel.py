@@ -44,12 +44,13 @@ class Channel(NamedTuple):
 
 def find_channels(root: str) -> List[Channel]:
     """Return every connected channel under `root`, by address and number; [] without an INA3221."""
-    connected: List[Channel] = []
-    for form, patterns in (("iio", IIO_GLOBS), ("hwmon", HWMON_GLOBS)):
-        for folder in _folders(root, patterns):
-            connected += [
-                c for c in _channels(root, form, folder) if c.rail.lower() not in NOT_CONNECTED
-            ]
+    connected = (
+        channel
+        for form, patterns in (("iio", IIO_GLOBS), ("hwmon", HWMON_GLOBS))
+        for folder in _folders(root, patterns)
+        for channel in _channels(root, form, folder)
+        if channel.rail.lower() not in NOT_CONNECTED
+    )
     return sorted(connected, key=lambda channel: (channel.address, channel.folder, channel.number))
 
 
@@ -131,8 +132,7 @@ def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
 
 
 def _from_pair(text: bytes) -> Tuple[float, float]:
-    millivolts, milliamperes = text.split()
-    return int(millivolts) * int(milliamperes) * 1e-6, int(millivolts) * 1e-3
+    return _from_two(*text.split())
 
 
 def _from_power(text: bytes) -> Tuple[float, None]:
@@ -169,25 +169,17 @@ class ChannelReader:
         """Open the best file there is; raises OSError when none can be read."""
         refusal: OSError = FileNotFoundError(errno.ENOENT, "no file to read")
         for names, parse in FORMS[self.channel.form]:
-            files = [
-                KeptFile(os.path.join(self.channel.folder, name % self.channel.number))
-                for name in names
-            ]
+            attributes = [name % self.channel.number for name in names]
+            self.attribute, self._parse = " ".join(attributes), parse
+            self._files = [KeptFile(os.path.join(self.channel.folder, name)) for name in attributes]
             try:
-                for file in files:
+                for file in self._files:
                     file.open()
+                return
             except OSError as error:
-                for file in files:
-                    file.close()
+                self.close()
                 if refusal.errno == errno.ENOENT:  # a refused file says more than an absent one
                     refusal = error
-                continue
-            self.attribute, self._files, self._parse = (
-                " ".join(name % self.channel.number for name in names),
-                files,
-                parse,
-            )
-            return
         raise refusal
 
     def read(self) -> float:

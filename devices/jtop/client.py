@@ -22,6 +22,7 @@ from joulebird.harness.core.process import python_command
 
 CLOCK_BOOTTIME = 7  # time.CLOCK_BOOTTIME exists from Python 3.7
 RESTART = "sudo systemctl restart jtop.service"
+SAME = "install the same jetson-stats for this Python as the service has, then " + RESTART
 OLDEST = (4, 2)  # before 4.2, jtop has another layout or no rule for VDD_IN
 # a piece of the text of jtop's exception, its word in the log, and the remedy
 FAILURES = (
@@ -31,21 +32,13 @@ FAILURES = (
         "start the service: " + RESTART + " (jetson-stats 7: sudo jtop --install-service)",
     ),
     ("can't access", "EACCES", "join its group and log in again: sudo usermod -aG jtop $USER"),
-    (
-        "Mismatch version",
-        "VERSION",
-        "install the same jetson-stats for this Python as the service has, then " + RESTART,
-    ),
+    ("Mismatch version", "VERSION", SAME),
     (
         "Mismatch of Python",
         "VERSION",
         "install jetson-stats for this Python and the service's alike, then " + RESTART,
     ),
-    (
-        "Authentication",
-        "VERSION",
-        "install the same jetson-stats for this Python as the service has, then " + RESTART,
-    ),
+    ("Authentication", "VERSION", SAME),
 )
 
 
@@ -104,18 +97,9 @@ def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
     }
 
 
-def keep_stdout() -> Tuple[Callable[[Dict[str, Any]], None], int]:
-    """Return a function that prints one message as a line, and the descriptor of stdout.
-
-    All other output goes to stderr from now on.
-    """
-    out = os.dup(1)
-    os.dup2(2, 1)
-
-    def say(message: Dict[str, Any]) -> None:
-        os.write(out, (json.dumps(message) + "\n").encode())
-
-    return say, out
+def say(out: int, message: Dict[str, Any]) -> None:
+    """Print one message as a line to a descriptor."""
+    os.write(out, (json.dumps(message) + "\n").encode())
 
 
 def end_with_parent() -> None:
@@ -154,16 +138,14 @@ def load_jtop(socket: str) -> Any:
 
 
 class Client:
-    """Follow the service and print each new sample once.
+    """Follow the service and print each new sample once, to the descriptor `out`.
 
     `slowest_s` is the longest interval that will do.
     """
 
-    def __init__(
-        self, jtop: Any, say: Callable[[Dict[str, Any]], None], interval_s: float, slowest_s: float
-    ) -> None:
-        self._say = say
-        self._jtop, self._interval_s, self._slowest_s = jtop, interval_s, slowest_s
+    def __init__(self, jtop: Any, out: int, interval_s: float, slowest_s: float) -> None:
+        self._jtop, self._out = jtop, out
+        self._interval_s, self._slowest_s = interval_s, slowest_s
         self._last_uptime: Optional[float] = None
         self._accepted = False
 
@@ -183,10 +165,13 @@ class Client:
                 f"the newest data of the jtop service is {age_s:.1f} s old: "
                 "its reading thread is dead, or it runs on another clock",
             )
-        self._say(power_message(jetson.power, t_s))
+        say(self._out, power_message(jetson.power, t_s))
 
-    def run(self) -> None:
-        """Connect and follow the service until it stops; always ends by an exception."""
+    def run(self) -> float:
+        """Connect and follow the service until it stops, which is an exception.
+
+        Return the service's pace in seconds at once where it is slower: connect again at that pace.
+        """
         jetson = self._jtop.jtop(interval=self._interval_s)
         jetson.attach(self.sample)  # before start: jtop's thread walks the observers
         jetson.start()
@@ -199,8 +184,8 @@ class Client:
                 "close the other jtop clients, wait 4 s and try again",
             )
         if server_s > self._interval_s:
-            raise Slower(server_s)
-        self._say({"hello": {"version": self._jtop.__version__, "interval_s": server_s}})
+            return float(server_s)
+        say(self._out, {"hello": {"version": self._jtop.__version__, "interval_s": server_s}})
         self._accepted = True
         while jetson.ok():
             pass
@@ -211,36 +196,28 @@ class Client:
         )
 
 
-class Slower(Exception):
-    """The service runs at a slower pace, in seconds: connect again at that pace."""
+def client_command(interval_s: float, slowest_s: float, socket: str) -> List[str]:
+    """Return the command line of this process."""
+    options = ("--interval-s", repr(interval_s), "--slowest-s", repr(slowest_s), "--socket", socket)
+    return python_command("joulebird.devices.jtop.client:main", *options)
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main() -> None:
     """Follow the jtop service until it fails or the parent goes."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--interval-s", type=float, default=0.5)
     parser.add_argument("--slowest-s", type=float, default=1.0)
     parser.add_argument("--socket", default="")
-    options = parser.parse_args(argv)
+    options = parser.parse_args()
     end_with_parent()
-    say, out = keep_stdout()
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever jtop prints must not mix with the messages
     try:
-        Client(load_jtop(options.socket), say, options.interval_s, options.slowest_s).run()
-    except Slower as slower:  # a second connection in one process would reuse the first one's
-        os.dup2(out, 1)
-        os.execv(
-            sys.executable,
-            python_command(
-                "joulebird.devices.jtop.client:main",
-                "--interval-s",
-                repr(slower.args[0]),
-                "--slowest-s",
-                repr(options.slowest_s),
-                "--socket",
-                options.socket,
-            ),
-        )
+        client = Client(load_jtop(options.socket), out, options.interval_s, options.slowest_s)
+        pace_s = client.run()
+        os.dup2(out, 1)  # a second connection in one process would reuse the first one's
+        os.execv(sys.executable, client_command(pace_s, options.slowest_s, options.socket))
     except Exception as error:  # whatever jtop raises must reach the parent as one message
         failed = error if isinstance(error, Failed) else explain(error)
-        say({"failed": {"status": failed.status, "message": failed.message, "hint": failed.hint}})
+        say(out, {"failed": vars(failed)})
     os._exit(1)  # jtop's threads must not hold us back

@@ -14,8 +14,8 @@ import time
 from typing import Any, Callable, Dict, List
 
 from joulebird.devices.child_source import ChildSource, checked_total
+from joulebird.devices.jtop.client import RESTART, client_command
 from joulebird.harness.core.errors import SourceError
-from joulebird.harness.core.process import python_command
 
 
 def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
@@ -43,7 +43,7 @@ class JtopSource(ChildSource):
 
     name = "jtop"
     sampling = "snapshot"
-    restart_hint = "sudo systemctl restart jtop.service"
+    restart_hint = RESTART
 
     def __init__(
         self,
@@ -56,19 +56,11 @@ class JtopSource(ChildSource):
     ) -> None:
         super().__init__(interval_s, start_timeout_s, clock)
         self.scope = checked_total(total)
-        self._options = [
-            "--interval-s",
-            repr(interval_s),
-            "--slowest-s",
-            repr(slowest_s),
-            "--socket",
-            socket,
-        ]
-        self._version = ""
+        self._asked, self._version = (interval_s, slowest_s, socket), ""
 
     def command(self) -> List[str]:
         """Return the command line of the child that talks to jtop."""
-        return python_command("joulebird.devices.jtop.client:main", *self._options)
+        return client_command(*self._asked)
 
     def take(self, line: str) -> None:
         """Interpret one message of the child."""

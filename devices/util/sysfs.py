@@ -44,7 +44,7 @@ class KeptFile:
         self._fd = -1
 
     def open(self) -> None:
-        """Open the file; raises OSError."""
+        """Open the file, unless it is open; raises OSError."""
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -53,8 +53,7 @@ class KeptFile:
 
         Raises OSError, with EAGAIN when the sensor is still converting.
         """
-        if self._fd < 0:
-            self.open()
+        self.open()
         try:
             return os.pread(self._fd, SIZE, 0)
         except OSError as error:
