@@ -6,8 +6,8 @@
         train()
 
 The state before is written down before anything is changed, so the next call puts it back if this
-one is killed. Changing a board needs root: as another user only `sudo -n` is used, with the line of
-`sudoers_line`.
+one is killed. Changing a board needs root: as another user only `sudo -n` is used, with the line in
+`sudo_hint`.
 """
 
 import atexit
@@ -130,25 +130,16 @@ class Board:
         """
         return wait_settled(Health(self._root), self._clock, self._sleep, limit_s)
 
-    def sudoers_line(self) -> str:
-        """Return the line for /etc/sudoers.d/joulebird that lets this user prepare the board."""
-        fan = os.path.join(
-            "/",
-            os.path.relpath(
-                fan_folder(self._root) or os.path.join(self._root, "sys/devices/pwm-fan"),
-                self._root,
-            ),
-        )
+    def sudo_hint(self) -> str:
+        """Return the remedy for a refused root command: a line that lets this user prepare."""
+        folder = fan_folder(self._root)
+        fan = "/" + os.path.relpath(folder, self._root) if folder else "/sys/devices/pwm-fan"
         commands = ["/usr/sbin/nvpmodel", "/usr/bin/jetson_clocks"] + [
             f"/usr/bin/tee {fan}/{name}" for name in ("target_pwm", "temp_control")
         ]
-        return "{} ALL=(root) NOPASSWD: {}".format(user_name(), ", ".join(commands))
-
-    def sudo_hint(self) -> str:
-        """Return the remedy for a refused root command."""
         return (
-            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, "
-            "check with visudo -cf): " + self.sudoers_line()
+            "as root, put this line into /etc/sudoers.d/joulebird (mode 0440, check with "
+            f"visudo -cf): {user_name()} ALL=(root) NOPASSWD: {', '.join(commands)}"
         )
 
     # steps
@@ -158,19 +149,14 @@ class Board:
         if note is None:
             return False
         before, now = note["before"], self.state()
-        if (
-            before["power_mode"]
-            and now["power_mode"]
-            and before["power_mode"]["id"] != now["power_mode"]["id"]
-        ):
-            self._as_root([self._tool("nvpmodel"), "-m", str(before["power_mode"]["id"])])
-        if (
-            before["boot_id"] == now["boot_id"]
-        ):  # clocks and fan do not survive a reboot, the mode does
-            if note["clocks"] and os.path.exists(self._note.clocks):
-                self._as_root([self._tool("jetson_clocks"), "--restore", self._note.clocks])
-            if note["fan"] and before["fan"]:
-                self._set_fan(before["fan"])
+        same_boot = before["boot_id"] == now["boot_id"]  # clocks and fan do not survive a reboot
+        former, present = before["power_mode"], now["power_mode"]
+        if former and present and former["id"] != present["id"]:
+            self._as_root([self._tool("nvpmodel"), "-m", str(former["id"])])
+        if same_boot and note["clocks"] and os.path.exists(self._note.clocks):
+            self._as_root([self._tool("jetson_clocks"), "--restore", self._note.clocks])
+        if same_boot and note["fan"] and before["fan"]:
+            self._set_fan(before["fan"])
         self._note.forget()
         return True
 

@@ -132,7 +132,8 @@ def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
 
 
 def _from_pair(text: bytes) -> Tuple[float, float]:
-    return _from_two(*text.split())
+    volts, amperes = text.split()
+    return _from_two(volts, amperes)
 
 
 def _from_power(text: bytes) -> Tuple[float, None]:

@@ -1,14 +1,10 @@
-"""Compute as the INA3221 and its L4T driver do, and describe a chip from its files.
+"""Compute as the INA3221 and its L4T driver do.
 
 Sources: Texas Instruments SBOS576 (register map p. 22, averaging 8.4.1, electrical characteristics
 p. 3) and L4T 4.9's `ina3221.c`.
 """
 
-import os
-from typing import Any, Dict, Optional, Tuple
-
-from joulebird.devices.ina3221.channel import Channel
-from joulebird.devices.util.sysfs import device_tree_node, properties, text_or_none
+from typing import Any, Dict, Tuple
 
 SHUNT_STEP_UV = 40  # one step of the shunt register
 BUS_STEP_MV = 8  # one step of the bus register
@@ -103,71 +99,3 @@ def lag(value: float, target: float, seconds: float, averages: int, cycle_s: flo
         return target
     remainder: float = (1.0 - 1.0 / averages) ** (seconds / cycle_s)
     return target + (value - target) * remainder
-
-
-def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
-    """Describe the chip of a channel: path, bus clock, mode, configuration words, averaging window.
-
-    Unknown facts are None.
-    """
-    node = device_tree_node(root, channel.device, channel.address)
-    facts = {
-        "address": f"0x{channel.address:02x}",
-        "path": channel.folder,
-        "form": channel.form,
-        "device_tree": node,
-        "driver": text_or_none(os.path.join(channel.device, "name")),
-    }  # type: Dict[str, Any]
-    facts.update(properties(os.path.dirname(node) if node else None, {"bus_hz": "clock-frequency"}))
-    facts.update(
-        _hwmon_config(channel.folder)
-        if channel.form == "hwmon"
-        else _iio_config(channel.folder, node)
-    )
-    return facts
-
-
-def _iio_config(folder: str, node: Optional[str]) -> Dict[str, Any]:
-    words = properties(node, {"continuous": "ti,continuous-config", "trigger": "ti,trigger-config"})
-    forced = node is not None and os.path.exists(os.path.join(node, "ti,enable-forced-continuous"))
-    mode = text_or_none(os.path.join(folder, "running_mode"))
-    running = {"1": "continuous", "0": "triggered"}.get(
-        (mode or "").strip(), "continuous" if forced else None
-    )
-    word = words["continuous" if running == "continuous" else "trigger"] if running else None
-    active = (
-        decode_config(word)
-        if word is not None
-        else {"averages": None, "cycle_s": None, "averaging_window_s": None}
-    )
-    return {
-        "running_mode": running,
-        "forced_continuous": forced,
-        "averages": active["averages"],
-        "cycle_s": active["cycle_s"],
-        "averaging_window_s": active["averaging_window_s"],
-        "continuous_config": None
-        if words["continuous"] is None
-        else "0x{:04x}".format(words["continuous"]),
-        "trigger_config": None if words["trigger"] is None else "0x{:04x}".format(words["trigger"]),
-    }
-
-
-def _hwmon_config(folder: str) -> Dict[str, Any]:
-    texts = [
-        text_or_none(os.path.join(folder, name)) or "" for name in ("samples", "update_interval")
-    ]
-    averages = int(texts[0]) if texts[0].isdigit() and int(texts[0]) in AVERAGES else None
-    # channels * samples * both conversion times
-    window_s = int(texts[1]) / 1000.0 if texts[1].isdigit() else None
-    cycle_s = (
-        max(window_s / averages, 2 * CONVERSION_US[0] / 1e6)
-        if window_s is not None and averages
-        else None
-    )
-    return {
-        "running_mode": "continuous",
-        "averages": averages,
-        "cycle_s": cycle_s,
-        "averaging_window_s": window_s,
-    }

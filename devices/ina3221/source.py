@@ -9,13 +9,15 @@ Rails are found by name. The rails nest (VDD_IN feeds all others of the module),
 nothing.
 """
 
+import contextlib
 import errno
 import os
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from joulebird.devices.ina3221.channel import Channel, ChannelReader, choose, find_channels
-from joulebird.devices.ina3221.chip import ACCURACY, describe_chip, offset_w, step_w
+from joulebird.devices.ina3221.chip import ACCURACY, offset_w, step_w
+from joulebird.devices.ina3221.describe import describe_chip
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
@@ -95,8 +97,11 @@ class Ina3221Source(PowerSource):
         self._readers = readers
         chips = {channel.folder: channel for channel in chosen}
         self._chips = [describe_chip(self.root, channel) for channel in chips.values()]
-        self.sampling = self._find_sampling()
-        self._first = self._read_first()
+        averages = [chip["averages"] or 1 for chip in self._chips]
+        self.sampling = "average" if min(averages, default=1) > 1 else "snapshot"
+        self._first = {}
+        with contextlib.suppress(OSError, SourceError):  # the recorder will write down why
+            self._first = dict(self.read().watts)
 
     def _find_total(self, here: List[str]) -> Tuple[str, ...]:
         if not isinstance(self._want_total, str):
@@ -133,20 +138,6 @@ class Ina3221Source(PowerSource):
             )
             wanted = here if self._want_rails == "all" else listed
         return list(self.total) + [rail for rail in wanted if rail not in self.total]
-
-    def _find_sampling(self) -> str:
-        averages = [chip["averages"] for chip in self._chips]
-        return (
-            "average"
-            if averages and all(count is not None and count > 1 for count in averages)
-            else "snapshot"
-        )
-
-    def _read_first(self) -> Dict[str, float]:
-        try:
-            return dict(self.read().watts)
-        except (OSError, SourceError):
-            return {}  # the recorder will write down why
 
     def read(self) -> PowerSample:
         """Return all rails now.

@@ -13,10 +13,7 @@ BUS_HZ = 400000
 
 
 class SimulatedBoard:
-    """A file tree under `root`.
-
-    With `averaging` the chips run continuously and average, without they convert once a reading.
-    """
+    """A file tree under `root`; its chips average, or else convert once a reading."""
 
     def __init__(self, root: str, averaging: bool = True) -> None:
         self.root = root

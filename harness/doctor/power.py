@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 
 from joulebird.devices import registry
 from joulebird.devices.ina3221.channel import Channel, ChannelReader, find_channels
-from joulebird.devices.ina3221.chip import describe_chip
+from joulebird.devices.ina3221.describe import describe_chip
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.harness.core.errors import SourceError
