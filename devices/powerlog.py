@@ -34,9 +34,7 @@ class PowerLog:
         self.rows = self.failed = 0  # rows written, and how many of them lack a reading
         self._broken_line = False  # the last write was cut short
         try:
-            folder = os.path.dirname(path)
-            if folder:
-                os.makedirs(folder, exist_ok=True)
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from error

@@ -10,7 +10,6 @@ ends when its stdin closes. Its output:
     {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
 """
 
-import argparse
 import json
 import os
 import sys
@@ -197,26 +196,24 @@ class Client:
 
 
 def client_command(interval_s: float, slowest_s: float, socket: str) -> List[str]:
-    """Return the command line of this process."""
-    options = ("--interval-s", repr(interval_s), "--slowest-s", repr(slowest_s), "--socket", socket)
-    return python_command("joulebird.devices.jtop.client:main", *options)
+    """Return the command line of this process: its arguments are those of `main`."""
+    target = "joulebird.devices.jtop.client:main"
+    return python_command(target, repr(interval_s), repr(slowest_s), socket)
 
 
 def main() -> None:
-    """Follow the jtop service until it fails or the parent goes."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--interval-s", type=float, default=0.5)
-    parser.add_argument("--slowest-s", type=float, default=1.0)
-    parser.add_argument("--socket", default="")
-    options = parser.parse_args()
+    """Follow the jtop service until it fails or the parent goes.
+
+    Its arguments: the interval and the slowest one in seconds, the socket (empty: the usual one).
+    """
+    interval_s, slowest_s, socket = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
     end_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)  # whatever jtop prints must not mix with the messages
     try:
-        client = Client(load_jtop(options.socket), out, options.interval_s, options.slowest_s)
-        pace_s = client.run()
+        pace_s = Client(load_jtop(socket), out, interval_s, slowest_s).run()
         os.dup2(out, 1)  # a second connection in one process would reuse the first one's
-        os.execv(sys.executable, client_command(pace_s, options.slowest_s, options.socket))
+        os.execv(sys.executable, client_command(pace_s, slowest_s, socket))
     except Exception as error:  # whatever jtop raises must reach the parent as one message
         failed = error if isinstance(error, Failed) else explain(error)
         say(out, {"failed": vars(failed)})

@@ -59,8 +59,7 @@ class LineChild:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._fd], [], [], left)[0]:
                 break
-        whole, newline, rest = self._buffer.rpartition(b"\n")
-        self._buffer = rest
+        whole, newline, self._buffer = self._buffer.rpartition(b"\n")
         return whole.decode("utf-8", "replace").split("\n") if newline else []
 
     def _drain(self) -> bool:
