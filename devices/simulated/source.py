@@ -10,72 +10,15 @@ through the same rounding and the same averaging. Nothing is measured, and every
 import contextlib
 import os
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.simulated.board import SimulatedBoard
-from joulebird.devices.simulated.load import ProcessLoad
+from joulebird.devices.simulated.follow import Load, Waveform
 from joulebird.devices.simulated.rails import IDLE_W, TRAIN_W
 from joulebird.devices.source import PowerSample
 from joulebird.devices.util.scratch import scratch_folder
 from joulebird.harness.core.errors import SourceError
-
-LOAD_EVERY_S = 0.1  # processor time is counted in steps of 10 ms: shorter looks are mostly noise
-
-
-class Waveform:
-    """VDD_IN as steps, [[seconds, watts], ...], over and over.
-
-    Watts as shares of the way from idle to training.
-    """
-
-    def __init__(self, steps: List[List[float]]) -> None:
-        if not steps or any(len(step) != 2 or step[0] <= 0 for step in steps):
-            raise SourceError(
-                "a profile is a list of [seconds, watts] with seconds above 0",
-                "for example [[0.07, 14.0], [0.03, 6.0]]",
-            )
-        self._steps = [
-            (float(seconds), (watts - IDLE_W) / (TRAIN_W - IDLE_W)) for seconds, watts in steps
-        ]
-        self._index, self._left_s = 0, self._steps[0][0]
-
-    def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """Return the next `seconds` as (seconds, load) pieces, closed by (0, the load after them).
-
-        >>> wave = Waveform([[0.2, 14.025], [0.1, 3.056]])
-        >>> [(round(s, 2), round(load)) for s, load in wave.take(0.25)]
-        [(0.2, 1), (0.05, 0), (0.0, 0)]
-        """
-        out = []
-        while seconds > 0.0:
-            piece_s = min(seconds, self._left_s)
-            out.append((piece_s, self._steps[self._index][1]))
-            seconds -= piece_s
-            self._left_s -= piece_s
-            if self._left_s <= 0.0:
-                self._index = (self._index + 1) % len(self._steps)
-                self._left_s = self._steps[self._index][0]
-        return out + [(0.0, self._steps[self._index][1])]
-
-
-class Load:
-    """The load of a process as a share of `cores`, renewed every 100 ms."""
-
-    def __init__(self, process: ProcessLoad, cores: int, clock: Callable[[], float]) -> None:
-        self._process, self._cores, self._clock = process, cores, clock
-        self._mark = (clock(), process.seconds())
-        self._load = 0.0
-
-    def take(self, seconds: float) -> List[Tuple[float, float]]:
-        """Return the last `seconds` as one (seconds, load) piece."""
-        now_s = self._clock()
-        elapsed_s = now_s - self._mark[0]
-        if elapsed_s >= LOAD_EVERY_S:
-            used_s = self._process.seconds()
-            self._load = min(1.0, (used_s - self._mark[1]) / elapsed_s / self._cores)
-            self._mark = (now_s, used_s)
-        return [(seconds, self._load)]
 
 
 class SimulatedSource(Ina3221Source):
@@ -122,7 +65,11 @@ class SimulatedSource(Ina3221Source):
         """
         if self._board is not None:
             return
-        self._load = Waveform(self._profile) if self._profile is not None else self._process()
+        if self._profile is not None:
+            self._load = Waveform(self._profile)
+        else:
+            pid = os.getppid() if self._pid is None else self._pid
+            self._load = Load(pid, self._cores or os.cpu_count() or 1, self._clock)
         if self._keep is None:
             self.root = self._at_end.enter_context(scratch_folder("simulated"))
         self._board = SimulatedBoard(self.root, self._averaging)
@@ -135,20 +82,6 @@ class SimulatedSource(Ina3221Source):
             self.close()
             raise
         self._board.keep_up(self.rails)
-
-    def _process(self) -> Load:
-        pid = os.getppid() if self._pid is None else self._pid
-        if not is_alive(pid):
-            raise SourceError(
-                f"no process {pid} to follow",
-                "give the id of the running process, or leave the option out",
-            )
-        without = None if pid == os.getpid() else os.getpid()
-        return Load(
-            ProcessLoad(pid, without, clock=self._clock),
-            self._cores or os.cpu_count() or 1,
-            self._clock,
-        )
 
     def read(self) -> PowerSample:
         """Let the board live until now, then read it as a real one."""
@@ -177,12 +110,3 @@ class SimulatedSource(Ina3221Source):
             train_w=TRAIN_W,
             cores=self._cores or os.cpu_count(),
         )
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process with this id runs."""
-    try:
-        os.kill(pid, 0)
-        return True
-    except OSError as error:
-        return isinstance(error, PermissionError)
