@@ -67,8 +67,7 @@ class ReplaySource(PowerSource):
         self.rails, self.total = self._head.rails, tuple(source.get("total") or ())
         self.sampling = source.get("sampling") or "snapshot"
         self.scope = source.get("scope") or "unknown"
-        recorder = source.get("recorder") or {}
-        self.min_period_s = recorder.get("period_s", 0.0) / self._speed
+        self.min_period_s = (source.get("recorder") or {}).get("period_s", 0.0) / self._speed
 
     def _begin(self) -> None:
         self._rows = self._timeline()

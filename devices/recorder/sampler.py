@@ -52,9 +52,8 @@ class Sampler:
         self._stale_s = max(STALE_S, 5.0 * max(period_s, source.min_period_s))
         # Seeded from os.urandom: no two recorders in step.
         self._random = generator or random.Random()
-        self._newest_s = float("-inf")  # time of the newest sample
-        self._row_s = float("-inf")  # time of the last row
-        self._edge_s = float("-inf")  # time of the last edge that a reading should cover
+        # Times of the newest sample, the last row, and the last edge that a reading should cover.
+        self._newest_s = self._row_s = self._edge_s = float("-inf")
         self._path = ""
         self._printed: Set[str] = set()
         self.log: Optional[PowerLog] = None
@@ -189,8 +188,7 @@ class Sampler:
             expected = isinstance(error, (OSError, SourceError))
             lines = traceback.format_exception(type(error), error, error.__traceback__)
             text = str(error) if expected else "".join(lines).rstrip()
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            print(text, file=sys.stderr, flush=True)
 
 
 class Syncer(threading.Thread):

@@ -66,8 +66,8 @@ class SimulatedBoard:
         self._files = {}
 
     def _iio(self, address: int) -> str:
-        place = f"sys/devices/3160000.i2c/i2c-0/0-{address:04x}/iio:device{address - 0x40}"
-        return f"{self.root}/{place}/"
+        devices = f"{self.root}/sys/devices/3160000.i2c/i2c-0"
+        return f"{devices}/0-{address:04x}/iio:device{address - 0x40}/"
 
     def _update(self, path: str, text: bytes) -> None:
         # In place, so that a reader that keeps the file open sees it, as with sysfs.
