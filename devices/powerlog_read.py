@@ -1,10 +1,12 @@
 """Read `power.csv` on the board, row by row (reports/logs/powerlog.py reads it in bulk)."""
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from joulebird.harness.core import powerlog
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.powerlog import Head, Row
+
+Timed = Tuple[float, Row, Head]  # seconds since the log's first row, the row, the log's first head
 
 
 class Segment(NamedTuple):
@@ -27,15 +29,39 @@ def read_log(path: str) -> List[Segment]:
     return found
 
 
-def walk_log(path: str) -> Iterator[Union[Head, Row]]:
-    """Yield a log's undamaged rows, the `Head` of each segment before its rows.
+def timeline(path: str) -> Iterator[Timed]:
+    """Yield a log's undamaged rows in their order.
 
-    Raises SourceError for anything but a log of ours.
+    Segments of one boot keep their distance, those of different boots the distance of their wall
+    clocks. Raises SourceError for anything but a log of ours, and where the rails change.
     """
     data = powerlog.map_log(path, SourceError)
+    first: Optional[Head] = None
+    first_s, last_s = None, float("-inf")
     for head, begin, end in powerlog.segments(path, data, SourceError):
-        yield head
-        yield from filter(None, powerlog.rows(data, begin, end, head.rails))
+        first = first or head
+        if head.rails != first.rails:
+            text = f"{path}: its segments have different rails"
+            raise SourceError(text, "replay a log of one source")
+        shift_s = _shift_s(first.clock, head.clock)
+        for row in filter(None, powerlog.rows(data, begin, end, head.rails)):
+            first_s = row.t_s if first_s is None else first_s
+            at_s = row.t_s + shift_s - first_s
+            if at_s <= last_s:  # a wall clock that was set back: follow on at once
+                shift_s += last_s - at_s + 1e-6
+                at_s = last_s + 1e-6
+            last_s = at_s
+            yield at_s, row, first
+
+
+def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
+    """Return the seconds that shift a segment's times to the first segment's clock."""
+    if clock.get("boot_id") == first.get("boot_id"):
+        return 0.0
+    wall_s, first_wall_s = (
+        (line.get("wall_s") or 0.0) - (line.get("monotonic_s") or 0.0) for line in (clock, first)
+    )
+    return float(wall_s - first_wall_s)
 
 
 def read_rows(path: str, rails: Sequence[str], offset: int) -> List[Row]:

@@ -7,12 +7,12 @@ For trials and demonstrations: nothing is measured, and every result is marked `
 
 import errno
 import time
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional
 
-from joulebird.devices.powerlog_read import walk_log
+from joulebird.devices.powerlog_read import Timed, timeline
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
-from joulebird.harness.core.powerlog import Head, Row
+from joulebird.harness.core.powerlog import Head
 
 KEPT = ("accuracy", "simulated", "below_resolution")  # facts of the source that was recorded
 
@@ -29,8 +29,7 @@ class ReplaySource(PowerSource):
     """The rows of a `power.csv`, in time with the clock: `read` gives the newest row that is due.
 
     `path`: the log. `speed`: 2 plays twice as fast, so that it holds half the energy. `loop`: begin
-    again at its end. Segments of one boot keep their distance, those of different boots the
-    distance of their wall clocks. A failed row fails again.
+    again at its end. A failed row fails again.
     """
 
     name = "replay"
@@ -49,10 +48,10 @@ class ReplaySource(PowerSource):
                 f"a log cannot be replayed at speed {speed!r}", "give a number above 0"
             )
         self._path, self._speed, self._loop, self._clock = path, speed, loop, clock
-        self._rows: Optional[Iterator[Tuple[float, Row]]] = None
+        self._rows: Optional[Iterator[Timed]] = None
         self._head: Optional[Head] = None
-        self._due: Optional[Tuple[float, Row]] = None  # the row that is shown
-        self._next: Optional[Tuple[float, Row]] = None  # the one after it
+        self._due: Optional[Timed] = None  # the row that is shown
+        self._next: Optional[Timed] = None  # the one after it
         self._begin_s = 0.0
 
     def open(self) -> None:
@@ -70,37 +69,15 @@ class ReplaySource(PowerSource):
         self.min_period_s = (source.get("recorder") or {}).get("period_s", 0.0) / self._speed
 
     def _begin(self) -> None:
-        self._rows = self._timeline()
+        self._rows = timeline(self._path)
         self._due = next(self._rows, None)
         if self._due is None:
             self._rows = None
             raise SourceError(
                 f"the power log {self._path} has no rows", "give another one, or record again"
             )
-        self._next = next(self._rows, None)
+        self._head, self._next = self._due[2], next(self._rows, None)
         self._begin_s = self._clock()
-
-    def _timeline(self) -> Iterator[Tuple[float, Row]]:
-        """Give the rows with the seconds since the first one."""
-        shift_s, last_s = 0.0, float("-inf")
-        first_s: Optional[float] = None
-        for item in walk_log(self._path):
-            if isinstance(item, Head):
-                self._head = self._head or item
-                if item.rails != self._head.rails:
-                    raise SourceError(
-                        f"{self._path}: its segments have different rails",
-                        "replay a log of one source",
-                    )
-                shift_s = _shift_s(self._head.clock, item.clock)
-            else:
-                first_s = item.t_s if first_s is None else first_s
-                at_s = item.t_s + shift_s - first_s
-                if at_s <= last_s:  # a wall clock that was set back: follow on at once
-                    shift_s += last_s - at_s + 1e-6
-                    at_s = last_s + 1e-6
-                last_s = at_s
-                yield at_s, item
 
     def read(self) -> PowerSample:
         """Return the newest row that is due.
@@ -118,7 +95,7 @@ class ReplaySource(PowerSource):
                 text = f"the replayed log {self._path} has ended"
                 raise Unread("END", text, "use loop=true to begin again")
             self._begin()
-        at_s, row = self._due
+        at_s, row, _ = self._due
         if not row.watts:
             raise _failure(row.status)
         return PowerSample(
@@ -140,16 +117,6 @@ class ReplaySource(PowerSource):
         kept = {key: then[key] for key in KEPT if key in then}
         ours = {"path": self._path, "speed": self._speed, "loop": self._loop, "replayed": then}
         return {**self.identity(), **kept, **ours}
-
-
-def _shift_s(first: Dict[str, Any], clock: Dict[str, Any]) -> float:
-    """Return the seconds that shift a segment's times to the first segment's clock."""
-    if clock.get("boot_id") == first.get("boot_id"):
-        return 0.0
-    wall_s, first_wall_s = (
-        (line.get("wall_s") or 0.0) - (line.get("monotonic_s") or 0.0) for line in (clock, first)
-    )
-    return float(wall_s - first_wall_s)
 
 
 def _failure(status: str) -> Exception:
