@@ -48,7 +48,7 @@ class ReplaySource(PowerSource):
                 f"a log cannot be replayed at speed {speed!r}", "give a number above 0"
             )
         self._path, self._speed, self._loop, self._clock = path, speed, loop, clock
-        self._rows: Optional[Iterator[Timed]] = None
+        self._rows: Iterator[Timed] = iter(())
         self._head: Optional[Head] = None
         self._due: Optional[Timed] = None  # the row that is shown
         self._next: Optional[Timed] = None  # the one after it
@@ -56,37 +56,33 @@ class ReplaySource(PowerSource):
 
     def open(self) -> None:
         """Begin to play; raises SourceError when the file is no power log or has no rows."""
-        if self._rows is not None:
+        if self._due is not None:
             return
         if not self._path:
             raise SourceError("replay needs a log", "name it with --source-option path=power.csv")
-        self._begin()
-        assert self._head is not None
-        source = self._head.source
-        self.rails, self.total = self._head.rails, tuple(source.get("total") or ())
+        head = self._begin()
+        self._head, source = head, head.source
+        self.rails, self.total = head.rails, tuple(source.get("total") or ())
         self.sampling = source.get("sampling") or "snapshot"
         self.scope = source.get("scope") or "unknown"
         self.min_period_s = (source.get("recorder") or {}).get("period_s", 0.0) / self._speed
 
-    def _begin(self) -> None:
+    def _begin(self) -> Head:
+        """Go to the log's first row; return the log's first head."""
         self._rows = timeline(self._path)
         self._due = next(self._rows, None)
         if self._due is None:
-            self._rows = None
             raise SourceError(
                 f"the power log {self._path} has no rows", "give another one, or record again"
             )
-        self._head, self._next = self._due[2], next(self._rows, None)
+        self._next = next(self._rows, None)
         self._begin_s = self._clock()
+        return self._due[2]
 
     def read(self) -> PowerSample:
-        """Return the newest row that is due.
-
-        Raises SourceError for a failed one and after the last.
-        """
+        """Return the newest row that is due; raises SourceError for a failed one and at the end."""
         if self._due is None:
             raise SourceError("the source is not open", "call open() first")
-        assert self._rows is not None
         now_s = (self._clock() - self._begin_s) * self._speed
         while self._next is not None and self._next[0] <= now_s:
             self._due, self._next = self._next, next(self._rows, None)
@@ -98,21 +94,15 @@ class ReplaySource(PowerSource):
         at_s, row, _ = self._due
         if not row.watts:
             raise _failure(row.status)
-        return PowerSample(
-            self._begin_s + at_s / self._speed,
-            row.watts,
-            None if row.status == "ok" else row.status,
-        )
+        error = None if row.status == "ok" else row.status
+        return PowerSample(self._begin_s + at_s / self._speed, row.watts, error)
 
     def close(self) -> None:
         """Stop playing."""
-        self._rows = self._due = self._next = None
+        self._due = self._next = None
 
     def describe(self) -> Dict[str, Any]:
-        """Return the log, the speed, and the description of its source.
-
-        A simulated log stays simulated.
-        """
+        """Return the log, the speed, and its source's description; simulated stays simulated."""
         then = dict(self._head.source) if self._head is not None else {}
         kept = {key: then[key] for key in KEPT if key in then}
         ours = {"path": self._path, "speed": self._speed, "loop": self._loop, "replayed": then}
