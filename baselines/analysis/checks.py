@@ -58,25 +58,18 @@ class PseudoPrune(Hook):
     `curve` is [(epoch, accuracy)].
     """
 
+    saved = ("curve",)
+
     def __init__(self, ratio: float, rate: float, every: int, names: List[str]) -> None:
         self.ratio, self.rate, self.every, self.names = ratio, rate, every, names
         self.curve: List[Tuple[int, float]] = []
 
     def epoch_end(self, loop: Any, epoch: int, accuracy: float) -> bool:
         """Make the check if it is due."""
-        done = epoch + 1
-        if done % self.every == 0:
-            recovered = recovered_accuracy(loop, done, self.ratio, self.rate, self.names)
-            self.curve.append((done, recovered))
+        if (epoch + 1) % self.every == 0:
+            recovered = recovered_accuracy(loop, epoch + 1, self.ratio, self.rate, self.names)
+            self.curve.append((epoch + 1, recovered))
         return False
-
-    def state(self) -> Dict[str, Any]:
-        """Return the curve so far."""
-        return {"curve": self.curve}
-
-    def load_state(self, state: Dict[str, Any]) -> None:
-        """Restore the curve."""
-        self.curve = [(epoch, accuracy) for epoch, accuracy in state["curve"]]
 
 
 def spread(scores: Mapping[str, torch.Tensor]) -> List[float]:
@@ -104,6 +97,8 @@ def pseudo_rates(magnitudes: Mapping[str, torch.Tensor], ratio: float) -> List[f
 class Spread(Hook):
     """Notes after each epoch, layer by layer, the prunable weights' spread and pseudo rates."""
 
+    saved = ("rows",)
+
     def __init__(self, ratio: float, names: List[str]) -> None:
         self.ratio, self.names = ratio, names
         self.rows: List[Dict[str, Any]] = []
@@ -119,19 +114,6 @@ class Spread(Hook):
 
     def _note(self, loop: Any, epoch: int) -> None:
         state = loop.model.state_dict()
-        magnitudes = weights.magnitudes(state, self.names)
-        self.rows.append(
-            {
-                "epoch": epoch,
-                "std": spread({name: state[name].cpu() for name in self.names}),
-                "pseudo_rate": pseudo_rates(magnitudes, self.ratio),
-            }
-        )
-
-    def state(self) -> Dict[str, Any]:
-        """Return the rows so far."""
-        return {"rows": self.rows}
-
-    def load_state(self, state: Dict[str, Any]) -> None:
-        """Restore the rows."""
-        self.rows = list(state["rows"])
+        std = spread({name: state[name].cpu() for name in self.names})
+        rates = pseudo_rates(weights.magnitudes(state, self.names), self.ratio)
+        self.rows.append({"epoch": epoch, "std": std, "pseudo_rate": rates})

@@ -147,6 +147,8 @@ class Finder(Hook):
     mask to the one before it.
     """
 
+    saved = ("masks", "distances", "found")
+
     def __init__(
         self,
         ratio: float,
@@ -230,14 +232,9 @@ class Finder(Hook):
         """Return the distances of the newest mask to those before it, the oldest first."""
         return [channels.mask_distance([self.masks[-1]], [mask]) for mask in self.masks[:-1]]
 
-    def state(self) -> Dict[str, Any]:
-        """Return the masks and distances so far."""
-        return {"masks": self.masks, "distances": self.distances, "found": self.found}
-
     def load_state(self, state: Dict[str, Any]) -> None:
         """Restore the masks and distances. Raises ValueError for masks of another network."""
-        self.masks, self.distances = list(state["masks"]), list(state["distances"])
-        self.found = state["found"]
+        super().load_state(state)
         count = sum(self.sizes)
         if not self.masks or any(mask.shape != (count,) for mask in self.masks):
             raise ValueError(f"its masks are not of {count} channels")

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -222,8 +222,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def probe(model: nn.Module, shape: Sequence[int], handles: Sequence[Any]) -> None:
-    """Pass one image of zeros through a network in eval mode, then remove the hooks `handles`."""
+Call = Tuple[Any, torch.Size, torch.Size]  # a layer, the shapes of its input and output
+
+
+def calls(model: nn.Module, shape: Sequence[int], *kinds: Type[nn.Module]) -> List[Call]:
+    """Return the calls of layers of some `kinds` for one image of zeros, in eval mode."""
+    found: List[Call] = []
+
+    def note(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        found.append((layer, inputs[0].shape, output.shape))
+
+    layers = [module for module in model.modules() if isinstance(module, kinds)]
+    handles = [layer.register_forward_hook(note) for layer in layers]
     parameter = next(model.parameters())
     try:
         with evaluating(model):
@@ -231,6 +241,7 @@ def probe(model: nn.Module, shape: Sequence[int], handles: Sequence[Any]) -> Non
     finally:
         for handle in handles:
             handle.remove()
+    return found
 
 
 def check_keep(model: Prunable, keep: Sequence[Tensor]) -> None:

@@ -49,6 +49,8 @@ class Gradual(Hook):
     `masks` are the newest masks.
     """
 
+    saved = ("masks",)
+
     def __init__(self, plan: Dict[int, float], names: List[str]) -> None:
         self.plan, self.names = plan, names
         self.masks: Dict[str, Tensor] = {}
@@ -78,11 +80,7 @@ class Gradual(Hook):
             if velocity is not None:
                 velocity.mul_(mask)
 
-    def state(self) -> Dict[str, Any]:
-        """Return the newest masks, None before the first."""
-        return {"masks": self.masks or None}
-
     def load_state(self, state: Dict[str, Any]) -> None:
         """Restore the masks, in the loop too."""
-        self.masks = state["masks"] or {}
+        super().load_state(state)
         self.loop.set_masks(self.masks)

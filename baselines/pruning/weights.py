@@ -13,12 +13,12 @@ Shared by lottery tickets, SNIP, gradual pruning and the early winning tickets. 
 
 import math
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 import torch
 from torch import nn
 
-from joulebird.baselines.models.base import probe
+from joulebird.baselines.models.base import calls
 from joulebird.baselines.pruning.channels import check_ratio
 from joulebird.harness.core.errors import SpecError, TrainingError, require
 
@@ -36,13 +36,14 @@ def prunable(network: nn.Module, linear: bool = False, ends: bool = True) -> Lis
     >>> prunable(nn.Sequential(*layers))
     ['0.weight', '2.weight']
     """
-    layers = _layers(network) if ends else _layers(network)[1:-1]
-    kinds = (nn.Conv2d, nn.Linear) if linear else (nn.Conv2d,)
-    return [
-        f"{name}.weight" if name else "weight"
-        for name, module in layers
-        if isinstance(module, kinds)
+    layers = [
+        (f"{name}.weight" if name else "weight", module)
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
     ]
+    kinds = (nn.Conv2d, nn.Linear) if linear else (nn.Conv2d,)
+    chosen = layers if ends else layers[1:-1]
+    return [name for name, module in chosen if isinstance(module, kinds)]
 
 
 def magnitudes(tensors: Tensors, names: Iterable[str]) -> Dict[str, torch.Tensor]:
@@ -152,29 +153,15 @@ def sparse_macs(network: nn.Module, masks: Tensors, shape: Sequence[int]) -> int
 
     No board saves them; they are shown beside the real ones.
     """
-    kept = {name: int(mask.sum()) for name, mask in masks.items()}
-    total = 0
-
-    def hook(name: str) -> Callable[..., None]:
-        def add(module: Any, _inputs: Any, output: torch.Tensor) -> None:
-            nonlocal total
-            places = output.numel() // len(module.weight)
-            total += kept.get(f"{name}.weight", module.weight.numel()) * places
-
-        return add
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in _layers(network)]
-    probe(network, shape, handles)
-    return total
-
-
-def _layers(network: nn.Module) -> List[Tuple[str, nn.Module]]:
-    """Return the convolutions and linear layers with their names."""
-    return [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear))
-    ]
+    kept = {
+        id(parameter): int(masks[name].sum())
+        for name, parameter in network.named_parameters()
+        if name in masks
+    }
+    return sum(
+        kept.get(id(layer.weight), layer.weight.numel()) * (after.numel() // len(layer.weight))
+        for layer, _, after in calls(network, shape, nn.Conv2d, nn.Linear)
+    )
 
 
 def _flat(tensors: Tensors) -> torch.Tensor:

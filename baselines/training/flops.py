@@ -1,10 +1,10 @@
 """Count the operations of a network: exact, and as the Early-Bird authors counted them."""
 
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
-from torch import Tensor, nn
+from torch import nn
 
-from joulebird.baselines.models.base import MapAverage, probe
+from joulebird.baselines.models.base import MapAverage, calls
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
 
@@ -43,15 +43,29 @@ class Count(NamedTuple):
         )
 
 
+_COUNTED = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, MapAverage, nn.MaxPool2d, nn.AvgPool2d)
+
+
 def count(model: nn.Module, shape: Tuple[int, int, int] = (3, 32, 32)) -> Count:
     """Count one forward pass of one image of `shape` (channels, height, width)."""
     totals: Dict[str, int] = dict.fromkeys(Count._fields, 0)
-    handles = [
-        module.register_forward_hook(_hook(totals))
-        for module in model.modules()
-        if not list(module.children())
-    ]
-    probe(model, shape, handles)
+    for layer, before, after in calls(model, shape, *_COUNTED):
+        if isinstance(layer, nn.Conv2d):
+            totals["conv_macs"] += layer.weight[0].numel() * after.numel()
+            totals["bias_adds"] += 0 if layer.bias is None else after.numel()
+        elif isinstance(layer, nn.Linear):
+            totals["linear_macs"] += layer.weight.numel()
+            totals["bias_adds"] += 0 if layer.bias is None else layer.bias.numel()
+        elif isinstance(layer, nn.BatchNorm2d):
+            totals["norm_elements"] += before.numel()
+        elif isinstance(layer, nn.ReLU):
+            totals["relu_elements"] += before.numel()
+        elif isinstance(layer, MapAverage):
+            totals["pool_operations"] += before.numel()
+        else:
+            size = layer.kernel_size
+            height, width = size if isinstance(size, tuple) else (size, size)
+            totals["pool_operations"] += height * width * after.numel()
     return Count(**totals)
 
 
@@ -66,25 +80,3 @@ def task_count(task: Any, model: nn.Module, shape: Tuple[int, int, int]) -> Coun
             f"{str(error).splitlines()[0]}",
             "choose a model for images of this size",
         ) from error
-
-
-def _hook(totals: Dict[str, int]) -> Callable[[nn.Module, Tuple[Tensor, ...], Tensor], None]:
-    def add(module: nn.Module, inputs: Tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(module, nn.Conv2d):
-            totals["conv_macs"] += module.weight[0].numel() * output.numel()
-            totals["bias_adds"] += 0 if module.bias is None else output.numel()
-        elif isinstance(module, nn.Linear):
-            totals["linear_macs"] += module.weight.numel()
-            totals["bias_adds"] += 0 if module.bias is None else module.bias.numel()
-        elif isinstance(module, nn.BatchNorm2d):
-            totals["norm_elements"] += inputs[0].numel()
-        elif isinstance(module, nn.ReLU):
-            totals["relu_elements"] += inputs[0].numel()
-        elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
-            size = module.kernel_size
-            height, width = size if isinstance(size, tuple) else (size, size)
-            totals["pool_operations"] += height * width * output.numel()
-        elif isinstance(module, MapAverage):
-            totals["pool_operations"] += inputs[0].numel()
-
-    return add

@@ -6,8 +6,11 @@ from typing import Any, Callable, Dict, Sequence
 class Hook:
     """The calls that the training loop makes; every one is optional.
 
-    `loop` is the running `Loop`, whose attributes may be replaced.
+    `loop` is the running `Loop`, whose attributes may be replaced. `saved` names the hook's own
+    attributes that are its part of a checkpoint: tensors and plain values.
     """
+
+    saved: Sequence[str] = ()
 
     def begin(self, loop: Any) -> None:
         """Replace `loop.optimizer`, `loop.lr_at` or `loop.loss`, before a checkpoint is loaded."""
@@ -32,11 +35,13 @@ class Hook:
         return False
 
     def state(self) -> Dict[str, Any]:
-        """Return the hook's part of a checkpoint: tensors and plain values."""
-        return {}
+        """Return the hook's part of a checkpoint."""
+        return {name: getattr(self, name) for name in self.saved}
 
     def load_state(self, state: Dict[str, Any]) -> None:
         """Restore the value of `state()`. Raises an error if it belongs to another network."""
+        for name in self.saved:
+            setattr(self, name, state[name])
 
 
 def _each(name: str) -> Callable[..., None]:

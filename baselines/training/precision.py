@@ -268,6 +268,8 @@ class Averaging(Hook):
     computed anew in one pass over the augmented training images, before the last test.
     """
 
+    saved = ("count", "mean")
+
     def __init__(self, start: int, epochs: int) -> None:
         self.start, self.epochs, self.count = start, epochs, 0
         self.mean: Dict[str, Tensor] = {}
@@ -296,13 +298,9 @@ class Averaging(Hook):
         recompute_statistics(loop.model, loop.data.train_batches(batch, generator))
         loop.stage.metric(averaged_epochs=self.count)
 
-    def state(self) -> Dict[str, Any]:
-        """Return the mean and the number of its epochs."""
-        return {"count": self.count, "mean": self.mean}
-
     def load_state(self, state: Dict[str, Any]) -> None:
         """Restore the mean. Raises ValueError for weights of other shapes."""
-        self.count, self.mean = state["count"], dict(state["mean"])
+        super().load_state(state)
         if self.mean and {name: mean.shape for name, mean in self.mean.items()} != self.shapes:
             raise ValueError("its averaged weights have other shapes")
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from joulebird.baselines import DATASETS, MODELS
-from joulebird.baselines.models.base import Prunable, probe
+from joulebird.baselines.models.base import Prunable, calls
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
@@ -165,7 +165,9 @@ def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int)
     One number has no standard deviation.
     """
     batch, micro_batch = task.schedule.batch, task.micro_batch
-    if smallest_part(images, batch, micro_batch) > 1 or not _normalises_points(model, shape):
+    if smallest_part(images, batch, micro_batch) > 1:
+        return
+    if all(before[2:].numel() > 1 for _, before, _ in calls(model, shape, nn.BatchNorm2d)):
         return
     parts = f"batch {batch}" + (f" in parts of micro_batch {micro_batch}" if micro_batch else "")
     raise SpecError(
@@ -173,15 +175,3 @@ def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int)
         "it has 1 x 1 maps",
         f"change batch{' or micro_batch' if micro_batch else ''} so that no part has one image",
     )
-
-
-def _normalises_points(model: nn.Module, shape: Sequence[int]) -> bool:
-    """Return whether a normalisation receives one number a channel of an image; keep statistics."""
-    points: List[bool] = []
-
-    def look(module: nn.Module, inputs: Any) -> None:
-        points.append(inputs[0].shape[2:].numel() == 1)
-
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    probe(model, shape, [norm.register_forward_pre_hook(look) for norm in norms])
-    return any(points)
