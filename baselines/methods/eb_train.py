@@ -1,12 +1,12 @@
 """EB Train (You et al. 2020): train until the mask stops moving, cut the network to it, retrain."""
 
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor
 
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, cpu_state
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import train
@@ -95,20 +95,6 @@ def search_task(
     return task._replace(schedule=schedule)
 
 
-class EarlyTicket(NamedTuple):
-    """The fields of a search's result: those of `Trained`, the masks and how they were found."""
-
-    widths: List[Any]
-    state: Dict[str, Tensor]
-    epoch: int
-    accuracy_last: float
-    accuracy_best: float
-    best_epoch: int
-    masks: List[Tensor]
-    found: bool
-    distances: List[float]
-
-
 def find_ticket(
     stage: Any,
     task: Task,
@@ -121,8 +107,9 @@ def find_ticket(
     draw_at: Optional[int] = None,
     precision: str = "fp32",
 ) -> Result:
-    """Train with L1 until the mask at `ratio` has settled; return an `EarlyTicket` as a dict.
+    """Train with L1 until the mask at `ratio` has settled: the search.
 
+    The result is that of `train` with "masks", "found" and "distances" (of consecutive masks).
     Metrics: `epochs_trained` (t* of Algorithm 1) and `paper_n`, one more: the epoch that the
     authors' files and tables name. If the mask never settles, the ticket is the last epoch's, with
     a warning.
@@ -136,8 +123,7 @@ def find_ticket(
         finder.warn(stage, epochs)
     stage.metric(epochs_trained=epochs, paper_n=epochs + 1, ticket_found=finder.found)
     masks = list(finder.masks[-1].split(finder.sizes))
-    ticket = EarlyTicket(masks=masks, found=finder.found, distances=finder.distances, **trained)
-    return dict(ticket._asdict())
+    return dict(trained, masks=masks, found=finder.found, distances=finder.distances)
 
 
 class Finder(Hook):
@@ -251,20 +237,19 @@ def check_weights(weights: str) -> None:
 
 
 def thin_ticket(stage: Any, task: Task, ticket: Result, *, weights: str = "inherit") -> Result:
-    """Cut the network to an `EarlyTicket`'s masks; return a `ThinNetwork` as a dict.
+    """Cut the network to the masks of a search's result; return a `ThinNetwork` as a dict.
 
     Its weights are the search's, its initial ones ("rewind") or new ones ("reinit").
     """
     check_weights(weights)
-    early = EarlyTicket(**ticket)
-    model = task.network(ticket)
-    thin = channels.cut_network(stage, task, model, early.masks, early.epoch)
+    model, masks = task.network(ticket), ticket["masks"]
+    thin = channels.cut_network(stage, task, model, masks, ticket["epoch"])
     if weights == "rewind":
         # the channel that an emptied layer keeps depends on the trained scales
-        rewound = task.build().cut(model.kept_channels(early.masks).channels)
-        thin = thin._replace(state=channels.cpu_state(rewound))
+        rewound = task.build().cut(model.kept_channels(masks).channels)
+        thin = thin._replace(state=cpu_state(rewound))
     elif weights == "reinit":
-        fresh = channels.cpu_state(task.build(thin.widths, seed=task.seed + 1))
+        fresh = cpu_state(task.build(thin.widths, seed=task.seed + 1))
         kept = {name: thin.state[name] for name in fresh if name.endswith("select.index")}
         thin = thin._replace(state=dict(fresh, **kept))
     return dict(thin._asdict())
@@ -284,8 +269,7 @@ def train_thin(
     A search that took the whole schedule leaves nothing to train: a warning, since the accuracy is
     then that of the bare cut.
     """
-    epochs = task.schedule.epochs
-    searched = channels.ThinNetwork(**thin).epoch
+    epochs, searched = task.schedule.epochs, thin["epoch"]
     if not restart and searched >= epochs:
         stage.warn("not_retrained", epochs=epochs)
     average_from = averaging_start(task.schedule) if precision == "bfp8" else None

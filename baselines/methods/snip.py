@@ -1,9 +1,9 @@
 """SNIP (Lee, Ajanthan, Torr 2019): prune single weights before the first step.
 
-The score of a weight is |w * dL/dw| on one batch, which equals |dL/dc| for a connection switch c =
-1. Defaults are those of the Table 2 row: convolution weights only, one un-augmented batch, batch
-statistics of that batch, the initial weights kept, the study's schedule. The official TensorFlow
-code differs; its choices are the options `scope="official"`, `bn_eval=True` and `reinit=True`.
+The score of a weight is |w * dL/dw| on one batch: |dL/dc| of a connection switch c = 1. Defaults
+are those of the Table 2 row: convolution weights only, one un-augmented batch with its own
+statistics, the initial weights kept, the study's schedule. The choices of the official TensorFlow
+code are the options `scope="official"`, `bn_eval=True` and `reinit=True`.
 """
 
 import copy
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.channels import check_ratio
 from joulebird.baselines.pruning.masked import masked_ticket, train_masked
-from joulebird.baselines.training.task import Result, Task, check_parts
+from joulebird.baselines.training.loop import check_parts
+from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import TrainingError, require
 
 SCOPES = ("conv", "conv+linear", "official")

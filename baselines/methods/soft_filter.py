@@ -1,11 +1,12 @@
 """Soft filter pruning (He et al. 2018): zero the weakest filters each epoch; they may grow back."""
 
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 import torch
-from torch import nn
 
-from joulebird.baselines.pruning.channels import check_ratio, cpu_state, saved_macs
+from joulebird.baselines.models.base import cpu_state
+from joulebird.baselines.pruning.channels import check_ratio, saved_macs
+from joulebird.baselines.pruning.filters import convolutions, filter_norms, weakest, zero_filters
 from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import evaluate, train
 from joulebird.baselines.training.task import Result, Task
@@ -49,50 +50,6 @@ def soft_filter(
     )
     thin = run.stage("cut", cut_filters, task, soft, task.prune_ratio)
     return run.stage("retrain", train, task, thin) if retrain else soft
-
-
-def zeroed_count(filters: int, ratio: float) -> int:
-    """Return the number of a layer's filters to set to zero, by the authors' arithmetic.
-
-    It is int(filters * (1 - rate)) with rate = 1 - ratio.
-
-    >>> zeroed_count(64, 0.3), zeroed_count(10, 0.1)
-    (19, 0)
-    """
-    return int(filters * (1 - (1 - ratio)))
-
-
-def weakest(norms: torch.Tensor, count: int) -> List[int]:
-    """Return the indices of the `count` smallest norms, the first of equal ones.
-
-    >>> weakest(torch.tensor([5., 1., 2., 1.]), 2)
-    [1, 3]
-    """
-    return sorted(range(len(norms)), key=norms.tolist().__getitem__)[:count]
-
-
-def filter_norms(layer: nn.Conv2d) -> torch.Tensor:
-    """Return the L2 norm of each filter."""
-    return layer.weight.detach().flatten(1).norm(2, 1)
-
-
-def convolutions(network: nn.Module, skip_shortcuts: bool = True) -> List[nn.Conv2d]:
-    """Return the pruned layers: every convolution, shortcuts only if asked for."""
-    return [
-        module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
-        and not (skip_shortcuts and ("shortcut" in name or "downsample" in name))
-    ]
-
-
-def zero_filters(layers: List[nn.Conv2d], ratio: float) -> None:
-    """Set the weakest filters of each layer to zero, in place; their momentum may revive them."""
-    norms = torch.cat([filter_norms(layer) for layer in layers]).cpu()  # one transfer for all
-    on_cpu = norms.split([layer.out_channels for layer in layers])
-    with torch.no_grad():
-        for layer, norm in zip(layers, on_cpu):
-            layer.weight[weakest(norm, zeroed_count(len(norm), ratio))] = 0
 
 
 class SoftFilter(Hook):
@@ -148,11 +105,9 @@ def cut_filters(stage: Any, task: Task, soft: Result, ratio: float) -> Result:
     model, data = task.network(soft), task.data()
     keep = [torch.arange(len(scale)) for scale in model.scales()]
     for target in model.thinet_targets():
-        norms = filter_norms(target.conv)
-        zeroed = set(weakest(norms, zeroed_count(len(norms), ratio)))
-        keep[target.norm] = torch.tensor(
-            [place for place in range(len(norms)) if place not in zeroed]
-        )
+        zeroed = weakest(filter_norms(target.conv), ratio)
+        left = sorted(set(range(target.conv.out_channels)) - set(zeroed))
+        keep[target.norm] = torch.tensor(left)
     thin = model.cut(keep)
     stage.metric(
         accuracy_zeroed=evaluate(model, data, task.test_batch),

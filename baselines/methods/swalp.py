@@ -4,7 +4,6 @@ from typing import Any, Optional
 
 from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import train
-from joulebird.baselines.training.lowprec import swalp_rate
 from joulebird.baselines.training.precision import Averaging, BlockFloat
 from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import require
@@ -54,3 +53,17 @@ class Rate(Hook):
         """Replace the loop's rate."""
         initial = loop.task.schedule.lr
         loop.lr_at = lambda epoch: swalp_rate(epoch, initial, self.start, self.average_lr)
+
+
+def swalp_rate(epoch: int, lr: float, start: int, swa_lr: float) -> float:
+    """Return SWALP's learning rate in a 0-based epoch.
+
+    It is `lr`, falls linearly to lr/100 between 0.5 and 0.9 `start`, and is `swa_lr` from `start`
+    on.
+
+    >>> [round(swalp_rate(epoch, 0.05, 200, 0.01), 9) for epoch in (0, 100, 140, 180, 200)]
+    [0.05, 0.05, 0.02525, 0.0005, 0.01]
+    """
+    if epoch >= start:
+        return swa_lr
+    return lr * (1 - 0.99 * min(max(epoch / start - 0.5, 0) / 0.4, 1))

@@ -14,9 +14,9 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, cpu_state
 from joulebird.baselines.pruning.channels import check_ratio, cut_one
-from joulebird.baselines.training.loop import contiguous_state, train, use_fastest_layout
+from joulebird.baselines.training.loop import train, use_fastest_layout
 from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import require
 
@@ -118,7 +118,7 @@ def prune_layers(
         if stage.stopping:
             stage.stop()
     stage.metric(images=len(images), rows=len(images) * locations, relative_errors=errors)
-    return {"widths": model.widths, "state": contiguous_state(model)}
+    return {"widths": model.widths, "state": cpu_state(model)}
 
 
 def prune_layer(

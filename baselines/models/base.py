@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,11 @@ class Prunable(nn.Module):
 
     def scales(self) -> List[Tensor]:
         """Return |gamma| of the channels that each of `norms()` passes on, for the ranking."""
-        return [norm.weight.detach().abs().cpu() for norm in self.norms()]
+        whole = [norm.weight.detach().abs().cpu() for norm in self.norms()]
+        return [
+            scale[gate.chosen(len(scale))] if isinstance(gate, ChannelSelect) else scale
+            for scale, gate in zip(whole, self.gates())
+        ]
 
     def gates(self) -> List[Optional[nn.Module]]:
         """Return for each of `norms()` the module whose output has the channels of `scales()`.
@@ -154,6 +158,15 @@ def scaled(channels: int, width: float) -> int:
     return max(1, int(channels * width + 1e-9))
 
 
+def block_shape(stream: Sequence[int], stage: int, place: int) -> Tuple[int, int, int]:
+    """Return the channels into and out of block `place` of a stage, and its stride.
+
+    >>> [block_shape([16, 64, 128], stage, place) for stage, place in ((0, 0), (0, 1), (1, 0))]
+    [(16, 64, 1), (64, 64, 1), (64, 128, 2)]
+    """
+    return stream[stage + (place > 0)], stream[stage + 1], 2 if stage and place == 0 else 1
+
+
 def initialise(model: nn.Module, scale: float = 0.5) -> None:
     """Draw the Early-Bird authors' start; linear layers keep their own.
 
@@ -168,10 +181,10 @@ def initialise(model: nn.Module, scale: float = 0.5) -> None:
             nn.init.zeros_(module.bias)
 
 
-def copy_conv(
-    new: nn.Conv2d, old: nn.Conv2d, out: Optional[Tensor] = None, into: Optional[Tensor] = None
+def copy_weight(
+    new: Any, old: Any, out: Optional[Tensor] = None, into: Optional[Tensor] = None
 ) -> None:
-    """Copy a convolution without bias, keeping its outputs `out` and inputs `into` (None: all)."""
+    """Copy a layer's weight, keeping its outputs `out` and inputs `into` (None: all)."""
     weight = old.weight.detach()
     weight = weight if out is None else weight[out.to(weight.device)]
     new.weight.data.copy_(weight if into is None else weight[:, into.to(weight.device)])
@@ -192,14 +205,13 @@ def copy_layers(new: Any, old: Any, kept: Sequence[Optional[Tensor]]) -> None:
     The last of `kept` are the channels behind the last norm.
     """
     for number, (into, out) in enumerate(zip(kept, kept[1:]), 1):
-        copy_conv(getattr(new, f"conv{number}"), getattr(old, f"conv{number}"), out, into)
+        copy_weight(getattr(new, f"conv{number}"), getattr(old, f"conv{number}"), out, into)
         copy_norm(getattr(new, f"bn{number}"), getattr(old, f"bn{number}"), out)
 
 
 def copy_linear(new: nn.Linear, old: nn.Linear, into: Optional[Tensor] = None) -> None:
     """Copy a linear layer, keeping the inputs `into` (None: all)."""
-    weight = old.weight.detach()
-    new.weight.data.copy_(weight if into is None else weight[:, into.to(weight.device)])
+    copy_weight(new, old, None, into)
     new.bias.data.copy_(old.bias.detach())
 
 
@@ -208,6 +220,14 @@ def like(model: Net, widths: List[Any]) -> Net:
     with torch.random.fork_rng(devices=[]):  # drawing its weights must not move the global numbers
         new = type(model)(model.classes, widths)
     return new.to(next(model.parameters()).device).train(model.training)
+
+
+def cpu_state(model: nn.Module) -> Dict[str, Tensor]:
+    """Return the state of a network as copies on the CPU, in the usual memory order."""
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Pre-activation ResNets of depth 9n + 2 for 32 x 32 images, as network slimming prunes them."""
 
-from typing import List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 from torch import Tensor, nn
 
@@ -8,10 +8,11 @@ from joulebird.baselines.models.base import (
     ChannelSelect,
     Prunable,
     Target,
+    block_shape,
     check_keep,
-    copy_conv,
     copy_linear,
     copy_norm,
+    copy_weight,
     initialise,
     like,
     scaled,
@@ -26,7 +27,7 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, channels: int, out: int, widths: Sequence[int], stride: int, widen: bool
+        self, channels: int, out: int, stride: int, widths: Sequence[int], widen: bool
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -50,16 +51,15 @@ class Bottleneck(nn.Module):
 
     def copy_from(self, old: "Bottleneck", keep: Sequence[Tensor]) -> None:
         """Copy the weights of `old`, keeping the channels `keep` behind its three norms."""
-        chosen = old.select.chosen(old.bn1.num_features)
         copy_norm(self.bn1, old.bn1)
-        self.select.choose(chosen[keep[0]])
-        copy_conv(self.conv1, old.conv1, keep[1], keep[0])
+        self.select.choose(old.select.chosen(old.bn1.num_features)[keep[0]])
+        copy_weight(self.conv1, old.conv1, keep[1], keep[0])
         copy_norm(self.bn2, old.bn2, keep[1])
-        copy_conv(self.conv2, old.conv2, keep[2], keep[1])
+        copy_weight(self.conv2, old.conv2, keep[2], keep[1])
         copy_norm(self.bn3, old.bn3, keep[2])
-        copy_conv(self.conv3, old.conv3, None, keep[2])
+        copy_weight(self.conv3, old.conv3, None, keep[2])
         if self.shortcut is not None and old.shortcut is not None:
-            copy_conv(self.shortcut, old.shortcut)
+            copy_weight(self.shortcut, old.shortcut)
 
 
 class PreResNet(Prunable):
@@ -79,9 +79,13 @@ class PreResNet(Prunable):
         self.classes = classes
         self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]
         stream, blocks, (last,) = self.widths[0], self.widths[1:-1], self.widths[-1]
+        places = [divmod(place, (self.depth - 2) // 9) for place in range(len(blocks))]
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
-        self.blocks = nn.Sequential(
-            *[self._block(place, stream, block) for place, block in enumerate(blocks)]
+        self.blocks: Any = nn.Sequential(
+            *[
+                Bottleneck(*block_shape(stream, stage, place), block, place == 0)
+                for (stage, place), block in zip(places, blocks)
+            ]
         )
         self.bn = nn.BatchNorm2d(stream[-1])
         self.select = ChannelSelect(stream[-1], last)
@@ -90,43 +94,25 @@ class PreResNet(Prunable):
         initialise(self)
 
     @classmethod
-    def _block(cls, place: int, stream: Sequence[int], widths: Sequence[int]) -> Bottleneck:
-        stage, within = divmod(place, (cls.depth - 2) // 9)
-        channels, stride = stream[stage + (within > 0)], 2 if stage and not within else 1
-        return Bottleneck(channels, stream[stage + 1], widths, stride, within == 0)
-
-    @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
         """Return stream, blocks and classifier input of the unpruned network, times `width`."""
         planes = [scaled(channels, width) for channels in (16, 32, 64)]
         stream = [planes[0]] + [4 * channels for channels in planes]
         blocks = [
-            [stream[stage + (within > 0)], inner, inner]
+            [stream[stage + (place > 0)], inner, inner]
             for stage, inner in enumerate(planes)
-            for within in range((cls.depth - 2) // 9)
+            for place in range((cls.depth - 2) // 9)
         ]
         return [stream] + blocks + [[stream[-1]]]
-
-    def bottlenecks(self) -> List[Bottleneck]:
-        """Return the blocks in forward order."""
-        return [block for block in self.blocks if isinstance(block, Bottleneck)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         x = self.relu(self.select(self.bn(self.blocks(self.conv1(x)))))
         return self.fc(x.mean((2, 3)))
 
-    def scales(self) -> List[Tensor]:
-        """Return |gamma| of the channels behind each selection."""
-        return [
-            scale[gate.chosen(len(scale))] if isinstance(gate, ChannelSelect) else scale
-            for scale, gate in zip(super().scales(), self.gates())
-        ]
-
     def gates(self) -> List[Optional[nn.Module]]:
         """Return the selections and the norms without one."""
-        blocks = self.bottlenecks()
-        gates = [gate for block in blocks for gate in (block.select, block.bn2, block.bn3)]
+        gates = [gate for block in self.blocks for gate in (block.select, block.bn2, block.bn3)]
         return [*gates, self.select]
 
     def cut(self, keep: Sequence[Tensor]) -> "PreResNet":
@@ -135,8 +121,8 @@ class PreResNet(Prunable):
         counts = [len(index) for index in keep]
         blocks = [counts[place : place + 3] for place in range(0, len(counts) - 1, 3)]
         new = like(self, [self.widths[0]] + blocks + [counts[-1:]])
-        copy_conv(new.conv1, self.conv1)
-        for place, (new_block, block) in enumerate(zip(new.bottlenecks(), self.bottlenecks())):
+        copy_weight(new.conv1, self.conv1)
+        for place, (new_block, block) in enumerate(zip(new.blocks, self.blocks)):
             new_block.copy_from(block, keep[3 * place : 3 * place + 3])
         copy_norm(new.bn, self.bn)
         new.select.choose(self.select.chosen(self.bn.num_features)[keep[-1]])
@@ -147,7 +133,7 @@ class PreResNet(Prunable):
         """Return the outputs of each block's first two convolutions, which end inside the block."""
         return [
             target
-            for place, block in enumerate(self.bottlenecks())
+            for place, block in enumerate(self.blocks)
             for target in (
                 Target(3 * place + 1, block.conv1, block.bn2, block.conv2),
                 Target(3 * place + 2, block.conv2, block.bn3, block.conv3),

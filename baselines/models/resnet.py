@@ -14,11 +14,12 @@ from joulebird.baselines.models.base import (
     MapAverage,
     Prunable,
     Target,
+    block_shape,
     check_keep,
-    copy_conv,
     copy_layers,
     copy_linear,
     copy_norm,
+    copy_weight,
     initialise,
     like,
     scaled,
@@ -32,7 +33,7 @@ class BasicBlock(nn.Module):
     `widths`: channels into the first and the second convolution.
     """
 
-    def __init__(self, channels: int, out: int, widths: Sequence[int], stride: int) -> None:
+    def __init__(self, channels: int, out: int, stride: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.select = ChannelSelect(channels, widths[0])
         self.conv1 = nn.Conv2d(widths[0], widths[1], 3, stride=stride, padding=1, bias=False)
@@ -58,7 +59,7 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, channels: int, out: int, widths: Sequence[int], stride: int, first: bool, early: bool
+        self, channels: int, out: int, stride: int, widths: Sequence[int], first: bool, early: bool
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, widths[0], 1, stride=stride if early else 1, bias=False)
@@ -160,8 +161,7 @@ class ResNet18(ResNet):
         return [stream] + [[into, plane] for first, plane in pairs for into in (first, plane)]
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
-        channels, out = self.widths[0][stage + (place > 0)], self.widths[0][stage + 1]
-        return BasicBlock(channels, out, widths, 2 if stage and place == 0 else 1)
+        return BasicBlock(*block_shape(self.widths[0], stage, place), widths)
 
     def _selecting(self) -> List[int]:
         """Return the place of the norm that selects each block's input, the one before it."""
@@ -174,14 +174,6 @@ class ResNet18(ResNet):
             gates[selecting] = block.select
             gates[place] = block.bn1
         return gates
-
-    def scales(self) -> List[Tensor]:
-        """Return |gamma| of the channels behind each selection."""
-        scales = super().scales()
-        for block, selecting in zip(self.blocks(), self._selecting()):
-            scale = scales[selecting]
-            scales[selecting] = scale[block.select.chosen(len(scale))]
-        return scales
 
     def kept_channels(self, masks: Sequence[Tensor]) -> Kept:
         """Return the channels of `masks`, and all of those that no gate prunes."""
@@ -232,9 +224,8 @@ class ResNet50(ResNet):
         return [planes[:1] + [4 * channels for channels in planes]] + blocks
 
     def _block(self, stage: int, place: int, widths: Sequence[int]) -> nn.Module:
-        channels, out = self.widths[0][stage + (place > 0)], self.widths[0][stage + 1]
-        stride = 2 if stage and place == 0 else 1
-        return Bottleneck(channels, out, widths, stride, place == 0, self.early)
+        shape = block_shape(self.widths[0], stage, place)
+        return Bottleneck(*shape, widths, place == 0, self.early)
 
     def _groups(self) -> List[List[int]]:
         """Return the places of the norms that write each stage's stream.
@@ -305,5 +296,5 @@ def _copy_shortcut(
     new: Any, old: Any, out: Optional[Tensor] = None, into: Optional[Tensor] = None
 ) -> None:
     if old.downsample is not None:
-        copy_conv(new.downsample[0], old.downsample[0], out, into)
+        copy_weight(new.downsample[0], old.downsample[0], out, into)
         copy_norm(new.downsample[1], old.downsample[1], out)

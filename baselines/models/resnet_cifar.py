@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from joulebird.baselines.models.base import (
     Prunable,
     Target,
+    block_shape,
     check_keep,
     copy_layers,
     copy_linear,
@@ -22,7 +23,7 @@ class BasicBlock(nn.Module):
     The input is subsampled and padded with zeros where the stream widens.
     """
 
-    def __init__(self, channels: int, inner: int, out: int, stride: int) -> None:
+    def __init__(self, channels: int, out: int, stride: int, inner: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, inner, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
@@ -44,12 +45,10 @@ class BasicBlock(nn.Module):
 class ResNetCifar(Prunable):
     """Stem, three stages of n basic blocks, average pool, one linear layer.
 
-    Input (n, 3, 32, 32), output (n, classes).
-
-    `widths`: [stem, stage 1, stage 2, stage 3] of the stream, which pruning never narrows, then the
-    inner channels of every block. Only the norms between a block's two convolutions are ranked: the
-    shortcuts need the stream whole. Convolutions and the classifier start as N(0, sqrt(2 /
-    fan_in)), scales as 1.
+    Input (n, 3, 32, 32), output (n, classes). `widths`: [stem, stage 1, stage 2, stage 3] of the
+    stream, which pruning never narrows, then the inner channels of every block. Only the norms
+    between a block's two convolutions are ranked: the shortcuts need the stream whole. Convolutions
+    and the classifier start as N(0, sqrt(2 / fan_in)), scales as 1.
     """
 
     depth = 8
@@ -57,24 +56,18 @@ class ResNetCifar(Prunable):
     def __init__(self, classes: int = 10, widths: Optional[Sequence[Any]] = None) -> None:
         super().__init__()
         self.classes = classes
-        stream, inner = widths or self.dense_widths()
-        self.widths = [[int(width) for width in stream], [int(width) for width in inner]]
+        self.widths = [[int(count) for count in group] for group in (widths or self.dense_widths())]
+        stream, inner = self.widths
         self.conv1 = nn.Conv2d(3, stream[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stream[0])
-        self.blocks = nn.Sequential(
-            *[self._block(place, *self.widths) for place in range(len(inner))]
-        )
+        places = [divmod(place, (self.depth - 2) // 6) for place in range(len(inner))]
+        blocks = [BasicBlock(*block_shape(stream, *at), width) for at, width in zip(places, inner)]
+        self.blocks: Any = nn.Sequential(*blocks)
         self.relu = nn.ReLU(inplace=True)
         self.fc = nn.Linear(stream[-1], classes)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight)
-
-    @classmethod
-    def _block(cls, place: int, stream: Sequence[int], inner: Sequence[int]) -> BasicBlock:
-        stage, within = divmod(place, (cls.depth - 2) // 6)
-        channels, stride = stream[stage + (within > 0)], 2 if stage and not within else 1
-        return BasicBlock(channels, inner[place], stream[stage + 1], stride)
 
     @classmethod
     def dense_widths(cls, width: float = 1.0) -> List[List[int]]:
@@ -83,13 +76,9 @@ class ResNetCifar(Prunable):
         blocks = (cls.depth - 2) // 6
         return [[planes[0]] + planes, [channels for channels in planes for _ in range(blocks)]]
 
-    def basic_blocks(self) -> List[BasicBlock]:
-        """Return the blocks in forward order."""
-        return [block for block in self.blocks if isinstance(block, BasicBlock)]
-
     def norms(self) -> List[nn.BatchNorm2d]:
         """Return each block's inner norm."""
-        return [block.bn1 for block in self.basic_blocks()]
+        return [block.bn1 for block in self.blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
@@ -101,7 +90,7 @@ class ResNetCifar(Prunable):
         check_keep(self, keep)
         new = like(self, [self.widths[0], [len(index) for index in keep]])
         copy_layers(new, self, [None, None])
-        for new_block, block, index in zip(new.basic_blocks(), self.basic_blocks(), keep):
+        for new_block, block, index in zip(new.blocks, self.blocks, keep):
             copy_layers(new_block, block, [None, index, None])
         copy_linear(new.fc, self.fc)
         return new
@@ -110,7 +99,7 @@ class ResNetCifar(Prunable):
         """Return the output of the first convolution of each block."""
         return [
             Target(place, block.conv1, block.bn1, block.conv2)
-            for place, block in enumerate(self.basic_blocks())
+            for place, block in enumerate(self.blocks)
         ]
 
 

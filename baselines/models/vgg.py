@@ -8,9 +8,9 @@ from joulebird.baselines.models.base import (
     Prunable,
     Target,
     check_keep,
-    copy_conv,
     copy_linear,
     copy_norm,
+    copy_weight,
     initialise,
     like,
     scaled,
@@ -65,7 +65,7 @@ class Vgg16(Prunable):
         for new_norm, norm, kept in zip(new.norms(), self.norms(), keep):
             copy_norm(new_norm, norm, kept)
         for new_conv, conv, into, kept in zip(new.convs(), self.convs(), [None, *keep], keep):
-            copy_conv(new_conv, conv, kept, into)
+            copy_weight(new_conv, conv, kept, into)
         copy_linear(new.classifier, self.classifier, keep[-1])
         return new
 

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 import torch
 from torch import Tensor
 
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, cpu_state
 from joulebird.baselines.training import flops
 from joulebird.baselines.training.task import Result, Task
 from joulebird.harness.core.errors import SpecError
@@ -95,11 +95,6 @@ def cut_network(
         **saved_macs(task, model, thin),
     )
     return ThinNetwork(thin.widths, cpu_state(thin), epoch, masks)
-
-
-def cpu_state(model: Prunable) -> Dict[str, Tensor]:
-    """Return the state of a network on the CPU."""
-    return {name: value.cpu() for name, value in model.state_dict().items()}
 
 
 def saved_macs(task: Task, model: Prunable, thin: Prunable) -> Dict[str, float]:

@@ -4,9 +4,8 @@ from typing import Any, Dict, List, NamedTuple
 
 from torch import Tensor
 
-from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.models.base import Prunable, cpu_state
 from joulebird.baselines.pruning import weights
-from joulebird.baselines.pruning.channels import cpu_state
 from joulebird.baselines.training.loop import train
 from joulebird.baselines.training.task import Result, Task
 

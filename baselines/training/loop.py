@@ -8,16 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from joulebird.baselines.data.tensors import TensorData
-from joulebird.baselines.models.base import Prunable, evaluating
+from joulebird.baselines.models.base import Prunable, calls, cpu_state, evaluating
 from joulebird.baselines.training.flops import task_count
 from joulebird.baselines.training.hooks import Hook
+from joulebird.baselines.training.schedule import smallest_part
 from joulebird.baselines.training.task import (
     MISFITS,
     Result,
     Task,
-    check_parts,
     lacks_memory,
     misfit,
+    synchronize,
 )
 from joulebird.harness.core.errors import SpecError, TrainingError
 
@@ -49,16 +50,12 @@ class Loop:
         masks: Optional[Dict[str, Tensor]],
         hook: Hook,
     ) -> None:
-        schedule = task.schedule
         self.stage, self.task, self.hook = stage, task, hook
         self.model, self.data, self.sparsity = model, data, sparsity
         self.loss: Callable[..., Tensor] = nn.functional.cross_entropy
-        self.lr_at: Callable[[int], float] = schedule.lr_at
+        self.lr_at: Callable[[int], float] = task.schedule.lr_at
         self.optimizer: torch.optim.Optimizer = torch.optim.SGD(
-            model.parameters(),
-            lr=schedule.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
+            model.parameters(), **task.schedule.sgd()
         )
         self.scales = [
             module.weight for module in model.modules() if isinstance(module, nn.BatchNorm2d)
@@ -177,7 +174,7 @@ class Loop:
     def result(self) -> Result:
         """Return the stage's result, on the CPU."""
         progress = (getattr(self, name) for name in Trained._fields[2:])
-        return dict(Trained(self.model.widths, contiguous_state(self.model), *progress)._asdict())
+        return dict(Trained(self.model.widths, cpu_state(self.model), *progress)._asdict())
 
 
 # the progress in a checkpoint, with its types
@@ -188,14 +185,6 @@ _PROGRESS = {
     "best_epoch": int,
     "done": bool,
 }
-
-
-def contiguous_state(model: nn.Module) -> Dict[str, Tensor]:
-    """Return the state of a network as copies on the CPU, in the usual memory order."""
-    return {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in model.state_dict().items()
-    }
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, saved: Dict[str, Any]) -> None:
@@ -281,6 +270,24 @@ def _describe(loop: Loop, precision: str) -> None:
     )
 
 
+def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int) -> None:
+    """Refuse a batch that leaves a single image to a normalisation of 1 x 1 maps.
+
+    One number has no standard deviation.
+    """
+    batch, micro_batch = task.schedule.batch, task.micro_batch
+    if smallest_part(images, batch, micro_batch) > 1:
+        return
+    if all(before[2:].numel() > 1 for _, before, _ in calls(model, shape, nn.BatchNorm2d)):
+        return
+    parts = f"batch {batch}" + (f" in parts of micro_batch {micro_batch}" if micro_batch else "")
+    raise SpecError(
+        f"{parts} leaves a single image of {images} over, which {task.model} cannot normalise: "
+        "it has 1 x 1 maps",
+        f"change batch{' or micro_batch' if micro_batch else ''} so that no part has one image",
+    )
+
+
 def fastest_layout(device: str) -> torch.memory_format:
     """Return the memory order of convolutions that trains fastest on a device.
 
@@ -303,7 +310,7 @@ def _one_epoch(loop: Loop, end: int) -> None:
     loop.hook.epoch_begin(loop, epoch)
     total = _trained(loop, epoch)
     loop.hook.epoch_trained(loop, epoch)
-    loop.task.synchronize()
+    synchronize(loop.task.device)
     train_end_s = time.monotonic()
     loss = float(total) / images
     if not math.isfinite(loss):

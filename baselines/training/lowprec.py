@@ -6,12 +6,9 @@ a generator that the caller seeds (the libraries' own cannot be seeded); a gener
 rounding to the nearest, halves to even.
 """
 
-import math
 from typing import Optional
 
 import torch
-
-BLOCKS = ("row", "small", "tensor")
 
 
 def block_float(
@@ -39,24 +36,8 @@ def block_float(
     scaled = x * _power_of_two(bits - 2 - exponent)
     scaled = scaled.round_() if generator is None else _at_random(scaled, generator)
     top = 2 ** (bits - 1) - 1
-    scaled = scaled.clamp_(-top if symmetric else -top - 1, top).mul_(
-        _power_of_two(exponent - bits + 2)
-    )
+    scaled.clamp_(-top if symmetric else -top - 1, top).mul_(_power_of_two(exponent - bits + 2))
     return scaled.masked_fill_(largest == 0, 0)
-
-
-def swalp_rate(epoch: int, lr: float, start: int, swa_lr: float) -> float:
-    """Return SWALP's learning rate in a 0-based epoch.
-
-    It is `lr`, falls linearly to lr/100 between 0.5 and 0.9 `start`, and is `swa_lr` from `start`
-    on.
-
-    >>> [round(swalp_rate(epoch, 0.05, 200, 0.01), 9) for epoch in (0, 100, 140, 180, 200)]
-    [0.05, 0.05, 0.02525, 0.0005, 0.01]
-    """
-    if epoch >= start:
-        return swa_lr
-    return lr * (1 - 0.99 * min(max(epoch / start - 0.5, 0) / 0.4, 1))
 
 
 def fixed_point(x: torch.Tensor, bits: int) -> torch.Tensor:
@@ -77,9 +58,8 @@ def clipped(x: torch.Tensor, bits: int) -> torch.Tensor:
 def shift(x: torch.Tensor, ceil: bool = False) -> torch.Tensor:
     """Return WAGE's Shift of the largest magnitude of `x`: a power of two.
 
-    It is the nearest on the log scale (official) or, with `ceil`, the next above (QPyTorch's
-    example). All zeros give 1, where the authors' port stops. The result is a tensor, so that
-    nothing waits for the device.
+    It is the nearest on the log scale (official) or, with `ceil`, the next above (QPyTorch's). All
+    zeros give 1, where the authors' port stops. It is a tensor: nothing waits for the device.
 
     >>> shift(torch.tensor([0.3, -0.1])).item(), shift(torch.tensor([0.3]), ceil=True).item()
     (0.25, 0.5)
@@ -89,9 +69,8 @@ def shift(x: torch.Tensor, ceil: bool = False) -> torch.Tensor:
     largest = x.abs().max()
     exponent = torch.log2(torch.where(largest == 0, torch.ones_like(largest), largest))
     exponent = torch.ceil(exponent) if ceil else torch.round(exponent)
-    return torch.where(
-        torch.isnan(largest), largest, _power_of_two(exponent.clamp(-126, 127).int())
-    )
+    power = _power_of_two(exponent.clamp(-126, 127).int())
+    return torch.where(torch.isnan(largest), largest, power)
 
 
 def wage_error(error: torch.Tensor, bits: int = 8, ceil: bool = False) -> torch.Tensor:
@@ -104,29 +83,13 @@ def wage_weight(weight: torch.Tensor, bits: int, alpha: float) -> torch.Tensor:
     return fixed_point(clipped(weight, bits), bits) / alpha
 
 
-def wage_alpha(fan_in: int, bits: int) -> float:
-    """Return the power of two that divides a layer's weights.
-
-    With it a coarse grid still gives the variance of a good start.
-
-    >>> [wage_alpha(fan_in, 2) for fan_in in (27, 1152, 4608)], wage_alpha(27, 8)
-    ([2.0, 16.0, 32.0], 1.0)
-    """
-    return max(2.0 ** round(math.log2(_coarsest(bits) / math.sqrt(3 / fan_in))), 1.0)
-
-
-def wage_bound(fan_in: int, bits: int) -> float:
-    """Return the bound of the uniform initial weights."""
-    return max(_coarsest(bits), math.sqrt(3 / fan_in))
-
-
 def wage_update(
     gradient: torch.Tensor, lr: float, bits: int = 8, generator: Optional[torch.Generator] = None
 ) -> torch.Tensor:
     """Return WAGE's step: the gradient over its power of two, times `lr`, in units of 2^(1-bits).
 
-    It is rounded at random: the fraction is the probability of the larger magnitude, so the step is
-    right on average. Without a generator it is rounded to the nearest.
+    Rounded at random, it is right on average: the fraction is the probability of the larger
+    magnitude. Without a generator it is rounded to the nearest.
     """
     steps = gradient / shift(gradient) * lr
     if generator is None:
@@ -137,11 +100,6 @@ def wage_update(
 def _at_random(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Round `x` down or up in place; the fraction is the probability of up."""
     return x.add_(torch.rand(x.shape, generator=generator, device=x.device)).floor_()
-
-
-def _coarsest(bits: int) -> float:
-    """Return one and a half units: weights that start below would all round to zero."""
-    return 1.5 * 2.0 ** (1 - bits)
 
 
 def _block_max(x: torch.Tensor, block: str) -> torch.Tensor:

@@ -5,6 +5,7 @@ their Figure 2). The arithmetic is simulated, so `stage.work` states the precisi
 such a stage is an estimate.
 """
 
+import math
 import types
 from typing import Any, Callable, Dict, List, Optional
 
@@ -100,13 +101,8 @@ class BlockFloat(Hook):
         """Round behind each layer, and in the optimiser's step."""
         for layer in weighted_layers(loop.model)[:-1]:
             layer.register_forward_hook(self._round_output)
-        schedule = loop.task.schedule
         loop.optimizer = RoundedSGD(
-            loop.model.parameters(),
-            self._weights,
-            lr=schedule.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
+            loop.model.parameters(), self._weights, **loop.task.schedule.sgd()
         )
         if self.stochastic:
             self.generator = torch.Generator(device=next(loop.model.parameters()).device)
@@ -175,7 +171,7 @@ class Wage(Hook):
         self.layers = weighted_layers(loop.model)
         for layer in self.layers:
             layer.wage_bits = self.bits
-            layer.wage_alpha = lowprec.wage_alpha(layer.weight[0].numel(), self.bits)
+            layer.wage_alpha = wage_alpha(layer.weight[0].numel(), self.bits)
             layer.forward = types.MethodType(_wage_forward, layer)
         for module in loop.model.modules():
             if isinstance(module, nn.ReLU):
@@ -187,9 +183,7 @@ class Wage(Hook):
             self.bits,
             self.rate / schedule.lr,
             self.generator,
-            lr=schedule.lr,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
+            **schedule.sgd(),
         )
         loop.loss = half_squared_error
 
@@ -203,7 +197,7 @@ class Wage(Hook):
         """Draw the initial weights."""
         generator = loop.generator(0, purpose=3)
         for layer in self.layers if self.fresh else []:
-            bound = lowprec.wage_bound(layer.weight[0].numel(), self.bits)
+            bound = wage_bound(layer.weight[0].numel(), self.bits)
             drawn = (torch.rand(layer.weight.shape, generator=generator) * 2 - 1) * bound
             layer.weight.data.copy_(lowprec.wage_weight(drawn, self.bits, 1.0))
 
@@ -237,6 +231,27 @@ def half_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
     # functional.one_hot would wait for the device to check the labels
     target = torch.zeros_like(logits).scatter_(1, labels[:, None], 1.0)
     return 0.5 * ((logits - target) ** 2).sum(1).mean()
+
+
+def wage_alpha(fan_in: int, bits: int) -> float:
+    """Return the power of two that divides a layer's weights.
+
+    With it a coarse grid still gives the variance of a good start.
+
+    >>> [wage_alpha(fan_in, 2) for fan_in in (27, 1152, 4608)], wage_alpha(27, 8)
+    ([2.0, 16.0, 32.0], 1.0)
+    """
+    return max(2.0 ** round(math.log2(_coarsest(bits) / math.sqrt(3 / fan_in))), 1.0)
+
+
+def wage_bound(fan_in: int, bits: int) -> float:
+    """Return the bound of the uniform initial weights."""
+    return max(_coarsest(bits), math.sqrt(3 / fan_in))
+
+
+def _coarsest(bits: int) -> float:
+    """Return one and a half units: weights that start below would all round to zero."""
+    return 1.5 * 2.0 ** (1 - bits)
 
 
 class WageSGD(torch.optim.SGD):

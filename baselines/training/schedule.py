@@ -1,6 +1,6 @@
 """The length, rate and batch of a training."""
 
-from typing import NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 
 class Schedule(NamedTuple):
@@ -25,3 +25,21 @@ class Schedule(NamedTuple):
         [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
         """
         return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def sgd(self) -> Dict[str, Any]:
+        """Return the options of torch's SGD."""
+        return {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
+
+
+def smallest_part(images: int, batch: int, micro_batch: Optional[int] = None) -> int:
+    """Return the images of the smallest part of an epoch, in batches and their micro-batches.
+
+    >>> smallest_part(1442, 256), smallest_part(1442, 131), smallest_part(512, 256, 5)
+    (162, 1, 1)
+    """
+    sizes = {min(batch, images), images % batch or min(batch, images)}
+    if micro_batch:
+        sizes = {
+            size % micro_batch or micro_batch if size > micro_batch else size for size in sizes
+        }
+    return min(sizes)

@@ -3,10 +3,9 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import torch
-from torch import nn
 
 from joulebird.baselines import DATASETS, MODELS
-from joulebird.baselines.models.base import Prunable, calls
+from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
@@ -75,10 +74,6 @@ class Task(NamedTuple):
             model: Prunable = cls(self.source().classes, widths or self.dense_widths())
         return model.to(self.device)
 
-    def synchronize(self) -> None:
-        """Wait until the device is idle, so that a time stamp is the end of the work."""
-        synchronize(self.device)
-
     def network(self, result: Result) -> Prunable:
         """Build the network of a stage's result. Raises SpecError if it is another network's."""
         try:
@@ -111,7 +106,7 @@ def lacks_memory(error: Exception) -> bool:
 
 
 def synchronize(device: str) -> None:
-    """Wait until `device` is idle; a CPU always is."""
+    """Wait until `device` is idle, so that a time stamp is the end of the work; a CPU always is."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
@@ -143,35 +138,3 @@ def _device(name: str) -> str:
             "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
         )
     return name
-
-
-def smallest_part(images: int, batch: int, micro_batch: Optional[int] = None) -> int:
-    """Return the images of the smallest part of an epoch, in batches and their micro-batches.
-
-    >>> smallest_part(1442, 256), smallest_part(1442, 131), smallest_part(512, 256, 5)
-    (162, 1, 1)
-    """
-    sizes = {min(batch, images), images % batch or min(batch, images)}
-    if micro_batch:
-        sizes = {
-            size % micro_batch or micro_batch if size > micro_batch else size for size in sizes
-        }
-    return min(sizes)
-
-
-def check_parts(task: Task, model: nn.Module, shape: Sequence[int], images: int) -> None:
-    """Refuse a batch that leaves a single image to a normalisation of 1 x 1 maps.
-
-    One number has no standard deviation.
-    """
-    batch, micro_batch = task.schedule.batch, task.micro_batch
-    if smallest_part(images, batch, micro_batch) > 1:
-        return
-    if all(before[2:].numel() > 1 for _, before, _ in calls(model, shape, nn.BatchNorm2d)):
-        return
-    parts = f"batch {batch}" + (f" in parts of micro_batch {micro_batch}" if micro_batch else "")
-    raise SpecError(
-        f"{parts} leaves a single image of {images} over, which {task.model} cannot normalise: "
-        "it has 1 x 1 maps",
-        f"change batch{' or micro_batch' if micro_batch else ''} so that no part has one image",
-    )

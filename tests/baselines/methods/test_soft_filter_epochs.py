@@ -7,6 +7,7 @@ import torch
 from stages import Run, Stage
 
 from joulebird.baselines.methods import soft_filter
+from joulebird.baselines.pruning.filters import convolutions
 from joulebird.baselines.training.loop import train
 
 
@@ -88,7 +89,7 @@ def test_momentum_outlives_the_zeroing(small):
     for name, layer in (
         (name, module)
         for name, module in network.named_modules()
-        if module in soft_filter.convolutions(network)
+        if module in convolutions(network)
     ):
         velocity = stage.resume()["optimizer"]["state"][names.index(name + ".weight")][
             "momentum_buffer"

@@ -33,7 +33,7 @@ def test_the_rate_follows_the_authors_until_averaging_starts(small):
     rates = Rates()
     longer = small._replace(schedule=small.schedule._replace(epochs=6))
     train(Stage(), longer, hook=Hooks([swalp.Rate(4, 0.02), rates]))
-    assert rates.seen == [lowprec.swalp_rate(epoch, 0.1, 4, 0.02) for epoch in range(6)]
+    assert rates.seen == [swalp.swalp_rate(epoch, 0.1, 4, 0.02) for epoch in range(6)]
     assert rates.seen[4:] == [0.02, 0.02]
 
 

@@ -10,8 +10,8 @@ from tiny import TINY
 
 from joulebird.baselines import METHODS
 from joulebird.baselines.data.tensors import DataSet
+from joulebird.baselines.methods.swalp import swalp_rate
 from joulebird.baselines.training.loop import Loop
-from joulebird.baselines.training.lowprec import swalp_rate
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core.registry import find
 

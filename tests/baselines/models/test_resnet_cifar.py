@@ -35,7 +35,7 @@ def test_counts(model, parameters, macs, ranked):
 
 
 def test_the_shortcut_subsamples_and_pads_with_zeros_on_both_sides():
-    block = BasicBlock(4, 6, 10, 2).eval()
+    block = BasicBlock(4, 10, 2, 6).eval()
     nn.init.zeros_(block.conv2.weight)
     x = torch.rand(2, 4, 8, 8)
     y = block(x).detach()

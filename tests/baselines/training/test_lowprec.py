@@ -6,7 +6,8 @@ import os
 import pytest
 import torch
 
-from joulebird.baselines.training import lowprec
+from joulebird.baselines.methods.swalp import swalp_rate
+from joulebird.baselines.training import lowprec, precision
 
 torch.set_num_threads(1)
 with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
@@ -84,7 +85,7 @@ def test_rounding_does_not_change_its_argument():
 def test_swalp_rates():
     vector = VECTORS["swalp_lr"]
     for epoch, rate in vector["epochs"].items():
-        assert lowprec.swalp_rate(
+        assert swalp_rate(
             int(epoch), vector["lr"], vector["start"], vector["swa_lr"]
         ) == pytest.approx(rate)
 
@@ -105,7 +106,7 @@ def test_wage_activations_and_weights():
     )
     for bits, by_fan_in in WAGE["alpha"].items():
         for fan_in, alpha in by_fan_in.items():
-            assert lowprec.wage_alpha(int(fan_in), int(bits)) == alpha
+            assert precision.wage_alpha(int(fan_in), int(bits)) == alpha
 
 
 def test_wage_steps_are_whole_units_and_right_on_average():
@@ -124,8 +125,8 @@ def test_wage_steps_are_whole_units_and_right_on_average():
 
 
 def test_wage_starts():
-    assert lowprec.wage_bound(27, 2) == 0.75
-    assert lowprec.wage_bound(27, 8) == pytest.approx((3 / 27) ** 0.5)
+    assert precision.wage_bound(27, 2) == 0.75
+    assert precision.wage_bound(27, 8) == pytest.approx((3 / 27) ** 0.5)
 
 
 def test_above_15_bits_the_official_quantiser_does_nothing():

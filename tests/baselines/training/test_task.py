@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from joulebird.baselines.training.schedule import Schedule
-from joulebird.baselines.training.task import Task, task_from
+from joulebird.baselines.training.task import Task, synchronize, task_from
 from joulebird.harness.core.errors import HarnessError, SpecError
 
 SPEC = {
@@ -53,7 +53,7 @@ def test_a_whole_spec():
 def test_auto_is_a_device_that_works():
     task = task_from(dict(SPEC, device="auto"))
     assert task.device == ("cuda" if torch.cuda.is_available() else "cpu")
-    task.synchronize()
+    synchronize(task.device)
 
 
 @pytest.mark.parametrize(
