@@ -2,8 +2,8 @@
 
 The score of a weight is |w * dL/dw| on one batch: |dL/dc| of a connection switch c = 1. Defaults
 are those of the Table 2 row: convolution weights only, one un-augmented batch with its own
-statistics, the initial weights kept, the study's schedule. The choices of the official TensorFlow
-code are the options `scope="official"`, `bn_eval=True` and `reinit=True`.
+statistics, the initial weights kept, the study's schedule. `scope="official"`, `bn_eval=True` and
+`reinit=True` are the choices of the official TensorFlow code.
 """
 
 import copy
@@ -28,9 +28,8 @@ def snip(
 ) -> Any:
     """Score the connections of the untrained network on one batch, keep the best, train them.
 
-    `scope`: `conv` (weights of convolutions, as for the lottery ticket), `conv+linear`, or
-    `official` (biases as well). `bn_eval` scores with running statistics, `reinit` trains a fresh
-    draw of weights instead of the scored ones; both as in the official code.
+    `scope`: `conv` (as for the lottery ticket), `conv+linear`, or `official` (biases as well).
+    `bn_eval` scores with running statistics, `reinit` trains a fresh draw of weights.
     """
     check_scope(scope)
     drawn = run.stage("score", score, task, task.prune_ratio, scope, bn_eval, reinit)
@@ -63,10 +62,9 @@ def sensitivity(
 ) -> Dict[str, Tensor]:
     """Return |w * dL/dw| of the named parameters for one batch, as float32 on the CPU.
 
-    L is the mean cross-entropy. A copy is scored: `network` stays as it is. `bn_eval` scores with
-    the running statistics (the official choice) instead of the batch's own; `micro_batch` sums the
-    gradients of parts of the batch, with statistics of each part. Raises TrainingError if nothing
-    reaches the loss.
+    L is the mean cross-entropy; a copy is scored. `bn_eval` scores with the running statistics (the
+    official choice) instead of the batch's own; `micro_batch` sums the gradients of parts of the
+    batch, with statistics of each part. Raises TrainingError if nothing reaches the loss.
     """
     trial = copy.deepcopy(network).train(not bn_eval)
     trial.zero_grad()

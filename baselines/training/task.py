@@ -6,14 +6,13 @@ import torch
 
 from joulebird.baselines import DATASETS, MODELS
 from joulebird.baselines.models.base import Prunable
+from joulebird.baselines.training.misfits import MISFITS, lacks_memory, misfit
 from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
 Result = Dict[str, Any]  # of a stage, as it is saved: tensors and plain values
-# the errors that the saved state of another network can cause
-MISFITS = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 
 
 class Task(NamedTuple):
@@ -90,21 +89,6 @@ class Task(NamedTuple):
         return model
 
 
-def misfit(error: Exception) -> str:
-    r"""Return the fault of a saved state on one line.
-
-    >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in Vgg16:\n\tsize mismatch"))
-    ("it has no 'state'", 'size mismatch')
-    """
-    lines = str(error).splitlines() or [type(error).__name__]
-    return f"it has no {error}" if isinstance(error, KeyError) else lines[-1].strip()
-
-
-def lacks_memory(error: Exception) -> bool:
-    """Return whether torch ran out of memory, on a device or on the host."""
-    return "out of memory" in str(error) or "allocate memory" in str(error)
-
-
 def synchronize(device: str) -> None:
     """Wait until `device` is idle, so that a time stamp is the end of the work; a CPU always is."""
     if device.startswith("cuda"):
@@ -121,20 +105,14 @@ def task_from(spec: Dict[str, Any]) -> Task:
     settings.TASK.check(given, "spec")
     values = settings.TASK.typed(given)
     schedule = {name: values.pop(name) for name in Schedule._fields if name in values}
-    values["device"] = _device(values.get("device", "auto"))
+    available = torch.cuda.is_available()
+    if values.setdefault("device", "auto") == "auto":
+        values["device"] = "cuda" if available else "cpu"
+    elif values["device"].startswith("cuda") and not available:
+        raise SpecError(
+            "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
+        )
     task = Task(schedule=Schedule(**schedule), **values)
     find(MODELS, "model", task.model, SpecError)
     find(DATASETS, "data set", task.dataset, SpecError)
     return task
-
-
-def _device(name: str) -> str:
-    """Return the device, the best one for "auto". Raises SpecError if torch cannot use it."""
-    available = torch.cuda.is_available()
-    if name == "auto":
-        return "cuda" if available else "cpu"
-    if name.startswith("cuda") and not available:
-        raise SpecError(
-            "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
-        )
-    return name
