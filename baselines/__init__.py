@@ -23,8 +23,8 @@ MODELS = {
     "resnet50-v1": "joulebird.baselines.models.resnet:ResNet50v1",
 }
 DATASETS = {
-    "digits": "joulebird.baselines.data.tensors:DIGITS",
-    "cifar10": "joulebird.baselines.data.tensors:CIFAR10",
-    "cifar100": "joulebird.baselines.data.tensors:CIFAR100",
+    "digits": "joulebird.baselines.data.digits:DIGITS",
+    "cifar10": "joulebird.baselines.data.vision:CIFAR10",
+    "cifar100": "joulebird.baselines.data.vision:CIFAR100",
     "imagenet": "joulebird.baselines.data.folder:IMAGENET",
 }

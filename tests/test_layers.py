@@ -56,7 +56,7 @@ NAMED = {
 # names a module only where an import could not: data of a package, a part that a board lacks, and
 # packages whose absence must be an error with a remedy (torch).
 IN_STRINGS = {
-    "baselines/data/tensors.py": {"joulebird.baselines.data"},
+    "baselines/data/digits.py": {"joulebird.baselines.data"},
     "harness/host/studies/study.py": {"joulebird.harness"},
     "harness/host/studies/plan.py": {"joulebird.baselines.training"},
     "harness/verbs/flops.py": {"joulebird.baselines.training"},

@@ -1,18 +1,10 @@
 """Data sets as tensors on the training device, where they are cropped, flipped and normalised."""
 
-import gzip
-import io
-import pkgutil
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import torch
 from torch import Tensor, nn
-
-from joulebird.harness.core.errors import SpecError
-
-CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR_STD = (0.2023, 0.1994, 0.2010)
 
 
 class TensorData(NamedTuple):
@@ -119,83 +111,6 @@ class DataSet(NamedTuple):
     load: Callable[..., Any]  # TensorData, or a class with the same methods
 
 
-def load_digits(folder: Optional[str] = None, device: str = "cpu") -> TensorData:
-    """Return the 1797 handwritten digits of the UCI optical recognition set, as 3 x 32 x 32 pixels.
-
-    They come with the package (`digits.csv.gz`, with its source and licence beside it), so `folder`
-    is ignored. Of every class, each fifth image in the file's order is a test image. A mirrored
-    digit is no digit: no flips; and crops reach 2 pixels beyond the edge, half a pixel of the
-    original.
-    """
-    packed = pkgutil.get_data("joulebird.baselines.data", "digits.csv.gz") or b""
-    table = numpy.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=numpy.uint8)
-    pixels, labels = table[:, :64].reshape(-1, 1, 8, 8), table[:, 64].astype(numpy.int64)
-    pixels = (pixels.astype(numpy.float32) * (255.0 / 16.0)).round().astype(numpy.uint8)
-    images = numpy.repeat(pixels.repeat(4, axis=2).repeat(4, axis=3), 3, axis=1)
-    test = numpy.zeros(len(labels), dtype=bool)
-    for digit in range(10):
-        test[numpy.flatnonzero(labels == digit)[4::5]] = True
-    return TensorData(
-        _tensor(images[~test], device),
-        _tensor(labels[~test], device),
-        _tensor(images[test], device),
-        _tensor(labels[test], device),
-        classes=10,
-        mean=(0.3052,) * 3,
-        std=(0.3760,) * 3,
-        pad=2,
-        flip=False,
-    )
-
-
-def _tensor(values: Any, device: str) -> Tensor:
+def on_device(values: numpy.ndarray, device: str) -> Tensor:
+    """Return an array as a tensor on the training device."""
     return torch.from_numpy(numpy.ascontiguousarray(values)).to(device)
-
-
-def load_cifar10(
-    folder: Optional[str] = None, device: str = "cpu", download: bool = False
-) -> TensorData:
-    """Return CIFAR-10 from `folder` (torchvision's layout). Raises SpecError if it is missing."""
-    return _cifar("CIFAR10", 10, folder, device, download)
-
-
-def load_cifar100(
-    folder: Optional[str] = None, device: str = "cpu", download: bool = False
-) -> TensorData:
-    """Return CIFAR-100 from `folder` (torchvision's layout). Raises SpecError if it is missing."""
-    return _cifar("CIFAR100", 100, folder, device, download)
-
-
-def _cifar(
-    name: str, classes: int, folder: Optional[str], device: str, download: bool
-) -> TensorData:
-    from joulebird.baselines.data.vision import import_torchvision
-
-    if folder is None:
-        raise SpecError(
-            f"{name} needs a folder", "name it with --data-dir DIR (data_dir in a spec)"
-        )
-    load = getattr(import_torchvision().datasets, name)
-    try:
-        parts = [load(folder, train=train, download=download) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
-        raise SpecError(
-            f"{name} is not in {folder}: {str(error).splitlines()[0]}",
-            "name the folder that holds it, or let it be downloaded",
-        ) from error
-    tensors = []
-    for part in parts:
-        if len(part.classes) != classes or max(part.targets) >= classes:
-            raise SpecError(
-                f"{folder} holds {len(part.classes)} classes, {name} has {classes}",
-                "name the data set that is in the folder",
-            )
-        tensors.append(_tensor(part.data.transpose(0, 3, 1, 2), device))
-        tensors.append(torch.tensor(part.targets).to(device))
-    images, labels, test_images, test_labels = tensors
-    return TensorData(images, labels, test_images, test_labels, classes, CIFAR_MEAN, CIFAR_STD)
-
-
-DIGITS = DataSet(10, (3, 32, 32), 1442, 355, load_digits)
-CIFAR10 = DataSet(10, (3, 32, 32), 50000, 10000, load_cifar10)
-CIFAR100 = DataSet(100, (3, 32, 32), 50000, 10000, load_cifar100)

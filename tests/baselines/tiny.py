@@ -2,7 +2,8 @@
 images.
 """
 
-from joulebird.baselines.data.tensors import DataSet, load_digits
+from joulebird.baselines.data.digits import load_digits
+from joulebird.baselines.data.tensors import DataSet
 
 
 def load(folder=None, device="cpu"):

@@ -28,8 +28,8 @@ if __package__ in (None, ""):
 import torch
 from torch.nn import functional
 
-from joulebird.baselines.data.tensors import CIFAR_MEAN, CIFAR_STD, TensorData
-from joulebird.baselines.data.vision import import_torchvision
+from joulebird.baselines.data.tensors import TensorData
+from joulebird.baselines.data.vision import CIFAR_MEAN, CIFAR_STD, import_torchvision
 from joulebird.baselines.methods import thinet
 from joulebird.baselines.methods.eb_train import Finder
 from joulebird.baselines.models.preresnet import PreResNet101

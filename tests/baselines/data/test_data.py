@@ -8,17 +8,17 @@ import numpy
 import pytest
 import torch
 
-from joulebird.baselines.data import tensors as data
+from joulebird.baselines.data import digits, vision
 from joulebird.harness.core.errors import SpecError
 from tests.benchmarks.bench_training import input_row
 
-DIGITS = data.load_digits()
+DIGITS = digits.load_digits()
 
 
 def test_digits_are_the_known_set_and_the_split_is_stratified():
-    assert len(DIGITS.train_labels) == data.DIGITS.train_images == 1442
-    assert len(DIGITS.test_labels) == data.DIGITS.test_images == 355
-    assert DIGITS.train_images.shape[1:] == data.DIGITS.shape
+    assert len(DIGITS.train_labels) == digits.DIGITS.train_images == 1442
+    assert len(DIGITS.test_labels) == digits.DIGITS.test_images == 355
+    assert DIGITS.train_images.shape[1:] == digits.DIGITS.shape
     assert DIGITS.train_images.dtype == torch.uint8
     counts = torch.bincount(DIGITS.train_labels) + torch.bincount(DIGITS.test_labels)
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -38,9 +38,11 @@ def test_normalised_images_have_mean_zero_and_deviation_one():
 
 
 def test_normalisation_is_the_usual_arithmetic():
-    some = DIGITS._replace(mean=data.CIFAR_MEAN, std=data.CIFAR_STD)
+    some = DIGITS._replace(mean=vision.CIFAR_MEAN, std=vision.CIFAR_STD)
     images = torch.arange(3 * 4).reshape(1, 3, 2, 2).to(torch.uint8) * 21
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (data.CIFAR_MEAN, data.CIFAR_STD))
+    mean, std = (
+        torch.tensor(values).view(3, 1, 1) for values in (vision.CIFAR_MEAN, vision.CIFAR_STD)
+    )
     assert torch.allclose(some.normalise(images), (images.float() / 255 - mean) / std, atol=1e-6)
 
 
@@ -121,13 +123,11 @@ def write_cifar(folder, classes):
 
 
 def test_cifar_from_a_folder(tmp_path, monkeypatch):
-    from joulebird.baselines.data.vision import import_torchvision
-
-    sets = import_torchvision().datasets
+    sets = vision.import_torchvision().datasets
     write_cifar(tmp_path, 10)
     monkeypatch.setattr(sets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr(sets.cifar, "check_integrity", lambda *args: True)
-    loaded = data.load_cifar10(str(tmp_path))
+    loaded = vision.CIFAR10.load(str(tmp_path))
     assert loaded.train_images.shape == (100, 3, 32, 32)
     assert loaded.train_images.dtype == torch.uint8
     assert loaded.test_labels.tolist() == [place % 10 for place in range(20)]
@@ -138,20 +138,18 @@ def test_cifar_from_a_folder(tmp_path, monkeypatch):
 
 
 def test_the_wrong_number_of_classes_is_an_error(tmp_path, monkeypatch):
-    from joulebird.baselines.data.vision import import_torchvision
-
-    sets = import_torchvision().datasets
+    sets = vision.import_torchvision().datasets
     write_cifar(tmp_path, 12)
     monkeypatch.setattr(sets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr(sets.cifar, "check_integrity", lambda *args: True)
     with pytest.raises(SpecError, match="12 classes"):
-        data.load_cifar10(str(tmp_path))
+        vision.CIFAR10.load(str(tmp_path))
 
 
 def test_an_absent_folder_is_one_clear_error(tmp_path):
     for folder in (str(tmp_path), str(tmp_path / "nowhere"), None):
         with pytest.raises(SpecError) as error:
-            data.load_cifar100(folder)
+            vision.CIFAR100.load(folder)
         assert error.value.exit_code == 2
         assert error.value.hint
         assert "\n" not in str(error.value)

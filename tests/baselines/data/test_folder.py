@@ -3,6 +3,7 @@ generator alone.
 """
 
 import os
+from functools import partial
 
 import numpy
 import pytest
@@ -10,7 +11,8 @@ import torch
 from stages import Stage
 
 from joulebird.baselines import DATASETS
-from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, folder_loader, random_box
+from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, load_folder
+from joulebird.baselines.data.images import random_box
 from joulebird.baselines.data.tensors import DataSet
 from joulebird.baselines.data.vision import import_torchvision
 from joulebird.baselines.training.loop import train
@@ -19,9 +21,9 @@ from joulebird.baselines.training.task import Task
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
-LOAD = folder_loader(3, 56)
+LOAD = partial(load_folder, 3, 56)
 SMALL = DataSet(3, (3, 56, 56), 12, 6, LOAD)
-LARGER = DataSet(3, (3, 64, 64), 12, 6, folder_loader(3, 64))
+LARGER = DataSet(3, (3, 64, 64), 12, 6, partial(load_folder, 3, 64))
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_a_network_trains_on_it_and_resumes(folder):
 
 def test_what_is_wrong_with_a_folder_is_said(folder, tmp_path):
     cases = (
-        (folder_loader(4, 56), folder, "3 classes"),
+        (partial(load_folder, 4, 56), folder, "3 classes"),
         (LOAD, str(tmp_path / "nowhere"), "holds no images"),
         (LOAD, None, "a folder"),
     )

@@ -15,7 +15,7 @@ def test_data_sets_can_be_read_whatever_torchvision_was_built_for():
 
 def test_importing_data_imports_no_torchvision():
     code = (
-        "import sys, joulebird.baselines.data.tensors, joulebird.baselines.training.loop, "
+        "import sys, joulebird.baselines.data.vision, joulebird.baselines.training.loop, "
         "joulebird.baselines.methods.eb_train; sys.exit('torchvision' in sys.modules)"
     )
     assert subprocess.call([sys.executable, "-c", code]) == 0

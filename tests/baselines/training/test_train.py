@@ -11,7 +11,7 @@ import torch
 from stages import Stage, Stopped
 from torch.nn import functional
 
-from joulebird.baselines.data.tensors import load_digits
+from joulebird.baselines.data.digits import load_digits
 from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training import loop as training
 from joulebird.baselines.training.hooks import Hook, Hooks
