@@ -50,8 +50,16 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
     try:
         return source(**values)
     except (TypeError, ValueError) as error:
-        text = f"bad options for the source {name}: {error}"
-        raise SourceError(text, f"its options: {', '.join(known)}") from error
+        raise SourceError(
+            f"bad options for the source {name}: {error}", f"its options: {', '.join(known)}"
+        ) from error
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"the source {name} cannot be made: {type(error).__name__}: {error}",
+            "a bug of that source, unless one of its options is wrong",
+        ) from error
 
 
 def checked(source: str, option: str, value: Any, kind: Any) -> Any:

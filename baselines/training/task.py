@@ -113,6 +113,10 @@ def task_from(spec: Dict[str, Any]) -> Task:
             "this torch finds no CUDA device", "use device cpu, or install a torch built for CUDA"
         )
     task = Task(schedule=Schedule(**schedule), **values)
-    find(MODELS, "model", task.model, SpecError)
-    find(DATASETS, "data set", task.dataset, SpecError)
+    for table, kind, name, needed in (
+        (MODELS, "model", task.model, "dense_widths"),
+        (DATASETS, "data set", task.dataset, "shape"),
+    ):
+        if not hasattr(find(table, kind, name, SpecError), needed):
+            raise SpecError(f"{name} is no {kind}: it has no {needed}", "see CONTRIBUTING.md")
     return task

@@ -1,59 +1,37 @@
-"""The arguments that several verbs share, defined once, and the parser of each verb.
+"""The arguments that several verbs share, defined once.
 
 Each has one meaning and one error in every verb:
 
 --source, --source-option: demo, run, measure, watch, sources, doctor
 --period: demo, run, measure, watch
 --board: run, plan, watch, sources, doctor
---form, --format: table, compare, figure, energy
+--form, --format: demo, run, plan, table, figure, check, compare, energy, measure, watch, sources,
+    doctor, flops, board deploy, board status, board pull, board clean
 --json: demo, run, plan, table, check, compare, energy, measure, watch, sources, doctor, flops,
     board deploy, board status, board pull, board clean
---output: demo, run, plan, table, check, compare, energy, measure, sources, doctor, flops,
-    figure, report, export, board deploy, board status, board pull, board clean
---energy: table, compare, figure, report
---net: table
---rail: table, figure, energy, measure
+--output: demo, run, plan, table, figure, report, check, compare, export, energy, measure, sources,
+    doctor, flops, board deploy, board status, board pull, board clean, completion
+--energy: table, figure, report, compare
+--net: table, figure, compare
+--rail: table, figure, compare, energy, measure, watch
 --accuracy: table, compare
 --idle: demo, run
 --runs: demo, run, plan, doctor, board pull, board clean
 --quiet: demo, run
 --data-dir: run, board deploy
 
-`run` and `demo` record several sources, `run` and `plan` take several boards. `sources` and
-`doctor` read as fast as they can: no period. `plan` learns from energies of both kinds. Only a
-table knows the idle power that --net subtracts.
+`harness/cli/absent.py` has the reason for every verb that is not in such a line. `--json` is
+`--form json`. `run` and `demo` record several sources, `run` and `plan` take several boards.
 """
 
 import argparse
-import math
-import sys
-from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional
+from typing import Any, Iterable, List, NamedTuple, Optional
 
-from joulebird.harness import verbs
+from joulebird.harness.cli.values import period, seconds, word
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 
 Namespace = argparse.Namespace  # the arguments that a verb gets
-
-
-def seconds(text: str) -> float:
-    """Return a length of time from the command line, 0 or more."""
-    return _number(text, lambda value: value >= 0, "0 or more")
-
-
-def period(text: str) -> float:
-    """Return a time between two readings from the command line, above 0."""
-    return _number(text, lambda value: value > 0, "above 0")
-
-
-def _number(text: str, good: Callable[[float], bool], wanted: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not good(value) or value >= 1e6:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, in seconds (got {text!r})")
-    return value
 
 
 class Argument(NamedTuple):
@@ -72,6 +50,7 @@ SHARED = {
     "--source": own(
         "--source",
         action="append",
+        type=word,
         metavar="S",
         help="power source: a name of `joulebird sources`, or module:Class "
         "(default: the best one here)",
@@ -92,13 +71,28 @@ SHARED = {
     "--board": own(
         "--board",
         action="append",
+        type=word,
         metavar="B",
         help="do this on a board over ssh",
     ),
-    "--form": own("--form", "--format", metavar="FORM", help="form of the result"),
-    "--json": own("--json", action="store_const", const="json", dest="form", help="write JSON"),
+    "--form": own(
+        "--form",
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        metavar="FORM",
+        help="form of the result: text (default) or json",
+    ),
+    "--json": own(
+        "--json", action="store_const", const="json", dest="form", help="the same as --form json"
+    ),
     "--output": own(
-        "-o", "--output", metavar="FILE", default="-", help="write to FILE (- is stdout)"
+        "-o",
+        "--output",
+        type=word,
+        metavar="FILE",
+        default="-",
+        help="write to FILE (- is stdout)",
     ),
     "--energy": own(
         "--energy",
@@ -124,17 +118,23 @@ SHARED = {
     ),
     "--runs": own(
         "--runs",
+        type=word,
         metavar="DIR",
         help="folder of the runs (default: JOULEBIRD_RUNS, the configuration, or runs)",
     ),
     "--quiet": own("-q", "--quiet", action="store_true", help="print only warnings"),
     "--data-dir": own(
-        "--data-dir", "--data", metavar="DIR", help="folder that holds the data sets"
+        "--data-dir",
+        "--data",
+        type=word,
+        metavar="DIR",
+        help="folder that holds the data sets",
     ),
     "RUNS": own("runs", metavar="RUNS", nargs="+", help="folders of runs, or of single runs"),
     "NAME": own(
         "name",
         nargs="?",
+        type=word,
         metavar="NAME",
         help="the board (default: JOULEBIRD_BOARD or the configuration)",
     ),
@@ -147,13 +147,11 @@ def changed(name: str, **changes: Any) -> Argument:
     return Argument(shared.names, dict(shared.keywords, **changes))
 
 
-def boards() -> Argument:
-    """Return --board of the verbs that take several."""
-    words = (
-        "do this on a board over ssh; repeat it for several (default: JOULEBIRD_BOARD or the "
-        "configuration; `here` is this machine)"
-    )
-    return changed("--board", help=words)
+BOARDS = changed(  # of the verbs that take several
+    "--board",
+    help="do this on a board over ssh; repeat it for several (default: JOULEBIRD_BOARD or the "
+    "configuration; `here` is this machine)",
+)
 
 
 def form(*forms: str) -> List[Argument]:
@@ -177,55 +175,7 @@ def single(values: Optional[List[str]], option: str) -> Optional[str]:
     return values[0] if values else None
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are HarnessErrors: one or two lines, with a remedy."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the HarnessError for a wrong command line."""
-        verb = self.prog.partition(" ")[2]
-        if message.startswith("argument "):
-            message = message[len("argument ") :]
-        raise HarnessError(f"{verb}: {message}", f"see `{self.prog} --help`")
-
-
-def module_of(verb: str) -> Any:
-    """Import the module of a verb ("run", "board add").
-
-    Raises HarnessError on a board's Python for a verb of the desk, and when a package is missing.
-    """
-    if sys.version_info < (3, 11) and verb not in verbs.ON_A_BOARD:
-        raise HarnessError(
-            "`joulebird {}` needs the desk's Python (3.11 or newer); this is {}.{}".format(
-                verb, *sys.version_info
-            ),
-            "give this command at your desk",
-        )
-    name = f"{verbs.__name__}.{verb.replace(' ', '.')}"
-    return registry.import_module(name, f"`joulebird {verb}`")
-
-
-def parser_of(verb: str) -> Parser:
-    """Return the parser of a verb; its `main` is the default of the argument `main`."""
-    module = module_of(verb)
-    parser = Parser(
-        prog="joulebird " + verb,
-        usage=getattr(module, "USAGE", None),
-        description=module.__doc__,
-        epilog=getattr(module, "EXAMPLES", None),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add(parser, module.ARGUMENTS)
-    parser.set_defaults(main=module.main, **getattr(module, "DEFAULTS", {}))
-    return parser
-
-
-def add(parser: Any, entries: Iterable[Any]) -> None:
-    """Add arguments: shared ones by name, own ones, lists of exclusive ones, functions of more."""
-    for entry in entries:
-        if callable(entry):
-            add(parser, entry())
-        elif isinstance(entry, list):
-            add(parser.add_mutually_exclusive_group(), entry)
-        else:
-            argument = SHARED[entry] if isinstance(entry, str) else entry
-            parser.add_argument(*argument.names, **argument.keywords)
+def known_rail(rail: Optional[str], name: str, rails: Iterable[str]) -> None:
+    """Raise HarnessError when the value of --rail is no rail of the source `name`."""
+    if rail is not None and rail not in rails:
+        raise HarnessError(f"{name} has no rail named {rail}", registry.nearest(rail, rails))

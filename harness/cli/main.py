@@ -49,7 +49,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        _ignore_interrupts()
+        # A second Ctrl-C must not reach Python while it shuts down.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
@@ -58,14 +59,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         return exit_codes.BROKEN_PIPE
     except HarnessError as error:
         if error.exit_code == exit_codes.INTERRUPTED:
-            _ignore_interrupts()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write(error_text(error))
         return error.exit_code
-
-
-def _ignore_interrupts() -> None:
-    """Ignore a second Ctrl-C while Python shuts down."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def error_text(error: HarnessError) -> str:
@@ -74,10 +70,8 @@ def error_text(error: HarnessError) -> str:
     >>> error_text(HarnessError("no such study", "see `joulebird run --help`"))
     'joulebird: no such study\n  see `joulebird run --help`\n'
     """
-    lines = ["joulebird: " + " ".join(str(error.message).split())]
-    if error.hint:
-        lines.append("  " + " ".join(str(error.hint).split()))
-    return "\n".join(lines) + "\n"
+    texts = (f"joulebird: {error.message}", error.hint)
+    return "\n  ".join(" ".join(str(text).split()) for text in texts if text) + "\n"
 
 
 def dispatch(argv: List[str]) -> int:
@@ -94,7 +88,7 @@ def dispatch(argv: List[str]) -> int:
     if verb == "board":
         sys.stdout.write(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
         return exit_codes.DONE
-    from joulebird.harness.cli.arguments import parser_of
+    from joulebird.harness.cli.parser import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package
 
     args = parser_of(verb).parse_args(words)

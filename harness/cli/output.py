@@ -5,10 +5,17 @@ import json
 import os
 import sys
 import tempfile
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Dict, Iterator
 
+from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import write_whole
+
+
+def answer(args: Any, facts: Dict[str, Any], text: str) -> int:
+    """Write a result in the form and to the file that the arguments name; return 0."""
+    put(as_json(facts) if args.form == "json" else text, args.output)
+    return exit_codes.DONE
 
 
 def put(text: str, path: str = "-") -> None:
@@ -52,6 +59,15 @@ def written(path: str, name: str) -> Iterator[str]:
         yield part
         with open(part, "rb") as file:
             put_bytes(file.read(), path)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "run"), plural(0, "run")
+    ('1 run', '0 runs')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def as_json(data: Any) -> str:

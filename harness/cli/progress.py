@@ -6,6 +6,7 @@ It is written in lines, or on a terminal as one line that is kept up to date, wi
 import os
 import sys
 import time
+from statistics import mean
 from typing import Any, Callable, Dict, List, Mapping, Optional, TextIO
 
 from joulebird.harness.core.terminal import is_terminal
@@ -55,13 +56,10 @@ class Estimate:
         """
         if not self._epoch_s:
             return None
-        recent = self._epoch_s[-20:]
-        epoch_s = sum(recent) / len(recent)
-        total: float = self._left_here * epoch_s
-        for function in self._planned.values():
-            seen = self._seconds.get(function)
-            total += sum(seen) / len(seen) if seen else self._epochs * epoch_s
-        return total
+        epoch_s = mean(self._epoch_s[-20:])
+        unseen = [self._epochs * epoch_s]
+        ahead = (mean(self._seconds.get(name, unseen)) for name in self._planned.values())
+        return self._left_here * epoch_s + sum(ahead)
 
 
 class Progress:

@@ -4,7 +4,10 @@ import contextlib
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, Union
+import stat
+from typing import IO, Any, Dict, Iterator, Union
+
+from joulebird.harness.core.errors import HarnessError
 
 
 @contextlib.contextmanager
@@ -48,6 +51,12 @@ def opened(path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def refuse_endless(file: IO[bytes]) -> None:
+    """Raise HarnessError for a device that is no terminal: reading it may never end."""
+    if stat.S_ISCHR(os.fstat(file.fileno()).st_mode) and not file.isatty():
+        raise HarnessError(f"{file.name}: is a device, not a file", "name a file or a pipe")
 
 
 def sync_file(path: str) -> None:

@@ -8,6 +8,7 @@ import math
 from typing import Any, Dict, List, Tuple, Union
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.files import refuse_endless
 
 DEEPEST = 100  # tables and lists within each other
 LONGEST = 19  # digits of an integer: those of 64 bits
@@ -41,6 +42,7 @@ def load(path: str, remedy: str) -> Any:
     """Return the value in a JSON file; raises HarnessError with the remedy for a damaged one."""
     try:
         with open(path, "rb") as file:
+            refuse_endless(file)
             return parse(file.read())
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file", "check the path") from None

@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 ARGUMENTS = (
     own("--strict", action="store_true", help="a warning counts as a failure"),
-    *("RUNS", "--json", "--output"),
+    *("RUNS", "--form", "--json", "--output"),
 )
 
 

@@ -9,7 +9,7 @@ from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.table import FORMS
+from joulebird.harness.verbs.table import FORMS, given
 from joulebird.reports.tables.compare import compare
 
 EXAMPLES = """examples:
@@ -38,14 +38,14 @@ ARGUMENTS = (
         metavar="P%",
         help="exit code 6 when A really needs more than P %% above B",
     ),
-    *("--energy", "--accuracy", "--output"),
+    *("--energy", "--accuracy", "--net", "--rail", "--output"),
     *form(*FORMS),
 )
 
 
 def main(args: Namespace) -> int:
     """Compare and print."""
-    table = compare([args.a], [args.b], energy=args.energy, accuracy=args.accuracy)
+    table = compare([args.a], [args.b], **given(compare, args, "compare"))
     put(table.render(args.form), args.output)
     worst = table.facts["worst_energy_ratio"]
     if args.fail_over is not None and worst is not None and worst > 1 + args.fail_over:

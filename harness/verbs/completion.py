@@ -7,8 +7,9 @@ import argparse
 import shlex
 from typing import Dict, Iterable, Iterator, List, Tuple
 
-from joulebird.harness.cli.arguments import own, parser_of
+from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
+from joulebird.harness.cli.parser import parser_of
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, VERBS
 
 BASH = """_joulebird() {{
@@ -38,13 +39,13 @@ SHELLS = ("bash", "zsh", "fish")
 ZSH = "autoload -U +X bashcompinit && bashcompinit\n"  # zsh then reads bash's script
 
 
-ARGUMENTS = (own("shell", choices=SHELLS, help="the shell"),)
+ARGUMENTS = (own("shell", choices=SHELLS, help="the shell"), "--output")
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: Namespace) -> int:
     """Print the script."""
     scripts = {"bash": bash, "zsh": lambda: ZSH + bash(), "fish": fish}
-    put(scripts[args.shell]())
+    put(scripts[args.shell](), args.output)
     return 0
 
 

@@ -9,13 +9,14 @@ continues.
 
 import os
 
-from joulebird.harness.cli.arguments import Namespace, changed, own
+from joulebird.harness.cli.arguments import Namespace, changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
 from joulebird.harness.host.studies import study
 from joulebird.harness.runs.rundir import LOCK, split
 from joulebird.harness.verbs.figure import draw
 from joulebird.harness.verbs.run import work
+from joulebird.harness.verbs.table import FORMS
 from joulebird.reports.figures.power import power
 from joulebird.reports.tables.table2 import table2
 
@@ -35,7 +36,8 @@ ARGUMENTS = (
         default=2.0,
         help="record the idle machine for S seconds before and after (default: 2)",
     ),
-    *("--source", "--source-option", "--period", "--json", "--output", "--quiet"),
+    *("--source", "--source-option", "--period", "--output", "--quiet"),
+    *form(*FORMS),
 )
 DEFAULTS = {"data_dir": None, "download": False, "lock": LOCK, "prepare": None}
 
@@ -54,6 +56,6 @@ def main(args: Namespace) -> int:
     put(table.render("json"), paths[1])
     for path in paths[2:]:
         draw(power, [args.runs], path)
-    put(table.render(args.form or "text"), args.output)
+    put(table.render(args.form), args.output)
     progress.say("written: " + ", ".join(paths))
     return 0

@@ -11,7 +11,7 @@ from typing import List
 
 from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, changed, own, single
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.terminal import has_colour
@@ -43,7 +43,7 @@ ARGUMENTS = (
     changed(
         "--runs", default=".", help="folder of the runs, for the room on its disk (default: here)"
     ),
-    *("--source", "--source-option", "--board", "--json", "--output"),
+    *("--source", "--source-option", "--board", "--form", "--json", "--output"),
 )
 
 
@@ -56,10 +56,8 @@ def main(args: Namespace) -> int:
 def show(results: List[CheckResult], args: Namespace) -> int:
     """Print the results; return 6 when something is wrong."""
     colour = args.output == "-" and has_colour(sys.stdout)
-    put(
-        as_json(as_facts(results)) if args.form == "json" else as_text(results, colour), args.output
-    )
-    wrong = [result for result in results if result.status == BAD]
+    answer(args, as_facts(results), as_text(results, colour))
+    wrong = any(result.status == BAD for result in results)
     return exit_codes.CHECK if wrong else exit_codes.DONE
 
 

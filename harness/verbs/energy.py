@@ -5,12 +5,12 @@ LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
 
-import math
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.harness.cli.arguments import Namespace, form, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer, plural
+from joulebird.harness.cli.values import instant, word
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import attempts
@@ -24,14 +24,6 @@ EXAMPLES = """examples:
   joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
 """
-
-
-def instant(text: str) -> float:
-    """Return a finite number of seconds from the command line."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
 
 
 ARGUMENTS = (
@@ -51,9 +43,10 @@ ARGUMENTS = (
         help="end of the window, seconds after the log's first row",
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own("--events", type=word, metavar="FILE", help="take the windows from a stage's events.jsonl"),
     own(
         "--map",
+        type=word,
         metavar="t=COL,w=COL",
         help="name the columns of a foreign CSV that hold time and power",
     ),
@@ -81,12 +74,8 @@ def main(args: Namespace) -> int:
         )
         for rail in rails
     }
-    put(
-        as_json(facts(args, trace, windows, results))
-        if args.form == "json"
-        else as_text(args, trace, windows, results),
-        args.output,
-    )
+    given = args, trace, windows, results
+    answer(args, facts(*given), as_text(*given))
     first = next(iter(results.values()))
     if first.void:
         cure = (
@@ -149,8 +138,9 @@ def as_text(
     """Return the result for people."""
     words = "".join(f" ({word})" for word in trace.words)
     first = next(iter(results.values()))
+    source = trace.source.get("name") or "foreign log"
     lines = [
-        f"{args.log}: {trace.samples} rows, {trace.source.get('name') or 'foreign log'}{words}",
+        f"{args.log}: {plural(trace.samples, 'row')}, {source}{words}",
         f"window   {first.seconds:.6g} s"
         + (f" in {len(windows)} parts" if len(windows) > 1 else "")
         + f", {100 * first.coverage:.1f} % recorded, longest gap {first.worst_gap_s:.3g} s",

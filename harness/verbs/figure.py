@@ -23,10 +23,11 @@ PREFIX = "figure-"
 
 ARGUMENTS = (
     lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
-    *("RUNS", "--energy", "--rail"),
+    *("RUNS", "--energy", "--net", "--rail"),
     changed(
         "--form",
         choices=FORMS,
+        default=None,
         help=f"form of the result: {', '.join(FORMS)} (default: by the file's name)",
     ),
     changed("--output", required=True),

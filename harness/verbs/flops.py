@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 
 from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer
 from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
 
@@ -53,7 +53,7 @@ ARGUMENTS = (
             help="prune a share P of every layer's channels",
         ),
     ],
-    *("--json", "--output"),
+    *("--form", "--json", "--output"),
 )
 
 
@@ -81,8 +81,7 @@ def main(args: Namespace) -> int:
     if args.uniform is not None:
         widths = thinner(task.dense_widths(), args.uniform)
     facts = counted(task, widths)
-    put(as_json(facts) if args.form == "json" else as_text(facts), args.output)
-    return 0
+    return answer(args, facts, as_text(facts))
 
 
 def counted(task: Any, widths: Any = None) -> Dict[str, Any]:

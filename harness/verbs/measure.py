@@ -6,17 +6,14 @@ file named with -o (- is stdout).
 
 import argparse
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 from joulebird.devices import registry
-from joulebird.devices.energy import Energy
-from joulebird.devices.measure import measure_command
-from joulebird.devices.measurement import Measurement
+from joulebird.devices.measure import Measured, measure_command
 from joulebird.devices.registry import make
-from joulebird.harness.cli.arguments import changed, own, single
+from joulebird.harness.cli.arguments import changed, known_rail, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.registry import nearest
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:
@@ -26,7 +23,7 @@ EXAMPLES = """examples:
 
 
 ARGUMENTS = (
-    *("--source", "--source-option", "--period", "--rail", "--json"),
+    *("--source", "--source-option", "--period", "--rail", "--form", "--json"),
     changed("--output", default=None),
     own("--log", metavar="FILE", help="keep the readings (default: they are not kept)"),
     own(
@@ -49,13 +46,11 @@ def main(args: argparse.Namespace) -> int:
     source = single(args.source, "--source")
     options = parse_options(args.source_option)
     if args.rail is not None:
-        check_rail(args.rail, source or registry.best(), options)
+        with make(source or registry.best(), options) as found:
+            known_rail(args.rail, found.name, found.rails)
     measured = measure_command(command, source, args.log, args.period, **options)
-    measurement = measured.measurement
-    energy = measurement.rails.get(args.rail, measurement.total)
-    total = [args.rail] if args.rail in measurement.rails else list(measurement.source["total"])
-    result = Result(command, measured.exit_code, measurement, energy, total)
-    text = as_json(facts_of(result)) if args.form == "json" else as_text(result)
+    facts = facts_of(command, measured, args.rail)
+    text = as_json(facts) if args.form == "json" else as_text(facts)
     if args.output is None:
         sys.stdout.flush()
         sys.stderr.write(text.rstrip("\n") + "\n")
@@ -68,32 +63,16 @@ def main(args: argparse.Namespace) -> int:
     return measured.exit_code
 
 
-def check_rail(rail: str, name: str, options: Dict[str, Any]) -> None:
-    """Raise HarnessError before the command runs when the source has no such rail."""
-    with make(name, options) as source:
-        if rail not in source.rails:
-            raise HarnessError(f"{name} has no rail named {rail}", nearest(rail, source.rails))
-
-
-class Result(NamedTuple):
-    """A measured command: its words, exit code and measurement, the energy and rails that count."""
-
-    command: List[str]
-    exit_code: int
-    measurement: Measurement
-    energy: Energy
-    total: List[str]
-
-
-def facts_of(result: Result) -> Dict[str, Any]:
-    """Return the result as JSON values.
+def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dict[str, Any]:
+    """Return the result as JSON values; `rail` is the one that counts, None is the total.
 
     Joules and watts are null where too little was recorded; `problem` has the reason.
     """
-    measurement, energy = result.measurement, result.energy
+    measurement = measured.measurement
+    energy = measurement.rails.get(rail or "", measurement.total)
     return {
-        "command": result.command,
-        "exit_code": result.exit_code,
+        "command": command,
+        "exit_code": measured.exit_code,
         "seconds": energy.seconds,
         "joules": energy.joules,
         "coverage": energy.coverage,
@@ -101,44 +80,38 @@ def facts_of(result: Result) -> Dict[str, Any]:
         "problem": measurement.problem,
         "real": measurement.source["real"],
         "scope": measurement.source["scope"],
-        "total": result.total,
-        "rails": {name: rail._asdict() for name, rail in measurement.rails.items()},
+        "total": [rail] if rail in measurement.rails else list(measurement.source["total"]),
+        "rails": {name: energy._asdict() for name, energy in measurement.rails.items()},
         "source": measurement.source,
     }
 
 
-def as_text(result: Result) -> str:
+def as_text(facts: Dict[str, Any]) -> str:
     """Return the result for people: one line of totals, then a line for each rail."""
-    measurement, energy = result.measurement, result.energy
-    source = measurement.source
-    word = "" if source["real"] else f" ({source['name']}, not measured)"
+    source = facts["source"]["name"]
+    word = "" if facts["real"] else f" ({source}, not measured)"
     lines = [
         "",
-        f"joulebird: {' '.join(result.command)}",
-        f"  {number(energy.joules)} J{word} in {energy.seconds:.3f} s "
-        f"({source['scope']}, source {source['name']}, coverage {100.0 * energy.coverage:.1f} %, "
-        f"longest gap {energy.worst_gap_s:.2f} s)",
+        f"joulebird: {' '.join(facts['command'])}",
+        f"  {number(facts['joules'])} J{word} in {facts['seconds']:.3f} s "
+        f"({facts['scope']}, source {source}, coverage {100.0 * facts['coverage']:.1f} %, "
+        f"longest gap {facts['worst_gap_s']:.2f} s)",
     ]
-    lines += ["  " + measurement.problem] if measurement.problem else []
-    if result.exit_code:
-        lines.append(f"  the command ended with exit code {result.exit_code}")
-    return "\n".join(lines + rail_lines(result))
+    lines += ["  " + facts["problem"]] if facts["problem"] else []
+    if facts["exit_code"]:
+        lines.append(f"  the command ended with exit code {facts['exit_code']}")
+    return "\n".join(lines + rail_lines(facts["rails"], facts["total"]))
 
 
-def rail_lines(result: Result) -> List[str]:
+def rail_lines(rails: Dict[str, Dict[str, Any]], total: List[str]) -> List[str]:
     """Return the rails as a small table."""
-    rails = result.measurement.rails
-    if not rails:
-        return []
-    width = max(len(name) for name in rails)
+    width = max(map(len, rails), default=0)
     lines = [f"  {'rail'.ljust(width)}  {'joules':>11} {'mean W':>9} {'peak W':>9}"]
     for name, rail in rails.items():
-        values = (
-            f"{number(rail.joules):>11} {number(rail.mean_w, 3):>9} {number(rail.peak_w, 3):>9}"
-        )
-        mark = "  total" if name in result.total else ""
-        lines.append(f"  {name.ljust(width)}  {values}{mark}")
-    return lines
+        watts = f"{number(rail['mean_w'], 3):>9} {number(rail['peak_w'], 3):>9}"
+        mark = "  total" if name in total else ""
+        lines.append(f"  {name.ljust(width)}  {number(rail['joules']):>11} {watts}{mark}")
+    return lines if rails else []
 
 
 def number(value: Optional[float], digits: int = 2) -> str:

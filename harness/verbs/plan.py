@@ -10,8 +10,8 @@ import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
-from joulebird.harness.cli.arguments import Namespace, boards, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.arguments import BOARDS, Namespace, own
+from joulebird.harness.cli.output import answer, plural
 from joulebird.harness.cli.progress import duration
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import missing_package
@@ -46,8 +46,8 @@ ARGUMENTS = (
         help="learn from these finished runs too",
     ),
     own("--ids", action="store_true", help="print only the ids of the unfinished runs"),
-    boards(),
-    *("--runs", "--json", "--output"),
+    BOARDS,
+    *("--runs", "--form", "--json", "--output"),
 )
 
 
@@ -57,13 +57,12 @@ def main(args: Namespace) -> int:
     args.runs = args.runs or runs_folder()
     done, ahead = split(args.runs, specs)
     if args.ids:
-        put("\n".join(spec.id for spec in ahead) if ahead else "", args.output)
-        return 0
+        ids = [spec.id for spec in ahead]
+        return answer(args, {"ids": ids}, "\n".join(ids))
     if ahead and importlib.util.find_spec("torch") is None:
         raise missing_package("a plan of unfinished runs", "torch")
     plan = make_plan(specs, args.runs, [spec.id for spec in done], Backend(), past_runs(args))
-    put(as_json(facts(plan)) if args.form == "json" else as_text(plan), args.output)
-    return 0
+    return answer(args, facts(plan), as_text(plan))
 
 
 def past_runs(args: Namespace) -> List[FinishedRun]:
@@ -138,26 +137,40 @@ def as_text(plan: Plan) -> str:
 
 
 def _each(stages: List[Planned]) -> List[str]:
-    lines = []
-    for stage in stages:
-        used = f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""
-        lines.append(
-            f"  {stage.name + used:22} {stage.id:32} "
-            f"{_interval(stage.seconds, duration)}, {_joules(stage.joules, stage.words)}"
+    return [
+        _line(
+            stage.name + (f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""),
+            stage.id,
+            stage.seconds,
+            stage.joules,
+            stage.words,
         )
-    return lines
+        for stage in stages
+    ]
 
 
 def _by_name(plan: Plan, stages: List[Planned]) -> List[str]:
-    lines = []
-    for name in dict.fromkeys(stage.name for stage in stages):
-        alike = plan._replace(stages=tuple(stage for stage in stages if stage.name == name))
-        lines.append(
-            f"  {name:22} {f'{len(alike.stages)} stages (--json lists them)':32} "
-            f"{_interval(alike.total('seconds'), duration)}, "
-            f"{_joules(alike.total('joules'), alike.words)}"
+    alike = {
+        name: plan._replace(stages=tuple(stage for stage in stages if stage.name == name))
+        for name in dict.fromkeys(stage.name for stage in stages)
+    }
+    return [
+        _line(
+            name,
+            f"{plural(len(part.stages), 'stage')} (--json lists them)",
+            part.total("seconds"),
+            part.total("joules"),
+            part.words,
         )
-    return lines
+        for name, part in alike.items()
+    ]
+
+
+def _line(
+    name: str, stages: str, seconds: Interval, joules: Interval, words: Tuple[str, ...]
+) -> str:
+    costs = f"{_interval(seconds, duration)}, {_joules(joules, words)}"
+    return f"  {name:22} {stages:32} {costs}"
 
 
 def _joules(interval: Interval, words: Tuple[str, ...]) -> str:

@@ -8,13 +8,14 @@ figure2, early-winning); a SPEC is a JSON file with one run or a list of runs:
      "options": {"epsilon": 0.1}}
 """
 
+import importlib.util
 import os
 import sys
 from typing import Any, List
 
 from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, changed, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer, as_json, plural, put
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import exit_codes, registry
 from joulebird.harness.core.errors import HarnessError
@@ -32,14 +33,10 @@ EXAMPLES = """examples:
 
 def desk() -> Any:
     """Return the part that runs studies on boards; None on a board, which has no such part."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11) or importlib.util.find_spec("joulebird.harness.host") is None:
         return None
-    try:
-        from joulebird.harness.host.boards import run_study
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("joulebird.harness.host"):
-            raise
-        return None
+    from joulebird.harness.host.boards import run_study
+
     return run_study
 
 
@@ -82,7 +79,7 @@ ARGUMENTS = (
         "here); repeat it to record further ones beside the first; `none` records nothing",
     ),
     *("--source-option", "--period", "--idle", "--data-dir"),
-    *("--runs", "--json", "--output", "--quiet"),
+    *("--runs", "--form", "--json", "--output", "--quiet"),
     lambda: desk().ARGUMENTS if desk() is not None else (),
 )
 
@@ -90,8 +87,7 @@ ARGUMENTS = (
 def main(args: Namespace) -> int:
     """Run the study. Raises HarnessError (exit code 5) when a run failed."""
     if args.list:
-        put(list_methods(), args.output)
-        return 0
+        return list_methods(args)
     if not args.study:
         raise HarnessError(
             "name a study or a spec",
@@ -101,8 +97,7 @@ def main(args: Namespace) -> int:
     args.runs = args.runs or (desk().chosen.runs_folder() if desk() is not None else "runs")
     done, ahead = split(args.runs, specs)
     if args.dry_run:
-        put(plan_text(args, done, ahead), args.output)
-        return 0
+        return list_runs(args, done, ahead)
     boards = desk().chosen.names(args) if desk() is not None else []
     failures = desk().run(args, specs, boards) if boards else run_here(args, specs, ahead)
     if args.form == "json":
@@ -112,7 +107,7 @@ def main(args: Namespace) -> int:
     if failures:
         spec, error = failures[0]
         raise HarnessError(
-            f"{len(failures)} of {len(specs)} runs failed; the first: {spec.id}: {error}",
+            f"{len(failures)} of {plural(len(specs), 'run')} failed; the first: {spec.id}: {error}",
             getattr(error, "hint", "") or "the other runs are done",
             exit_codes.TRAINING,
         )
@@ -124,7 +119,7 @@ def run_here(args: Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> Lis
     progress = Progress(quiet=args.quiet)
     if ahead:
         return work(args, specs, ahead, progress)
-    progress.say(f"all {len(specs)} runs are done: {args.runs}")
+    progress.say(f"all runs are done ({len(specs)}): {args.runs}")
     unmeasured = [spec for spec in specs if not read_run(args.runs, spec.id).source]
     if unmeasured:
         progress.say(
@@ -154,7 +149,7 @@ def work(
         lock=args.lock,
         prepare=prepare,
     ) as session:
-        progress.say(f"{len(ahead)} of {len(specs)} runs to do, into {args.runs}")
+        progress.say(f"{len(ahead)} of {plural(len(specs), 'run')} to do, into {args.runs}")
         progress.say(
             "power source: %s" % (", ".join(map(describe_choice, choices)) or describe_choice(None))
         )
@@ -198,20 +193,20 @@ def only(specs: List[RunSpec], wanted: List[str]) -> List[RunSpec]:
     return [spec for spec in specs if not wanted or spec.id in wanted]
 
 
-def plan_text(args: Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> str:
-    """Return the finished and the unfinished runs, as text or JSON."""
-    if args.form == "json":
-        return as_json({"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]})
-    return "\n".join(
-        [f"{'done':8} {spec.id}" for spec in done] + [f"{'to do':8} {spec.id}" for spec in ahead]
-    )
+def list_runs(args: Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> int:
+    """Print the finished and the unfinished runs."""
+    ids = {"done": [spec.id for spec in done], "ahead": [spec.id for spec in ahead]}
+    words = {"done": "done", "ahead": "to do"}
+    return answer(args, ids, "\n".join(f"{words[key]:8} {id}" for key in ids for id in ids[key]))
 
 
-def list_methods() -> str:
-    """Return every registered method with its summary and options."""
-    lines = []
-    for name in registries.names("method"):
-        method = read_method(registries.dotted("method", name))
-        texts = (method.summary, *(option.text() for option in method.options.values()))
-        lines += [name, *("    " + text for text in texts)]
-    return "\n".join(lines) + "\n"
+def list_methods(args: Namespace) -> int:
+    """Print every registered method with its summary and options."""
+    paths = {name: registries.dotted("method", name) for name in registries.names("method")}
+    methods = {name: read_method(path) for name, path in paths.items()}
+    texts = {
+        name: [method.summary, *(option.text() for option in method.options.values())]
+        for name, method in methods.items()
+    }
+    lines = ("\n    ".join([name, *about]) for name, about in texts.items())
+    return answer(args, {"methods": texts}, "\n".join(lines))

@@ -9,7 +9,7 @@ from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, single
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.power.sources import parse_options
@@ -21,7 +21,7 @@ EXAMPLES = """examples:
 RATE_S = 0.5  # how long each source is read to find its best rate
 
 
-ARGUMENTS = ("--source", "--source-option", "--board", "--json", "--output")
+ARGUMENTS = ("--source", "--source-option", "--board", "--form", "--json", "--output")
 
 
 def main(args: Namespace) -> int:
@@ -37,7 +37,7 @@ def main(args: Namespace) -> int:
             "name the source of the option: --source ina3221, for instance",
         )
     sources = [facts_of(name, options) for name in names]
-    put(as_json({"sources": sources}) if args.form == "json" else as_text(sources), args.output)
+    answer(args, {"sources": sources}, as_text(sources))
     return exit_codes.SOURCE if wanted and not sources[0]["usable"] else exit_codes.DONE
 
 

@@ -12,12 +12,14 @@ import os
 import sys
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, TextIO
+from functools import partial
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
 from joulebird.devices import registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness.cli.arguments import Namespace, own, period, seconds, single
+from joulebird.harness.cli.arguments import Namespace, known_rail, own, single
+from joulebird.harness.cli.values import count, period, seconds
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.terminal import can_move
 from joulebird.harness.power.sources import parse_options
@@ -44,6 +46,15 @@ class Reading(NamedTuple):
     problem: str
 
 
+class Shown(NamedTuple):
+    """The rails of a source that are shown, and those of its total."""
+
+    name: str
+    real: bool
+    rails: Sequence[str]
+    total: Sequence[str]
+
+
 ARGUMENTS = (
     own(
         "--every",
@@ -52,8 +63,8 @@ ARGUMENTS = (
         metavar="S",
         help="seconds between two lines (default: 1)",
     ),
-    *("--source", "--source-option", "--period", "--board", "--json"),
-    own("-n", "--count", type=int, metavar="N", help="stop after N lines"),
+    *("--source", "--source-option", "--period", "--rail", "--board", "--form", "--json"),
+    own("-n", "--count", type=count, metavar="N", help="stop after N lines"),
     own("--seconds", type=seconds, metavar="S", help="stop after that time"),
 )
 
@@ -62,8 +73,14 @@ def main(args: Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; return 0."""
     name = single(args.source, "--source") or registry.best()
     with make(name, parse_options(args.source_option)) as source:
-        as_json = args.form == "json"
-        show = JsonLines(source, sys.stdout) if as_json else screen(source, sys.stdout, os.environ)
+        known_rail(args.rail, name, source.rails)
+        one = [args.rail] if args.rail else None
+        shown = Shown(source.name, source.real, one or source.rails, one or source.total)
+        show = (
+            partial(json_line, sys.stdout, shown)
+            if args.form == "json"
+            else screen(shown, sys.stdout, os.environ)
+        )
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             watch(source, show, args)
     return 0
@@ -76,7 +93,9 @@ def watch(source: PowerSource, show: Any, args: Namespace) -> None:
     shown = 0
     while (args.count is None or shown < args.count) and time.monotonic() < end_s:
         next_s = max(next_s + args.every, time.monotonic())
-        show(take(source, next_s, args.period or READ_S))
+        reading = take(source, next_s, args.period or READ_S)
+        watts = {rail: w for rail, w in reading.watts.items() if args.rail in (None, rail)}
+        show(reading._replace(watts=watts))
         shown += 1
 
 
@@ -102,23 +121,17 @@ def take(source: PowerSource, until_s: float, period_s: float = READ_S) -> Readi
     return Reading(until_s, means, readings, problem)
 
 
-class JsonLines:
-    """One JSON object a reading."""
-
-    def __init__(self, source: PowerSource, out: TextIO) -> None:
-        self._facts = {"source": source.name, "real": source.real, "total": list(source.total)}
-        self._out = out
-
-    def __call__(self, reading: Reading) -> None:
-        """Print a reading."""
-        self._out.write(json.dumps(dict(self._facts, **reading._asdict()), sort_keys=True) + "\n")
-        self._out.flush()
+def json_line(out: TextIO, shown: Shown, reading: Reading) -> None:
+    """Print a reading and its source as a JSON object."""
+    facts = {"source": shown.name, "real": shown.real, "total": list(shown.total)}
+    out.write(json.dumps(dict(facts, **reading._asdict()), sort_keys=True) + "\n")
+    out.flush()
 
 
 class PlainLines:
     """One line a reading: the total first, then the rails."""
 
-    def __init__(self, source: PowerSource, out: TextIO) -> None:
+    def __init__(self, source: Shown, out: TextIO) -> None:
         self._source, self._out = source, out
         out.write(
             "# {}, mean watts{}: {}\n".format(
@@ -139,7 +152,7 @@ class PlainLines:
 class Screen:
     """The rails in place on a terminal, each with its history since the beginning."""
 
-    def __init__(self, source: PowerSource, out: TextIO, colour: bool) -> None:
+    def __init__(self, source: Shown, out: TextIO, colour: bool) -> None:
         self._source, self._out, self._colour = source, out, colour
         encoding = (getattr(out, "encoding", None) or "ascii").lower().replace("-", "")
         self._blocks = BLOCKS if encoding == "utf8" else ASCII_BLOCKS
@@ -181,7 +194,7 @@ class Screen:
         )
 
 
-def screen(source: Any, out: TextIO, environ: Mapping[str, str]) -> Any:
+def screen(source: Shown, out: TextIO, environ: Mapping[str, str]) -> Any:
     """Return the display for a stream: in place on a terminal, else line by line."""
     colour = not environ.get("NO_COLOR")
     return Screen(source, out, colour) if can_move(out, environ) else PlainLines(source, out)

@@ -74,13 +74,18 @@ def _dense(runs: list[FinishedRun], settings: set[Line]) -> dict[Line, list[floa
 
 
 def figure5(
-    paths: Paths, output: Output, form: str | None = None, energy: str = "measured"
+    paths: Paths,
+    output: Output,
+    form: str | None = None,
+    energy: str = "measured",
+    net: bool = False,
+    rail: str | None = None,
 ) -> None:
     """Draw accuracy against training FLOPs, and beside it against energy.
 
     A point is a method at a ratio, a line a method.
     """
-    grid = build_grid(load(paths), energy)
+    grid = build_grid(load(paths), energy, net, rail=rail)
     left, right = new_figure("Accuracy against the cost of training", grid.words, panels=2).axes
     cells = dict(sorted(grid.cells.items()))
     flops, flops_unit = unit_for([cell.flops for cell in cells.values()], "FLOP")
@@ -91,7 +96,9 @@ def figure5(
         row = [cell for key, cell in cells.items() if key[:2] == (setting, method)]
         _draw_line(left, [(cell.flops / flops, cell) for cell in row], style)
         _draw_line(right, [(cell.joules / joules, cell) for cell in row if cell.joules], style)
-    right.set_xlabel(f"energy ({', '.join([joules_unit, *grid.words])})")
+    of_rail = f" of {rail}" if rail else ""
+    units = ", ".join([joules_unit, *grid.words])
+    right.set_xlabel(f"{'net energy' if net else 'energy'}{of_rail} ({units})")
     finish(left, output, form, xlabel=f"training FLOPs ({flops_unit})", ylabel=ACCURACY)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
+from joulebird.harness.core.files import refuse_endless
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
@@ -92,6 +93,7 @@ class PowerTrace:
         path = str(path)
         try:
             with open(path, "rb") as file:
+                refuse_endless(file)
                 begin = file.read(len(MAGIC))
                 ours = begin == MAGIC and not columns
                 foreign = b"" if ours else begin + file.read()

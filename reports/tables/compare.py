@@ -112,14 +112,21 @@ def t975(freedom: float) -> float:
 Pair = tuple[CellKey, GridCell, GridCell]  # a cell of A and its counterpart of B
 
 
-def compare(a: Paths, b: Paths, energy: str = "measured", accuracy: str = "best") -> Table:
-    """Compare the runs in folders A with those in B.
+def compare(
+    a: Paths,
+    b: Paths,
+    energy: str = "measured",
+    accuracy: str = "best",
+    net: bool = False,
+    rail: str | None = None,
+) -> Table:
+    """Compare the runs in folders A with those in B; with `net`, less the idle power.
 
-    Cells of the same setting, method and ratio are pairs, or the only cell of each. The fact
-    "worst_energy_ratio" is the largest real A / B. Raises HarnessError when the scopes differ or
-    there is nothing to compare.
+    `rail` is one rail instead of the source's total. Cells of the same setting, method and ratio
+    are pairs, or the only cell of each. The fact "worst_energy_ratio" is the largest real A / B.
+    Raises HarnessError when the scopes differ or there is nothing to compare.
     """
-    grids = [build_grid(load(paths), energy, accuracy=accuracy) for paths in (a, b)]
+    grids = [build_grid(load(paths), energy, net, accuracy, rail) for paths in (a, b)]
     _require_one_scope(grids)
     ours, theirs = (grid.cells for grid in grids)
     pairs = _pairs(ours, theirs)
@@ -128,11 +135,13 @@ def compare(a: Paths, b: Paths, energy: str = "measured", accuracy: str = "best"
     words = sorted({word for cell in compared for word in cell.words})
     ratios = (energy_difference(cell, other) for _, cell, other in pairs)
     real = [ratio.value for ratio in ratios if ratio.real and ratio.value]
+    idle = ", less the idle power" if net else ""
+    of_rail = f", of the rail {rail}" if rail else ""
     return Table(
         "A against B" + "".join(f" [{word}]" for word in words),
         _columns(unit),
         tuple(_row(*pair, factor) for pair in pairs),
-        tuple(_notes(pairs, ours, theirs, energy)),
+        tuple(_notes(pairs, ours, theirs, energy + idle + of_rail)),
         {"worst_energy_ratio": max(real, default=None)},
     )
 

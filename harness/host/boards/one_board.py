@@ -155,7 +155,9 @@ class BoardRun:
         specs = {job_id + ".json": json.dumps([spec.to_dict() for spec in ahead])}
         answer: dict[str, Any] = self.agent.call("start", job=job, specs=specs)
         if "busy" not in answer:
-            self.say(f"{self.name}: {len(ahead)} runs started; leave with Ctrl-C, they go on there")
+            self.say(
+                f"{self.name}: runs started: {len(ahead)}; leave with Ctrl-C, they go on there"
+            )
         return answer
 
     def _command(self, argv: list[str]) -> dict[str, Any]:

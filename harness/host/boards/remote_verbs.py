@@ -1,17 +1,16 @@
 """`sources`, `watch` and `doctor` with --board: run the same verb there, show its answer here."""
 
-import argparse
 import contextlib
 import json
 import os
 import sys
 import time
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
-from joulebird.harness.cli import arguments
+from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import put
+from joulebird.harness.cli.parser import Parser, add
 from joulebird.harness.core import exit_codes
 from joulebird.harness.doctor.check import OK, WARN, CheckResult
 from joulebird.harness.host.boards.chosen import agent
@@ -20,38 +19,38 @@ from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError, ssh_error
 from joulebird.harness.host.link.transfer import rsync_here
 from joulebird.harness.verbs.doctor import show
-from joulebird.harness.verbs.watch import Reading, screen
+from joulebird.harness.verbs.watch import Reading, Shown, screen
 
 CLOCK_SKEW_S = 60.0
+OURS = ("--board", "--form", "--json", "--output")
 
 
-def main(verb: str, args: argparse.Namespace, words: Sequence[str]) -> int:
+def main(verb: str, args: Namespace, words: Sequence[str]) -> int:
     """Run the verb on the board `args.board` with these words; return its exit code.
 
-    `-o` writes here, not there.
+    The options of `OURS` act here; the board is asked in the form that is needed here.
     """
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    own.add_argument("--board")
-    own.add_argument("-o", "--output")
-    there = agent(arguments.single(args.board, "--board"))
-    rest = own.parse_known_args(list(words))[1]
+    ours = Parser(add_help=False)
+    add(ours, OURS)
+    rest = ours.parse_known_args(list(words))[1]
+    there = agent(single(args.board, "--board"))
     return {"sources": sources, "watch": watch, "doctor": doctor}[verb](there, args, rest)
 
 
-def sources(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+def sources(there: Agent, args: Namespace, words: list[str]) -> int:
     """Print the sources of the board."""
-    code, text = ask(there, ["sources", *words])
+    code, text = ask(there, ["sources", "--form", args.form, *words])
     put(text, args.output)
     return code
 
 
-def doctor(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+def doctor(there: Agent, args: Namespace, words: list[str]) -> int:
     """Check the way to the board, then the board; return 6 when something is wrong."""
     begun_s = time.monotonic()
     there.deployed  # noqa: B018 - connects, and puts the code there
     answer_s = time.monotonic() - begun_s
     mine = [] if args.check else way(there, answer_s)
-    _, text = ask(there, ["doctor", "--json", *(word for word in words if word != "--json")])
+    _, text = ask(there, ["doctor", "--json", *words])
     results = mine + [
         CheckResult(**{name: check[name] for name in CheckResult._fields})
         for check in json.loads(text)["checks"]
@@ -127,12 +126,10 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
     return done.status, done.text
 
 
-def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
+def watch(there: Agent, args: Namespace, words: list[str]) -> int:
     """Show live power of the board, drawn here from one JSON line a second at most."""
-    words = [word for word in words if word != "--json"] + (
-        [] if args.every >= 1.0 else ["--every", "1"]
-    )
-    argv = there.python("watch", "--json", *words)
+    slow = [] if args.every >= 1.0 else ["--every", "1"]
+    argv = there.python("watch", "--json", *words, *slow)
     display: Any = None
     with contextlib.suppress(KeyboardInterrupt):
         with there.link.channel(argv, there.environment()) as process:
@@ -144,9 +141,9 @@ def watch(there: Agent, args: argparse.Namespace, words: list[str]) -> int:
                     continue
                 reading = Reading(*(facts[name] for name in Reading._fields))
                 if display is None:
-                    rails = dict.fromkeys([*facts["total"], *reading.watts])
-                    facts.update(name=facts["source"], rails=list(rails))
-                    display = screen(SimpleNamespace(**facts), sys.stdout, os.environ)
+                    rails = list(dict.fromkeys([*facts["total"], *reading.watts]))
+                    shown = Shown(facts["source"], facts["real"], rails, facts["total"])
+                    display = screen(shown, sys.stdout, os.environ)
                 display(reading)
             process.wait()
         sys.stderr.write(process.messages)

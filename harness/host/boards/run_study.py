@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.cli.arguments import Namespace, boards, own
+from joulebird.harness.cli.arguments import BOARDS, Namespace, own
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
@@ -27,7 +27,7 @@ FLEET_PATIENCE_S = (
 
 # of `joulebird run`, for boards
 ARGUMENTS = (
-    boards(),
+    BOARDS,
     own(
         "--pick",
         action="store_true",
@@ -100,7 +100,7 @@ def run(args: Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> lis
         pick(found, bring_to_end, progress.say, args.wait)
     elif ahead:
         fleet.run(args, ahead, found, progress.say)
-    progress.say(f"all {len(specs)} runs are done: {args.runs}")
+    progress.say(f"all runs are done ({len(specs)}): {args.runs}")
     if args.meter:
         from joulebird.harness.host.desk_meter.attach import attach
 

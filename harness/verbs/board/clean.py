@@ -8,12 +8,12 @@ import posixpath
 from typing import Any, Dict
 
 from joulebird.harness.cli.arguments import Namespace, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer, plural
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.runs.rundir import is_finished
 
 ARGUMENTS = (
-    *("NAME", "--runs", "--json", "--output"),
+    *("NAME", "--runs", "--form", "--json", "--output"),
     own("-n", "--dry-run", action="store_true", help="list, and remove nothing"),
 )
 
@@ -33,8 +33,7 @@ def main(args: Namespace) -> int:
     facts = dict(
         removed, board=there.board.name, dry_run=args.dry_run, left=len(done) - len(fetched)
     )
-    put(as_json(facts) if args.form == "json" else text(facts), args.output)
-    return 0
+    return answer(args, facts, text(facts))
 
 
 def text(facts: Dict[str, Any]) -> str:
@@ -45,7 +44,7 @@ def text(facts: Dict[str, Any]) -> str:
     lines.append(f"{facts['board']}: {word} {facts['bytes'] / 1e6:.1f} MB")
     if facts["left"]:
         lines.append(
-            f"{facts['left']} finished runs are not here and stay: "
-            f"`joulebird board pull {facts['board']}` fetches them"
+            f"{plural(facts['left'], 'finished run')} not here, and therefore kept: "
+            f"see `joulebird board pull {facts['board']}`"
         )
     return "\n".join(lines)

@@ -6,12 +6,12 @@ Nothing is installed there. `joulebird run` does this by itself.
 from pathlib import Path
 
 from joulebird.harness.cli.arguments import Namespace, changed
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.link.transfer import send
 
 ARGUMENTS = (
-    *("NAME", "--json", "--output"),
+    *("NAME", "--form", "--json", "--output"),
     changed("--data-dir", help="send this folder of data sets too"),
 )
 
@@ -30,5 +30,4 @@ def main(args: Namespace) -> int:
     if args.data_dir:
         facts["data"] = send(there, Path(args.data_dir))
         lines.append(f"{facts['data']} (data sets)")
-    put(as_json(facts) if args.form == "json" else "\n".join(lines), args.output)
-    return 0
+    return answer(args, facts, "\n".join(lines))

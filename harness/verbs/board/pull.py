@@ -6,7 +6,7 @@ Their stages, logs and idle measurements come with them.
 from pathlib import Path
 
 from joulebird.harness.cli.arguments import Namespace, own
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer
 from joulebird.harness.core import exit_codes
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.host.boards.results import fetch
@@ -14,7 +14,7 @@ from joulebird.harness.host.boards.results import fetch
 ARGUMENTS = (
     "NAME",
     own("run", nargs="*", metavar="RUN", help="the runs to fetch (default: all that are finished)"),
-    *("--runs", "--json", "--output"),
+    *("--runs", "--form", "--json", "--output"),
 )
 
 
@@ -24,8 +24,6 @@ def main(args: Namespace) -> int:
     done = fetch(there, Path(runs_folder(args.runs)), args.run)
     absent = [run for run in args.run if run not in done]
     lines = done + [f"{run}: not finished on {there.board.name}" for run in absent]
-    if not lines:
-        lines = [f"{there.board.name}: no finished runs"]
-    facts = {"runs": done, "not_finished": absent}
-    put(as_json(facts) if args.form == "json" else "\n".join(lines), args.output)
+    text = "\n".join(lines or [f"{there.board.name}: no finished runs"])
+    answer(args, {"runs": done, "not_finished": absent}, text)
     return exit_codes.CHECK if absent else exit_codes.DONE

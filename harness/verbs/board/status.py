@@ -4,26 +4,24 @@ import argparse
 import time
 from typing import Any, Dict, List, Optional
 
-from joulebird.harness.cli.output import as_json, put
+from joulebird.harness.cli.output import answer, plural
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 
-ARGUMENTS = ("NAME", "--json", "--output")
+ARGUMENTS = ("NAME", "--form", "--json", "--output")
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the board's state."""
     there = agent(args.name)
     name, status = there.board.name, there.call("status")
-    facts = dict(status, board=name)
-    put(as_json(facts) if args.form == "json" else text(name, status), args.output)
-    return 0
+    return answer(args, dict(status, board=name), text(name, status))
 
 
 def text(name: str, status: Dict[str, Any]) -> str:
     """Return the state in lines."""
     machine, holder = status["machine"], status["holder"]
-    done = f"{len(status['done'])} finished runs there"
+    done = f"{plural(len(status['done']), 'finished run')} there"
     lines = [
         f"{name}: {machine['hostname']}, Python {machine['python']}, "
         f"{machine['free_bytes'] / 1e9:.1f} GB free, up {machine['t_s'] / 3600:.1f} h"
@@ -42,7 +40,8 @@ def job_lines(job: Dict[str, Any]) -> List[str]:
     state = job["status"] if job["code"] is None else f"ended with code {job['code']}"
     if job["status"] == "lost":
         state = "ended by a reboot" if job["rebooted"] else "was killed"
-    line = f"  job {job['id']} ({owner_text(job['owner'])}, {len(job['runs'])} runs): {state}"
+    runs = plural(len(job["runs"]), "run")
+    line = f"  job {job['id']} ({owner_text(job['owner'])}, {runs}): {state}"
     return [line, f"    {job['last'].strip()}"] if job["last"] else [line]
 
 

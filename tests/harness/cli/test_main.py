@@ -293,7 +293,7 @@ def test_a_finished_run_returns_without_importing_torch(tmp_path):
     )
     assert process.returncode == 0
     assert process.stdout == out
-    assert "all 1 runs are done" in process.stderr
+    assert "all runs are done (1): " in process.stderr
     assert "runs without energy, for want of a power source: 1." in process.stderr
     assert 0 <= json.loads(out)["runs"][0]["accuracy"]["last"] <= 1
 

@@ -5,13 +5,20 @@ import sys
 import pytest
 
 from joulebird.harness.cli import arguments
-from joulebird.harness.cli.arguments import SHARED, parser_of
+from joulebird.harness.cli.absent import reason
+from joulebird.harness.cli.arguments import SHARED
+from joulebird.harness.cli.parser import parser_of
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs import BOARD_VERBS, ON_A_BOARD, REMOTE, VERBS
 from tests.harness.command import refused
 
 DESK = sys.version_info >= (3, 11)
 EVERY = [verb for verb in VERBS if verb != "board"] + ["board " + verb for verb in BOARD_VERBS]
+EVERY += ["completion"]
+MATRIX = [
+    *("--source", "--source-option", "--period", "--board", "--form", "--format", "--json"),
+    *("-o", "--output", "--energy", "--net", "--rail"),
+]
 HERE = EVERY if DESK else list(ON_A_BOARD)
 PARSERS = {verb: parser_of(verb) for verb in HERE}
 
@@ -45,7 +52,7 @@ def test_an_argument_is_the_same_wherever_it_is(name):
         assert set(action.option_strings) == set(shared.names), verb
         assert action.type is shared.keywords.get("type"), verb
         assert action.metavar == shared.keywords.get("metavar"), verb
-        if "choices" in shared.keywords:
+        if "choices" in shared.keywords and name != "--form":
             assert action.choices == shared.keywords["choices"], verb
 
 
@@ -62,6 +69,39 @@ def test_nothing_that_is_shared_is_defined_again():
 @pytest.mark.parametrize("option", sorted(documented()))
 def test_the_table_in_the_docstring_is_true(option):
     assert documented()[option] == accepting(option)
+
+
+@pytest.mark.parametrize("option", MATRIX)
+def test_a_verb_accepts_an_option_or_has_the_reason(option):
+    """None silently differs: the reason is the hint of the error."""
+    for verb, parser in PARSERS.items():
+        assert (verb in accepting(option)) != bool(reason(verb, option)), verb
+        if reason(verb, option) and verb != "measure":  # its command may have any option
+            with pytest.raises(HarnessError) as caught:
+                parser.parse_args([*minimal(parser), option])
+            assert caught.value.exit_code == 2
+            assert caught.value.message == f"{verb}: unrecognized arguments: {option}"
+            assert caught.value.hint == reason(verb, option)
+
+
+def minimal(parser):
+    """The words that a verb cannot do without."""
+    words = []
+    for action in parser._actions:
+        if action.option_strings and action.required:
+            words += [action.option_strings[0], "x"]
+        elif not action.option_strings and action.nargs in (None, "+"):
+            words.append(next(iter(action.choices or ["x"])))
+    return words
+
+
+@pytest.mark.parametrize("verb", sorted(accepting("--json")))
+def test_json_and_format_json_are_one_thing(verb):
+    parser = PARSERS[verb]
+    given = [["--json"], ["--format", "json"], ["--form=json"]]
+    assert {parser.parse_args(words + minimal(parser)).form for words in given} == {"json"}
+    assert parser.parse_args(minimal(parser)).form == "text"
+    assert "json" in action_of(verb, "--form").choices
 
 
 def test_who_has_json_has_a_place_to_write_it_to():
@@ -81,6 +121,11 @@ def test_the_remote_verbs_are_those_with_one_board():
         ("--period", "x", "--period: must be above 0, in seconds (got 'x')"),
         ("--idle", "-1", "--idle: must be 0 or more"),
         ("--energy", "some", "--energy: invalid choice: 'some'"),
+        ("--format", "xml", "--form/--format: invalid choice: 'xml'"),
+        ("--source", "", "--source: must not be empty"),
+        ("--board", " ", "--board: must not be empty"),
+        ("--output", "", "-o/--output: must not be empty"),
+        ("--runs", "", "--runs: must not be empty"),
     ],
 )
 def test_a_wrong_value_fails_with_the_same_words(option, value, words):

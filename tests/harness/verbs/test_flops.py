@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from joulebird.baselines import DATASETS, MODELS  # noqa: E402
-from joulebird.harness.cli.arguments import parser_of  # noqa: E402
+from joulebird.harness.cli.parser import parser_of  # noqa: E402
 from joulebird.harness.core.registry import find  # noqa: E402
 from joulebird.harness.verbs import flops as verb_flops  # noqa: E402
 from tests.harness.command import refused  # noqa: E402

@@ -81,9 +81,9 @@ def test_clean_removes_what_is_here_and_says_it(alpha, desk):
 def test_clean_keeps_what_is_not_here(alpha, desk, new_desk):
     desk.run("run", desk.naps(epochs=1, pause_s=0.0), "--board", "alpha")
     other = new_desk(alpha, name="other")
-    assert "1 finished runs are not here and stay" in other.run("board", "clean", "alpha")
+    assert "1 finished run not here, and therefore kept" in other.run("board", "clean", "alpha")
     assert list((alpha.home / "joulebird/runs/stages").iterdir())
-    assert "1 finished runs there" in desk.run("board", "status", "alpha")
+    assert "1 finished run there" in desk.run("board", "status", "alpha")
 
 
 def test_clean_refuses_while_a_job_runs(alpha, desk):

@@ -66,7 +66,7 @@ def test_a_finished_run_asks_nobody(alpha, desk):
     desk.run("run", study, "--board", "alpha", "--source", "none")
     alpha.off()
     desk.run("run", study, "--board", "alpha", "--source", "none")
-    assert desk.said().rstrip().endswith("all 1 runs are done: runs")
+    assert desk.said().rstrip().endswith("all runs are done (1): runs")
 
 
 def test_the_board_is_here_means_this_machine(desk):
@@ -260,7 +260,7 @@ def test_a_board_with_an_odd_name_and_odd_folders_and_its_data_set(alpha, new_de
     desk.env["JOULEBIRD_BOARD"] = name
     desk.run("run", study, "--source", "none", "--data-dir", "data; touch pwned")
     assert len(desk.records()) == 1
-    assert "1 finished runs there" in desk.run("board", "status", name)
+    assert "1 finished run there" in desk.run("board", "status", name)
     (job,) = alpha.home.glob("my $(touch pwned) runs/jobs/*/job.json")
     argv = json.loads(job.read_text())["argv"]
     sent = argv[argv.index("--data-dir") + 1]

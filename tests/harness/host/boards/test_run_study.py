@@ -4,7 +4,7 @@ where we wish nothing.
 
 import pytest
 
-from joulebird.harness.cli.arguments import parser_of
+from joulebird.harness.cli.parser import parser_of
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.boards.fleet import flags
 from joulebird.harness.host.boards.run_study import words

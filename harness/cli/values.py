@@ -1,0 +1,42 @@
+"""Types of values on the command line; a wrong value raises ArgumentTypeError."""
+
+import argparse
+import math
+from typing import Callable
+
+
+def seconds(text: str) -> float:
+    """Return a length of time, 0 or more."""
+    return _number(text, lambda value: 0 <= value < 1e6, "0 or more, in seconds")
+
+
+def period(text: str) -> float:
+    """Return a time between two readings, above 0."""
+    return _number(text, lambda value: 0 < value < 1e6, "above 0, in seconds")
+
+
+def instant(text: str) -> float:
+    """Return a time on some clock."""
+    return _number(text, math.isfinite, "a finite number, in seconds")
+
+
+def count(text: str) -> int:
+    """Return a number of things, at least 1."""
+    return int(_number(text, lambda value: value >= 1 and value % 1 == 0, "a number of 1 or more"))
+
+
+def word(text: str) -> str:
+    """Return a name or path, which is not empty (as an unset variable of the shell is)."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _number(text: str, good: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not good(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted} (got {text!r})")
+    return value
