@@ -5,7 +5,7 @@ ABSENT = (
     (
         "plan, table, figure, report, check, compare, energy, export",
         "--source, --source-option, --period",
-        "it reads what was recorded: give the option to the `joulebird run` that records",
+        "it reads recordings: give the option to the `joulebird run` that records",
     ),
     ("sources, doctor", "--period", "it reads as fast as the source can"),
     ("demo", "--board", "on a board, `joulebird run demo --board B` trains the same study"),
@@ -70,8 +70,9 @@ def reason(verb: str, option: str) -> str:
     >>> reason("report", "--json"), reason("report", "--nosuch")
     ('it writes one page of HTML', '')
     """
-    names = {verb, verb.partition(" ")[0]}
-    for verbs, options, why in ABSENT:
-        if names & set(verbs.split(", ")) and option in options.split(", "):
-            return why
-    return ""
+    reasons = (
+        why
+        for verbs, options, why in ABSENT
+        if {verb, verb.partition(" ")[0]} & set(verbs.split(", ")) and option in options.split(", ")
+    )
+    return next(reasons, "")

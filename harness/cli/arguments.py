@@ -143,8 +143,7 @@ SHARED = {
 
 def changed(name: str, **changes: Any) -> Argument:
     """Return a shared argument; `changes` are the keywords in which one verb differs."""
-    shared = SHARED[name]
-    return Argument(shared.names, dict(shared.keywords, **changes))
+    return Argument(SHARED[name].names, dict(SHARED[name].keywords, **changes))
 
 
 BOARDS = changed(  # of the verbs that take several

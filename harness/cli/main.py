@@ -28,21 +28,18 @@ Boards that are reached over ssh. NAME is a board of the configuration, or any n
 
 def help_text() -> str:
     """Return the text of `joulebird --help`: two examples, the verbs, the exit codes."""
-    verbs = _list("joulebird VERB --help", {**VERBS, **HELPERS})
-    return f"{EXAMPLES}\n{verbs}\n{exit_codes.TEXT}\n"
+    listed = _list("joulebird VERB --help", {**VERBS, **HELPERS})
+    return f"{EXAMPLES}\n{listed}\n{exit_codes.TEXT}\n"
 
 
 def _list(more: str, verbs: Dict[str, str]) -> str:
-    width = max(len(verb) for verb in verbs)
-    lines = (f"  {verb.ljust(width)}  {text}\n" for verb, text in verbs.items())
-    return f"verbs (`{more}` for each):\n" + "".join(lines)
+    width = max(map(len, verbs))
+    lines = (f"  {verb:{width}}  {text}" for verb, text in verbs.items())
+    return "\n".join([f"verbs (`{more}` for each):", *lines, ""])
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one command and return its exit code.
-
-    An error of the user's is one or two lines on stderr.
-    """
+    """Run one command; return its exit code. A user's error is one or two lines on stderr."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = dispatch(argv)
@@ -99,10 +96,9 @@ def dispatch(argv: List[str]) -> int:
     try:
         return int(args.main(args))
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        if error.name is None or error.name.partition(".")[0] not in EXTRAS:
             raise
-        raise missing_package(f"`joulebird {verb}`", package) from None
+        raise missing_package(f"`joulebird {verb}`", error.name) from None
 
 
 def verb_of(argv: List[str]) -> Tuple[str, List[str]]:

@@ -21,8 +21,9 @@ def answer(args: Any, facts: Dict[str, Any], text: str) -> int:
 def put(text: str, path: str = "-") -> None:
     """Write a text and a line break. Raises HarnessError when it cannot be written."""
     text = text if text.endswith("\n") else text + "\n"
-    if path == "-":
-        _to_stdout(lambda: _print(text))
+    encoding = sys.stdout.encoding or "utf-8"
+    if path == "-":  # a terminal without the times sign gets a question mark
+        _to_stdout(lambda: sys.stdout.write(text.encode(encoding, "replace").decode(encoding)))
     else:
         put_bytes(text.encode("utf-8"), path)
 
@@ -89,11 +90,3 @@ def _to_stdout(write: Callable[[], Any]) -> None:
         raise HarnessError(
             f"stdout: cannot be written ({error.strerror})", "write to a file elsewhere: -o FILE"
         ) from None
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-    except UnicodeEncodeError:  # a terminal without the times sign gets a question mark
-        encoding = sys.stdout.encoding
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

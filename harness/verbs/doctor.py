@@ -57,8 +57,7 @@ def show(results: List[CheckResult], args: Namespace) -> int:
     """Print the results; return 6 when something is wrong."""
     colour = args.output == "-" and has_colour(sys.stdout)
     answer(args, as_facts(results), as_text(results, colour))
-    wrong = any(result.status == BAD for result in results)
-    return exit_codes.CHECK if wrong else exit_codes.DONE
+    return exit_codes.CHECK if BAD in [result.status for result in results] else exit_codes.DONE
 
 
 def chosen(args: Namespace) -> List[Check]:

@@ -146,7 +146,10 @@ def as_text(
         + f", {100 * first.coverage:.1f} % recorded, longest gap {first.worst_gap_s:.3g} s",
     ]
     width = max(len(name) for name in results)
-    for name, one in results.items():
-        mean = "" if one.void else f"   mean {one.watts:.4g} W, peak {one.peak_w:.4g} W"
-        lines.append(f"{name.ljust(width)}   {one}{mean}")
-    return "\n".join([*lines, *(f"note: {text}" for text in [*trace.notes, *trace.problems()])])
+    rows = (
+        f"{name:{width}}   {one}"
+        + ("" if one.void else f"   mean {one.watts:.4g} W, peak {one.peak_w:.4g} W")
+        for name, one in results.items()
+    )
+    notes = (f"note: {text}" for text in [*trace.notes, *trace.problems()])
+    return "\n".join([*lines, *rows, *notes])

@@ -105,13 +105,14 @@ def as_text(facts: Dict[str, Any]) -> str:
 
 def rail_lines(rails: Dict[str, Dict[str, Any]], total: List[str]) -> List[str]:
     """Return the rails as a small table."""
-    width = max(map(len, rails), default=0)
-    lines = [f"  {'rail'.ljust(width)}  {'joules':>11} {'mean W':>9} {'peak W':>9}"]
-    for name, rail in rails.items():
-        watts = f"{number(rail['mean_w'], 3):>9} {number(rail['peak_w'], 3):>9}"
-        mark = "  total" if name in total else ""
-        lines.append(f"  {name.ljust(width)}  {number(rail['joules']):>11} {watts}{mark}")
-    return lines if rails else []
+    width = max(map(len, rails), default=4)
+    head = f"  {'rail':{width}}  {'joules':>11} {'mean W':>9} {'peak W':>9}"
+    rows = [
+        f"  {name:{width}}  {number(rail['joules']):>11} {number(rail['mean_w'], 3):>9} "
+        f"{number(rail['peak_w'], 3):>9}{'  total' if name in total else ''}"
+        for name, rail in rails.items()
+    ]
+    return [head, *rows] if rows else []
 
 
 def number(value: Optional[float], digits: int = 2) -> str:

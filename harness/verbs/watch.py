@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from functools import partial
-from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
 from joulebird.devices import registry
 from joulebird.devices.registry import make
@@ -76,14 +76,15 @@ def main(args: Namespace) -> int:
         known_rail(args.rail, name, source.rails)
         one = [args.rail] if args.rail else None
         shown = Shown(source.name, source.real, one or source.rails, one or source.total)
-        show = (
-            partial(json_line, sys.stdout, shown)
-            if args.form == "json"
-            else screen(shown, sys.stdout, os.environ)
-        )
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            watch(source, show, args)
+            watch(source, display(shown, args.form), args)
     return 0
+
+
+def display(shown: Shown, form: str) -> Callable[[Reading], None]:
+    """Return the function that shows a reading on stdout in a form."""
+    json_lines = partial(json_line, sys.stdout, shown)
+    return json_lines if form == "json" else screen(shown, sys.stdout, os.environ)
 
 
 def watch(source: PowerSource, show: Any, args: Namespace) -> None:
@@ -196,5 +197,6 @@ class Screen:
 
 def screen(source: Shown, out: TextIO, environ: Mapping[str, str]) -> Any:
     """Return the display for a stream: in place on a terminal, else line by line."""
-    colour = not environ.get("NO_COLOR")
-    return Screen(source, out, colour) if can_move(out, environ) else PlainLines(source, out)
+    if not can_move(out, environ):
+        return PlainLines(source, out)
+    return Screen(source, out, colour=not environ.get("NO_COLOR"))

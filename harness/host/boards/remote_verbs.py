@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError, ssh_error
 from joulebird.harness.host.link.transfer import rsync_here
 from joulebird.harness.verbs.doctor import show
-from joulebird.harness.verbs.watch import Reading, Shown, screen
+from joulebird.harness.verbs.watch import Reading, Shown, display
 
 CLOCK_SKEW_S = 60.0
 OURS = ("--board", "--form", "--json", "--output")
@@ -130,21 +129,17 @@ def watch(there: Agent, args: Namespace, words: list[str]) -> int:
     """Show live power of the board, drawn here from one JSON line a second at most."""
     slow = [] if args.every >= 1.0 else ["--every", "1"]
     argv = there.python("watch", "--json", *words, *slow)
-    display: Any = None
+    show: Any = None
     with contextlib.suppress(KeyboardInterrupt):
         with there.link.channel(argv, there.environment()) as process:
             for line in process.stdout:
                 facts = json.loads(line)
-                if args.form == "json":
-                    sys.stdout.write(line.decode())
-                    sys.stdout.flush()
-                    continue
                 reading = Reading(*(facts[name] for name in Reading._fields))
-                if display is None:
+                if show is None:
                     rails = list(dict.fromkeys([*facts["total"], *reading.watts]))
                     shown = Shown(facts["source"], facts["real"], rails, facts["total"])
-                    display = screen(shown, sys.stdout, os.environ)
-                display(reading)
+                    show = display(shown, args.form)
+                show(reading)
             process.wait()
         sys.stderr.write(process.messages)
         if process.returncode == 255:

@@ -9,6 +9,7 @@ import sys
 
 from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
+from joulebird.harness.cli.values import word
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
 from joulebird.harness.host.link.agent import Agent
@@ -18,6 +19,7 @@ ARGUMENTS = (
     own(
         "name",
         nargs="?",
+        type=word,
         default="tx2",
         metavar="NAME",
         help="what to call the board (default: %(default)s)",

@@ -38,8 +38,7 @@ def main(args: Namespace) -> int:
 
 def text(facts: Dict[str, Any]) -> str:
     """Return the paths in lines, and a summary."""
-    kinds = ("runs", "stages", "idle", "jobs", "code")
-    lines = [path for kind in kinds for path in facts[kind]]
+    lines = [path for kind in ("runs", "stages", "idle", "jobs", "code") for path in facts[kind]]
     word = "would free" if facts["dry_run"] else "freed"
     lines.append(f"{facts['board']}: {word} {facts['bytes'] / 1e6:.1f} MB")
     if facts["left"]:

@@ -26,10 +26,8 @@ def text(name: str, status: Dict[str, Any]) -> str:
         f"{name}: {machine['hostname']}, Python {machine['python']}, "
         f"{machine['free_bytes'] / 1e9:.1f} GB free, up {machine['t_s'] / 3600:.1f} h"
     ]
-    if holder is None:
-        lines.append("free")
-    else:
-        lines.append(f"in use by {owner_text(holder)} since {clock(holder.get('since_wall_s'))}")
+    since = clock(holder.get("since_wall_s")) if holder else ""
+    lines.append(f"in use by {owner_text(holder)} since {since}" if holder else "free")
     lines += [line for job in status["jobs"][-5:] for line in job_lines(job)]
     fetch = f": `joulebird board pull {name}` fetches them" if status["done"] else ""
     return "\n".join([*lines, done + fetch])

@@ -120,10 +120,70 @@ def test_help_and_import_are_fast_beside_an_empty_python():
             ["nowhere.json: no such file"],
         ),
         (["flops", "--model", "vgg16"], ["--dataset"]),
+        (["watch", "-n", "0"], ["watch: -n/--count: must be a number of 1 or more (got '0')"]),
+        (["watch", "-n", "1.5"], ["must be a number of 1 or more"]),
+        (["sources", "--source", ""], ["sources: --source: must not be empty"]),
+        (["flops", "--net"], ["flops: ", "--net", "measures nothing"]),
     ],
 )
 def test_a_wrong_command_line(words, parts):
+    if words == ["flops", "--net"]:
+        words = ["flops", "--model", "vgg16", "--dataset", "digits", "--net"]
     refused(2, words, *parts)
+
+
+@pytest.mark.skipif(not HOST, reason="verbs of the desk")
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["energy", "log.csv", "--map", ""], ["energy: --map: must not be empty"]),
+        (["plan", "smoke", "--board", ""], ["plan: --board: must not be empty"]),
+        (["board", "status", ""], ["board status: NAME: must not be empty"]),
+        (["board", "add", ""], ["board add: NAME: must not be empty"]),
+        (["energy", "log.csv", "--net"], ["arguments: --net", "holds no idle power"]),
+        (["energy", "nowhere.csv", "--json", "-o", ""], ["-o/--output: must not be empty"]),
+    ],
+)
+def test_a_wrong_command_line_at_the_desk(words, parts):
+    refused(2, words, *parts)
+
+
+@pytest.mark.skipif(not HOST, reason="a verb of the desk")
+def test_a_board_of_an_impossible_name_is_refused_before_it_is_tried(tmp_path, monkeypatch):
+    from joulebird.harness.verbs.board import add
+
+    monkeypatch.setenv("JOULEBIRD_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setattr(add, "Agent", None)
+    refused(2, ["board", "add", "a b"], "field 'board.a b.host' must be a host name", "no blanks")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a device of Linux")
+def test_a_device_without_an_end_is_not_read():
+    given = ["flops", "--model", "vgg16", "--dataset", "digits"]
+    refused(2, [*given, "--channels", "/dev/zero"], "/dev/zero: is a device", "name a file")
+    if HOST:
+        refused(2, ["energy", "/dev/full"], "/dev/full: is a device", "name a file or a pipe")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "text"),
+    [
+        ("--model", "os:sep", "os:sep is no model: it has no dense_widths"),
+        ("--model", "os:getcwd", "os:getcwd is no model"),
+        ("--dataset", "os:sep", "os:sep is no data set: it has no shape"),
+    ],
+)
+def test_a_name_of_the_users_that_is_no_model_or_data_set(option, name, text):
+    pytest.importorskip("torch")
+    given = ["flops", "--model", "vgg16", "--dataset", "digits", option, name]
+    refused(2, given, text, "see CONTRIBUTING.md")
+
+
+def test_the_lists_of_run_are_json_too():
+    code, out, _ = joulebird("run", "--list", "--format", "json")
+    assert code == 0
+    assert "epsilon = 0.1 (float)" in json.loads(out)["methods"]["eb-train"]
 
 
 @pytest.mark.parametrize(

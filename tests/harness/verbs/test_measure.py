@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.devices.fake_tx2_tree import FakeTX2
+from tests.harness.command import process
 
 COMMAND = [sys.executable, "-m", "joulebird", "measure"]
 
@@ -162,6 +163,32 @@ def test_mistakes_are_told_before_anything_runs(tmp_path, words, code, text):
     assert "Traceback" not in errors
     assert len(errors.splitlines()) <= 2
     assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("raise RuntimeError('no driver')", ["cannot import faulty (RuntimeError: no driver)"]),
+        ("def", ["cannot import faulty (SyntaxError: invalid syntax"]),
+        ("import no_such_package", ["needs the package 'no_such_package'"]),
+        (
+            "from joulebird.devices.simulated.source import SimulatedSource\n"
+            "class Meter(SimulatedSource):\n"
+            "    def __init__(self):\n"
+            "        raise RuntimeError('no driver')\n",
+            ["the source faulty:Meter cannot be made: RuntimeError: no driver", "a bug of that"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", [["measure", "--", "touch", "ran"], ["watch", "-n", "1"]])
+def test_a_faulty_source_of_the_users_is_named_with_its_error(tmp_path, text, parts, verb):
+    (tmp_path / "faulty.py").write_text(text)
+    words = [verb[0], "--source", "faulty:Meter", *verb[1:]]
+    code, out, errors = process(*words, cwd=str(tmp_path))
+    assert code == 4
+    assert len(errors.splitlines()) == 2
+    assert all(part in errors for part in parts), errors
+    assert not (tmp_path / "ran").exists()
 
 
 def test_nothing_outlives_a_killed_measure(board):

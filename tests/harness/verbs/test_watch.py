@@ -15,6 +15,7 @@ from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.verbs.watch import PlainLines, Screen, screen, take
 from tests.devices.fake_tx2_tree import FakeTX2
+from tests.harness.command import joulebird, refused
 
 COMMAND = [sys.executable, "-m", "joulebird", "watch"]
 
@@ -85,6 +86,21 @@ def test_plain_lines_where_there_is_no_terminal(board):
     assert len(lines) == 3
     assert "\x1b" not in done.stdout
     assert float(lines[1].split()[0]) == pytest.approx(14.034, abs=1e-3)
+
+
+def test_one_rail(board):
+    words = [*of(board), "--rail", "VDD_SYS_GPU", "-n", "1", "--every", "0.1"]
+    [line] = joulebird("watch", *words, "--format", "json")[1].splitlines()
+    assert json.loads(line)["total"] == list(json.loads(line)["watts"]) == ["VDD_SYS_GPU"]
+    lines = joulebird("watch", *words)[1].splitlines()
+    assert lines[0] == "# ina3221, mean watts: VDD_SYS_GPU"
+    assert len(lines[1].split()) == 1
+
+
+def test_an_unknown_rail_fails_with_the_same_words(board):
+    for words in (["watch"], ["measure", "--", "true"]):
+        given = [words[0], *of(board), "--rail", "VDD_SYS_GPO", *words[1:]]
+        refused(2, given, "ina3221 has no rail named VDD_SYS_GPO", "did you mean 'VDD_SYS_GPU'?")
 
 
 def test_it_stops_after_the_seconds(board):
