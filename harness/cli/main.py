@@ -28,14 +28,13 @@ Boards that are reached over ssh. NAME is a board of the configuration, or any n
 
 def help_text() -> str:
     """Return the text of `joulebird --help`: two examples, the verbs, the exit codes."""
-    listed = _list("joulebird VERB --help", {**VERBS, **HELPERS})
+    listed = _list("joulebird VERB --help", dict(VERBS, **HELPERS))
     return f"{EXAMPLES}\n{listed}\n{exit_codes.TEXT}\n"
 
 
 def _list(more: str, verbs: Dict[str, str]) -> str:
-    width = max(map(len, verbs))
-    lines = (f"  {verb:{width}}  {text}" for verb, text in verbs.items())
-    return "\n".join([f"verbs (`{more}` for each):", *lines, ""])
+    lines = (f"  {verb:{max(map(len, verbs))}}  {text}\n" for verb, text in verbs.items())
+    return f"verbs (`{more}` for each):\n" + "".join(lines)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -46,8 +45,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        # A second Ctrl-C must not reach Python while it shuts down.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # for a second Ctrl-C while Python ends
         sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
         return exit_codes.INTERRUPTED
     except BrokenPipeError:

@@ -96,8 +96,8 @@ def source_text(facts: Dict[str, Any]) -> List[str]:
     kind = facts["sampling"] if facts["real"] else "no sensor behind it: not a measurement"
     rate = f"up to {facts['rate_hz']:g} readings a second"
     width = max(len(rail) for rail in facts["rails"])
-    known = {rail: watts for rail, watts in facts["present_w"].items() if watts is not None}
-    shown = {rail: f"{watts:9.3f} W" for rail, watts in known.items()}
+    present = facts["present_w"].items()
+    shown = {rail: f"{watts:9.3f} W" for rail, watts in present if watts is not None}
     total = dict.fromkeys(facts["total"], "   (total)")
     return [f"{facts['name']}: {facts['scope']} ({kind}), {rate}"] + [
         f"    {rail.ljust(width)}  {shown.get(rail, 'unreadable')}{total.get(rail, '')}"

@@ -46,6 +46,22 @@ def test_a_gain_error_of_one_sensor_does_not_blur_the_ratio(tmp_path):
     assert apart[6].text == "not significant"
 
 
+def test_net_of_the_idle_power_and_of_one_rail(tmp_path):
+    for name, watts in (("a", 12.0), ("b", 10.0)):
+        folder = Folder(tmp_path / name, epoch_s=2.0)
+        folder.idle(2.0, "before", 20.0)
+        folder.run("snip", 0.5, [folder.stage("s-1", 5, watts)])
+    given = [tmp_path / "a"], [tmp_path / "b"]
+    table = compare(*given, net=True)
+    assert table.lines[0][5].data["value"] == pytest.approx(10 / 8, rel=1e-3)
+    assert "Energies are measured, less the idle power; " in table.render()
+    table = compare(*given, rail="VDD_IN")
+    assert table.lines[0][5].data["value"] == pytest.approx(12 / 10, rel=1e-3)
+    assert "Energies are measured, of the rail VDD_IN; " in table.render()
+    with pytest.raises(HarnessError, match="has no rail named VDD_OUT"):
+        compare(*given, rail="VDD_OUT")
+
+
 def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
     folder = Folder(tmp_path / "a", source={"name": "simulated", "real": False})
     folder.run("snip", 0.5, [folder.stage("s-1", 5, 12.0, precision="bfp8")])

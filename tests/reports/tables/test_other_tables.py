@@ -232,6 +232,8 @@ def test_figure_5_names_methods_and_words(tmp_path):
     text = svg(figure5, [tmp_path])
     assert "[simulated]" in text
     assert "energy (J, simulated)" in text
+    figure5([tmp_path], str(tmp_path / "net.svg"), net=True, rail="VDD_IN")
+    assert "net energy of VDD_IN (J, simulated)" in (tmp_path / "net.svg").read_text()
     for method in ("SNIP", "EB Train", "ThiNet"):
         assert f"<!-- {method} -->" in text
 

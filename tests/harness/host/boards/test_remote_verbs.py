@@ -34,6 +34,9 @@ def test_sources_are_the_boards(at_desk):
     assert found["ina3221"]["usable"]
     assert "VDD_IN" in found["ina3221"]["rails"]
     assert found["ina3221"]["real"]
+    for form in (["--format", "json"], ["--form=json"], ["--js"]):
+        text = at_desk.run("sources", "--boar", "tx2", "--source", "ina3221", *form)
+        assert json.loads(text)["sources"][0]["name"] == "ina3221"
     assert (
         "VDD_IN"
         in at_desk.run("sources", "--board", "tx2", "-o", "sources.txt")
@@ -62,6 +65,9 @@ def test_watching_draws_here_at_most_once_a_second(at_desk):
     assert lines[0]["total"] == ["VDD_IN"]
     assert lines[-1]["t_s"] - lines[0]["t_s"] > 1.5
     assert "VDD_IN" in at_desk.run("watch", "--board", "tx2", "-n", "1")
+    one = ["watch", "--board", "tx2", "-n", "1", "--rail", "VDD_SYS_GPU"]
+    assert list(json.loads(at_desk.run(*one, "--format", "json"))["watts"]) == ["VDD_SYS_GPU"]
+    assert at_desk.run(*one).splitlines()[0] == "# ina3221, mean watts: VDD_SYS_GPU"
 
 
 def test_doctor_checks_the_way_and_the_board(at_desk):
