@@ -1,6 +1,6 @@
 """The verbs of the command line, one file each with `ARGUMENTS` and `main(args)`.
 
-`main` returns the exit code. `harness/cli/arguments.py` makes the parser, also from `EXAMPLES`,
+`main` returns the exit code. `harness/cli/parser.py` makes the parser, also from `EXAMPLES`,
 `USAGE` and `DEFAULTS` where a verb has them.
 """
 

@@ -43,7 +43,7 @@ ARGUMENTS = (
         help="end of the window, seconds after the log's first row",
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own("--events", type=word, metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
     own(
         "--map",
         type=word,
