@@ -74,8 +74,7 @@ def main(args: Namespace) -> int:
         )
         for rail in rails
     }
-    given = args, trace, windows, results
-    answer(args, facts(*given), as_text(*given))
+    answer(args, facts(args, trace, windows, results), as_text(args, trace, windows, results))
     first = next(iter(results.values()))
     if first.void:
         cure = (
