@@ -80,8 +80,9 @@ class Progress:
         environ = os.environ if environ is None else environ
         terminal = is_terminal(self._stream) and environ.get("TERM") != "dumb"
         self._moving = terminal and not quiet
-        forced = environ.get("FORCE_COLOR")
-        self._colour = (terminal or bool(forced)) and not environ.get("NO_COLOR")
+        self._colour = (terminal or bool(environ.get("FORCE_COLOR"))) and not environ.get(
+            "NO_COLOR"
+        )
         self._encoding = getattr(self._stream, "encoding", None) or "ascii"
         self._blocks = "█░" if self._encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = False

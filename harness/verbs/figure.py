@@ -37,8 +37,13 @@ ARGUMENTS = (
 def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
-    options = given(report, args, f"figure {args.name}")
-    draw(report, args.runs, args.output, args.form, **options)
+    draw(
+        report,
+        args.runs,
+        args.output,
+        args.form,
+        **given(report, args, f"figure {args.name}"),
+    )
     return 0
 
 

@@ -83,8 +83,11 @@ def main(args: Namespace) -> int:
 
 def display(shown: Shown, form: str) -> Callable[[Reading], None]:
     """Return the function that shows a reading on stdout in a form."""
-    json_lines = partial(json_line, sys.stdout, shown)
-    return json_lines if form == "json" else screen(shown, sys.stdout, os.environ)
+    return (
+        partial(json_line, sys.stdout, shown)
+        if form == "json"
+        else screen(shown, sys.stdout, os.environ)
+    )
 
 
 def watch(source: PowerSource, show: Any, args: Namespace) -> None:
