@@ -40,13 +40,10 @@ class Agent:
 
     def call(self, verb: str, timeout_s: float | None = 120.0, **asked: Any) -> Any:
         """Ask one question, return its answer. Raises LinkError with the board's words."""
-        words = json.dumps(
-            {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
-        ).encode()
         result = self.link.run(
             self.python("onboard", verb),
             self.environment(),
-            stdin=words,
+            stdin=self._question(asked),
             timeout_s=timeout_s,
             check=False,
         )
@@ -57,12 +54,7 @@ class Agent:
         """Give the process of a verb that goes on talking (follow, echo) within the context."""
         with self.link.channel(self.python("onboard", verb), self.environment()) as process:
             if verb != "echo":
-                process.stdin.write(
-                    json.dumps(
-                        {"workdir": self.board.workdir, "lock": self.board.lock, **asked}
-                    ).encode()
-                    + b"\n"
-                )
+                process.stdin.write(self._question(asked))
                 process.stdin.flush()
             yield process
 
@@ -75,25 +67,23 @@ class Agent:
             raise error
         return answer
 
+    def _question(self, asked: dict[str, Any]) -> bytes:
+        board = self.board
+        return json.dumps({"workdir": board.workdir, "lock": board.lock, **asked}).encode() + b"\n"
+
     def _answer(self, verb: str, text: str, stderr: str, status: int) -> Any:
         lines = text.strip().splitlines()
         if status == 0 and lines:
             with contextlib.suppress(ValueError):
                 return self.value(lines[-1].encode())
-        words = [line for line in stderr.strip().splitlines() if line.strip()]
-        last = words[-1] if words else f"exit status {status}"
+        last = (stderr.strip().splitlines() or [f"exit status {status}"])[-1]
         if "can't open file" in last or "can't find '__main__'" in last:
             self._deployed = None  # the cache was cleaned between two calls
-        hint = (
-            "it must be Python 3.6 or newer"
-            if status
-            else "a login script there must print nothing"
-        )
+        silence = "a login script there must print nothing"
+        hint = "it must be Python 3.6 or newer" if status else silence
         if "cannot execute" in last or "not found" in last or "No such file" in last:
             hint = "name the interpreter there: python = under [board.NAME]"
         raise LinkError(
             f"{self.board.name}: Python on the board failed: {last}",
             hint,
-            stderr=stderr,
-            status=status,
         )

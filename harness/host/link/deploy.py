@@ -9,13 +9,13 @@ import shlex
 import uuid
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.process import ROOT
 from joulebird.harness.host.link.errors import LinkError
-from joulebird.harness.host.link.ssh import Link, Result
+from joulebird.harness.host.link.ssh import Link
 from joulebird.harness.verbs import ON_A_BOARD
 
 PACKAGES = ("baselines", "devices", "harness")
@@ -50,8 +50,7 @@ RECEIVE = (
 )
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """The zip file: its bytes and its SHA-256."""
 
     data: bytes
@@ -63,8 +62,7 @@ class Code:
         return f"board-{self.sha256[:12]}.pyz"
 
 
-@dataclass(frozen=True)
-class Deployed:
+class Deployed(NamedTuple):
     """The path of the code on the board, and the number of bytes that were sent.
 
     The path is relative to the home unless the cache is absolute.
@@ -104,51 +102,34 @@ def deploy(link: Link, code: Code | None = None) -> Deployed:
     board = link.board
     folder = PurePosixPath(board.cache)
     path = str(folder / code.name)
-    present, python, rsync = link.run(["sh", "-c", LOOK, "sh", path, board.python]).text.split()[
-        -3:
-    ]
+    looked = link.run(["sh", "-c", LOOK, "sh", path, board.python])
+    present, python, rsync = looked.text.split()[-3:]
     if python == "none":
         raise LinkError(
             f"{board.host}: {board.python} is not found there",
             "install it (sudo apt install python3), "
             "or name the interpreter: python = under [board.NAME]",
         )
-    sent = 0
     if present == "absent":
-        result = link.run(
-            [
-                "sh",
-                "-c",
-                RECEIVE,
-                "sh",
-                str(folder),
-                code.name,
-                f"{code.name}.part-{uuid.uuid4().hex[:8]}",
-                code.sha256,
-            ],
-            stdin=code.data,
-            check=False,
-        )
-        _check_received(link, result, str(folder))
-        sent = len(code.data)
-    return Deployed(path, code.sha256, sent, rsync == "rsync")
+        part = f"{code.name}.part-{uuid.uuid4().hex[:8]}"
+        words = ["sh", "-c", RECEIVE, "sh", str(folder), code.name, part, code.sha256]
+        result = link.run(words, stdin=code.data, check=False)
+        if result.status != 0:
+            raise _not_stored(board.host, result.stderr, str(folder))
+    sent_bytes = len(code.data) if present == "absent" else 0
+    return Deployed(path, code.sha256, sent_bytes, rsync == "rsync")
 
 
-def _check_received(link: Link, result: Result, folder: str) -> None:
-    if result.status == 0:
-        return
-    words = result.stderr.strip().splitlines()
-    last = words[-1] if words else "the file arrived damaged"
-    if "No space left" in result.stderr or "quota" in result.stderr:
-        raise LinkError(
-            f"{link.board.host}: the board's disk is full ({folder})",
+def _not_stored(host: str, stderr: str, folder: str) -> LinkError:
+    if "No space left" in stderr or "quota" in stderr:
+        return LinkError(
+            f"{host}: the board's disk is full ({folder})",
             "make room there (df -h), then type the same command again",
         )
-    raise LinkError(
-        f"{link.board.host}: the code could not be stored in {shlex.quote(folder)}: {last}",
+    last = (stderr.strip().splitlines() or ["the file arrived damaged"])[-1]
+    return LinkError(
+        f"{host}: the code could not be stored in {shlex.quote(folder)}: {last}",
         "name a folder that you may write there: cache = under [board.NAME]",
-        stderr=result.stderr,
-        status=result.status,
     )
 
 
@@ -170,8 +151,8 @@ def _sources() -> Iterator[tuple[str, Path]]:
 
 
 def _left_out(name: str) -> bool:
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
     path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
     of_the_desk = path.match("harness/verbs/*.py") and path.stem not in ("__init__", *ON_A_BOARD)
     return (
         hidden

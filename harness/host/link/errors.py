@@ -8,27 +8,14 @@ from joulebird.harness.core.errors import HarnessError
 
 
 class LinkError(HarnessError):
-    """A board could not be reached, or a command on it failed.
+    """A board could not be reached, or a command on it failed; `lost`: a retry may help."""
 
-    It carries the command, its output and its exit status; `lost` marks a transient failure.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        hint: str,
-        argv: list[str] | None = None,
-        stderr: str = "",
-        status: int | None = None,
-        lost: bool = False,
-    ) -> None:
+    def __init__(self, message: str, hint: str, lost: bool = False) -> None:
         super().__init__(message, hint, exit_codes.UNREACHABLE)
-        self.argv = argv or []
-        self.stderr = stderr
-        self.status = status
         self.lost = lost
 
 
+BROKEN = "type the same command again: it goes on where it was"
 # (pattern of ssh's message, message, hint, whether a retry may help)
 SSH_SAYS = (
     (
@@ -81,57 +68,39 @@ SSH_SAYS = (
         r"Connection (closed|reset)|Broken pipe|mux_client|closed by remote host|"
         r"Connection to .* closed|kex_exchange|Control socket",
         "{host}: the connection broke",
-        "type the same command again: it goes on where it was",
+        BROKEN,
         True,
     ),
 )
 
 
-def ssh_error(
-    host: str, stderr: str, argv: list[str] | None = None, status: int | None = None
-) -> LinkError:
+def ssh_error(host: str, stderr: str) -> LinkError:
     """Return the error for the messages of ssh itself (exit status 255)."""
-    lines = [
-        line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@@@")
-    ]
-    last = lines[-1] if lines else "ssh ended without a word"
-    bare = re.sub(r"^ssh://|^[^@]*@", "", host)
-    for pattern, message, hint, lost in SSH_SAYS:
-        if re.search(pattern, stderr):
-            words = {"host": shlex.quote(host), "bare": shlex.quote(bare), "last": last}
-            return LinkError(
-                message.format(**words), hint.format(**words), argv, stderr, status, lost
-            )
-    return LinkError(
-        f"{host}: ssh failed: {last}",
-        f"try: ssh {shlex.quote(host)} true",
-        argv,
-        stderr,
-        status,
-        not lines,
-    )
+    lines = [line for line in _lines(stderr) if not line.startswith("@@@")]
+    words = {
+        "host": shlex.quote(host),
+        "bare": shlex.quote(re.sub(r"^ssh://|^[^@]*@", "", host)),
+        "last": lines[-1] if lines else "ssh ended without a word",
+    }
+    unknown = ("", "{host}: ssh failed: {last}", "try: ssh {host} true", not lines)
+    said = next(row for row in (*SSH_SAYS, unknown) if re.search(row[0], stderr))
+    return LinkError(said[1].format(**words), said[2].format(**words), said[3])
 
 
 def command_error(host: str, argv: list[str], stderr: str, status: int) -> LinkError:
     """Return the error for a command that ran on the board and failed there."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    last = lines[-1] if lines else f"exit status {status}"
-    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+    last = (_lines(stderr) or [f"exit status {status}"])[-1]
+    if any(word in stderr for word in ("No space left on device", "Disk quota exceeded")):
         return LinkError(
             f"{host}: the board's disk is full ({last})",
             "make room there (df -h); then the same command goes on",
-            argv,
-            stderr,
-            status,
         )
-    if "Permission denied" in stderr or "Read-only file system" in stderr:
-        return LinkError(
-            f"{host}: {last}",
-            "choose folders that you may write there: workdir = and cache = under [board.NAME]",
-            argv,
-            stderr,
-            status,
-        )
+    closed = any(word in stderr for word in ("Permission denied", "Read-only file system"))
+    folders = "choose folders that you may write there: workdir = and cache = under [board.NAME]"
     return LinkError(
-        f"{host}: {last}", "the command was: " + shlex.join(argv[:4]), argv, stderr, status
+        f"{host}: {last}", folders if closed else "the command was: " + shlex.join(argv[:4])
     )
+
+
+def _lines(stderr: str) -> list[str]:
+    return [line.strip() for line in stderr.splitlines() if line.strip()]

@@ -11,9 +11,9 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from subprocess import DEVNULL
+from typing import IO, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.config import Board
@@ -29,8 +29,7 @@ KEEP_MASTER_S = (
 )
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The result of a command on the board: exit status, output in bytes, messages as text."""
 
     status: int
@@ -84,15 +83,11 @@ class Channel(subprocess.Popen[bytes]):
 
 
 class Link:
-    """One board over ssh. The shared connection opens at the first command.
-
-    `close` ends it; leaving it open is harmless.
-    """
+    """One board over ssh. The shared connection opens at the first command, and ends by itself."""
 
     def __init__(self, board: Board, sockets: Path | None = None) -> None:
         self.board = board
         self._sockets = sockets
-        self._open = False
 
     def options(self) -> list[str]:
         """Return the ssh command up to, not including, the host."""
@@ -115,11 +110,11 @@ class Link:
 
     def open(self) -> None:
         """Make sure that the shared connection is up; raises LinkError with what to do."""
-        if self._open and self._control("check") == 0:
-            return
-        if self._control("check") != 0:
+        with _ssh_of(self.board):
+            check = [*self.options(), "-O", "check", "--", self.board.host]
+            up = subprocess.run(check, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+        if up.returncode != 0:
             self._start_master()
-        self._open = True
 
     def run(
         self,
@@ -138,7 +133,7 @@ class Link:
             with _ssh_of(self.board):
                 done = subprocess.run(
                     self.argv(command, env),
-                    input=stdin if stdin is not None else b"",
+                    input=stdin or b"",
                     capture_output=True,
                     timeout=timeout_s,
                 )
@@ -146,13 +141,11 @@ class Link:
             raise LinkError(
                 f"{self.board.host}: no answer within {timeout_s:.0f} s",
                 "is the board busy or off? type the same command again",
-                list(command),
                 lost=True,
             ) from None
         result = Result(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
         if result.status == SSH_FAILED:
-            self._open = False
-            raise ssh_error(self.board.host, result.stderr, list(command), result.status)
+            raise ssh_error(self.board.host, result.stderr)
         if check and result.status != 0:
             raise command_error(self.board.host, list(command), result.stderr, result.status)
         return result
@@ -160,7 +153,7 @@ class Link:
     @contextlib.contextmanager
     def channel(
         self, command: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> Iterator["Channel"]:
+    ) -> Iterator[Channel]:
         """Give a command that runs as long as the context, with its input and output as pipes.
 
         Its messages go to a file, and at the end to `.messages`.
@@ -178,52 +171,29 @@ class Link:
                 yield process
             finally:
                 _end(process)
-                messages.seek(0)
-                process.messages = messages.read().decode("utf-8", "replace")
-
-    def close(self) -> None:
-        """End the shared connection."""
-        self._control("exit")
-        self._open = False
-
-    def _control(self, what: str) -> int:
-        with _ssh_of(self.board):
-            done = subprocess.run(
-                [*self.options(), "-O", what, "--", self.board.host],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        return done.returncode
+                process.messages = text_of(messages)
 
     def _start_master(self) -> None:
         """Start the shared connection in the background.
 
         Its messages go to a file: a pipe would stay open as long as it does.
         """
-        argv = [
-            *self.options(),
-            "-o",
-            "ControlMaster=auto",
-            "-o",
-            f"ControlPersist={KEEP_MASTER_S}",
-            "-fN",
-            "--",
-            self.board.host,
-        ]
+        ours = ("-o", "ControlMaster=auto", "-o", f"ControlPersist={KEEP_MASTER_S}", "-fN")
+        argv = [*self.options(), *ours, "--", self.board.host]
         with tempfile.TemporaryFile() as messages:
             with _ssh_of(self.board):
-                status = subprocess.run(
-                    argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
-                ).returncode
-            messages.seek(0)
-            if status != 0:
-                raise ssh_error(
-                    self.board.host, messages.read().decode("utf-8", "replace"), argv, status
-                )
+                done = subprocess.run(argv, stdin=DEVNULL, stdout=DEVNULL, stderr=messages)
+            if done.returncode != 0:
+                raise ssh_error(self.board.host, text_of(messages))
 
 
-def _end(process: "Channel") -> None:
+def text_of(file: IO[bytes]) -> str:
+    """Return the whole text of an open file."""
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _end(process: Channel) -> None:
     with contextlib.suppress(OSError):
         process.stdin.close()
     try:

@@ -19,8 +19,8 @@ from typing import IO
 
 from joulebird.harness.core import records as record
 from joulebird.harness.host.link.agent import Agent
-from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
-from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link
+from joulebird.harness.host.link.errors import BROKEN, LinkError, command_error, ssh_error
+from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link, text_of
 from joulebird.harness.onboard.files import tree_hash, walk
 
 STAGING = ".incoming"  # below the runs folder, for files that are still arriving
@@ -192,29 +192,15 @@ def _check(
     """Raise the error of a failed copy; `receiver` is the folder here that rsync was writing to."""
     if status == 0:
         return
-    messages.seek(0)
-    said = messages.read().decode("utf-8", "replace")
-    if (
-        receiver is not None
-        and "[receiver" in said
-        and ("No space left" in said or "Permission denied" in said)
-    ):
-        raise _local_error(
-            receiver, "No space left on device" if "No space left" in said else "Permission denied"
-        )
-    lost = "connection unexpectedly closed" in said or "unexplained error" in said
-    if status == SSH_FAILED or status < 0 or lost:
-        if status == SSH_FAILED and not lost:
-            raise ssh_error(link.board.host, said, argv, status)
-        raise LinkError(
-            f"{link.board.host}: the connection broke",
-            "type the same command again: it goes on where it was",
-            argv,
-            said,
-            status,
-            True,
-        )
-    raise command_error(link.board.host, argv, said, status)
+    said, host = text_of(messages), link.board.host
+    for reason in ("No space left on device", "Permission denied"):
+        if receiver is not None and "[receiver" in said and reason in said:
+            raise _local_error(receiver, reason)
+    if status < 0 or "connection unexpectedly closed" in said or "unexplained error" in said:
+        raise LinkError(f"{host}: the connection broke", BROKEN, lost=True)
+    raise (
+        ssh_error(host, said) if status == SSH_FAILED else command_error(host, argv, said, status)
+    )
 
 
 def _rank(name: str) -> int:

@@ -94,9 +94,7 @@ def alpha(new_board):
 @pytest.fixture
 def link(alpha, sockets):
     """A line to alpha."""
-    line = alpha.link(sockets)
-    yield line
-    line.close()
+    return alpha.link(sockets)
 
 
 @pytest.fixture

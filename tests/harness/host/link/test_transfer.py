@@ -47,9 +47,7 @@ def there(runs):
 @pytest.fixture
 def line(alpha, sockets):
     """A line to the board with the odd folder."""
-    link = alpha.link(sockets, workdir="joule bird")
-    yield link
-    link.close()
+    return alpha.link(sockets, workdir="joule bird")
 
 
 def content(root: Path) -> dict:
