@@ -11,6 +11,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import UNREACHABLE
 from joulebird.harness.core.files import remove as remove_file
 from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import lock
 from joulebird.harness.runs.rundir import is_finished
 
 BLOCK = 1 << 20
@@ -129,7 +130,7 @@ def clean(
     Raises HarnessError (75) while a job runs.
     """
     hint = "`joulebird board status` shows it; clean later"
-    with jobs.locked(lock_path, "joulebird board clean", "a job runs on the board", hint):
+    with lock.locked(lock_path, "joulebird board clean", "a job runs on the board", hint):
         paths = _useless(workdir, fetched)
         zips = glob.glob(os.path.join(glob.escape(cache), "board-*.pyz*"))
         paths["code"] = [path for path in sorted(zips) if os.path.basename(path) != keep]

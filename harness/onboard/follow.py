@@ -1,7 +1,4 @@
-"""Follow jobs over a connection that may break: status, log, waiting.
-
-Between two readings this costs the board nothing.
-"""
+"""Follow jobs over a connection that may break; between two looks this costs the board nothing."""
 
 import os
 import signal
@@ -11,36 +8,20 @@ from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import files, machine
+from joulebird.harness.onboard import files, lock, machine
 from joulebird.harness.onboard import job as jobs
 
 CHUNK = 65536
-STATUS_HINT = "see `joulebird board status`"
 
 
 def status(workdir: str, lock_path: str) -> Dict[str, Any]:
     """Return the board's holder, its ten newest jobs (oldest first), its runs and the machine."""
     return {
-        "holder": jobs.holder(lock_path),
+        "holder": lock.holder(lock_path),
         "jobs": [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]],
         "done": record.folders_with(record.RECORD, os.path.join(workdir, "runs")),
         "machine": machine.facts(workdir),
     }
-
-
-def find(workdir: str, run_id: Optional[str]) -> str:
-    """Return the folder of the newest job, or of the newest with this run (or this job id).
-
-    Raises HarnessError when there is none.
-    """
-    for job_id in reversed(jobs.ids(workdir)):
-        path = jobs.folder(workdir, job_id)
-        if run_id is None or run_id == job_id or run_id in jobs.read(path)["job"].get("runs", []):
-            return path
-    raise HarnessError(
-        f"no job on the board has the run {run_id}" if run_id else "no job on the board yet",
-        STATUS_HINT,
-    )
 
 
 def log(path: str, offset: int = 0) -> Dict[str, Any]:
@@ -63,12 +44,11 @@ def follow(
 ) -> None:
     """Emit the log so far, then its growth every `every_s` seconds, and the job's end at once.
 
-    In between this process sleeps. The end wakes it through the job's lock, the loss of the
-    connection by the return of `is_gone`.
+    In between this process sleeps. The job's lock wakes it at the end; it ends when `is_gone` does.
     """
     wake, alive = threading.Event(), os.path.join(path, jobs.ALIVE)
     reasons: List[str] = []
-    for wait, reason in ((lambda: jobs.wait_until_free(alive), "ended"), (is_gone, "gone")):
+    for wait, reason in ((lambda: lock.wait_until_free(alive), "ended"), (is_gone, "gone")):
         threading.Thread(target=_wake, args=(wait, reason, reasons, wake), daemon=True).start()
     first = True  # the first answer, empty or not, shows the other side that we are here
     while "gone" not in reasons:
@@ -90,15 +70,15 @@ def stop(workdir: str, run_id: Optional[str]) -> Dict[str, Any]:
 
     Raises HarnessError when no such job runs.
     """
-    job = jobs.read(find(workdir, run_id))
+    job = jobs.read(jobs.find(workdir, run_id))
     if job["status"] != "running" or job["rebooted"]:
-        raise HarnessError("nothing to stop: the job has ended", STATUS_HINT)
+        raise HarnessError("nothing to stop: the job has ended", jobs.STATUS_HINT)
     for key in ("supervisor", "pid"):  # the job itself when its supervisor was killed
         pid = job["state"].get(key)
         if pid and _lives(pid):
             os.kill(pid, signal.SIGTERM)
             return job
-    raise HarnessError("the job's processes are gone", STATUS_HINT)
+    raise HarnessError("the job's processes are gone", jobs.STATUS_HINT)
 
 
 def _lives(pid: int) -> bool:
@@ -127,7 +107,7 @@ def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
     job = jobs.read(path)
     log_path = os.path.join(path, jobs.LOG)
     size = os.path.getsize(log_path) if os.path.exists(log_path) else 0
-    end = log(path, max(0, size - 2000))["text"]
+    words = log(path, max(0, size - 2000))["text"].splitlines()
     return {
         "id": job_id,
         "status": job["status"],
@@ -136,5 +116,5 @@ def _brief(workdir: str, job_id: str) -> Dict[str, Any]:
         "owner": job["job"].get("owner", {}),
         "code": job["exit"].get("code"),
         "since_wall_s": job["state"].get("wall_s"),
-        "last": ([""] + [line for line in end.splitlines() if line.strip()])[-1],
+        "last": ([""] + [line for line in words if line.strip()])[-1],
     }

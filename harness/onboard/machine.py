@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import lock
 
 LINGER = "/var/lib/systemd/linger"
 BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as unlike it as can be
@@ -28,20 +28,25 @@ def lingers() -> bool:
     )
 
 
+def home(path: str) -> str:
+    """Return an absolute path; a relative one is relative to the home."""
+    return os.path.join(os.path.expanduser("~"), path)
+
+
 def facts(folder: str) -> Dict[str, Any]:
     """Return the machine in JSON values: Python, user, clocks, boot, free room in `folder`."""
-    home = os.path.expanduser("~")
+    user_home = os.path.expanduser("~")
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
         "machine": platform.machine(),
         "hostname": socket.gethostname(),
         "user": user_name(),
-        "home": home,
+        "home": user_home,
         "boot_id": boot_id(),
         "t_s": time.monotonic(),
         "wall_s": time.time(),
-        "free_bytes": shutil.disk_usage(folder if os.path.isdir(folder) else home).free,
+        "free_bytes": shutil.disk_usage(folder if os.path.isdir(folder) else user_home).free,
         "rsync": shutil.which("rsync") is not None,
         "linger": lingers(),
     }
@@ -67,7 +72,7 @@ def play(lock_path: str, chip_s: float) -> Dict[str, Any]:
     An edge is (t_s, 1 or 0). Holds the board's lock; raises HarnessError (75) when it is in use.
     """
     problem = "the board is in use: no load pattern now"
-    with jobs.locked(lock_path, "signature", problem, "wait until it is free"):
+    with lock.locked(lock_path, "signature", problem, "wait until it is free"):
         return {"boot_id": boot_id(), "edges": _pattern(chip_s)}
 
 

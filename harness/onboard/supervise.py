@@ -13,9 +13,9 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import BUG, BUSY, UNREACHABLE
-from joulebird.harness.core.process import python_command
+from joulebird.harness.core.process import ROOT, python_command
 from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import machine
+from joulebird.harness.onboard import lock, machine
 
 START_TIMEOUT_S = 30.0
 SILENT: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -28,7 +28,7 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
     Return `job.read` of it, or {"busy": its holder}. `job` has id, argv, env, cwd, lock, owner and
     runs. With lingering on it is a unit of the user's systemd, else a session of its own.
     """
-    held = jobs.holder(job["lock"])
+    held = lock.holder(job["lock"])
     if held is not None:
         return {"busy": held}
     path = jobs.create(workdir, job)
@@ -40,7 +40,7 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
     while time.monotonic() < deadline:
         present = jobs.read(path)
         if present["exit"].get("code") == BUSY and not present["state"]:
-            return {"busy": jobs.holder(job["lock"]) or {}}
+            return {"busy": lock.holder(job["lock"]) or {}}
         if present["state"] or present["exit"]:
             return present
         time.sleep(0.02)
@@ -51,21 +51,52 @@ def start(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
     )
 
 
+def composed(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a job with its whole command line: paths absolute, the launcher first."""
+    paths = [
+        machine.home(part) for part in job["env"].get("PYTHONPATH", "").split(os.pathsep) if part
+    ]
+    if paths:
+        job["env"]["PYTHONPATH"] = os.pathsep.join(paths)
+    if job["launcher"]:  # a container has its own environment: say everything again inside
+        variables = [f"{name}={value}" for name, value in sorted(job["env"].items())]
+        job["argv"] = job["launcher"] + ["env"] + variables + job["argv"]
+    names = {
+        "{workdir}": workdir,
+        "{home}": os.path.expanduser("~"),
+        "{code}": ROOT,
+        "{python}": job["python"],
+    }
+    for name, path in names.items():
+        job["argv"] = [word.replace(name, path) for word in job["argv"]]
+    return job
+
+
+def once(workdir: str, job: Dict[str, Any]) -> Dict[str, Any]:
+    """Run a short command in a job's environment; return its exit code and output."""
+    job = composed(workdir, job)
+    done = subprocess.run(
+        job["argv"],
+        env=dict(os.environ, **job["env"]),
+        cwd=os.path.expanduser("~"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return {
+        "code": done.returncode,
+        "out": done.stdout.decode("utf-8", "replace"),
+        "err": done.stderr.decode("utf-8", "replace"),
+    }
+
+
 def _by_systemd(job: Dict[str, Any], command: List[str]) -> bool:
     """Start as a transient unit; return False when systemd refuses.
 
     The unit gets our whole environment: the user's manager has another one.
     """
-    argv = [
-        "systemd-run",
-        "--user",
-        "--collect",
-        "--quiet",
-        f"--unit=joulebird-{job['id']}",
-        "--",
-        "env",
-    ]
-    argv += [f"{name}={value}" for name, value in os.environ.items()] + command
+    argv = ["systemd-run", "--user", "--collect", "--quiet", f"--unit=joulebird-{job['id']}", "--"]
+    argv += ["env"] + [f"{name}={value}" for name, value in os.environ.items()] + command
     return subprocess.run(argv, **SILENT).returncode == 0
 
 
@@ -78,7 +109,7 @@ def supervise(path: str) -> int:
     alive = jobs.take_alive(path)
     if alive is None:
         return BUSY
-    board = jobs.open_lock(job["lock"])
+    board = lock.open_lock(job["lock"])
     owner = dict(
         job["owner"],
         job=job["id"],
@@ -86,7 +117,7 @@ def supervise(path: str) -> int:
         workdir=os.path.dirname(os.path.dirname(path)),
         since_wall_s=time.time(),
     )
-    if not jobs.try_lock(board, owner):
+    if not lock.try_lock(board, owner):
         jobs.write_exit(path, BUSY, b"the board is busy")
         return BUSY
     keeper = _Keeper(path)

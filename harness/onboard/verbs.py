@@ -8,14 +8,13 @@ with its traceback on stderr.
 import errno
 import json
 import os
-import subprocess
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import UNREACHABLE
-from joulebird.harness.core.process import ROOT
-from joulebird.harness.onboard import files, follow, machine, supervise
+from joulebird.harness.core.files import write_whole
+from joulebird.harness.onboard import files, follow, lock, machine, supervise
 from joulebird.harness.onboard import job as jobs
 
 REMEDIES = {
@@ -32,61 +31,32 @@ REMEDIES = {
 
 def start(asked: Dict[str, Any]) -> Any:
     """Start a job, or return the holder of the board."""
-    workdir, job = _home(asked["workdir"]), _composed(asked)
-    os.makedirs(os.path.join(workdir, "runs"), exist_ok=True)
+    workdir = asked["workdir"]
+    for name in ("runs", "specs"):
+        os.makedirs(os.path.join(workdir, name), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
-        path = os.path.join(workdir, "specs", name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    return supervise.start(workdir, dict(job, cwd=workdir))
-
-
-def once(asked: Dict[str, Any]) -> Any:
-    """Run a short command in a job's environment; return its exit code and output."""
-    job = _composed(asked)
-    done = subprocess.run(
-        job["argv"],
-        env=dict(os.environ, **job["env"]),
-        cwd=os.path.expanduser("~"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    return {
-        "code": done.returncode,
-        "out": done.stdout.decode("utf-8", "replace"),
-        "err": done.stderr.decode("utf-8", "replace"),
-    }
+        write_whole(os.path.join(workdir, "specs", name), text)
+    return supervise.start(workdir, dict(supervise.composed(workdir, asked["job"]), cwd=workdir))
 
 
 def wait_free(asked: Dict[str, Any]) -> Any:
     """Sleep until the board is free."""
-    jobs.wait_until_free(asked["lock"])
+    lock.wait_until_free(asked["lock"])
     return {}
 
 
 # Each takes the object read from stdin and returns the answer.
 ONCE: Dict[str, Callable[[Dict[str, Any]], Any]] = {
-    "facts": lambda asked: machine.facts(_home(asked["workdir"])),
-    "once": once,
-    "status": lambda asked: follow.status(_home(asked["workdir"]), asked["lock"]),
+    "facts": lambda asked: machine.facts(asked["workdir"]),
+    "once": lambda asked: supervise.once(asked["workdir"], asked["job"]),
+    "status": lambda asked: follow.status(asked["workdir"], asked["lock"]),
     "start": start,
-    "stop": lambda asked: follow.stop(_home(asked["workdir"]), asked.get("run")),
-    "log": lambda asked: follow.log(_job(asked), asked.get("offset", 0)),
-    "finished": lambda asked: files.of_runs(
-        os.path.join(_home(asked["workdir"]), "runs"), asked["runs"]
-    ),
-    "settle": lambda asked: files.settle(
-        _home(asked["part"]), _home(asked["final"]), asked["hash"]
-    ),
+    "stop": lambda asked: follow.stop(asked["workdir"], asked["run"]),
+    "log": lambda asked: follow.log(_job(asked), asked["offset"]),
+    "finished": lambda asked: files.of_runs(os.path.join(asked["workdir"], "runs"), asked["runs"]),
+    "settle": lambda asked: files.settle(asked["part"], asked["final"], asked["hash"]),
     "clean": lambda asked: files.clean(
-        _home(asked["workdir"]),
-        asked["lock"],
-        asked["fetched"],
-        _home(asked["cache"]),
-        asked["keep"],
-        asked["remove"],
+        *(asked[name] for name in ("workdir", "lock", "fetched", "cache", "keep", "remove"))
     ),
     "wait_free": wait_free,
     "play": lambda asked: machine.play(asked["lock"], asked["chip_s"]),
@@ -102,48 +72,29 @@ def main(argv: Optional[List[str]] = None) -> int:
         elif argv[0] == "supervise":
             return supervise.supervise(argv[1])
         elif argv[0] == "follow":
-            asked = json.loads(sys.stdin.readline())
-            follow.follow(
-                _job(asked), asked.get("offset", 0), asked["every_s"], _emit, follow.input_ends
-            )
+            asked = _asked(sys.stdin.readline())
+            path, offset = _job(asked), asked["offset"]
+            follow.follow(path, offset, asked["every_s"], _emit, follow.input_ends)
         else:
-            _emit(ONCE[argv[0]](json.loads(sys.stdin.read())))
+            _emit(ONCE[argv[0]](_asked(sys.stdin.read())))
     except HarnessError as error:
         _emit({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
     except OSError as error:
-        _emit(
-            {
-                "error": f"{error.filename or 'on the board'}: {error.strerror}",
-                "hint": REMEDIES.get(
-                    error.errno or 0, "look at the board: is its disk healthy and mounted?"
-                ),
-                "exit_code": UNREACHABLE,
-            }
-        )
+        problem = f"{error.filename or 'on the board'}: {error.strerror}"
+        hint = REMEDIES.get(error.errno or 0, "look at the board: is its disk healthy and mounted?")
+        _emit({"error": problem, "hint": hint, "exit_code": UNREACHABLE})
     return 0
 
 
-def _composed(asked: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a job with its whole command line: paths absolute, the launcher first.
-
-    The host gives paths relative to the home.
-    """
-    job: Dict[str, Any] = asked["job"]
-    paths = [_home(part) for part in job["env"].get("PYTHONPATH", "").split(os.pathsep) if part]
-    if paths:
-        job["env"]["PYTHONPATH"] = os.pathsep.join(paths)
-    if job["launcher"]:  # a container has its own environment: say everything again inside
-        variables = [f"{name}={value}" for name, value in sorted(job["env"].items())]
-        job["argv"] = job["launcher"] + ["env"] + variables + job["argv"]
-    names = {
-        "{workdir}": _home(asked["workdir"]),
-        "{home}": os.path.expanduser("~"),
-        "{code}": ROOT,
-        "{python}": job["python"],
+def _asked(text: str) -> Dict[str, Any]:
+    """Return the object with its paths absolute: the host gives them relative to the home."""
+    asked: Dict[str, Any] = json.loads(text)
+    paths = {
+        name: machine.home(asked[name])
+        for name in ("workdir", "cache", "part", "final")
+        if name in asked
     }
-    for name, path in names.items():
-        job["argv"] = [word.replace(name, path) for word in job["argv"]]
-    return job
+    return dict(asked, **paths)
 
 
 def _emit(value: Any) -> None:
@@ -151,11 +102,6 @@ def _emit(value: Any) -> None:
     sys.stdout.flush()
 
 
-def _home(path: str) -> str:
-    """Return an absolute path; a relative one is relative to the home."""
-    return os.path.join(os.path.expanduser("~"), path)
-
-
 def _job(asked: Dict[str, Any]) -> str:
     """Return the folder of the job that is named, or of the newest."""
-    return follow.find(_home(asked["workdir"]), asked.get("run"))
+    return jobs.find(asked["workdir"], asked["run"])

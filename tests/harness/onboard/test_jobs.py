@@ -10,7 +10,7 @@ import time
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import follow, job, supervise
+from joulebird.harness.onboard import follow, job, lock, supervise
 
 OWNER = {"user": "ann", "host": "desk"}
 
@@ -70,7 +70,7 @@ def test_it_outlives_whoever_started_it(tmp_path):
     starter.wait()
     with pytest.raises(ProcessLookupError):
         os.killpg(starter.pid, signal.SIGKILL)
-    assert job.holder(asked["lock"])["user"] == "ann"
+    assert lock.holder(asked["lock"])["user"] == "ann"
     wait_for((tmp_path / "done").exists)
 
 
@@ -82,7 +82,7 @@ def test_one_at_a_time_and_the_lock_names_the_owner(tmp_path):
     assert second["busy"]["job"] == first["job"]["id"]
     os.kill(first["state"]["pid"], signal.SIGKILL)
     assert finish(tmp_path, first)["exit"]["code"] == -signal.SIGKILL
-    assert job.holder(str(tmp_path / "lock")) is None
+    assert lock.holder(str(tmp_path / "lock")) is None
 
 
 def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
@@ -129,7 +129,7 @@ def test_a_killed_supervisor_leaves_the_job_running_and_the_board_locked(tmp_pat
     os.kill(found["state"]["supervisor"], signal.SIGKILL)
     time.sleep(0.2)
     assert job.read(path)["status"] == "running"
-    assert job.holder(str(tmp_path / "lock")) is not None
+    assert lock.holder(str(tmp_path / "lock")) is not None
     follow.stop(str(tmp_path), None)
     wait_for(lambda: not job.is_alive(path))
     assert job.read(path)["status"] == "lost"
@@ -189,10 +189,10 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
                 str(tmp_path), make(tmp_path, "pass", f"2026010{number}T000000Z-x", runs)
             ),
         )
-    assert os.path.basename(follow.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
-    assert os.path.basename(follow.find(str(tmp_path), None)) == "20260102T000000Z-x"
+    assert os.path.basename(job.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
+    assert os.path.basename(job.find(str(tmp_path), None)) == "20260102T000000Z-x"
     with pytest.raises(HarnessError, match="no job on the board has the run nothing"):
-        follow.find(str(tmp_path), "nothing")
+        job.find(str(tmp_path), "nothing")
     found = follow.status(str(tmp_path), str(tmp_path / "lock"))
     assert [one["status"] for one in found["jobs"]] == ["ended"] * 3
     assert found["holder"] is None

@@ -9,11 +9,11 @@ import threading
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import job as lock
+from joulebird.harness.onboard import lock
 
 HOLD = """
 import sys
-from joulebird.harness.onboard import job as lock
+from joulebird.harness.onboard import lock
 handle = lock.open_lock(sys.argv[1])
 print(lock.try_lock(handle, {"user": "ann", "job": "j"}), flush=True)
 sys.stdin.read()
