@@ -37,17 +37,16 @@ def which(context: Context) -> Verdict:
     name = "a Jetson TX2" if board["tx2"] else f"a Jetson, but not a TX2 ({model})"
     jetpack = ", JetPack " + board["jetpack"] if board["jetpack"] else ""
     release = f"{name}, L4T {board['l4t']}{jetpack}"
-    bare = name + ", without /etc/nv_tegra_release"
+    mount = "in a container, mount that file; else install JetPack"
     return first_of(
-        Verdict(OK, release),
-        (
-            board["l4t"] is None,
-            Verdict(WARN, bare, "in a container, mount that file; else install JetPack"),
-        ),
+        (board["l4t"] is None, WARN, name + ", without /etc/nv_tegra_release", mount),
         (
             board["tx2"] and not jetpack,
-            Verdict(WARN, release, "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)"),
+            WARN,
+            release,
+            "joulebird is made for JetPack 4.6.1 (L4T 32.7.1)",
         ),
+        (True, OK, release),
     )
 
 
@@ -55,12 +54,10 @@ def which(context: Context) -> Verdict:
 def mode(context: Context) -> Verdict:
     """Name the nvpmodel mode."""
     present = power_mode(context.root, context.run)
-    silent = Verdict(
-        BAD,
-        "nvpmodel does not say the power mode",
-        "run `nvpmodel -q` by hand; older releases want `sudo nvpmodel -q`",
-    )
-    return Verdict(OK, f"{present['id']} {present['name']}") if present else silent
+    if present:
+        return Verdict(OK, f"{present['id']} {present['name']}")
+    remedy = "run `nvpmodel -q` by hand; older releases want `sudo nvpmodel -q`"
+    return Verdict(BAD, "nvpmodel does not say the power mode", remedy)
 
 
 @jetson_only
@@ -70,18 +67,20 @@ def clocks(context: Context) -> Verdict:
     locked = health.locked()
     highest = {name: high // 1000000 for name, (_, high) in health.clock_limits().items()}
     shown = [f"{name} {highest[name]} MHz" for name in ("cpu0", "gpu") if name in highest]
-    unknown = Verdict(
-        BAD,
-        "no clock limits are shown under /sys",
-        "without them throttling of the board cannot be seen",
-    )
-    moving = Verdict(
-        WARN,
-        "not locked: frequency scaling moves them during a run",
-        "sudo jetson_clocks, after the power mode is set",
-    )
     return first_of(
-        Verdict(OK, "locked: " + ", ".join(shown)), (locked is None, unknown), (not locked, moving)
+        (locked, OK, "locked: " + ", ".join(shown)),
+        (
+            locked is None,
+            BAD,
+            "no clock limits are shown under /sys",
+            "without them throttling of the board cannot be seen",
+        ),
+        (
+            True,
+            WARN,
+            "not locked: frequency scaling moves them during a run",
+            "sudo jetson_clocks, after the power mode is set",
+        ),
     )
 
 
@@ -89,17 +88,18 @@ def clocks(context: Context) -> Verdict:
 def fan(context: Context) -> Verdict:
     """Check that the fan is fixed: it sets the temperature, and that the leakage."""
     state = board_of(context).state()["fan"]
-    width = f"pulse width {(state or {}).get('target_pwm')}"
-    governed = Verdict(
-        WARN,
-        f"governed by the temperature ({width} now)",
-        "fix it: echo 0 | sudo tee /sys/devices/pwm-fan/temp_control; "
-        "echo 255 | sudo tee /sys/devices/pwm-fan/target_pwm",
-    )
+    if state is None:
+        return Verdict(SKIP, "no fan is shown")
+    width = f"pulse width {state.get('target_pwm')}"
     return first_of(
-        Verdict(OK, f"fixed at {width}"),
-        (state is None, Verdict(SKIP, "no fan is shown")),
-        ((state or {}).get("temp_control") == 1, governed),
+        (
+            state.get("temp_control") == 1,
+            WARN,
+            f"governed by the temperature ({width} now)",
+            "fix it: echo 0 | sudo tee /sys/devices/pwm-fan/temp_control; "
+            "echo 255 | sudo tee /sys/devices/pwm-fan/target_pwm",
+        ),
+        (True, OK, f"fixed at {width}"),
     )
 
 
@@ -109,11 +109,9 @@ def root_access(context: Context) -> Verdict:
     if not context.sudo:
         return Verdict(OK, "this is root")
     ran = context.run(context.sudo + ["-l", "/usr/sbin/nvpmodel"], "")
-    fine = Verdict(OK, "sudo may run nvpmodel without a password")
-    return (
-        fine
-        if ran.code == 0
-        else Verdict(WARN, f"sudo wants a password ({ran.words})", board_of(context).sudo_hint())
+    return first_of(
+        (ran.code == 0, OK, "sudo may run nvpmodel without a password"),
+        (True, WARN, f"sudo wants a password ({ran.words})", board_of(context).sudo_hint()),
     )
 
 
@@ -125,15 +123,10 @@ def left_over(context: Context) -> Verdict:
         return Verdict(BAD, error.message, error.hint)
     if note is None:
         return Verdict(OK, "nothing to put back")
-    return first_of(
-        Verdict(
-            BAD, "a killed run left the board in its own mode and clocks", "joulebird doctor --fix"
-        ),
-        (
-            os.path.exists(os.path.join(context.root, "proc", str(note["pid"]))),
-            Verdict(OK, f"process {note['pid']} has prepared the board, and still runs"),
-        ),
-    )
+    if os.path.exists(os.path.join(context.root, "proc", str(note["pid"]))):
+        return Verdict(OK, f"process {note['pid']} has prepared the board, and still runs")
+    found = "a killed run left the board in its own mode and clocks"
+    return Verdict(BAD, found, "joulebird doctor --fix")
 
 
 def put_back(context: Context) -> str:
@@ -149,10 +142,9 @@ def heat(context: Context) -> Verdict:
     if not temps:
         return Verdict(WARN, "no temperatures are shown", "look at /sys/class/thermal")
     zone, value = max(temps.items(), key=lambda item: item[1])
-    text = f"{value:.1f} C at most ({zone})"
     return Verdict(
         BAD if value >= HOT_C else WARN if value >= WARM_C else OK,
-        text,
+        f"{value:.1f} C at most ({zone})",
         "cool the board: fan, air; it throttles at 95.5 C",
     )
 
@@ -162,8 +154,8 @@ def throttling(context: Context) -> Verdict:
     """Check that the board does not throttle now."""
     cooling = Health(context.root).sample()["cooling"]
     active = ", ".join(f"{name} (state {state})" for name, state in sorted(cooling.items()))
-    hot = Verdict(BAD, f"throttled now: {active}", "cool the board, or take a lower power mode")
-    return hot if cooling else Verdict(OK, "not throttled")
+    remedy = "cool the board, or take a lower power mode"
+    return first_of((cooling, BAD, f"throttled now: {active}", remedy), (True, OK, "not throttled"))
 
 
 @jetson_only
@@ -171,15 +163,15 @@ def kernel_log(context: Context) -> Verdict:
     """Look for alarms of the supply in the kernel's log: they usually mean too low a voltage."""
     ran = context.run(["dmesg"], "")
     line = last_alarm(ran.out)
-    alarm = Verdict(
-        WARN,
-        f"an alarm since boot: {line}",
-        "use a stronger supply (19 V, 4.7 A) and a thicker cable, at the barrel jack",
-    )
     return first_of(
-        alarm,
-        (ran.code != 0, Verdict(SKIP, "the kernel's log is closed to this user")),
-        (line is None, Verdict(OK, "no alarm of the supply since boot")),
+        (ran.code != 0, SKIP, "the kernel's log is closed to this user"),
+        (line is None, OK, "no alarm of the supply since boot"),
+        (
+            True,
+            WARN,
+            f"an alarm since boot: {line}",
+            "use a stronger supply (19 V, 4.7 A) and a thicker cable, at the barrel jack",
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""A check of `joulebird doctor` its context, its verdict, and the results as text and JSON."""
+"""A check of `joulebird doctor`, its context, its verdict, and the results as text and JSON."""
 
 import os
 import sys
@@ -26,9 +26,9 @@ class Verdict(NamedTuple):
     remedy: str = ""
 
 
-def first_of(fine: Verdict, *others: Tuple[Any, Verdict]) -> Verdict:
-    """Return the first of the other verdicts whose condition holds, else the fine one."""
-    return next((verdict for holds, verdict in others if holds), fine)
+def first_of(*rows: Tuple[Any, ...]) -> Verdict:
+    """Return the verdict of the first row that holds: a row is a condition and the verdict."""
+    return next(Verdict(*verdict) for holds, *verdict in rows if holds)
 
 
 class Context:
@@ -72,15 +72,6 @@ class Context:
         commands = {self.text(os.path.join("proc", process, "comm")) for process in processes}
         return [name for name in names if name in commands]
 
-    def memory(self) -> Dict[str, int]:
-        """Return bytes by name from /proc/meminfo; {} where there is none."""
-        lines = [line.split() for line in (self.text("proc/meminfo") or "").splitlines()]
-        return {
-            words[0].rstrip(":"): 1024 * int(words[1])
-            for words in lines
-            if len(words) >= 2 and words[1].isdigit()
-        }
-
 
 class Check(NamedTuple):
     """A named check; `fix`, if there is one, cures the trouble safely and returns its action."""
@@ -111,7 +102,7 @@ def none_running(names: List[str], remedy: str, fine: str) -> Callable[[Context]
     @jetson_only
     def look(context: Context) -> Verdict:
         running = ", ".join(context.running(names))
-        return Verdict(WARN, f"running: {running}", remedy) if running else Verdict(OK, fine)
+        return first_of((running, WARN, f"running: {running}", remedy), (True, OK, fine))
 
     return look
 

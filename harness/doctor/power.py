@@ -41,32 +41,32 @@ def total_channel(context: Context) -> Optional[Channel]:
 def rails(context: Context) -> Verdict:
     """Count the rails that the board measures."""
     names = [channel.rail for channel in find_channels(context.root)]
-    hidden = Verdict(
-        BAD,
-        "no power monitor (INA3221) is shown under /sys",
-        "is this a container? mount /sys; else look at dmesg | grep ina3221",
-    )
     doubles = sorted({name for name in names if names.count(name) > 1})
-    ambiguous = Verdict(
-        BAD,
-        "rails of the same name: " + ", ".join(doubles),
-        "name the rails to record with --source-option rails=...",
-    )
-    incomplete = Verdict(
-        BAD,
-        "no VDD_IN among " + ", ".join(names),
-        "its chip (0x41) did not start: dmesg | grep ina3221; reboot",
-    )
-    carrier = (
-        "with the carrier board's"
-        if "VDD_MUX" in names
-        else "the module's only: this carrier board measures nothing itself"
-    )
     return first_of(
-        Verdict(OK, f"{len(names)} rails, {carrier}"),
-        (not names, hidden),
-        (doubles, ambiguous),
-        (context.board["tx2"] and "VDD_IN" not in names, incomplete),
+        (
+            not names,
+            BAD,
+            "no power monitor (INA3221) is shown under /sys",
+            "is this a container? mount /sys; else look at dmesg | grep ina3221",
+        ),
+        (
+            doubles,
+            BAD,
+            "rails of the same name: " + ", ".join(doubles),
+            "name the rails to record with --source-option rails=...",
+        ),
+        (
+            context.board["tx2"] and "VDD_IN" not in names,
+            BAD,
+            "no VDD_IN among " + ", ".join(names),
+            "its chip (0x41) did not start: dmesg | grep ina3221; reboot",
+        ),
+        ("VDD_MUX" in names, OK, f"{len(names)} rails, with the carrier board's"),
+        (
+            True,
+            OK,
+            f"{len(names)} rails, the module's only: this carrier board measures nothing itself",
+        ),
     )
 
 
@@ -85,12 +85,9 @@ def unreadable(context: Context) -> List[str]:
 def access(context: Context) -> Verdict:
     """Check that the rails may be read."""
     closed = unreadable(context)
-    shut = Verdict(
-        BAD,
-        f"{len(closed)} files are closed, such as {''.join(closed[:1])}",
-        f"sudo chmod a+r {' '.join(closed)}   (until the next boot)",
-    )
-    return shut if closed else Verdict(OK, "this user may read them")
+    found = f"{len(closed)} files are closed, such as {''.join(closed[:1])}"
+    remedy = f"sudo chmod a+r {' '.join(closed)}   (until the next boot)"
+    return first_of((closed, BAD, found, remedy), (True, OK, "this user may read them"))
 
 
 def open_access(context: Context) -> str:
@@ -118,17 +115,21 @@ def reading(context: Context) -> Verdict:
     text = f"{watts:.2f} W" + "".join(
         f", {rail} at {volts[rail]:.2f} V" for rail in source.total if rail in volts
     )
-    implausible = Verdict(
-        BAD,
-        text + ": a module does not draw that",
-        "compare with a meter; a wrong shunt in the device tree scales all",
-    )
     low, high = MODULE_VOLTS
-    off = Verdict(BAD, f"{text}: outside {low:g} to {high:g} V", "measure the supply")
     return first_of(
-        Verdict(OK, text),
-        (not PLAUSIBLE_W[0] <= watts <= PLAUSIBLE_W[1], implausible),
-        (not low <= volts.get("VDD_IN", low) <= high, off),
+        (
+            not PLAUSIBLE_W[0] <= watts <= PLAUSIBLE_W[1],
+            BAD,
+            text + ": a module does not draw that",
+            "compare with a meter; a wrong shunt in the device tree scales all",
+        ),
+        (
+            not low <= volts.get("VDD_IN", low) <= high,
+            BAD,
+            f"{text}: outside {low:g} to {high:g} V",
+            "measure the supply",
+        ),
+        (True, OK, text),
     )
 
 
@@ -150,24 +151,29 @@ def judge_chip(chip: Dict[str, Any], shunt_mohm: Optional[float], tx2: bool) -> 
     averaging = "window unknown" if window_s is None else window
     shunt = "unknown" if shunt_mohm is None else f"{shunt_mohm:g} mohm"
     text = f"{chip['running_mode'] or 'mode unknown'}, {averaging}, shunt {shunt}"
-    remedies = [
+    return first_of(
         (
             tx2 and shunt_mohm not in (None, TX2_SHUNT_MOHM),
+            WARN,
+            text,
             "a TX2 has 20 mohm at VDD_IN: a wrong value scales all watts; compare with a meter",
         ),
         (
             chip["running_mode"] == "triggered",
+            WARN,
+            text,
             "every reading is a snapshot: keep runs long, or: "
             f"echo 1 | sudo tee {chip['path']}/running_mode",
         ),
         (
             chip["running_mode"] is None or shunt_mohm is None,
+            WARN,
+            text,
             "the device tree is not shown (a container?): "
             "mount /proc/device-tree, so that the record has it",
         ),
-    ]
-    needed = [(holds, Verdict(WARN, text, remedy)) for holds, remedy in remedies]
-    return first_of(Verdict(OK, text), *needed)
+        (True, OK, text),
+    )
 
 
 @jetson_only
@@ -205,10 +211,9 @@ clients = none_running(
 def jtop_service(context: Context) -> Verdict:
     """Try the jtop service, if jetson-stats is here; nothing needs it."""
     probed = JtopSource.probe()
-    return (
-        Verdict(OK, f"jtop can be read too ({probed.reason})")
-        if probed.usable
-        else Verdict(SKIP, f"jtop cannot be read: {probed.reason}")
+    return first_of(
+        (probed.usable, OK, f"jtop can be read too ({probed.reason})"),
+        (True, SKIP, f"jtop cannot be read: {probed.reason}"),
     )
 
 
@@ -219,12 +224,15 @@ def best_source(context: Context) -> Verdict:
         if probed.usable:
             return Verdict(OK, f"ina3221: {probed.reason}")
     name = registry.best()
-    none = Verdict(
-        BAD if context.jetson else WARN,
-        "no sensor can be read here: runs would carry simulated energies",
-        "`joulebird sources` says why each cannot; connect a meter, or run on a board",
+    return first_of(
+        (name != registry.FALLBACK, OK, name),
+        (
+            True,
+            BAD if context.jetson else WARN,
+            "no sensor can be read here: runs would carry simulated energies",
+            "`joulebird sources` says why each cannot; connect a meter, or run on a board",
+        ),
     )
-    return none if name == registry.FALLBACK else Verdict(OK, name)
 
 
 CHECKS = [

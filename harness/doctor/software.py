@@ -44,6 +44,12 @@ def ask(context: Context, code: str) -> Ran:
     return context.run([context.python, "-c", code], "")
 
 
+def not_imported(context: Context, ran: Ran, on_jetson: str, elsewhere: str) -> Verdict:
+    """Return the verdict of a package that a training needs and `ran` could not import."""
+    found = f"cannot be imported: {ran.words}"
+    return Verdict(BAD, found, on_jetson) if context.jetson else Verdict(WARN, found, elsewhere)
+
+
 def python(context: Context) -> Verdict:
     """Check the version of the Python that trains."""
     ran = ask(context, "import sys; print('.'.join(map(str, sys.version_info[:3])))")
@@ -53,34 +59,35 @@ def python(context: Context) -> Verdict:
         )
     version = ran.out.strip()
     old = tuple(int(part) for part in version.split(".")) < (3, 6)
-    other = context.board["tx2"] and not version.startswith("3.6.")
     return first_of(
-        Verdict(OK, version),
-        (old, Verdict(BAD, version, "Python 3.6 or newer is needed")),
+        (old, BAD, version, "Python 3.6 or newer is needed"),
         (
-            other,
-            Verdict(
-                WARN,
-                version + " on a TX2",
-                "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)",
-            ),
+            context.board["tx2"] and not version.startswith("3.6."),
+            WARN,
+            version + " on a TX2",
+            "NVIDIA's torch for JetPack 4 is made for python3 of Ubuntu 18.04 (3.6)",
         ),
+        (True, OK, version),
     )
 
 
 def numpy(context: Context) -> Verdict:
     """Check that numpy can be imported: 1.19.5 crashes on a Jetson without OPENBLAS_CORETYPE."""
     ran = ask(context, "import numpy; print(numpy.__version__)")
-    illegal = Verdict(
-        BAD,
-        "importing it is an illegal instruction",
-        "export OPENBLAS_CORETYPE=ARMV8 in the environment of every command",
-    )
-    remedy = "pip3 install 'numpy==1.19.5' on JetPack 4" if context.jetson else "pip install numpy"
     return first_of(
-        Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy),
-        (ran.code == 0, Verdict(OK, ran.out.strip())),
-        (ran.code in (-4, 132), illegal),
+        (ran.code == 0, OK, ran.out.strip()),
+        (
+            ran.code in (-4, 132),
+            BAD,
+            "importing it is an illegal instruction",
+            "export OPENBLAS_CORETYPE=ARMV8 in the environment of every command",
+        ),
+        (
+            True,
+            *not_imported(
+                context, ran, "pip3 install 'numpy==1.19.5' on JetPack 4", "pip install numpy"
+            ),
+        ),
     )
 
 
@@ -88,15 +95,15 @@ def numpy(context: Context) -> Verdict:
 def openblas(context: Context) -> Verdict:
     """Check the variable that keeps numpy from crashing; a shell over ssh reads no profile."""
     core = context.environ.get("OPENBLAS_CORETYPE")
-    unset = Verdict(
-        WARN,
-        "OPENBLAS_CORETYPE is not set: numpy 1.19.5 would crash",
-        "export OPENBLAS_CORETYPE=ARMV8 (joulebird run --board passes it itself)",
-    )
     return first_of(
-        unset,
-        (context.machine != "aarch64", Verdict(SKIP, "only for ARM processors")),
-        (core, Verdict(OK, f"OPENBLAS_CORETYPE={core}")),
+        (context.machine != "aarch64", SKIP, "only for ARM processors"),
+        (core, OK, f"OPENBLAS_CORETYPE={core}"),
+        (
+            True,
+            WARN,
+            "OPENBLAS_CORETYPE is not set: numpy 1.19.5 would crash",
+            "export OPENBLAS_CORETYPE=ARMV8 (joulebird run --board passes it itself)",
+        ),
     )
 
 
@@ -105,8 +112,7 @@ def torch(context: Context) -> Verdict:
     ran = ask(context, TORCH)
     if ran.code != 0:
         extra = "pip install 'joulebird[train]', if you want to train here"
-        remedy = NVIDIA_TORCH if context.jetson else extra
-        return Verdict(BAD if context.jetson else WARN, f"cannot be imported: {ran.words}", remedy)
+        return not_imported(context, ran, NVIDIA_TORCH, extra)
     return judge_torch(json.loads(ran.out.strip().splitlines()[-1]), context.jetson)
 
 
@@ -118,30 +124,37 @@ def judge_torch(facts: Dict[str, Any], jetson: bool) -> Verdict:
     'bad'
     """
     version, cuda = facts["version"], facts["cuda"]
-    blind = Verdict(
-        BAD,
-        f"{version} finds no GPU, though it is made for CUDA {cuda}",
-        "in a container: --runtime nvidia; else add this user to the group video and log in again",
-    )
     hidden = f"{version} has no CUDA: PyPI's hides NVIDIA's ({facts['file']})"
     return first_of(
-        blind,
-        (facts["available"], Verdict(OK, f"{version} with CUDA {cuda} on {facts.get('device')}")),
-        (not jetson, Verdict(OK, f"{version}, without a GPU: training runs on the processor")),
-        (cuda is None, Verdict(BAD, hidden, NVIDIA_TORCH)),
+        (facts["available"], OK, f"{version} with CUDA {cuda} on {facts.get('device')}"),
+        (not jetson, OK, f"{version}, without a GPU: training runs on the processor"),
+        (cuda is None, BAD, hidden, NVIDIA_TORCH),
+        (
+            True,
+            BAD,
+            f"{version} finds no GPU, though it is made for CUDA {cuda}",
+            "in a container: --runtime nvidia; "
+            "else add this user to the group video and log in again",
+        ),
     )
+
+
+def meminfo(context: Context) -> Dict[str, int]:
+    """Return bytes by name from /proc/meminfo; {} where there is none."""
+    lines = [line.split() for line in (context.text("proc/meminfo") or "").splitlines()]
+    known = [words for words in lines if len(words) >= 2 and words[1].isdigit()]
+    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in known}
 
 
 def memory(context: Context) -> Verdict:
     """Check the memory for the network and the data, which the GPU shares."""
-    sizes = context.memory()
+    sizes = meminfo(context)
     if "MemAvailable" not in sizes:
         return Verdict(SKIP, "unknown")
-    free, total = sizes["MemAvailable"] / GIB, sizes.get("MemTotal", 0) / GIB
-    text = f"{free:.1f} of {total:.1f} GiB are free"
+    free, total = sizes["MemAvailable"], sizes.get("MemTotal", 0)
     return Verdict(
-        WARN if sizes["MemAvailable"] < LEAST_MEMORY else OK,
-        text,
+        WARN if free < LEAST_MEMORY else OK,
+        f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free",
         "end other programs; without a desktop: "
         "sudo systemctl set-default multi-user.target, reboot",
     )
@@ -150,23 +163,21 @@ def memory(context: Context) -> Verdict:
 @jetson_only
 def swap(context: Context) -> Verdict:
     """Check that nothing much is swapped out: its traffic costs energy."""
-    sizes = context.memory()
+    sizes = meminfo(context)
     used = sizes.get("SwapTotal", 0) - sizes.get("SwapFree", 0)
-    swapped = Verdict(
-        WARN,
-        f"{used / GIB:.2f} GiB are swapped out",
-        "free memory, then sudo swapoff -a && sudo swapon -a (zram: reboot)",
+    remedy = "free memory, then sudo swapoff -a && sudo swapon -a (zram: reboot)"
+    return first_of(
+        (used > 64 << 20, WARN, f"{used / GIB:.2f} GiB are swapped out", remedy),
+        (True, OK, "nothing much is swapped out"),
     )
-    return swapped if used > 64 << 20 else Verdict(OK, "nothing much is swapped out")
 
 
 def disk(context: Context) -> Verdict:
     """Check the room for runs on the disk."""
     free = shutil.disk_usage(context.folder).free
-    text = f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}"
     return Verdict(
         BAD if free < LEAST_DISK / 8 else WARN if free < LEAST_DISK else OK,
-        text,
+        f"{free / GIB:.1f} GiB are free for runs in {os.path.abspath(context.folder)}",
         "make room: a run needs about 0.2 GiB, data sets up to 1 GiB",
     )
 
@@ -175,19 +186,21 @@ def clock(context: Context) -> Verdict:
     """Check that the date is plausible; energies do not depend on it, records do."""
     now = context.wall()
     text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
-    wrong = Verdict(
-        BAD,
-        text + " cannot be true",
-        "connect the board to a network with NTP, or: sudo date -s 'YYYY-MM-DD HH:MM'",
-    )
-    drifting = Verdict(
-        WARN, text + ", not synchronised since boot", "timedatectl set-ntp true, and a network"
-    )
     mark = os.path.join(context.root, "run/systemd/timesync/synchronized")
     return first_of(
-        Verdict(OK, text),
-        (now < EARLIEST_S, wrong),
-        (context.jetson and not os.path.exists(mark), drifting),
+        (
+            now < EARLIEST_S,
+            BAD,
+            text + " cannot be true",
+            "connect the board to a network with NTP, or: sudo date -s 'YYYY-MM-DD HH:MM'",
+        ),
+        (
+            context.jetson and not os.path.exists(mark),
+            WARN,
+            text + ", not synchronised since boot",
+            "timedatectl set-ntp true, and a network",
+        ),
+        (True, OK, text),
     )
 
 
@@ -217,10 +230,8 @@ def transfer(context: Context) -> Verdict:
     """Name the way in which files are copied."""
     folders = ("usr/bin", "bin", "usr/local/bin")
     paths = [os.path.join(context.root, folder, "rsync") for folder in folders]
-    return Verdict(
-        OK,
-        "by rsync" if any(os.path.exists(path) for path in paths) else "by tar: there is no rsync",
-    )
+    found = any(os.path.exists(path) for path in paths)
+    return Verdict(OK, "by rsync" if found else "by tar: there is no rsync")
 
 
 CHECKS = [
