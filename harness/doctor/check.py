@@ -1,5 +1,6 @@
 """A check of `joulebird doctor`, its context, its verdict, and the results as text and JSON."""
 
+import glob
 import os
 import sys
 import time
@@ -47,9 +48,8 @@ class Context:
         sudo: Optional[List[str]] = None,
     ) -> None:
         self.root, self.run, self.python, self.folder, self.wall = root, run, python, folder, wall
-        self.environ = dict(os.environ if environ is None else environ)
-        self.machine = machine or os.uname().machine
-        self.state_folder = state_folder
+        self.environ = os.environ if environ is None else environ
+        self.machine, self.state_folder = machine or os.uname().machine, state_folder
         self.sudo = list(sudo_prefix() if sudo is None else sudo)
         self.board: Dict[str, Any] = identify(root)
 
@@ -58,18 +58,10 @@ class Context:
         """True on a Jetson."""
         return bool(self.board["jetson"])
 
-    def text(self, path: str) -> Optional[str]:
-        """Return the text of a file of the tree, or None."""
-        return text_or_none(os.path.join(self.root, path))
-
     def running(self, names: List[str]) -> List[str]:
         """Return those of these commands that run now."""
-        try:
-            entries = os.listdir(os.path.join(self.root, "proc"))
-        except OSError:
-            return []
-        processes = [entry for entry in entries if entry.isdigit()]
-        commands = {self.text(os.path.join("proc", process, "comm")) for process in processes}
+        files = glob.glob(os.path.join(glob.escape(self.root), "proc", "[0-9]*", "comm"))
+        commands = {text_or_none(path) for path in files}
         return [name for name in names if name in commands]
 
 

@@ -33,8 +33,8 @@ SLOW_S = 0.005
 
 def total_channel(context: Context) -> Optional[Channel]:
     """Return the channel of VDD_IN, or None."""
-    channels = find_channels(context.root)
-    return next((channel for channel in channels if channel.rail == "VDD_IN"), None)
+    found = (channel for channel in find_channels(context.root) if channel.rail == "VDD_IN")
+    return next(found, None)
 
 
 @jetson_only

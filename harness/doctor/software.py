@@ -7,6 +7,7 @@ import time
 from typing import Any, Dict
 
 from joulebird.devices.util.command import Ran, user_name
+from joulebird.devices.util.sysfs import text_or_none
 from joulebird.harness.doctor.check import (
     BAD,
     OK,
@@ -141,7 +142,8 @@ def judge_torch(facts: Dict[str, Any], jetson: bool) -> Verdict:
 
 def meminfo(context: Context) -> Dict[str, int]:
     """Return bytes by name from /proc/meminfo; {} where there is none."""
-    lines = [line.split() for line in (context.text("proc/meminfo") or "").splitlines()]
+    text = text_or_none(os.path.join(context.root, "proc/meminfo")) or ""
+    lines = [line.split() for line in text.splitlines()]
     known = [words for words in lines if len(words) >= 2 and words[1].isdigit()]
     return {words[0].rstrip(":"): 1024 * int(words[1]) for words in known}
 

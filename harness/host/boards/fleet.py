@@ -188,12 +188,13 @@ def words_of(options: Mapping[str, Any]) -> list[str]:
     >>> words_of({"--source": ["a", "b"], "--idle": 0.0, "--wait": True, "--pick": False})
     ['--source', 'a', '--source', 'b', '--idle', '0.0', '--wait']
     """
-    words = []
-    for option, given in options.items():
-        values = given if isinstance(given, list) else [given]
-        known = [value for value in values if value is not None and value is not False]
-        words += [word for value in known for word in (option, value) if word is not True]
-    return [str(word) for word in words]
+    pairs = [
+        (option, value)
+        for option, given in options.items()
+        for value in (given if isinstance(given, list) else [given])
+        if value is not None and value is not False
+    ]
+    return [str(word) for pair in pairs for word in pair if word is not True]
 
 
 def last_line(root: Path, run_id: str, groups: Sequence[Sequence[RunSpec]]) -> str:

@@ -13,9 +13,8 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
@@ -38,8 +37,7 @@ PASSED_ON = (
 RESTARTS = 3  # in a row, without an epoch finished in between
 
 
-@dataclass(frozen=True)
-class Wishes:
+class Wishes(NamedTuple):
     """The wishes of the command line for a run on a board; `words` go to `joulebird run` there."""
 
     words: tuple[str, ...] = ()
@@ -58,7 +56,6 @@ class BoardRun:
         self.agent, self.root, self.say, self.wishes = agent, root, say, wishes
         self.name = agent.board.name
         self._patience = Patience(self.name, wishes.patience_s, say)
-        self._workdir = ""
         self._restarts = 0
         self._progress = -1
 
@@ -90,14 +87,16 @@ class BoardRun:
         self._patience.heard()
         if set(status["done"]) & set(ids) and set(fetch(self.agent, self.root, ids)) & set(ids):
             return
-        self._workdir = posixpath.join(status["machine"]["home"], self.agent.board.workdir)
-        job_id = self._job(status["holder"], ahead)
+        workdir = posixpath.join(status["machine"]["home"], self.agent.board.workdir)
+        job_id = self._job(status["holder"], workdir, ahead)
         if job_id is not None:
             self._ended(
                 follow(self.agent, job_id, self.say, self.wishes.every_s, self._patience), ids
             )
 
-    def _job(self, holder: dict[str, Any] | None, ahead: Sequence[RunSpec]) -> str | None:
+    def _job(
+        self, holder: dict[str, Any] | None, workdir: str, ahead: Sequence[RunSpec]
+    ) -> str | None:
         """Return the id of the job to follow: one that has our runs already, or a new one.
 
         Return None after waiting for the end of another user's job.
@@ -109,7 +108,7 @@ class BoardRun:
             holder = dict(answer["busy"])
         if (
             set(holder.get("runs", [])) & {spec.id for spec in ahead}
-            and holder.get("workdir") == self._workdir
+            and holder.get("workdir") == workdir
         ):
             self.say(f"{self.name} works on this already, for {owner_text(holder)}: following")
             return str(holder["job"])
@@ -125,7 +124,6 @@ class BoardRun:
         return None
 
     def _start(self, ahead: Sequence[RunSpec]) -> dict[str, Any]:
-        board = self.agent.board
         self._preflight(ahead)
         job_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
         words = list(self.wishes.words)
@@ -148,7 +146,7 @@ class BoardRun:
         job = {
             **self._command(argv),
             "id": job_id,
-            "lock": board.lock,
+            "lock": self.agent.board.lock,
             "owner": {"user": getpass.getuser(), "host": socket.gethostname()},
             "runs": [spec.id for spec in ahead],
         }

@@ -1,7 +1,6 @@
 """One of several boards: the first that is free, and another when it dies."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import time
@@ -9,9 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.files import opened
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.ssh import control_folder
+from joulebird.harness.onboard.lock import grab
 
 LOOK_S = 1.0  # between two looks at boards that other jobs of this machine use
 BUSY_LOOK_S = 30.0  # between two looks at boards that another user measures on
@@ -62,13 +63,5 @@ def pick(
 def claim(board: Board) -> Iterator[bool]:
     """Give whether this process may use the board; of this user's processes here only one may."""
     name = hashlib.sha256("\0".join((*board.ssh, board.host)).encode()).hexdigest()[:16]
-    handle = os.open(control_folder() / f"claim-{name}", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = True
-        except BlockingIOError:
-            mine = False
-        yield mine
-    finally:
-        os.close(handle)
+    with opened(str(control_folder() / f"claim-{name}"), os.O_RDWR | os.O_CREAT) as handle:
+        yield grab(handle, patience_s=0.0)

@@ -107,25 +107,15 @@ def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> li
         if (folder / BOARD_LOG).exists() and (folder / record.POWER).exists():
             continue
         windows = _windows(folder)
-        own = folder / (BOARD_LOG if (folder / BOARD_LOG).exists() else record.POWER)
-        parts = [
-            part
-            for session, lines in sessions
-            for part in moved(session, lines, windows, lags[session])
-        ]
+        parts = _moved(sessions, windows, lags)
         if parts and all(lag is None for lag in lags.values()):
-            lag_s = _compared(folder, own, parts)
-            if lag_s is not None:
-                parts = [
-                    part
-                    for session, lines in sessions
-                    for part in moved(session, lines, windows, lag_s)
-                ]
-                if abs(lag_s) > TELLING_LAG_S:
-                    say(
-                        f"  {folder.name}: the meter lags {lag_s:.2f} s behind the board's own "
-                        "rails: its error counts it"
-                    )
+            lag_s = _compared(folder, parts)
+            parts = _moved(sessions, windows, dict.fromkeys(lags, lag_s))
+            if lag_s is not None and abs(lag_s) > TELLING_LAG_S:
+                say(
+                    f"  {folder.name}: the meter lags {lag_s:.2f} s behind the board's own "
+                    "rails: its error counts it"
+                )
         if parts:
             _put(folder, "".join(parts))
             done.append(folder)
@@ -156,13 +146,25 @@ def played_lag_s(session: Path, lines: dict[str, Alignment]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _compared(folder: Path, own: Path, parts: list[str]) -> float | None:
-    """Return the meter's lag behind the board's own rails in one stage."""
-    if not own.exists():
-        return None
+def _moved(
+    sessions: list[tuple[Path, dict[str, Alignment]]],
+    windows: dict[str, tuple[float, float]],
+    lags: dict[Path, float | None],
+) -> list[str]:
+    """Return the segments of all sessions in the board's clock."""
+    return [
+        part
+        for session, lines in sessions
+        for part in moved(session, lines, windows, lags[session])
+    ]
+
+
+def _compared(folder: Path, parts: list[str]) -> float | None:
+    """Return the meter's lag behind the board's own rails, if there is a log, in one stage."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / record.POWER
         path.write_text("".join(parts), encoding="utf-8")
+        own = folder / (BOARD_LOG if (folder / BOARD_LOG).exists() else record.POWER)
         return latency_s(own, path)
 
 
@@ -192,21 +194,19 @@ def moved(
             ]
             kept = [row for row in rows if begin_s - MARGIN_S <= row.t_s <= end_s + MARGIN_S]
             if kept:
+                facts = line.facts(begin_s, end_s)
+                if lag_s is not None:
+                    late_s = round(abs(lag_s), 3)
+                    facts.update(lag_s=round(lag_s, 3), u_s=max(facts["u_s"], late_s))
                 clock = {
                     **head.clock,
-                    **_with_lag(line.facts(begin_s, end_s), lag_s),
+                    **facts,
                     "boot_id": boot,
                     "moved_from": head.clock.get("boot_id", ""),
                     "monotonic_s": line.there(head.clock["monotonic_s"]),
                 }
                 text = [powerlog.format_row(r.t_s, r.watts, head.rails, r.status) for r in kept]
                 yield b"".join([powerlog.format_header(head.source, clock), *text]).decode("utf-8")
-
-
-def _with_lag(facts: dict[str, float], lag_s: float | None) -> dict[str, float]:
-    if lag_s is None:
-        return facts
-    return {**facts, "lag_s": round(lag_s, 3), "u_s": max(facts["u_s"], round(abs(lag_s), 3))}
 
 
 def _sessions(

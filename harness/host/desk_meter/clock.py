@@ -11,7 +11,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +47,7 @@ class Probe(NamedTuple):
         return (self.sent_s + self.received_s) / 2
 
 
-@dataclass(frozen=True)
-class Alignment:
+class Alignment(NamedTuple):
     """A line from the board's clock to this machine's, through the probes in `used`.
 
     `rate` is this machine's seconds per second of the board; `slack_s` is the error that the probes
@@ -118,7 +116,7 @@ def align(probes: Sequence[Probe]) -> Alignment:
     beyond = (
         abs(probe.here_s - line.here(probe.board_s)) - probe.round_trip_s / 2 for probe in probes
     )
-    return Alignment(line.board_s, line.here_s, line.rate, line.used, max(0.0, *beyond))
+    return line._replace(slack_s=max(0.0, *beyond))
 
 
 def _quickest(probes: list[Probe]) -> list[Probe]:
@@ -228,13 +226,11 @@ def ask(stdin: Any, stdout: Any, clock: Callable[[], float] = time.monotonic) ->
 class ClockWatch:
     """A context manager that compares the clocks before, during and after its body.
 
-    A broken connection is opened again; a reboot of the board begins a new segment. `probes` is by
-    boot_id.
+    A broken connection is opened again; a reboot of the board begins a new segment.
     """
 
     def __init__(self, agent: Agent, path: Path, every_s: float = EVERY_S) -> None:
         self.agent, self.every_s = agent, every_s
-        self.probes: dict[str, list[Probe]] = {}
         self._log = ClockLog(path)
         self._over = threading.Event()
         self._ready = threading.Event()
@@ -264,7 +260,7 @@ class ClockWatch:
         self._burst(boot, probe)
         self._ready.set()
         while not self._over.wait(self.every_s):
-            self._keep(boot, [probe()])
+            self._log.add(boot, [probe()])
         self._burst(boot, probe)
 
     def _burst(self, boot: str, probe: Callable[[], Probe]) -> None:
@@ -272,8 +268,4 @@ class ClockWatch:
         for _ in range(BURST):
             found.append(probe())
             time.sleep(SPACING_S)
-        self._keep(boot, found)
-
-    def _keep(self, boot: str, found: list[Probe]) -> None:
-        self.probes.setdefault(boot, []).extend(found)
         self._log.add(boot, found)

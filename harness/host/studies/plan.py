@@ -6,6 +6,7 @@ network, from recorded epochs of the same structure; for anything else that may 
 full training of the dense network. Without any such record it is unknown, never zero.
 """
 
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -83,11 +84,8 @@ class Plan(NamedTuple):
 
     def total(self, what: str) -> Interval:
         """Return the sum of "seconds", "joules" or "flops" over the stages ahead."""
-        total = NOTHING
-        for stage in self.stages:
-            if not stage.done:
-                total = total.plus(getattr(stage, what))
-        return total
+        ahead = (getattr(stage, what) for stage in self.stages if not stage.done)
+        return functools.reduce(Interval.plus, ahead, NOTHING)
 
     @property
     def words(self) -> tuple[str, ...]:

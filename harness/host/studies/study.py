@@ -29,7 +29,6 @@ one that changes the epochs and names no milestones gets the default ones.
 """
 
 import itertools
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +41,7 @@ from joulebird.harness.core.registry import nearest
 from joulebird.harness.runs.options import resolve_options
 from joulebird.harness.runs.spec import RunSpec, find_name, resolved
 
+PRESETS = Path(__file__).parents[2] / "presets"
 Table = dict[str, Any]
 # field of [study] -> field of a run
 LISTS = {"methods": "method", "models": "model", "datasets": "dataset"}
@@ -76,28 +76,24 @@ def load(word: str) -> list[RunSpec]:
 
 def presets() -> list[str]:
     """Return the names of the included studies."""
-    return sorted(path.stem for path in (Path(__file__).parents[2] / "presets").glob("*.toml"))
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def read(word: str) -> Table:
     """Return the tables of a study file, or of an included study by its name."""
-    path = Path(word)
-    data: bytes | None
-    if word in presets() and not path.is_file():
-        data = pkgutil.get_data("joulebird.harness", f"presets/{word}.toml")
-    elif path.is_file():
-        data = path.read_bytes()
-    elif path.is_dir():
+    included = word in presets() and not Path(word).is_file()
+    path = PRESETS / f"{word}.toml" if included else Path(word)
+    if path.is_dir():
         raise HarnessError(
             f"{word}: is a folder", "name a study file (TOML), or one of: " + ", ".join(presets())
         )
-    else:
+    if not path.is_file():
         raise HarnessError(
             f"{word}: no such study",
             nearest(word, presets()) + "; or give the path of a TOML file",
         )
     try:
-        return dict(tomllib.loads((data or b"").decode("utf-8")))
+        return dict(tomllib.loads(path.read_bytes().decode("utf-8")))
     except (ValueError, RecursionError) as error:
         raise HarnessError(
             f"{word}: not valid TOML: {error}", "texts need quotes, lists need commas"

@@ -131,18 +131,15 @@ def test_watching_a_real_board(alpha, link, tmp_path):
     """The loopback board shares this machine's clock: the offset is nought, within the stated
     error.
     """
-    with clock.ClockWatch(Agent(link), tmp_path / "clock.csv", every_s=0.2) as watch:
+    with clock.ClockWatch(Agent(link), tmp_path / "clock.csv", every_s=0.2):
         time.sleep(1.0)
         alpha.cut()
         time.sleep(2.0)
-    ((boot, probes),) = watch.probes.items()
+    ((boot, probes),) = clock.read_log(tmp_path / "clock.csv").items()
     assert boot == (alpha.root / "boot_id").read_text().strip()
     assert len(probes) >= 3 * clock.BURST
     now = time.monotonic()
     assert abs(align(probes).here(now) - now) <= align(probes).error_s(now)
-    read = clock.read_log(tmp_path / "clock.csv")[boot]
-    assert len(read) == len(probes)
-    assert all(one == pytest.approx(other, abs=1e-8) for one, other in zip(read, probes))
 
 
 def test_asking_a_dead_channel_is_the_end():
