@@ -1,4 +1,4 @@
-"""Where settings come from: flags, the environment, ~/.config/joulebird/config.toml, defaults.
+"""Settings: flags, environment, ~/.config/joulebird/config.toml (docs/formats.md), defaults.
 
 [defaults]
 board = "tx2"                   # also JOULEBIRD_BOARD, --board
@@ -11,34 +11,27 @@ prepare = "MAXN"                # run as with --prepare MAXN; default: leave the
 
 [board.tx2.env]                 # a non-interactive shell reads no profile: state all that runs need
 OPENBLAS_CORETYPE = "ARMV8"
-
-docs/formats.md has all fields.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomllib
 
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import HarnessError
 
-BOARD_ENVIRONMENT = MappingProxyType(
-    {
-        "OPENBLAS_CORETYPE": "ARMV8",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONHASHSEED": "0",
-        "LC_ALL": "C.UTF-8",
-    }
-)
+BOARD_ENVIRONMENT = {
+    "OPENBLAS_CORETYPE": "ARMV8",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONHASHSEED": "0",
+    "LC_ALL": "C.UTF-8",
+}
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(NamedTuple):
     """The way to one board, and to its Python; `settings.BOARD` has the fields."""
 
     name: str
@@ -51,52 +44,34 @@ class Board:
     prepare: str | None = None
     ssh: tuple[str, ...] = ("ssh",)
     lock: str = "/tmp/joulebird.lock"
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         """Return every variable of a command on the board; the user's replace ours."""
         return {**BOARD_ENVIRONMENT, **self.env}
 
 
-@dataclass(frozen=True)
-class Config:
-    """The configuration: defaults, and boards by name. `path` is the file, or None without one."""
+class Config(NamedTuple):
+    """The configuration: defaults, and boards by name."""
 
-    path: Path | None = None
-    defaults: Mapping[str, str] = field(default_factory=dict)
-    boards: Mapping[str, Board] = field(default_factory=dict)
+    defaults: Mapping[str, str] = {}
+    boards: Mapping[str, Board] = {}
 
     def board(self, name: str) -> Board:
         """Return the board of this name; a name that is not in the file is a host name for ssh."""
         return self.boards.get(name) or board_of(name, {})
 
-    def value(
-        self,
-        key: str,
-        flag: str | None = None,
-        env: Mapping[str, str] = os.environ,
-        default: str = "",
-    ) -> tuple[str, str]:
-        """Return a setting and its origin: "flag", "environment", "file" or "default".
+    def value(self, key: str, default: str = "", env: Mapping[str, str] = os.environ) -> str:
+        """Return a setting: JOULEBIRD_<KEY> of the environment, else the file's, else the default.
 
-        >>> Config(defaults={"runs": "a"}).value("runs", None, {"JOULEBIRD_RUNS": "b"})
-        ('b', 'environment')
+        >>> Config(defaults={"runs": "a"}).value("runs", env={"JOULEBIRD_RUNS": "b"})
+        'b'
         """
-        if flag is not None:
-            return flag, "flag"
-        if env.get("JOULEBIRD_" + key.upper()):
-            return env["JOULEBIRD_" + key.upper()], "environment"
-        if key in self.defaults:
-            return self.defaults[key], "file"
-        return default, "default"
+        return env.get("JOULEBIRD_" + key.upper()) or self.defaults.get(key, default)
 
 
 def config_path(env: Mapping[str, str] = os.environ) -> Path:
-    """Return the file: JOULEBIRD_CONFIG, or joulebird/config.toml in XDG_CONFIG_HOME or ~/.config.
-
-    >>> str(config_path({"XDG_CONFIG_HOME": "/x"}))
-    '/x/joulebird/config.toml'
-    """
+    """Return JOULEBIRD_CONFIG, or joulebird/config.toml in XDG_CONFIG_HOME or ~/.config."""
     if env.get("JOULEBIRD_CONFIG"):
         return Path(env["JOULEBIRD_CONFIG"]).expanduser()
     base = env.get("XDG_CONFIG_HOME", "")
@@ -105,13 +80,10 @@ def config_path(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
-    """Read the user's configuration. Raises HarnessError.
-
-    An absent file gives the defaults, unless JOULEBIRD_CONFIG named it.
-    """
+    """Read the user's file; absent, it gives the defaults unless JOULEBIRD_CONFIG named it."""
     path = config_path(env)
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         if env.get("JOULEBIRD_CONFIG"):
             raise HarnessError(
@@ -123,7 +95,6 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         raise HarnessError(
             f"{path}: cannot be read ({error})", "check its permissions, and that it is UTF-8 text"
         ) from None
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Config:
@@ -137,7 +108,7 @@ def parse(text: str, path: Path) -> Config:
         ) from None
     settings.CONFIG.check(data, str(path))
     boards = {name: board_of(name, table) for name, table in data.get("board", {}).items()}
-    return Config(path, data.get("defaults", {}), boards)
+    return Config(data.get("defaults", {}), boards)
 
 
 def board_of(name: str, table: dict[str, Any]) -> Board:

@@ -22,13 +22,13 @@ def default_names(found: config.Config) -> list[str]:
     >>> default_names(config.Config(defaults={"board": "tx2-a, the new one"}))
     ['tx2-a', 'the new one']
     """
-    names = found.value("board")[0].split(",")
+    names = found.value("board").split(",")
     return [name.strip() for name in names if name.strip()]
 
 
 def runs_folder(flag: str | None = None) -> str:
     """Return the folder of the runs: the flag, JOULEBIRD_RUNS, the configuration's, or runs."""
-    return config.load().value("runs", flag, default="runs")[0]
+    return config.load().value("runs", "runs") if flag is None else flag
 
 
 def agent(name: str | None) -> Agent:

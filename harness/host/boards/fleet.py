@@ -182,6 +182,20 @@ def flags(args: argparse.Namespace, boards: Sequence[Board]) -> list[str]:
     return words_of(options)
 
 
+def words(args: argparse.Namespace, board: Board) -> tuple[str, ...]:
+    """Return the words of our command line for `joulebird run` on one board."""
+    prepare = board.prepare if args.prepare is None else args.prepare
+    options = {
+        "--source": args.source or ([board.source] if board.source else []),
+        "--source-option": args.source_option,
+        "--period": args.period,
+        "--idle": args.idle,
+        "--download": args.download,
+        f"--prepare={prepare}": prepare is not None,
+    }
+    return tuple(words_of(options))
+
+
 def words_of(options: Mapping[str, Any]) -> list[str]:
     """Return options as words: a list repeats its option, None and False leave it out.
 

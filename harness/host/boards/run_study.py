@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,12 @@ from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
 
-FLEET_PATIENCE_S = (
-    600.0  # a board of a fleet that is silent for so long is given up; the others take its runs
-)
-
+FLEET_PATIENCE_S = 600.0  # of silence, after which the others of a fleet take a board's runs
 
 # of `joulebird run`, for boards
 ARGUMENTS = (
     BOARDS,
-    own(
-        "--pick",
-        action="store_true",
-        help="run everything on the first board that is free",
-    ),
+    own("--pick", action="store_true", help="run everything on the first board that is free"),
     own(
         "--wait",
         action="store_true",
@@ -55,9 +49,8 @@ ARGUMENTS = (
         type=float,
         default=0.0,
         metavar="S",
-        help="let the board play a load pattern before and after, S "
-        "seconds a digit (14 digits): it shows the lag of the meter "
-        "(2 for a meter with one reading a second)",
+        help="let the board play a load pattern before and after, S seconds a digit (14 digits): "
+        "it shows the lag of the meter (2 for a meter with one reading a second)",
     ),
     own(
         "--every",
@@ -78,26 +71,18 @@ ARGUMENTS = (
 
 
 def run(args: Namespace, specs: Sequence[RunSpec], boards: Sequence[str]) -> list[Any]:
-    """Bring all runs to their end on these boards; return no failures.
-
-    Raises HarnessError with the exit code of the cause.
-    """
+    """Bring all runs to their end on these boards; return no failures. Raises HarnessError."""
     progress = Progress(quiet=args.quiet)
     ahead = split(args.runs, list(specs))[1]
     if ahead and args.meter and len(boards) > 1:
-        raise HarnessError(
-            "--meter measures one board, and several are named",
-            "name the board that the meter is on",
-        )
+        several = "--meter measures one board, and several are named"
+        raise HarnessError(several, "name the board that the meter is on")
     found = [config.load().board(name) for name in boards]
     if ahead and len(found) == 1:
         one_board(args, specs, found[0], progress, float("inf"))
     elif ahead and (args.pick or len(ahead) == 1):
-
-        def bring_to_end(board: config.Board) -> None:
-            one_board(args, specs, board, progress, FLEET_PATIENCE_S)
-
-        pick(found, bring_to_end, progress.say, args.wait)
+        work = partial(one_board, args, specs, progress=progress, patience_s=FLEET_PATIENCE_S)
+        pick(found, work, progress.say, args.wait)
     elif ahead:
         fleet.run(args, ahead, found, progress.say)
     progress.say(f"all runs are done ({len(specs)}): {args.runs}")
@@ -117,7 +102,7 @@ def one_board(
 ) -> None:
     """Bring all runs to their end on one board; --patience replaces `patience_s`."""
     wishes = Wishes(
-        words=words(args, board),
+        words=fleet.words(args, board),
         data_dir=args.data_dir,
         wait=args.wait,
         every_s=max(1.0, args.every),
@@ -133,17 +118,3 @@ def one_board(
                 DeskMeter(there, root, meter, progress.say, wishes.every_s, args.signature)
             )
         BoardRun(there, root, progress.say, wishes).bring_to_end(specs)
-
-
-def words(args: Namespace, board: config.Board) -> tuple[str, ...]:
-    """Return the words of our command line for `joulebird run` on the board."""
-    prepare = board.prepare if args.prepare is None else args.prepare
-    options = {
-        "--source": args.source or ([board.source] if board.source else []),
-        "--source-option": args.source_option,
-        "--period": args.period,
-        "--idle": args.idle,
-        "--download": args.download,
-        f"--prepare={prepare}": prepare is not None,
-    }
-    return tuple(fleet.words_of(options))

@@ -8,6 +8,7 @@ import pytest
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
+from joulebird.harness.host.boards import chosen
 
 TEXT = """
 [defaults]
@@ -57,10 +58,10 @@ def test_a_name_outside_the_file_is_a_host(env):
 
 def test_order_of_origins(env):
     found = config.load(env)
-    assert found.value("runs", "flag", {"JOULEBIRD_RUNS": "env"}) == ("flag", "flag")
-    assert found.value("runs", None, {"JOULEBIRD_RUNS": "env"}) == ("env", "environment")
-    assert found.value("runs", None, {}) == ("results", "file")
-    assert config.Config().value("runs", None, {}, "runs") == ("runs", "default")
+    assert chosen.runs_folder("flag") == "flag"
+    assert found.value("runs", env={"JOULEBIRD_RUNS": "env"}) == "env"
+    assert found.value("runs", env={}) == "results"
+    assert config.Config().value("runs", "runs", {}) == "runs"
 
 
 def test_where_the_file_is(tmp_path):

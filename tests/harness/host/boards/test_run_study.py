@@ -6,8 +6,7 @@ import pytest
 
 from joulebird.harness.cli.parser import parser_of
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.host.boards.fleet import flags
-from joulebird.harness.host.boards.run_study import words
+from joulebird.harness.host.boards.fleet import flags, words
 from joulebird.harness.host.config import Board
 from joulebird.harness.power.sources import choose_all
 
