@@ -61,8 +61,9 @@ class Even(random.Random):
 
 
 def waveform(iteration_s, seconds, generator):
-    """[[seconds, watts], ...] of at least so many seconds, begun at a random instant of an
-    iteration.
+    """Return [[seconds, watts], ...] that last at least `seconds`.
+
+    The list begins at a random instant of an iteration.
     """
     steps, total_s = [], 0.0
     while total_s < seconds + 2.0 * iteration_s:

@@ -374,7 +374,7 @@ def main(argv=None):
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--micro-batch", type=int, help="for `memory`: a step in parts of so many images"
+        "--micro-batch", type=int, help="for `memory`: split each batch into parts of this size"
     )
     parser.add_argument(
         "--rows",

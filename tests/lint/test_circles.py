@@ -35,6 +35,6 @@ def test_the_product_has_no_import_circle():
     assert check_circles() == []
 
 
-def test_two_circles_are_told_apart():
+def test_two_circles_are_distinguished():
     found = {"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"c"}}
     assert circles(found) == [["c", "d"], ["a", "b"]]

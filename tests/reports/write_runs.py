@@ -195,7 +195,7 @@ class Folder:
         self.t_s += seconds + 5.0
 
     def beside(self, stage_id, watts, label="serial", period_s=0.1, **source):
-        """What another source recorded beside a stage, at constant power."""
+        """Write the log of a further source of a stage, at constant power."""
         folder = record.stage_dir(self.root, stage_id)
         times = [event["t_s"] for event in record.read_events(os.path.join(folder, record.EVENTS))]
         rows = [

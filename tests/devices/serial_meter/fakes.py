@@ -57,7 +57,9 @@ class Fake:
     def _say(self, data):
         if data:
             self.said += 1
-            with contextlib.suppress(socket.timeout):  # nobody reads: lost, as on a real line
+            with contextlib.suppress(
+                socket.timeout
+            ):  # without a reader the bytes are lost, as on a real line
                 self._line.sendall(data)
 
     def lines(self, data, end):

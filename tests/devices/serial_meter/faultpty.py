@@ -55,7 +55,7 @@ class FaultPty:
             master, False
         )  # a client may come between the select and the read, with nothing to say
         self.names.append(os.ttyname(slave))
-        os.close(slave)  # nobody else keeps it open: its hang-up tells that the client has left
+        os.close(slave)  # only the client keeps it open: a hang-up means that it has left
         os.symlink(self.names[-1], self.link + ".new")
         os.rename(self.link + ".new", self.link)
         self._master = master

@@ -1,6 +1,4 @@
-"""A WT310E for sinstruments' server: what it answers is ours, the line and the TCP server are its
-own.
-"""
+"""Give sinstruments' server a WT310E: our answers on its serial line and TCP server."""
 
 from sinstruments.simulator import BaseDevice
 

@@ -252,7 +252,7 @@ def test_ac_and_dc_gates():
     assert judge(Gates(sentinels=(-1.0,)), {}, -1.0).reason == "no_data"
 
 
-def test_an_answer_that_nobody_asked_for_is_refused():
+def test_an_unrequested_answer_is_refused():
     decoder = meters.decoder(meters.meter("rigol-dp800"))
     decoder.resync()
     assert decoder.feed(b"19.0,0.5,9.5\n")[0].kind == "damaged"

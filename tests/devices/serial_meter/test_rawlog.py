@@ -141,7 +141,7 @@ def test_a_power_log_is_written_anew_from_the_raw_log(tmp_path):
     assert silent
     assert silent == [row.t_s for row in after.rows if row.status.startswith("E")]
     with pytest.raises(SourceError, match="exists"):
-        rewrite(first, raw, repaired)  # what is there is never written over
+        rewrite(first, raw, repaired)  # an existing log is never overwritten
 
 
 def test_any_prefix_of_a_raw_log_is_readable(tmp_path):

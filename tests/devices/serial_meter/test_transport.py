@@ -102,7 +102,7 @@ def test_a_port_without_the_right_to_it(tmp_path):
     path.chmod(0)
     for parent in list(path.parents)[
         :-2
-    ]:  # so that nobody may look for it, if these tests run as root
+    ]:  # let the user `nobody` reach it when root runs the tests
         parent.chmod(parent.stat().st_mode | 0o011)
     code = (
         "import os, serial\nfrom joulebird.devices.serial_meter.transport import *\nif "

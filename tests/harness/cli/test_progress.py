@@ -92,7 +92,7 @@ def test_the_estimate_covers_the_whole_study_from_what_was_done():
     estimate.epoch(1, 5)
     assert estimate.left_s() == pytest.approx(
         4 * 10 + 2 * 50
-    )  # what is unknown counts as a full training
+    )  # an unknown stage counts as a full training
     clock.now_s = 50.0
     estimate.epoch(5, 5)
     estimate.end("train", 50.0)

@@ -1,4 +1,4 @@
-"""What stages and runs cost."""
+"""Account for the energy and FLOPs of stages and runs."""
 
 import json
 import os

@@ -166,7 +166,7 @@ def test_the_board_loses_power(needs_namespaces, alpha, desk, undisturbed):
     assert cost.useful.coverage > 0.95
     assert 2.5 < cost.useful.seconds < 30.0
     assert not cost.useful.void
-    assert cost.repeated.joules > 0  # what the power cut undid is told apart
+    assert cost.repeated.joules > 0  # the epochs lost to the power cut are counted apart
 
 
 def test_stop_once_ends_after_the_epoch_and_the_same_command_goes_on(alpha, desk, undisturbed):

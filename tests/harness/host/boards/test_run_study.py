@@ -1,6 +1,4 @@
-"""What a board's own `joulebird run` is told: our command line's wishes, and the configuration's
-where we wish nothing.
-"""
+"""Pass a board's `joulebird run` the options of the command line, else of the configuration."""
 
 import pytest
 
