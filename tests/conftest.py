@@ -26,6 +26,7 @@ if sys.version_info < (3, 11):
         "*_property.py",
         "test_border.py",
         "test_bootstrap_pip.py",
+        "test_walks.py",
     ]
 
 

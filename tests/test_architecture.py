@@ -23,11 +23,16 @@ def document():
         return file.read()
 
 
-def walk(title):
-    """Return the files of a walk, in order."""
+def section(title):
+    """Return the text below a heading of the third level."""
     _, heading, rest = document().partition(f"### {title}\n")
-    assert heading, f"no walk {title!r}"
-    steps = STEP.findall(re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0])
+    assert heading, f"no section {title!r}"
+    return re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def walk(title):
+    """Return the files on the way of a walk, in order; `tests/test_walks.py` holds them true."""
+    steps = STEP.findall(section(title))
     assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
     return [path for _, path in steps]
 
