@@ -1,9 +1,11 @@
 """Trace the smallest instance of each walk: ARCHITECTURE.md names every file that is entered."""
 
+import importlib
 import io
 import json
 import os
 import re
+import sys
 import time
 from argparse import Namespace
 
@@ -12,7 +14,9 @@ import torch
 
 from joulebird.baselines.methods.eb_train import eb_train
 from joulebird.devices.recorder.child import Child
+from joulebird.harness import core
 from joulebird.harness.cli.progress import Progress
+from joulebird.harness.core import files, settings
 from joulebird.harness.host.studies import study
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.power.sources import choose_all, recorders_for
@@ -150,6 +154,17 @@ def services(title):
 def test_the_lists_of_a_walk_name_every_file_that_is_entered(title, smallest, tmp_path):
     way, beside = walk(title), services(title)
     entered, holding = smallest(tmp_path)
-    assert sorted(way + beside) == sorted(entered)  # each in one list, once
-    assert sorted(set(way) - holding) == []  # the value passes through each file on the way
+    assert sorted(entered - {*way, *beside}) == []  # missing from both lists
+    assert sorted({*way, *beside} - entered) == []  # listed, but not entered
+    assert sorted(set(way) - holding) == []  # on the way, though the value does not pass through
+    assert len({*way, *beside}) == len(way) + len(beside)
     assert COUNTS.findall(section(title)) == [(str(len(way)), str(len(beside)))]
+
+
+def test_a_call_enters_a_file_and_an_import_does_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(core, "settings", settings)  # put the module back afterwards
+    monkeypatch.delitem(sys.modules, settings.__name__)
+    with Trace(number(7)) as trace:
+        assert importlib.import_module(settings.__name__) is not settings  # calls schema.py
+        files.write_json(str(tmp_path / "a.json"), {"value": 7})
+    assert trace.entered == trace.holding == {"harness/core/files.py"}
