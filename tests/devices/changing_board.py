@@ -8,7 +8,7 @@ GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"
 
 
 class Board:
-    """A fake TX2 whose files a test changes, and whose time runs when somebody sleeps."""
+    """A fake TX2 whose files a test changes, and whose time advances with every sleep."""
 
     def __init__(self, folder, **facts):
         self.tree = FakeTX2(str(folder), **facts).build()

@@ -16,7 +16,7 @@ def obey_modes():
 
 
 def refused_run(script, paths):
-    """What `script` prints, run by this interpreter while nobody may open `paths`."""
+    """Return the output of `script`, run by this interpreter without access to `paths`."""
     modes = [os.stat(path).st_mode & 0o7777 for path in paths]
     try:
         for path in paths:

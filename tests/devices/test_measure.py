@@ -200,7 +200,7 @@ sys.exit(found.exit_code)
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "USR1"])
 def test_signals_go_on_to_the_command(name):
-    """The command decides what a signal means; what it drew until then is still told."""
+    """The command decides the effect of a signal; its energy until then is still printed."""
     process = subprocess.Popen(
         [sys.executable, "-c", MEASURE, CHILD % (name, name)],
         stdout=subprocess.PIPE,

@@ -117,7 +117,7 @@ def wrong(stage, task):
 
 
 class FakeRecorder:
-    """Writes down what it was asked to do; breaks when told to."""
+    """Keeps its calls in order; fails at the call named `breaks_at`."""
 
     def __init__(self, calls, breaks_at=None):
         self.calls = calls

@@ -32,9 +32,7 @@ def test_another_error_is_not_covered_up():
     sys.version_info < (3, 7), reason="the old torchvision has no such import failure"
 )
 def test_operators_that_are_missing_are_declared(tmp_path):
-    """A torchvision whose import needs two operators that nobody compiled, as a CUDA build beside a
-    CPU torch does.
-    """
+    """Import a torchvision that lacks two operators, as a CUDA build beside a CPU torch does."""
     package = tmp_path / "torchvision"
     package.mkdir()
     (package / "__init__.py").write_text(

@@ -161,7 +161,7 @@ def test_a_ticket_keeps_its_weights_in_every_precision_of_its_training(small, pr
 
 
 def test_the_search_trains_with_l1_and_the_retraining_if_asked(small):
-    """The thirteen layers' mean scales, 0.5 each at the start, tell who was pulled towards zero."""
+    """Compare the mean scales of the thirteen layers, 0.5 at the start: L1 pulls towards zero."""
 
     def scales(sparsity, **options):
         run = Run()

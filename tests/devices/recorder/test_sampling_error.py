@@ -14,7 +14,7 @@ ITERATIONS_S = (0.1, 0.12, 0.5)
 
 
 def usual_period_s(averaging):
-    """What the recorder takes when nobody says otherwise."""
+    """Return the recorder's default period."""
     with SimulatedSource(profile=[[1.0, 5.0]], averaging=averaging) as source:
         return source.usual_period_s
 

@@ -115,7 +115,7 @@ class FakeWt310e(Fake):
 
 
 class FakeWattsup(Fake):
-    """Sends a packet in each period once it was told to."""
+    """Sends a packet in each period after the start command."""
 
     period_s = 0.05
     logging = False

@@ -22,7 +22,7 @@ BAUD = {
 
 
 class FaultPty:
-    """Carries bytes between `peer` (a socket of the fake meter) and whoever opens `link`.
+    """Carries bytes between `peer` (a socket of the fake meter) and the client that opens `link`.
 
     Knobs: `drop` and `flip` (chance for each byte), `dribble` (seconds for each byte), `stall`,
     `extra` (bytes before the next ones), `baud` (junk for a client that set another rate). `sent`
@@ -61,7 +61,7 @@ class FaultPty:
         self._master = master
 
     def unplug(self):
-        """Disconnect: the name vanishes, and whoever has it open gets errors."""
+        """Disconnect: the name vanishes, and an open client gets errors."""
         with self._lock:
             master, self._master = self._master, None
             os.unlink(self.link)

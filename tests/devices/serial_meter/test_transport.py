@@ -120,7 +120,7 @@ def test_without_pyserial_the_error_says_how_to_get_it(monkeypatch, terminal):
 
 
 class Server:
-    """One fake meter behind a TCP port; `cut` hangs up on whoever is connected."""
+    """One fake meter behind a TCP port; `cut` hangs up on the connected client."""
 
     def __init__(self, fake):
         self.fake = fake

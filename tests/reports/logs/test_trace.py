@@ -204,7 +204,7 @@ def test_rows_turned_round_or_pasted_twice_have_no_energy(tmp_path, order):
     [(TEN_W[:900], TEN_W[600:]), (TEN_W[600:], TEN_W[:900]), (TEN_W, TEN_W), (TEN_W[::2], TEN_W)],
 )
 def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
-    """A restarted recorder writes again what a slow meter told last; both are of one clock."""
+    """A restarted recorder repeats the last reading of a slow meter; both are of one clock."""
     path = tmp_path / "power.csv"
     path.write_text(
         "".join(header() + "".join(row(t, mw) for t, mw in rows) for rows in (first, second))

@@ -1,4 +1,4 @@
-"""Cells of several seeds of which some have no energy: how it is told, in every form."""
+"""Cells of several seeds, some without an energy, are marked in every form."""
 
 import json
 import os
