@@ -4,10 +4,10 @@ import json
 from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from joulebird.devices import registry
+from joulebird.devices import SOURCES, registry
 from joulebird.devices.recorder.parent import Recorder
-from joulebird.harness import registries
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.registry import dotted, find
 from joulebird.harness.power.recorders import Recorders, labels
 
 NONE = "none"
@@ -35,9 +35,9 @@ def choose(
         name = registry.best()
     return Choice(
         name,
-        registries.dotted("source", name),
+        dotted(SOURCES, "source", name, SourceError),
         dict(options or {}),
-        bool(getattr(registries.load("source", name), "real", True)),
+        bool(getattr(find(SOURCES, "source", name, SourceError), "real", True)),
     )
 
 

@@ -6,8 +6,9 @@ import time
 from typing import Any, Callable, List
 
 import joulebird
-from joulebird.harness import registries
+from joulebird.baselines import METHODS
 from joulebird.harness.core import records as record
+from joulebird.harness.core.registry import find
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
 from joulebird.harness.runs.rundir import is_finished
@@ -81,7 +82,7 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
 
 def _call(run: Run, task: Any) -> Any:
     """Call the method of a run's spec with its options as keywords."""
-    return registries.load("method", run.spec.method)(task, run, **run.spec.to_dict()["options"])
+    return find(METHODS, "method", run.spec.method)(task, run, **run.spec.to_dict()["options"])
 
 
 def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:

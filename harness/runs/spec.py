@@ -4,12 +4,14 @@ import hashlib
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from joulebird.harness import registries
-from joulebird.harness.core import files, jsonfile, settings
+from joulebird.baselines import DATASETS, METHODS, MODELS
+from joulebird.harness.core import files, jsonfile, registry, settings
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.runs.options import resolve_options
 
 EXAMPLE = "a spec is one JSON object, or a list of them; see `joulebird run --help`"
+
+TABLES = {"method": METHODS, "model": MODELS, "dataset": DATASETS}
 
 
 class RunSpec(NamedTuple):
@@ -93,7 +95,7 @@ def resolved(values: Dict[str, Any], options: Dict[str, Any]) -> RunSpec:
 def find_name(kind: str, name: str, where: str) -> str:
     """Return the dotted path of a method, model or data set; the error names the place."""
     try:
-        return registries.dotted(kind, name)
+        return registry.dotted(TABLES[kind], kind, name)
     except HarnessError as error:
         raise HarnessError(f"{where}: {error.message}", error.hint) from None
 

@@ -9,11 +9,12 @@ import os
 import sys
 from typing import List
 
-from joulebird.harness import registries
+from joulebird.devices import SOURCES
 from joulebird.harness.cli.arguments import Namespace, changed, own, single
 from joulebird.harness.cli.output import answer
 from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.registry import dotted
 from joulebird.harness.core.terminal import has_colour
 from joulebird.harness.doctor import CHECKS
 from joulebird.harness.doctor.check import BAD, OK, Check, Context, Verdict
@@ -66,7 +67,7 @@ def chosen(args: Namespace) -> List[Check]:
 
 def named_source(name: str, words: List[str]) -> Check:
     """Return the check `source` for a source that is named instead of the best one."""
-    registries.dotted("source", name)
+    dotted(SOURCES, "source", name, SourceError)
     options = parse_options(words)
 
     def look(context: Context) -> Verdict:

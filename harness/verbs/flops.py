@@ -9,11 +9,12 @@ the data set's training images.
 import json
 from typing import Any, Dict, List
 
-from joulebird.harness import registries
+from joulebird.baselines import DATASETS, MODELS
 from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import answer
 from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.registry import dotted
 
 EXAMPLES = """examples:
   joulebird flops --model vgg16 --dataset cifar10
@@ -28,13 +29,13 @@ ARGUMENTS = (
         "--model",
         required=True,
         metavar="M",
-        help="a model's name: " + ", ".join(registries.names("model")),
+        help="a model's name: " + ", ".join(MODELS),
     ),
     own(
         "--dataset",
         required=True,
         metavar="D",
-        help="a data set's name: " + ", ".join(registries.names("dataset")),
+        help="a data set's name: " + ", ".join(DATASETS),
     ),
     own(
         "--width",
@@ -64,8 +65,8 @@ def main(args: Namespace) -> int:
             f"--uniform must be at least 0 and below 1, not {args.uniform:g}",
             "for instance --uniform 0.5",
         )
-    for kind, name in (("model", args.model), ("dataset", args.dataset)):
-        registries.dotted(kind, name)
+    dotted(MODELS, "model", args.model)
+    dotted(DATASETS, "dataset", args.dataset)
     widths = read_channels(args.channels) if args.channels else None
     from joulebird.baselines.training.task import task_from
 

@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, List
 
-from joulebird.harness import registries
+from joulebird.baselines import METHODS
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import answer, as_json, plural, put
 from joulebird.harness.cli.progress import Progress
@@ -202,8 +202,7 @@ def list_runs(args: Namespace, done: List[RunSpec], ahead: List[RunSpec]) -> int
 
 def list_methods(args: Namespace) -> int:
     """Print every registered method with its summary and options."""
-    paths = {name: registries.dotted("method", name) for name in registries.names("method")}
-    methods = {name: read_method(path) for name, path in paths.items()}
+    methods = {name: read_method(path) for name, path in METHODS.items()}
     texts = {
         name: [method.summary, *(option.text() for option in method.options.values())]
         for name, method in methods.items()

@@ -4,14 +4,14 @@ import contextlib
 import time
 from typing import Any, Dict, List
 
-from joulebird.devices import registry
+from joulebird.devices import SOURCES, registry
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness import registries
 from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import answer
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.registry import dotted
 from joulebird.harness.power.sources import parse_options
 
 EXAMPLES = """examples:
@@ -29,7 +29,7 @@ def main(args: Namespace) -> int:
     wanted = single(args.source, "--source")
     names = [wanted] if wanted else registry.names()
     for name in names:
-        registries.dotted("source", name)
+        dotted(SOURCES, "source", name, SourceError)
     options = parse_options(args.source_option)
     if options and not wanted:
         raise HarnessError(

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from joulebird import baselines
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.registries import dotted, names
 from joulebird.harness.runs.options import Option, read_method, resolve_options
 
 METHODS = '''
@@ -108,9 +108,9 @@ def test_none_is_a_value_only_where_it_may_be():
     assert Option("n", int, True, False, None).typed(None) is None
 
 
-@pytest.mark.parametrize("name", names("method"))
-def test_every_registered_method_can_be_read(name):
-    method = read_method(dotted("method", name))
+@pytest.mark.parametrize("path", baselines.METHODS.values())
+def test_every_registered_method_can_be_read(path):
+    method = read_method(path)
     assert method.summary.endswith(".")
 
 
@@ -121,12 +121,12 @@ def test_what_is_read_from_the_text_is_what_python_sees():
     pytest.importorskip("torch")
     script = (
         "import inspect\nfrom joulebird.harness.runs.options import read_method\nfrom "
-        "joulebird.harness.registries import dotted, load, names\n"
-        "for name in names('method'):\n"
+        "joulebird.baselines import METHODS\nfrom joulebird.harness.core.registry import resolve\n"
+        "for path in METHODS.values():\n"
         "    found = {k: (list(p.default) if isinstance(p.default, tuple) else p.default)\n"
-        "             for k, p in inspect.signature(load('method', name)).parameters.items() if "
+        "             for k, p in inspect.signature(resolve(path)).parameters.items() if "
         "p.kind == p.KEYWORD_ONLY}\n"
-        "    assert found == {k: o.default for k, o in read_method(dotted('method', "
-        "name)).options.items()}, name\n"
+        "    assert found == {k: o.default for k, o in read_method(path).options.items()}, "
+        "path\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

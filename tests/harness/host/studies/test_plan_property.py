@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from joulebird.baselines import MODELS
 from joulebird.baselines.training.flops import task_count
 from joulebird.baselines.training.task import task_from
-from joulebird.harness import registries
 from joulebird.harness.host.studies.plan import DENSE, History
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.engine import Asked
@@ -42,7 +42,7 @@ def finished(spec, work):
 
 @settings(max_examples=10, deadline=None)
 @given(
-    st.sampled_from(sorted(registries.names("model"))),
+    st.sampled_from(sorted(MODELS)),
     st.integers(2, 12),
     st.integers(1, 300),
 )
