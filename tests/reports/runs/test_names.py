@@ -1,7 +1,7 @@
 """Names as the papers write them."""
 
 from joulebird.baselines import DATASETS, METHODS, MODELS
-from joulebird.reports.runs import names
+from joulebird.reports.runs import labels, names
 
 
 def test_everything_that_can_be_trained_has_a_name_of_its_own():
@@ -12,4 +12,4 @@ def test_everything_that_can_be_trained_has_a_name_of_its_own():
     ):
         assert set(registry) == set(named)
         assert len(set(named.values())) == len(named)
-    assert names.method_label("swalp", {}) == "SWALP"
+    assert labels.method_label("swalp", {}) == "SWALP"

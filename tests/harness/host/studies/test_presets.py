@@ -10,7 +10,8 @@ from joulebird.harness.host.studies import study
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.run import planned
 from joulebird.reports.runs.draws import drawn
-from joulebird.reports.runs.names import DATASETS, METHODS, MODELS, method_label
+from joulebird.reports.runs.labels import method_label
+from joulebird.reports.runs.names import DATASETS, METHODS, MODELS
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.draws import TABLE1, TABLE4
 from tests.harness.command import joulebird
