@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tests.lint.product import Module, docstrings
 
-# Both may only fall; the goals are 14,029 statements and 120 lines.
-STATEMENTS = 14_176  # over all rooms
-FILE_MEDIAN = 139  # lines, of the files that hold anything
+# Both may only fall.
+STATEMENTS = 14_029  # over all rooms
+FILE_MEDIAN = 120  # lines, of the files that hold anything
 FUNCTION_P90 = 25  # lines from `def` to the last one
 
 
