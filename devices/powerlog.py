@@ -5,11 +5,13 @@ One `os.write` a row survives a killed process; `sync`, once a second, survives 
 
 import errno
 import os
+import stat
 import time
 from typing import Any, Callable, Dict
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.lock import grab
 from joulebird.harness.core.powerlog import format_header, format_row
 
 NOT_A_DISK_FILE = (errno.EINVAL, errno.EROFS, errno.EBADF)  # or a file that was closed meanwhile
@@ -38,6 +40,9 @@ class PowerLog:
             self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from error
+        if stat.S_ISREG(os.fstat(self._fd).st_mode) and not grab(self._fd, path):
+            os.close(self._fd)
+            raise SourceError(f"{path}: another recorder writes this log", "name another file")
         clock_line = {"monotonic_s": clock(), "wall_s": wall(), "boot_id": boot_id()}
         try:
             self._broken_line = not _ends_a_line(self._fd)

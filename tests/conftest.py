@@ -1,13 +1,21 @@
 """Which tests a Python runs: on a board's Python 3.6 only what a board runs."""
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 
 # The tests import the packages from the tree, installed or not, and so do the processes they start.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+
+# Trainings of two test processes may run beside each other.
+FOLDER = tempfile.mkdtemp(prefix="joulebird-tests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+os.environ["JOULEBIRD_MACHINE_LOCK"] = os.path.join(FOLDER, "machine")
 
 # A shell ignores Ctrl-C in what it runs in the background, and nohup the hang-up.
 for ignored, usual in (

@@ -5,15 +5,24 @@ import os
 import time
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
+from joulebird.harness.core import lock
+from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.exit_codes import BUSY
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import Event
 
 
 class EventLog:
-    """Append events to a file, each in one write; a line that a kill cut short is closed first."""
+    """Append events to a file, each in one write; a line that a kill cut short is closed first.
+
+    The file is locked until `close`; raises HarnessError (75) when it is locked already.
+    """
 
     def __init__(self, path: str) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        if not lock.grab(self._handle, path):
+            self.close()
+            raise HarnessError(f"{path}: another process writes it", "wait until it is done", BUSY)
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             os.write(self._handle, b"\n")

@@ -194,7 +194,7 @@ BOARD = Schema(
         may("source", TEXT, "power source; the best one found there unless given", "", '"ina3221"'),
         may("prepare", TEXT, 'as `run --prepare`; "": in the present mode', "", '"MAXN"'),
         may("ssh", list_of(LINE, 1), "ssh client and its options", "", '["ssh", "-F", "config"]'),
-        may("lock", WORD, "file that is locked during a run", "", '"/tmp/joulebird.lock"'),
+        may("lock", WORD, "file to lock instead of the machine", "", '"/run/lock/gpu0"'),
         may("env", map_of(LINE, VARIABLE), "environment of every command", "", '{LANG = "C"}'),
     ],
     extra="refuse",

@@ -43,7 +43,7 @@ class Board(NamedTuple):
     source: str = ""
     prepare: str | None = None
     ssh: tuple[str, ...] = ("ssh",)
-    lock: str = "/tmp/joulebird.lock"
+    lock: str = ""  # the machine's
     env: Mapping[str, str] = {}
 
     def environment(self) -> dict[str, str]:

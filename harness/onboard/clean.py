@@ -5,10 +5,10 @@ import os
 import shutil
 from typing import Any, Dict, List
 
+from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.files import remove as remove_file
 from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import lock
 from joulebird.harness.onboard.files import idle_folders, walk
 
 
@@ -22,7 +22,8 @@ def clean(
     Raises HarnessError (75) while a job runs.
     """
     hint = "`joulebird board status` shows it; clean later"
-    with lock.locked(lock_path, "joulebird board clean", "a job runs on the board", hint):
+    owner = {"user": "joulebird board clean"}
+    with lock.locked(lock_path, owner, "a job runs on the board", hint):
         paths = _useless(workdir, fetched)
         zips = glob.glob(os.path.join(glob.escape(cache), "board-*.pyz*"))
         paths["code"] = [path for path in sorted(zips) if os.path.basename(path) != keep]

@@ -6,9 +6,10 @@ import sys
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
+from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import files, lock, machine
+from joulebird.harness.onboard import files, machine
 from joulebird.harness.onboard import job as jobs
 
 CHUNK = 65536

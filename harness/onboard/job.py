@@ -11,11 +11,11 @@ import os
 import time
 from typing import Any, Dict, List, Optional
 
+from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import opened
-from joulebird.harness.onboard import lock
 
 JOB, STATE, EXIT, LOG, ALIVE = "job.json", "state.json", "exit.json", "out.log", "alive"
 EXIT_ROOM = 8192  # bytes reserved for exit.json
@@ -47,11 +47,8 @@ def take_alive(path: str) -> Optional[int]:
 
     Return None when it is running already.
     """
-    handle = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CREAT, 0o644)
-    if lock.grab(handle):
-        return handle
-    os.close(handle)
-    return None
+    handle = lock.take(os.path.join(path, ALIVE))
+    return None if handle < 0 else handle
 
 
 def is_alive(path: str) -> bool:
@@ -86,10 +83,10 @@ def read(path: str) -> Dict[str, Any]:
     A lost job ended without writing its end: it was killed, or the board lost power (then
     `rebooted` is true).
     """
-    state = lock.read_object(os.path.join(path, STATE))
-    ended = lock.read_object(os.path.join(path, EXIT))
+    state = _read(os.path.join(path, STATE))
+    ended = _read(os.path.join(path, EXIT))
     return {
-        "job": lock.read_object(os.path.join(path, JOB)),
+        "job": _read(os.path.join(path, JOB)),
         "state": state,
         "status": "running" if is_alive(path) else "ended" if ended else "lost",
         "exit": ended,
@@ -110,3 +107,13 @@ def find(workdir: str, run_id: Optional[str]) -> str:
         f"no job on the board has the run {run_id}" if run_id else "no job on the board yet",
         STATUS_HINT,
     )
+
+
+def _read(path: str) -> Dict[str, Any]:
+    """Return the object in a file; {} for none and for a damaged one."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.loads(file.read() or "{}")
+    except (FileNotFoundError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -9,11 +9,11 @@ import threading
 import time
 from typing import Any, Dict
 
+from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.exit_codes import BUG, BUSY
 from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import lock
 
 GRACE_S = 20.0  # from the second request to stop until the job is killed
 
@@ -27,7 +27,6 @@ def supervise(path: str) -> int:
     alive = jobs.take_alive(path)
     if alive is None:
         return BUSY
-    board = lock.open_lock(job["lock"])
     owner = dict(
         job["owner"],
         job=job["id"],
@@ -35,9 +34,12 @@ def supervise(path: str) -> int:
         workdir=os.path.dirname(os.path.dirname(path)),
         since_wall_s=time.time(),
     )
-    if not lock.try_lock(board, owner):
+    board = lock.take(job["lock"], owner)
+    if board < 0:
         jobs.write_exit(path, BUSY, b"the board is busy")
         return BUSY
+    # the job is a training, which takes this lock again
+    job["env"].update({lock.MACHINE: job["lock"], lock.HELD: lock.identity(board)})
     keeper = _Keeper(path)
     try:
         code = keeper.run(job, (alive, board))

@@ -14,8 +14,8 @@ import time
 from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.devices.util.command import user_name
+from joulebird.harness.core import lock
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.onboard import lock
 
 LINGER = "/var/lib/systemd/linger"
 BARKER_13 = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)  # its shifted copies are as unlike it as can be
@@ -72,7 +72,7 @@ def play(lock_path: str, chip_s: float) -> Dict[str, Any]:
     An edge is (t_s, 1 or 0). Holds the board's lock; raises HarnessError (75) when it is in use.
     """
     problem = "the board is in use: no load pattern now"
-    with lock.locked(lock_path, "signature", problem, "wait until it is free"):
+    with lock.locked(lock_path, {"user": "signature"}, problem, "wait until it is free"):
         return {"boot_id": boot_id(), "edges": _pattern(chip_s)}
 
 

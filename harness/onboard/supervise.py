@@ -5,11 +5,12 @@ import subprocess
 import time
 from typing import Any, Dict, List
 
+from joulebird.harness.core import lock
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import BUSY, UNREACHABLE
 from joulebird.harness.core.process import ROOT, python_command
 from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import lock, machine
+from joulebird.harness.onboard import machine
 
 START_TIMEOUT_S = 30.0
 SILENT: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

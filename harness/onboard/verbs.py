@@ -11,10 +11,11 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
+from joulebird.harness.core import lock
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import UNREACHABLE
 from joulebird.harness.core.files import write_whole
-from joulebird.harness.onboard import clean, files, follow, keeper, lock, machine, supervise
+from joulebird.harness.onboard import clean, files, follow, keeper, machine, supervise
 from joulebird.harness.onboard import job as jobs
 
 REMEDIES = {
@@ -36,7 +37,8 @@ def start(asked: Dict[str, Any]) -> Any:
         os.makedirs(os.path.join(workdir, name), exist_ok=True)
     for name, text in asked.get("specs", {}).items():
         write_whole(os.path.join(workdir, "specs", name), text)
-    return supervise.start(workdir, dict(supervise.composed(workdir, asked["job"]), cwd=workdir))
+    job = dict(supervise.composed(workdir, asked["job"]), cwd=workdir, lock=asked["lock"])
+    return supervise.start(workdir, job)
 
 
 def wait_free(asked: Dict[str, Any]) -> Any:
@@ -94,7 +96,7 @@ def _asked(text: str) -> Dict[str, Any]:
         for name in ("workdir", "cache", "part", "final")
         if name in asked
     }
-    return dict(asked, **paths)
+    return dict(asked, lock=lock.machine(asked.get("lock", "")), **paths)
 
 
 def _emit(value: Any) -> None:

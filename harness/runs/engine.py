@@ -1,5 +1,6 @@
 """Do a stage once: mark it, measure it, survive a kill at any instant, and never do it again."""
 
+import contextlib
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -11,9 +12,11 @@ from joulebird.harness.core.records import (
     EVENTS,
     RECIPE,
     RESULT,
+    STAGE,
     Event,
     StageRecord,
     build,
+    is_done,
     read_events,
     read_stage,
     stage_dir,
@@ -54,10 +57,13 @@ def perform(
     folder = stage_dir(session.root, asked.id)
     with writing(os.path.join(folder, EVENTS)):
         os.makedirs(folder, exist_ok=True)
-        write_json(os.path.join(folder, RECIPE), recipe)
-        past = read_events(os.path.join(folder, EVENTS))
-        if not _finish_ended(session, folder, past):
-            _AttemptUnderWay(session, asked, past).run(function, inputs)
+        with contextlib.closing(EventLog(os.path.join(folder, EVENTS))) as events:
+            if is_done(folder, STAGE):  # by a process that held the lock until now
+                return
+            write_json(os.path.join(folder, RECIPE), recipe)
+            past = read_events(os.path.join(folder, EVENTS))
+            if not _finish_ended(session, folder, past):
+                _AttemptUnderWay(session, asked, past).run(function, inputs, events)
 
 
 def _finish_ended(session: Any, folder: str, past: List[Event]) -> bool:
@@ -86,7 +92,7 @@ class _AttemptUnderWay:
         self._folder = stage_dir(session.root, asked.id)
         self._device = ""
 
-    def run(self, function: StageFunction, inputs: Tuple[Any, ...]) -> None:
+    def run(self, function: StageFunction, inputs: Tuple[Any, ...], events: EventLog) -> None:
         """Call the stage function between two marks and write its result and record."""
         checkpoints = Checkpoints(self._folder, self._session.backend.saving, self._number)
         checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
@@ -95,7 +101,6 @@ class _AttemptUnderWay:
         arguments, keywords = loaded([list(inputs), self._asked.options])
         tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
         self._device = str(tasks[0].device) if tasks else ""
-        events = EventLog(os.path.join(self._folder, EVENTS))
         stage = Stage(
             self._folder, events, checkpoints, self._saved, self._session, self._synchronise
         )
@@ -105,7 +110,6 @@ class _AttemptUnderWay:
         finally:
             self._session.recorders.close_logs()
             stage.stop_monitor()  # without warnings, when the stage is unfinished
-            events.close()
 
     def _measured(self, stage: Stage, events: EventLog, work: Callable[[], Dict[str, Any]]) -> None:
         stage.recall(self._past)

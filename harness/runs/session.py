@@ -1,6 +1,7 @@
 """One `joulebird run`: its runs, their lock, recorders, idle measurements and signals."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -8,6 +9,8 @@ import time
 import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
+from joulebird.devices.util.command import user_name
+from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import TrainingError
 from joulebird.harness.core.events import EventLog
@@ -19,11 +22,13 @@ from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
 from joulebird.harness.runs.prepare import Prepare
 from joulebird.harness.runs.run import planned, run_spec
-from joulebird.harness.runs.rundir import LOCK, RunDir, split
+from joulebird.harness.runs.rundir import make_folder, split
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
 
 Failures = List[Tuple[RunSpec, TrainingError]]
+TRAINS = "this machine trains already: {holder}"
+REMEDY = "wait until it is done (--wait), or stop it: two trainings would spoil each other's energy"
 
 
 class StopSignals:
@@ -69,13 +74,15 @@ class Session:
         data_dir: Optional[str] = None,
         download: bool = False,
         idle_s: float = 0.0,
-        lock: str = LOCK,
+        lock: str = "",
+        wait: bool = False,
         board_root: str = "/",
         prepare: Optional[Prepare] = None,
     ) -> None:
         """Measure the idle machine for `idle_s` before the first stage and after the last.
 
-        `lock` is the name for `RunDir`; `board_root` is where a board's /proc, /sys and /etc are;
+        `lock` is a file to lock instead of the machine's, for which this may `wait`; `board_root`
+        is where a board's /proc, /sys and /etc are;
         `prepare` sets the board's state for the session (`joulebird.harness.runs.prepare`).
         """
         self.root = str(root)
@@ -91,12 +98,15 @@ class Session:
         self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
         self._working = False
-        self._lock = RunDir(self.root, lock)
+        self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
         self._environment: Optional[Dict[str, Any]] = None
 
     def __enter__(self) -> "Session":
-        self._exits.enter_context(self._lock)
+        make_folder(self.root)
+        path, patience_s = self._lock
+        owner = {"user": user_name(), "what": f"runs in {os.path.abspath(self.root)}"}
+        self._exits.enter_context(locks.locked(path, owner, TRAINS, REMEDY, patience_s))
         self._exits.enter_context(self._signals)
         return self
 

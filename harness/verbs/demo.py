@@ -13,7 +13,7 @@ from joulebird.harness.cli.arguments import Namespace, changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
 from joulebird.harness.host.studies import study
-from joulebird.harness.runs.rundir import LOCK, split
+from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.figure import draw
 from joulebird.harness.verbs.run import work
 from joulebird.harness.verbs.table import FORMS
@@ -39,7 +39,7 @@ ARGUMENTS = (
     *("--source", "--source-option", "--period", "--output", "--quiet"),
     *form(*FORMS),
 )
-DEFAULTS = {"data_dir": None, "download": False, "lock": LOCK, "prepare": None}
+DEFAULTS = {"data_dir": None, "download": False, "lock": "", "wait": False, "prepare": None}
 
 
 def main(args: Namespace) -> int:

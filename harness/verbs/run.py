@@ -22,7 +22,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_run
 from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.options import read_method
-from joulebird.harness.runs.rundir import LOCK, split
+from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec, read_specs
 
 EXAMPLES = """examples:
@@ -56,11 +56,16 @@ ARGUMENTS = (
     ),
     own(
         "--lock",
-        metavar="NAME",
-        default=LOCK,
-        help="lock only this name in the folder of the runs, not all of it: for "
-        "runs without a stage in common, on a cluster "
-        "(on one machine each would add to the other's energy)",
+        metavar="FILE",
+        default="",
+        help="lock this file instead of the machine: for instance one for each GPU of a cluster's "
+        "node (each training adds to the other's energy)",
+    ),
+    own(
+        "--wait",
+        action="store_true",
+        help="when another training holds this machine or the board, wait instead of ending with "
+        "code 75",
     ),
     own("-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"),
     own("--list", action="store_true", help="list the methods and their options"),
@@ -147,6 +152,7 @@ def work(
         download=args.download,
         idle_s=default_s if args.idle is None else args.idle,
         lock=args.lock,
+        wait=args.wait,
         prepare=prepare,
     ) as session:
         progress.say(f"{len(ahead)} of {plural(len(specs), 'run')} to do, into {args.runs}")

@@ -215,3 +215,13 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(SourceError, match="cannot write the power log") as caught:
         PowerLog(str(blocked / "power.csv"), TWO)
     assert "permissions" in caught.value.hint
+
+
+def test_two_recorders_never_write_one_log(tmp_path):
+    path = str(tmp_path / "power.csv")
+    first = PowerLog(path, TWO)
+    with pytest.raises(SourceError, match="another recorder writes this log"):
+        PowerLog(path, TWO)
+    first.row(1.0, {})
+    first.close()
+    PowerLog(path, TWO).close()  # a new segment

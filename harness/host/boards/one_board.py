@@ -146,7 +146,6 @@ class BoardRun:
         job = {
             **self._command(argv),
             "id": job_id,
-            "lock": self.agent.board.lock,
             "owner": {"user": getpass.getuser(), "host": socket.gethostname()},
             "runs": [spec.id for spec in ahead],
         }

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.files import opened
+from joulebird.harness.core.lock import take
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError
 from joulebird.harness.host.link.ssh import control_folder
-from joulebird.harness.onboard.lock import grab
 
 LOOK_S = 1.0  # between two looks at boards that other jobs of this machine use
 BUSY_LOOK_S = 30.0  # between two looks at boards that another user measures on
@@ -63,5 +62,9 @@ def pick(
 def claim(board: Board) -> Iterator[bool]:
     """Give whether this process may use the board; of this user's processes here only one may."""
     name = hashlib.sha256("\0".join((*board.ssh, board.host)).encode()).hexdigest()[:16]
-    with opened(str(control_folder() / f"claim-{name}"), os.O_RDWR | os.O_CREAT) as handle:
-        yield grab(handle, patience_s=0.0)
+    handle = take(str(control_folder() / f"claim-{name}"), patience_s=0.0)
+    try:
+        yield handle >= 0
+    finally:
+        if handle >= 0:
+            os.close(handle)

@@ -28,11 +28,6 @@ ARGUMENTS = (
     BOARDS,
     own("--pick", action="store_true", help="run everything on the first board that is free"),
     own(
-        "--wait",
-        action="store_true",
-        help="when another user measures on the board, wait instead of ending with code 75",
-    ),
-    own(
         "--meter",
         metavar="S",
         help="record a power meter at this desk: a name of `joulebird sources`, or module:Class",

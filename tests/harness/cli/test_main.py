@@ -239,7 +239,8 @@ def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(
         2,
         ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"],
-        "--lock a/b: not a name",
+        "the lock a/b cannot be opened (No such file or directory)",
+        "name a regular file on a local disk: --lock",
     )
 
 

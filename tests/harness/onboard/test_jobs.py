@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from joulebird.harness.core import lock
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import follow, job, lock, supervise
+from joulebird.harness.onboard import follow, job, supervise
 
 OWNER = {"user": "ann", "host": "desk"}
 

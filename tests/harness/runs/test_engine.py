@@ -10,10 +10,10 @@ import pytest
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import attempts
+from joulebird.harness.core.events import EventLog, attempts
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.run import planned, run_spec
-from joulebird.harness.runs.rundir import RunDir, is_finished
+from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.stage import Interrupted
@@ -225,10 +225,33 @@ def test_a_bug_in_a_stage_is_no_user_error(here):
 
 
 def test_a_second_process_is_refused_with_the_name_of_the_first(here):
-    with RunDir(here.root), pytest.raises(HarnessError) as refused, here.session():
+    with here.session(), pytest.raises(HarnessError) as refused, here.session():
         pass
     assert refused.value.exit_code == 75
     assert str(os.getpid()) in refused.value.message
+
+
+def test_two_folders_of_runs_on_one_machine_never_train_at_once(here, tmp_path):
+    """Each would add to the other's energy."""
+    other = Fixture(tmp_path / "elsewhere")
+    with here.session(), pytest.raises(HarnessError, match="trains already") as refused:
+        other.run(spec_of())
+    assert refused.value.exit_code == 75
+    assert not os.path.exists(os.path.join(other.root, "stages"))
+
+
+def test_a_stage_that_another_machine_trains_is_left_alone(here):
+    """Machines that share a folder have a lock each; a stage has one for all of them."""
+    stage = planned(spec_of(), here.root, toy.Backend())[0]
+    folder = record.stage_dir(here.root, stage.id)
+    os.makedirs(folder)
+    theirs = EventLog(os.path.join(folder, record.EVENTS))
+    with pytest.raises(HarnessError, match="another process") as refused:
+        here.run(spec_of())
+    assert refused.value.exit_code == 75
+    assert os.listdir(folder) == [record.EVENTS]
+    theirs.close()
+    assert here.run(spec_of())
 
 
 def test_a_plan_names_the_stages_without_doing_them(here):

@@ -64,6 +64,8 @@ def command(folder, specs=SPECS):
         "simulated",
         "--idle",
         "0.1",
+        "--lock",
+        str(folder / "lock"),  # the undisturbed run goes on beside the other
     ]
 
 
