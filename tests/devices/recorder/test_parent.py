@@ -426,7 +426,7 @@ def test_a_disk_that_fills_up_is_said_and_the_log_stays_readable(path):
 
 def test_it_imports_no_torch(recorder):
     code = (
-        "import sys, joulebird.devices.recorder.child, devices.simulated\n"
+        "import sys, joulebird.devices.recorder.child, joulebird.devices.simulated\n"
         "print([name for name in ('torch', 'numpy', 'serial', 'jtop') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"[]"]
