@@ -46,7 +46,7 @@ class Health:
             "clocks_hz": self._clocks(),
             "clocks_locked": self.locked(),
             "gpu_load": self._gpu_load(),
-            "power_mode": self._power_mode(),
+            "power_mode": self.power_mode(),
             "swap": self._swap(),
             "volts": self._volts_now(),
         }
@@ -138,7 +138,7 @@ class Health:
             if state and state > 0 and "fan" not in name.lower()
         }
 
-    def _power_mode(self) -> Optional[int]:
+    def power_mode(self) -> Optional[int]:
         """Return the number of the nvpmodel mode, as nvpmodel notes it for the next boot."""
         match = re.search(r"pmode:(\d+)", self._text("var/lib/nvpmodel/status") or "")
         return int(match.group(1)) if match else None

@@ -1,6 +1,7 @@
 """`events.jsonl`: the marks of a stage, a line each, readable however the process ends."""
 
 import json
+import math
 import os
 import time
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
@@ -41,7 +42,9 @@ class EventLog:
             os.fsync(self._handle)
         return t_s
 
-    def begin_attempt(self, number: int, boot_id: str, session: str, from_epoch: int) -> None:
+    def begin_attempt(
+        self, number: int, boot_id: str, session: str, from_epoch: int, **facts: Any
+    ) -> None:
         """Append the first event of an attempt at a stage."""
         self.write(
             "attempt_begin",
@@ -51,6 +54,7 @@ class EventLog:
             pid=os.getpid(),
             session=session,
             from_epoch=from_epoch,
+            **facts,
         )
 
     def close(self) -> None:
@@ -97,21 +101,30 @@ class Attempt(NamedTuple):
 
 
 def attempts(events: Iterable[Event]) -> List[Attempt]:
-    """Return the attempts at a stage, in order, from its events."""
+    """Return the attempts at a stage, in order, from its events.
+
+    An attempt that continues from epoch F undoes the later epochs of those before it; one that
+    restarts the stage undoes them all.
+    """
     parts: List[List[Event]] = []
     for event in events:
         if event["event"] == "attempt_begin":
             parts.append([event])
         elif parts:
             parts[-1].append(event)
-    return [_attempt(part[0], part[1:]) for part in parts]
+    limit, counted = math.inf, []
+    for first, *rest in reversed(parts):
+        counted.append(_attempt(first, rest, limit))
+        limit = min(limit, 0 if first.get("restarted") else first.get("from_epoch", math.inf))
+    return counted[::-1]
 
 
-def _attempt(first: Event, events: List[Event]) -> Attempt:
+def _attempt(first: Event, events: List[Event], limit: float) -> Attempt:
+    """Return an attempt; later ones undid its epochs after `limit` (infinite: none)."""
     boot_id, session = first.get("boot_id") or None, first.get("session", "")
     begins = [e["t_s"] for e in events if e["event"] in ("stage_begin", "stage_resume")]
-    ends = [e["t_s"] for e in events if e["event"] == "stage_end"]
-    epochs = tuple(e for e in events if e["event"] == "epoch")
+    ends = [e["t_s"] for e in events if e["event"] == "stage_end" and limit == math.inf]
+    epochs = tuple(e for e in events if e["event"] == "epoch" and e["epoch"] <= limit)
     last = ends or [e["t_s"] for e in epochs]
     useful = Window(begins[0], last[-1], boot_id, session) if begins and last else None
     begin = Window(first["t_s"], first["t_s"], boot_id, session)
@@ -125,3 +138,9 @@ def kept_epochs(tries: Iterable[Attempt]) -> List[Tuple[Event, Attempt]]:
     """
     kept = {event["epoch"]: (event, attempt) for attempt in tries for event in attempt.epochs}
     return [kept[number] for number in sorted(kept)]
+
+
+def since_restart(events: List[Event]) -> List[Event]:
+    """Return the events of the attempts that count: from the last restart of the stage on."""
+    begins = [n for n, e in enumerate(events) if e["event"] == "attempt_begin"]
+    return events[max([n for n in begins if events[n].get("restarted")], default=0) :]

@@ -76,6 +76,7 @@ SOURCE = Schema(
         may("accuracy", Either(SENSOR_ACCURACY, TEXT), "the largest errors, or the maker's words"),
         may("range_w", nullable(RANGE_W), "largest true power; beyond it a row is `RANGE`", "W"),
         may("sensor", TEXT, "identity of the sensor: chips and shunts, serial number, port, UUID"),
+        may("definition", TEXT, "hash of the user's own files behind it: class, meter"),
         may("below_resolution", list_of(TEXT), "rails that read less than their offset at `open`"),
         may("simulated", FLAG, "true for the simulated source and for a replay of its logs"),
         may("recorder", RECORDER, "how the source was sampled"),
@@ -202,6 +203,7 @@ STAGE = Schema(
     version=VERSION,
     remedy=DAMAGED,
 )
+SOURCES = may("sources", map_of(TEXT), "hash of each module of the user's own, by its name")
 ACCURACY = Schema(
     "accuracy of a run",
     "Test accuracy of the network that the run ends with.",
@@ -228,6 +230,7 @@ RECORD = Schema(
         may("sessions", list_of(TEXT), "sessions that measured its stages"),
         may("finished", WALL_S, "time of the end, since 1970", "s"),
         may("joulebird", TEXT, "version that wrote it"),
+        SOURCES,
     ],
     version=VERSION,
     remedy=DAMAGED,
@@ -239,6 +242,7 @@ RECIPE = Schema(
         Field("function", TEXT, '"module:function"'),
         Field("inputs", list_of(ANY), 'inputs: {"task": ...}, {"stage": id}, or plain values'),
         Field("options", TABLE, "keyword arguments"),
+        SOURCES,
     ],
     version=VERSION,
     remedy=DAMAGED,
@@ -275,6 +279,7 @@ EVENTS = {
             may("restarted", FLAG, "true if all earlier work is void: it counts as repeated"),
             may("environment", ENVIRONMENT, "the machine and the software"),
             may("source", LOGGED_SOURCE, "identity of the power source"),
+            may("device", TEXT, "torch device"),
             CONDITIONS,
         ),
         event("stage_begin", "The window of the stage begins."),

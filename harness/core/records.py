@@ -63,6 +63,7 @@ class RunRecord(NamedTuple):
     sessions: Tuple[str, ...] = ()
     finished: float = 0.0
     joulebird: str = ""
+    sources: Table = {}
 
 
 Record = TypeVar("Record", StageRecord, RunRecord)
@@ -180,6 +181,11 @@ def read_events(path: str) -> List[Event]:
         elif not _was_cut(lines, number):
             raise HarnessError(f"{path} line {number}: not an event", formats.EVENT.remedy)
     return events
+
+
+def stage_events(root: str, stage_id: str) -> List[Event]:
+    """Return the events of a stage, in order; none before its first attempt."""
+    return read_events(os.path.join(stage_dir(root, stage_id), EVENTS))
 
 
 def check_event(event: Event, where: str) -> None:

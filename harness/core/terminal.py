@@ -1,12 +1,18 @@
 """Facts about the terminal behind a stream."""
 
 import os
+import sys
 from typing import Any, Mapping, Optional
 
 
 def is_terminal(stream: Any) -> bool:
     """Return whether a person reads the stream."""
     return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def interactive() -> bool:
+    """Return whether a person can read an error and answer it with another command."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def can_move(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:

@@ -23,12 +23,18 @@ class Recorders:
     A further source that fails is lost for the session, with a warning in every stage.
     """
 
-    def __init__(self, makers: Mapping[str, MakeRecorder]) -> None:
+    def __init__(
+        self, makers: Mapping[str, MakeRecorder], definitions: Optional[Mapping[str, str]] = None
+    ) -> None:
         """`makers` return recorders that are not started, by label; none measures nothing.
 
         The first label is "": its log is power.csv, the others' are power-<label>.csv.
+        `definitions` are hashes of the user's own files behind them, by the same labels.
         """
-        self._sources = [_Source(make, label) for label, make in makers.items()]
+        known = definitions or {}
+        self._sources = [
+            _Source(make, label, known.get(label, "")) for label, make in makers.items()
+        ]
 
     @property
     def description(self) -> Dict[str, Any]:
@@ -89,8 +95,9 @@ class Recorders:
 class _Source:
     """One power source: its recorder, its present log, and its failures since they were taken."""
 
-    def __init__(self, make: MakeRecorder, label: str) -> None:
+    def __init__(self, make: MakeRecorder, label: str, definition: str = "") -> None:
         self.label = label
+        self._definition = {"definition": definition} if definition else {}
         self.description: Dict[str, Any] = {}
         self.failures: List[Failure] = []
         self.lost: Optional[Failure] = None  # set once a further source has failed
@@ -169,7 +176,7 @@ class _Source:
         recorder = self._make()
         recorder.start()
         self._recorder = recorder
-        self.description = dict(recorder.describe())
+        self.description = dict(recorder.describe(), **self._definition)
         return recorder
 
     def _open(self) -> None:

@@ -1,25 +1,31 @@
 """Choose the power sources that a session records: the named ones, or the best one here."""
 
+import hashlib
 import json
+import os
 from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from joulebird.devices import SOURCES, registry
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import HarnessError, SourceError
-from joulebird.harness.core.registry import dotted, find
+from joulebird.harness.core.registry import dotted, find, own_sources
 from joulebird.harness.power.recorders import Recorders, labels
 
 NONE = "none"
 
 
 class Choice(NamedTuple):
-    """A source's name, dotted path and constructor options; `real` if it has a sensor."""
+    """A source's name, dotted path and constructor options; `real` if it has a sensor.
+
+    `definition` is the hash of the user's own files behind it: a class, a meter; "" for ours.
+    """
 
     name: str
     path: str
     options: Dict[str, Any]
     real: bool
+    definition: str = ""
 
 
 def choose(
@@ -38,7 +44,21 @@ def choose(
         dotted(SOURCES, "source", name, SourceError),
         dict(options or {}),
         bool(getattr(find(SOURCES, "source", name, SourceError), "real", True)),
+        definition_of(dotted(SOURCES, "source", name, SourceError), options or {}),
     )
+
+
+def definition_of(path: str, options: Dict[str, Any]) -> str:
+    """Return twelve digits of a hash of the user's own class and of files that options name.
+
+    Those are TOML and JSON files: a meter. "" without any.
+    """
+    parts = list(own_sources(path).values())
+    for value in options.values():
+        if str(value).endswith((".json", ".toml")) and os.path.isfile(str(value)):
+            with open(value, "rb") as file:
+                parts.append(hashlib.sha256(file.read()).hexdigest())
+    return hashlib.sha256("".join(parts).encode("ascii")).hexdigest()[:12] if parts else ""
 
 
 def choose_all(
@@ -80,7 +100,8 @@ def recorders_for(choices: Sequence[Choice], period_s: Optional[float] = None) -
         {
             name: partial(Recorder, choice.path, choice.options, period_s)
             for name, choice in zip(names, choices)
-        }
+        },
+        {name: choice.definition for name, choice in zip(names, choices)},
     )
 
 

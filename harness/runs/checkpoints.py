@@ -9,13 +9,14 @@ import contextlib
 import errno
 import os
 import shutil
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import TRAINING
 from joulebird.harness.core.files import remove
-from joulebird.harness.core.records import CHECKPOINT, RESULT
+from joulebird.harness.core.records import CHECKPOINT, RESULT, Event
 
+NAME = "joulebird_checkpoint"  # key of the name inside the file
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NEARLY_FULL_BYTES = 1 << 20
 
@@ -70,23 +71,34 @@ class Checkpoints:
         self._saving = saving
         self._attempt = attempt
         self._count = 0
+        self._state: Dict[str, Any] = {}
         self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved
+        self.damaged: List[Dict[str, Any]] = []  # facts of the checkpoints that were given up
 
-    def recover(self, committed: Optional[str]) -> None:
-        """Complete the commit at which the last attempt was killed.
+    def recover(self, epochs: Iterable[Event]) -> Optional[Event]:
+        """Return the newest of these epochs whose checkpoint can be read; None to begin afresh.
 
-        `committed` is the name in its newest epoch event, None without one.
+        Complete the commit at which the last attempt was killed, and remove all that is left over.
         """
+        event = next((each for each in list(epochs)[::-1] if each.get("checkpoint")), None)
+        committed: Optional[str] = event["checkpoint"] if event else None
         if committed and os.path.exists(self._path(committed)):
             os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
+        if event:
+            self._state = self._saving().load(self._folder, CHECKPOINT)
+            if self._state.pop(NAME, committed) != committed:  # older versions wrote none
+                reason = "it is of another epoch than the events say"
+                self.damaged.append({"file": CHECKPOINT, "reason": reason})
+                event = committed = None
         for name in os.listdir(self._folder):
             partial = name.startswith(CHECKPOINT + ".") or ".part" in name
             if partial or (name == CHECKPOINT and not committed):
                 os.remove(os.path.join(self._folder, name))
+        return event
 
     def load(self) -> Dict[str, Any]:
-        """Return the newest committed checkpoint."""
-        return self._saving().load(self._folder, CHECKPOINT)
+        """Return the state of the checkpoint that `recover` found."""
+        return self._state
 
     def save(self, state: Dict[str, Any]) -> None:
         """Write the state of the present epoch.
@@ -97,7 +109,7 @@ class Checkpoints:
             os.remove(self._path(self.pending))
         self._count += 1
         name = f"{self._attempt}-{self._count}"
-        self._saving().save(self._path(name), state)
+        self._saving().save(self._path(name), dict(state, **{NAME: name}))
         self.pending = name
 
     def commit(self) -> None:

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import time
+from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import EventLog, attempts, kept_epochs
+from joulebird.harness.core.events import EventLog, attempts, kept_epochs, since_restart
 from joulebird.harness.core.records import (
     EVENTS,
     RECIPE,
@@ -20,10 +21,21 @@ from joulebird.harness.core.records import (
     read_events,
     read_stage,
     stage_dir,
+    stage_events,
     write_json,
     write_stage,
 )
+from joulebird.harness.core.terminal import interactive
 from joulebird.harness.runs.checkpoints import Checkpoints, writing
+from joulebird.harness.runs.conditions import (
+    changes,
+    conditions,
+    differences,
+    fingerprint,
+    fingerprints,
+    identity,
+)
+from joulebird.harness.runs.environment import set_threads
 from joulebird.harness.runs.recipe import loaded
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
 
@@ -87,22 +99,38 @@ class _AttemptUnderWay:
         self._past = past
         self._earlier = attempts(past)
         self._number = len(self._earlier) + 1
-        self._saved = last_saved(past)
-        self._from_epoch: int = self._saved["epoch"] if self._saved else 0
         self._folder = stage_dir(session.root, asked.id)
         self._device = ""
+        self._saved: Optional[Event] = None  # the epoch from which this attempt continues
+        self._from_epoch = 0
+        self._restarts = ""  # the reason why it does not
+        self._begun: Event = {}  # the facts of its first event
 
     def run(self, function: StageFunction, inputs: Tuple[Any, ...], events: EventLog) -> None:
         """Call the stage function between two marks and write its result and record."""
         checkpoints = Checkpoints(self._folder, self._session.backend.saving, self._number)
-        checkpoints.recover(self._saved["checkpoint"] if self._saved else None)
         kept = [event for event, _ in kept_epochs(self._earlier)]
-        rewrite_epochs(self._folder, [e for e in kept if e["epoch"] <= self._from_epoch])
+        self._saved = checkpoints.recover(kept)
         arguments, keywords = loaded([list(inputs), self._asked.options])
         tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
         self._device = str(tasks[0].device) if tasks else ""
+        self._synchronise()  # from here on torch shows its device
+        self._restarts = self._reason_to_restart(checkpoints)
+        if self._restarts:
+            self._saved = checkpoints.recover([])
+        self._begun = self._facts()
+        self._from_epoch = self._saved["epoch"] if self._saved else 0
+        ours = {"event": "attempt_begin", "t_s": 0.0, "from_epoch": self._from_epoch}
+        self._earlier = attempts([*self._past, ours])[:-1]
+        rewrite_epochs(self._folder, [event for event, _ in kept_epochs(self._earlier)])
         stage = Stage(
-            self._folder, events, checkpoints, self._saved, self._session, self._synchronise
+            self._folder,
+            events,
+            checkpoints,
+            self._saved,
+            self._session,
+            self._synchronise,
+            partial(changes, self._begun, self._facts),
         )
         try:
             self._measured(stage, events, lambda: function(stage, *arguments, **keywords))
@@ -111,8 +139,41 @@ class _AttemptUnderWay:
             self._session.recorders.close_logs()
             stage.stop_monitor()  # without warnings, when the stage is unfinished
 
+    def _facts(self) -> Event:
+        """Return the environment, the power source and the device, as they are now."""
+        session = self._session
+        source = identity(session.recorders.description)
+        return {"environment": session.environment(), "source": source, "device": self._device}
+
+    def _reason_to_restart(self, checkpoints: Checkpoints) -> str:
+        """Return the reason why the epochs that are there cannot be continued; "" if they can.
+
+        Threads are set back to their former number if no other condition differs. Raises
+        HarnessError to a user at a terminal, who may rather restore the conditions.
+        """
+        kept = [attempt for attempt in self._earlier if attempt.epochs]
+        if not self._saved:
+            saved = any(event.get("checkpoint") for event, _ in kept_epochs(kept))
+            reasons = [str(facts["reason"]) for facts in checkpoints.damaged]
+            return "no checkpoint can be used: {}".format("; ".join(reasons)) if saved else ""
+        before, known = conditions(kept[-1].first), fingerprints(kept)
+        other = differences(before, conditions(self._facts()))
+        if list(other) == ["threads"] and known:
+            set_threads(before["threads"])
+        if known <= {fingerprint(self._facts())}:
+            return ""
+        what = ", ".join(f"{name} {change}" for name, change in other.items())
+        reason = f"conditions differ ({what or 'they changed within an attempt'})"
+        if interactive() and not self._session.restart:
+            raise HarnessError(
+                f"stage {self._asked.name} cannot continue after epoch {self._saved['epoch']}: "
+                + reason,
+                f"restore them, or train it anew: give --restart, or delete {self._folder}",
+            )
+        return reason
+
     def _measured(self, stage: Stage, events: EventLog, work: Callable[[], Dict[str, Any]]) -> None:
-        stage.recall(self._past)
+        stage.recall([] if self._restarts else since_restart(self._past))
         begin_s = self._begin(stage, events)
         result = work()
         if not isinstance(result, dict):
@@ -127,7 +188,14 @@ class _AttemptUnderWay:
         """Sample, then mark: the window begins inside the log."""
         session = self._session
         session.progress.stage_begin(self._asked.name, self._asked.id, self._from_epoch)
-        events.begin_attempt(self._number, boot_id(), session.id, self._from_epoch)
+        facts = dict(self._begun, conditions=fingerprint(self._begun))
+        if self._restarts:
+            facts["restarted"] = True
+        events.begin_attempt(self._number, boot_id(), session.id, self._from_epoch, **facts)
+        for damaged in stage.checkpoints.damaged:
+            stage.warn("checkpoint_damaged", **damaged)
+        if self._restarts:
+            stage.warn("restarted", attempts=self._number - 1, reason=self._restarts)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
         self._synchronise()
@@ -176,23 +244,17 @@ class _AttemptUnderWay:
             metrics=stage.metrics,
             warnings=tuple(stage.warnings),
             source=dict(source, log=log) if log else source,
-            environment=session.environment(),
+            environment=self._begun["environment"],
+            conditions=fingerprint(self._begun),
         )
 
     def _synchronise(self) -> None:
         self._session.backend.synchronise(self._device)
 
 
-def last_saved(events: List[Event]) -> Optional[Event]:
-    """Return the newest epoch event whose checkpoint is on the disk, or None."""
-    saved = (e for e in reversed(events) if e["event"] == "epoch" and e.get("checkpoint"))
-    return next(saved, None)
-
-
 def epochs_of(root: str, stage_id: str) -> List[Event]:
     """Return the epoch events of a stage that count, in order."""
-    events = read_events(os.path.join(stage_dir(root, stage_id), EVENTS))
-    return [event for event, _ in kept_epochs(attempts(events))]
+    return [event for event, _ in kept_epochs(attempts(stage_events(root, stage_id)))]
 
 
 def accuracy_of(root: str, stage_id: str) -> Dict[str, Any]:

@@ -7,8 +7,9 @@ import sys
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import joulebird
-from joulebird.devices.board.identify import identify
+from joulebird.devices.board.identify import identify, serial
 from joulebird.devices.board.state import board_state
+from joulebird.devices.health.read import Health
 from joulebird.devices.util.command import run_command
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.process import ROOT
@@ -29,11 +30,10 @@ def environment(root: str = "/") -> Dict[str, Any]:
         "cores": os.cpu_count(),
         "processor": processor(root),
         "boot_id": boot_id(root),
-        "packages": {
-            name: sys.modules[name].__version__
-            for name in ("torch", "torchvision", "numpy")
-            if hasattr(sys.modules.get(name), "__version__")
-        },
+        "board_serial": serial(root),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
+        "packages": packages(),
     }
     return dict(facts, **accelerator(), **board(root))
 
@@ -63,13 +63,39 @@ def accelerator() -> Dict[str, Any]:
     torch: Any = sys.modules.get("torch")
     if not hasattr(torch, "get_num_threads"):
         return {}
-    facts = {
-        "threads": torch.get_num_threads(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
-    }
+    facts = {"threads": torch.get_num_threads()}
     if torch.cuda.is_initialized():
         facts.update(cuda=torch.version.cuda, cuda_device=torch.cuda.get_device_name())
     return facts
+
+
+def pulse(health: Health) -> Dict[str, Any]:
+    """Return the facts that may change while a process lives, from a few files and without a fork.
+
+    The environment is the same as long as they are.
+    """
+    return dict(
+        accelerator(),
+        packages=packages(),
+        clocks=health.clock_limits(),
+        mode=health.power_mode(),
+    )
+
+
+def packages() -> Dict[str, str]:
+    """Return the versions of the packages that are imported already."""
+    return {
+        name: sys.modules[name].__version__
+        for name in ("torch", "torchvision", "numpy")
+        if hasattr(sys.modules.get(name), "__version__")
+    }
+
+
+def set_threads(count: int) -> None:
+    """Set the threads of a torch that is imported already."""
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "set_num_threads"):
+        torch.set_num_threads(count)
 
 
 def processor(root: str = "/") -> Optional[str]:

@@ -57,6 +57,31 @@ def mode_number(mode: str, known: Dict[int, str]) -> Optional[int]:
     return number
 
 
+def restoration(
+    former: Dict[str, Any],
+    now: Dict[str, Any],
+    say: Callable[[str], None],
+    root: str = "/",
+    make: Callable[..., Board] = Board,
+) -> Optional[Prepare]:
+    """Return the preparation that gives a board the mode and locked clocks of a former environment.
+
+    None where they are the same, or unknown; clocks that are locked now are not unlocked.
+    """
+    keys = ("power_mode", "clocks_locked", "clock_limits_hz")
+    before, present = ([facts.get(key) for key in keys] for facts in (former, now))
+    numbers = {name: number for number, name in mode_names(root).items()}
+    lock = former.get("clocks_locked") is True
+    unlocks = not lock and now.get("clocks_locked") is True
+    if before == present or former.get("power_mode") not in numbers or unlocks:
+        return None
+    number = numbers[former["power_mode"]]
+    if former.get("prepared"):
+        return lambda sleep: _prepared(make(root, sleep=sleep), number, say)
+    say("putting the board back into the state of the killed attempt")
+    return lambda sleep: make(root, sleep=sleep).prepared(number, lock, None)
+
+
 @contextlib.contextmanager
 def _prepared(
     board: Board, mode: Optional[int], say: Callable[[str], None]

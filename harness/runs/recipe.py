@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Tuple
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import slug
 from joulebird.harness.core.records import STAGE, is_done, stage_dir
+from joulebird.harness.core.registry import own_sources
 from joulebird.harness.runs.spec import digest
 
 
@@ -34,12 +35,20 @@ class NotDone(HarnessError):
 def recipe_of(
     function: Callable[..., Any], inputs: Tuple[Any, ...], options: Dict[str, Any]
 ) -> Dict[str, Any]:
-    """Return the function's dotted name, its inputs and its options as JSON values."""
-    return {
-        "function": dotted_name(function),
-        "inputs": [encode(value) for value in inputs],
-        "options": {name: encode(value) for name, value in options.items()},
-    }
+    """Return the function's dotted name, its inputs and its options as JSON values.
+
+    `sources` holds the hash of each module of the user's own: an edited one makes another stage.
+    """
+    name = dotted_name(function)
+    tasks = [value.recipe() for value in inputs if hasattr(value, "recipe")]
+    parts = [str(task.get(kind, "")) for task in tasks for kind in ("model", "dataset")]
+    own = own_sources(name, *parts)
+    return dict(
+        {"sources": own} if own else {},
+        function=name,
+        inputs=[encode(value) for value in inputs],
+        options={name: encode(value) for name, value in options.items()},
+    )
 
 
 def stage_id(recipe: Dict[str, Any]) -> str:

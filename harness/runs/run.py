@@ -11,7 +11,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.registry import find
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
-from joulebird.harness.runs.rundir import is_finished
+from joulebird.harness.runs.rundir import is_finished, sources_of
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
 
@@ -44,9 +44,10 @@ class Run:
         session = self._session
         if session is not None and artifact.done():
             session.progress.reused(name, artifact.id)
+            session.study.append(artifact.id)
         elif session is not None:
             if not session.stopping:
-                session.begin_work()
+                session.begin_work(artifact.id)
             if session.stopping:
                 raise Interrupted(f"before stage {name}")
             perform(session, asked, function, inputs, recipe)
@@ -100,4 +101,5 @@ def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.Ru
         sessions=tuple(dict.fromkeys(stage.session for stage in stages)),
         finished=round(time.time(), 3),
         joulebird=joulebird.__version__,
+        sources=sources_of(spec.to_dict()),
     )

@@ -1,10 +1,11 @@
 """Which runs of a study are finished, and the folder that holds them."""
 
 import os
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import RECORD, STAGE, is_done, read_run, run_dir, stage_dir
+from joulebird.harness.core.registry import own_sources
 
 
 def make_folder(root: str) -> None:
@@ -22,12 +23,19 @@ def make_folder(root: str) -> None:
 def is_finished(root: str, run_id: str) -> bool:
     """Return whether a run is done and all its stages are still there.
 
-    Deleting a stage's folder asks for it again.
+    Deleting a stage's folder asks for it again, and so does a change of a module of the user's own.
     """
     if not is_done(run_dir(root, run_id), RECORD):
         return False
-    stages = read_run(root, run_id).stages
-    return all(is_done(stage_dir(root, stage_id), STAGE) for stage_id in stages)
+    done = read_run(root, run_id)
+    now = dict(done.sources, **sources_of(done.spec)) if done.sources else {}
+    stages = (is_done(stage_dir(root, stage_id), STAGE) for stage_id in done.stages)
+    return now == done.sources and all(stages)
+
+
+def sources_of(spec: Dict[str, Any]) -> Dict[str, str]:
+    """Return the hash of each module of the user's own that a spec names."""
+    return own_sources(*(str(spec[kind]) for kind in ("method", "model", "dataset")))
 
 
 def split(root: str, specs: List[Any]) -> Tuple[List[Any], List[Any]]:

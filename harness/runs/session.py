@@ -7,20 +7,32 @@ import signal
 import threading
 import time
 import uuid
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from joulebird.devices.board.control import Board
+from joulebird.devices.board.note import BoardError
+from joulebird.devices.health.read import Health
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import TrainingError
 from joulebird.harness.core.events import EventLog
-from joulebird.harness.core.records import EVENTS, STAGE, RunRecord, idle_dir, is_done, stage_dir
+from joulebird.harness.core.records import (
+    EVENTS,
+    STAGE,
+    RunRecord,
+    idle_dir,
+    is_done,
+    read_run,
+    stage_dir,
+)
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.checkpoints import writing
-from joulebird.harness.runs.environment import environment
+from joulebird.harness.runs.conditions import check_source, last_begun
+from joulebird.harness.runs.environment import environment, pulse
 from joulebird.harness.runs.monitor import Monitor
-from joulebird.harness.runs.prepare import Prepare
+from joulebird.harness.runs.prepare import Prepare, restoration
 from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import make_folder, split
 from joulebird.harness.runs.spec import RunSpec
@@ -78,12 +90,16 @@ class Session:
         wait: bool = False,
         board_root: str = "/",
         prepare: Optional[Prepare] = None,
+        restart: bool = False,
+        make_board: Callable[..., Board] = Board,
     ) -> None:
         """Measure the idle machine for `idle_s` before the first stage and after the last.
 
         `lock` is a file to lock instead of the machine's, for which this may `wait`; `board_root`
         is where a board's /proc, /sys and /etc are;
-        `prepare` sets the board's state for the session (`joulebird.harness.runs.prepare`).
+        `prepare` sets the board's state for the session (`joulebird.harness.runs.prepare`), else a
+        board of `make_board` gets that of the attempt which is continued. `restart` begins stages
+        again that cannot be continued here, also for a user at a terminal.
         """
         self.root = str(root)
         started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -95,12 +111,17 @@ class Session:
         self._idle_s = idle_s
         self._board_root = board_root
         self._prepare = prepare
+        self._make_board = make_board
+        self.restart = restart
+        self.study: List[str] = []  # the stages that are known to belong together
         self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
         self._working = False
         self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
-        self._environment: Optional[Dict[str, Any]] = None
+        self._health = Health(board_root)
+        self._pulse: Dict[str, Any] = {}
+        self._environment: Dict[str, Any] = {}
 
     def __enter__(self) -> "Session":
         make_folder(self.root)
@@ -122,25 +143,43 @@ class Session:
         """True once the user has asked to stop."""
         return self._signals.stopping
 
-    def begin_work(self) -> None:
-        """Prepare the board, start the recorders and measure the idle machine, once.
+    def begin_work(self, stage_id: str) -> None:
+        """Start the recorders, prepare the board and measure the idle machine, once.
 
-        Raises SourceError or BoardError before anything is trained.
+        `stage_id` is the stage to be done first; a killed attempt at it may set the board's state.
+        Raises SourceError, BoardError, or HarnessError for another source than the study's, before
+        anything is trained.
         """
         if not self._working:
-            if self._prepare is not None and self._prepared is None:
-                self._prepared = self._exits.enter_context(self._prepare(self._nap))
             self._exits.callback(self.recorders.stop)
             self.recorders.start()
+            check_source(self.root, self.study, self.recorders.description, self.environment())
+            self._prepare_board(last_begun(self.root, stage_id).get("environment", {}))
             self._idle("before")
             self._working = True
 
+    def _prepare_board(self, former: Dict[str, Any]) -> None:
+        """Put the board into the state that was asked for, or that a killed attempt had."""
+        if self._prepare is not None and self._prepared is None:
+            self._prepared = self._exits.enter_context(self._prepare(self._nap))
+        elif self._prepare is None:
+            restore = restoration(
+                former, self.environment(), self.progress.say, self._board_root, self._make_board
+            )
+            try:
+                state = restore and self._exits.enter_context(restore(self._nap))
+                self._prepared = state if former.get("prepared") else None
+            except BoardError as error:
+                self.progress.say(f"the board's former state is not restored: {error.message}")
+        self._pulse = {}
+
     def environment(self) -> Dict[str, Any]:
-        """Return the machine and software, looked up once."""
-        if self._environment is None:
-            self._environment = environment(self._board_root)
-            if self._prepared is not None:
-                self._environment["prepared"] = self._prepared
+        """Return the machine and software as they are now."""
+        now = pulse(self._health)
+        if now != self._pulse:
+            self._environment, self._pulse = environment(self._board_root), now
+        if self._prepared is not None:
+            self._environment["prepared"] = self._prepared
         return self._environment
 
     def task(self, spec: Any) -> Any:
@@ -184,8 +223,12 @@ class Session:
             events.close()
 
 
-def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], Failures]:
+def run_all(
+    session: Any, specs: List[RunSpec], study: Sequence[RunSpec] = ()
+) -> Tuple[List[RunRecord], Failures]:
     """Bring all specs to their end; return the records and the failures.
+
+    `study` are all specs that are measured by one source, if they are more than `specs`.
 
     Only a TrainingError lets the other runs continue; a full disk, a broken sensor or a wrong spec
     ends the session.
@@ -193,7 +236,7 @@ def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], Failur
     records: List[RunRecord] = []
     failures: Failures = []
     with writing(f"{session.root}/"):
-        _plan(session, specs)
+        _plan(session, list(study or specs))
         session.find_data(specs)
         for number, spec in enumerate(specs, 1):
             session.progress.run_begin(number, len(specs), spec.id)
@@ -208,7 +251,10 @@ def run_all(session: Any, specs: List[RunSpec]) -> Tuple[List[RunRecord], Failur
 def _plan(session: Any, specs: List[RunSpec]) -> None:
     """Give the estimate the stages that lie ahead."""
     root = session.root
-    plans = [planned(spec, root, session.backend) for spec in split(root, specs)[1]]
+    finished, ahead = split(root, specs)
+    plans = [planned(spec, root, session.backend) for spec in ahead]
+    session.study += [name for spec in finished for name in read_run(root, spec.id).stages]
+    session.study += [stage.id for stages in plans for stage in stages]
     functions = {stage.id: stage.function for stages in plans for stage in stages}
     session.progress.estimate.plan(
         {

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog
@@ -36,13 +36,15 @@ class Stage:
         saved: Optional[Event],
         session: Any,
         synchronise: Callable[[], None],
+        changes: Callable[[], Tuple[str, str]],
     ) -> None:
         self.folder = folder  # for messages
         self._events = events
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._saved = saved
         self._session = session
         self._synchronise = synchronise
+        self._changes = changes  # the present conditions, and all that differs from the begin
         self._monitor: Optional[Monitor] = None
         self._epoch = saved["epoch"] if saved else 0
         self.warnings: List[Dict[str, Any]] = []
@@ -51,11 +53,11 @@ class Stage:
 
     def resume(self) -> Optional[Dict[str, Any]]:
         """Return the state of the last checkpoint, or None when the stage begins afresh."""
-        return self._checkpoints.load() if self._saved else None
+        return self.checkpoints.load() if self._saved else None
 
     def checkpoint(self, state: Dict[str, Any]) -> None:
         """Keep the state of the epoch just trained; call it before `epoch`, which commits it."""
-        self._checkpoints.save(state)
+        self.checkpoints.save(state)
 
     def epoch(
         self,
@@ -85,14 +87,16 @@ class Stage:
             test_accuracy=test_accuracy,
             images=images,
         )
-        if self._checkpoints.pending:
-            values["checkpoint"] = self._checkpoints.pending
+        if self.checkpoints.pending:
+            values["checkpoint"] = self.checkpoints.pending
+        values["conditions"], changed = self._changes()
         end_s = self._events.write("epoch", durable=True, **values)
-        self._checkpoints.commit()
+        self.checkpoints.commit()
         append_epoch(self.folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.recorders.keep_alive()
         self.warn_of_board(self._monitor.news() if self._monitor else [])
+        self.warn_of_board([("conditions_changed", {"what": changed})] if changed else [])
         self._session.progress.epoch(epoch, of, loss, test_accuracy)
 
     def start_monitor(self) -> None:
@@ -105,7 +109,7 @@ class Stage:
         return monitor.close() if monitor else []
 
     def warn_of_board(self, news: Warnings) -> None:
-        """Warn of each kind of trouble with the board once a stage."""
+        """Warn of each kind of trouble with the machine once a stage."""
         for name, facts in news:
             if name not in [known["name"] for known in self.warnings]:
                 self.warn(name, **facts)

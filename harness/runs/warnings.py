@@ -44,6 +44,19 @@ WARNINGS = {
         "trained in {attempts} attempts; work repeated after a kill is reported apart",
         "none needed",
     ),
+    "restarted": (
+        "the stage was begun again; the work of {attempts} attempts is reported as repeated: "
+        "{reason}",
+        "resume under the conditions of the first attempt",
+    ),
+    "conditions_changed": (
+        "conditions changed while this was trained ({what})",
+        "let nothing else set modes, clocks or threads; see the conditions in events.jsonl",
+    ),
+    "checkpoint_damaged": (
+        "{file} was not used: {reason}",
+        "check the disk or card: it may report data as written that it then loses",
+    ),
     "layer_emptied": (
         "{layers} would have lost every channel; the strongest one was kept",
         "use a smaller pruning ratio",

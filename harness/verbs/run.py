@@ -21,6 +21,7 @@ from joulebird.harness.core import exit_codes, registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.records import read_run
 from joulebird.harness.power.sources import choose_all, recorders_for
+from joulebird.harness.runs.conditions import check_source
 from joulebird.harness.runs.options import read_method
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec, read_specs
@@ -66,6 +67,12 @@ ARGUMENTS = (
         action="store_true",
         help="when another training holds this machine or the board, wait instead of ending with "
         "code 75",
+    ),
+    own(
+        "--restart",
+        action="store_true",
+        help="begin a stage again that was killed under other conditions (power mode, clocks, "
+        "threads, torch, code, sensor); without a terminal that is done unasked",
     ),
     own("-n", "--dry-run", action="store_true", help="list the unfinished runs, and run nothing"),
     own("--list", action="store_true", help="list the methods and their options"),
@@ -124,6 +131,9 @@ def run_here(args: Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> Lis
     progress = Progress(quiet=args.quiet)
     if ahead:
         return work(args, specs, ahead, progress)
+    finished = [name for spec in specs for name in read_run(args.runs, spec.id).stages]
+    for choice in choose_all(args.source, args.source_option)[:1] if args.source else ():
+        check_source(args.runs, finished, {"definition": choice.definition}, {})
     progress.say(f"all runs are done ({len(specs)}): {args.runs}")
     unmeasured = [spec for spec in specs if not read_run(args.runs, spec.id).source]
     if unmeasured:
@@ -154,12 +164,13 @@ def work(
         lock=args.lock,
         wait=args.wait,
         prepare=prepare,
+        restart=getattr(args, "restart", False),
     ) as session:
         progress.say(f"{len(ahead)} of {plural(len(specs), 'run')} to do, into {args.runs}")
         progress.say(
             "power source: %s" % (", ".join(map(describe_choice, choices)) or describe_choice(None))
         )
-        _, failures = run_all(session, ahead)
+        _, failures = run_all(session, ahead, specs)
     progress.close_line()
     return failures
 
