@@ -39,7 +39,14 @@ ARGUMENTS = (
     *("--source", "--source-option", "--period", "--output", "--quiet"),
     *form(*FORMS),
 )
-DEFAULTS = {"data_dir": None, "download": False, "lock": "", "wait": False, "prepare": None}
+DEFAULTS = {
+    "data_dir": None,
+    "download": False,
+    "lock": "",
+    "wait": False,
+    "prepare": None,
+    "restart": True,
+}
 
 
 def main(args: Namespace) -> int:

@@ -132,8 +132,9 @@ def run_here(args: Namespace, specs: List[RunSpec], ahead: List[RunSpec]) -> Lis
     if ahead:
         return work(args, specs, ahead, progress)
     finished = [name for spec in specs for name in read_run(args.runs, spec.id).stages]
-    for choice in choose_all(args.source, args.source_option)[:1] if args.source else ():
-        check_source(args.runs, finished, {"definition": choice.definition}, {})
+    choices = choose_all(args.source, args.source_option) if args.source else []
+    if choices and choices[0].definition:
+        check_source(args.runs, finished, {"definition": choices[0].definition}, {})
     progress.say(f"all runs are done ({len(specs)}): {args.runs}")
     unmeasured = [spec for spec in specs if not read_run(args.runs, spec.id).source]
     if unmeasured:
@@ -164,7 +165,7 @@ def work(
         lock=args.lock,
         wait=args.wait,
         prepare=prepare,
-        restart=getattr(args, "restart", False),
+        restart=args.restart,
     ) as session:
         progress.say(f"{len(ahead)} of {plural(len(specs), 'run')} to do, into {args.runs}")
         progress.say(

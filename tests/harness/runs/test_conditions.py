@@ -29,6 +29,8 @@ from joulebird.harness.runs.spec import from_dict
 from joulebird.harness.runs.stage import Interrupted
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness import toy
+from tests.harness.command import joulebird, refused
+from tests.harness.runs import test_kill_real as real
 
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "-Ur"]
 INA = {
@@ -126,10 +128,15 @@ def here(tmp_path, monkeypatch):
 
 
 def check_unmixed(root):
-    """Each stage's epochs that count are 1..N under one fingerprint, which its record has."""
+    """Each stage's epochs that count are without a hole, under one fingerprint, as in its record.
+
+    They begin with 1, or where the schedule is taken up.
+    """
     for stage_id in os.listdir(os.path.join(root, "stages")):
         kept = [event for event, _ in kept_epochs(attempts(record.stage_events(root, stage_id)))]
-        assert [event["epoch"] for event in kept] == list(range(1, len(kept) + 1))
+        numbers = [event["epoch"] for event in kept]
+        first = numbers[0] if "train-" in stage_id else 1
+        assert numbers == list(range(first, first + len(kept)))
         marks = {event["conditions"] for event in kept}
         assert len(marks) <= 1
         if record.is_done(record.stage_dir(root, stage_id), record.STAGE):
@@ -510,6 +517,26 @@ def test_the_recorders_description_holds_the_definition(tmp_path):
         recorders.stop()
 
 
+def test_a_finished_study_refuses_an_edited_source_of_the_users_own(here, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps(dict(spec_of().to_dict(), milestones=[2, 4])))
+    own = tmp_path / "own_bench.py"
+    text = "from joulebird.devices.simulated.source import SimulatedSource as Base\n\n\n"
+    text += "class Bench(Base):\n    pass\n"
+    own.write_text(text)
+    choice = choose("own_bench:Bench")
+    here.run(
+        from_dict(json.loads(spec.read_text())), source=dict(INA, definition=choice.definition)
+    )
+    words = ("run", spec, "--runs", here.root, "--quiet", "--source")
+    assert joulebird(*words, "own_bench:Bench")[0] == 0
+    assert joulebird(*words, "simulated")[0] == 0
+    own.write_text(text + "# edited\n")
+    source_hash.cache_clear()
+    refused(2, [*words, "own_bench:Bench"], "definition", "--runs")
+
+
 # kills
 
 KILLER = """
@@ -623,3 +650,27 @@ def epochs_in(root):
 
 def restarts_in(root):
     return lines_in(root, '"restarted": true')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("variable", "restarts"), [("OMP_NUM_THREADS", 0), ("OMP_WAIT_POLICY", 1)])
+def test_a_real_training_is_continued_with_its_threads_or_begun_again(tmp_path, variable, restarts):
+    values = {"OMP_NUM_THREADS": ("2", "1"), "OMP_WAIT_POLICY": ("passive", "active")}[variable]
+    usual = dict(os.environ, OMP_NUM_THREADS="1")
+    before, after = (dict(usual, **{variable: each}) for each in values)
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    for folder in (calm, killed):
+        folder.mkdir()
+    subprocess.check_call(real.command(calm, real.SMALLEST), env=before, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        real.command(killed, real.SMALLEST), env=before, stderr=subprocess.DEVNULL
+    )
+    while epochs_in(str(killed / "runs")) < 6:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    subprocess.check_call(real.command(killed, real.SMALLEST), env=after, stderr=subprocess.DEVNULL)
+    check_unmixed(str(killed / "runs"))
+    assert restarts_in(str(killed / "runs")) == restarts
+    assert real.outcomes(killed) == real.outcomes(calm)
