@@ -228,7 +228,7 @@ def run_all(
 ) -> Tuple[List[RunRecord], Failures]:
     """Bring all specs to their end; return the records and the failures.
 
-    `study` are all specs that are measured by one source, if they are more than `specs`.
+    `study` are further specs that are measured by the same source.
 
     Only a TrainingError lets the other runs continue; a full disk, a broken sensor or a wrong spec
     ends the session.
@@ -236,7 +236,11 @@ def run_all(
     records: List[RunRecord] = []
     failures: Failures = []
     with writing(f"{session.root}/"):
-        _plan(session, list(study or specs))
+        _plan(session, specs)
+        finished = split(session.root, [*specs, *study])[0]
+        session.study += [
+            name for spec in finished for name in read_run(session.root, spec.id).stages
+        ]
         session.find_data(specs)
         for number, spec in enumerate(specs, 1):
             session.progress.run_begin(number, len(specs), spec.id)
@@ -251,9 +255,7 @@ def run_all(
 def _plan(session: Any, specs: List[RunSpec]) -> None:
     """Give the estimate the stages that lie ahead."""
     root = session.root
-    finished, ahead = split(root, specs)
-    plans = [planned(spec, root, session.backend) for spec in ahead]
-    session.study += [name for spec in finished for name in read_run(root, spec.id).stages]
+    plans = [planned(spec, root, session.backend) for spec in split(root, specs)[1]]
     session.study += [stage.id for stages in plans for stage in stages]
     functions = {stage.id: stage.function for stages in plans for stage in stages}
     session.progress.estimate.plan(

@@ -171,7 +171,7 @@ def work(
         progress.say(
             "power source: %s" % (", ".join(map(describe_choice, choices)) or describe_choice(None))
         )
-        _, failures = run_all(session, ahead, specs)
+        _, failures = run_all(session, ahead, load_specs(args.study))
     progress.close_line()
     return failures
 

@@ -537,6 +537,18 @@ def test_a_finished_study_refuses_an_edited_source_of_the_users_own(here, tmp_pa
     refused(2, [*words, "own_bench:Bench"], "definition", "--runs")
 
 
+def test_one_run_of_a_study_has_the_source_of_the_others(here, tmp_path):
+    study = tmp_path / "study.json"
+    specs = [dict(spec_of(seed=seed).to_dict(), milestones=[2, 4]) for seed in (1, 2)]
+    study.write_text(json.dumps(specs))
+    first, second = map(from_dict, specs)
+    here.run(first)
+    words = ["run", study, "--only", second.id, "--runs", here.root, "--idle", "0", "--quiet"]
+    refused(2, [*words, "--source", "simulated"], "was measured by ina3221", "simulated")
+    refused(2, [*words, "--source", "none"], "was measured by ina3221", "none")
+    assert len(here.stages()) == 1
+
+
 # kills
 
 KILLER = """
