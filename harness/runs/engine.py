@@ -195,7 +195,7 @@ class _AttemptUnderWay:
         for damaged in stage.checkpoints.damaged:
             stage.warn("checkpoint_damaged", **damaged)
         if self._restarts:
-            stage.warn("restarted", attempts=self._number - 1, reason=self._restarts)
+            stage.warn("restarted", attempt=self._number, reason=self._restarts)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
         self._synchronise()

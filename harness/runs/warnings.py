@@ -45,7 +45,7 @@ WARNINGS = {
         "none needed",
     ),
     "restarted": (
-        "the stage was begun again; the work of {attempts} attempts is reported as repeated: "
+        "attempt {attempt} began the stage again; earlier work is reported apart, as repeated: "
         "{reason}",
         "resume under the conditions of the first attempt",
     ),
