@@ -11,7 +11,7 @@ ABSENT = (
     ("demo", "--board", "on a board, `joulebird run demo --board B` trains the same study"),
     ("measure", "--board", "the command runs on this machine: start joulebird on the board"),
     (
-        "table, figure, report, check, compare, energy, export",
+        "energy, export",
         "--board",
         "it reads files of this machine: `joulebird board pull` fetches those of a board",
     ),

@@ -4,7 +4,7 @@ Each has one meaning and one error in every verb:
 
 --source, --source-option: demo, run, measure, watch, sources, doctor
 --period: demo, run, measure, watch
---board: run, plan, watch, sources, doctor
+--board: run, plan, table, figure, report, check, compare, watch, sources, doctor
 --form, --format: demo, run, plan, table, figure, check, compare, energy, measure, watch, sources,
     doctor, flops, board deploy, board status, board pull, board clean
 --json: demo, run, plan, table, check, compare, energy, measure, watch, sources, doctor, flops,
@@ -21,7 +21,8 @@ Each has one meaning and one error in every verb:
 --data-dir: run, board deploy
 
 `harness/cli/absent.py` has the reason for every verb that is not in such a line. `--json` is
-`--form json`. `run` and `demo` record several sources, `run` and `plan` take several boards.
+`--form json`. `run` and `demo` record several sources, `run` and `plan` take several boards. Verbs
+that read finished runs keep those that were measured on the board.
 """
 
 import argparse

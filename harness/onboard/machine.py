@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
+from joulebird.devices.board.identify import serial
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock
 from joulebird.harness.core.boot import boot_id
@@ -44,6 +45,7 @@ def facts(folder: str) -> Dict[str, Any]:
         "user": user_name(),
         "home": user_home,
         "boot_id": boot_id(),
+        "board_serial": serial(),
         "t_s": time.monotonic(),
         "wall_s": time.time(),
         "free_bytes": shutil.disk_usage(folder if os.path.isdir(folder) else user_home).free,

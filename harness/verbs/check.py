@@ -1,12 +1,13 @@
 """joulebird check RUNS: judge whether a finished study is trustworthy.
 
-Sixteen rules after MLPerf Power and Training, each pass, warn or fail.
+Sixteen rules after MLPerf Power and Training, each pass, note, warn or fail.
 
 The exit code is 6 when a rule fails (with --strict also when one warns).
 """
 
 from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import put
+from joulebird.harness.verbs.table import ON_BOARD, chosen
 from joulebird.reports.checks.check import check
 
 EXAMPLES = """examples:
@@ -17,12 +18,12 @@ EXAMPLES = """examples:
 
 ARGUMENTS = (
     own("--strict", action="store_true", help="a warning counts as a failure"),
-    *("RUNS", "--form", "--json", "--output"),
+    *("RUNS", ON_BOARD, "--form", "--json", "--output"),
 )
 
 
 def main(args: Namespace) -> int:
     """Apply the rules and print the findings."""
-    findings = check(args.runs)
+    findings = check(chosen(args.runs, args.board))
     put(findings.json() if args.form == "json" else findings.text(), args.output)
     return findings.exit_code(args.strict)

@@ -9,7 +9,7 @@ from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.table import FORMS, given
+from joulebird.harness.verbs.table import FORMS, ON_BOARD, chosen, given
 from joulebird.reports.tables.compare import compare
 
 EXAMPLES = """examples:
@@ -38,14 +38,15 @@ ARGUMENTS = (
         metavar="P%",
         help="exit code 6 when A really needs more than P %% above B",
     ),
-    *("--energy", "--accuracy", "--net", "--rail", "--output"),
+    *("--energy", "--accuracy", "--net", "--rail", ON_BOARD, "--output"),
     *form(*FORMS),
 )
 
 
 def main(args: Namespace) -> int:
     """Compare and print."""
-    table = compare([args.a], [args.b], **given(compare, args, "compare"))
+    a, b = (chosen([folder], args.board) for folder in (args.a, args.b))
+    table = compare(a, b, **given(compare, args, "compare"))
     put(table.render(args.form), args.output)
     worst = table.facts["worst_energy_ratio"]
     if args.fail_over is not None and worst is not None and worst > 1 + args.fail_over:

@@ -11,7 +11,7 @@ from typing import Any, List
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.table import find, given, reports
+from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, reports
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
@@ -23,7 +23,7 @@ PREFIX = "figure-"
 
 ARGUMENTS = (
     lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
-    *("RUNS", "--energy", "--net", "--rail"),
+    *("RUNS", "--energy", "--net", "--rail", ON_BOARD),
     changed(
         "--form",
         choices=FORMS,
@@ -37,13 +37,8 @@ ARGUMENTS = (
 def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
-    draw(
-        report,
-        args.runs,
-        args.output,
-        args.form,
-        **given(report, args, f"figure {args.name}"),
-    )
+    options = given(report, args, f"figure {args.name}")
+    draw(report, chosen(args.runs, args.board), args.output, args.form, **options)
     return 0
 
 

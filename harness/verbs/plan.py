@@ -10,6 +10,7 @@ import importlib.util
 import platform
 from typing import Any, Dict, List, Tuple
 
+from joulebird.devices.board.identify import serial
 from joulebird.harness.cli.arguments import BOARDS, Namespace, own
 from joulebird.harness.cli.output import answer, plural
 from joulebird.harness.cli.progress import duration
@@ -20,7 +21,13 @@ from joulebird.harness.host.studies.plan import Interval, Plan, Planned, make_pl
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.run import load_specs
-from joulebird.reports.runs.records import FinishedRun, load
+from joulebird.reports.runs.records import (
+    SOFTWARE,
+    FinishedRun,
+    load,
+    one_scope,
+    unique_stages,
+)
 from joulebird.reports.tables.table import si, worded
 
 EXAMPLES = """examples:
@@ -28,6 +35,7 @@ EXAMPLES = """examples:
   joulebird plan table2 --from smoke-runs
   joulebird plan table2 --ids | parallel -j1 joulebird run table2 --only {}
 """
+LEARNT = ("power mode", "kind", "source", "scope", "rails", *SOFTWARE)  # alike in all of the past
 LISTED = 40  # more stages than these are printed as one line for each name
 
 
@@ -68,21 +76,32 @@ def main(args: Namespace) -> int:
 def past_runs(args: Namespace) -> List[FinishedRun]:
     """Return the finished runs of this machine, or of the boards that are meant.
 
-    Raises HarnessError for a folder of --from without any.
+    Raises HarnessError for a folder of --from without any, and for runs that no table may mix.
     """
     try:
         here = load([args.runs])
     except HarnessError:
         here = []  # nothing was run yet, which is when one plans
     found = here + (load(args.past) if args.past else [])
-    hosts = (
-        [agent(name).call("status")["machine"]["hostname"] for name in names(args)] if found else []
-    )
-    return [
-        run
-        for run in found
-        if run.stages[-1].record.environment.get("host") in (hosts or [platform.node()])
-    ]
+    there = [agent(name).call("status")["machine"] for name in names(args)] if found else []
+    machines = there or [{"hostname": platform.node(), "board_serial": serial()}]
+    past = [run for run in found if any(_made_by(machine, run) for machine in machines)]
+    try:
+        one_scope(unique_stages(past), LEARNT)
+    except HarnessError as error:
+        raise HarnessError(
+            error.message, "learn from some of them: --runs DIR, --from DIR"
+        ) from None
+    return past
+
+
+def _made_by(machine: Dict[str, Any], run: FinishedRun) -> bool:
+    """Return whether a machine made a run: by serial number where both are known, else by host."""
+    environment = run.stages[-1].record.environment
+    serials = [environment.get("board_serial"), machine.get("board_serial")]
+    hosts = [environment.get("host"), machine["hostname"]]
+    one, other = serials if all(serials) else hosts
+    return bool(one == other)
 
 
 def facts(plan: Plan) -> Dict[str, Any]:

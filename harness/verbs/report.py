@@ -5,6 +5,7 @@ It has the tables, figures, every run and stage, warnings and checks.
 
 from joulebird.harness.cli.arguments import Namespace, changed
 from joulebird.harness.cli.output import put
+from joulebird.harness.verbs.table import ON_BOARD, chosen
 from joulebird.reports.html import page
 
 EXAMPLES = """examples:
@@ -12,10 +13,10 @@ EXAMPLES = """examples:
 """
 
 
-ARGUMENTS = ("RUNS", "--energy", changed("--output", required=True))
+ARGUMENTS = ("RUNS", "--energy", ON_BOARD, changed("--output", required=True))
 
 
 def main(args: Namespace) -> int:
     """Write the page."""
-    put(page(args.runs, args.energy), args.output)
+    put(page(chosen(args.runs, args.board), args.energy), args.output)
     return 0

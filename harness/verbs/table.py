@@ -6,13 +6,14 @@ which is called with the folders and returns a joulebird.reports.tables.table.Ta
 """
 
 import inspect
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
 
-from joulebird.harness.cli.arguments import Namespace, changed, form, own
+from joulebird.harness.cli.arguments import Namespace, changed, form, own, single
 from joulebird.harness.cli.output import put
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports import REPORTS
+from joulebird.reports.runs.records import load, on_board
 from joulebird.reports.tables import recount
 
 EXAMPLES = """examples:
@@ -45,10 +46,13 @@ def reports(prefix: str) -> Dict[str, str]:
     }
 
 
+ON_BOARD = changed(
+    "--board", help="only the runs measured on this board: its serial number, name or host"
+)
 ARGUMENTS = (
     lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
     changed("RUNS", nargs="*"),
-    *("--energy", "--accuracy", "--net", "--rail", "--output"),
+    *("--energy", "--accuracy", "--net", "--rail", ON_BOARD, "--output"),
     *form(*FORMS),
     own(
         "--flops",
@@ -82,13 +86,22 @@ def make(args: Namespace) -> Any:
         raise HarnessError(
             "name a folder of runs", f"for instance `joulebird table {args.name} runs`"
         )
-    table = report(args.runs, **given(report, args, f"table {args.name}"))
+    table = report(chosen(args.runs, args.board), **given(report, args, f"table {args.name}"))
     if not hasattr(table, "render"):
         raise HarnessError(
             f"table {args.name} is a {type(table).__name__}",
             "return a joulebird.reports.tables.table.Table",
         )
     return table
+
+
+def chosen(folders: List[str], boards: Optional[List[str]]) -> List[str]:
+    """Return the folders of the runs that were measured on the board given, if one is.
+
+    Raises HarnessError for a board without any, and for two boards.
+    """
+    board = single(boards, "--board")
+    return folders if board is None else [run.folder for run in on_board(load(folders), board)]
 
 
 def find(prefix: str, name: str) -> Any:

@@ -2,7 +2,13 @@
 
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
 from joulebird.reports.runs.accounting import idle_power, idle_windows
-from joulebird.reports.runs.records import MARKS, FinishedRun, FinishedStage
+from joulebird.reports.runs.records import (
+    MARKS,
+    MIXED,
+    FinishedRun,
+    FinishedStage,
+    unique_stages,
+)
 
 STEADY = "cool the board or fix its mode, and run the stage again"
 _SEE = "see the record for its remedy"
@@ -12,12 +18,16 @@ DISTURBING = {
     "health_unknown": (WARN, _SEE),
     "limits_changed": (WARN, _SEE),
     "supply_sagged": (WARN, _SEE),
+    "foreign_load": (WARN, "end the other processes, and run the stage again"),
     "swapped": (WARN, _SEE),
 }
 
 
 def board_state(runs: list[FinishedRun]) -> Verdicts:
-    """R7: one power mode, recorded; no throttling; no restart within a stage."""
+    """R7: one set of conditions a stage, the power mode recorded; no throttling, no other load."""
+    remedy = "delete the stage's folder, and run it again under one set of conditions"
+    mixed = [stage for stage in unique_stages(runs) if stage.spoilt.startswith(MIXED)]
+    yield from ((FAIL, f"{stage.id}: {stage.spoilt}", remedy) for stage in mixed)
     stages = measured(runs)
     for stage in stages:
         yield from _disturbed(stage)
@@ -32,14 +42,14 @@ def board_state(runs: list[FinishedRun]) -> Verdicts:
 
 
 def _disturbed(stage: FinishedStage) -> Verdicts:
-    for event in (event for event in stage.events if event["event"] in MARKS):
+    for event in stage.during(*MARKS):
         name = event["event"].replace("_", " ")
         yield (FAIL, f"{stage.id}: {name} at {event['t_s']:.0f} s", STEADY)
     warnings = {warning.get("name") for warning in stage.record.warnings}
     for name in (name for name in DISTURBING if name in warnings):
         status, remedy = DISTURBING[name]
         yield (status, f"{stage.id}: {name.replace('_', ' ')} while it was measured", remedy)
-    if len({attempt.begin.boot_id for attempt in stage.attempts}) > 1:
+    if len({window.boot_id for window in stage.useful}) > 1:
         yield (
             WARN,
             f"{stage.id}: the machine was restarted in the middle of it",

@@ -23,7 +23,7 @@ class CheckReport:
 
     @property
     def worst(self) -> str:
-        """Return the worst status: fail, warn or pass."""
+        """Return the worst status: fail, warn, note or pass."""
         return max((finding.status for finding in self.findings), key=STATES.index, default=PASS)
 
     def exit_code(self, strict: bool = False) -> int:

@@ -1,12 +1,12 @@
-"""The result of a rule: pass, warn or fail, with the remedy."""
+"""The result of a rule: pass, note, warn or fail, with the remedy."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
 
-PASS, WARN, FAIL = "pass", "warn", "fail"
-STATES = (PASS, WARN, FAIL)
+PASS, NOTE, WARN, FAIL = "pass", "note", "warn", "fail"
+STATES = (PASS, NOTE, WARN, FAIL)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from joulebird.harness.core.integral import rule_of
-from joulebird.reports.checks.finding import FAIL, PASS, WARN, Rules, Verdicts, measured
-from joulebird.reports.logs.pieces import accuracy
+from joulebird.harness.core.integral import MIN_COVERAGE, rule_of
+from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN, Rules, Verdicts, measured
+from joulebird.reports.logs.pieces import accuracy, range_of
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
@@ -36,6 +36,14 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
             )
         if not stage.measured:
             continue
+        recorded_s, gap_s = _longest_gaps(stage)
+        if gap_s > 1.01 * recorded_s + 0.01:
+            yield (
+                WARN,
+                f"{stage.id}: its record says {recorded_s:.3g} s as the longest gap, "
+                f"its log has {gap_s:.3g} s",
+                "trust the log; see its failed reads",
+            )
         period_s = stage.trace.period_s
         if period_s > MAX_PERIOD_S:
             yield (WARN, f"{stage.id}: one sample in {period_s:.3g} s", "sample at 1 Hz or faster")
@@ -45,6 +53,14 @@ def sampled_enough(runs: list[FinishedRun]) -> Verdicts:
                 f"{stage.id}: only {energy.samples} samples",
                 f"train longer than {MIN_SAMPLES} sample periods, or sample faster",
             )
+
+
+def _longest_gaps(stage: FinishedStage) -> tuple[float, float]:
+    """Return the longest gap of the last attempt by its recorder, and by the log, in seconds."""
+    recorded_s = (stage.record.source.get("log") or {}).get("worst_gap_s")
+    if recorded_s is None or not stage.useful:
+        return 0.0, 0.0
+    return float(recorded_s), stage.trace.over(stage.useful[-1]).worst_gap_s
 
 
 def clocks_steady(runs: list[FinishedRun]) -> Verdicts:
@@ -136,24 +152,52 @@ def sources_agree(runs: list[FinishedRun]) -> Verdicts:
 
 
 def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
-    """R10: no reading over the sensor's range, stuck at zero, negative, or always the same."""
+    """R10: no reading beyond the sensor's range, stuck, or always the same; no energy below 0."""
+    unstated = set()
     for stage in measured(runs):
-        trace = stage.trace
+        trace, source = stage.trace, stage.source
+        yield from _in_range(stage)
+        if any(range_of(source, rail) is None for rail in trace.total):
+            unstated.add(str(source.get("name")))
         columns = [trace.rails.index(rail) for rail in trace.total]
         for series in (piece.series(columns) for piece in trace.pieces):
             if series.read.any():
                 watts = series.power[series.read] / trace.per_watt
                 yield from _plausible(stage, watts, trace.period_s)
+    for name in sorted(unstated):
+        yield (NOTE, f"source {name}: no range stated", "state its range_w in watts")
+
+
+def _in_range(stage: FinishedStage) -> Verdicts:
+    """Judge the readings of every rail by its range, and the energies by their sign."""
+    trace = stage.trace
+    for column, rail in enumerate(trace.rails):
+        limit = range_of(trace.source, rail)
+        most = max(float(np.abs(piece.power[:, column]).max()) for piece in trace.pieces)
+        if limit is not None and most >= limit * trace.per_watt:
+            yield (
+                FAIL,
+                f"{stage.id}: {rail} read {most / trace.per_watt:.2f} W, "
+                f"and its sensor's range is {limit:.4g} W",
+                "such readings count as gaps: see the sensor, choose a larger range, run again",
+            )
+    share = trace.failures.get("RANGE", 0) / trace.samples
+    if share:
+        yield (
+            FAIL if share > 1 - MIN_COVERAGE else WARN,
+            f"{stage.id}: {100 * share:.2g} % of the readings are beyond the sensor's range",
+            "see the sensor and its wiring; run the stage again",
+        )
+    energies = [trace.over(window) for window in stage.useful]
+    if any(energy.measured_j < 0 for energy in energies):
+        yield (
+            FAIL,
+            f"{stage.id}: its energy is below zero",
+            "check the direction of the meter's current, and the zero of the sensor",
+        )
 
 
 def _plausible(stage: FinishedStage, watts: np.ndarray, period_s: float) -> Verdicts:
-    limit = stage.source.get("range_w")
-    if isinstance(limit, (int, float)) and watts.max() >= limit:
-        yield (
-            FAIL,
-            f"{stage.id}: a reading of {watts.max():.2f} W is at the meter's range",
-            "choose a larger range and run again",
-        )
     zero_s = longest_run(watts <= 0) * period_s
     if zero_s > STUCK_S:
         yield (

@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import rule_of
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
 from joulebird.reports.runs.labels import method_key, method_labels, percent, setting_key
-from joulebird.reports.runs.records import FinishedRun, FinishedStage, one_scope, unique_stages
+from joulebird.reports.runs.records import (
+    MISSING,
+    FinishedRun,
+    FinishedStage,
+    one_scope,
+    unique_stages,
+)
 from joulebird.reports.tables.notes import EXCLUDED
 from joulebird.reports.tables.table2 import table2
 
@@ -96,7 +102,7 @@ def _unfinished(root: str) -> list[str]:
 def phases(runs: list[FinishedRun]) -> Verdicts:
     """R12: the parts of every stage add up, and EB Train's search is a stage of its own.
 
-    Epochs lie inside their stage and do not overlap; marks and record agree.
+    Epochs are 1 to N, lie inside their stage and do not overlap; marks and record agree.
     """
     for stage in unique_stages(runs):
         remedy = "the events are damaged: delete the stage's folder and run again"
@@ -118,7 +124,12 @@ def phases(runs: list[FinishedRun]) -> Verdicts:
 
 
 def _epoch_faults(stage: FinishedStage) -> Iterator[str]:
+    if stage.spoilt.startswith(MISSING):
+        yield stage.spoilt
     for attempt in stage.attempts:
+        numbers = [event["epoch"] for event in attempt.epochs]
+        if any(after <= number for number, after in pairwise(numbers)):
+            yield f"one attempt has the epochs {', '.join(map(str, numbers))}"
         before = attempt.useful.begin_s if attempt.useful else 0.0
         for event in attempt.epochs:
             times = [before - 1e-6, event["begin_s"], event["train_end_s"], event["t_s"]]
@@ -176,7 +187,7 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
 
 
 def comparable(runs: list[FinishedRun]) -> Verdicts:
-    """R16: one scope, board and power mode, and methods measured in turns."""
+    """R16: one scope, sensor, board, power mode and software; methods measured in turns."""
     try:
         one_scope(unique_stages(runs))
     except HarnessError as error:
@@ -208,12 +219,15 @@ RUN_RULES: Rules = {
     ),
     "R3": ("three seeds or more in every cell, and no run left out", repeats),
     "R12": (
-        "the parts of every stage add up to it; the ticket search is inside the total and shown "
-        "alone",
+        "the parts of every stage add up to it, its epochs are 1 to N; the ticket search is inside "
+        "the total and shown alone",
         phases,
     ),
     "R13": ("the recorder and its period are in the record", sampling_named),
     "R14": ("raw logs are kept, and the table comes out of them the same to the byte", regenerated),
     "R15": ("this check has sixteen rules, and a test that breaks each", lambda runs: iter(())),
-    "R16": ("one scope, board and power mode, and methods measured in turns", comparable),
+    "R16": (
+        "one scope, sensor, board, power mode and software; methods measured in turns",
+        comparable,
+    ),
 }

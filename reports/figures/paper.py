@@ -6,9 +6,16 @@ from typing import Any
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.figure import ACROSS, Output, colour, finish, new_figure
 from joulebird.reports.runs.draws import FINAL, draw_of, drawn
-from joulebird.reports.runs.grid import GridCell, build_grid
+from joulebird.reports.runs.grid import GridCell, build_grid, marks_of
 from joulebird.reports.runs.labels import ratio_label
-from joulebird.reports.runs.records import FinishedRun, Paths, load
+from joulebird.reports.runs.records import (
+    SOFTWARE,
+    FinishedRun,
+    Paths,
+    load,
+    one_scope,
+    unique_stages,
+)
 from joulebird.reports.tables.table import unit_for
 
 Line = tuple[Any, ...]  # the fields of a Draw, without the epoch
@@ -24,6 +31,7 @@ def figure1(
     epoch a dashed one.
     """
     runs = load(paths)
+    one_scope(unique_stages(runs), SOFTWARE)
     lines: dict[Line, dict[int | str, float]] = {}
     for draw, percents in drawn(runs).items():
         if (draw.precision != "fp32") == low_precision:
@@ -34,7 +42,8 @@ def figure1(
             "figure 1 is for full, figure 2 for low precision",
         )
     title = "Accuracy of retrained tickets, by the epoch they were drawn at"
-    axes = new_figure(title + (" (8-bit search)" if low_precision else "")).axes[0]
+    title += " (8-bit search)" if low_precision else ""
+    axes = new_figure(title, marks_of(runs)).axes[0]
     for i, line in enumerate(sorted(lines)):
         _draw_tickets(axes, line, lines[line], colour(i))
     for setting, percents in sorted(_dense(runs, {line[:4] for line in lines}).items()):
@@ -86,7 +95,8 @@ def figure5(
     A point is a method at a ratio, a line a method.
     """
     grid = build_grid(load(paths), energy, net, rail=rail)
-    left, right = new_figure("Accuracy against the cost of training", grid.words, panels=2).axes
+    words = (*grid.words, *marks_of(grid.runs))
+    left, right = new_figure("Accuracy against the cost of training", words, panels=2).axes
     cells = dict(sorted(grid.cells.items()))
     flops, flops_unit = unit_for([cell.flops for cell in cells.values()], "FLOP")
     joules, joules_unit = unit_for([cell.joules for cell in cells.values() if cell.joules], "J")

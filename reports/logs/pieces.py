@@ -17,6 +17,8 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import Segment
 
+INA3221_FULL_SCALE_MV = 163.8  # across the shunt
+
 
 class Accuracy(NamedTuple):
     """Largest errors of a sensor: `gain` (share of the reading), `offset_w`, `quantum_w` (watts).
@@ -67,9 +69,46 @@ def accuracy(source: dict[str, Any], rails: Iterable[str]) -> Accuracy:
     )
 
 
+def range_of(source: dict[str, Any], rail: str) -> float | None:
+    """Return the largest power in watts that a reading of a rail can mean; None if unknown.
+
+    An ina3221 of an older log states its shunt and supply: it reads up to 163.8 mV across a shunt
+    (TI SBOS576, p. 3).
+
+    >>> range_of({"range_w": {"VDD_IN": 90}}, "VDD_IN"), range_of({"range_w": 50}, "DC")
+    (90.0, 50.0)
+    >>> chip = {"channels": {"VDD_IN": {"shunt_mohm": 20, "volts": 19.12}}, "name": "ina3221"}
+    >>> round(range_of(chip, "VDD_IN"), 1)
+    156.6
+    """
+    stated = source.get("range_w")
+    limit = stated.get(rail) if isinstance(stated, dict) else stated
+    channel = (source.get("channels") or {}).get(rail) or {}
+    volts, mohm = channel.get("volts"), channel.get("shunt_mohm")
+    if limit is None and source.get("name") == "ina3221" and volts and mohm:
+        limit = INA3221_FULL_SCALE_MV / mohm * volts
+    return None if limit is None else float(limit)
+
+
+def within_range(segment: Segment, per_watt: int) -> Segment:
+    """Return a segment whose readings beyond their sensor's range count as failed: `RANGE`.
+
+    Their numbers stay. Powers are in 1/`per_watt` W.
+    """
+    read, failures = segment.read, Counter(segment.failures)
+    for column, rail in enumerate(segment.rails):
+        limit, power = range_of(segment.source, rail), segment.power[:, column]
+        most = max(power.max(initial=0), -int(power.min(initial=0)))
+        if limit is not None and most > limit * per_watt:
+            beyond = read[:, column] & (np.abs(power) > limit * per_watt)
+            read = read & ~(beyond[:, None] & (np.arange(len(segment.rails)) == column))
+            failures["RANGE"] += int(beyond.sum())
+    return segment._replace(read=read, failures=dict(failures))
+
+
 def sensor_of(source: dict[str, Any], rail: str) -> str:
     """Return a name for the sensor behind a rail: errors of equal names are shared."""
-    keys = ("name", "serial", "board", "path", "paths")
+    keys = ("name", "sensor", "serial", "board", "path", "paths")
     return json.dumps([{key: source[key] for key in keys if key in source}, rail], sort_keys=True)
 
 
@@ -146,8 +185,9 @@ def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
 
 
 def _require_one_source(name: str, segments: list[Segment]) -> None:
-    for key in ("name", "sampling", "scope", "total"):
-        if len({json.dumps(segment.source.get(key)) for segment in segments}) > 1:
+    for key in ("name", "sensor", "sampling", "scope", "total"):
+        stated = {json.dumps(segment.source.get(key)) for segment in segments}
+        if len(stated - {"null"} if key == "sensor" else stated) > 1:
             raise HarnessError(
                 f"{name}: the log mixes power sources (different {key})",
                 "integrate each segment as a log of its own, or rerun the stage with one source",

@@ -17,7 +17,14 @@ from joulebird.harness.core.registry import nearest
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.integrate import Series, integrate
-from joulebird.reports.logs.pieces import Piece, accuracy, assemble, sensor_of, words_of
+from joulebird.reports.logs.pieces import (
+    Piece,
+    accuracy,
+    assemble,
+    sensor_of,
+    within_range,
+    words_of,
+)
 from joulebird.reports.logs.powerlog import Segment, read_segments
 
 
@@ -116,9 +123,11 @@ class PowerTrace:
     ) -> "PowerTrace":
         """Return the trace of some segments whose powers are in 1/`per_watt` W.
 
+        A reading beyond its sensor's range counts as failed.
+
         Raises HarnessError when they hold no row or mix sources.
         """
-        log = assemble(name, segments)
+        log = assemble(name, (within_range(segment, per_watt) for segment in segments))
         total = log["source"].get("total") or (log["rails"] if len(log["rails"]) == 1 else ())
         return cls(name=name, total=tuple(total), per_watt=per_watt, notes=notes, **log)
 

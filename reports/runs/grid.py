@@ -87,6 +87,16 @@ class GridCell:
         """Return the words that go with the energy."""
         return words_of_all(self.energies)
 
+    @property
+    def marks(self) -> list[str]:
+        """Return the words that go with the accuracy."""
+        return marks_of(self.runs)
+
+
+def marks_of(runs: list[FinishedRun]) -> list[str]:
+    """Return the words that go with the accuracies of some runs, each once."""
+    return sorted({mark for run in runs for mark in run.marks})
+
 
 def words_of_all(energies: list[Energy]) -> tuple[str, ...]:
     """Return the words of some energies, each once, in alphabetical order."""

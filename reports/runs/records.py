@@ -1,7 +1,9 @@
 """Load finished runs and stages, with their logs; refuse to mix boards in one table."""
 
 import os
-from collections.abc import Iterable
+import shlex
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +16,16 @@ from joulebird.reports.logs.energy import Energy, no_energy
 from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.runs.boards import board_of, names_of, serials_of, word_of
+from joulebird.reports.runs.conditions import health_changes, stated_changes
 
 Folder = str | os.PathLike[str]
 Paths = Folder | Iterable[Folder]
 MARKS = ("throttle", "mode_change")  # events of health that disturb a measurement
+LOADED = "foreign load"  # the word beside numbers of a machine that did other work too
+MIXED, MISSING = "mixed conditions", "missing epochs"
+SOFTWARE = ("torch version", "device", "GPU")  # decide accuracies too
+UNKNOWN_FITS = ("sensor", *SOFTWARE)  # older records do not state them
 
 
 class Traces:
@@ -87,10 +95,41 @@ class FinishedStage:
         """Return the power source's description from the log, else from the record."""
         return (first_source(self.log) if self.measured else None) or self.record.source
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         """Return the words that go with the stage's energy."""
-        return words_of(self.source) if self.measured else ()
+        warned = any(warning.get("name") == "foreign_load" for warning in self.record.warnings)
+        return (*words_of(self.source), *[LOADED] * warned) if self.measured else ()
+
+    @cached_property
+    def spoilt(self) -> str:
+        """Return why the stage has no energy, whatever its log holds: "MIXED: ...", "" for none.
+
+        Its accuracy is marked with the word before the colon.
+        """
+        epochs = [event for event, _ in self.epochs]
+        numbers = {event["epoch"] for event in epochs}
+        gone = sorted(set(range(1, max(numbers, default=0))) - numbers)
+        if gone:
+            return f"{MISSING}: {', '.join(map(str, gone))} of {max(numbers)}"
+        changes = self.during("mode_change")
+        facts = [f"power mode {event.get('before')} / {event.get('after')}" for event in changes]
+        begun = [attempt.first for attempt in self.attempts if attempt.useful]
+        facts = facts or stated_changes(begun, epochs, self.record.warnings)
+        if not facts and len(begun) > 1 and not all(first.get("conditions") for first in begun):
+            health = record.read_health(os.path.join(self.folder, record.EVENTS))
+            facts = health_changes(health, self.useful)
+        return f"{MIXED}: {', '.join(facts)}" if facts else ""
+
+    def during(self, *names: str) -> list[Event]:
+        """Return the events of some names within the useful work of their attempts."""
+        number, found = -1, []
+        for event in self.events:
+            number += event["event"] == "attempt_begin"
+            if event["event"] in names and number >= 0:
+                useful = self.attempts[number].useful
+                found += [event] * bool(useful and useful.begin_s <= event["t_s"] <= useful.end_s)
+        return found
 
     @property
     def trace(self) -> PowerTrace:
@@ -98,10 +137,16 @@ class FinishedStage:
         return self._traces.load(self.log)
 
     def energy(self, window: Window, rail: str | None = None) -> Energy:
-        """Return the energy of a window of this stage; void when nothing was recorded."""
-        if not self.measured:
-            return no_energy("", window.seconds, "no power was recorded")
-        return self.trace.over(window, rail)
+        """Return the energy of a window of this stage; void when nothing or a mixture was recorded.
+
+        The sensor of its errors is one of this board.
+        """
+        reason = self.spoilt if self.measured else "no power was recorded"
+        if reason:
+            return no_energy("", window.seconds, reason)
+        energy = self.trace.over(window, rail).worded(*self.words)
+        sensor = energy.sensor and f"{board_of(self.record.environment)}: {energy.sensor}"
+        return replace(energy, sensor=sensor)
 
     @cached_property
     def epochs(self) -> list[tuple[Event, Window]]:
@@ -140,6 +185,11 @@ class FinishedRun:
     def options(self) -> dict[str, Any]:
         """Return the method's options."""
         return self.spec.get("options") or {}
+
+    @property
+    def marks(self) -> list[str]:
+        """Return the words that go with the run's accuracy: those of spoilt stages."""
+        return sorted({stage.spoilt.partition(":")[0] for stage in self.stages if stage.spoilt})
 
     @property
     def ticket(self) -> dict[str, int]:
@@ -204,54 +254,69 @@ def unique_stages(runs: Iterable[FinishedRun]) -> list[FinishedStage]:
     return list({(stage.root, stage.id): stage for run in runs for stage in run.stages}.values())
 
 
-def identity(stage: FinishedStage) -> dict[str, str]:
-    """Return the facts that all numbers of one table share: board, power mode, source, ..."""
+def identity(stage: FinishedStage, serials: dict[str, set[str]] | None = None) -> dict[str, str]:
+    """Return the facts that all numbers of one table share: board, power mode, source, ...
+
+    `serials` are the serial numbers known of each host. They serve for records without one.
+    """
     environment, source = stage.record.environment, stage.source
-    boards = (environment.get(key) for key in ("board", "host", "machine"))
+    device, torch = stage.record.device, (environment.get("packages") or {}).get("torch", "")
     return {
-        "board": _name(next(filter(None, boards), "?")),
-        "power mode": _name(environment.get("power_mode") or ""),
+        "board": board_of(environment, serials),
+        "power mode": word_of(environment.get("power_mode") or ""),
+        "kind": "+".join(words_of(source)) or "measured",
         "source": str(source.get("name", "")),
+        "sensor": str(source.get("sensor", "")),
         "scope": str(source.get("scope", "")),
         "rails": "+".join(source.get("total") or ()),
+        "torch version": ".".join(torch.split(".")[:2]),
+        "device": device.partition(":")[0],
+        "GPU": environment.get("cuda_device", "") if device.startswith("cuda") else "",
     }
 
 
-def _name(value: Any) -> str:
-    """Return a short name of a board or power mode, which records hold as a word or as facts."""
-    if not isinstance(value, dict):
-        return str(value)
-    names = (value.get(key) for key in ("serial", "name", "model", "id"))
-    return str(next((name for name in names if name not in (None, "")), "?"))
-
-
-def one_scope(stages: Iterable[FinishedStage]) -> dict[str, str]:
+def one_scope(stages: Iterable[FinishedStage], keys: Container[str] = ()) -> dict[str, str]:
     """Return the common identity of all measured stages; empty without any.
 
-    Raises HarnessError for a mixture, naming both sides.
+    Stages without power need one software only. `keys`: look at these facts alone. Raises
+    HarnessError for a mixture, naming both sides and their folders.
     """
-    seen: dict[str, dict[str, str]] = {}
+    stages = list(stages)
+    serials = serials_of([stage.record.environment for stage in stages])
+    seen: dict[tuple[str, bool], dict[str, FinishedStage]] = {}
     for stage in stages:
-        for key, value in identity(stage).items() if stage.measured else ():
-            seen.setdefault(key, {}).setdefault(value, stage.id)
-    for key, values in seen.items():
+        for key, value in identity(stage, serials).items():
+            counts = (stage.measured or key in SOFTWARE) and (not keys or key in keys)
+            if counts and (value or key not in UNKNOWN_FITS):
+                seen.setdefault((key, stage.measured), {}).setdefault(value, stage)
+    for (key, _), values in seen.items():
         if len(values) > 1:
-            sides = [f"{value or 'none'} ({stage_id})" for value, stage_id in values.items()]
-            how = "--board NAME" if key == "board" else "give only the folders of its runs"
+            sides = [f"{value or 'none'} ({stage.folder})" for value, stage in values.items()]
+            boards = [
+                f"--board {shlex.quote(names_of(stage.record.environment)[0])}"
+                for stage in values.values()
+            ]
+            how = " or ".join(boards) if key == "board" else "give only the folders of its runs"
             raise HarnessError(
                 f"the runs mix numbers of different {key}s: {', '.join(sides)}",
                 f"make one table for each {key}: {how}",
             )
-    return {key: next(iter(values)) for key, values in seen.items()}
+    return {key: next(iter(values)) for (key, measured), values in seen.items() if measured}
 
 
 def on_board(runs: list[FinishedRun], board: str) -> list[FinishedRun]:
-    """Return the runs that were measured on one board alone; raises HarnessError for none."""
-    boards = {
-        run.id: {identity(stage)["board"] for stage in run.stages if stage.measured} for run in runs
-    }
-    kept = [run for run in runs if boards[run.id] <= {board}]
+    """Return the runs that were measured on one board alone; raises HarnessError for none.
+
+    `board` is its serial number, its name or its host.
+    """
+    stages = {run.id: [stage for stage in run.stages if stage.measured] for run in runs}
+    kept = [
+        run
+        for run in runs
+        if all(board in names_of(stage.record.environment) for stage in stages[run.id])
+    ]
     if not kept:
-        known = ", ".join(sorted(set().union(*boards.values()))) or "none"
+        labels = {identity(stage)["board"] for of_run in stages.values() for stage in of_run}
+        known = ", ".join(sorted(labels)) or "none"
         raise HarnessError(f"no run was measured on {board} alone", f"there are: {known}")
     return kept

@@ -11,6 +11,7 @@ from joulebird.reports.logs.energy import total_energy
 from joulebird.reports.runs.grid import CellKey, Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import percent, ratio_label
 from joulebird.reports.runs.records import Paths, load
+from joulebird.reports.tables.notes import WORDS, spoilt_notes
 from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for, worded
 
 # 97.5 % quantiles of Student's t by degrees of freedom (the last holds for more)
@@ -127,7 +128,7 @@ def compare(
     Raises HarnessError when the scopes differ or there is nothing to compare.
     """
     grids = [build_grid(load(paths), energy, net, accuracy, rail) for paths in (a, b)]
-    _require_one_scope(grids)
+    others = _others(grids)
     ours, theirs = (grid.cells for grid in grids)
     pairs = _pairs(ours, theirs)
     compared = [cell for _, *cells in pairs for cell in cells]
@@ -141,19 +142,34 @@ def compare(
         "A against B" + "".join(f" [{word}]" for word in words),
         _columns(unit),
         tuple(_row(*pair, factor) for pair in pairs),
-        tuple(_notes(pairs, ours, theirs, energy + idle + of_rail)),
+        (
+            *_notes(pairs, ours, theirs, energy + idle + of_rail),
+            *others,
+            *(WORDS[word] for word in words),
+            *spoilt_notes([run for cell in compared for run in cell.runs]),
+        ),
         {"worst_energy_ratio": max(real, default=None)},
     )
 
 
-def _require_one_scope(grids: list[Grid]) -> None:
-    for key in ("scope", "rails"):
-        named = {grid.scope[key] for grid in grids if grid.scope}
-        if len(named) > 1:
+def _others(grids: list[Grid]) -> list[str]:
+    """Return the note about all else in which A and B differ.
+
+    Raises HarnessError for another scope, and for a measured side beside a simulated one.
+    """
+    differ = []
+    for key in grids[0].scope:
+        named = [grid.scope[key] for grid in grids if grid.scope.get(key)]
+        if len(set(named)) < 2:
+            continue
+        if key in ("scope", "rails", "kind"):
             raise HarnessError(
                 f"A and B were measured with different {key}: {' and '.join(sorted(named))}",
-                "compare runs of one scope",
+                "compare runs of one scope and kind",
             )
+        differ.append(f"{key} {' / '.join(named)}")
+    note = "A and B differ in more than their methods, so that a difference may come from it: "
+    return [f"{note}{'; '.join(differ)}."] if differ else []
 
 
 def _pairs(ours: dict[CellKey, GridCell], theirs: dict[CellKey, GridCell]) -> list[Pair]:
@@ -194,8 +210,11 @@ def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
         _energy(a, factor),
         _energy(b, factor),
         *_shown(energy, ".3f", {*a.words, *b.words}),
-        *(Cell(f"{cell.accuracy:.2f}", {"percent": cell.accuracy}) for cell in (a, b)),
-        *_shown(accuracy, "+.2f"),
+        *(
+            Cell(worded(f"{cell.accuracy:.2f}", cell.marks), {"percent": cell.accuracy})
+            for cell in (a, b)
+        ),
+        *_shown(accuracy, "+.2f", {*a.marks, *b.marks}),
     )
 
 
@@ -225,8 +244,8 @@ def _notes(
     ]
     if any(len(cell.runs) == 1 for _, *cells in pairs for cell in cells):
         notes.append(
-            'One run in some cells: the spread between runs is not known there, so "real" speaks '
-            "of these runs only."
+            "One run in some cells: ± is of sensor and sampling only there, so "
+            '"real" speaks of these runs only.'
         )
     if len(ours) == len(theirs) == 1:
         return notes

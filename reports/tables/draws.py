@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from joulebird.reports.runs.draws import FINAL, Draw, drawn
+from joulebird.reports.runs.grid import marks_of
 from joulebird.reports.runs.labels import percent
-from joulebird.reports.runs.records import Paths, load
+from joulebird.reports.runs.records import SOFTWARE, Paths, load, one_scope, unique_stages
 from joulebird.reports.tables import published as published_data
+from joulebird.reports.tables.notes import warning_notes
 from joulebird.reports.tables.table import Cell, Column, Row, Table, mean_and_spread
 
 _Line = tuple[str, str, float, tuple[str, ...]]  # model, name, ratio and rest of a row
@@ -61,9 +63,12 @@ def table4(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
 def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
     """Return a table with a line for each model, name, ratio and rest.
 
-    Of the rest, only the facts that vary are shown, behind the name.
+    Of the rest, only the facts that vary are shown, behind the name. Raises HarnessError for a
+    mixture of software.
     """
-    draws = drawn(load(paths), accuracy)
+    runs = load(paths)
+    one_scope(unique_stages(runs), SOFTWARE)
+    draws = drawn(runs, accuracy)
     epochs = sorted(
         {draw.epoch for draw in draws}, key=lambda epoch: math.inf if epoch == FINAL else int(epoch)
     )
@@ -93,7 +98,9 @@ def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
         f"{accuracy} epoch of retraining; final: drawn after the whole training."
     )
     title = f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs"
-    return Table(title, columns, tuple(rows), (note,), {"table": kind.number})
+    title += "".join(f" [{mark}]" for mark in marks_of(runs))
+    notes = (note, *warning_notes(runs))
+    return Table(title, columns, tuple(rows), notes, {"table": kind.number})
 
 
 def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> list[Row]:

@@ -8,7 +8,7 @@ from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
 from joulebird.reports.runs.names import BASELINES
-from joulebird.reports.runs.records import FinishedRun, unique_stages
+from joulebird.reports.runs.records import LOADED, FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.table import digits, si
 
@@ -26,6 +26,8 @@ WORDS = {
     "replayed": "Replayed: the energies come from a log that was recorded elsewhere.",
     "estimated": "Estimated: rows in low precision ran on full-precision arithmetic that imitates "
     "8 bits; their energy is not that of 8-bit hardware.",
+    LOADED: "Foreign load: other processes used the machine while this was measured; the energy is "
+    "not that of the training alone.",
 }
 MODES = {
     "measured": "measured: the power log of every stage of a run, integrated; a stage that runs "
@@ -147,9 +149,11 @@ def _quality(grid: Grid) -> list[str]:
     own = max((energy.own_u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
     stated = any(energy.u_gain_j or energy.u_offset_j for energy in energies)
     unstated = "" if stated else " The sensor's own accuracy is not stated, and not in it."
+    alone = any(len(cell.known) < 2 for cell in grid.cells.values())
+    only = ", sensor and sampling only: some cells were not repeated" if alone else ""
     return [
         f"Worst coverage {100 * coverage:.2f} %, longest gap {digits(gap_s, 3)} s. "
-        f"Uncertainty of an energy at most {100 * u:.2g} % (95 %), "
+        f"Uncertainty of an energy at most {100 * u:.2g} % (95 %{only}), "
         f"of which {100 * own:.2g} % is not shared by all rows.{unstated}"
     ]
 
@@ -195,15 +199,24 @@ def doubt_note(doubt: published_data.Doubt) -> str:
     return f"{published_data.MARK} published {place} {doubt.published}: {doubt.why}"
 
 
+def spoilt_notes(runs: list[FinishedRun]) -> list[str]:
+    """Return a note about each stage without an energy for its conditions or epochs."""
+    spoilt = (stage for stage in unique_stages(runs) if stage.spoilt)
+    return [f"Void, and the accuracy marked: {stage.id}: {stage.spoilt}." for stage in spoilt]
+
+
 def warning_notes(runs: list[FinishedRun]) -> list[str]:
-    """Return the warnings of some runs, each once, with the number of its stages and its remedy."""
+    """Return the warnings of some runs, each once, with the number of its stages and its remedy.
+
+    The stages whose work is spoilt come first.
+    """
     counts: Counter[str] = Counter()
     remedies: dict[str, str] = {}
     for warning in (warning for stage in unique_stages(runs) for warning in stage.record.warnings):
         text = str(warning.get("text") or warning.get("name", "")).rstrip(".")
         counts[text] += 1
         remedies[text] = str(warning.get("remedy") or "none needed")
-    return [
+    return spoilt_notes(runs) + [
         f"Warning ({count} stage{'s' if count > 1 else ''}): {text}"
         + ("." if remedies[text].startswith("none needed") else f"; remedy: {remedies[text]}.")
         for text, count in counts.items()

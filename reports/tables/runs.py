@@ -14,7 +14,7 @@ def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
         Column("best", "Accuracy (%)"),
         Column("last", "Accuracy (%)"),
         Column("energy"),
-        Column("± (95 %)"),
+        Column("± (95 %), sensor and sampling only"),
         Column("evaluation"),
         Column("repeated"),
         Column("time"),
@@ -32,8 +32,7 @@ def _run_row(run: FinishedRun, cost: Cost) -> Row:
     watts = "void" if useful.watts is None else worded(f"{useful.watts:.2f} W", useful.words)
     return (
         Cell(run.id, run.id),
-        Cell(f"{100 * accuracy['best']:.2f}"),
-        Cell(f"{100 * accuracy['last']:.2f}"),
+        *(Cell(worded(f"{100 * accuracy[rule]:.2f}", run.marks)) for rule in ("best", "last")),
         _joules(useful, useful.joules),
         _joules(useful, useful.u_joules),
         _joules(cost.evaluation, cost.evaluation.joules),

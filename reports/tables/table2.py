@@ -8,7 +8,7 @@ from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
 from joulebird.reports.runs.names import BASELINES
-from joulebird.reports.runs.records import FinishedRun, Paths, load, on_board
+from joulebird.reports.runs.records import LOADED, FinishedRun, Paths, load
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import table2_notes
 from joulebird.reports.tables.table import (
@@ -21,9 +21,11 @@ from joulebird.reports.tables.table import (
     spread_of,
     unit_for,
     with_rules,
+    worded,
 )
 
 FLOPS = ("exact", "paper")
+OF_CELLS = ("estimated", LOADED)  # words of single cells: in no title or heading
 
 
 class Units:
@@ -56,23 +58,21 @@ def table2(
     flops: str = "exact",
     published: bool = False,
     rail: str | None = None,
-    board: str | None = None,
 ) -> Table:
     """Return Table 2 of all finished runs in some folders.
 
     `energy`: "measured" (each run's whole recording) or "per-epoch" (mean recorded epoch of each
     structure x epochs trained); `net`: less the idle power; `accuracy`: "best" epoch (the paper's
     way) or "last"; `flops`: "exact", or "paper" (rounded as the paper does); `published`: the
-    paper's own cells below ours; `rail`: one rail instead of the source's total; `board`: only runs
-    whose stages were all measured on this board.
-    Raises HarnessError for mixed boards, sources, scopes or power modes, and for no runs.
+    paper's own cells below ours; `rail`: one rail instead of the source's total.
+
+    Raises HarnessError for what may not be mixed (`records.identity`), and for no runs.
     """
     if flops not in FLOPS:
         raise HarnessError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")
-    runs = load(paths)
-    grid = build_grid(runs if board is None else on_board(runs, board), energy, net, accuracy, rail)
+    grid = build_grid(load(paths), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
-    words = [word for word in grid.words if word != "estimated"]
+    words = [word for word in grid.words if word not in OF_CELLS]
     facts = {
         "table": 2,
         "energy_mode": energy,
@@ -135,7 +135,10 @@ def _in_paper(setting: str, method: str, ratios: list[float]) -> bool:
 
 
 def _accuracy(cell: GridCell | None) -> Cell:
-    return Cell("–") if cell is None else Cell(*mean_and_spread(cell.accuracies))
+    if cell is None:
+        return Cell("–")
+    text, data = mean_and_spread(cell.accuracies)
+    return Cell(worded(text, cell.marks), data)
 
 
 def _cost(cell: GridCell | None, units: Units) -> Cell:
@@ -146,7 +149,7 @@ def _cost(cell: GridCell | None, units: Units) -> Cell:
     text = "void" if cell.joules is None else digits(cell.joules / units.energy)
     if spread is not None:
         text += f"±{digits(spread / units.energy, 2)}"
-    text += f" ({cell.partial})" if cell.partial else ""
+    text = worded(text, filter(None, [cell.partial, *beside(cell)]))
     facts = zip(cell.runs, cell.energies, cell.costs, strict=True)
     data = {
         "energy_j": cell.joules,
@@ -157,6 +160,11 @@ def _cost(cell: GridCell | None, units: Units) -> Cell:
         "runs": [_run_facts(run, energy, cost) for run, energy, cost in facts],
     }
     return Cell(f"{text} / {digits(units.flops_of(cell), 3)}", data)
+
+
+def beside(cell: GridCell) -> list[str]:
+    """Return the words that stand beside a cell's energy, and in no heading."""
+    return [word for word in cell.words if word == LOADED]
 
 
 def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
@@ -247,7 +255,9 @@ def _row(grid: Grid, setting: str, variant: str, baselines: list[str]) -> Row:
 def _better(own: GridCell, others: dict[str, GridCell]) -> Cell:
     best = max(others, key=lambda name: others[name].accuracy)
     difference = own.accuracy - others[best].accuracy
-    return Cell(f"{difference:+.2f} ({best})", {"percent_points": difference, "baseline": best})
+    marks = {*own.marks, *others[best].marks}
+    data = {"percent_points": difference, "baseline": best}
+    return Cell(worded(f"{difference:+.2f} ({best})", marks), data)
 
 
 def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
@@ -274,7 +284,9 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         ratio = joules[least] / own.joules
         u = _u_ratio(others[least].energies, own.energies)
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=u)
-        text = f"{ratio:.1f}× ({', '.join(filter(None, (least, others[least].partial)))})"
+        words = {*beside(own), *beside(others[least])}
+        named = filter(None, (least, others[least].partial, *sorted(words)))
+        text = f"{ratio:.1f}× ({', '.join(named)})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
 
 

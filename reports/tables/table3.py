@@ -5,7 +5,16 @@ from joulebird.reports.runs.labels import percent
 from joulebird.reports.runs.records import Paths, load
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import doubt_note, drawn_notes, warning_notes
-from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for, with_rules
+from joulebird.reports.tables.table import (
+    Cell,
+    Column,
+    Row,
+    Table,
+    digits,
+    unit_for,
+    with_rules,
+    worded,
+)
 
 
 def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Table:
@@ -70,8 +79,11 @@ def _block(grid: Grid, setting: str, factor: float, published: bool) -> list[Row
 def _numbers(cell: GridCell, dense: GridCell | None, factor: float) -> list[Cell]:
     better = None if dense is None or cell is dense else cell.accuracy - dense.accuracy
     return [
-        Cell(f"{cell.accuracy:.2f}", {"percent": cell.accuracy, "seeds": cell.accuracies}),
-        Cell("–" if better is None else f"{better:+.2f}", better),
+        Cell(
+            worded(f"{cell.accuracy:.2f}", cell.marks),
+            {"percent": cell.accuracy, "seeds": cell.accuracies},
+        ),
+        Cell("–" if better is None else worded(f"{better:+.2f}", cell.marks), better),
         Cell(digits(cell.flops / factor, 6), {"flops": cell.flops}),
     ]
 

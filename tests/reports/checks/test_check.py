@@ -25,6 +25,7 @@ GOOD = {
     "source": {
         "accuracy": {"gain": 0.005, "offset_mw": 76, "quantum_mw": 38},
         "recorder": {"period_s": 0.05},
+        "range_w": 120.0,
     },
 }
 
@@ -74,7 +75,7 @@ def test_a_good_study_passes_every_rule(clean):
     assert [finding.rule for finding in report.findings] == [f"R{i}" for i in range(1, 17)]
     assert report.exit_code() == 0
     assert report.exit_code(strict=True) == 0
-    assert "16 pass, 0 warn, 0 fail" in report.text()
+    assert "16 pass, 0 note, 0 warn, 0 fail" in report.text()
 
 
 def unknown_scope(root):
