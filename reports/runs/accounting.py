@@ -225,7 +225,7 @@ class Accounting:
 
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
         """Return the energy of a stage's useful work, gross and net."""
-        if self.mode == "measured" or not stage.work.get("epochs"):
+        if self.mode == "measured" or not stage.work.get("epochs") or stage.spoilt:
             return stage_energy(stage, self.rail), net_energy(stage, self._idle)
         net = per_epoch_energy(stage, self.net) if self.net.get(structure(stage)) else None
         return per_epoch_energy(stage, self.gross), net

@@ -13,8 +13,9 @@ import pytest
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.checks.check import check, check_runs
-from joulebird.reports.checks.finding import FAIL, PASS, WARN
-from joulebird.reports.runs.records import load
+from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN
+from joulebird.reports.runs.accounting import stage_energy
+from joulebird.reports.runs.records import load, unique_stages
 from tests.reports.write_logs import write_log
 from tests.reports.write_runs import Folder, small_study, write_events
 
@@ -261,6 +262,74 @@ def over_range(root):
     good(root, source=dict(GOOD["source"], range_w=10.6))
 
 
+CHIP = {"shunt_mohm": 20, "volts": 19.12, "path": "/sys/x", "number": 0}
+OLD_INA3221 = {**GOOD["source"], "range_w": None, "channels": {"VDD_IN": CHIP}}
+
+
+def rewrite(folder, stage_id, change, period_s=0.05):
+    """Write the log of a stage anew: `change` gives the milliwatts of each number of a row."""
+    begin, end = (
+        next(e["t_s"] for e in events_of(folder, stage_id) if e["event"] == name)
+        for name in ("stage_begin", "stage_end")
+    )
+    count = round((end - begin) / period_s) + 3
+    rows = [(round(1e6 * (begin + period_s * (i - 1))), change(i)) for i in range(count)]
+    path = os.path.join(record.stage_dir(folder.root, stage_id), record.POWER)
+    write_log(path, rows, folder.source, "boot-1")
+
+
+def garbled_file(root):
+    """One file of the chip says `19120 2000000` for a whole stage."""
+    folder = good(root, source=OLD_INA3221)
+    folder.run("snip", 0.7, [folder.stage("wrong-1", 16)])
+    rewrite(folder, "wrong-1", lambda i: 38_240_000)
+
+
+def spikes(root):
+    """1.2 s of a stage of 60 s lie beyond all that the sensor can read."""
+    folder = good(root, source=OLD_INA3221)
+    folder.run("snip", 0.7, [folder.stage("spiky-1", 60)])
+    rewrite(folder, "spiky-1", lambda i: 38_240_000 if 200 <= i < 224 else 10_000 + i % 2)
+
+
+def negative(root):
+    folder = good(root)
+    folder.run("snip", 0.7, [folder.stage("turned-1", 16)])
+    rewrite(folder, "turned-1", lambda i: 500 if i % 50 == 0 else -10_000)
+
+
+def range_rows(share):
+    """A stage of which the recorder rejected a share of the readings, as `RANGE`."""
+
+    def plant(root):
+        folder = good(root)
+        folder.run("snip", 0.7, [folder.stage("beyond-1", 20)])
+        rewrite(folder, "beyond-1", lambda i: None if i % round(1 / share) == 0 else 10_000 + i % 2)
+        path = os.path.join(record.stage_dir(folder.root, "beyond-1"), record.POWER)
+        with open(path) as file:
+            text = file.read().replace("EAGAIN", " RANGE")
+        with open(path, "w") as file:
+            file.write(text)
+
+    return plant
+
+
+def no_range(root):
+    good(root, source={**GOOD["source"], "range_w": None})
+
+
+def longer_gap(root):
+    """The recorder counted no gap of 0.4 s before a reading of the total."""
+    folder = good(root, source={**GOOD["source"], "log": {"worst_gap_s": 0.05}})
+    folder.run("snip", 0.7, [folder.stage("gap-1", 100, hole=(4.0, 4.4))])
+
+
+def loaded(root):
+    folder = good(root)
+    warning = {"name": "foreign_load", "text": "others took 60 % of the cores", "remedy": "wait"}
+    folder.run("snip", 0.7, [folder.stage("busy-1", 16, warnings=[warning])])
+
+
 def never_moves(root):
     good(root, ripple=0.0)
 
@@ -338,6 +407,7 @@ def one_after_another(root):
         ("R4", FAIL, holed),
         ("R4", WARN, thin_coverage),
         ("R4", WARN, slow_samples),
+        ("R4", WARN, longer_gap),
         ("R5", FAIL, clock_back),
         ("R5", WARN, wall_clock_set),
         ("R6", FAIL, foreign_clock),
@@ -348,6 +418,7 @@ def one_after_another(root):
         ("R7", FAIL, clocks_mixed),
         ("R7", WARN, fan_mixed),
         ("R7", WARN, supply_weak),
+        ("R7", WARN, loaded),
         ("R8", WARN, no_idle),
         ("R8", WARN, short_idle),
         ("R9", WARN, accuracy_unknown),
@@ -356,6 +427,11 @@ def one_after_another(root):
         ("R9", WARN, twice_the_same_differs),
         ("R10", FAIL, stuck_at_zero),
         ("R10", FAIL, over_range),
+        ("R10", FAIL, garbled_file),
+        ("R10", FAIL, spikes),
+        ("R10", FAIL, negative),
+        ("R10", FAIL, range_rows(0.1)),
+        ("R10", WARN, range_rows(0.01)),
         ("R10", WARN, never_moves),
         ("R11", FAIL, rules_differ),
         ("R12", FAIL, epochs_overlap),
@@ -376,6 +452,26 @@ def test_a_planted_violation_is_found(tmp_path, rule, status, plant):
     assert all(finding.remedy for finding in found)
     assert report.exit_code() == (6 if report.worst == FAIL else 0)
     assert report.exit_code(strict=True) == 6
+
+
+def test_readings_beyond_the_range_are_in_no_energy(tmp_path):
+    """1.2 s of spikes once made 211.3 kJ of 0.15."""
+    garbled_file(tmp_path / "a")
+    spikes(tmp_path / "b")
+    stages = {stage.id: stage for stage in unique_stages(load([tmp_path / "a", tmp_path / "b"]))}
+    wrong, spiky = (stage_energy(stages[name]) for name in ("wrong-1", "spiky-1"))
+    assert wrong.joules is None
+    assert spiky.joules == pytest.approx(600, rel=0.001)
+    assert spiky.peak_w < 11
+    assert spiky.failed == 24
+
+
+def test_a_source_without_a_range_is_a_note_and_no_pass(tmp_path):
+    no_range(tmp_path)
+    report = check([tmp_path])
+    (note,) = of(report, "R10")
+    assert (note.status, note.text) == (NOTE, "source ina3221: no range stated")
+    assert report.exit_code(strict=True) == 0
 
 
 def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():

@@ -11,6 +11,7 @@ import pytest
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.tables.table2 import table2
+from tests.harness.command import joulebird, refused
 from tests.reports.write_runs import Folder, small_study
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -272,11 +273,12 @@ def test_one_board_of_several_can_be_chosen(tmp_path):
     both = [tmp_path / "a", tmp_path / "b"]
     with pytest.raises(HarnessError, match="different boards") as caught:
         table2(both)
-    assert "--board" in caught.value.hint
-    assert [row[1].text for row in table2(both, board="tx2-b").lines] == ["ThiNet"]
-    with pytest.raises(HarnessError, match="tx2-c") as caught:
-        table2(both, board="tx2-c")
-    assert "tx2-a, tx2-b" in caught.value.hint
+    assert caught.value.hint.endswith("--board tx2-a or --board tx2-b")
+    code, out, _ = joulebird("table", "2", *both, "--board", "tx2-b")
+    assert code == 0
+    assert "ThiNet" in out
+    assert "SNIP" not in out.partition("\n\nEnergy")[0]
+    assert "tx2-a, tx2-b" in refused(2, ["table", "2", *both, "--board", "tx2-c"], "tx2-c")
 
 
 def test_warnings_repeats_and_missing_idle_are_told(tmp_path):
