@@ -86,7 +86,9 @@ def make(args: Namespace) -> Any:
         raise HarnessError(
             "name a folder of runs", f"for instance `joulebird table {args.name} runs`"
         )
-    table = report(chosen(args.runs, args.board), **given(report, args, f"table {args.name}"))
+    table = report(
+        chosen(args.runs, getattr(args, "board", None)), **given(report, args, f"table {args.name}")
+    )
     if not hasattr(table, "render"):
         raise HarnessError(
             f"table {args.name} is a {type(table).__name__}",

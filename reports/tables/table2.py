@@ -66,7 +66,7 @@ def table2(
     way) or "last"; `flops`: "exact", or "paper" (rounded as the paper does); `published`: the
     paper's own cells below ours; `rail`: one rail instead of the source's total.
 
-    Raises HarnessError for what may not be mixed (`records.identity`), and for no runs.
+    Raises HarnessError for a mixture of boards, sources, power modes or software, and for no runs.
     """
     if flops not in FLOPS:
         raise HarnessError(f"unknown FLOPs: {flops!r}", f"use {' or '.join(FLOPS)}")

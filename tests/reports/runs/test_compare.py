@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.reports.html import page
 from joulebird.reports.tables.compare import compare, t975, welch
+from joulebird.reports.tables.table2 import table2
 from tests.reports.write_runs import Folder
 
 
@@ -60,6 +62,51 @@ def test_net_of_the_idle_power_and_of_one_rail(tmp_path):
     assert "Energies are measured, of the rail VDD_IN; " in table.render()
     with pytest.raises(HarnessError, match="has no rail named VDD_OUT"):
         compare(*given, rail="VDD_OUT")
+
+
+def test_two_boards_of_one_model_share_no_gain(tmp_path):
+    """Their chips have one name, one address and one shunt, and errors of their own."""
+    source = {"accuracy": {"gain": 0.02, "offset_mw": 76}, "sensor": "ina3221 0x40 20 mOhm"}
+    boards = [{"board": "Jetson TX2", "board_serial": serial} for serial in ("0320", "0321")]
+    a = study(tmp_path / "a", 10.3, source=source, environment=boards[0])
+    rows = [
+        compare([a], [study(tmp_path / name, 10.0, source=source, environment=board)])
+        for name, board in zip("bc", boards, strict=True)
+    ]
+    assert [table.lines[0][6].text for table in rows] == ["real", "not significant"]
+    differ = "board Jetson TX2 (serial 0320) / Jetson TX2 (serial 0321)"
+    assert [any(differ in note for note in table.notes) for table in rows] == [False, True]
+
+
+def test_a_measured_side_is_never_compared_with_a_simulated_one(tmp_path):
+    a = study(tmp_path / "a", 12.0, source={"name": "mine"})
+    b = study(tmp_path / "b", 10.0, source={"name": "mine", "simulated": True})
+    with pytest.raises(HarnessError, match="measured and simulated"):
+        compare([a], [b])
+
+
+def test_the_word_of_foreign_load_stands_beside_each_number(tmp_path):
+    warning = {"name": "foreign_load", "text": "others took 60 % of the cores", "remedy": "wait"}
+    for name, warnings in (("a", [warning]), ("b", [])):
+        folder = Folder(tmp_path / name, epoch_s=2.0)
+        busy = folder.stage("s-1", 5, warnings=warnings)
+        folder.run("snip", 0.5, [busy])
+        folder.run("eb-train", 0.5, [folder.stage("e-1", 4)])
+    table = table2([tmp_path / "a"])
+    snip, eb, better = table.lines
+    assert "foreign load" not in table.title + table.columns[-1].group + eb[3].text
+    assert snip[3].text.startswith("100.0 (foreign load) / ")
+    assert "(SNIP, foreign load)" in better[3].text
+    assert any(note.startswith("Foreign load:") for note in table.notes)
+    assert any("others took 60 % of the cores" in note for note in table.notes)
+    table = compare([tmp_path / "a"], [tmp_path / "b"])
+    eb, snip = table.lines
+    assert snip[3].text.endswith("(foreign load)")
+    assert not any("(" in cell.text for cell in (eb[3], eb[4], snip[4]))
+    assert any(note.startswith("Foreign load:") for note in table.notes)
+    whole = page([tmp_path / "a"])
+    assert '<span class="word">foreign load</span>' in whole
+    assert whole.count("(foreign load)") >= 4  # table, run, its mean power, stage
 
 
 def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.runs.records import Traces, attempts, load, one_scope, unique_stages
+from tests.harness.command import joulebird, refused
 from tests.reports.write_runs import Folder, small_study
 
 
@@ -102,10 +103,19 @@ def test_an_epoch_trained_twice_counts_once(tmp_path):
         ({"source": {"rails": ["VDD_IN", "VDD_MUX"], "total": ["VDD_IN", "VDD_MUX"]}}, "rails"),
         ({"environment": {"host": "tx2-b"}}, "board"),
         ({"environment": {"power_mode": "MAXQ"}}, "power mode"),
+        ({"environment": {"board_serial": "0321"}}, "board"),
+        ({"source": {"sensor": "chip 0x41"}}, "sensor"),
+        ({"source": {"real": False}}, "kind"),
+        ({"environment": {"packages": {"torch": "2.13.1+cpu"}}}, "torch version"),
+        ({"environment": {"cuda_device": "NVIDIA H200"}}, "GPU"),
     ],
 )
 def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference, key):
-    one, two = Folder(tmp_path / "one"), Folder(tmp_path / "two", **difference)
+    stated = {"board_serial": "0320", "packages": {"torch": "1.10.0"}, "cuda_device": "GP10B"}
+    known = {"environment": stated, "source": {"sensor": "chip 0x40"}}
+    known = {kind: {**known[kind], **difference.get(kind, {})} for kind in known}
+    one = Folder(tmp_path / "one", environment=stated, source={"sensor": "chip 0x40"})
+    two = Folder(tmp_path / "two", **known)
     one.run("dense", 0.0, [one.stage("s-1", 1, logged=True)])
     if key == "rails":
         two.stage("s-2", 1, logged=False)
@@ -123,9 +133,62 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     stages = unique_stages(load([tmp_path / "one", tmp_path / "two"]))
     with pytest.raises(HarnessError, match=f"different {key}s") as caught:
         one_scope(stages)
-    assert "s-1" in caught.value.message
-    assert "s-2" in caught.value.message
+    assert str(tmp_path / "one" / "stages" / "s-1") in caught.value.message
+    assert str(tmp_path / "two" / "stages" / "s-2") in caught.value.message
     assert caught.value.hint
+
+
+def test_records_that_state_less_fit(tmp_path):
+    """Older versions knew no serial number: their board is that of the host, if it has one."""
+    stated = {"board_serial": "0320", "packages": {"torch": "1.10.0"}, "cuda_device": "GP10B"}
+    new = Folder(tmp_path / "new", environment=stated, source={"sensor": "chip 0x40"})
+    old = Folder(tmp_path / "old")
+    for folder in (new, old):
+        folder.run("dense", 0.0, [folder.stage("s-1", 1)])
+    stages = unique_stages(load([tmp_path / "old", tmp_path / "new"]))
+    assert one_scope(stages)["board"] == "tx2-a (serial 0320)"
+    assert one_scope(stages)["torch version"] == "1.10"
+    assert "sensor" not in one_scope(stages[:1])
+    third = Folder(tmp_path / "third", environment={**stated, "board_serial": "0321"})
+    third.run("dense", 0.0, [third.stage("s-1", 1)])
+    with pytest.raises(HarnessError, match="different boards"):
+        one_scope([*stages, *unique_stages(load([tmp_path / "third"]))])
+
+
+def test_the_hint_for_several_boards_can_be_typed(tmp_path):
+    """All TX2s have one model's name, and often one host's."""
+    for serial, method in (("0320", "snip"), ("0321", "thinet")):
+        facts = {"board": "Jetson TX2", "host": "tegra-ubuntu", "board_serial": serial}
+        folder = Folder(tmp_path / serial, environment=facts, epoch_s=1.0)
+        folder.run(method, 0.5, [folder.stage(f"{method}-1", 4)])
+    both = [tmp_path / "0320", tmp_path / "0321"]
+    errors = refused(2, ["table", "2", *both], "Jetson TX2 (serial 0320)", "serial 0321")
+    hint = errors.splitlines()[1]
+    assert "--board 0320 or --board 0321" in hint
+    for serial, method in (("0320", "SNIP"), ("0321", "ThiNet")):
+        for words in (["table", "2"], ["table", "3"], ["report", "-o", tmp_path / "page.html"]):
+            code, out, errors = joulebird(*words, *both, "--board", serial)
+            assert (code, errors) == (0, "")
+            page = out or (tmp_path / "page.html").read_text()
+            assert method in page
+            assert not {"SNIP", "ThiNet"} - {method} & set(page.split())
+            assert words[1] == "3" or f"Jetson TX2 (serial {serial})" in page
+        assert "different boards" not in joulebird("check", *both, "--board", serial)[1]
+        figure = ["figure", "power", *both, "--board", serial, "-o", tmp_path / "f.svg"]
+        assert joulebird(*figure)[0] == 0
+    assert joulebird("compare", *both, "--board", "0320")[0] == 2
+    refused(2, ["table", "2", *both, "--board", "tegra-ubuntu"], "--board 0320")
+    refused(2, ["table", "2", *both, "--board", "0320", "--board", "0321"], "2 times")
+
+
+def test_runs_without_power_need_one_software(tmp_path):
+    """Accuracies of two versions of torch stand in no table either."""
+    for version in ("1.10.0", "2.13.0"):
+        packages = {"environment": {"packages": {"torch": version}, "host": version}}
+        folder = Folder(tmp_path / version, **packages)
+        folder.run("dense", 0.0, [folder.stage("s-1", 1, logged=False)])
+    with pytest.raises(HarnessError, match="different torch versions"):
+        one_scope(unique_stages(load([tmp_path / "1.10.0", tmp_path / "2.13.0"])))
 
 
 def test_unmeasured_stages_mix_nothing(tmp_path):
