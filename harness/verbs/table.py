@@ -102,8 +102,9 @@ def chosen(folders: List[str], boards: Optional[List[str]]) -> List[str]:
 
     Raises HarnessError for a board without any, and for two boards.
     """
-    board = single(boards, "--board")
-    return folders if board is None else [run.folder for run in on_board(load(folders), board)]
+    if not boards:
+        return folders
+    return [run.folder for run in on_board(load(folders), single(boards, "--board"))]
 
 
 def find(prefix: str, name: str) -> Any:

@@ -58,7 +58,10 @@ def _disturbed(stage: FinishedStage) -> Verdicts:
 
 
 def held_fixed(stages: list[FinishedStage]) -> Verdicts:
-    """Check for R7 that a Jetson's clocks were locked and its fan fixed, in every stage or none."""
+    """Check for R7 that clocks were locked and the fan fixed, in every stage of a Jetson or none.
+
+    One number of threads, too.
+    """
     boards = [stage.record.environment for stage in stages if stage.record.environment.get("l4t")]
     states = (board.get("clocks_locked") for board in boards)
     locked = [state for state in states if isinstance(state, bool)]
@@ -71,6 +74,10 @@ def held_fixed(stages: list[FinishedStage]) -> Verdicts:
             "clocks were not locked: they follow the load, and runs differ by it",
             "run with --prepare",
         )
+    threads = {stage.record.environment.get("threads") for stage in stages} - {None}
+    if len(threads) > 1:
+        counts = " and ".join(map(str, sorted(threads)))
+        yield (WARN, f"the stages ran with {counts} threads", "run all with one OMP_NUM_THREADS")
     fans = (board.get("fan") for board in boards)
     controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]
     if len(set(controls)) > 1:

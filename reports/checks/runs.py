@@ -102,7 +102,8 @@ def _unfinished(root: str) -> list[str]:
 def phases(runs: list[FinishedRun]) -> Verdicts:
     """R12: the parts of every stage add up, and EB Train's search is a stage of its own.
 
-    Epochs are 1 to N, lie inside their stage and do not overlap; marks and record agree.
+    Epochs follow one another without a hole, lie inside their stage and do not overlap; marks and
+    record agree.
     """
     for stage in unique_stages(runs):
         remedy = "the events are damaged: delete the stage's folder and run again"
@@ -219,8 +220,8 @@ RUN_RULES: Rules = {
     ),
     "R3": ("three seeds or more in every cell, and no run left out", repeats),
     "R12": (
-        "the parts of every stage add up to it, its epochs are 1 to N; the ticket search is inside "
-        "the total and shown alone",
+        "the parts of every stage add up to it, its epochs follow one another; the ticket search "
+        "is inside the total and shown alone",
         phases,
     ),
     "R13": ("the recorder and its period are in the record", sampling_named),

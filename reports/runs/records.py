@@ -108,10 +108,10 @@ class FinishedStage:
         Its accuracy is marked with the word before the colon.
         """
         epochs = [event for event, _ in self.epochs]
-        numbers = {event["epoch"] for event in epochs}
-        gone = sorted(set(range(1, max(numbers, default=0))) - numbers)
-        if gone:
-            return f"{MISSING}: {', '.join(map(str, gone))} of {max(numbers)}"
+        numbers = [event["epoch"] for event in epochs]
+        gone = sorted(set(range(numbers[0], numbers[-1])).difference(numbers)) if numbers else []
+        if gone:  # the first one depends on the stage: a retraining continues the search
+            return f"{MISSING}: {', '.join(map(str, gone))} of {numbers[-1]}"
         changes = self.during("mode_change")
         facts = [f"power mode {event.get('before')} / {event.get('after')}" for event in changes]
         begun = [attempt.first for attempt in self.attempts if attempt.useful]
@@ -304,7 +304,7 @@ def one_scope(stages: Iterable[FinishedStage], keys: Container[str] = ()) -> dic
     return {key: next(iter(values)) for (key, measured), values in seen.items() if measured}
 
 
-def on_board(runs: list[FinishedRun], board: str) -> list[FinishedRun]:
+def on_board(runs: list[FinishedRun], board: str | None) -> list[FinishedRun]:
     """Return the runs that were measured on one board alone; raises HarnessError for none.
 
     `board` is its serial number, its name or its host.

@@ -214,6 +214,12 @@ def fan_mixed(root):
     folder.run("snip", 0.7, [folder.stage("free-1", 16)])
 
 
+def threads_mixed(root):
+    folder = good(root, environment=dict(GOOD["environment"], threads=2))
+    folder.environment["threads"] = 1
+    folder.run("snip", 0.7, [folder.stage("single-1", 16)])
+
+
 def supply_weak(root):
     folder = good(root)
     folder.run(
@@ -417,6 +423,7 @@ def one_after_another(root):
         ("R7", WARN, clocks_free),
         ("R7", FAIL, clocks_mixed),
         ("R7", WARN, fan_mixed),
+        ("R7", WARN, threads_mixed),
         ("R7", WARN, supply_weak),
         ("R7", WARN, loaded),
         ("R8", WARN, no_idle),

@@ -147,6 +147,16 @@ def test_an_epoch_without_a_mark_voids_the_energy(tmp_path):
     assert second.data["energy_j"] > 0
 
 
+def test_a_retraining_begins_after_the_epochs_of_the_search(tmp_path):
+    folder = Folder(tmp_path)
+    folder.run("eb-train", 0.5, [folder.stage("search-1", 4), folder.stage("retrain-1", 2)])
+    path = record.stage_dir(folder.root, "retrain-1")
+    events = record.read_events(os.path.join(path, record.EVENTS))
+    write_events(path, [{**e, "epoch": e["epoch"] + 4} if "epoch" in e else e for e in events])
+    assert table2([tmp_path]).lines[0][3].data["energy_j"] == pytest.approx(600.0)
+    assert not [f for f in check([tmp_path]).findings if f.rule == "R12" and f.status == FAIL]
+
+
 def test_an_epoch_marked_twice_in_one_attempt_is_found(tmp_path):
     folder = Folder(tmp_path)
     folder.run("snip", 0.5, [folder.stage("s-1", 3)])

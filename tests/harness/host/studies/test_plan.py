@@ -1,11 +1,16 @@
 """What a plan says of joules: never without the words that belong to them."""
 
+import argparse
+import platform
+
 import pytest
 
+from joulebird.devices.board.identify import serial
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host.studies.plan import NOTHING, UNKNOWN, History, Interval, Plan, Planned
 from joulebird.harness.runs.engine import Asked
 from joulebird.harness.runs.spec import RunSpec
-from joulebird.harness.verbs.plan import as_text, facts
+from joulebird.harness.verbs.plan import as_text, facts, past_runs
 from joulebird.reports.runs.records import load
 from tests.reports.write_runs import Folder
 
@@ -52,3 +57,49 @@ def test_words_are_printed_beside_the_joules_of_a_stage_and_of_all():
     assert facts(plan)["stages"]["retrain"]["words"] == []
     nothing = Plan({"run": ("search",)}, (stage("search", UNKNOWN, ("estimated",)),), ())
     assert "estimated" not in as_text(nothing)
+
+
+def here(**facts):
+    """The environment of this machine, as a record holds it."""
+    return {"host": platform.node(), "board_serial": serial(), **facts}
+
+
+def learnt(*folders):
+    """The runs of these folders from which a plan for this machine learns."""
+    return past_runs(argparse.Namespace(runs="nowhere", past=[*map(str, folders)], board=None))
+
+
+def test_a_plan_learns_from_this_machine_alone(tmp_path):
+    """Another board of this host's name is another one; an older record has the host alone."""
+    other = {"board_serial": "other"}
+    for name, facts in (
+        ("here", here()),
+        ("other", here(**other)),
+        ("old", {"host": here()["host"]}),
+    ):
+        folder = Folder(tmp_path / name, environment=known)
+        folder.run("dense", 0.0, [folder.stage(f"{name}-1", 2)])
+    found = learnt(tmp_path / "here", tmp_path / "other", tmp_path / "old")
+    assert {run.stages[0].id for run in found} == {"here-1", "old-1"} | (
+        set() if serial() else {"other-1"}
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"environment": here(power_mode="MAXQ")},
+        {"environment": here(packages={"torch": "1.10.0"})},
+        {"source": {"name": "simulated", "simulated": True}},
+    ],
+)
+def test_a_plan_learns_from_no_mixture(tmp_path, other):
+    one = {"environment": here(packages={"torch": "2.13.0"})}
+    for name, known in (("one", one), ("two", {**one, **other})):
+        folder = Folder(tmp_path / name, **known)
+        folder.run("dense", 0.0, [folder.stage(f"{name}-1", 2)])
+    assert len(learnt(tmp_path / "one")) == 1
+    with pytest.raises(HarnessError, match="different") as caught:
+        learnt(tmp_path / "one", tmp_path / "two")
+    assert "two-1" in caught.value.message
+    assert "--from" in caught.value.hint
