@@ -74,9 +74,9 @@ def held_fixed(stages: list[FinishedStage]) -> Verdicts:
             "clocks were not locked: they follow the load, and runs differ by it",
             "run with --prepare",
         )
-    threads = {stage.record.environment.get("threads") for stage in stages} - {None}
+    threads = sorted({str(stage.record.environment.get("threads", "")) for stage in stages} - {""})
     if len(threads) > 1:
-        counts = " and ".join(map(str, sorted(threads)))
+        counts = " and ".join(threads)
         yield (WARN, f"the stages ran with {counts} threads", "run all with one OMP_NUM_THREADS")
     fans = (board.get("fan") for board in boards)
     controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]

@@ -72,11 +72,8 @@ def learnt(*folders):
 def test_a_plan_learns_from_this_machine_alone(tmp_path):
     """Another board of this host's name is another one; an older record has the host alone."""
     other = {"board_serial": "other"}
-    for name, facts in (
-        ("here", here()),
-        ("other", here(**other)),
-        ("old", {"host": here()["host"]}),
-    ):
+    old = {"host": platform.node()}
+    for name, known in (("here", here()), ("other", here(**other)), ("old", old)):
         folder = Folder(tmp_path / name, environment=known)
         folder.run("dense", 0.0, [folder.stage(f"{name}-1", 2)])
     found = learnt(tmp_path / "here", tmp_path / "other", tmp_path / "old")
