@@ -1,6 +1,7 @@
 """The notes under a table: the extent of the numbers, how they were counted, and doubts."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from joulebird.reports.runs.accounting import idle_power
@@ -10,7 +11,7 @@ from joulebird.reports.runs.labels import is_early_bird, ratio_label
 from joulebird.reports.runs.names import BASELINES
 from joulebird.reports.runs.records import LOADED, FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.table import digits, si
+from joulebird.reports.tables.table import digits, si, worded
 
 EXCLUDED = {
     "module": "not in it: carrier board, fan, losses of the power supply, host",
@@ -39,6 +40,11 @@ RULES = {
     "best": "the best test accuracy over the epochs of the last training (the paper's way)",
     "last": "the test accuracy after the last epoch",
 }
+
+
+def loaded(words: Iterable[str]) -> list[str]:
+    """Return the words that stand beside single energies, and in no title or heading."""
+    return [word for word in words if word == LOADED]
 
 
 def table2_notes(
@@ -167,17 +173,17 @@ def _void(grid: Grid) -> list[str]:
 
 
 def _repeated(grid: Grid) -> list[str]:
-    lost = {
-        run.id: cost.repeated.measured_j
+    lost = [
+        (cost.repeated, run.id)
         for cell in grid.cells.values()
         for run, cost in zip(cell.runs, cell.costs, strict=True)
         if cost.repeated.measured_j
-    }
-    worst = sorted(lost, key=lambda run_id: lost[run_id], reverse=True)[:1]
+    ]
+    worst = sorted(lost, key=lambda pair: pair[0].measured_j, reverse=True)[:1]
     return [
-        "Not in the energies: the work of killed attempts after their last checkpoint, "
-        f"at most {si(float(lost[run_id]), 'J')} ({run_id})."
-        for run_id in worst
+        "Not in the energies: the work of killed attempts after their last checkpoint, at most "
+        f"{worded(si(float(energy.measured_j), 'J'), loaded(energy.words))} ({run_id})."
+        for energy, run_id in worst
     ]
 
 

@@ -10,7 +10,7 @@ from joulebird.reports.runs.labels import is_early_bird, ratio_label
 from joulebird.reports.runs.names import BASELINES
 from joulebird.reports.runs.records import LOADED, FinishedRun, Paths, load
 from joulebird.reports.tables import published as published_data
-from joulebird.reports.tables.notes import table2_notes
+from joulebird.reports.tables.notes import loaded, table2_notes
 from joulebird.reports.tables.table import (
     Cell,
     Column,
@@ -149,7 +149,7 @@ def _cost(cell: GridCell | None, units: Units) -> Cell:
     text = "void" if cell.joules is None else digits(cell.joules / units.energy)
     if spread is not None:
         text += f"±{digits(spread / units.energy, 2)}"
-    text = worded(text, filter(None, [cell.partial, *beside(cell)]))
+    text = worded(text, filter(None, [cell.partial, *loaded(cell.words)]))
     facts = zip(cell.runs, cell.energies, cell.costs, strict=True)
     data = {
         "energy_j": cell.joules,
@@ -160,11 +160,6 @@ def _cost(cell: GridCell | None, units: Units) -> Cell:
         "runs": [_run_facts(run, energy, cost) for run, energy, cost in facts],
     }
     return Cell(f"{text} / {digits(units.flops_of(cell), 3)}", data)
-
-
-def beside(cell: GridCell) -> list[str]:
-    """Return the words that stand beside a cell's energy, and in no heading."""
-    return [word for word in cell.words if word == LOADED]
 
 
 def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
@@ -284,8 +279,8 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         ratio = joules[least] / own.joules
         u = _u_ratio(others[least].energies, own.energies)
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=u)
-        words = {*beside(own), *beside(others[least])}
-        named = filter(None, (least, others[least].partial, *sorted(words)))
+        words = loaded({*own.words, *others[least].words})
+        named = filter(None, (least, others[least].partial, *words))
         text = f"{ratio:.1f}× ({', '.join(named)})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
 
