@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
+from joulebird.devices.foreign import UNKNOWN, Neighbours
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
@@ -17,6 +18,7 @@ from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.records import EVENTS, STAGE, RunRecord, idle_dir, is_done, stage_dir
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.backend import Backend
+from joulebird.harness.runs.beside import Beside
 from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.runs.environment import environment
 from joulebird.harness.runs.monitor import Monitor
@@ -25,6 +27,7 @@ from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import make_folder, split
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
+from joulebird.harness.runs.warnings import warning
 
 Failures = List[Tuple[RunSpec, TrainingError]]
 TRAINS = "this machine trains already: {holder}"
@@ -101,6 +104,7 @@ class Session:
         self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
         self._environment: Optional[Dict[str, Any]] = None
+        self._neighbours = Neighbours()
 
     def __enter__(self) -> "Session":
         make_folder(self.root)
@@ -132,6 +136,8 @@ class Session:
                 self._prepared = self._exits.enter_context(self._prepare(self._nap))
             self._exits.callback(self.recorders.stop)
             self.recorders.start()
+            if self._neighbours.look().busy_s is None:
+                self.progress.say(f"foreign load is not watched: {UNKNOWN}")
             self._idle("before")
             self._working = True
 
@@ -157,6 +163,10 @@ class Session:
         """Return a monitor that logs board-health events of a stage (a path)."""
         return Monitor(events, self._board_root)
 
+    def beside(self) -> Beside:
+        """Return a watch over the machine's other work from now on."""
+        return Beside(self._neighbours.look)
+
     def _nap(self, seconds: float) -> None:
         """Sleep; raises Interrupted when the user asks to stop."""
         time.sleep(seconds)
@@ -174,11 +184,17 @@ class Session:
             events = EventLog(os.path.join(folder, EVENTS))
             self.recorders.open_logs(folder)
             events.begin_attempt(1, boot_id(), self.id, 0)
+            beside = self.beside()
             self.recorders.sample()
             begin_s = events.write("stage_begin")
             while time.monotonic() < begin_s + self._idle_s and not self.stopping:
                 time.sleep(min(0.1, self._idle_s))
-            events.write("stage_end", durable=True)
+            load, warnings = beside.end()
+            for name, facts in warnings:
+                full = warning(name, facts)
+                events.write("warning", **full)
+                self.progress.warn(full)
+            events.write("stage_end", durable=True, load=load)
             self.recorders.sample()
             self.recorders.close_logs()
             events.close()
