@@ -15,7 +15,7 @@ import os
 import time
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
-from joulebird.devices.nvml import GpuUsers
+from joulebird.devices.nvml import GPU_USERS
 from joulebird.devices.util.processes import Process, Table, descendants, parents, processes
 
 # An idle TX2 with its desktop shows 8 % of one core (tegrastats: 0, 4, 2, 1, 1, 0 % of six), and
@@ -116,7 +116,7 @@ class Neighbours:
     ) -> None:
         self._proc = proc or os.environ.get("JOULEBIRD_PROC") or "/proc"
         self._pid = os.getpid() if pid is None else pid
-        self._gpu_users = gpu_users or GpuUsers()
+        self._gpu_users = gpu_users or GPU_USERS
         self._known: Set[Tuple[int, int]] = set()
 
     def look(self) -> Look:

@@ -192,3 +192,6 @@ class GpuUsers:
             ]
         except self._nvml.NVMLError:
             return None
+
+
+GPU_USERS = GpuUsers()

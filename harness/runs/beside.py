@@ -1,11 +1,13 @@
 """Warn of the machine's other work beside a stage or an idle measurement."""
 
+import time
 from typing import Any, Callable, Dict, Tuple
 
 from joulebird.devices.foreign import Look, between
 from joulebird.harness.runs.monitor import Warnings
 
-LEAST_S = 1.0  # a shorter epoch is judged with its stage: the processor's ticks are 10 ms
+EPOCH_S = 1.0  # a shorter epoch is judged with its stage: processor times are in ticks of 10 ms
+LEAST_S = 0.2  # a shorter stage is judged by the machine's load during it and just after it
 
 
 class Beside:
@@ -20,11 +22,13 @@ class Beside:
         last, self._last = self._last, self._look()
         parts = [between(begin, self._last) for begin in (last, self._begin)]
         return parts[0].facts(), [
-            found for part in parts if part.seconds >= LEAST_S for found in foreign(part)
+            found for part in parts if part.seconds >= EPOCH_S for found in foreign(part)
         ]
 
     def end(self) -> Tuple[Dict[str, Any], Warnings]:
-        """Return the load of the whole attempt, and a warning of it."""
+        """Return the load of the whole attempt, and a warning of it; call it after the window."""
+        if self._begin.busy_s is not None:
+            time.sleep(max(0.0, LEAST_S - (time.monotonic() - self._begin.t_s)))
         whole = between(self._begin, self._look())
         return whole.facts(), foreign(whole)
 

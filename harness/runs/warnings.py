@@ -79,7 +79,7 @@ WARNINGS = {
     ),
     "foreign_load": (
         "the machine did other work while this was measured ({what})",
-        "stop the other work; delete the stage's folder to measure it again",
+        "stop the other work and measure again: delete the folder of the stage",
     ),
     "swapped": (
         "{pages} pages were swapped while this was measured",
