@@ -162,3 +162,36 @@ def load_nvml() -> Any:
             "it comes with NVIDIA's driver for PC cards; on a Jetson use the source ina3221",
         ) from None
     return pynvml
+
+
+class GpuUsers:
+    """The processes that compute on any card; call it to look.
+
+    Source: NVML API reference, nvmlDeviceGetComputeRunningProcesses.
+    """
+
+    def __init__(self) -> None:
+        self._nvml: Any = None
+        self._asked = False
+
+    def __call__(self) -> Optional[List[Tuple[str, int, Optional[float]]]]:
+        """Return (rail, pid, MiB or None) of each process; None where the driver does not show."""
+        if not self._asked:
+            self._asked = True
+            with contextlib.suppress(SourceError):
+                self._nvml = load_nvml()
+        if self._nvml is None:
+            return None
+        try:
+            return [
+                (f"GPU{i}", user.pid, user.usedGpuMemory and user.usedGpuMemory / 2**20)
+                for i in range(self._nvml.nvmlDeviceGetCount())
+                for user in self._nvml.nvmlDeviceGetComputeRunningProcesses(
+                    self._nvml.nvmlDeviceGetHandleByIndex(i)
+                )
+            ]
+        except self._nvml.NVMLError:
+            return None
+
+
+GPU_USERS = GpuUsers()

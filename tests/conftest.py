@@ -42,6 +42,9 @@ if sys.version_info < (3, 11):
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
+# Other work on this machine must not decide about warnings: the tests of foreign load watch /proc.
+os.environ["JOULEBIRD_PROC"] = os.path.join(ROOT, "no-such-folder")
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: longer than about five seconds; CI runs them too")

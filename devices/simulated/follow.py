@@ -3,8 +3,8 @@
 import os
 from typing import Callable, List, Tuple
 
-from joulebird.devices.simulated.load import ProcessLoad
 from joulebird.devices.simulated.rails import IDLE_W, TRAIN_W
+from joulebird.devices.util.processes import ProcessLoad
 from joulebird.harness.core.errors import SourceError
 
 LOAD_EVERY_S = 0.1  # processor time is counted in steps of 10 ms: shorter looks are mostly noise

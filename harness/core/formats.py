@@ -130,6 +130,19 @@ WORK = Schema(
         may("precision", TEXT, '"fp32"; any other is simulated arithmetic ("bfp8", "wage8")'),
     ],
 )
+LOAD = Schema(
+    "load",
+    "Processor times of a window. Own are joulebird and its children; all other busy time is"
+    " foreign, the kernel's and a hypervisor's too. One tick is 0.01 s.",
+    [
+        may("own_cpu_s", number(0), "processor time of joulebird", "s"),
+        may("total_cpu_s", number(0), "busy time of all cores", "s"),
+        may("foreign_cores", nullable(number(0)), "cores that others kept busy; null: unknown"),
+        may("cores", integer(), "number of cores"),
+        may("gpu_others", nullable(list_of(TABLE)), "others on a GPU: gpu, pid, name, memory_mb"),
+        may("unknown", TEXT, "the reason why the times are unknown"),
+    ],
+)
 WARNING = Schema(
     "warning",
     "One warning; its facts are further fields. Texts: harness/runs/warnings.py.",
@@ -194,6 +207,7 @@ STAGE = Schema(
         may("seconds", SECONDS, "useful time of all attempts", "s"),
         may("device", TEXT, "torch device"),
         may("work", nullable(WORK), "the trained network; null for a stage without training"),
+        may("load", LOAD, "own and foreign load of the last attempt"),
         may("metrics", METRICS, "values that the stage function noted"),
         may("warnings", list_of(WARNING), "warnings of the stage"),
         may("source", RECORDED_SOURCE, "the power source, and counts of its log"),
@@ -294,6 +308,7 @@ EVENTS = {
             may("loss", nullable(NUMBER), "mean training loss; null for NaN"),
             may("test_accuracy", nullable(SHARE), "test accuracy", "share"),
             may("images", integer(), "images trained on"),
+            may("load", LOAD, "own and foreign load since the last epoch, or the stage's begin"),
             may("checkpoint", ID, "name of the checkpoint of this epoch"),
             CONDITIONS,
         ),
@@ -306,6 +321,7 @@ EVENTS = {
         event(
             "stage_end",
             "The window of the stage ends.",
+            may("load", LOAD, "own and foreign load of this attempt, or idle measurement"),
             may(
                 "record",
                 Schema("record of a stage", STAGE.doc, STAGE.fields.values(), remedy=DAMAGED),

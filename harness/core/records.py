@@ -42,6 +42,7 @@ class StageRecord(NamedTuple):
     seconds: float = 0.0
     device: str = ""
     work: Optional[Table] = None
+    load: Table = {}
     metrics: Table = {}
     warnings: Tables = ()
     source: Table = {}

@@ -221,7 +221,7 @@ class _AttemptUnderWay:
             stage.warn(name, **facts)
         spent_s = sum(attempt.seconds for attempt in self._earlier) + end_s - begin_s
         record = self._record(stage, round(spent_s, 6), log)
-        events.write("stage_end", durable=True, t_s=end_s, record=record._asdict())
+        events.write("stage_end", durable=True, t_s=end_s, load=stage.load, record=record._asdict())
         write_stage(session.root, record)
         session.progress.stage_end(self._asked.name, self._asked.function, spent_s)
 
@@ -241,6 +241,7 @@ class _AttemptUnderWay:
             seconds=seconds,
             device=self._device,
             work=work,
+            load=stage.load,
             metrics=stage.metrics,
             warnings=tuple(stage.warnings),
             source=dict(source, log=log) if log else source,

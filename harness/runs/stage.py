@@ -10,6 +10,7 @@ from joulebird.harness.core.exit_codes import INTERRUPTED
 from joulebird.harness.core.files import remove
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event
+from joulebird.harness.runs.beside import Beside
 from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.runs.monitor import Monitor, Warnings
 from joulebird.harness.runs.spec import digest
@@ -46,6 +47,8 @@ class Stage:
         self._synchronise = synchronise
         self._changes = changes  # the present conditions, and all that differs from the begin
         self._monitor: Optional[Monitor] = None
+        self._beside: Optional[Beside] = None
+        self.load: Dict[str, Any] = {}
         self._epoch = saved["epoch"] if saved else 0
         self.warnings: List[Dict[str, Any]] = []
         self.metrics: Dict[str, Any] = {}
@@ -87,6 +90,9 @@ class Stage:
             test_accuracy=test_accuracy,
             images=images,
         )
+        loaded: Warnings = []
+        if self._beside:
+            values["load"], loaded = self._beside.epoch()
         if self.checkpoints.pending:
             values["checkpoint"] = self.checkpoints.pending
         values["conditions"], changed = self._changes()
@@ -95,18 +101,22 @@ class Stage:
         append_epoch(self.folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
         self._session.recorders.keep_alive()
-        self.warn_of_board(self._monitor.news() if self._monitor else [])
+        self.warn_of_board(loaded + (self._monitor.news() if self._monitor else []))
         self.warn_of_board([("conditions_changed", {"what": changed})] if changed else [])
         self._session.progress.epoch(epoch, of, loss, test_accuracy)
 
     def start_monitor(self) -> None:
-        """Follow the board's health in the stage's events from now on."""
+        """Follow the board's health, in the stage's events, and the machine's other work."""
+        self._beside = self._session.beside()
         self._monitor = self._session.monitor(os.path.join(self.folder, EVENTS))
 
     def stop_monitor(self) -> Warnings:
-        """Stop following the board; return its last warnings. Harmless when repeated."""
-        monitor, self._monitor = self._monitor, None
-        return monitor.close() if monitor else []
+        """Stop following the machine; return the last warnings. Harmless when repeated."""
+        loaded: Warnings = []
+        if self._beside:
+            self.load, loaded = self._beside.end()
+        monitor, self._monitor, self._beside = self._monitor, None, None
+        return loaded + (monitor.close() if monitor else [])
 
     def warn_of_board(self, news: Warnings) -> None:
         """Warn of each kind of trouble with the machine once a stage."""

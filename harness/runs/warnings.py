@@ -90,6 +90,10 @@ WARNINGS = {
         "clock limits or online cores changed while this was measured ({what})",
         "let nothing else set clocks; see `joulebird doctor`",
     ),
+    "foreign_load": (
+        "the machine did other work while this was measured ({what})",
+        "stop the other work and measure again: delete the folder of the stage",
+    ),
     "swapped": (
         "{pages} pages were swapped while this was measured",
         "use a smaller batch, or close other programs",

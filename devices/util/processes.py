@@ -5,11 +5,27 @@ import os
 import re
 import subprocess
 import time
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional
 
 LIST_EVERY_S = 0.5  # looking for new children costs a walk over all processes, or a `ps`
 PS_LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)\s*$")
-Table = Dict[int, Tuple[int, float]]  # pid -> (parent, processor seconds)
+
+
+class Process(NamedTuple):
+    """A process at one look: its parent, and its processor seconds.
+
+    `tree_s` includes the children that ended and were waited for. `start` (ticks since boot) and
+    the pid together are its identity.
+    """
+
+    parent: int
+    cpu_s: float
+    tree_s: float = 0.0
+    start: int = 0
+    name: str = ""
+
+
+Table = Dict[int, Process]
 
 
 class ProcessLoad:
@@ -41,13 +57,12 @@ class ProcessLoad:
         now_s, began = self._clock(), bool(self._seen)
         if now_s - self._listed_s >= LIST_EVERY_S:
             self._listed_s = now_s
-            self._table = _proc(self._proc, os.listdir(self._proc)) if self._has_proc else _ps()
-            parents = {pid: parent for pid, (parent, _) in self._table.items()}
-            self._pids = descendants(parents, self.pid, self._without)
+            self._table = processes(self._proc) if self._has_proc else _ps()
+            self._pids = descendants(parents(self._table), self.pid, self._without)
         elif self._has_proc:
-            self._table = _proc(self._proc, map(str, self._pids))
+            self._table = processes(self._proc, map(str, self._pids))
         for pid in set(self._pids).intersection(self._table):
-            used_s = self._table[pid][1]
+            used_s = self._table[pid].cpu_s
             if began:  # a process that is new since the last look started from nothing
                 self._total_s += max(0.0, used_s - self._seen.get(pid, 0.0))
             self._seen[pid] = used_s
@@ -72,16 +87,37 @@ def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None
     return out
 
 
-def _proc(proc: str, names: Iterable[str]) -> Table:
-    """Return the processes of some of the folders in /proc."""
-    table = {}
-    for pid in map(int, filter(str.isdigit, names)):
+def parents(table: Table) -> Dict[int, int]:
+    """Return the parent of each process."""
+    return {pid: process.parent for pid, process in table.items()}
+
+
+def processes(proc: str = "/proc", names: Optional[Iterable[str]] = None) -> Table:
+    """Return the processes of some of the folders in `proc`, by default of all.
+
+    Source of the fields: proc(5), /proc/[pid]/stat. Raises OSError where there is no such folder.
+    """
+    table, tick_s = {}, 1.0 / os.sysconf("SC_CLK_TCK")
+    for pid in map(int, filter(str.isdigit, os.listdir(proc) if names is None else names)):
         # one that has ended meanwhile has no file, or an empty one
-        with contextlib.suppress(OSError, IndexError), open(f"{proc}/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()  # after the name, which may hold any
-            ticks = int(fields[11]) + int(fields[12])
-            table[pid] = int(fields[1]), ticks / os.sysconf("SC_CLK_TCK")
+        with contextlib.suppress(OSError, IndexError), open(f"{proc}/{pid}/stat", "rb", 0) as file:
+            head, _, rest = file.read().rpartition(b")")  # the name before it may hold any byte
+            fields = rest.split()
+            own, children = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+            name = plain(head.partition(b"(")[2].decode("utf-8", "replace"))
+            table[pid] = Process(
+                int(fields[1]), own * tick_s, (own + children) * tick_s, int(fields[19]), name
+            )
     return table
+
+
+def plain(name: str) -> str:
+    """Return a name that can be printed.
+
+    >>> plain("python3"), plain("a" + chr(27) + "[2J")
+    ('python3', 'a?[2J')
+    """
+    return name if name.isprintable() else "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _ps() -> Table:
@@ -98,16 +134,17 @@ def _ps() -> Table:
 
 
 def parse_ps(lines: Iterable[str]) -> Table:
-    """Return {pid: (parent, processor seconds)} from the lines of `ps -o pid=,ppid=,time=`.
+    """Return the processes in the lines of `ps -o pid=,ppid=,time=`.
 
     A time is "[[days-]hours:]minutes:seconds[.hundredths]".
 
-    >>> parse_ps(["  42  1 0:01.25", " 43 42 01:02:03", "44 42 1-00:00:00"])
-    {42: (1, 1.25), 43: (42, 3723.0), 44: (42, 86400.0)}
+    >>> table = parse_ps(["  42  1 0:01.25", " 43 42 01:02:03", "44 42 1-00:00:00"])
+    >>> [(pid, process.parent, process.cpu_s) for pid, process in table.items()]
+    [(42, 1, 1.25), (43, 42, 3723.0), (44, 42, 86400.0)]
     """
     rows = (match.groups() for match in map(PS_LINE.match, lines) if match)
     return {
-        int(pid): (
+        int(pid): Process(
             int(parent),
             float(seconds) + 60 * int(minutes) + 3600 * int(hours or 0) + 86400 * int(days or 0),
         )

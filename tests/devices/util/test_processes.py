@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from joulebird.devices.simulated.load import ProcessLoad
+from joulebird.devices.util.processes import ProcessLoad
 
 BURN = "import time\nt = time.time()\nwhile time.time() - t < %f: pass"
 

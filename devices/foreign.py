@@ -1,0 +1,203 @@
+"""Find the machine's other work: processor time that a window's own processes did not take.
+
+    neighbours = Neighbours()
+    before = neighbours.look()
+    ...
+    load = between(before, neighbours.look())
+    print(load.foreign_cores, load.busiest, load.exceeds)
+
+Own are this process, its threads and its children, also those that ended. All other busy time is
+foreign, the kernel's and a hypervisor's (steal) too. Source: proc(5), /proc/stat.
+"""
+
+import contextlib
+import os
+import time
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
+
+from joulebird.devices.nvml import GPU_USERS
+from joulebird.devices.util.processes import Process, Table, descendants, parents, processes
+
+# An idle TX2 with its desktop shows 8 % of one core (tegrastats: 0, 4, 2, 1, 1, 0 % of six), and
+# jtop's service at 1 Hz takes 5 to 10 %: together below 0.2 core. A quarter of an A57 core is about
+# 0.4 W of the 14 W of a training. Machines above 12 cores have more services: 2 % of their cores.
+LIMIT_CORES = 0.25
+LIMIT_SHARE = 0.02
+# Times are counted in ticks of 10 ms, by several counters: five ticks too many are no evidence.
+LEAST_CPU_S = 0.05
+UNKNOWN = "this system shows no true processor times in /proc"
+BUSY = (0, 1, 2, 5, 6, 7)  # user nice system, irq softirq steal; user and nice include the guests
+STEAL = 7
+
+
+class Look(NamedTuple):
+    """The machine at one instant. `busy_s` is None where it is unknown."""
+
+    t_s: float
+    cores: int
+    busy_s: Optional[float] = None
+    steal_s: float = 0.0
+    table: Table = {}
+    own: FrozenSet[int] = frozenset()
+    gpu_others: Optional[List[Dict[str, Any]]] = None
+
+
+class Load(NamedTuple):
+    """The load of a window of `seconds`; processor times are None where they are unknown.
+
+    `others` are the processor seconds of the foreign processes, the busiest first.
+    """
+
+    seconds: float
+    cores: int
+    own_cpu_s: Optional[float] = None
+    total_cpu_s: Optional[float] = None
+    others: Tuple[Tuple[str, float], ...] = ()
+    gpu_others: Optional[List[Dict[str, Any]]] = None
+
+    @property
+    def foreign_cpu_s(self) -> Optional[float]:
+        """Return the processor seconds of all others."""
+        if self.own_cpu_s is None or self.total_cpu_s is None:
+            return None
+        return max(0.0, self.total_cpu_s - self.own_cpu_s)
+
+    @property
+    def foreign_cores(self) -> Optional[float]:
+        """Return the mean number of cores that others kept busy."""
+        cpu_s = self.foreign_cpu_s
+        return None if cpu_s is None or self.seconds <= 0.0 else cpu_s / self.seconds
+
+    @property
+    def exceeds(self) -> bool:
+        """Return whether others kept more cores busy than the services of an idle machine do."""
+        limit_s = max(LIMIT_CORES, LIMIT_SHARE * self.cores) * self.seconds
+        return (self.foreign_cpu_s or 0.0) > max(limit_s, LEAST_CPU_S)
+
+    @property
+    def busiest(self) -> str:
+        """Return the names of the three busiest others with their processor seconds."""
+        return ", ".join(f"{name} {cpu_s:.2f} s" for name, cpu_s in self.others[:3])
+
+    @property
+    def complaint(self) -> str:
+        """Return the load that makes an energy wrong, in words; "" for an idle machine's."""
+        users = (f"{user['name']} ({user['pid']})" for user in self.gpu_others or ())
+        gpu = "others used the GPU: " + ", ".join(users) if self.gpu_others else ""
+        cpu = f"others took {self.foreign_cores or 0.0:.2f} of {self.cores} cores: {self.busiest}"
+        return "; ".join(filter(None, [cpu if self.exceeds else "", gpu]))
+
+    def facts(self) -> Dict[str, Any]:
+        """Return the fields of a record."""
+        facts: Dict[str, Any] = {"cores": self.cores, "gpu_others": self.gpu_others}
+        if self.foreign_cores is None:
+            return dict(facts, foreign_cores=None, unknown=UNKNOWN)
+        return dict(
+            facts,
+            own_cpu_s=round(self.own_cpu_s or 0.0, 2),
+            total_cpu_s=round(self.total_cpu_s or 0.0, 2),
+            foreign_cores=round(self.foreign_cores, 3),
+        )
+
+
+class Neighbours:
+    """Looks at this process's tree and at the machine beside it.
+
+    A process that was seen in the tree stays own when its parent ends. `proc` is the folder to
+    read, by default the environment's JOULEBIRD_PROC or /proc; `pid` is the root of the tree, by
+    default this process; `gpu_users` lists (rail, pid, MiB) of the GPU, or returns None.
+    """
+
+    def __init__(
+        self,
+        proc: str = "",
+        pid: Optional[int] = None,
+        gpu_users: Optional[Callable[[], Any]] = None,
+    ) -> None:
+        self._proc = proc or os.environ.get("JOULEBIRD_PROC") or "/proc"
+        self._pid = os.getpid() if pid is None else pid
+        self._gpu_users = gpu_users or GPU_USERS
+        self._known: Set[Tuple[int, int]] = set()
+
+    def look(self) -> Look:
+        """Return the present state: one read of each process's line, 1 to 2 ms for a hundred."""
+        t_s, cores = time.monotonic(), os.cpu_count() or 1
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(os.path.join(self._proc, "stat"), "rb", 0) as file:
+                lines = file.read().split(b"\n")
+            cores = sum(line.startswith(b"cpu") for line in lines) - 1
+            ticks = [int(field) for field in lines[0].split()[1:]]
+            tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
+            table = processes(self._proc)
+            if self._pid in table:
+                busy_s, own = sum(ticks[i] for i in BUSY) * tick_s, self._own(table)
+                others = self._gpu_others(table, own)
+                return Look(t_s, cores, busy_s, ticks[STEAL] * tick_s, table, own, others)
+        return Look(t_s, cores)
+
+    def _own(self, table: Table) -> FrozenSet[int]:
+        tree = parents(table)
+        roots = [pid for pid, start in self._known if pid in table and table[pid].start == start]
+        own = {pid for root in [self._pid, *roots] for pid in descendants(tree, root)}
+        self._known = {(pid, table[pid].start) for pid in own if pid in table}
+        return frozenset(own)
+
+    def _gpu_others(self, table: Table, own: FrozenSet[int]) -> Optional[List[Dict[str, Any]]]:
+        """Return the foreign processes on a GPU; None when the driver does not show them all."""
+        users = self._gpu_users()
+        if users is None or any(pid not in table for _, pid, _ in users):  # of another namespace
+            return None
+        return [
+            {"gpu": rail, "pid": pid, "name": table[pid].name, "memory_mb": mb and round(mb)}
+            for rail, pid, mb in users
+            if pid not in own
+        ]
+
+
+def between(before: Look, after: Look) -> Load:
+    """Return the load between two looks of one `Neighbours`."""
+    seconds, gpu_others = after.t_s - before.t_s, after.gpu_others
+    if gpu_others is not None:
+        gpu_others = gpu_others + [u for u in before.gpu_others or () if u not in gpu_others]
+    if before.busy_s is None or after.busy_s is None:
+        return Load(seconds, after.cores, gpu_others=gpu_others)
+    used = spent(before.table, after.table)
+    total_s, steal_s = after.busy_s - before.busy_s, after.steal_s - before.steal_s
+    own_s = sum(used[pid] for pid in after.own)
+    if own_s > 1.25 * total_s + 0.1:  # a sandbox whose /proc/stat stands still
+        return Load(seconds, after.cores, gpu_others=gpu_others)
+    others = {
+        f"{after.table[pid].name} ({pid})": cpu_s
+        for pid, cpu_s in used.items()
+        if pid not in after.own
+    }
+    others["kernel and unseen processes"] = total_s - own_s - steal_s - sum(others.values())
+    others["hypervisor"] = steal_s
+    busy = [(name, round(cpu_s, 2)) for name, cpu_s in others.items() if cpu_s >= 0.005]
+    busy.sort(key=lambda item: -item[1])
+    return Load(seconds, after.cores, own_s, total_s, tuple(busy), gpu_others)
+
+
+def spent(before: Table, after: Table) -> Dict[int, float]:
+    """Return the processor seconds of each present process since an earlier look.
+
+    A child that ended leaves all its time to its parent; the part that was there before is taken
+    off, so that nothing counts twice.
+
+    >>> early = {1: Process(0, 2.0, 2.0), 2: Process(1, 5.0, 5.0)}
+    >>> spent(early, {1: Process(0, 2.5, 8.5), 3: Process(1, 0.25, 0.25)})
+    {1: 1.5, 3: 0.25}
+    """
+    same = {pid for pid, now in after.items() if pid in before and before[pid].start == now.start}
+    gone: Dict[int, float] = {}
+    for pid in set(before) - same:
+        heir = before[pid].parent
+        while heir in before and heir not in same:
+            heir = before[heir].parent
+        gone[heir] = gone.get(heir, 0.0) + before[pid].tree_s
+    used = {}
+    for pid, now in after.items():
+        was = before[pid] if pid in same else Process(0, 0.0)
+        ended_s = (now.tree_s - now.cpu_s) - (was.tree_s - was.cpu_s) - gone.get(pid, 0.0)
+        used[pid] = now.cpu_s - was.cpu_s + max(0.0, ended_s)
+    return used
