@@ -49,8 +49,10 @@ SENSOR_ACCURACY = Schema(
         may("gain", PER_RAIL, "error in proportion to the reading", "share"),
         may("offset_mw", PER_RAIL, "constant error", "mW"),
         may("quantum_mw", PER_RAIL, "step between two readings", "mW"),
+        may("reference", TEXT, "the line of the datasheet that says so"),
     ],
 )
+RANGE_W = Either(number(0), map_of(number(0)))
 RECORDER = Schema(
     "recorder of a source",
     "How the source was sampled.",
@@ -72,7 +74,8 @@ SOURCE = Schema(
         Field("total", list_of(TEXT), "the rails whose sum is the scope; rails nest, so never all"),
         Field("real", FLAG, "false for numbers that no sensor measured (simulated, replayed)"),
         may("accuracy", Either(SENSOR_ACCURACY, TEXT), "the largest errors, or the maker's words"),
-        may("range_w", nullable(number(0)), "largest reading", "W"),
+        may("range_w", nullable(RANGE_W), "largest true power; beyond it a row is `RANGE`", "W"),
+        may("sensor", TEXT, "identity of the sensor: chips and shunts, serial number, port, UUID"),
         may("below_resolution", list_of(TEXT), "rails that read less than their offset at `open`"),
         may("simulated", FLAG, "true for the simulated source and for a replay of its logs"),
         may("recorder", RECORDER, "how the source was sampled"),
@@ -161,10 +164,12 @@ ENVIRONMENT = Schema(
         may("cores", nullable(integer()), "number of cores"),
         may("threads", integer(), "threads of torch"),
         may("omp_wait_policy", nullable(TEXT), "OMP_WAIT_POLICY"),
+        may("openblas_coretype", nullable(TEXT), "OPENBLAS_CORETYPE"),
         may("cuda", nullable(TEXT), "CUDA version of torch"),
         may("cuda_device", TEXT, "name of the CUDA device"),
         may("boot_id", nullable(TEXT), "the boot"),
         may("board", nullable(Either(TEXT, TABLE)), "model of a Jetson"),
+        may("board_serial", nullable(TEXT), "serial number of board or SoC, else digits of a hash"),
         may("jetpack", nullable(TEXT), "JetPack version"),
         may("l4t", nullable(TEXT), "L4T version"),
         may("power_mode", nullable(Either(TEXT, TABLE)), "name of the power mode"),
@@ -174,6 +179,7 @@ ENVIRONMENT = Schema(
         may("prepared", TABLE, "state set by --prepare: power_mode, clocks_locked, fan, settled"),
     ],
 )
+CONDITIONS = may("conditions", TEXT, "hash of the facts that may not differ within a stage")
 STAGE = Schema(
     "stage.json",
     "A finished stage. Written last, by renaming: its existence means done.",
@@ -191,6 +197,7 @@ STAGE = Schema(
         may("warnings", list_of(WARNING), "warnings of the stage"),
         may("source", RECORDED_SOURCE, "the power source, and counts of its log"),
         may("environment", ENVIRONMENT, "the machine and the software"),
+        CONDITIONS,
     ],
     version=VERSION,
     remedy=DAMAGED,
@@ -265,6 +272,10 @@ EVENTS = {
             may("pid", integer(), "process"),
             may("session", TEXT, "session"),
             may("from_epoch", integer(), "last epoch of the checkpoint that it continues from"),
+            may("restarted", FLAG, "true if all earlier work is void: it counts as repeated"),
+            may("environment", ENVIRONMENT, "the machine and the software"),
+            may("source", LOGGED_SOURCE, "identity of the power source"),
+            CONDITIONS,
         ),
         event("stage_begin", "The window of the stage begins."),
         event("stage_resume", "The window of a continued stage begins."),
@@ -279,6 +290,7 @@ EVENTS = {
             may("test_accuracy", nullable(SHARE), "test accuracy", "share"),
             may("images", integer(), "images trained on"),
             may("checkpoint", ID, "name of the checkpoint of this epoch"),
+            CONDITIONS,
         ),
         event(
             "metric",

@@ -46,6 +46,7 @@ class StageRecord(NamedTuple):
     warnings: Tables = ()
     source: Table = {}
     environment: Table = {}
+    conditions: str = ""
 
 
 class RunRecord(NamedTuple):
