@@ -1,5 +1,6 @@
 """Identify this machine from world-readable files."""
 
+import hashlib
 import os
 import re
 from typing import Any, Dict, Optional
@@ -48,6 +49,21 @@ def identify(root: str = "/") -> Dict[str, Any]:
         "l4t": release,
         "jetpack": JETPACKS.get(release or ""),
     }
+
+
+def serial(root: str = "/") -> Optional[str]:
+    """Return this machine's serial number, or None.
+
+    It is the device tree's, else the SoC's, else twelve digits of a hash of /etc/machine-id (which
+    itself is to be kept private).
+    """
+    files = [f"{base}/serial-number" for base in BASES]
+    files += [f"sys/devices/soc0/{name}" for name in ("serial_number", "soc_uid")]
+    texts = ((text_or_none(os.path.join(root, path)) or "").strip("\0\n ") for path in files)
+    known = next((text for text in texts if text.strip("0")), None)
+    machine = (text_or_none(os.path.join(root, "etc/machine-id")) or "").strip()
+    hashed = hashlib.sha256(("joulebird" + machine).encode("utf-8", "replace")).hexdigest()[:12]
+    return known or (hashed if machine else None)
 
 
 def _property(root: str, name: str) -> Optional[str]:
