@@ -121,7 +121,8 @@ def test_a_decorator(capsys):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [
+    ("script", "said"),
+    [
         (["EIO"], "only 0.0 %"),
         (["ok"] * 4 + ["EIO"] * 1000, "of the window was recorded"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from joulebird.devices.source import Found
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.power.sources import choose, choose_all, parse_options, recorders_for

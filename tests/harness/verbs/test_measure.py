@@ -58,6 +58,27 @@ def test_joules_are_watts_times_seconds(board, tmp_path):
     assert facts["exit_code"] == 0
 
 
+def test_an_impossible_reading_is_no_energy(board, tmp_path):
+    """`19120 2000000` in one file was once 38,330 J, coverage 100 %."""
+    path = "/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_0"
+    board.put(path, "19120 2000000\n")
+    log = str(tmp_path / "power.csv")
+    code, _, errors = measure(*of(board), "--log", log, "--", "sleep", "0.3")
+    assert code == 0
+    assert "void J" in errors
+    assert "RANGE" in errors
+    with open(log) as file:
+        assert file.read().count(",       RANGE\n") > 5
+    assert sources_of(board)[0] == 4
+
+
+def sources_of(board):
+    """The exit code and the words of `joulebird sources` for this board."""
+    command = [sys.executable, "-m", "joulebird", "sources", *of(board)]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    return done.returncode, done.stdout.decode()
+
+
 def test_the_result_for_people_goes_to_stderr(board):
     code, out, errors = measure(*(of(board) + ["--", "echo", "hello"]))
     assert code == 0
