@@ -101,9 +101,7 @@ def test_it_reads_every_rail_with_the_total_of_the_module(open_source, service, 
     assert source.describe()["interval_s"] == 0.2
 
 
-def test_it_states_the_sensor_and_the_errors_of_the_chip_that_it_reads(
-    open_source, service, board
-):
+def test_it_states_the_sensor_and_the_errors_of_the_chip_that_it_reads(open_source, service, board):
     """The same chip: not +-0.004 % here and +-0.76 % by sysfs."""
     with Ina3221Source(root=board.root, rails="all") as direct:
         expected = direct.describe()

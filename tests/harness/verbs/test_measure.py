@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from joulebird.devices import registry
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness.command import process
 
@@ -77,6 +79,19 @@ def sources_of(board):
     command = [sys.executable, "-m", "joulebird", "sources", *of(board)]
     done = subprocess.run(command, stdout=subprocess.PIPE)
     return done.returncode, done.stdout.decode()
+
+
+def test_without_a_sensor_nothing_is_simulated_unasked(tmp_path):
+    try:
+        pytest.skip(f"this machine has a sensor: {registry.best()}")
+    except SourceError as error:
+        reason, ways_out = error.message, error.hint
+    for words in (["measure", "--", "touch", "ran"], ["watch", "-n", "1"]):
+        code, out, errors = process(*words, cwd=str(tmp_path))
+        assert (code, out) == (4, "")
+        assert reason in errors
+        assert ways_out in errors
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_result_for_people_goes_to_stderr(board):
