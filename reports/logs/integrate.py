@@ -53,7 +53,7 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     """Integrate over begin_us..end_us; samples outside the window serve to cut its edges."""
     inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
     failed = int((inside & ~part.read).sum())
-    if not part.read.all():  # a failed reading is a missed one; one behind a failed start is a start
+    if not part.read.all():  # a failed one is missed; the one behind a failed start is a start
         runs = np.cumsum(part.starts)[part.read]
         starts = np.diff(runs, prepend=runs[:1]) > 0
         part = Series(part.t_us[part.read], part.power[part.read], part.read[part.read], starts)
