@@ -4,6 +4,7 @@ import os
 from abc import abstractmethod
 from typing import Callable, Dict, List, Optional
 
+from joulebird.devices.ina3221.describe import describe_sensor
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
@@ -23,10 +24,10 @@ class ChildSource(PowerSource):
     restart_hint = ""  # the remedy when the child gives none
 
     def __init__(
-        self, interval_s: float, start_timeout_s: float, clock: Callable[[], float]
+        self, interval_s: float, start_timeout_s: float, root: str, clock: Callable[[], float]
     ) -> None:
         self.min_period_s = self.pace_s = interval_s
-        self._start_timeout_s, self._clock = start_timeout_s, clock
+        self._start_timeout_s, self._root, self._clock = start_timeout_s, root, clock
         self._child: Optional[LineChild] = None
         self._failure: Optional[SourceError] = None
         self._sample: Optional[PowerSample] = None
@@ -126,6 +127,7 @@ class ChildSource(PowerSource):
             self.rails = self.total + tuple(
                 sorted(rail for rail in rails if rail not in self.total)
             )
+            self.sensor, self.range_w, self.accuracy = describe_sensor(self._root, self.rails)
         return bool(self.rails)
 
     def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:

@@ -36,8 +36,8 @@ class CommandError(SourceError):
 class joules:
     """Measure the code inside, as a context manager or as a decorator.
 
-    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here,
-    else the simulated board, whose numbers are no measurement. `options` are the source's;
+    `source`: a name of devices.SOURCES or package.module:Class; by default the best sensor here
+    ("simulated" is taken only by this name, and measures nothing). `options` are the source's;
     `period_s`: mean seconds between readings (None: the source's own); `log`: where to keep the
     readings (None: nowhere); `report`: called by the decorator with a Measurement (None: print a
     line on stderr). Entering raises SourceError when the source cannot be used.

@@ -8,7 +8,7 @@ from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.integral import allowed_gap_s
-from joulebird.harness.core.powerlog import Row, row_width
+from joulebird.harness.core.powerlog import OK, Row, row_width
 
 MARGIN_ROWS = 64  # before a window, to cut its edge; a long log is not read from its beginning
 
@@ -92,6 +92,8 @@ class Measurement:
                 self.problem = "this source has no total; see its rails"
             elif self.joules is None:
                 self.problem = f"only {100.0 * self.coverage:.1f} % of the window was recorded"
+                words = sorted({row.status for row in rows if row.status != OK})
+                self.problem += f" (failed readings: {', '.join(words)})" if words else ""
         except SourceError as error:
             self._total = Energy(None, end_s - begin_s, 0.0, None, None, end_s - begin_s)
             self.problem = error.message

@@ -16,6 +16,14 @@ from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
 SETTLE_S = 2.0  # a counter that does not move in this long stands still
+EXCURSION = 2.0  # of the power limit, in short peaks (PCI-SIG CEM 5.0, Intel ATX 3.0)
+UNLIMITED_W = 2000.0  # for a card that shows no limit: no card draws more
+ACCURACY = {
+    "gain": 0.05,
+    "offset_mw": 5000.0,
+    "reference": "NVML API reference, nvmlDeviceGetPowerUsage: +-5 % of the present draw; "
+    "nvidia-smi manual, Power Readings: +-5 W",
+}
 
 
 class NvmlSource(PowerSource):
@@ -45,6 +53,11 @@ class NvmlSource(PowerSource):
             self._cards = dict(self._chosen())
             self.rails = self.total = tuple(self._cards)
             self.sampling = "counter" if self._counts() else "snapshot"
+            uuids = (_text(self._nvml.nvmlDeviceGetUUID(card)) for card in self._cards.values())
+            self.sensor = ", ".join(uuids)
+            self.range_w = {rail: self._range_w(card) for rail, card in self._cards.items()}
+            step_mw = 1.0 / self.min_period_s if self.sampling == "counter" else 1.0  # of 1 mJ
+            self.accuracy = dict(ACCURACY, quantum_mw=step_mw)
             still = SourceError(
                 "the energy counter of the graphics card stands still",
                 "read the output of nvidia-smi for the card",
@@ -131,9 +144,16 @@ class NvmlSource(PowerSource):
             self.identity(),
             driver=_text(self._nvml.nvmlSystemGetDriverVersion()),
             cards=cards,
-            resolution="1 mJ" if self.sampling == "counter" else "1 mW",
-            accuracy="not stated by the maker for this generation",
         )
+
+    def _range_w(self, card: Any) -> float:
+        """Return the largest power of a card: its highest limit with short peaks above it."""
+        try:
+            limits = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(card)
+            highest_w = float(limits[1]) / 1000.0
+        except (self._nvml.NVMLError, AttributeError):  # not in every binding
+            highest_w = self._limit_w(card) or 0.0
+        return EXCURSION * highest_w or UNLIMITED_W
 
     def _limit_w(self, card: Any) -> Optional[float]:
         try:

@@ -12,23 +12,36 @@ import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from joulebird.devices.board.identify import serial
 from joulebird.devices.counter import CounterMeter, wait_moved
-from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.devices.source import PowerSample, PowerSource, Unread
 from joulebird.devices.util.sysfs import KeptFile, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 ZONES = "sys/class/powercap"
 OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj (until the next boot)"
 SETTLE_S = 1.0  # a counter that does not move in this long stands still
+EXCURSION = 2.0  # of the highest limit: PL3 and PL4 allow short peaks above PL2
+UNLIMITED_W = 1000.0  # for a zone that shows no limit: no processor package draws more
+ACCURACY = {
+    "gain": None,
+    "offset_mw": None,
+    "quantum_mw": 12.2,  # 61 uJ in 5 ms
+    "reference": "not stated by the makers; step: 15 to 61 uJ (Intel SDM vol. 3B 15.10)",
+}
 
 
 class Zone(NamedTuple):
-    """One counter: its rail, the kernel's name of its zone, its file, and the joules of a wrap."""
+    """One counter.
+
+    Its rail, the kernel's name of its zone, its file, the joules of a wrap, and its largest power.
+    """
 
     rail: str
     kind: str
     file: KeptFile
     wrap_j: float
+    range_w: float
 
 
 def find_zones(root: str) -> List[Zone]:
@@ -39,8 +52,20 @@ def find_zones(root: str) -> List[Zone]:
         wrap_uj = text_or_none(folder + "/max_energy_range_uj") or "0"
         if kind is not None:
             rail = rail_name(kind, os.path.basename(folder))
-            zones.append(Zone(rail, kind, KeptFile(folder + "/energy_uj"), int(wrap_uj) / 1e6))
+            file = KeptFile(folder + "/energy_uj")
+            zones.append(Zone(rail, kind, file, int(wrap_uj) / 1e6, range_w(folder)))
     return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
+
+
+def range_w(folder: str) -> float:
+    """Return the largest power of a zone: its highest limit with short peaks above it."""
+    files = glob.glob(glob.escape(folder) + "/constraint_*_max_power_uw")
+    files += glob.glob(glob.escape(folder) + "/constraint_*_power_limit_uw")
+    texts = (text_or_none(path) or "" for path in files)
+    return (
+        EXCURSION * max((int(text) / 1e6 for text in texts if text.isdigit()), default=0.0)
+        or UNLIMITED_W
+    )
 
 
 def rail_name(kind: str, zone: str) -> str:
@@ -83,6 +108,10 @@ class RaplSource(PowerSource):
         self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
+        machine = serial(self._root) or "a machine without number"
+        self.sensor = f"RAPL {', '.join(self.total)} of {machine}"
+        self.range_w = {zone.rail: zone.range_w for zone in self._zones}
+        self.accuracy = ACCURACY
         still = SourceError(
             "the RAPL counters stand still", "a virtual machine may show them without filling them"
         )
@@ -92,7 +121,8 @@ class RaplSource(PowerSource):
         try:
             joules = {zone.rail: int(zone.file.read()) / 1e6 for zone in self._zones}
         except PermissionError:
-            raise SourceError("only root may read the RAPL counters here", OPEN_HINT) from None
+            text = "only root may read the RAPL counters here"
+            raise Unread("EACCES", text, OPEN_HINT) from None
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
@@ -115,6 +145,5 @@ class RaplSource(PowerSource):
         return dict(
             self.identity(),
             processor=next(models, ""),
-            accuracy="not stated by the makers",
             zones={zone.rail: {"name": zone.kind, "wrap_j": zone.wrap_j} for zone in self._zones},
         )

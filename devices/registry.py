@@ -4,14 +4,14 @@ import inspect
 from typing import Any, Dict, Iterator, List, Sequence, Tuple, Type, Union, get_type_hints
 
 from joulebird.devices import SOURCES
-from joulebird.devices.source import PowerSource
+from joulebird.devices.source import Found, PowerSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.registry import find, nearest
 
 # The board's own sensors before a workstation's, direct ones before those of a service.
 # Unregistered names are passed over.
 ORDER = ("ina3221", "jtop", "tegrastats", "nvml", "rapl")
-FALLBACK = "simulated"
+SIMULATED = "simulated"  # taken only by name
 # origin of an annotation -> class; Python 3.6 has List where later ones have list
 SEQUENCES: Dict[Any, Type[Sequence[Any]]] = {list: list, List: list, tuple: tuple, Tuple: tuple}
 
@@ -107,21 +107,34 @@ def names() -> List[str]:
     >>> names()[0], names()[-1]
     ('ina3221', 'simulated')
     """
-    rest = [name for name in SOURCES if name not in ORDER and name != FALLBACK]
-    return [name for name in ORDER if name in SOURCES] + rest + [FALLBACK]
+    rest = [name for name in SOURCES if name not in ORDER and name != SIMULATED]
+    return [name for name in ORDER if name in SOURCES] + rest + [SIMULATED]
 
 
-def usable_here() -> Iterator[str]:
-    """Give the names of the sources with a real sensor that can be read now, the best first."""
+def findings() -> Iterator[Tuple[str, Found]]:
+    """Try the sources with a real sensor, the best first, and yield each with the finding."""
     for name in names():
         try:
             source = load(name)
-            if source.real and source.probe().usable:
-                yield name
+            if source.real:
+                yield name, source.probe()
         except SourceError:
             continue  # a package that it needs is not installed
 
 
 def best() -> str:
-    """Return the best real source here, or "simulated"."""
-    return next(usable_here(), FALLBACK)
+    """Return the best real source here.
+
+    Raises SourceError where there is none, and where a sensor is found that is closed to this user:
+    another source, or a simulated one, is used only if it is named.
+    """
+    for name, found in findings():
+        if found.refused:
+            raise SourceError(f"{name}: {found.reason}", found.hint)
+        if found.usable:
+            return name
+    raise SourceError(
+        "no power sensor can be read here (`joulebird sources` has the reasons)",
+        f"connect a meter, or name a source: --source {SIMULATED} (measures nothing), "
+        "or --source none to `run` without energies",
+    )

@@ -10,19 +10,12 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from joulebird.devices.powerlog_read import Timed, timeline
-from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.devices.source import PowerSample, PowerSource, Unread
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.powerlog import Head
 
-KEPT = ("accuracy", "simulated", "below_resolution")  # facts of the source that was recorded
-
-
-class Unread(SourceError):
-    """A reading that failed when the log was recorded, or one after its end, with its status."""
-
-    def __init__(self, status: str, message: str, hint: str) -> None:
-        super().__init__(message, hint)
-        self.status = status
+# facts of the source that was recorded
+KEPT = ("sensor", "range_w", "accuracy", "simulated", "below_resolution")
 
 
 class ReplaySource(PowerSource):

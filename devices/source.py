@@ -1,7 +1,7 @@
 """Define a power source: rails, a total, and a way to read one sample."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 from joulebird.harness.core.errors import SourceError
 
@@ -25,11 +25,23 @@ class PowerSample(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Whether a source can be used here, the reason, and the remedy if it is unusable."""
+    """Whether a source can be used here, the reason, and the remedy if it is unusable.
+
+    `refused` marks a sensor that is here, but closed to this user.
+    """
 
     usable: bool
     reason: str
     hint: str = ""
+    refused: bool = False
+
+
+class Unread(SourceError):
+    """A source that cannot be opened or read, with its word in the log: an errno's name or such."""
+
+    def __init__(self, status: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class PowerSource(ABC):
@@ -46,6 +58,11 @@ class PowerSource(ABC):
     total: Tuple[str, ...] = ()  # the rails whose sum is the scope; rails nest, so never all
     real = True  # False for numbers that no sensor measured (simulated, replayed)
     min_period_s = 0.0  # reading faster than this gives nothing new
+    sensor = ""  # identity of the physical sensor: chips and shunts, serial number, UUID
+    range_w: Union[None, float, Dict[str, float]] = None  # largest true power; by rail in a map
+    # largest errors: gain, offset_mw, quantum_mw (numbers, or maps of rails; None: not stated)
+    # and reference, the line of the datasheet
+    accuracy: Dict[str, Any] = {}
 
     @property
     def usual_period_s(self) -> float:
@@ -68,7 +85,10 @@ class PowerSource(ABC):
 
         Raises SourceError naming the missing ones.
         """
-        sample = self.read()
+        return self.whole(self.read())
+
+    def whole(self, sample: PowerSample) -> PowerSample:
+        """Return a sample that has every rail of the total; raises SourceError for another."""
         lacking = [rail for rail in self.total if rail not in sample.watts]
         if lacking:
             raise SourceError(
@@ -85,7 +105,7 @@ class PowerSource(ABC):
     def describe(self) -> Dict[str, Any]:
         """Return the facts for the record as JSON values: paths, shunts, ranges, accuracy.
 
-        Always has name, sampling, scope, rails, total and real.
+        Always has the fields of `identity`.
         """
 
     @classmethod
@@ -97,7 +117,10 @@ class PowerSource(ABC):
             source.read()
             return Found(True, f"{len(source.rails)} rails")
         except (SourceError, OSError) as error:
-            return Found(False, str(error), getattr(error, "hint", ""))
+            status = (
+                "EACCES" if isinstance(error, PermissionError) else getattr(error, "status", "")
+            )
+            return Found(False, str(error), getattr(error, "hint", ""), status == "EACCES")
         finally:
             source.close()
 
@@ -110,6 +133,9 @@ class PowerSource(ABC):
             "rails": list(self.rails),
             "total": list(self.total),
             "real": self.real,
+            "sensor": self.sensor,
+            "range_w": self.range_w,
+            "accuracy": self.accuracy,
         }
 
     def __enter__(self) -> "PowerSource":

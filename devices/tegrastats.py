@@ -32,7 +32,8 @@ class TegrastatsSource(ChildSource):
 
     `tool` is its command, `total` "module" or "board".
 
-    `start_timeout_s`: after so long without a first line it is given up.
+    `start_timeout_s`: after so long without a first line it is given up. `root`: where the board's
+    file system begins, for the shunts behind the rails.
     """
 
     name = "tegrastats"
@@ -47,9 +48,10 @@ class TegrastatsSource(ChildSource):
         total: str = "module",
         tool: str = "tegrastats",
         start_timeout_s: float = 4.5,
+        root: str = "/",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(interval_s, start_timeout_s, clock)
+        super().__init__(interval_s, start_timeout_s, root, clock)
         self.scope = checked_total(total)
         self._tool = tool
         self._mute = 0  # lines without any rail, in a row
@@ -83,6 +85,5 @@ class TegrastatsSource(ChildSource):
             self.identity(),
             command=self.command(),
             interval_s=self.pace_s,
-            resolution_w=0.001,
             time="arrival of the line, late by up to the recorder's period",
         )

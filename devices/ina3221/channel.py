@@ -9,7 +9,8 @@ import os
 import re
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
-from joulebird.devices.util.sysfs import KeptFile, device_tree_node, read_cells, text_or_none
+from joulebird.devices.source import Unread
+from joulebird.devices.util.sysfs import GONE, KeptFile, device_tree_node, read_cells, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 # Every path by which the same nodes are reached; duplicates go by their real path.
@@ -27,6 +28,8 @@ HWMON_GLOBS = (
     "sys/bus/i2c/devices/*-*/hwmon/hwmon*",
     "sys/class/hwmon/hwmon*",
 )
+IIO_FILES = ("name", "rail_name_[0-2]", "ui_input_[0-2]", "in_power[0-2]_input")
+HWMON_FILES = ("name", "in[1-3]_label", "in[1-3]_input", "curr[1-3]_input")
 NOT_CONNECTED = ("", "(null)", "nc", "none")  # without a device tree node, or without a shunt
 
 
@@ -40,6 +43,7 @@ class Channel(NamedTuple):
     device: str  # the I2C device's folder
     address: int  # on the I2C bus
     shunt_mohm: Optional[float]  # None: neither sysfs nor the device tree says
+    tree_rail: Optional[str]  # the device tree's name of the rail, None without one
 
 
 def find_channels(root: str) -> List[Channel]:
@@ -89,8 +93,20 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
         rail = text_or_none(os.path.join(folder, name))
         if rail is not None and enabled != "0":
             shunt = _shunt_mohm(form, folder, node, number)
-            out.append(Channel(rail.strip(), form, folder, number, device, address, shunt))
+            named = _tree_rail(form, node, number)
+            out.append(Channel(rail.strip(), form, folder, number, device, address, shunt, named))
     return out
+
+
+def _tree_rail(form: str, node: Optional[str], number: int) -> Optional[str]:
+    """Return the rail of a channel by the device tree: L4T's binding, or upstream Linux's."""
+    places = (
+        [f"channel@{number}/ti,rail-name"]
+        if form == "iio"
+        else [f"input@{number - 1}/label", f"channel@{number - 1}/label"]
+    )
+    texts = (text_or_none(os.path.join(node, place)) for place in places) if node else ()
+    return next((text.strip() for text in texts if text), None)
 
 
 def _shunt_mohm(form: str, folder: str, node: Optional[str], number: int) -> Optional[float]:
@@ -105,10 +121,23 @@ def _shunt_mohm(form: str, folder: str, node: Optional[str], number: int) -> Opt
     return float(cells[0]) if cells and cells[0] > 0 else None
 
 
+def closed_files(root: str) -> List[str]:
+    """Return the files of all chips that this user may not read, in order."""
+    paths = {
+        os.path.realpath(path)
+        for folders, names in ((IIO_GLOBS, IIO_FILES), (HWMON_GLOBS, HWMON_FILES))
+        for folder in folders
+        for name in names
+        for path in glob.glob(os.path.join(glob.escape(root), folder, name))
+    }
+    return sorted(path for path in paths if not os.access(path, os.R_OK))
+
+
 def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
     """Return the channels of these rails, in this order.
 
-    Raises SourceError for a rail that is absent or exists twice.
+    Raises SourceError for a rail that is absent or exists twice, or that the driver names otherwise
+    than the device tree.
     """
     out = []
     for rail in wanted:
@@ -126,6 +155,14 @@ def choose(channels: List[Channel], wanted: List[str]) -> List[Channel]:
                     rail, " and ".join(c.folder for c in same)
                 ),
                 "give the rails to read, without this one, with the option rails",
+            )
+        named = same[0].tree_rail
+        if named not in (None, rail):
+            raise Unread(
+                "LABEL",
+                f"{same[0].folder} names its channel {same[0].number} {rail}, "
+                f"but the device tree names it {named}",
+                "the readings of both would be taken for one another: look at `dmesg`, reboot",
             )
         out.append(same[0])
     return out
@@ -162,6 +199,7 @@ class ChannelReader:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.volts: Optional[float] = None
+        self.gone = 0  # the errno of a driver that was unbound
         self.attribute = ""
         self._files: List[KeptFile] = []
         self._parse: Callable[..., Tuple[float, Optional[float]]] = _from_pair
@@ -186,9 +224,17 @@ class ChannelReader:
     def read(self) -> float:
         """Return the watts now.
 
-        Raises OSError, or ValueError when the driver's text is not numbers.
+        Raises OSError, always once the driver was unbound: another chip may take its path. Raises
+        ValueError when the driver's text is not numbers.
         """
-        watts, volts = self._parse(*[file.read() for file in self._files])
+        if self.gone:
+            raise OSError(self.gone, os.strerror(self.gone))
+        try:
+            texts = [file.read() for file in self._files]
+        except OSError as error:
+            self.gone = error.errno if error.errno in GONE else 0
+            raise
+        watts, volts = self._parse(*texts)
         if volts is not None:
             self.volts = volts
         return watts

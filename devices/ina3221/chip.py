@@ -8,19 +8,16 @@ from typing import Any, Dict, Tuple
 
 SHUNT_STEP_UV = 40  # one step of the shunt register
 BUS_STEP_MV = 8  # one step of the bus register
+BUS_LIMIT_V = 26.0  # largest supply of a channel
 FULL_SCALE_STEPS = 4095
 OFFSET_UV = 80  # largest input offset of the shunt channel
 GAIN_ERROR = 0.0025  # largest gain error, of the shunt and of the bus channel each
 CONVERSION_US = (140, 204, 332, 588, 1100, 2116, 4156, 8244)
 AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
-ACCURACY = {
-    "gain": 2 * GAIN_ERROR,
-    "shunt_offset_uv": OFFSET_UV,
-    "bus_offset_mv": 16,
-    "shunt_step_uv": SHUNT_STEP_UV,
-    "bus_step_mv": BUS_STEP_MV,
-    "reference": "TI SBOS576, largest values at 25 C; without the tolerance of the shunts",
-}
+REFERENCE = (
+    "TI SBOS576, electrical characteristics, largest values at 25 C: offset 80 uV, step 40 uV, "
+    "gain 0.25 % of shunt and bus voltage each; without the tolerance of the shunts"
+)
 
 
 def decode_config(word: int) -> Dict[str, Any]:
@@ -67,6 +64,15 @@ def shown(
     ma = truncated(truncated(uv * 2, shunt_mohm) + (1 if uv > 0 else -1), 2)
     mv = max(0, min(FULL_SCALE_STEPS, int(round(volts * 1000.0 / BUS_STEP_MV)))) * BUS_STEP_MV
     return mv, ma, truncated(mv * ma, 1000)
+
+
+def range_w(volts: float, shunt_mohm: float) -> float:
+    """Return the largest power that a channel can show at a supply, in watts: 163.8 mV / R * V.
+
+    >>> round(range_w(19.6, 20), 1)
+    160.5
+    """
+    return FULL_SCALE_STEPS * SHUNT_STEP_UV / 1e6 / (shunt_mohm / 1e3) * volts
 
 
 def step_w(volts: float, shunt_mohm: float) -> float:

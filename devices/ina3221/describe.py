@@ -1,11 +1,91 @@
 """Describe an INA3221 from its files in sysfs and the device tree."""
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from joulebird.devices.ina3221.channel import Channel
-from joulebird.devices.ina3221.chip import AVERAGES, CONVERSION_US, decode_config
+from joulebird.devices.board.identify import identify, serial
+from joulebird.devices.ina3221.channel import Channel, ChannelReader, find_channels
+from joulebird.devices.ina3221.chip import (
+    AVERAGES,
+    BUS_LIMIT_V,
+    CONVERSION_US,
+    GAIN_ERROR,
+    REFERENCE,
+    decode_config,
+    offset_w,
+    range_w,
+    step_w,
+)
 from joulebird.devices.util.sysfs import device_tree_node, properties, text_or_none
+
+TX2_SUPPLY_V = 19.6  # largest supply of the module (TX2 OEM product design guide)
+LEAST_MOHM = 5.0  # the smallest shunt of the boards without a hwmon driver: its errors are largest
+
+
+class Sensor(NamedTuple):
+    """The facts of a board's chips that every source which reads them states alike.
+
+    The identity of the sensor, the largest power by rail in watts, and the largest errors.
+    """
+
+    sensor: str
+    range_w: Dict[str, float]
+    accuracy: Dict[str, Any]
+
+
+def describe_sensor(root: str, rails: Sequence[str]) -> Sensor:
+    """Describe the chips behind some rails, whichever source reads them.
+
+    Where a supply or a shunt is not known, the bounds are those of the largest supply and of the
+    smallest shunt.
+    """
+    found = find_channels(root)
+    by_rail = {channel.rail: channel for channel in found if channel.rail in rails}
+    supply_v = TX2_SUPPLY_V if identify(root)["tx2"] else BUS_LIMIT_V
+    shunts = {rail: getattr(by_rail.get(rail), "shunt_mohm", None) for rail in rails}
+    known = {
+        rail: (_volts(by_rail.get(rail)) or supply_v, shunts[rail] or LEAST_MOHM) for rail in rails
+    }
+    unknown = [rail for rail in rails if not shunts[rail]]
+    note = f"; shunt not known, {LEAST_MOHM:g} mohm assumed: {', '.join(unknown)}"
+    return Sensor(
+        _identity(root, found),
+        {rail: round(range_w(supply_v, known[rail][1]), 1) for rail in rails},
+        {
+            "gain": 2 * GAIN_ERROR,
+            "offset_mw": {rail: round(1e3 * offset_w(*known[rail]), 1) for rail in rails},
+            "quantum_mw": {rail: round(1e3 * step_w(*known[rail]), 1) for rail in rails},
+            "reference": REFERENCE + (note if unknown else ""),
+        },
+    )
+
+
+def _identity(root: str, channels: List[Channel]) -> str:
+    """Return the board's serial number, and the address, rail and shunt of each channel."""
+    parts = [
+        f"0x{channel.address:02x}/{channel.number} {channel.rail} {channel.shunt_mohm or 0:g} mohm"
+        for channel in channels
+    ]
+    return (
+        ", ".join([f"ina3221 of {serial(root) or 'a board without number'}"] + parts)
+        if parts
+        else ""
+    )
+
+
+def _volts(channel: Optional[Channel]) -> Optional[float]:
+    """Return the present supply of a channel, None where it cannot be read."""
+    if channel is None:
+        return None
+    reader = ChannelReader(channel)
+    try:
+        reader.open()
+        reader.read()
+    except (OSError, ValueError):
+        return None
+    finally:
+        reader.close()
+    return reader.volts
 
 
 def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:

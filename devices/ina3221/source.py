@@ -12,13 +12,19 @@ nothing.
 import contextlib
 import errno
 import os
+import re
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-from joulebird.devices.ina3221.channel import Channel, ChannelReader, choose, find_channels
-from joulebird.devices.ina3221.chip import ACCURACY, offset_w, step_w
-from joulebird.devices.ina3221.describe import describe_chip
-from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.devices.ina3221.channel import (
+    Channel,
+    ChannelReader,
+    choose,
+    closed_files,
+    find_channels,
+)
+from joulebird.devices.ina3221.describe import describe_chip, describe_sensor
+from joulebird.devices.source import PowerSample, PowerSource, Unread
 from joulebird.harness.core.errors import SourceError
 
 # The rails whose sum is the module, by board: TX1, TX2, Xavier NX, Orin NX and Nano;
@@ -36,6 +42,7 @@ CARRIER_RAILS = (
     "VDD_3V3_SYS_M2",
     "VDD_M2_IN",
 )
+SEARCH_EVERY_S = 0.2  # for the rails of a driver that was unbound
 
 
 class Ina3221Source(PowerSource):
@@ -64,8 +71,9 @@ class Ina3221Source(PowerSource):
         self.root, self._want_total, self._want_rails, self._clock = root, total, rails, clock
         self.scope = total if isinstance(total, str) else "rails"
         self._readers: List[ChannelReader] = []
+        self._lost, self._searched_s = False, float("-inf")
         self._chips: List[Dict[str, Any]] = []
-        self._first: Dict[str, float] = {}
+        self._below: List[str] = []
         self._others: List[str] = []
 
     def open(self) -> None:
@@ -75,7 +83,27 @@ class Ina3221Source(PowerSource):
         """
         if self._readers:
             return
-        channels = find_channels(self.root)
+        try:
+            channels = find_channels(self.root)
+            self._open(channels)
+        except (SourceError, OSError) as error:
+            raise self._explained(error) from error
+        chosen = [reader.channel for reader in self._readers]
+        self._others = [channel.rail for channel in channels if channel not in chosen]
+        chips = {channel.folder: channel for channel in chosen}
+        self._chips = [describe_chip(self.root, channel) for channel in chips.values()]
+        averages = [chip["averages"] or 1 for chip in self._chips]
+        self.sampling = "average" if min(averages, default=1) > 1 else "snapshot"
+        self.sensor, self.range_w, self.accuracy = describe_sensor(self.root, self.rails)
+        first: Dict[str, float] = {}
+        with contextlib.suppress(OSError, SourceError):  # the recorder will write down why
+            first = self.read().watts
+        known = [reader.channel.rail for reader in self._readers if reader.channel.shunt_mohm]
+        offset_mw = self.accuracy["offset_mw"]
+        self._below = [rail for rail in known if 1e3 * first.get(rail, 1e9) < offset_mw[rail]]
+
+    def _open(self, channels: List[Channel]) -> None:
+        """Choose rails and total among the channels and open their files."""
         if not channels:
             raise SourceError(
                 "no INA3221 power monitor under {}".format(os.path.join(self.root, "sys")),
@@ -83,25 +111,28 @@ class Ina3221Source(PowerSource):
                 "`joulebird sources` lists the usable sources",
             )
         self.total = self._find_total([channel.rail for channel in channels])
-        chosen = choose(channels, self._find_rails(channels))
-        self.rails = tuple(channel.rail for channel in chosen)
-        self._others = [channel.rail for channel in channels if channel not in chosen]
-        readers = [ChannelReader(channel) for channel in chosen]
+        readers = [
+            ChannelReader(channel) for channel in choose(channels, self._find_rails(channels))
+        ]
         try:
             for reader in readers:
                 reader.open()
-        except OSError as error:
+        except OSError:
             for reader in readers:
                 reader.close()
-            raise _refused(error) from error
+            raise
+        self.rails = tuple(reader.channel.rail for reader in readers)
         self._readers = readers
-        chips = {channel.folder: channel for channel in chosen}
-        self._chips = [describe_chip(self.root, channel) for channel in chips.values()]
-        averages = [chip["averages"] or 1 for chip in self._chips]
-        self.sampling = "average" if min(averages, default=1) > 1 else "snapshot"
-        self._first = {}
-        with contextlib.suppress(OSError, SourceError):  # the recorder will write down why
-            self._first = dict(self.read().watts)
+
+    def _explained(self, error: Exception) -> SourceError:
+        """Return the error of `open`: names that are closed to this user explain missing rails."""
+        closed = closed_files(self.root)
+        names_closed = any("_input" not in path for path in closed)
+        if isinstance(error, PermissionError) or names_closed:
+            return _refused(closed or [str(getattr(error, "filename", ""))])
+        if isinstance(error, SourceError):
+            return error
+        return SourceError(f"cannot open a rail: {error}", "look at `dmesg` and at that file")
 
     def _find_total(self, here: List[str]) -> Tuple[str, ...]:
         if not isinstance(self._want_total, str):
@@ -143,8 +174,10 @@ class Ina3221Source(PowerSource):
         """Return all rails now.
 
         A rail that fails is left out and `error` names why; raises OSError or SourceError when
-        every one failed.
+        every one failed. A rail whose driver was bound again is found by its name.
         """
+        if self._lost:
+            self._find_again()
         watts: Dict[str, float] = {}
         failure: Optional[Exception] = None
         count = len(self.total) or len(self._readers)
@@ -154,6 +187,7 @@ class Ina3221Source(PowerSource):
                 watts[reader.channel.rail] = reader.read()
             except (OSError, ValueError) as error:
                 failure = failure or error
+                self._lost = self._lost or bool(reader.gone)
             if index == count - 1:
                 end_s = self._clock()
         if not watts:
@@ -166,6 +200,26 @@ class Ina3221Source(PowerSource):
         return PowerSample(
             0.5 * (begin_s + end_s), watts, None if failure is None else _word(failure)
         )
+
+    def _find_again(self) -> None:
+        """Open the rails whose driver was unbound by their names, once it is bound again.
+
+        Raises SourceError where the driver now names a rail otherwise than the device tree.
+        """
+        now_s = self._clock()
+        if now_s - self._searched_s < SEARCH_EVERY_S:
+            return
+        self._searched_s = now_s
+        channels = find_channels(self.root)
+        here = {channel.rail for channel in channels}
+        for index, reader in enumerate(self._readers):
+            if reader.gone and reader.channel.rail in here:
+                again = ChannelReader(choose(channels, [reader.channel.rail])[0])
+                with contextlib.suppress(OSError):
+                    again.open()
+                    reader.close()
+                    self._readers[index] = again
+        self._lost = any(reader.gone for reader in self._readers)
 
     @property
     def volts(self) -> Dict[str, float]:
@@ -188,29 +242,15 @@ class Ina3221Source(PowerSource):
     def describe(self) -> Dict[str, Any]:
         """Return chips (mode, words, averaging, bus clock), channels (file, shunt) and accuracy.
 
-        `accuracy` holds, by rail and in milliwatts, the largest offset, below which a reading says
-        nothing, and the smallest step. `below_resolution` lists the rails whose reading at `open`
-        was within the offset.
+        `below_resolution` lists the rails whose reading at `open` was within the largest offset,
+        below which a reading says nothing.
         """
-        known = {
-            r.channel.rail: (r.volts, r.channel.shunt_mohm)
-            for r in self._readers
-            if r.volts and r.channel.shunt_mohm
-        }
-        accuracy = dict(
-            ACCURACY,
-            offset_mw={rail: round(1e3 * offset_w(*known[rail]), 1) for rail in known},
-            quantum_mw={rail: round(1e3 * step_w(*known[rail]), 1) for rail in known},
-        )
         return dict(
             self.identity(),
             root=self.root,
             chips=self._chips,
-            accuracy=accuracy,
             left_out=self._others,
-            below_resolution=[
-                rail for rail in known if self._first.get(rail, 1e9) < offset_w(*known[rail])
-            ],
+            below_resolution=self._below,
             channels={
                 reader.channel.rail: {
                     "path": reader.channel.folder,
@@ -230,16 +270,13 @@ def _word(error: Exception) -> str:
     return "GARBLED" if number is None else errno.errorcode.get(number, str(number))
 
 
-def _refused(error: OSError) -> SourceError:
-    path = error.filename or "the sensor's files"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        folder = os.path.dirname(str(path))
-        return SourceError(
-            f"reading {path} was refused",
-            f"run: sudo chmod a+r {folder}/in_power[0-2]_input {folder}/ui_input_[0-2]"
-            "   (until the next boot)",
-        )
-    return SourceError(
-        f"cannot open {path}: {os.strerror(error.errno or 0)}",
-        "look at `dmesg` and at the files in that folder",
+def _refused(closed: List[str]) -> Unread:
+    """Return the error for files that this user may not read, with the line that opens them all."""
+    parts = [(os.path.split(path), "[1-3]" if "hwmon" in path else "[0-2]") for path in closed]
+    patterns = {f"{folder}/{re.sub('[0-3]', span, name)}" for (folder, name), span in parts}
+    return Unread(
+        "EACCES",
+        f"the power monitors are here, but closed to this user: {closed[0]}"
+        f" and {len(closed) - 1} more files: reading was refused",
+        f"run: sudo chmod a+r {' '.join(sorted(patterns))}   (until the next boot)",
     )

@@ -38,7 +38,8 @@ class JtopSource(ChildSource):
     `interval_s`: the pace asked for; `slowest_s`: the slowest pace of the service (its first client
     sets it) that will do. `total`: "module" (VDD_IN) or "board" (VDD_IN + VDD_MUX). `socket`: where
     the service listens, if not in /run (a container). `start_timeout_s`: jtop may hang for ever
-    while it connects; after this long it is given up.
+    while it connects; after this long it is given up. `root`: where the board's
+    file system begins, for the shunts behind the rails.
     """
 
     name = "jtop"
@@ -52,9 +53,10 @@ class JtopSource(ChildSource):
         total: str = "module",
         socket: str = "",
         start_timeout_s: float = 4.5,
+        root: str = "/",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(interval_s, start_timeout_s, clock)
+        super().__init__(interval_s, start_timeout_s, root, clock)
         self.scope = checked_total(total)
         self._asked, self._version = (interval_s, slowest_s, socket), ""
 
@@ -83,6 +85,5 @@ class JtopSource(ChildSource):
             self.identity(),
             jetson_stats=self._version,
             interval_s=self.pace_s,
-            resolution_w=0.001,
             time="uptime of the service (CLOCK_BOOTTIME, 10 ms) as CLOCK_MONOTONIC",
         )

@@ -124,7 +124,7 @@ class Child:
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
         while True:
             try:
-                source.read_total()
+                source.whole(self._sampler.read())
                 return {}
             except Exception as error:
                 reason = str(error)

@@ -1,5 +1,6 @@
 """Sample a power source into a log, at random intervals, with a row for every failure."""
 
+import contextlib
 import errno
 import random
 import sys
@@ -9,7 +10,7 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from joulebird.devices.powerlog import PowerLog
-from joulebird.devices.source import PowerSource
+from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
 
 # Of the period: a fixed one in step with the training's iterations errs by up to 45 %.
@@ -33,6 +34,36 @@ def status_of(error: BaseException) -> str:
         return str(getattr(error, "status", "UNREADABLE"))
     name = type(error).__name__
     return name[:-5] if name.endswith("Error") and len(name) > 5 else name
+
+
+class Gate:
+    """Leave out readings that a source's sensor cannot mean, by the source's description.
+
+    The highest is the rail's `range_w`, the lowest twice its offset below zero (which drifts with
+    temperature), at most a hundredth of the range.
+    """
+
+    def __init__(self, describe: Dict[str, Any]) -> None:
+        self._limits = {}
+        for rail in describe.get("rails", ()):
+            high = _of_rail(describe.get("range_w"), rail)
+            offset_mw = _of_rail((describe.get("accuracy") or {}).get("offset_mw"), rail)
+            if high is not None:
+                low = min(0.01 * high, 2e-3 * offset_mw) if offset_mw else 0.01 * high
+                self._limits[rail] = (-low, high)
+
+    def passed(self, sample: PowerSample) -> PowerSample:
+        """Return the sample, its impossible readings left out with the error RANGE."""
+        for rail, (low, high) in self._limits.items():
+            if not low <= sample.watts.get(rail, 0.0) <= high:
+                kept = {name: watts for name, watts in sample.watts.items() if name != rail}
+                sample = PowerSample(sample.t_s, kept, "RANGE")
+        return sample
+
+
+def _of_rail(value: Any, rail: str) -> Optional[float]:
+    """Return a number that is stated for all rails or by rail."""
+    return value.get(rail) if isinstance(value, dict) else value
 
 
 class Sampler:
@@ -60,8 +91,9 @@ class Sampler:
         self.log_error: Optional[SourceError] = None
         self.missed = 0  # ticks that came more than a period late
         self.late_s = 0.0  # the worst lateness
-        self._good: List[float] = []  # times of the segment's first and last reading
-        self.worst_gap_s = 0.0  # between two readings that came
+        self._gate = Gate(source.describe())
+        self._good: List[float] = []  # times of the log's begin, its first and its last reading
+        self.worst_gap_s = 0.0  # between two readings of the total that came, so far
         self.next_s = clock() + self._step()
 
     def _step(self) -> float:
@@ -71,18 +103,21 @@ class Sampler:
         """Begin a segment; closes the log before. Raises SourceError when it cannot be written."""
         self.close()
         self.log_error = None
-        self.missed, self.late_s, self.worst_gap_s, self._good = 0, 0.0, 0.0, []
+        self.missed, self.late_s, self.worst_gap_s = 0, 0.0, 0.0
         # The last reading of a slow meter belongs in this log, too: it covers its begin.
         self._newest_s = float("-inf")
         if path != self._path:
             self._path, self._row_s = path, float("-inf")
         self.log = PowerLog(path, describe, self._clock)
-        self.next_s = self._clock() + self._step()
+        self._total = tuple(describe.get("total") or describe["rails"])
+        self._good = [self._clock()]
+        self.next_s = self._good[0] + self._step()
 
     def close(self) -> Dict[str, Any]:
         """End the log and return its counts.
 
-        They are rows, failed, missed ticks, worst lateness, and rate and worst gap of the readings.
+        They are rows, failed, missed ticks, worst lateness, and rate and worst gap of the readings
+        of the total, from the log's begin to its end.
 
         Raises SourceError when it could not be written.
         """
@@ -91,14 +126,15 @@ class Sampler:
             return {}
         log.close()
         self.check()
-        span_s = self._good[-1] - self._good[0] if self._good else 0.0
+        span_s = self._good[-1] - self._good[1] if self._good[1:] else 0.0
+        worst_gap_s = max(self.worst_gap_s, self._clock() - self._good[-1])
         return {
             "path": log.path,
             "rows": log.rows,
             "failed": log.failed,
             "missed": self.missed,
             "late_s": round(self.late_s, 6),
-            "worst_gap_s": round(self.worst_gap_s, 6),
+            "worst_gap_s": round(worst_gap_s, 6),
             "rate_hz": round((log.rows - log.failed - 1) / span_s, 3) if span_s > 0 else 0.0,
         }
 
@@ -136,13 +172,27 @@ class Sampler:
             min(STALE_S, 2.0 * self.source.min_period_s) if self._newest_s < self._edge_s else 0.0
         )
 
+    def read(self) -> PowerSample:
+        """Return a reading that passed the gate; a failed one is tried again once, immediately.
+
+        Raises any error of the source.
+        """
+        try:
+            sample = self.source.read()
+        except (OSError, SourceError):
+            sample = self.source.read()
+        if sample.error is not None:
+            with contextlib.suppress(OSError, SourceError):
+                sample = max(sample, self.source.read(), key=lambda each: len(each.watts))
+        return self._gate.passed(sample)
+
     def take(self) -> Tuple[float, str]:
         """Take one sample now, with a row if it is new.
 
         Returns (its time, status), or (now, "ok") for a source with nothing new.
         """
         try:
-            sample = self.source.read()
+            sample = self.read()
         except Exception as error:  # a bug of a driver must not stop the samples or the training
             self._print_once(error)
             error.__traceback__ = None  # it would grow in a driver that raises one error repeatedly
@@ -172,10 +222,10 @@ class Sampler:
         return t_s, status
 
     def _note(self, t_s: float, watts: Dict[str, float]) -> None:
-        """Keep the times of readings, for the record."""
-        if watts:
-            self.worst_gap_s = max([self.worst_gap_s] + [t_s - last_s for last_s in self._good[1:]])
-            self._good = self._good[:1] + [t_s] if self._good else [t_s, t_s]
+        """Keep the times of readings of the total, for the record."""
+        if all(rail in watts for rail in self._total):
+            self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
+            self._good[len(self._good[:2]) :] = [t_s]
 
     def _print_once(self, error: Exception) -> None:
         """Print each failure once on stderr, which the parent keeps.

@@ -82,6 +82,9 @@ class SimulatedSource(Ina3221Source):
             self.close()
             raise
         self._board.keep_up(self.rails)
+        self.sensor = "simulated"
+        exact = {"gain": 0.0, "offset_mw": 0.0, "reference": "simulated: exact but for the steps"}
+        self.accuracy = dict(self.accuracy, **exact)
 
     def read(self) -> PowerSample:
         """Let the board live until now, then read it as a real one."""

@@ -54,7 +54,7 @@ SHARED = {
         type=word,
         metavar="S",
         help="power source: a name of `joulebird sources`, or module:Class "
-        "(default: the best one here)",
+        "(default: the best sensor here)",
     ),
     "--source-option": own(
         "--source-option",

@@ -2,9 +2,10 @@
 
 `reports/logs/integrate.py` is the same in numpy, for long logs; a property test holds them equal.
 Snapshots are joined by trapezoids. An average, and the mean power of a counter, hold since the
-sample before. Windows are cut exactly. A longer interval than allowed, or one with a failed reading
-at an end, is a hole: it adds neither energy nor coverage. A counter bridges every interval inside
-the window, but none in which its recorder was restarted, and no long one across the window's edge.
+sample before. Windows are cut exactly. A failed reading is a missed one. A longer interval than
+allowed between two readings is a hole: it adds neither energy nor coverage. A counter bridges every
+interval inside the window, but none in which its recorder was restarted, and no long one across the
+window's edge.
 """
 
 from fractions import Fraction
@@ -73,11 +74,9 @@ def integrate(
 ) -> Integral:
     """Integrate samples `in_order` over begin_us..end_us."""
     good = _good(samples)
-    if rule == COUNTER:
-        samples = good
     twice = covered_us = 0
     cut = Fraction(0)
-    for before, after in zip(samples, samples[1:]):
+    for before, after in zip(good, good[1:]):
         low, high = max(before.t_us, begin_us), min(after.t_us, end_us)
         p0, p1, length = before.power, after.power, after.t_us - before.t_us
         if low >= high or p0 is None or p1 is None:

@@ -1,12 +1,15 @@
 """Checks of the power sensors: rails, access, readings, sampling, and other users."""
 
-import glob
-import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 from joulebird.devices import registry
-from joulebird.devices.ina3221.channel import Channel, ChannelReader, find_channels
+from joulebird.devices.ina3221.channel import (
+    Channel,
+    ChannelReader,
+    closed_files,
+    find_channels,
+)
 from joulebird.devices.ina3221.describe import describe_chip
 from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
@@ -70,21 +73,10 @@ def rails(context: Context) -> Verdict:
     )
 
 
-def unreadable(context: Context) -> List[str]:
-    """Return the files of rails that this user may not read."""
-    files = [
-        path
-        for channel in find_channels(context.root)
-        for path in glob.glob(os.path.join(glob.escape(channel.folder), "ui_input_*"))
-        + glob.glob(os.path.join(glob.escape(channel.folder), "in_power[0-2]_input"))
-    ]
-    return sorted({path for path in files if not os.access(path, os.R_OK)})
-
-
 @jetson_only
 def access(context: Context) -> Verdict:
     """Check that the rails may be read."""
-    closed = unreadable(context)
+    closed = closed_files(context.root)
     found = f"{len(closed)} files are closed, such as {''.join(closed[:1])}"
     remedy = f"sudo chmod a+r {' '.join(closed)}   (until the next boot)"
     return first_of((closed, BAD, found, remedy), (True, OK, "this user may read them"))
@@ -92,7 +84,7 @@ def access(context: Context) -> Verdict:
 
 def open_access(context: Context) -> str:
     """Let all users read the rails, until the next boot."""
-    closed = unreadable(context)
+    closed = closed_files(context.root)
     if closed:
         ran = context.run(context.sudo + ["chmod", "a+r"] + closed, "")
         if ran.code != 0:
@@ -223,16 +215,10 @@ def best_source(context: Context) -> Verdict:
         probed = Ina3221Source.probe(root=context.root)
         if probed.usable:
             return Verdict(OK, f"ina3221: {probed.reason}")
-    name = registry.best()
-    return first_of(
-        (name != registry.FALLBACK, OK, name),
-        (
-            True,
-            BAD if context.jetson else WARN,
-            "no sensor can be read here: runs would carry simulated energies",
-            "`joulebird sources` says why each cannot; connect a meter, or run on a board",
-        ),
-    )
+    try:
+        return Verdict(OK, registry.best())
+    except SourceError as error:
+        return Verdict(BAD if context.jetson else WARN, error.message, error.hint)
 
 
 CHECKS = [

@@ -1,4 +1,4 @@
-"""Choose the power sources that a session records: the named ones, or the best one here."""
+"""Choose the power sources that a session records: the named ones, or the best sensor here."""
 
 import hashlib
 import json
@@ -31,9 +31,10 @@ class Choice(NamedTuple):
 def choose(
     name: Optional[str] = None, options: Optional[Dict[str, Any]] = None
 ) -> Optional[Choice]:
-    """Return the named source, or the best one here: a real one, or else the simulated board.
+    """Return the named source, or the best real one here.
 
-    "none" gives None: nothing is measured. Raises HarnessError for an unknown name.
+    "none" gives None: nothing is measured. Raises HarnessError for an unknown name, and without a
+    sensor.
     """
     if name == NONE:
         return None

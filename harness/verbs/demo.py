@@ -1,7 +1,7 @@
 """joulebird demo: Table 2 of a small real study on this machine.
 
 Five methods at three pruning ratios train VGG16 at an eighth of its width on 1,797 real
-handwritten digits. The best power source found here is recorded meanwhile. Then the table is
+handwritten digits. The best power sensor found here is recorded meanwhile. Then the table is
 printed and written, with a figure of the power. Without a power sensor, a simulated board is
 recorded, and every energy carries the word "simulated". After an interruption, the same command
 continues.
@@ -9,9 +9,11 @@ continues.
 
 import os
 
+from joulebird.devices import registry
 from joulebird.harness.cli.arguments import Namespace, changed, form, own
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.progress import Progress, duration
+from joulebird.harness.core.errors import SourceError
 from joulebird.harness.host.studies import study
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.verbs.figure import draw
@@ -55,6 +57,7 @@ def main(args: Namespace) -> int:
     progress = Progress(quiet=args.quiet)
     ahead = split(args.runs, specs)[1]
     if ahead:
+        args.source = args.source or [sensor_or_simulated(progress)]
         work(args, specs, ahead, progress)
     progress.say(f"took {duration(progress.elapsed_s())}; drawing")
     table = table2([args.runs])
@@ -66,3 +69,12 @@ def main(args: Namespace) -> int:
     put(table.render(args.form), args.output)
     progress.say("written: " + ", ".join(paths))
     return 0
+
+
+def sensor_or_simulated(progress: Progress) -> str:
+    """Return the best power sensor here, else the simulated board, and print the reason."""
+    try:
+        return registry.best()
+    except SourceError as error:
+        progress.say(f"{error.message}: a board is simulated\n  {error.hint}")
+        return registry.SIMULATED

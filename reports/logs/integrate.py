@@ -53,7 +53,7 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     """Integrate over begin_us..end_us; samples outside the window serve to cut its edges."""
     inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
     failed = int((inside & ~part.read).sum())
-    if rule == COUNTER:  # a counter's next reading covers the time of a failed one
+    if not part.read.all():  # a failed one is missed; the one behind a failed start is a start
         runs = np.cumsum(part.starts)[part.read]
         starts = np.diff(runs, prepend=runs[:1]) > 0
         part = Series(part.t_us[part.read], part.power[part.read], part.read[part.read], starts)
@@ -61,8 +61,7 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     length = np.diff(part.t_us)
     good = bridged(part, length, begin_us, end_us, rule, allowed_us)
     spent = _inside(part.t_us, np.where(good, length, 0), begin_us, end_us)
-    inside &= part.read
-    readings = part.power[inside] if inside.any() else part.power[part.read]
+    readings = part.power[inside] if inside.any() else part.power
     scatter, bias = sampling_error(part, good, spent, rule)
     return Integral(
         _total(part, length, spent, begin_us, end_us, rule),
@@ -93,13 +92,12 @@ def _inside(t_us: Integers, spent: Integers, begin_us: int, end_us: int) -> Inte
 def bridged(
     part: Series, length: Integers, begin_us: int, end_us: int, rule: str, allowed_us: int
 ) -> Flags:
-    """Return which intervals between neighbouring samples may be integrated."""
-    good: Flags = part.read[:-1] & part.read[1:]
+    """Return which intervals between neighbouring readings may be integrated."""
     short: Flags = length <= allowed_us
     if rule == COUNTER:
         whole = (part.t_us[:-1] >= begin_us) & (part.t_us[1:] <= end_us)
         short = (short | whole) & ~part.starts[1:]
-    return good & short
+    return short
 
 
 def _total(

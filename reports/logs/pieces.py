@@ -65,7 +65,7 @@ def accuracy(source: dict[str, Any], rails: Iterable[str]) -> Accuracy:
         gain=max(values("gain"), default=0.0),
         offset_w=sum(values("offset_mw")) / 1e3,
         quantum_w=math.hypot(*values("quantum_mw")) / 1e3,
-        stated=True,
+        stated=any(stated.get(key) is not None for key in ("gain", "offset_mw")),
     )
 
 

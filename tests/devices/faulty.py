@@ -5,7 +5,7 @@ tests.devices.faulty:Script.
 import os
 import time
 
-from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.devices.source import PowerSample, PowerSource, Unread
 from joulebird.harness.core.errors import SourceError
 
 
@@ -77,6 +77,13 @@ class Refusing(Faulty):
 
     def open(self):
         raise SourceError("no meter at /dev/ttyUSB7", "plug it in")
+
+
+class Closed(Faulty):
+    """Is here, but not for this user."""
+
+    def open(self):
+        raise Unread("EACCES", "reading /dev/meter was refused", "sudo chmod a+r /dev/meter")
 
 
 class Broken(Faulty):

@@ -21,7 +21,7 @@ from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 
 NAMES = sorted(SOURCES)
-IDENTITY = {"name", "sampling", "scope", "rails", "total", "real"}
+IDENTITY = {"name", "sampling", "scope", "rails", "total", "real", "sensor", "range_w", "accuracy"}
 
 
 def log_of_a_board(folder):
@@ -34,6 +34,9 @@ def log_of_a_board(folder):
             "total": ["VDD_IN"],
             "sampling": "average",
             "scope": "module",
+            "sensor": "0x41/0 VDD_IN 20 mohm",
+            "range_w": 160.5,
+            "accuracy": {"gain": 0.005, "offset_mw": 76, "quantum_mw": 38, "reference": "SBOS576"},
         },
     )
     log.row(1.0, {"VDD_IN": 2.0})
@@ -158,6 +161,11 @@ def test_what_is_usable_reads_and_describes_itself(name, tmp_path):
         assert facts["rails"] == list(source.rails)
         assert facts["sampling"] in ("average", "snapshot", "counter", "simulated")
         assert facts["real"] is source.real
+        ranges, stated = facts["range_w"], facts["accuracy"]
+        assert facts["sensor"]
+        assert set(ranges) == set(facts["rails"]) if isinstance(ranges, dict) else ranges > 0
+        assert set(stated) == {"gain", "offset_mw", "quantum_mw", "reference"}
+        assert stated["reference"]
         first, second = source.read(), source.read()
         for sample in (first, second):
             assert isinstance(sample, PowerSample)

@@ -61,12 +61,17 @@ def test_a_short_hole_counts_with_the_mean_and_a_long_one_voids():
     assert found.coverage == pytest.approx(0.9)
 
 
-def test_a_failed_reading_is_a_hole_on_both_sides():
+def test_a_failed_reading_is_a_missed_one_and_many_in_a_row_are_a_hole():
     series = [(0.1 * i, 10.0) for i in range(101)]
     series[50] = (5.0, None)
     found = energy(series, 0.0, 10.0, "snapshot")
-    assert found.coverage == pytest.approx(0.98)
+    assert found.coverage == pytest.approx(1.0)
+    assert found.worst_gap_s == pytest.approx(0.2)
     assert found.joules == pytest.approx(100.0)
+    series[50:60] = [(t_s, None) for t_s, _ in series[50:60]]
+    found = energy(series, 0.0, 10.0, "snapshot")
+    assert found.coverage == pytest.approx(0.89)
+    assert found.joules is None
     assert energy(series, 0.0, 10.0, "counter").coverage == pytest.approx(
         1.0
     )  # the next reading holds what the failed one missed

@@ -121,7 +121,11 @@ def test_a_decorator(capsys):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"), [(["EIO"], "only 0.0 %"), (["ok", "EIO"], "of the window was recorded")]
+    ("script", "said"),
+    [
+        (["EIO"], "only 0.0 %"),
+        (["ok"] * 4 + ["EIO"] * 1000, "of the window was recorded"),
+    ],
 )
 def test_what_could_not_be_read_has_no_energy(script, said):
     with joules("tests.devices.faulty:Script", script=script) as m:

@@ -109,6 +109,19 @@ def test_what_the_record_holds(cards):
         said = source.describe()
     assert said["driver"] == "550.1"
     assert said["cards"]["GPU1"] == {"name": "Some card", "uuid": "GPU-uuid-1", "limit_w": 300.0}
+    assert said["sensor"] == "GPU-uuid-0, GPU-uuid-1"
+    assert said["accuracy"]["gain"] == 0.05
+    assert said["accuracy"]["offset_mw"] == 5000.0
+    assert "nvmlDeviceGetPowerUsage" in said["accuracy"]["reference"]
+
+
+def test_the_range_is_twice_the_highest_limit(cards, monkeypatch):
+    with NvmlSource(clock=cards.clock) as source:
+        assert source.describe()["range_w"] == {"GPU0": 600.0, "GPU1": 600.0}  # the present limit
+    nvml = sys.modules["pynvml"]
+    nvml.nvmlDeviceGetPowerManagementLimitConstraints = lambda card: [100000, 350000]
+    with NvmlSource(gpus="1", clock=cards.clock) as source:
+        assert source.describe()["range_w"] == {"GPU1": 700.0}
 
 
 def test_a_lost_card_and_a_reloaded_driver_are_errors_not_numbers(cards):

@@ -90,6 +90,18 @@ def test_it_says_what_it_is(machine):
         said = source.describe()
     assert (said["sampling"], said["scope"], said["real"]) == ("counter", "package", True)
     assert said["zones"]["PKG0"]["wrap_j"] == pytest.approx(262143.32885)
+    assert said["sensor"].startswith("RAPL PKG0, DRAM0 of ")
+    assert said["accuracy"]["gain"] is said["accuracy"]["offset_mw"] is None
+    assert "not stated" in said["accuracy"]["reference"]
+
+
+def test_the_range_is_twice_the_highest_limit(machine):
+    machine.put("intel-rapl:0", "constraint_0_max_power_uw", 125000000)
+    machine.put("intel-rapl:0", "constraint_1_max_power_uw", 0)
+    machine.put("intel-rapl:0", "constraint_1_power_limit_uw", 253000000)
+    with RaplSource(root=machine.root, clock=machine.clock) as source:
+        range_w = source.describe()["range_w"]
+    assert (range_w["PKG0"], range_w["DRAM0"]) == (506.0, 1000.0)  # the other shows no limit
 
 
 def test_a_machine_without_rapl(tmp_path):
@@ -108,7 +120,9 @@ def test_counters_that_stand_still(tmp_path):
 def test_counters_that_only_root_may_read(machine):
     ended = refused_run(
         f"from joulebird.devices.rapl import RaplSource\n"
-        f"print(*RaplSource.probe(root={machine.root!r}), sep=' | ')",
+        f"found = RaplSource.probe(root={machine.root!r})\n"
+        "assert found.refused\n"
+        "print(*found, sep=' | ')",
         [os.path.join(machine.root, "sys/class/powercap/intel-rapl:0/energy_uj")],
     )
     assert "only root may read" in ended

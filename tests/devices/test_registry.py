@@ -12,20 +12,32 @@ def test_every_registered_source_is_named_once():
     assert sorted(registry.names()) == sorted(joulebird.devices.SOURCES)
 
 
-def test_the_best_is_a_real_sensor_or_the_simulated_board(monkeypatch):
-    here = [name for name in registry.usable_here() if registry.load(name).real]
-    assert registry.best() == (here[0] if here else "simulated")
+def test_without_a_sensor_nothing_is_taken_and_the_error_names_the_ways_out(monkeypatch):
     monkeypatch.setattr(registry, "SOURCES", {"simulated": joulebird.devices.SOURCES["simulated"]})
-    assert registry.best() == "simulated"
+    with pytest.raises(SourceError, match="no power sensor") as caught:
+        registry.best()
+    assert caught.value.exit_code == 4
+    assert "--source simulated" in caught.value.hint
+    assert "--source none" in caught.value.hint
     assert registry.names() == ["simulated"]
 
 
-def test_a_sensor_comes_before_the_simulated_board(monkeypatch):
-    monkeypatch.setitem(joulebird.devices.SOURCES, "mine", "tests.devices.faulty:Script")
-    monkeypatch.setattr(registry, "ORDER", ("mine",))
-    assert registry.best() == "mine"
-    assert registry.names()[0] == "mine"
+def test_the_best_is_the_first_usable_sensor(monkeypatch):
+    sources = {name: f"tests.devices.faulty:{name}" for name in ("Refusing", "Script", "Rare")}
+    monkeypatch.setattr(registry, "SOURCES", dict(joulebird.devices.SOURCES, **sources))
+    monkeypatch.setattr(registry, "ORDER", ("Refusing", "Script", "Rare"))
+    assert registry.best() == "Script"
+    assert registry.names()[0] == "Refusing"
     assert registry.names()[-1] == "simulated"
+
+
+def test_a_sensor_that_is_closed_to_the_user_is_not_passed_over(monkeypatch):
+    sources = {name: f"tests.devices.faulty:{name}" for name in ("Refusing", "Closed", "Script")}
+    monkeypatch.setattr(registry, "SOURCES", sources)
+    monkeypatch.setattr(registry, "ORDER", ("Refusing", "Closed", "Script"))
+    with pytest.raises(SourceError, match="Closed: reading /dev/meter was refused") as caught:
+        registry.best()
+    assert (caught.value.hint, caught.value.exit_code) == ("sudo chmod a+r /dev/meter", 4)
 
 
 def test_a_dotted_path_works_wherever_a_name_does():

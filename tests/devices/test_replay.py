@@ -108,7 +108,13 @@ def test_it_says_what_it_replays(path):
     assert facts["real"] is False
     assert facts["replayed"]["name"] == "ina3221"
     assert facts["accuracy"] == {"gain": 0.005}
+    assert facts["range_w"] is None  # an older log
     assert "simulated" not in facts
+    stated = {"range_w": {"VDD_IN": 160.5}, "sensor": "0x41"}
+    record(path + "1", [(10.0, 1.0, "ok")], dict(ONE, **stated))
+    with ReplaySource(path + "1") as source:
+        facts = source.describe()
+    assert {key: facts[key] for key in stated} == stated
     record(path + "2", [(10.0, 1.0, "ok")], dict(ONE, simulated=True, real=False))
     with ReplaySource(path + "2") as source:
         assert source.describe()["simulated"] is True

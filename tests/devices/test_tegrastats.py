@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.tegrastats import TegrastatsSource, parse_line
 from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
@@ -96,6 +97,16 @@ def test_the_tool_is_read_line_by_line(board):
         assert source.read().t_s > first.t_s
         child = source._child._process
     assert child.poll() is not None
+
+
+def test_it_states_the_sensor_and_the_errors_of_the_chips_behind_its_lines(board):
+    with Ina3221Source(root=board.root) as direct:
+        expected = direct.describe()
+    with TegrastatsSource(tool=board.p("usr/bin/tegrastats"), root=board.root) as source:
+        facts = source.describe()
+    assert [facts[key] for key in ("accuracy", "range_w", "sensor")] == [
+        expected[key] for key in ("accuracy", "range_w", "sensor")
+    ]
 
 
 def test_a_tool_that_dies_is_started_again(board):

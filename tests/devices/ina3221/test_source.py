@@ -1,6 +1,7 @@
 """The INA3221 driver on file trees of every JetPack, through every fault a read can give."""
 
 import errno
+import glob
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import CARRIER, MODULE, FakeTX2
 
 SIX = {"VDD_IN", "VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI", "VDD_SYS_CPU", "VDD_SYS_DDR"}
+OTHER_CHIP = {"VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_4V0_WIFI"}
 # What 14.025, 6.854, ... W become in steps of 2 mA (VDD_IN) or 4 mA.
 TRAIN_MW = {
     "VDD_IN": 14034,
@@ -253,6 +255,12 @@ def test_the_record_holds_shunts_words_and_clock(board):
     assert chip["bus_hz"] == 400000
     assert facts["channels"]["VDD_IN"]["shunt_mohm"] == 20
     assert facts["channels"]["VDD_SYS_GPU"]["shunt_mohm"] == 10
+    assert facts["range_w"]["VDD_IN"] == pytest.approx(163.8e-3 / 20e-3 * 19.6, abs=0.1)
+    assert facts["range_w"]["VDD_SYS_CPU"] == pytest.approx(163.8e-3 / 10e-3 * 19.6, abs=0.1)
+    assert facts["sensor"].startswith("ina3221 of 0320218112345, 0x40/0 VDD_SYS_GPU 10 mohm, ")
+    assert "0x41/0 VDD_IN 20 mohm" in facts["sensor"]
+    assert facts["accuracy"]["gain"] == 0.005
+    assert "SBOS576" in facts["accuracy"]["reference"]
     assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
     assert facts["accuracy"]["offset_mw"]["VDD_SYS_GPU"] == pytest.approx(153)
     assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)
@@ -285,13 +293,15 @@ def test_the_device_tree_is_found_without_link_or_uevent(board):
     with Ina3221Source(root=tree.root) as source:
         assert source.describe()["channels"]["VDD_IN"]["shunt_mohm"] == 20
     shutil.rmtree(tree.p("/proc/device-tree"))
-    with Ina3221Source(root=tree.root) as source:  # nothing known is nothing made up
+    with Ina3221Source(root=tree.root) as source:  # without shunts: the bounds of the smallest one
         facts = source.describe()
         assert facts["channels"]["VDD_IN"]["shunt_mohm"] is None
         assert facts["chips"][0]["averages"] is None
         assert facts["sampling"] == "snapshot"
         assert facts["below_resolution"] == []
-        assert "VDD_IN" not in facts["accuracy"]["offset_mw"]
+        assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(306, abs=0.2)
+        assert facts["range_w"]["VDD_IN"] == pytest.approx(163.8e-3 / 5e-3 * 26.0, abs=0.1)
+        assert "shunt not known" in facts["accuracy"]["reference"]
 
 
 def test_readings_within_the_offset_are_marked(board):
@@ -373,23 +383,45 @@ def test_text_that_is_no_reading(board, text):
         source.read()
 
 
-def test_a_file_that_vanishes_is_found_again(board, monkeypatch):
-    """An unbound driver answers ENODEV, then has no files, and may come back."""
-    tree = board(chips=MODULE)
-    path = tree.p("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_0")
-    with Ina3221Source(root=tree.root, rails=[]) as source:
-        failing(monkeypatch, source, ["VDD_IN"], errno.ENODEV)
-        with pytest.raises(OSError) as caught:
-            source.read()
-        assert caught.value.errno == errno.ENODEV
+def test_a_driver_that_is_unbound_is_found_again_under_any_number(board, monkeypatch):
+    """An unbound driver answers ENODEV, then has no files, and may come back under another number:
+    by its name, though another chip has taken its old path.
+    """
+    tree, clock = board(chips=MODULE, state="train", iio_alias=False), itertools.count(100)
+    chip = "/sys/devices/3160000.i2c/i2c-0/0-0041"
+    device, path = tree.p(chip), tree.p(chip + "/iio:device1")
+    with Ina3221Source(root=tree.root, clock=lambda: float(next(clock))) as source:
+        failing(monkeypatch, source, SIX - OTHER_CHIP, errno.ENODEV)
+        sample = source.read()
+        assert (set(sample.watts), sample.error) == (OTHER_CHIP, "ENODEV")
         monkeypatch.undo()
-        os.rename(path, path + ".gone")
-        for _ in range(2):
-            with pytest.raises(OSError) as caught:
-                source.read()
-            assert caught.value.errno == errno.ENOENT
-        os.rename(path + ".gone", path)
-        assert "VDD_IN" in source.read().watts
+        os.rename(path, device + "/gone")
+        assert set(source.read().watts) == OTHER_CHIP
+        os.rename(device + "/gone", device + "/iio:device7")
+        decoy = {"name": "ina3221x", "rail_name_0": "VDD_X", "ui_input_0": "19120 99"}
+        tree.put_all(chip + "/iio:device1", 0o444, **decoy)
+        assert milliwatts(source.read()) == TRAIN_MW
+
+
+def test_labels_that_disagree_with_the_device_tree_are_refused(board, monkeypatch):
+    """VDD_IN and VDD_SYS_CPU swapped: 33.5 J for 190, were they believed."""
+    tree, clock = board(chips=MODULE, state="train"), itertools.count(100)
+    folder = tree.p("/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1")
+    labels = [os.path.join(folder, f"rail_name_{number}") for number in (0, 1)]
+
+    def swap():
+        for path, rail in zip(labels, ("VDD_SYS_CPU", "VDD_IN")):
+            tree.put(path[len(tree.root) :], rail + "\n")
+
+    with Ina3221Source(root=tree.root, clock=lambda: float(next(clock))) as source:
+        failing(monkeypatch, source, ["VDD_IN"], errno.ENODEV)
+        source.read()
+        monkeypatch.undo()
+        swap()
+        with pytest.raises(SourceError, match="VDD_IN, but the device tree names it VDD_SYS_CPU"):
+            source.read()
+    with pytest.raises(SourceError, match="VDD_IN, but the device tree names it VDD_SYS_CPU"):
+        Ina3221Source(root=tree.root).open()
 
 
 REFUSED = """
@@ -412,8 +444,8 @@ def as_nobody(root):
     return json.loads(done.stdout.decode())
 
 
-@pytest.mark.parametrize("ui_too", [False, True])
-def test_a_permission_refused(ui_too):
+@pytest.mark.parametrize(("ui_too", "names_too"), [(False, ""), (True, "ui_*"), (True, "rail_*")])
+def test_a_permission_refused(ui_too, names_too):
     """Only in_power is closed to users: ui_input serves.
 
     All are closed: the command that opens them is in the hint.
@@ -423,17 +455,18 @@ def test_a_permission_refused(ui_too):
         os.chmod(work, 0o755)
         tree = FakeTX2(os.path.join(work, "board"), chips=MODULE, root_only_power=True).build()
         tree.close()
+        chips = tree.p("/sys/devices/3160000.i2c/i2c-0/0-004?/iio:device?/")
         if ui_too:
-            for number in (0, 1, 2):
-                os.chmod(
-                    tree.p(f"/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_{number}"),
-                    stat.S_IRUSR,
-                )
+            for path in glob.glob(chips + "ui_input_?") + glob.glob(chips + names_too):
+                os.chmod(path, stat.S_IRUSR)
         said = as_nobody(tree.root)
         if ui_too:
             assert "was refused" in said["message"]
             assert "sudo chmod a+r" in said["hint"]
             assert "in_power[0-2]_input" in said["hint"]
+            line = said["hint"].partition("sudo ")[2].partition("   (")[0]
+            subprocess.check_call(["sh", "-c", line])  # one line opens all chips
+            assert as_nobody(tree.root)["attribute"] == "ui_input_0"
         else:
             assert said["attribute"] == "ui_input_0"
     finally:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from joulebird.devices.ina3221.source import Ina3221Source
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
@@ -98,6 +99,17 @@ def test_it_reads_every_rail_with_the_total_of_the_module(open_source, service, 
     assert sample.watts["VDD_IN"] == shown
     assert sample.error is None
     assert source.describe()["interval_s"] == 0.2
+
+
+def test_it_states_the_sensor_and_the_errors_of_the_chip_that_it_reads(open_source, service, board):
+    """The same chip: not +-0.004 % here and +-0.76 % by sysfs."""
+    with Ina3221Source(root=board.root, rails="all") as direct:
+        expected = direct.describe()
+    service.start()
+    facts = open_source(root=board.root).describe()
+    assert facts["accuracy"] == expected["accuracy"]
+    assert facts["range_w"] == expected["range_w"]
+    assert facts["sensor"] == expected["sensor"]
 
 
 def test_the_board_is_the_module_and_its_carrier(open_source, service):

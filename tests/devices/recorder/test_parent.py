@@ -203,9 +203,8 @@ def test_a_call_before_the_start(recorder):
 
 
 def test_failed_readings_are_rows_and_raise_nothing(recorder, path):
-    one = recorder(
-        FAULTY + "Script", {"script": ["ok", "EAGAIN", "ok", "SOURCE", "ok", "BUG"]}, period_s=0.01
-    ).start()
+    script = ["ok", "EAGAIN", "EAGAIN", "ok", "SOURCE", "SOURCE", "ok", "BUG"]  # each is retried
+    one = recorder(FAULTY + "Script", {"script": script}, period_s=0.01).start()
     one.open(path)
     for _ in range(6):
         one.sample()

@@ -21,17 +21,18 @@ class Clock:
 
 class Source(Faulty):
     """Answers with what the test puts into `answer`: a sample, an exception to raise, or None for a
-    reading of now.
+    reading of now; the next time with `once`.
     """
 
     def __init__(self, clock):
-        self._clock, self.answer, self.cost_s = clock, None, 0.0
+        self._clock, self.answer, self.once, self.cost_s = clock, None, None, 0.0
 
     def read(self):
         self._clock.now_s += self.cost_s
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer or PowerSample(self._clock(), {"A": 1.0})
+        answer, self.once = self.once or self.answer, None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or PowerSample(self._clock(), {"A": 1.0})
 
 
 @pytest.fixture
@@ -131,6 +132,86 @@ def test_a_slow_meter_is_not_stale_between_its_readings(tmp_path):
     source.answer = PowerSample(1000.0, {"A": 1.0})
     run(clock, sampler, 9.0)
     assert [row.status for row in rows(sampler)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OSError(11, "again"), "EAGAIN"),
+        (OSError(5, "io"), "EIO"),
+        (OSError(121, "remote"), "EREMOTEIO"),
+        (OSError(19, "gone"), "ENODEV"),
+        (SourceError("the meter said nonsense"), "UNREADABLE"),
+    ],
+)
+def test_one_failed_read_costs_nothing_and_the_next_try_is_immediate(bench, error, status):
+    clock, source, sampler = bench
+    source.once = error
+    assert sampler.take() == (clock.now_s, "ok")
+    assert [row.status for row in rows(sampler)] == ["ok"]
+
+
+def test_a_rail_that_failed_once_is_read_again(bench):
+    clock, source, sampler = bench
+    source.once = PowerSample(1000.0, {}, "EAGAIN")
+    assert sampler.take() == (1000.0, "ok")
+
+
+def test_a_retry_that_fails_loses_nothing(bench):
+    clock, source, sampler = bench
+    source.answer, source.once = OSError(11, "again"), PowerSample(1000.0, {"A": 1.0}, "EIO")
+    assert sampler.take() == (1000.0, "EIO")
+    assert rows(sampler)[0].watts == {"A": 1.0}
+
+
+RANGED = {"range_w": {"A": 160.0}, "accuracy": {"offset_mw": {"A": 76.0}}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "watts", "status"),
+    [
+        (RANGED, 38240.0, "RANGE"),
+        (RANGED, 160.0, "ok"),
+        (RANGED, 160.1, "RANGE"),
+        (RANGED, -0.15, "ok"),  # twice the offset: it drifts with temperature
+        (RANGED, -0.16, "RANGE"),
+        (RANGED, float("nan"), "RANGE"),
+        (RANGED, float("inf"), "RANGE"),
+        ({"range_w": 100.0}, -1.0, "ok"),
+        ({"range_w": 100.0}, -1.1, "RANGE"),
+        ({"range_w": 100.0, "accuracy": {"offset_mw": 5000.0}}, -1.1, "RANGE"),
+        ({"range_w": 100.0, "accuracy": {"offset_mw": None}}, 99.0, "ok"),
+        ({}, 99000.0, "ok"),  # a source that states no range
+    ],
+)
+def test_a_reading_that_the_sensor_cannot_mean_is_a_row_without_watts(
+    tmp_path, facts, watts, status
+):
+    clock = Clock()
+    source = Source(clock)
+    vars(source).update(facts)
+    sampler = Sampler(source, 0.05, clock)
+    sampler.open(str(tmp_path / "power.csv"), source.describe())
+    source.answer = PowerSample(1000.0, {"A": watts})
+    assert sampler.take()[1] == status
+    (row,) = rows(sampler)
+    assert row.status == status
+    assert set(row.watts) == ({"A"} if status == "ok" else set())
+
+
+def test_the_worst_gap_counts_rows_without_the_total_and_the_hole_at_the_end(tmp_path):
+    clock = Clock()
+    source = Source(clock)
+    source.rails = ("A", "B")
+    sampler = Sampler(source, 0.05, clock)
+    sampler.open(str(tmp_path / "power.csv"), source.describe())
+    for watts in ({"A": 1.0, "B": 1.0}, {"B": 1.0}, {"B": 1.0}, {"A": 1.0}):
+        source.answer = PowerSample(clock.now_s, watts, None if len(watts) == 2 else "EIO")
+        sampler.take()
+        clock.now_s += 1.0
+    assert sampler.worst_gap_s == 3.0
+    clock.now_s += 4.0
+    assert sampler.close()["worst_gap_s"] == 5.0
 
 
 @pytest.mark.parametrize(

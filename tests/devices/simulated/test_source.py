@@ -215,4 +215,6 @@ def test_it_is_visible_as_what_it_is():
     assert facts["real"] is False
     assert facts["follows"] == "profile"
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
-    assert facts["accuracy"]["offset_mw"]["VDD_IN"] == pytest.approx(76.5)
+    assert facts["sensor"] == "simulated"
+    assert facts["accuracy"]["gain"] == facts["accuracy"]["offset_mw"] == 0.0
+    assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)

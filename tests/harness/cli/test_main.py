@@ -236,9 +236,10 @@ def test_a_spec_that_lacks_a_field_or_is_no_object(tmp_path):
     refused(2, ["run", tmp_path / "e.json"], "'method' stands twice")
     (tmp_path / "f.json").write_text("[" * 100000)
     refused(2, ["run", tmp_path / "f.json"], "f.json: not valid JSON (nested more than 100 deep)")
+    words = ["run", write(tmp_path / "g.json", SPEC), "--source", "none", "--lock", "a/b"]
     refused(
         2,
-        ["run", write(tmp_path / "g.json", SPEC), "--runs", tmp_path / "runs", "--lock", "a/b"],
+        [*words, "--runs", tmp_path / "runs"],
         "the lock a/b cannot be opened (No such file or directory)",
         "name a regular file on a local disk: --lock",
     )

@@ -310,7 +310,7 @@ ILLS = [
     ("sampling", no_vdd_in, SKIP, "no VDD_IN", ""),
     ("speed", no_vdd_in, SKIP, "no VDD_IN", ""),
     ("other clients", others_read, WARN, "tegrastats, jtop", "systemctl stop jtop"),
-    ("source", no_monitor, BAD, "simulated", "sources"),
+    ("source", no_monitor, BAD, "no power sensor", "--source simulated"),
     ("python", old_python, BAD, "3.5.2", "3.6"),
     ("python", new_python, WARN, "3.8.10", "18.04"),
     ("python", no_python, BAD, "does not run", "apt"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from joulebird.devices.source import Found
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.power.sources import choose, choose_all, parse_options, recorders_for
@@ -78,14 +79,16 @@ def test_nothing_is_measured_without_a_source():
     assert recorders.take_failures() == [("not_measured", {})]
 
 
-def test_the_best_source_of_a_machine_without_sensors_is_the_simulated_one_and_says_so(monkeypatch):
-    monkeypatch.setattr("joulebird.devices.registry.usable_here", lambda: iter(()))
+def test_a_machine_without_sensors_records_nothing_that_was_not_asked_for(monkeypatch):
+    monkeypatch.setattr("joulebird.devices.registry.findings", lambda: iter(()))
+    with pytest.raises(SourceError, match="no power sensor"):
+        choose(None)
+    assert not choose("simulated").real
+    usable = iter([("rapl", Found(True, "2 rails"))])
+    monkeypatch.setattr("joulebird.devices.registry.findings", lambda: usable)
     choice = choose(None)
-    assert choice.name == "simulated"
-    assert not choice.real
-    monkeypatch.setattr("joulebird.devices.registry.usable_here", lambda: iter(("rapl",)))
-    assert choose(None)[:1] == ("rapl",)
-    assert choose(None).real
+    assert choice.name == "rapl"
+    assert choice.real
 
 
 def test_options_of_a_source_are_json_where_they_can_be():

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from joulebird.devices import registry
+from joulebird.harness.core.errors import SourceError
 from tests.devices.fake_tx2_tree import FakeTX2
 from tests.harness.command import process
 
@@ -56,6 +58,40 @@ def test_joules_are_watts_times_seconds(board, tmp_path):
     )
     assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"]
     assert facts["exit_code"] == 0
+
+
+def test_an_impossible_reading_is_no_energy(board, tmp_path):
+    """`19120 2000000` in one file was once 38,330 J, coverage 100 %."""
+    path = "/sys/devices/3160000.i2c/i2c-0/0-0041/iio:device1/ui_input_0"
+    board.put(path, "19120 2000000\n")
+    log = str(tmp_path / "power.csv")
+    code, _, errors = measure(*of(board), "--log", log, "--", "sleep", "0.3")
+    assert code == 0
+    assert "void J" in errors
+    assert "RANGE" in errors
+    with open(log) as file:
+        assert file.read().count(",       RANGE\n") > 5
+    assert sources_of(board)[0] == 4
+
+
+def sources_of(board):
+    """The exit code and the words of `joulebird sources` for this board."""
+    command = [sys.executable, "-m", "joulebird", "sources", *of(board)]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    return done.returncode, done.stdout.decode()
+
+
+def test_without_a_sensor_nothing_is_simulated_unasked(tmp_path):
+    try:
+        pytest.skip(f"this machine has a sensor: {registry.best()}")
+    except SourceError as error:
+        reason, ways_out = error.message, error.hint
+    for words in (["measure", "--", "touch", "ran"], ["watch", "-n", "1"]):
+        code, out, errors = process(*words, cwd=str(tmp_path))
+        assert (code, out) == (4, "")
+        assert reason in errors
+        assert ways_out in errors
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_result_for_people_goes_to_stderr(board):

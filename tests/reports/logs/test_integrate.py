@@ -62,11 +62,20 @@ def test_a_hole_adds_neither_energy_nor_coverage():
     assert (got.total, got.covered_us, got.worst_gap_us) == (20 * SECOND, 2 * SECOND, 20 * SECOND)
 
 
-def test_a_failed_read_is_a_hole():
+@pytest.mark.parametrize("rule", ["trapezoids", "steps", "counter"])
+def test_a_failed_read_is_a_missed_one(rule):
     samples = series([(0, 10), (100, None), (200, 10), (300, 10)])
-    got = integrate(samples, 0, 300, "trapezoids", SECOND)
-    assert (got.total, got.covered_us, got.failed, got.samples) == (1000, 100, 1, 3)
+    got = integrate(samples, 0, 300, rule, SECOND)
+    assert (got.total, got.covered_us, got.failed, got.samples) == (3000, 300, 1, 3)
     assert got.worst_gap_us == 200
+
+
+@pytest.mark.parametrize("rule", ["trapezoids", "steps"])
+def test_failed_reads_for_longer_than_a_gap_may_be_are_a_hole(rule):
+    failed = [(100 + k * SECOND // 10, None) for k in range(20)]
+    samples = series([(0, 10), (100, 10), *failed[1:], (2 * SECOND, 10), (2 * SECOND + 100, 10)])
+    got = integrate(samples, 0, 2 * SECOND + 100, rule, SECOND)
+    assert (got.total, got.covered_us, got.failed) == (2000, 200, 19)
 
 
 def test_a_counter_loses_nothing_to_a_failed_read_or_a_gap_inside():

@@ -56,12 +56,14 @@ def test_a_total_of_two_rails_needs_both(tmp_path):
     path = tmp_path / "power.csv"
     path.write_text(
         header(source)
-        + "".join(row(i * 100_000, 10_000, 2_000 if i != 50 else None) for i in range(101))
+        + "".join(
+            row(i * 100_000, 10_000, 2_000 if not 500 < i < 520 else None) for i in range(1001)
+        )
     )
     energy = PowerTrace.load(path).energy()
-    assert energy.failed == 1
+    assert energy.failed == 19
     assert energy.coverage == pytest.approx(0.98)
-    assert energy.joules == pytest.approx(120.0)
+    assert energy.joules == pytest.approx(1200.0)
     assert PowerTrace.load(path).energy(rail="VDD_IN").coverage == 1.0
 
 
@@ -169,15 +171,23 @@ def test_a_short_hole_is_filled_with_the_mean_and_widens_the_uncertainty(tmp_pat
     assert holed.u_joules > 1.5 * whole.u_joules
 
 
-def test_failed_reads_are_counted_against_coverage(tmp_path):
+def test_isolated_failed_reads_are_counted_and_cost_no_coverage(tmp_path):
     samples = [(t, None if t % 1_000_000 == 0 else mw) for t, mw in TEN_W]
     trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
     energy = trace.energy(0.5, 59.5)
     assert energy.failed == 59
-    assert energy.coverage == pytest.approx(1 - 59 * 0.1 / 59)
-    assert energy.void
+    assert energy.coverage == 1.0
+    assert energy.joules == pytest.approx(590.0)
     assert trace.failures == {"EAGAIN": 61}
     assert "61 failed reads (EAGAIN)" in trace.problems()
+
+
+def test_failed_reads_in_a_row_are_counted_against_coverage(tmp_path):
+    samples = [(t, None if t % 20_000_000 < 1_500_000 else mw) for t, mw in TEN_W]
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", samples))
+    energy = trace.energy(0.5, 59.5)
+    assert energy.coverage == pytest.approx(1 - (1.0 + 2 * 1.55) / 59)
+    assert energy.void
 
 
 def test_the_clock_set_back_inside_a_window_is_void(tmp_path):

@@ -57,7 +57,7 @@ def test_without_a_board_it_asks_for_one(desk):
 
 def test_clean_removes_what_is_here_and_says_it(alpha, desk):
     study = desk.naps(ratios=(0.3, 0.5), epochs=1, pause_s=0.0)
-    desk.run("run", study, "--board", "alpha")
+    desk.run("run", study, "--board", "alpha", "--source", "simulated")
     there, old = alpha.home / "joulebird", alpha.home / ".cache/joulebird/board-0123456789ab.pyz"
     old.write_bytes(b"x" * 1000)
     kept = {path for path in old.parent.glob("board-*.pyz") if path != old}
@@ -79,7 +79,8 @@ def test_clean_removes_what_is_here_and_says_it(alpha, desk):
 
 
 def test_clean_keeps_what_is_not_here(alpha, desk, new_desk):
-    desk.run("run", desk.naps(epochs=1, pause_s=0.0), "--board", "alpha")
+    study = desk.naps(epochs=1, pause_s=0.0)
+    desk.run("run", study, "--board", "alpha", "--source", "simulated")
     other = new_desk(alpha, name="other")
     assert "1 finished run not here, and therefore kept" in other.run("board", "clean", "alpha")
     assert list((alpha.home / "joulebird/runs/stages").iterdir())
@@ -87,7 +88,8 @@ def test_clean_keeps_what_is_not_here(alpha, desk, new_desk):
 
 
 def test_clean_refuses_while_a_job_runs(alpha, desk):
-    running = desk.start("run", desk.naps(epochs=200, pause_s=0.1), "--board", "alpha")
+    study = desk.naps(epochs=200, pause_s=0.1)
+    running = desk.start("run", study, "--board", "alpha", "--source", "simulated")
     wait_for(lambda: "runs started" in desk.said())
     wait_for(lambda: list(alpha.home.glob("joulebird/jobs/*/state.json")))
     desk.run("board", "clean", "alpha", code=75)
