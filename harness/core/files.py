@@ -72,7 +72,8 @@ def writing(path: str) -> Iterator[None]:
     except OSError as error:
         folder = os.path.dirname(path) or "."
         above = os.path.dirname(folder) or "."
-        if not os.path.isdir(folder) and os.path.isdir(above):
+        gone = error.errno == errno.ENOENT and not os.path.isdir(folder)
+        if gone and os.path.isdir(above):
             raise TrainingError(
                 f"{folder}: the folder was deleted while it was in use",
                 "give the same command again: what other folders hold is kept",
