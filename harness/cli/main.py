@@ -59,6 +59,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         return error.exit_code
 
 
+def _say(text: str) -> None:
+    to_stdout(lambda: sys.stdout.write(text))
+
+
 def _complain(text: str) -> None:
     """Write to stderr; the exit code stays when that fails."""
     try:
@@ -83,14 +87,14 @@ def dispatch(argv: List[str]) -> int:
     if argv[:1] == ["help"]:
         argv = [word for word in argv if word != "help"] + ["--help"]
     if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write(help_text())
+        _say(help_text())
         return exit_codes.DONE
     if argv[0] in ("-V", "--version"):
-        sys.stdout.write(f"joulebird {__version__}\n")
+        _say(f"joulebird {__version__}\n")
         return exit_codes.DONE
     verb, words = verb_of(argv)
     if verb == "board":
-        sys.stdout.write(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
+        _say(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
         return exit_codes.DONE
     from joulebird.harness.cli.parser import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package

@@ -49,18 +49,16 @@ def open_standard_streams() -> None:
     Otherwise a library's message to descriptor 2 would land in the next file that is opened. What
     goes to stderr is lost; writing to stdout fails, as it does without a descriptor.
     """
-    for number, name, flags in (
-        (0, "stdin", os.O_RDONLY),
-        (1, "stdout", os.O_RDONLY),
-        (2, "stderr", os.O_WRONLY),
-    ):
+    streams = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
+    for number, (_, flags) in enumerate(streams):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, flags)  # gives the lowest number that is free
+    for number, (name, flags) in enumerate(streams):
         if getattr(sys, name) is None:
-            own = os.open(os.devnull, flags)
-            setattr(sys, name, open(own, "r" if number == 0 else "w"))  # noqa: SIM115
+            null = os.open(os.devnull, flags)
+            setattr(sys, name, open(null, "w" if number else "r"))  # noqa: SIM115
 
 
 def can_move(stream: Any, environ: Optional[Mapping[str, str]] = None) -> bool:
