@@ -103,7 +103,5 @@ def _unwritable(path: str, error: OSError) -> SourceError:
     usual = "", "check the folder and its permissions"
     return SourceError(
         f"cannot write the power log {path}: {os.strerror(number)}",
-        "make room on that disk; the log so far is kept"
-        if full
-        else FAULTS.get(number, usual)[1],
+        "make room on that disk; the log so far is kept" if full else FAULTS.get(number, usual)[1],
     )

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from functools import partial
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core import lock
@@ -41,14 +42,14 @@ class EventLog:
         data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")
         left = data
         while left:  # a full disk may take a part; the next attempt raises ENOSPC
-            left = left[patiently(self._path, lambda: os.write(self._handle, left)) :]
+            left = left[patiently(self._path, partial(os.write, self._handle, left)) :]
         if durable:
             end = os.lseek(self._handle, 0, os.SEEK_CUR)
             patiently(self._path, lambda: self._sync(data, end - len(data)))
         return t_s
 
     def _sync(self, data: bytes, offset: int) -> None:
-        """Bring an event to the disk; after a failure Linux forgets what it could not write."""
+        """Bring an event to the disk; Linux forgets the pages that it could not write."""
         try:
             os.fsync(self._handle)
         except OSError:

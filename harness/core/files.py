@@ -16,19 +16,19 @@ from joulebird.harness.core.errors import HarnessError, TrainingError
 from joulebird.harness.core.exit_codes import TRAINING
 
 MAKE_ROOM = "free some space and give the same command again: no finished stage is lost"
-# What a disk may do to a writer: the fault in words, and the remedy.
+# The faults of a disk by the error's number: words, and the remedy.
 FAULTS = {
     errno.ENOSPC: ("the disk is full", MAKE_ROOM),
     errno.EDQUOT: ("the disk is full: your quota is used up", MAKE_ROOM),
     errno.EROFS: (
         "the disk has become read-only",
-        "see `dmesg`; mount it for writing (a worn card: replace it), give the same command again",
+        "see `dmesg`; mount it for writing (replace a worn card), then run again",
     ),
     **dict.fromkeys(
         (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
         (
             "the disk failed ({})",
-            "see `dmesg`; check the disk or card and its contacts, then give the same command again",
+            "see `dmesg`; check the disk or card and its contacts, then run again",
         ),
     ),
     **dict.fromkeys(
@@ -54,7 +54,7 @@ def patiently(path: str, write: Callable[[], Result]) -> Result:
         try:
             return write()
         except OSError as error:
-            error.filename = error.filename or path
+            error.filename = path
             if pause_s is None or error.errno not in PASSING:
                 raise
             time.sleep(pause_s)
@@ -76,7 +76,7 @@ def writing(path: str) -> Iterator[None]:
         if gone and os.path.isdir(above):
             raise TrainingError(
                 f"{folder}: the folder was deleted while it was in use",
-                "give the same command again: what other folders hold is kept",
+                "give the same command again: all other folders are kept",
             ) from error
         if error.errno not in FAULTS:
             raise

@@ -48,9 +48,7 @@ def load(path: str, remedy: str) -> Any:
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file", "check the path") from None
     except OSError as error:
-        raise HarnessError(
-            f"{path}: cannot be read ({error.strerror})", UNREADABLE
-        ) from None
+        raise HarnessError(f"{path}: cannot be read ({error.strerror})", UNREADABLE) from None
     except ValueError as error:
         raise HarnessError(f"{path}: not valid JSON ({error})", remedy) from None
 

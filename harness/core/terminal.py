@@ -46,8 +46,8 @@ def to_stdout(write: Callable[[], Any]) -> None:
 def open_standard_streams() -> None:
     """Open those of stdin, stdout and stderr that were closed, before a file takes their place.
 
-    Otherwise a library's message to descriptor 2 would land in the next file that is opened. What
-    goes to stderr is lost; writing to stdout fails, as it does without a descriptor.
+    Otherwise a library's message to descriptor 2 would land in the next file that is opened. Text
+    for stderr is lost; writing to stdout fails, as it does without a descriptor.
     """
     streams = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
     for number, (_, flags) in enumerate(streams):

@@ -62,32 +62,17 @@ class Checkpoints:
         self._attempt = attempt
         self._count = 0
         self._current = ""  # the name of checkpoint.pt
-        self._state: Optional[Dict[str, Any]] = None  # of checkpoint.pt, until it is first asked for
+        self._state: Optional[Dict[str, Any]] = (
+            None  # of checkpoint.pt, until it is first asked for
+        )
         self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved
         self.damaged: List[Dict[str, Any]] = []  # facts of the checkpoints that were given up
 
     def recover(self, epochs: Iterable[Event]) -> Optional[Event]:
         """Return the newest of these epochs whose checkpoint can be read; None to begin afresh.
 
-        Complete the commit at which the last attempt was killed, and remove what is left over.
+        Complete the commit at which the last attempt was killed, and remove all that is left over.
         """
-<<<<<<< HEAD
-        event = next((each for each in list(epochs)[::-1] if each.get("checkpoint")), None)
-        committed: Optional[str] = event["checkpoint"] if event else None
-        if committed and os.path.exists(self._path(committed)):
-            os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
-        if event:
-            self._state = self._saving().load(self._folder, CHECKPOINT)
-            if self._state.pop(NAME, committed) != committed:  # older versions wrote none
-                reason = "it is of another epoch than the events say"
-                self.damaged.append({"file": CHECKPOINT, "reason": reason})
-                event = committed = None
-        for name in os.listdir(self._folder):
-            partial = name.startswith(CHECKPOINT + ".") or ".part" in name
-            if partial or (name == CHECKPOINT and not committed):
-                os.remove(os.path.join(self._folder, name))
-        return event
-=======
         names = {event["checkpoint"]: event for event in epochs if event.get("checkpoint")}
         tried = list(names)[: -GENERATIONS - 1 : -1]
         for name in tried:
@@ -105,7 +90,6 @@ class Checkpoints:
         self._current = ""
         self._tidy()
         return None
->>>>>>> c75aed2 (Survive failing disks and pipes; keep two generations of checkpoints)
 
     def load(self) -> Dict[str, Any]:
         """Return the state of the checkpoint that `recover` found."""

@@ -8,17 +8,11 @@ from typing import Any, Callable, List, Tuple
 import joulebird
 from joulebird.baselines import METHODS
 from joulebird.harness.core import records as record
-<<<<<<< HEAD
 from joulebird.harness.core.registry import find
-from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
-from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
-from joulebird.harness.runs.rundir import is_finished, sources_of
-=======
 from joulebird.harness.runs.checkpoints import Damaged
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
-from joulebird.harness.runs.rundir import is_finished, own_sources, reopen
->>>>>>> c75aed2 (Survive failing disks and pipes; keep two generations of checkpoints)
+from joulebird.harness.runs.rundir import is_finished, reopen, sources_of
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
 from joulebird.harness.runs.warnings import warning

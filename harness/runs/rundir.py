@@ -5,10 +5,6 @@ import os
 from typing import Any, Dict, List, Tuple
 
 from joulebird.harness.core.errors import HarnessError
-<<<<<<< HEAD
-from joulebird.harness.core.records import RECORD, STAGE, is_done, read_run, run_dir, stage_dir
-from joulebird.harness.core.registry import own_sources
-=======
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.files import remove
 from joulebird.harness.core.records import (
@@ -21,7 +17,7 @@ from joulebird.harness.core.records import (
     run_dir,
     stage_dir,
 )
->>>>>>> c75aed2 (Survive failing disks and pipes; keep two generations of checkpoints)
+from joulebird.harness.core.registry import own_sources
 
 
 def make_folder(root: str) -> None:

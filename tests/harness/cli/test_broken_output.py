@@ -45,7 +45,9 @@ def finished(tmp_path):
 
 def shell(command, script, **options):
     """Run a command as $@ in a shell's script; gives its exit code and stdout."""
-    ran = subprocess.run(["bash", "-c", script, "bash", *command], stdout=subprocess.PIPE, **options)
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", *command], stdout=subprocess.PIPE, **options
+    )
     return ran.returncode, ran.stdout.decode()
 
 

@@ -13,8 +13,8 @@ from joulebird.harness.core import files
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError, TrainingError
 from joulebird.harness.core.events import EventLog
-from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.run import run_spec
+from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.session import run_all
 from tests.harness.runs.test_engine import Fixture, spec_of
 
@@ -138,16 +138,18 @@ def test_a_runs_folder_that_vanishes_ends_the_session(here, tmp_path):
     """A pulled USB disk: the next run must not begin on the disk below."""
     os.makedirs(str(tmp_path / "disk"))
     here.root = str(tmp_path / "disk" / "runs")
-    with pytest.raises(HarnessError), here.session() as session:
-        progress, epoch = session.progress, session.progress.epoch
+    session = here.session()
+    epoch = session.progress.epoch
 
-        def gone(number, *rest):
-            epoch(number, *rest)
-            if number == 2:
-                os.rename(here.root, here.root + "-gone")
+    def gone(number, *rest):
+        epoch(number, *rest)
+        if number == 2:
+            os.rename(here.root, here.root + "-gone")
 
-        progress.epoch = gone
+    session.progress.epoch = gone
+    with pytest.raises(HarnessError, match="was deleted") as refused, session:
         run_all(session, [spec_of(method="only_grow"), spec_of(method="only_grow", seed=2)])
+    assert refused.value.exit_code == 5
     assert not os.path.exists(os.path.join(here.root, "stages"))
 
 
