@@ -1,5 +1,6 @@
 """`events.jsonl`: the marks of a stage, a line each, readable however the process ends."""
 
+import errno
 import json
 import math
 import os
@@ -35,8 +36,10 @@ class EventLog:
         """Append one event and return its time (s, CLOCK_MONOTONIC).
 
         A durable event is on the disk when this returns. A passing fault of the disk is waited for;
-        raises the OSError of one that stays.
+        raises the OSError of one that stays, and of a file that was deleted.
         """
+        if not os.fstat(self._handle).st_nlink:  # the marks would go nowhere
+            raise FileNotFoundError(errno.ENOENT, "deleted", self._path)
         t_s: float = facts.pop("t_s") if "t_s" in facts else time.monotonic()
         values = dict(plain(facts), t_s=round(t_s, 6), event=event)
         data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")

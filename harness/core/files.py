@@ -71,11 +71,11 @@ def writing(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         folder = os.path.dirname(path) or "."
-        above = os.path.dirname(folder) or "."
-        gone = error.errno == errno.ENOENT and not os.path.isdir(folder)
-        if gone and os.path.isdir(above):
+        lost = folder if not os.path.isdir(folder) else path if error.filename == path else ""
+        gone = lost and error.errno == errno.ENOENT
+        if gone and os.path.isdir(os.path.dirname(lost) or "."):
             raise TrainingError(
-                f"{folder}: the folder was deleted while it was in use",
+                f"{lost}: was deleted while it was in use",
                 "give the same command again: all other folders are kept",
             ) from error
         if error.errno not in FAULTS:

@@ -398,7 +398,7 @@ def test_a_closed_pipe_is_quiet():
     ],
 )
 def test_ctrl_c(tmp_path, number, times):
-    """Once (or SIGTERM, or SIGHUP): the epoch in hand is finished and kept. Twice: at once. What was
+    """Once (or SIGTERM, SIGHUP): the epoch in hand is finished and kept. Twice: at once. What was
     finished is there.
     """
     pytest.importorskip("torch")

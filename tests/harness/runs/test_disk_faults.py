@@ -124,7 +124,7 @@ def test_a_folder_deleted_in_mid_run_fails_that_run_alone(here, tmp_path):
         done, failures = run_all(session, [lost, other])
     assert [one.id for one in done] == [other.id]
     assert [spec for spec, _ in failures] == [lost]
-    assert "the folder was deleted" in failures[0][1].message
+    assert failures[0][1].message.endswith("was deleted while it was in use")
     assert os.path.join("stages", "grow-and-lose") in failures[0][1].message
     assert failures[0][1].exit_code == 5
     os.remove(str(tmp_path / "until"))
@@ -132,6 +132,26 @@ def test_a_folder_deleted_in_mid_run_fails_that_run_alone(here, tmp_path):
     assert [e["epoch"] for e in here.events(again.stages[0]) if e["event"] == "epoch"] == [
         *range(1, 5)
     ]
+
+
+def test_deleted_events_fail_that_run_alone(here):
+    """The marks of a stage would go to a file without a name."""
+    session = here.session()
+    epoch = session.progress.epoch
+
+    def deleted(number, *rest):
+        epoch(number, *rest)
+        for folder, _, names in os.walk(here.root):
+            if number == 2 and record.EVENTS in names and record.RESULT not in names:
+                os.remove(os.path.join(folder, record.EVENTS))
+
+    session.progress.epoch = deleted
+    with session:
+        done, failures = run_all(session, [spec_of(method="only_grow")])
+    assert done == []
+    assert failures[0][1].message.endswith("events.jsonl: was deleted while it was in use")
+    session.progress.epoch = epoch
+    assert here.run(spec_of(method="only_grow"))
 
 
 def test_a_runs_folder_that_vanishes_ends_the_session(here, tmp_path):
