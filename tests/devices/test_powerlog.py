@@ -1,7 +1,7 @@
 """power.csv: the bytes on disk, prefixes, restarts, a full disk."""
 
-import json
 import errno
+import json
 import os
 import subprocess
 import sys

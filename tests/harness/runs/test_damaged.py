@@ -1,7 +1,9 @@
 """Damaged checkpoints, results and records: fall back, do the stage again, say so, go on."""
 
+import contextlib
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -323,3 +325,40 @@ def test_a_record_of_a_newer_version_is_not_made_again(here):
     replace_by_a_folder(path)
     with pytest.raises(HarnessError, match="cannot be read"):
         record.is_done(str(path.parent), record.STAGE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_stops_and_damage_at_random_end_like_an_undisturbed_run(here, tmp_path, seed):
+    chance = random.Random(seed)
+    spec = spec_of(epochs=8)
+    names = [record.CHECKPOINT, record.RESULT, record.STAGE, record.RECORD]
+    for _ in range(20):
+        session, left = here.session(), [chance.randint(1, 6)]
+        inner = session.progress.epoch
+
+        def stop(number, *rest, inner=inner, session=session, left=left):
+            inner(number, *rest)
+            left[0] -= 1
+            session._signals.stopping = not left[0]
+
+        session.progress.epoch = stop
+        with contextlib.suppress(Interrupted), session:
+            run_all(session, [spec])
+        files = [path for path in Path(here.root).glob("**/*") if path.name in names]
+        files += list(Path(here.root).glob("stages/*/checkpoint.pt.*"))
+        for path in chance.sample(sorted(files), min(len(files), chance.randint(0, 2))):
+            chance.choice(DAMAGE)(path)
+    done = here.run(spec)[0]
+    # a damaged result shows when it is used, and its stage is used once more here
+    whole = Fixture(tmp_path / "whole").run(spec)[0]
+    assert (done.metrics, done.accuracy) == (whole.metrics, whole.accuracy)
+    for name in done.stages:
+        tries = attempts(here.events(name))
+        epochs = [event["epoch"] for event, _ in kept_epochs(tries)]
+        assert epochs in ([], [1, 2, 3, 4, 5, 6, 7, 8])
+        assert [attempt.ended for attempt in tries] == [False] * (len(tries) - 1) + [True]
+        windows = [attempt.useful for attempt in tries if attempt.useful]
+        assert all(a.end_s <= b.begin_s for a, b in zip(windows, windows[1:]))
+        stage = record.read_stage(here.root, name)
+        assert stage.seconds == pytest.approx(sum(one.seconds for one in windows), abs=1e-3)
