@@ -17,7 +17,7 @@ from joulebird.harness.core.integral import (
     rule_of,
 )
 from joulebird.harness.core.powerlog import Row
-from joulebird.harness.core.sensor import Accuracy, accuracy
+from joulebird.harness.core.sensor import UNKNOWN, Accuracy, accuracy
 
 MICRO = 1e6
 STEP_W = 1e-3  # of a log's numbers
@@ -65,7 +65,7 @@ def energy(
     end_s: float,
     sampling: str,
     allowed_s: float = LEAST_GAP_S,
-    sensor: Accuracy = Accuracy(),
+    sensor: Accuracy = UNKNOWN,
 ) -> Energy:
     """Integrate milliwatts over begin_s..end_s; gaps up to `allowed_s` are integrated across.
 
@@ -128,35 +128,33 @@ def sampling_error(
     `sampling_error` of reports/logs/integrate.py derives it; this is the sum of its two terms.
     """
     if rule == COUNTER:
-        series = only_read(series)
-    bridged, spent = [False], [0]  # of the interval before each sample, and behind the last one
+        return _cut_error(only_read(series), begin_us, end_us, allowed_us)
+    squares = line = 0.0
+    left, ahead, t1, p1 = False, 0, 0, 0  # the interval before: bridged, covered time, its begin
+    for (t2, p2, _), (t3, p3, _) in zip(series, series[1:] + series[-1:]):
+        before, t0, p0, t1, p1 = ahead, t1, p1, t2, p2 or 0
+        low, high = t2 if t2 > begin_us else begin_us, t3 if t3 < end_us else end_us
+        right = p2 is not None and p3 is not None and 0 < t3 - t2 <= allowed_us
+        ahead = high - low if right and high > low else 0
+        half, p3 = (before + ahead) / 2.0, p3 or 0
+        if half and left and right:
+            moved = half * (p1 - p0 - (p3 - p0) * (t2 - t0) / (t3 - t0))
+            squares += moved * moved / 1.5
+            line += moved
+        elif half:
+            squares += (half * (p1 - (p0 if left else p3))) ** 2 / 2.0
+        left = right
+    return math.sqrt(squares) + (abs(line) / 6.0 if rule == TRAPEZOIDS else 0.0)
+
+
+def _cut_error(series: List[Sample], begin_us: int, end_us: int, allowed_us: int) -> float:
+    """Return the error of a counter, which knows the energy between readings: of the cut ones."""
+    squares = 0.0
     for (t0, p0, _), (t1, p1, start) in zip(series, series[1:]):
-        good, short = p0 is not None and p1 is not None, t1 - t0 <= allowed_us
-        if rule == COUNTER:
-            short = (short or (t0 >= begin_us and t1 <= end_us)) and not start
-        bridged.append(good and short)
-        spent.append(max(min(t1, end_us) - max(t0, begin_us), 0) if good and short else 0)
-    bridged.append(False)
-    spent.append(0)
-    squares, line = [], []
-    for k, (t_us, power, _) in enumerate(series):
-        if rule == COUNTER:
-            if k and 0 < spent[k] < t_us - series[k - 1].t_us:
-                squares.append((spent[k] * ((power or 0) - (series[k - 1].power or 0))) ** 2.0)
-            continue
-        width = spent[k] + spent[k + 1]
-        if not width or power is None:
-            continue
-        left = series[k - 1] if bridged[k] else series[k + 1]
-        right = series[k + 1] if bridged[k + 1] else left
-        both = bridged[k] and bridged[k + 1]
-        share = (t_us - left.t_us) / (right.t_us - left.t_us) if both else 0.0
-        p0, p1 = left.power or 0, right.power or 0
-        moved = width / 2.0 * (power - (p0 + (p1 - p0) * share))
-        squares.append(moved**2 / (1.5 if both else 2.0))
-        line.append(moved if both else 0.0)
-    bias = abs(math.fsum(line)) / 6.0 if rule == TRAPEZOIDS else 0.0
-    return math.sqrt(math.fsum(squares)) + bias
+        spent = min(t1, end_us) - max(t0, begin_us)
+        if 0 < spent < t1 - t0 <= allowed_us and not start:
+            squares += float(spent * ((p1 or 0) - (p0 or 0))) ** 2
+    return math.sqrt(squares)
 
 
 def joules_of(
@@ -190,6 +188,5 @@ def energies(
 
     total = over(source["total"] or source["rails"])
     if not source["total"]:
-        blank = ("joules", "mean_w", "peak_w", "u_joules", "u_sensor_j", "u_sampling_j")
-        total = total._replace(**dict.fromkeys(blank))
+        total = Energy(None, total.seconds, total.coverage, None, None, total.worst_gap_s)
     return total, {rail: over([rail]) for rail in source["rails"]}

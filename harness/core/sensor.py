@@ -18,6 +18,9 @@ class Accuracy(NamedTuple):
     stated: bool = False
 
 
+UNKNOWN = Accuracy()
+
+
 def words_of(source: Dict[str, Any]) -> Tuple[str, ...]:
     """Return the words beside the numbers of an unmeasured source: "simulated" or "replayed".
 
@@ -39,7 +42,7 @@ def accuracy(source: Dict[str, Any], rails: Iterable[str]) -> Accuracy:
     """
     stated = source.get("accuracy")
     if not isinstance(stated, dict):
-        return Accuracy()
+        return UNKNOWN
     limits, rails = stated, list(rails)
 
     def known(key: str) -> List[float]:

@@ -25,7 +25,8 @@ class Energy:
     `measured_j` is the exact integral over the covered part of the window, `seconds` the length of
     the window, `covered_s` that of its covered part. `u_gain_j` and `u_offset_j` are uncertainties
     shared by all measurements of one sensor; `u_random_j` (sampling, quantisation, window edges) is
-    not. `stated` is whether the source states the first two. `words` accompany the number everywhere: "simulated", "replayed", "estimated".
+    not. `stated` is whether the source states the first two. `words` accompany the number
+    everywhere: "simulated", "replayed", "estimated".
     """
 
     rail: str
