@@ -105,11 +105,11 @@ def as_text(facts: Dict[str, Any]) -> str:
     words = dict.fromkeys([source, *words_of(facts["source"])])
     word = "" if facts["real"] else f" ({', '.join(words)}, not measured)"
     known = facts["u_joules"] is not None
-    u_text = f" +- {facts['u_joules']:.2g}" if known else ""
+    u_text = f" +- {facts['u_joules']:.2g} J" if known else ""
     lines = [
         "",
         f"joulebird: {' '.join(facts['command'])}",
-        f"  {number(facts['joules'])}{u_text} J{word} in {facts['seconds']:.3f} s "
+        f"  {number(facts['joules'])} J{u_text}{word} in {facts['seconds']:.3f} s "
         f"({facts['scope']}, source {source}, coverage {100.0 * facts['coverage']:.1f} %, "
         f"longest gap {facts['worst_gap_s']:.2f} s)",
     ]
