@@ -13,7 +13,7 @@ from joulebird.harness.core.integral import (
     allowed_gap_s,
     in_order,
     integrate,
-    only_read,
+    joined,
     rule_of,
 )
 from joulebird.harness.core.powerlog import Row
@@ -127,8 +127,9 @@ def sampling_error(
 
     `sampling_error` of reports/logs/integrate.py derives it; this is the sum of its two terms.
     """
+    series = joined(series, rule)
     if rule == COUNTER:
-        return _cut_error(only_read(series), begin_us, end_us, allowed_us)
+        return _cut_error(series, begin_us, end_us, allowed_us)
     squares = line = 0.0
     left, ahead, t1, p1 = False, 0, 0, 0  # the interval before: bridged, covered time, its begin
     for (t2, p2, _), (t3, p3, _) in zip(series, series[1:] + series[-1:]):

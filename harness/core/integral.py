@@ -73,8 +73,7 @@ def integrate(
 ) -> Integral:
     """Integrate samples `in_order` over begin_us..end_us."""
     good = only_read(samples)
-    if rule == COUNTER:
-        samples = good
+    samples = joined(samples, rule)
     twice = covered_us = 0
     cut = Fraction(0)
     for before, after in zip(samples, samples[1:]):
@@ -98,6 +97,11 @@ def integrate(
         covered_us,
         _worst_gap([sample.t_us for sample in good], begin_us, end_us),
     )
+
+
+def joined(samples: List[Sample], rule: str) -> List[Sample]:
+    """Return the samples of which neighbours are joined: a counter's without the failed ones."""
+    return only_read(samples) if rule == COUNTER else samples
 
 
 def only_read(samples: List[Sample]) -> List[Sample]:
