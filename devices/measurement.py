@@ -4,7 +4,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.energy import Energy, energies
-from joulebird.devices.overlap import Mark, Overlap, Presence, shared_s, shared_text
+from joulebird.devices.overlap import Overlap, Presence, shared_s, shared_text
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
@@ -27,7 +27,8 @@ class Measurement:
         """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
         self.source, self.problem = recorder.describe(), ""
         self.overlaps: List[Overlap] = []
-        self._presence, self._mark = presence, Mark()
+        self._presence = presence
+        self._mark: Dict[str, int] = {}
         self._recorder, self._log, self._floor = recorder, log, floor
         self._offset, self._begin_s = floor, 0.0
         self._total: Optional[Energy] = None

@@ -20,11 +20,10 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from joulebird.harness.core import lock
-from joulebird.harness.core.files import remove
 from joulebird.harness.core.jsonfile import parse
 
+RUNS, ENDED = "runs", "ended"
 MOST_BYTES = 1 << 20  # of a log that is read at once
-MOST_ANCESTORS = 64
 COMMAND_LETTERS = 120
 Fact = Dict[str, Any]
 
@@ -35,28 +34,19 @@ class Overlap(NamedTuple):
     pid: int
     command: str
     begin_s: float
-    end_s: float
-
-    @property
-    def seconds(self) -> float:
-        """Length of the common time."""
-        return self.end_s - self.begin_s
-
-    def as_dict(self) -> Dict[str, Any]:
-        """Return the fields for JSON."""
-        return {"pid": self.pid, "command": self.command, "seconds": self.seconds}
+    seconds: float
 
 
 def shared_s(overlaps: List[Overlap]) -> float:
     """Return the seconds in which at least one other measurement ran.
 
-    >>> shared_s([Overlap(1, "a", 0.0, 2.0), Overlap(2, "b", 1.0, 3.0), Overlap(3, "c", 5.0, 6.0)])
+    >>> shared_s([Overlap(1, "a", 0.0, 2.0), Overlap(2, "b", 1.0, 2.0), Overlap(3, "c", 5.0, 1.0)])
     4.0
     """
     total_s, until_s = 0.0, -math.inf
-    for _, _, begin_s, end_s in sorted(overlaps, key=lambda overlap: overlap.begin_s):
-        total_s += max(end_s - max(begin_s, until_s), 0.0)
-        until_s = max(until_s, end_s)
+    for _, _, begin_s, seconds in sorted(overlaps, key=lambda overlap: overlap.begin_s):
+        total_s += max(begin_s + seconds - max(begin_s, until_s), 0.0)
+        until_s = max(until_s, begin_s + seconds)
     return total_s
 
 
@@ -68,15 +58,8 @@ def shared_text(count: int, seconds: float, own: str) -> str:
     )
 
 
-class Mark(NamedTuple):
-    """The state at the beginning of a window: killed measurements, and the length of each log."""
-
-    dead: Tuple[str, ...] = ()
-    sizes: Dict[str, int] = {}
-
-
 class Presence:
-    """The registration of one measurement, from `enter` to `leave`; nothing in it raises."""
+    """The registration of one measurement, as a context manager; nothing in it raises."""
 
     def __init__(self, command: str = "") -> None:
         """Prepare; `command` is shown to the others (default: this process's command line)."""
@@ -84,101 +67,74 @@ class Presence:
         self._me: Fact = {}
         self._path, self._handle = "", -1
 
-    def enter(self) -> "Presence":
-        """Register from now on."""
-        pid, thread = os.getpid(), threading.get_ident()
+    def __enter__(self) -> "Presence":
+        """Register: an empty file belongs to a measurement that is about to lock it."""
         self._me = {
-            "pid": pid,
-            "thread": thread,
-            "ancestors": ancestors(pid),
-            "command": printable(self._command),
+            "pid": os.getpid(),
+            "thread": threading.get_ident(),
+            "ancestors": ancestors(os.getpid()),
+            "command": self._command[:COMMAND_LETTERS],
             "begin_s": time.monotonic(),
         }
         with contextlib.suppress(OSError):
-            hidden, handle = _created("joulebird-begins-")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.write(handle, json.dumps(self._me).encode("utf-8"))
-                os.fchmod(handle, 0o644)
-                path = f"{_prefix('runs')}{os.getuid()}-{hidden.rpartition('-')[2]}"
-                os.rename(hidden, path)
-            except OSError:
-                os.close(handle)
-                remove(hidden)
-            else:
-                self._path, self._handle = path, handle
+            self._handle, self._path = _created(RUNS)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            os.write(self._handle, _line(self._me))
         return self
 
-    def mark(self) -> Mark:
-        """Return what `since` needs, at the beginning of a window."""
-        with contextlib.suppress(OSError):
-            dead = tuple(path for path in _files("runs") if not _runs(path))
-            sizes = {path: facts.st_size for path, facts, _ in _opened("ended")}
-            return Mark(dead, sizes)
-        return Mark()
+    def mark(self) -> Dict[str, int]:
+        """Return what `since` needs, at the beginning of a window.
 
-    def since(self, mark: Mark, begin_s: float, end_s: float) -> List[Overlap]:
+        The lengths of the logs, and the files of killed measurements.
+        """
+        files = [(path, facts.st_size) for path, facts, _ in _opened(ENDED)]
+        runs = [(path, facts.st_size) for path, facts, _ in _opened(RUNS)]
+        return dict(files + [(path, size) for path, size in runs if size and not _runs(path)])
+
+    def since(self, mark: Dict[str, int], begin_s: float, end_s: float) -> List[Overlap]:
         """Return the other measurements within a window, the longest common time first.
 
         Measurements around this one, or started by it, are its own. One that was killed counts
         until it is found.
         """
         found: Dict[str, Fact] = {}
-        with contextlib.suppress(OSError):
-            for path, _, handle in _opened("runs"):
-                if path != self._path and path not in mark.dead:
-                    found.update(
-                        (_key(fact), fact) for fact in _facts(os.pread(handle, MOST_BYTES, 0))
-                    )
-            for path, facts, handle in _opened("ended"):
-                size = mark.sizes.get(path, 0)
-                tail = os.pread(handle, MOST_BYTES, size if size <= facts.st_size else 0)
-                found.update((_key(fact), fact) for fact in _facts(tail))
-        overlaps = [
-            Overlap(
-                fact["pid"],
-                printable(fact["command"]),
-                max(fact["begin_s"], begin_s),
-                min(fact.get("end_s", end_s), end_s),
-            )
-            for key, fact in found.items()
-            if key != _key(self._me) and not related(fact, self._me)
-        ]
-        ours = [overlap for overlap in overlaps if overlap.seconds > 0.0]
-        return sorted(ours, key=lambda overlap: -overlap.seconds)
-
-    def leave(self) -> None:
-        """End the registration: leave a line for the measurements that still run."""
-        path, self._path = self._path, ""
-        if not path or os.getpid() != self._me["pid"]:
-            return
-        with contextlib.suppress(OSError):
-            others = [other for other in _files("runs") if other != path]
-            beside = [other for other in others if _runs(other)]
-            if beside:
-                _append(dict(self._me, end_s=time.monotonic()))
-            for useless in [path] + ([] if beside else others + _files("ended")):
-                with contextlib.suppress(OSError):  # another user's
-                    os.remove(useless)
-        os.close(self._handle)
-
-    def __enter__(self) -> "Presence":
-        return self.enter()
+        for kind in (RUNS, ENDED):  # in this order: one that ends meanwhile is in either
+            for path, facts, handle in _opened(kind):
+                at = mark.get(path, 0)
+                if kind == ENDED or path not in mark:
+                    data = os.pread(handle, MOST_BYTES, at if at <= facts.st_size else 0)
+                    found.update((_key(fact), fact) for fact in _facts(data))
+        overlaps = []
+        for fact in found.values():
+            first_s, last_s = max(fact["begin_s"], begin_s), min(fact.get("end_s", end_s), end_s)
+            if first_s < last_s and not related(fact, self._me):
+                text = "".join(c if c.isprintable() else "?" for c in fact["command"])
+                command = text[:COMMAND_LETTERS]
+                overlaps.append(Overlap(fact["pid"], command, first_s, last_s - first_s))
+        return sorted(overlaps, key=lambda overlap: -overlap.seconds)
 
     def __exit__(self, *exc: Any) -> None:
-        self.leave()
-
-
-def printable(text: str) -> str:
-    """Return the beginning of a text without control characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:COMMAND_LETTERS])
+        """Leave a line for the measurements that still run; without any, remove all traces."""
+        if self._handle < 0 or os.getpid() != self._me["pid"]:
+            return
+        others = [path for path in _files(RUNS) if path != self._path]
+        useless = [self._path]
+        if any(map(_runs, others)):
+            with contextlib.suppress(OSError):
+                _append(_line(dict(self._me, end_s=time.monotonic())))
+        else:
+            useless += others + _files(ENDED)
+        for path in useless:
+            with contextlib.suppress(OSError):  # another user's
+                os.remove(path)
+        os.close(self._handle)
 
 
 def ancestors(pid: int) -> List[int]:
     """Return the processes above one, its parent first; [] where /proc does not show them."""
     found: List[int] = []
     with contextlib.suppress(OSError, ValueError, IndexError):
-        while pid > 1 and len(found) < MOST_ANCESTORS:
+        while pid > 1:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 pid = int(file.read().rpartition(b")")[2].split()[1])
             found.append(pid)
@@ -195,32 +151,33 @@ def related(one: Fact, other: Fact) -> bool:
 def _prefix(kind: str) -> str:
     """Return the beginning of the files' names: one for each machine's lock."""
     machine = hashlib.sha256(lock.machine().encode("utf-8")).hexdigest()[:12]
-    return os.path.join(tempfile.gettempdir(), f"joulebird-{kind}-{machine}-")
+    return f"joulebird-{kind}-{machine}-"
 
 
 def _files(kind: str) -> List[str]:
-    return glob.glob(glob.escape(_prefix(kind)) + "*")
+    with contextlib.suppress(OSError):
+        return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), _prefix(kind) + "*"))
+    return []
 
 
-def _created(prefix: str) -> Tuple[str, int]:
-    """Return a new file of this user's under a name that cannot be foreseen, and its descriptor."""
-    handle, path = tempfile.mkstemp(prefix=prefix)
-    return path, handle
+def _created(kind: str) -> Tuple[int, str]:
+    """Return a new file of this user's, under a name that others cannot foresee."""
+    handle, path = tempfile.mkstemp(prefix=f"{_prefix(kind)}{os.getuid()}-")
+    os.fchmod(handle, 0o644)
+    return handle, path
 
 
 def _opened(kind: str) -> Iterator[Tuple[str, os.stat_result, int]]:
     """Yield the files of a kind that belong to the user in their name: path, facts, descriptor."""
-    prefix = _prefix(kind)
     for path in _files(kind):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY | lock.SAFELY)
-            try:
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, handle)
                 facts = os.fstat(handle)
-                owner = path[len(prefix) :].partition("-")[0]
+                owner = os.path.basename(path)[len(_prefix(kind)) :].partition("-")[0]
                 if stat.S_ISREG(facts.st_mode) and owner == str(facts.st_uid):
                     yield path, facts, handle
-            finally:
-                os.close(handle)
 
 
 def _runs(path: str) -> bool:
@@ -234,8 +191,12 @@ def _runs(path: str) -> bool:
     return False
 
 
+def _line(fact: Fact) -> bytes:
+    return json.dumps(fact).encode("utf-8") + b"\n"
+
+
 def _facts(data: bytes) -> List[Fact]:
-    """Return the facts in the whole lines of a file that another user may have written."""
+    """Return the facts in lines that another user may have written."""
     found = []
     for line in data.split(b"\n"):
         with contextlib.suppress(ValueError, LookupError, TypeError):
@@ -250,17 +211,11 @@ def _key(fact: Fact) -> str:
     return "{pid} {thread} {begin_s!r}".format(**fact)
 
 
-def _append(fact: Fact) -> None:
+def _append(line: bytes) -> None:
     """Add a line to a log of this user's, which is made if there is none."""
-    line = json.dumps(fact).encode("utf-8") + b"\n"
-    for path, facts, _ in list(_opened("ended")):
-        if facts.st_uid == os.getuid() and facts.st_nlink == 1:
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | lock.SAFELY)
-            break
-    else:
-        path, handle = _created(os.path.basename(f"{_prefix('ended')}{os.getuid()}-"))
-        os.fchmod(handle, 0o644)
-    try:
-        os.write(handle, line)
-    finally:
-        os.close(handle)
+    mine = os.getuid(), 1  # and no link to another file of the user's
+    own = (path for path, facts, _ in _opened(ENDED) if (facts.st_uid, facts.st_nlink) == mine)
+    path = next(own, "")
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | lock.SAFELY) if path else _created(ENDED)[0]
+    os.write(handle, line)
+    os.close(handle)

@@ -84,7 +84,7 @@ def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dic
         "u_sensor_j": energy.u_sensor_j,
         "u_sampling_j": energy.u_sampling_j,
         "words": words,
-        "overlaps": [overlap.as_dict() for overlap in measurement.overlaps],
+        "overlaps": [overlap._asdict() for overlap in measurement.overlaps],
         "shared_s": shared_s(measurement.overlaps),
         "coverage": energy.coverage,
         "worst_gap_s": energy.worst_gap_s,

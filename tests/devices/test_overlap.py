@@ -24,7 +24,7 @@ for line in iter(sys.stdin.readline, ""):
     with joules("simulated", profile=[[1.0, 10.0]]) as m:
         print("begun", flush=True)
         sys.stdin.readline()
-    print(json.dumps([one.as_dict() for one in m.overlaps] + [str(m), m.seconds]), flush=True)
+    print(json.dumps([one._asdict() for one in m.overlaps] + [str(m), m.seconds]), flush=True)
 """
 
 
@@ -39,8 +39,12 @@ def _own_folder(tmp_path, monkeypatch):
 
 def left():
     """The files of measurements in the temporary folder."""
-    kinds = ("joulebird-runs-", "joulebird-ended-", "joulebird-begins-")
+    kinds = ("joulebird-runs-", "joulebird-ended-")
     return [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(kinds)]
+
+
+def folder_and(kind):
+    return os.path.join(tempfile.gettempdir(), overlap._prefix(kind))
 
 
 class Other:
@@ -169,7 +173,7 @@ def test_a_window_has_its_own_part_of_an_overlap():
     with Presence("mine") as mine:
         stranger = dict(mine._me, pid=2**40, ancestors=[], end_s=mine._me["begin_s"] + 0.25)
         mark = mine.mark()
-        overlap._append(stranger)
+        overlap._append(overlap._line(stranger))
         begin_s = mine._me["begin_s"]
         assert mine.since(mark, begin_s + 0.25, begin_s + 1.0) == []
         (part,) = mine.since(mark, begin_s + 0.05, begin_s + 1.0)
@@ -192,8 +196,8 @@ def test_a_killed_neighbour_counts_until_it_is_found(other):
 
 
 def test_files_of_others_neither_lie_nor_hang_nor_break(tmp_path):
-    prefix, uid = overlap._prefix("runs"), os.getuid()
-    ended = overlap._prefix("ended")
+    prefix, uid = folder_and("runs"), os.getuid()
+    ended = folder_and("ended")
     victim = tmp_path / "victim"
     victim.write_text("precious")
     os.mkfifo(f"{prefix}{uid}-fifo")
@@ -228,7 +232,7 @@ def test_a_forked_child_of_the_measured_code_leaves_the_registration_alone():
     with Presence() as presence:
         child = os.fork()
         if not child:
-            presence.leave()
+            presence.__exit__()
             os._exit(0)
         os.waitpid(child, 0)
         assert len(left()) == 1
@@ -237,4 +241,4 @@ def test_a_forked_child_of_the_measured_code_leaves_the_registration_alone():
 
 def test_the_shared_time_counts_once():
     assert shared_s([]) == 0.0
-    assert shared_s([Overlap(1, "a", 0.0, 5.0), Overlap(2, "b", 1.0, 2.0)]) == 5.0
+    assert shared_s([Overlap(1, "a", 0.0, 5.0), Overlap(2, "b", 1.0, 1.0)]) == 5.0
