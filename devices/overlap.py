@@ -169,13 +169,14 @@ def _created(kind: str) -> Tuple[int, str]:
 
 def _opened(kind: str) -> Iterator[Tuple[str, os.stat_result, int]]:
     """Yield the files of a kind that belong to the user in their name: path, facts, descriptor."""
+    known = len(_prefix(kind))
     for path in _files(kind):
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY | lock.SAFELY)
             with contextlib.ExitStack() as stack:
                 stack.callback(os.close, handle)
                 facts = os.fstat(handle)
-                owner = os.path.basename(path)[len(_prefix(kind)) :].partition("-")[0]
+                owner = os.path.basename(path)[known:].partition("-")[0]
                 if stat.S_ISREG(facts.st_mode) and owner == str(facts.st_uid):
                     yield path, facts, handle
 
