@@ -2,7 +2,7 @@
 
     with joules() as m:
         train()
-    print(m.joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage)
+    print(m.joules, m.u_joules, m.seconds, m.watts_mean["VDD_IN"], m.coverage, m.overlaps)
 
     @joules("ina3221")
     def train(): ...    # prints the joules of every call on stderr; train.measured has the last
@@ -21,6 +21,7 @@ from typing import Any, Callable, List, NamedTuple, Optional
 
 from joulebird.devices import registry
 from joulebird.devices.measurement import Measurement
+from joulebird.devices.overlap import Presence
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.relay import Relay
 from joulebird.devices.util.scratch import scratch_folder
@@ -53,6 +54,7 @@ class joules:
     ) -> None:
         self._source, self._log, self._period_s = source, log, period_s
         self._report, self._options = report, options
+        self._command = ""  # shown to measurements beside this one
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Measurement:
@@ -61,9 +63,10 @@ class joules:
             if log is None:
                 log = os.path.join(stack.enter_context(scratch_folder("measure")), "power.csv")
             path, source = os.path.abspath(log), self._source or registry.best()
+            presence = stack.enter_context(Presence(self._command))
             recorder = stack.enter_context(Recorder(source, self._options, self._period_s))
             recorder.open(path)
-            measurement = Measurement(recorder, path, os.path.getsize(path))
+            measurement = Measurement(recorder, path, os.path.getsize(path), presence)
             stack.enter_context(measurement)
             self._stack = stack.pop_all()
         return measurement
@@ -109,7 +112,9 @@ def measure_command(
     if not argv or shutil.which(argv[0]) is None:
         name = argv[0] if argv else "nothing"
         raise CommandError(f"cannot run {name}: no such command", "check its name and the PATH")
-    with joules(source, log, period_s, **options) as measurement, Relay() as relay:
+    measured = joules(source, log, period_s, **options)
+    measured._command = " ".join(argv)
+    with measured as measurement, Relay() as relay:
         try:
             process = subprocess.Popen(argv)
         except OSError as error:

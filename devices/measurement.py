@@ -1,14 +1,16 @@
 """Integrate a measured window: joules, seconds, watts by rail, coverage."""
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.energy import Energy, energies
+from joulebird.devices.overlap import Overlap, Presence, shared_s, shared_text
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.integral import allowed_gap_s
 from joulebird.harness.core.powerlog import OK, Row, row_width
+from joulebird.harness.core.sensor import UNSTATED, words_of
 
 MARGIN_ROWS = 64  # before a window, to cut its edge; a long log is not read from its beginning
 
@@ -17,11 +19,16 @@ class Measurement:
     """The energy of a window. Asking before the window has ended raises SourceError.
 
     `source` is the power source's description of itself, `problem` why a number is missing, or "".
+    `overlaps` are the other measurements that ran on this machine within the window, those around
+    this one and those of its own code left out: the joules are then not this code's alone.
     """
 
-    def __init__(self, recorder: Recorder, log: str, floor: int) -> None:
+    def __init__(self, recorder: Recorder, log: str, floor: int, presence: Presence) -> None:
         """Prepare a window in `log`, whose segment's rows begin at the byte `floor`."""
         self.source, self.problem = recorder.describe(), ""
+        self.overlaps: List[Overlap] = []
+        self._presence = presence
+        self._mark: Dict[str, int] = {}
         self._recorder, self._log, self._floor = recorder, log, floor
         self._offset, self._begin_s = floor, 0.0
         self._total: Optional[Energy] = None
@@ -29,12 +36,27 @@ class Measurement:
 
     def window(self) -> "Measurement":
         """Return a window inside this one, to be used with `with`; it shares the recorder."""
-        return Measurement(self._recorder, self._log, self._floor)
+        return Measurement(self._recorder, self._log, self._floor, self._presence)
 
     @property
     def joules(self) -> Optional[float]:
         """Energy of the source's total; None below 95 % coverage, or without a total."""
         return self.total.joules
+
+    @property
+    def u_joules(self) -> Optional[float]:
+        """Uncertainty of `joules` at about 95 %; None without joules.
+
+        Its parts are `total.u_sensor_j`, None where the sensor's accuracy is not stated, and
+        `total.u_sampling_j`.
+        """
+        return self.total.u_joules
+
+    @property
+    def words(self) -> Tuple[str, ...]:
+        """The words that go with every number: "simulated" or "replayed", "shared"."""
+        _ = self.total
+        return words_of(self.source) + (("shared",) if self.overlaps else ())
 
     @property
     def seconds(self) -> float:
@@ -76,6 +98,7 @@ class Measurement:
 
     def __enter__(self) -> "Measurement":
         """Take the reading at the first edge."""
+        self._mark = self._presence.mark()
         self._offset = os.path.getsize(self._log)
         self._begin_s = self._recorder.sample()
         return self
@@ -97,6 +120,7 @@ class Measurement:
         except SourceError as error:
             self._total = Energy(None, end_s - begin_s, 0.0, None, None, end_s - begin_s)
             self.problem = error.message
+        self.overlaps = self._presence.since(self._mark, begin_s, end_s)
 
     def _rows(self, begin_s: float, oldest_s: float) -> List[Row]:
         """Read the window's rows, and before it up to a whole reading or the longest gap."""
@@ -112,11 +136,17 @@ class Measurement:
 
     def __str__(self) -> str:
         origin = f"{self.source['scope']}, {self.source['name']}"
-        origin += "" if self.source["real"] else ", not measured"
+        others = [word for word in words_of(self.source) if word != self.source["name"]]
+        origin = ", ".join([origin, *others] + ["not measured"] * (not self.source["real"]))
+        count = len(self.overlaps)
+        shared = f"; {shared_text(count, shared_s(self.overlaps), 'code')}" if count else ""
         if self.joules is None:
-            return f"no energy for these {self.seconds:.3f} s: {self.problem} ({origin})"
+            return f"no energy for these {self.seconds:.3f} s: {self.problem} ({origin}){shared}"
         total = self.total
+        unstated = f", {UNSTATED}" if total.u_sensor_j is None else ""
         return (
-            f"{self.joules:.2f} J in {self.seconds:.3f} s: mean {total.mean_w or 0.0:.2f} W, "
+            f"{self.joules:.2f} J +- {self.u_joules or 0.0:.2g} J{unstated} "
+            f"in {self.seconds:.3f} s: mean {total.mean_w or 0.0:.2f} W, "
             f"peak {total.peak_w or 0.0:.2f} W, coverage {100.0 * self.coverage:.1f} % ({origin})"
+            f"{shared}"
         )

@@ -1,8 +1,9 @@
 """The meters that are known by name, and the description of another one."""
 
+import hashlib
 import json
 import re
-from typing import Any, Callable, Dict, NamedTuple, Tuple, Union, get_type_hints
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, Union, get_type_hints
 
 from joulebird.devices.registry import fits
 from joulebird.devices.serial_meter.decoders.line import LineDecoder
@@ -10,6 +11,7 @@ from joulebird.devices.serial_meter.decoders.modbus import ModbusDecoder
 from joulebird.devices.serial_meter.decoders.scpi import ScpiDecoder
 from joulebird.devices.serial_meter.decoders.um import UmDecoder
 from joulebird.devices.serial_meter.decoders.wattsup import WattsupDecoder
+from joulebird.devices.serial_meter.profiles import UNSTATED
 from joulebird.devices.serial_meter.profiles.boards import BOARD_METERS
 from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.modbus import MODBUS_METERS
@@ -37,6 +39,8 @@ METERS: Dict[str, Dict[str, Any]] = {
     **MODBUS_METERS,
     **OTHER_METERS,
 }
+LIMITS = ("gain", "offset_mw", "quantum_mw")
+SIZE = re.compile(r"(\d+\.?\d*) *(m?)[VA]?$", re.IGNORECASE)  # of a range: 30V, 500MA, 2
 EXAMPLE = 'for example {"like": "um25c", "interval_s": 1.0}'
 TO_JSON = (
     "on a current Python write it as JSON: python3 -c 'import json, sys, tomllib; "
@@ -52,7 +56,8 @@ class Meter(NamedTuple):
     not say, it counts as a snapshot and `sampling_known` is False. `counter_step_j` is the
     smallest step of its energy counter (0: none). `check` reveals a damaged frame: "checksum",
     "v*i" or "none". `line` is bits, parity and stop bits. `bauds` are tried in this order when
-    the port is opened.
+    the port is opened. `range_w` is the largest power that it can measure, `accuracy` its largest
+    errors: {gain, offset_mw, quantum_mw, reference}, None where its datasheet gives none.
     """
 
     name: str
@@ -64,7 +69,8 @@ class Meter(NamedTuple):
     interval_s: float = 0.5
     counter_step_j: float = 0.0
     check: str = "none"
-    accuracy: str = ""
+    range_w: float = 0.0
+    accuracy: Dict[str, Any] = {}
     bauds: Tuple[int, ...] = (115200,)
     line: str = "8N1"
     settle_s: float = 0.0
@@ -78,7 +84,9 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
 
     The keys of a mapping are the fields of `Meter`, and `like`, the name of the meter to start
     from; `gates` and `settings` are merged key by key. A mapping may also come as JSON text, or
-    as the path of a .json or .toml file. Raises SourceError for an unknown name or field.
+    as the path of a .json or .toml file. A `range_w` that is not given is that of the `volts` and
+    `amps` of the settings, or of the gates; `of_range` in the accuracy, the error as a share of
+    that range, becomes part of its offset. Raises SourceError for an unknown name or field.
 
     >>> meter({"like": "um25c", "interval_s": 1.0}).interval_s
     1.0
@@ -101,14 +109,59 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         )
     except TypeError as error:
         raise _wrong(str(error)) from None
+    if isinstance(described.accuracy, str):  # in a description of an older version
+        described = described._replace(accuracy={"reference": described.accuracy})
     _check(described)
     _check(described.gates)
+    described = _ranged(described)
     if described.family not in DECODERS:
         raise SourceError(
             f"unknown family of serial meters {shown(described.family)}",
             nearest(described.family, DECODERS),
         )
     return described
+
+
+def _ranged(described: Meter) -> Meter:
+    """Return a meter with its range in watts, and with its accuracy at that range."""
+    sizes = [SIZE.match(str(described.settings.get(key, ""))) for key in ("volts", "amps")]
+    configured_w = 1.0 if all(sizes) else 0.0
+    for size in filter(None, sizes):
+        configured_w *= float(size.group(1)) * (1e-3 if size.group(2) else 1.0)
+    overrange = float(described.settings.get("overrange", 1.0))
+    range_w = described.range_w or configured_w * overrange or described.gates.max_w
+    if range_w < 0.0:
+        raise _wrong("range_w must be above 0")
+    stated = dict(described.accuracy)
+    of_range = stated.pop("of_range", 0.0)
+    if of_range and not configured_w:
+        stated, of_range = {"quantum_mw": stated.get("quantum_mw")}, 0.0
+    own = "its own description" if {"gain", "offset_mw"} & set(stated) else UNSTATED
+    stated = {"reference": own, **dict.fromkeys(LIMITS), **stated}
+    for name, value in list(stated.items()) + [("of_range", of_range)]:
+        if name not in LIMITS + ("reference", "of_range"):
+            raise _wrong(f"unknown key {shown(name)} of accuracy")
+        wanted = str if name == "reference" else Optional[float]
+        if not fits(value, wanted) or (wanted is not str and (value or 0.0) < 0.0):
+            raise _wrong(f"{name} of accuracy cannot be {shown(value)}")
+    if (stated["gain"] or 0.0) > 1.0:
+        raise _wrong(f"gain of accuracy is a share: {shown(stated['gain'])} is above 1")
+    if of_range:
+        stated["offset_mw"] = round((stated["offset_mw"] or 0.0) + 1e3 * of_range * configured_w, 6)
+    range_w = round(min(range_w, described.gates.max_w), 6)
+    return described._replace(range_w=range_w, accuracy=stated)
+
+
+def definition(spec: Union[str, Dict[str, Any]]) -> str:
+    """Return 12 digits of the SHA-256 of a meter's own file or mapping; "" for a known meter."""
+    if isinstance(spec, str) and spec.endswith((".json", ".toml")):
+        with open(spec, "rb") as file:
+            data = file.read()
+    elif isinstance(spec, str) and not spec.lstrip().startswith("{"):
+        return ""
+    else:
+        data = (spec if isinstance(spec, str) else json.dumps(spec, sort_keys=True)).encode("utf-8")
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _given(spec: Union[str, Dict[str, Any]]) -> Dict[str, Any]:

@@ -44,6 +44,7 @@ class SerialMeterSource(PowerSource):
         self.meter: Optional[meters.Meter] = None
         self._reader: Optional[Reader] = None
         self._last: Optional[PowerSample] = None
+        self._definition = ""
 
     def open(self) -> None:
         """Open the port, identify the meter and wait for its first reading; raises SourceError."""
@@ -56,6 +57,7 @@ class SerialMeterSource(PowerSource):
             )
         self.close()
         meter = meters.meter(self.spec)
+        self._definition = meters.definition(self.spec)
         self.meter = meter._replace(bauds=(int(self.baud),)) if self.baud else meter
         self.port = stable_name(self.port)
         self.sampling, self.scope, self.min_period_s = meter.sampling, meter.scope, meter.interval_s
@@ -101,10 +103,35 @@ class SerialMeterSource(PowerSource):
             reader.close()
 
     def describe(self) -> Dict[str, Any]:
-        """Return the facts for the record: meter, side, gates, check, port, identity."""
+        """Return the facts for the record: meter, side, gates, check, port, identity.
+
+        `sensor` is the meter's serial number, or the port of one that has none; `definition` a hash
+        of a description of the user's own.
+        """
         facts = dict(self.identity(), port=self.port, raw_log=self.raw_log)
-        if self.meter:
-            facts["meter"] = meters.as_json(self.meter)
+        known: Dict[str, Any] = {}
         if self._reader:
-            facts.update(baud=self._reader.baud, identity=self._reader.inbox.identity)
+            known = self._reader.inbox.identity or {}
+            facts.update(baud=self._reader.baud, identity=known or None)
+        if self.meter:
+            facts.update(
+                meter=meters.as_json(self.meter),
+                range_w=self.meter.range_w,
+                accuracy=dict(self.meter.accuracy),
+                sensor=f"{self.meter.name} {serial_number(known) or self.port}",
+            )
+        if self._definition:
+            facts["definition"] = self._definition
         return facts
+
+
+def serial_number(identity: Dict[str, Any]) -> str:
+    """Return the serial number in a meter's identity; "" without one.
+
+    >>> serial_number({"text": "YOKOGAWA,WT310E,C2KH12345E,F1.04"}), serial_number({"serial": 0})
+    ('C2KH12345E', '')
+    """
+    number = str(identity.get("serial") or "")
+    parts = str(identity.get("text", "")).split(",")  # maker, model, serial number, firmware
+    number = number or (parts[2].strip() if len(parts) > 3 else "")
+    return number if number.strip("0") else ""

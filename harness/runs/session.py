@@ -13,6 +13,7 @@ from joulebird.devices.board.control import Board
 from joulebird.devices.board.note import BoardError
 from joulebird.devices.foreign import UNKNOWN, Neighbours
 from joulebird.devices.health.read import Health
+from joulebird.devices.overlap import Presence
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
@@ -136,6 +137,7 @@ class Session:
         path, patience_s = self._lock
         owner = {"user": user_name(), "what": f"runs in {os.path.abspath(self.root)}"}
         self._exits.enter_context(locks.locked(path, owner, TRAINS, REMEDY, patience_s))
+        self._exits.enter_context(Presence("joulebird run: " + owner["what"]))
         self._exits.enter_context(self._signals)
         return self
 

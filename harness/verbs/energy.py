@@ -5,6 +5,7 @@ LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
 
+import contextlib
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -14,11 +15,13 @@ from joulebird.harness.cli.values import instant, word
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import attempts
-from joulebird.harness.core.records import read_events
+from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
+from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
+LOADED = "foreign load"
 EXAMPLES = """examples:
   joulebird energy power.csv
   joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
@@ -61,7 +64,7 @@ def main(args: Namespace) -> int:
         raise HarnessError(
             "--events and --from/--to both say which window is meant", "give one of them"
         )
-    trace = PowerTrace.load(args.log, args.map)
+    trace, words = PowerTrace.load(args.log, args.map), stage_words(args.log)
     rails = (
         [args.rail]
         if args.rail is not None
@@ -71,7 +74,7 @@ def main(args: Namespace) -> int:
     results = {
         rail or "total": total_energy(
             [trace.energy(begin, end, rail, boot) for begin, end, boot in windows]
-        )
+        ).worded(*words)
         for rail in rails
     }
     answer(args, facts(args, trace, windows, results), as_text(args, trace, windows, results))
@@ -115,6 +118,19 @@ def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
     ]
 
 
+def stage_words(log: str) -> List[str]:
+    """Return the words that the record of a log's stage adds; [] for any other log."""
+    folder = os.path.dirname(os.path.abspath(log))
+    with contextlib.suppress(HarnessError):
+        if is_done(folder, STAGE):
+            root = os.path.dirname(os.path.dirname(folder))
+            stage = read_stage(root, os.path.basename(folder))
+            warned = {warning.get("name") for warning in stage.warnings}
+            estimated = (stage.work or {}).get("precision", "fp32") != "fp32"
+            return ["estimated"] * estimated + [LOADED] * ("foreign_load" in warned)
+    return []
+
+
 def facts(
     args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
@@ -123,7 +139,7 @@ def facts(
         "log": args.log,
         "source": trace.source.get("name"),
         "scope": trace.scope,
-        "words": list(trace.words),
+        "words": words_of_all(results),
         "windows": [{"begin_s": begin, "end_s": end} for begin, end, _ in windows],
         "problems": trace.problems(),
         "notes": list(trace.notes),
@@ -131,11 +147,16 @@ def facts(
     }
 
 
+def words_of_all(results: Dict[str, Energy]) -> List[str]:
+    """Return the words of some energies, each once."""
+    return list(dict.fromkeys(word for one in results.values() for word in one.words))
+
+
 def as_text(
     args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
 ) -> str:
     """Return the result for people."""
-    words = "".join(f" ({word})" for word in trace.words)
+    words = "".join(f" ({word})" for word in words_of_all(results))
     first = next(iter(results.values()))
     source = trace.source.get("name") or "foreign log"
     lines = [
@@ -150,5 +171,7 @@ def as_text(
         + ("" if one.void else f"   mean {one.watts:.4g} W, peak {one.peak_w:.4g} W")
         for name, one in results.items()
     )
+    known = parts_text(first.u_sensor_joules, first.own_u_joules)
+    parts = [] if first.void else [f"uncertainty (95 %): {known}"]
     notes = (f"note: {text}" for text in [*trace.notes, *trace.problems()])
-    return "\n".join([*lines, *rows, *notes])
+    return "\n".join([*lines, *rows, *parts, *notes])

@@ -10,12 +10,15 @@ from typing import Any, Dict, List, Optional
 
 from joulebird.devices import registry
 from joulebird.devices.measure import Measured, measure_command
+from joulebird.devices.overlap import shared_s, shared_text
 from joulebird.devices.registry import make
 from joulebird.harness.cli.arguments import changed, known_rail, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.sensor import parts_text, words_of
 from joulebird.harness.power.sources import parse_options
 
+MOST_SHOWN = 5  # of the measurements beside this one
 EXAMPLES = """examples:
   joulebird measure -- python3 train.py --epochs 2
   joulebird measure --json -o joules.json --log power.csv -- make
@@ -66,22 +69,32 @@ def main(args: argparse.Namespace) -> int:
 def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dict[str, Any]:
     """Return the result as JSON values; `rail` is the one that counts, None is the total.
 
-    Joules and watts are null where too little was recorded; `problem` has the reason.
+    Joules and watts are null where too little was recorded; `problem` has the reason. `u_sensor_j`
+    is null where the sensor's accuracy is not stated.
     """
     measurement = measured.measurement
+    words = list(measurement.words)
     energy = measurement.rails.get(rail or "", measurement.total)
     return {
         "command": command,
         "exit_code": measured.exit_code,
         "seconds": energy.seconds,
         "joules": energy.joules,
+        "u_joules": energy.u_joules,
+        "u_sensor_j": energy.u_sensor_j,
+        "u_sampling_j": energy.u_sampling_j,
+        "words": words,
+        "overlaps": [overlap._asdict() for overlap in measurement.overlaps],
+        "shared_s": shared_s(measurement.overlaps),
         "coverage": energy.coverage,
         "worst_gap_s": energy.worst_gap_s,
         "problem": measurement.problem,
         "real": measurement.source["real"],
         "scope": measurement.source["scope"],
         "total": [rail] if rail in measurement.rails else list(measurement.source["total"]),
-        "rails": {name: energy._asdict() for name, energy in measurement.rails.items()},
+        "rails": {
+            name: dict(energy._asdict(), words=words) for name, energy in measurement.rails.items()
+        },
         "source": measurement.source,
     }
 
@@ -89,15 +102,25 @@ def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dic
 def as_text(facts: Dict[str, Any]) -> str:
     """Return the result for people: one line of totals, then a line for each rail."""
     source = facts["source"]["name"]
-    word = "" if facts["real"] else f" ({source}, not measured)"
+    words = dict.fromkeys([source, *words_of(facts["source"])])
+    word = "" if facts["real"] else f" ({', '.join(words)}, not measured)"
+    known = facts["u_joules"] is not None
+    u_text = f" +- {facts['u_joules']:.2g} J" if known else ""
     lines = [
         "",
         f"joulebird: {' '.join(facts['command'])}",
-        f"  {number(facts['joules'])} J{word} in {facts['seconds']:.3f} s "
+        f"  {number(facts['joules'])} J{u_text}{word} in {facts['seconds']:.3f} s "
         f"({facts['scope']}, source {source}, coverage {100.0 * facts['coverage']:.1f} %, "
         f"longest gap {facts['worst_gap_s']:.2f} s)",
     ]
+    if known:
+        parts = parts_text(facts["u_sensor_j"], facts["u_sampling_j"])
+        lines.append(f"  uncertainty (95 %): {parts}")
     lines += ["  " + facts["problem"]] if facts["problem"] else []
+    others = facts["overlaps"]
+    lines += ["  " + shared_text(len(others), facts["shared_s"], "command")] if others else []
+    for other in others[:MOST_SHOWN]:
+        lines.append(f"    process {other['pid']}, {other['seconds']:.1f} s: {other['command']}")
     if facts["exit_code"]:
         lines.append(f"  the command ended with exit code {facts['exit_code']}")
     return "\n".join(lines + rail_lines(facts["rails"], facts["total"]))

@@ -25,7 +25,8 @@ class Energy:
     `measured_j` is the exact integral over the covered part of the window, `seconds` the length of
     the window, `covered_s` that of its covered part. `u_gain_j` and `u_offset_j` are uncertainties
     shared by all measurements of one sensor; `u_random_j` (sampling, quantisation, window edges) is
-    not. `words` accompany the number everywhere: "simulated", "replayed", "estimated".
+    not. `stated` is whether the source states the first two. `words` accompany the number
+    everywhere: "simulated", "replayed", "estimated".
     """
 
     rail: str
@@ -41,6 +42,7 @@ class Energy:
     u_offset_j: float = 0.0
     u_random_j: float = 0.0
     sensor: str = ""
+    stated: bool = False
     words: tuple[str, ...] = ()
     reason: str | None = None
 
@@ -108,6 +110,12 @@ class Energy:
         return None if self.void else math.hypot(self.u_gain_j, self.u_offset_j, self._own_u_j)
 
     @property
+    def u_sensor_joules(self) -> float | None:
+        """Return the sensor's part of `u_joules`; None when void, or when it states none."""
+        known = self.stated and not self.void
+        return math.hypot(self.u_gain_j, self.u_offset_j) if known else None
+
+    @property
     def own_u_joules(self) -> float | None:
         """Return the part of `u_joules` that measurements with one sensor do not share."""
         return None if self.void else self._own_u_j
@@ -167,6 +175,8 @@ class Energy:
             "rail": self.rail,
             "joules": self.joules,
             "u_joules": self.u_joules,
+            "u_sensor_j": self.u_sensor_joules,
+            "u_sampling_j": self.own_u_joules,
             "seconds": self.seconds,
             "mean_w": self.watts,
             "peak_w": self.peak_w if self.samples else None,
@@ -222,6 +232,7 @@ def total_energy(energies: Iterable[Energy]) -> Energy:
         u_offset_j=math.fsum(part.u_offset_j for part in parts),
         u_random_j=math.hypot(*(part.u_random_j for part in parts)),
         sensor=sensors.pop() if len(sensors) == 1 else "",
+        stated=bool(sampled) and all(part.stated for part in sampled),
         words=tuple(sorted({word for part in parts for word in part.words})),
         reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)) or None,
     )

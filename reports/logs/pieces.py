@@ -6,7 +6,6 @@ or stamped by a clock that was set back. Such pieces stay apart, and no energy c
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -14,59 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.sensor import Accuracy as Accuracy
+from joulebird.harness.core.sensor import accuracy as accuracy
+from joulebird.harness.core.sensor import words_of as words_of
 from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import Segment
 
 INA3221_FULL_SCALE_MV = 163.8  # across the shunt
-
-
-class Accuracy(NamedTuple):
-    """Largest errors of a sensor: `gain` (share of the reading), `offset_w`, `quantum_w` (watts).
-
-    `stated` is False when the source states none.
-    """
-
-    gain: float = 0.0
-    offset_w: float = 0.0
-    quantum_w: float = 0.0
-    stated: bool = False
-
-
-def words_of(source: dict[str, Any]) -> tuple[str, ...]:
-    """Return the words beside the numbers of an unmeasured source: "simulated" or "replayed".
-
-    >>> words_of({"name": "simulated", "real": False}), words_of({"name": "ina3221", "real": True})
-    (('simulated',), ())
-    """
-    if "simulated" in (source.get("name"), source.get("sampling")) or source.get("simulated"):
-        return ("simulated",)
-    return ("replayed",) if source.get("real") is False else ()
-
-
-def accuracy(source: dict[str, Any], rails: Iterable[str]) -> Accuracy:
-    """Return the accuracy of the sum of some rails.
-
-    The source's `accuracy` has gain, offset_mw and quantum_mw: numbers, or numbers by rail.
-
-    >>> accuracy({"accuracy": {"gain": 0.01, "offset_mw": {"VDD_IN": 76}}}, ["VDD_IN"]).offset_w
-    0.076
-    """
-    stated = source.get("accuracy")
-    if not isinstance(stated, dict):
-        return Accuracy()
-    rails = list(rails)
-
-    def values(key: str) -> list[float]:
-        limit = stated.get(key)
-        by_rail = [limit.get(rail) if isinstance(limit, dict) else limit for rail in rails]
-        return [float(value or 0.0) for value in by_rail]
-
-    return Accuracy(
-        gain=max(values("gain"), default=0.0),
-        offset_w=sum(values("offset_mw")) / 1e3,
-        quantum_w=math.hypot(*values("quantum_mw")) / 1e3,
-        stated=any(stated.get(key) is not None for key in ("gain", "offset_mw")),
-    )
 
 
 def range_of(source: dict[str, Any], rail: str) -> float | None:

@@ -277,6 +277,7 @@ class PowerTrace:
                 u_edge_s * (part.high - part.low) / self.per_watt,
             ),
             sensor=sensor_of(self.source, query.rail),
+            stated=sensor.stated,
             words=self.words,
         )
 

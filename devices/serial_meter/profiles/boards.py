@@ -2,6 +2,10 @@
 
 from typing import Any, Dict
 
+from joulebird.devices.serial_meter.profiles import JACK_V, accuracy
+
+# INA226 behind 10 milliohm: full scale 81.92 mV, in steps of 2.5 uV; up to 36 V
+INA226_W = 36.0 * 8.192
 _SP3 = (
     "ms:int mV_in:int mA_in:int mW_in:int on_in:int mV_0:int mA_0:int mW_0:int on_0:int intr_0:hex "
     "mV_1:int mA_1:int mW_1:int on_1:int intr_1:hex cs_2s:text cs_xor:text"
@@ -11,7 +15,7 @@ _SP3_SHAPE = (
 )
 
 
-def _smartpower3(side: str, title: str) -> Dict[str, Any]:
+def _smartpower3(side: str, title: str, range_w: float = 60.0) -> Dict[str, Any]:
     """Return one side of an ODROID SmartPower3; its two checksums cover the whole line."""
     return {
         "family": "line",
@@ -19,7 +23,10 @@ def _smartpower3(side: str, title: str) -> Dict[str, Any]:
         "sampling_known": False,
         "interval_s": 0.01,
         "check": "checksum",
-        "accuracy": "3 % typical above 5 V and 1 A",
+        "range_w": range_w,
+        "accuracy": accuracy(
+            "SmartPower3: 3 % typical above 5 V and 1 A; lines in steps of 1 mW", 0.03, 0.0, 1.0
+        ),
         "bauds": (115200, 921600, 460800, 230400),
         "gates": {"max_w": 75.0, "max_v": 26.0, "max_a": 5.0, "vi_rel": 0.03, "vi_abs_w": 0.05},
         "settings": {
@@ -37,7 +44,7 @@ def _smartpower3(side: str, title: str) -> Dict[str, Any]:
 BOARD_METERS: Dict[str, Dict[str, Any]] = {
     "smartpower3": _smartpower3("0", "output 0"),
     "smartpower3-1": _smartpower3("1", "output 1"),
-    "smartpower3-in": _smartpower3("in", "input side"),
+    "smartpower3-in": _smartpower3("in", "input side", 75.0),
     "edgepowermeter": {  # firmware 1, and 2 in its CSV mode
         "family": "line",
         "title": "EdgePowerMeter (ESP32-C3 and INA226), CSV",
@@ -45,6 +52,8 @@ BOARD_METERS: Dict[str, Dict[str, Any]] = {
         "interval_s": 0.01,
         "check": "v*i",
         "settle_s": 2.0,
+        "range_w": INA226_W,
+        "accuracy": accuracy(quantum_mw=0.25 * JACK_V),
         "gates": {"max_w": 300.0, "max_v": 36.0, "max_a": 16.0},
         "settings": {
             "ignore": r"#.*|\[\w+\].*|Timestamp,.*",
@@ -65,6 +74,8 @@ BOARD_METERS: Dict[str, Dict[str, Any]] = {
         "sampling_known": False,
         "interval_s": 0.01,
         "settle_s": 2.0,
+        "range_w": INA226_W,
+        "accuracy": accuracy(quantum_mw=0.25 * JACK_V),
         "gates": {"max_w": 300.0, "max_v": 36.0, "max_a": 16.0},
         "settings": {
             "start": "HELLO\nMODE RAW\n",
@@ -97,6 +108,8 @@ BOARD_METERS: Dict[str, Dict[str, Any]] = {
         "title": "FriedCircuits USB tester, JSON",
         "sampling": "average",
         "interval_s": 1.0,
+        "range_w": 26.0 * 3.2,
+        "accuracy": accuracy(),
         "gates": {"max_w": 90.0, "max_v": 26.0, "max_a": 3.3},
         "settings": {
             "increasing": "t_ms",

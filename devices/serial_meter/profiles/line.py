@@ -7,6 +7,8 @@ dotted JSON path, and type is float, int, hex or text.
 
 from typing import Any, Dict
 
+from joulebird.devices.serial_meter.profiles import JACK_V, accuracy
+
 LINE_METERS: Dict[str, Dict[str, Any]] = {
     # Arduino sketch getcurrent.ino: millis, volts, milliamperes; it waits for one byte
     "ina219-csv": {
@@ -15,6 +17,8 @@ LINE_METERS: Dict[str, Dict[str, Any]] = {
         "sampling_known": False,
         "interval_s": 0.1,
         "settle_s": 2.0,
+        "range_w": 26.0 * 3.2,  # INA219 behind 0.1 ohm: 320 mV, in steps of 10 uV
+        "accuracy": accuracy(quantum_mw=0.1 * JACK_V),
         "gates": {"max_w": 90.0, "max_v": 26.0, "max_a": 3.3},
         "settings": {
             "start": "g",

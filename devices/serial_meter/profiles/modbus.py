@@ -7,6 +7,8 @@ word first), f32 (IEEE 754, high word first).
 
 from typing import Any, Dict
 
+from joulebird.devices.serial_meter.profiles import JACK_V, accuracy
+
 
 def _riden(title: str, first_id: int, volts: float, amps: float, max_a: float) -> Dict[str, Any]:
     """Return one of Riden's bench supplies: its output, and its input voltage."""
@@ -16,6 +18,8 @@ def _riden(title: str, first_id: int, volts: float, amps: float, max_a: float) -
         "sampling_known": False,
         "check": "checksum",
         "timeout_s": 0.5,
+        "range_w": 60.0 * max_a,
+        "accuracy": accuracy(quantum_mw=max(10.0, 1e3 * amps * JACK_V)),
         "gates": {"max_w": 60.0 * max_a, "max_v": 65.0, "max_a": 1.1 * max_a, "vi_rel": 0.0},
         "settings": {
             "unit": 1,
@@ -42,7 +46,8 @@ MODBUS_METERS: Dict[str, Dict[str, Any]] = {
         "sampling_known": False,
         "counter_step_j": 3600.0,
         "check": "checksum",
-        "accuracy": "0.5 %",
+        "range_w": 260.0 * 100.0,
+        "accuracy": accuracy("PZEM-004T v3, -014, -016: 0.5 %, in steps of 0.1 W", 0.005, 0, 100),
         "bauds": (9600,),
         "timeout_s": 0.5,
         "gates": {"max_w": 26500.0, "max_v": 265.0, "max_a": 102.0, "vi_rel": 0.0},
@@ -68,7 +73,10 @@ MODBUS_METERS: Dict[str, Dict[str, Any]] = {
         "sampling_known": False,
         "counter_step_j": 3600.0,
         "check": "checksum",
-        "accuracy": "1 %, in steps of 10 mA and 0.1 W",
+        "range_w": 300.0 * 300.0,
+        "accuracy": accuracy(
+            "PZEM-003, -017: 1 %, in steps of 10 mA and 0.1 W", 0.01, 0.0, 10.0 * JACK_V
+        ),
         "bauds": (9600,),
         "line": "8N2",
         "timeout_s": 0.5,
@@ -100,6 +108,8 @@ MODBUS_METERS: Dict[str, Dict[str, Any]] = {
         "check": "checksum",
         "bauds": (9600,),
         "timeout_s": 0.5,
+        "range_w": 50.0 * 5.0,
+        "accuracy": accuracy(quantum_mw=1.0 * JACK_V),
         "gates": {"max_w": 260.0, "max_v": 51.0, "max_a": 5.5, "vi_rel": 0.0},
         "settings": {
             "unit": 1,

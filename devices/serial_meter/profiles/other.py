@@ -2,8 +2,10 @@
 
 from typing import Any, Dict
 
+from joulebird.devices.serial_meter.profiles import JACK_V, accuracy
 
-def _um(model: str, max_a: float) -> Dict[str, Any]:
+
+def _um(model: str, max_a: float, step_ma: float) -> Dict[str, Any]:
     """Return one of the USB meters of RDTech; up to 24 V."""
     return {
         "family": "um",
@@ -13,6 +15,8 @@ def _um(model: str, max_a: float) -> Dict[str, Any]:
         "check": "v*i",
         "bauds": (9600,),
         "timeout_s": 0.4,
+        "range_w": 24.0 * max_a,
+        "accuracy": accuracy(quantum_mw=step_ma * JACK_V),
         "gates": {"max_w": 24.5 * max_a, "max_v": 24.5, "max_a": 1.05 * max_a},
         "settings": {"model": model},
     }
@@ -27,12 +31,18 @@ OTHER_METERS: Dict[str, Dict[str, Any]] = {
         "interval_s": 1.0,
         "counter_step_j": 360.0,
         "check": "v*i",
-        "accuracy": "1.5 % + 3 counts of 0.1 W; current and PF worse below 60 W",
+        "range_w": 3000.0,
+        "accuracy": accuracy(
+            "Watts Up? manual: 1.5 % + 3 counts of 0.1 W; current and PF worse below 60 W",
+            0.015,
+            300.0,
+            100.0,
+        ),
         "bauds": (115200, 19200),
         "timeout_s": 2.0,
         "gates": {"max_w": 3000.0, "max_v": 300.0, "max_a": 20.0, "min_w": 0.0, "vi_rel": 0.0},
     },
-    "um24c": _um("UM24C", 3.0),
-    "um25c": _um("UM25C", 5.0),
-    "um34c": _um("UM34C", 4.0),
+    "um24c": _um("UM24C", 3.0, 1.0),
+    "um25c": _um("UM25C", 5.0, 0.1),
+    "um34c": _um("UM34C", 4.0, 1.0),
 }

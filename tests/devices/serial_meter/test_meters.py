@@ -22,7 +22,11 @@ def test_a_known_meter_says_what_the_record_needs(name):
     assert meter.check in ("checksum", "v*i", "none")
     assert meter.interval_s > 0
     assert meter.counter_step_j >= 0
-    assert meter.gates.max_w > 0
+    assert 0 < meter.range_w <= meter.gates.max_w
+    assert set(meter.accuracy) == {"gain", "offset_mw", "quantum_mw", "reference"}
+    limits = meter.accuracy["gain"], meter.accuracy["offset_mw"]
+    stated = meter.accuracy["reference"] != "not stated"
+    assert all(isinstance(limit, (int, float)) == stated for limit in limits)
     assert len(meter.line) == 3
     assert all(baud >= 1200 for baud in meter.bauds)
     assert meter.sampling == "snapshot" or meter.sampling_known
@@ -111,6 +115,15 @@ def test_a_meter_in_a_toml_file(tmp_path):
         ({"like": "um25c", "gates": {"watts": 1}}, "watts"),
         ({"like": ["um25c"]}, "unknown serial meter"),
         ({"like": "um52c"}, "unknown serial meter 'um52c'"),
+        ({"like": "um25c", "range_w": -1.0}, "range_w must be above 0"),
+        ({"like": "um25c", "range_w": "10"}, "range_w cannot be '10'"),
+        ({"like": "um25c", "accuracy": [0.01]}, "accuracy cannot be"),
+        ({"like": "um25c", "accuracy": {"gian": 0.01}}, "unknown key 'gian' of accuracy"),
+        ({"like": "um25c", "accuracy": {"gain": "1 %"}}, "gain of accuracy cannot be '1 %'"),
+        ({"like": "um25c", "accuracy": {"gain": 1.5}}, "gain of accuracy is a share"),
+        ({"like": "um25c", "accuracy": {"offset_mw": -5}}, "offset_mw of accuracy cannot be -5"),
+        ({"like": "um25c", "accuracy": {"reference": 5}}, "reference of accuracy cannot be 5"),
+        ({"like": "wt310e", "accuracy": {"of_range": True}}, "of_range of accuracy cannot be"),
         ({"family": ["line"]}, "family cannot be"),
         ({"family": "lime"}, "unknown family of serial meters 'lime'"),
     ],
@@ -121,6 +134,52 @@ def test_a_description_that_is_wrong_is_one_line(spec, said):
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 250
     assert caught.value.hint
+
+
+def test_a_wt310e_errs_by_its_datasheet_at_the_configured_range():
+    """With 9 W on the ranges of 30 V and 2 A by 1.4 %; a table once gave 0.05 %."""
+    meter = meters.meter("wt310e")
+    assert meter.range_w == 84.0  # 140 % of 60 W
+    error_w = meter.accuracy["gain"] * 9.2 + meter.accuracy["offset_mw"] / 1e3
+    assert error_w / 9.2 == pytest.approx(0.014, rel=0.02)
+    assert "WT310E" in meter.accuracy["reference"]
+    smaller = meters.meter({"like": "wt310e", "settings": {"amps": "500mA"}})
+    assert smaller.range_w == 21.0
+    assert smaller.accuracy["offset_mw"] == 30.0
+    panel = meters.meter("wt310e-ac")
+    assert panel.accuracy["gain"] is panel.accuracy["offset_mw"] is None
+    known = meters.meter({"like": "wt310e-ac", "settings": {"volts": "300V", "amps": "1A"}})
+    assert known.range_w == 420.0
+    assert known.accuracy["gain"] > 0.001
+    assert known.accuracy["offset_mw"] == 150.0
+
+
+def test_a_meter_of_ones_own_states_range_and_accuracy():
+    own = {"like": "csv-vip", "range_w": 40.0, "accuracy": {"gain": 0.01, "offset_mw": 20}}
+    meter = meters.meter(own)
+    assert meter.range_w == 40.0
+    assert meter.accuracy == {
+        "gain": 0.01,
+        "offset_mw": 20,
+        "quantum_mw": None,
+        "reference": "its own description",
+    }
+    assert meters.meter(MINE).range_w == 60.0  # of its gates
+    assert meters.meter({"like": "wt310e", "range_w": 30.0}).range_w == 30.0
+    words = meters.meter({"like": "csv-vip", "accuracy": "1 %"})  # of an older raw log
+    assert words.accuracy["reference"] == "1 %"
+    assert words.accuracy["gain"] is None
+
+
+def test_the_definition_is_a_hash_of_the_users_own(tmp_path):
+    assert meters.definition("um25c") == ""
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(MINE), encoding="utf-8")
+    first = meters.definition(str(path))
+    assert len(first) == 12
+    path.write_text(json.dumps(dict(MINE, interval_s=0.2)), encoding="utf-8")
+    assert meters.definition(str(path)) != first
+    assert meters.definition(MINE) == meters.definition(dict(reversed(list(MINE.items()))))
 
 
 @pytest.mark.parametrize(

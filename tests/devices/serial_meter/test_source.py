@@ -2,6 +2,8 @@
 answer; and the recorder.
 """
 
+import hashlib
+import json
 import struct
 import time
 
@@ -15,6 +17,7 @@ from joulebird.devices.serial_meter.inbox import Taken
 from joulebird.devices.serial_meter.rawlog import entries, unescape
 from joulebird.devices.serial_meter.source import SerialMeterSource
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.formats import SOURCE
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, FakeLine, FakePzem, FakeWt310e, quick
 from tests.devices.serial_meter.faultpty import FaultPty
 
@@ -91,7 +94,11 @@ def test_it_describes_the_meter_and_its_side(bench):
     assert facts["meter"]["counter_step_j"] > 0
     assert facts["meter"]["gates"]["max_w"] == 90.0
     assert facts["meter"]["check"] == "v*i"
-    source, _ = bench(FakePzem(), quick("pzem004t"), rail="BRICK")
+    assert facts["sensor"] == "wt310e C2KH12345E"
+    assert facts["range_w"] == 84.0
+    assert facts["accuracy"]["offset_mw"] == 120.0
+    SOURCE.check(facts, "source")
+    source, proxy = bench(FakePzem(), quick("pzem004t"), rail="BRICK")
     with source:
         assert (source.scope, source.sampling, source.rails, source.total) == (
             "wall",
@@ -101,6 +108,21 @@ def test_it_describes_the_meter_and_its_side(bench):
         )
         assert source.read().watts["BRICK"] == WATTS
         assert source.describe()["meter"]["sampling_known"] is False
+        assert source.describe()["sensor"] == f"pzem004t {proxy.link}"
+
+
+def test_a_meters_own_file_is_in_the_record_by_its_hash(bench, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(dict(quick("csv-vip"), range_w=40.0, accuracy={"gain": 0.01})))
+    source, _ = bench(FakeLine(), str(path))
+    with source:
+        facts = source.describe()
+    assert facts["definition"] == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert (facts["range_w"], facts["accuracy"]["gain"]) == (40.0, 0.01)
+    SOURCE.check(facts, "source")
+    source, _ = bench(FakeLine(), "csv-vip")
+    with source:
+        assert "definition" not in source.describe()
 
 
 def test_several_readings_are_one_sample_and_nothing_new_is_the_same_sample(bench):

@@ -56,6 +56,11 @@ def test_joules_are_watts_times_seconds(board, tmp_path):
     assert facts["rails"]["VDD_SYS_GPU"]["peak_w"] == pytest.approx(
         facts["rails"]["VDD_SYS_GPU"]["mean_w"], rel=1e-9
     )
+    parts = facts["u_sensor_j"], facts["u_sampling_j"]
+    assert facts["u_joules"] == pytest.approx((parts[0] ** 2 + parts[1] ** 2) ** 0.5)
+    assert facts["rails"]["VDD_IN"]["u_joules"] == facts["u_joules"]
+    assert 0.005 < facts["u_joules"] / facts["joules"] < 0.05
+    assert (facts["overlaps"], facts["shared_s"], facts["words"]) == ([], 0.0, [])
     assert facts["command"] == ["sh", "-c", "sleep 0.5; echo done"]
     assert facts["exit_code"] == 0
 
@@ -101,6 +106,8 @@ def test_the_result_for_people_goes_to_stderr(board):
     assert "joulebird: echo hello" in errors
     assert "source ina3221" in errors
     assert "coverage 100.0 %" in errors
+    assert " +- " in errors
+    assert "uncertainty (95 %): sensor" in errors
     total = [line for line in errors.splitlines() if line.endswith("total")]
     assert len(total) == 1
     assert total[0].split()[0] == "VDD_IN"
@@ -121,6 +128,58 @@ def test_simulated_joules_say_so():
     facts = json.loads(measure("--source", "simulated", "--json", "-o", "-", "--", "true")[1])
     assert facts["real"] is False
     assert facts["source"]["name"] == "simulated"
+    assert facts["words"] == ["simulated"]
+    assert {tuple(rail["words"]) for rail in facts["rails"].values()} == {("simulated",)}
+
+
+def test_an_unstated_accuracy_is_named():
+    errors = measure("--source", "tests.devices.faulty:Faulty", "--", "sleep", "0.2")[2]
+    assert "sampling" in errors
+    assert "sensor accuracy not stated" in errors
+
+
+RUN = """
+import io, sys
+from joulebird.harness.cli.progress import Progress
+from joulebird.harness.power.recorders import Recorders
+from joulebird.harness.runs.session import Session
+from tests.harness import toy
+progress = Progress(io.StringIO(), environ={})
+with Session(sys.argv[1], Recorders({}), progress, backend=toy.Backend()):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_measurement_beside_a_run_and_another_measurement_says_so(board, tmp_path):
+    path = tmp_path / "joules.json"
+    runs = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path / "runs")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert runs.stdout.readline() == b"locked\n"
+    script = "echo begun; read line; echo ended"
+    outer = subprocess.Popen(
+        COMMAND + of(board) + ["--json", "-o", str(path), "--", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert outer.stdout.readline() == b"begun\n"
+    code, _, errors = measure(*(of(board) + ["--", "sleep", "0.3"]))
+    runs.communicate(b"\n")
+    outer.communicate(b"\n")
+    assert code == runs.returncode == outer.returncode == 0
+    assert "shared with 2 other measurements for 0." in errors
+    assert "the joules are the machine's, not this command's alone" in errors
+    assert f"process {outer.pid}, 0." in errors
+    assert f"joulebird run: runs in {tmp_path}" in errors
+    facts = json.loads(path.read_text())
+    found = {one["command"]: one["seconds"] for one in facts["overlaps"]}
+    assert set(found) == {"sleep 0.3", f"joulebird run: runs in {tmp_path / 'runs'}"}
+    assert 0.3 <= found["sleep 0.3"] <= facts["shared_s"] <= facts["seconds"]
+    assert facts["words"] == ["shared"]
+    assert facts["rails"]["VDD_IN"]["words"] == ["shared"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from joulebird.devices import energy as board
 from joulebird.devices.powerlog_read import read_log
 from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.core.integral import Sample, allowed_gap_s, in_order, integrate
+from joulebird.harness.core.sensor import accuracy
 from joulebird.reports.logs import integrate as desk
 from joulebird.reports.logs.powerlog import read_segments
 from joulebird.reports.logs.trace import PowerTrace
@@ -32,9 +34,20 @@ segments = st.lists(
 recorders = st.sampled_from([{}, {"mean_period_s": 0.02}, {"mean_period_s": 2.0}])
 
 
-def text_of(parts, sampling, recorder):
+errors = st.one_of(st.none(), st.floats(0, 500))
+accuracies = st.fixed_dictionaries(
+    {
+        "gain": st.sampled_from([None, 0.01, {"VDD_IN": 0.02}]),
+        "offset_mw": st.one_of(errors, st.dictionaries(st.sampled_from(RAILS), errors)),
+        "quantum_mw": errors,
+    }
+)
+
+
+def text_of(parts, sampling, recorder, stated=None):
     """A log whose recorder is restarted, on the same clock or after a reboot."""
     source = {"sampling": sampling, "rails": RAILS, "total": RAILS, "recorder": recorder}
+    source.update({"accuracy": stated} if stated else {})
     text, last = "", {}
     for boot, gap, samples in parts:
         text += header(source, boot_id=boot)
@@ -54,12 +67,12 @@ def edges_of(segments_read, data):
 
 
 @settings(max_examples=400, deadline=None)
-@given(segments, st.sampled_from(SAMPLINGS), recorders, st.data())
-def test_both_integrate_alike(parts, sampling, recorder, data):
+@given(segments, st.sampled_from(SAMPLINGS), recorders, accuracies, st.data())
+def test_both_integrate_alike(parts, sampling, recorder, stated, data):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "power.csv")
         with open(path, "w") as file:
-            file.write(text_of(parts, sampling, recorder))
+            file.write(text_of(parts, sampling, recorder, stated))
         read = [segment for segment in read_log(path) if segment.rows]
         if not read:
             return
@@ -74,7 +87,8 @@ def test_both_integrate_alike(parts, sampling, recorder, data):
         window = begin_us / 1e6, end_us / 1e6
         for name, rails in ((None, RAILS), *((rail, [rail]) for rail in RAILS)):
             theirs = trace.energy(*window, rail=name, boot_id=boot)
-            ours = board.energy(board.samples(own, rails), *window, sampling, allowed_s)
+            sensor = accuracy(trace.source, rails)
+            ours = board.energy(board.samples(own, rails), *window, sampling, allowed_s, sensor)
             assert ours.joules == theirs.joules
             assert ours.mean_w == theirs.watts
             assert (ours.joules is None) == theirs.void
@@ -83,6 +97,12 @@ def test_both_integrate_alike(parts, sampling, recorder, data):
             assert ours.worst_gap_s == theirs.worst_gap_s
             if theirs.samples:
                 assert ours.peak_w == theirs.peak_w
+            near = partial(pytest.approx, rel=1e-6, abs=1e-9)  # numpy adds in another order
+            assert (ours.u_joules is None) == theirs.void
+            assert (ours.u_joules or 0.0) == near(theirs.u_joules or 0.0)
+            assert (ours.u_sensor_j is None) == (theirs.u_sensor_joules is None)
+            assert (ours.u_sensor_j or 0.0) == near(theirs.u_sensor_joules or 0.0)
+            assert (ours.u_sampling_j or 0.0) == near(theirs.own_u_joules or 0.0)
 
 
 def test_the_counters_hole_across_an_edge_is_void_on_both():

@@ -1,0 +1,222 @@
+"""Let the measurements of one machine know of each other: each one's joules are the machine's.
+
+A measurement that runs has a locked file in the temporary folder. One that ends beside others
+leaves a line in a log of its user, which those that still run read. Only files that belong to the
+user in their name are believed. A fault of these files costs the knowledge, never a measurement.
+"""
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import math
+import os
+import stat
+import sys
+import tempfile
+import threading
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+from joulebird.harness.core import lock
+from joulebird.harness.core.jsonfile import parse
+
+RUNS, ENDED = "runs", "ended"
+MOST_BYTES = 1 << 20  # of a log that is read at once
+COMMAND_LETTERS = 120
+Fact = Dict[str, Any]
+
+
+class Overlap(NamedTuple):
+    """Another measurement's part of a window, in seconds of CLOCK_MONOTONIC."""
+
+    pid: int
+    command: str
+    begin_s: float
+    seconds: float
+
+
+def shared_s(overlaps: List[Overlap]) -> float:
+    """Return the seconds in which at least one other measurement ran.
+
+    >>> shared_s([Overlap(1, "a", 0.0, 2.0), Overlap(2, "b", 1.0, 2.0), Overlap(3, "c", 5.0, 1.0)])
+    4.0
+    """
+    total_s, until_s = 0.0, -math.inf
+    for _, _, begin_s, seconds in sorted(overlaps, key=lambda overlap: overlap.begin_s):
+        total_s += max(begin_s + seconds - max(begin_s, until_s), 0.0)
+        until_s = max(until_s, begin_s + seconds)
+    return total_s
+
+
+def shared_text(count: int, seconds: float, own: str) -> str:
+    """Return the sentence beside a shared number; `own` is the code that was measured."""
+    return (
+        f"shared with {count} other measurement{'s' * (count > 1)} for {seconds:.1f} s: "
+        f"the joules are the machine's, not this {own}'s alone"
+    )
+
+
+class Presence:
+    """The registration of one measurement, as a context manager; nothing in it raises."""
+
+    def __init__(self, command: str = "") -> None:
+        """Prepare; `command` is shown to the others (default: this process's command line)."""
+        self._command = command or " ".join(map(str, getattr(sys, "argv", ())))
+        self._me: Fact = {}
+        self._path, self._handle = "", -1
+
+    def __enter__(self) -> "Presence":
+        """Register: an empty file belongs to a measurement that is about to lock it."""
+        self._me = {
+            "pid": os.getpid(),
+            "thread": threading.get_ident(),
+            "ancestors": ancestors(os.getpid()),
+            "command": self._command[:COMMAND_LETTERS],
+            "begin_s": time.monotonic(),
+        }
+        with contextlib.suppress(OSError):
+            self._handle, self._path = _created(RUNS)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            os.write(self._handle, _line(self._me))
+        return self
+
+    def mark(self) -> Dict[str, int]:
+        """Return what `since` needs, at the beginning of a window.
+
+        The lengths of the logs, and the files of killed measurements.
+        """
+        files = [(path, facts.st_size) for path, facts, _ in _opened(ENDED)]
+        runs = [(path, facts.st_size) for path, facts, _ in _opened(RUNS)]
+        return dict(files + [(path, size) for path, size in runs if size and not _runs(path)])
+
+    def since(self, mark: Dict[str, int], begin_s: float, end_s: float) -> List[Overlap]:
+        """Return the other measurements within a window, the longest common time first.
+
+        Measurements around this one, or started by it, are its own. One that was killed counts
+        until it is found.
+        """
+        found: Dict[str, Fact] = {}
+        for kind in (RUNS, ENDED):  # in this order: one that ends meanwhile is in either
+            for path, facts, handle in _opened(kind):
+                at = mark.get(path, 0)
+                if kind == ENDED or path not in mark:
+                    data = os.pread(handle, MOST_BYTES, at if at <= facts.st_size else 0)
+                    found.update((_key(fact), fact) for fact in _facts(data))
+        overlaps = []
+        for fact in found.values():
+            first_s, last_s = max(fact["begin_s"], begin_s), min(fact.get("end_s", end_s), end_s)
+            if first_s < last_s and not related(fact, self._me):
+                text = "".join(c if c.isprintable() else "?" for c in fact["command"])
+                command = text[:COMMAND_LETTERS]
+                overlaps.append(Overlap(fact["pid"], command, first_s, last_s - first_s))
+        return sorted(overlaps, key=lambda overlap: -overlap.seconds)
+
+    def __exit__(self, *exc: Any) -> None:
+        """Leave a line for the measurements that still run; without any, remove all traces."""
+        if self._handle < 0 or os.getpid() != self._me["pid"]:
+            return
+        others = [path for path in _files(RUNS) if path != self._path]
+        useless = [self._path]
+        if any(map(_runs, others)):
+            with contextlib.suppress(OSError):
+                _append(_line(dict(self._me, end_s=time.monotonic())))
+        else:
+            useless += others + _files(ENDED)
+        for path in useless:
+            with contextlib.suppress(OSError):  # another user's
+                os.remove(path)
+        os.close(self._handle)
+
+
+def ancestors(pid: int) -> List[int]:
+    """Return the processes above one, its parent first; [] where /proc does not show them."""
+    found: List[int] = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        while pid > 1:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+            found.append(pid)
+    return found
+
+
+def related(one: Fact, other: Fact) -> bool:
+    """Return whether two measurements nest: one's process, or its thread, contains the other's."""
+    if one["pid"] == other["pid"]:
+        return bool(one["thread"] == other["thread"])
+    return one["pid"] in other["ancestors"] or other["pid"] in one["ancestors"]
+
+
+def _prefix(kind: str) -> str:
+    """Return the beginning of the files' names: one for each machine's lock."""
+    machine = hashlib.sha256(lock.machine().encode("utf-8")).hexdigest()[:12]
+    return f"joulebird-{kind}-{machine}-"
+
+
+def _files(kind: str) -> List[str]:
+    with contextlib.suppress(OSError):
+        return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), _prefix(kind) + "*"))
+    return []
+
+
+def _created(kind: str) -> Tuple[int, str]:
+    """Return a new file of this user's, under a name that others cannot foresee."""
+    handle, path = tempfile.mkstemp(prefix=f"{_prefix(kind)}{os.getuid()}-")
+    os.fchmod(handle, 0o644)
+    return handle, path
+
+
+def _opened(kind: str) -> Iterator[Tuple[str, os.stat_result, int]]:
+    """Yield the files of a kind that belong to the user in their name: path, facts, descriptor."""
+    known = len(_prefix(kind))
+    for path in _files(kind):
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | lock.SAFELY)
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, handle)
+                facts = os.fstat(handle)
+                owner = os.path.basename(path)[known:].partition("-")[0]
+                if stat.S_ISREG(facts.st_mode) and owner == str(facts.st_uid):
+                    yield path, facts, handle
+
+
+def _runs(path: str) -> bool:
+    """Return whether the measurement of a file still runs: its lock is held."""
+    try:
+        lock.wait_until_free(path, fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _line(fact: Fact) -> bytes:
+    return json.dumps(fact).encode("utf-8") + b"\n"
+
+
+def _facts(data: bytes) -> List[Fact]:
+    """Return the facts in lines that another user may have written."""
+    found = []
+    for line in data.split(b"\n"):
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            fact = parse(line)
+            numbers = [fact["begin_s"], fact.get("end_s", 0.0), fact["pid"], *fact["ancestors"]]
+            if all(isinstance(number, (int, float)) for number in numbers):
+                found.append(dict(fact, command=str(fact["command"]), thread=fact["thread"]))
+    return found
+
+
+def _key(fact: Fact) -> str:
+    return "{pid} {thread} {begin_s!r}".format(**fact)
+
+
+def _append(line: bytes) -> None:
+    """Add a line to a log of this user's, which is made if there is none."""
+    mine = os.getuid(), 1  # and no link to another file of the user's
+    own = (path for path, facts, _ in _opened(ENDED) if (facts.st_uid, facts.st_nlink) == mine)
+    path = next(own, "")
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | lock.SAFELY) if path else _created(ENDED)[0]
+    os.write(handle, line)
+    os.close(handle)
