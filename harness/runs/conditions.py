@@ -1,5 +1,6 @@
 """The facts that may not differ within a stage, and the power source of a study."""
 
+import os
 from typing import Any, Callable, Dict, Iterable, Set, Tuple
 
 from joulebird.harness.core.errors import HarnessError
@@ -107,9 +108,9 @@ def check_source(root: str, stage_ids: Iterable[str], source: Facts, here: Facts
         if before and (other or not now):
             sides = [_source(facts, other) for facts in (before, now)]
             raise HarnessError(
-                f"stage {stage_id} was measured by {sides[0]}; now the power source is {sides[1]}",
-                f"name the same source with --source, another folder with --runs, or delete "
-                f"{stage_dir(root, stage_id)}",
+                f"stage {stage_id} was recorded by {sides[0]}; now the power source is {sides[1]}",
+                f"name the same source (--source) or another folder (--runs), or delete "
+                f"{os.path.join(root, 'stages')} to record all anew",
             )
 
 

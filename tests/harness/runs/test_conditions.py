@@ -274,7 +274,7 @@ def test_a_measured_study_never_goes_on_unmeasured(here, source, finished):
         here.run(spec_of())
     else:
         here.stop_after(2, spec_of())
-    with pytest.raises(HarnessError, match="was measured by ina3221") as refused:
+    with pytest.raises(HarnessError, match="was recorded by ina3221") as refused:
         here.run(spec_of(), spec_of(seed=2), source=source)
     assert refused.value.exit_code == 2
     assert len(here.stages()) == 1
@@ -544,8 +544,8 @@ def test_one_run_of_a_study_has_the_source_of_the_others(here, tmp_path):
     first, second = map(from_dict, specs)
     here.run(first)
     words = ["run", study, "--only", second.id, "--runs", here.root, "--idle", "0", "--quiet"]
-    refused(2, [*words, "--source", "simulated"], "was measured by ina3221", "simulated")
-    refused(2, [*words, "--source", "none"], "was measured by ina3221", "none")
+    refused(2, [*words, "--source", "simulated"], "was recorded by ina3221", "simulated")
+    refused(2, [*words, "--source", "none"], "was recorded by ina3221", "none")
     assert len(here.stages()) == 1
 
 
@@ -682,7 +682,22 @@ def test_a_real_training_is_continued_with_its_threads_or_begun_again(tmp_path, 
         time.sleep(0.01)
     process.kill()
     process.communicate()
+    if restarts:
+        code, text = at_a_terminal(real.command(killed, real.SMALLEST), after)
+        assert code == 2
+        assert "omp_wait_policy passive -> active" in text
+        assert "--restart" in text
     subprocess.check_call(real.command(killed, real.SMALLEST), env=after, stderr=subprocess.DEVNULL)
     check_unmixed(str(killed / "runs"))
     assert restarts_in(str(killed / "runs")) == restarts
     assert real.outcomes(killed) == real.outcomes(calm)
+
+
+def at_a_terminal(command, environ):
+    """Run a command at a terminal; give its exit code and the last it wrote there."""
+    ours, theirs = os.openpty()
+    done = subprocess.run(command, env=environ, stdin=theirs, stderr=theirs, timeout=120)
+    os.close(theirs)
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    return done.returncode, text
