@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.files import FAULTS
 from joulebird.harness.core.lock import grab
 from joulebird.harness.core.powerlog import format_header, format_row
 
@@ -97,10 +98,10 @@ def _ends_a_line(fd: int) -> bool:
 
 
 def _unwritable(path: str, error: OSError) -> SourceError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    number = error.errno or 0
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    usual = "", "check the folder and its permissions"
     return SourceError(
-        f"cannot write the power log {path}: {os.strerror(error.errno or 0)}",
-        "make room on that disk; the log so far is kept"
-        if full
-        else "check the folder and its permissions",
+        f"cannot write the power log {path}: {os.strerror(number)}",
+        "make room on that disk; the log so far is kept" if full else FAULTS.get(number, usual)[1],
     )

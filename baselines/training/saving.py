@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from joulebird.harness.core.errors import SpecError
-from joulebird.harness.core.files import replacing
+from joulebird.harness.core.files import write_whole
 
 
 def save(path: str, value: Any) -> None:
     """Write tensors and plain values to a file that appears whole or not at all."""
-    with replacing(str(path)) as partial, open(partial, "wb") as file:
-        torch.save(value, file)
+    content = io.BytesIO()  # torch words a fault of the disk as a RuntimeError of its own
+    torch.save(value, content)
+    write_whole(str(path), content.getbuffer())
 
 
 def load(path: str, device: str = "cpu") -> Any:

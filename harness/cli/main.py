@@ -1,6 +1,5 @@
 """The command line: `joulebird VERB` or `python -m joulebird VERB`."""
 
-import os
 import signal
 import sys
 from typing import Dict, List, Optional, Tuple
@@ -8,6 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from joulebird import __version__
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.terminal import open_standard_streams, silence, to_stdout
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, REMOTE, VERBS
 
 EXAMPLES = """usage: joulebird VERB ...
@@ -40,23 +40,36 @@ def _list(more: str, verbs: Dict[str, str]) -> str:
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one command; return its exit code. A user's error is one or two lines on stderr."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    open_standard_streams()
     try:
         code = dispatch(argv)
-        sys.stdout.flush()
+        to_stdout(lambda: None)
         return code
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # for a second Ctrl-C while Python ends
-        sys.stderr.write("\njoulebird: interrupted\n  give the same command again to continue\n")
+        _complain("\njoulebird: interrupted\n  give the same command again to continue\n")
         return exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone; Python flushes at exit too, and must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output has gone
+        silence(sys.stdout)
         return exit_codes.BROKEN_PIPE
     except HarnessError as error:
         if error.exit_code == exit_codes.INTERRUPTED:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.stderr.write(error_text(error))
+        _complain(error_text(error))
         return error.exit_code
+
+
+def _say(text: str) -> None:
+    to_stdout(lambda: sys.stdout.write(text))
+
+
+def _complain(text: str) -> None:
+    """Write to stderr; the exit code stays when that fails."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        silence(sys.stderr)
 
 
 def error_text(error: HarnessError) -> str:
@@ -74,14 +87,14 @@ def dispatch(argv: List[str]) -> int:
     if argv[:1] == ["help"]:
         argv = [word for word in argv if word != "help"] + ["--help"]
     if not argv or argv[0] in ("-h", "--help"):
-        sys.stdout.write(help_text())
+        _say(help_text())
         return exit_codes.DONE
     if argv[0] in ("-V", "--version"):
-        sys.stdout.write(f"joulebird {__version__}\n")
+        _say(f"joulebird {__version__}\n")
         return exit_codes.DONE
     verb, words = verb_of(argv)
     if verb == "board":
-        sys.stdout.write(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
+        _say(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
         return exit_codes.DONE
     from joulebird.harness.cli.parser import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package

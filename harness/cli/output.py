@@ -5,11 +5,12 @@ import json
 import os
 import sys
 import tempfile
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Dict, Iterator
 
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import write_whole
+from joulebird.harness.core.terminal import to_stdout
 
 
 def answer(args: Any, facts: Dict[str, Any], text: str) -> int:
@@ -23,7 +24,7 @@ def put(text: str, path: str = "-") -> None:
     text = text if text.endswith("\n") else text + "\n"
     encoding = sys.stdout.encoding or "utf-8"
     if path == "-":  # a terminal without the times sign gets a question mark
-        _to_stdout(lambda: sys.stdout.write(text.encode(encoding, "replace").decode(encoding)))
+        to_stdout(lambda: sys.stdout.write(text.encode(encoding, "replace").decode(encoding)))
     else:
         put_bytes(text.encode("utf-8"), path)
 
@@ -34,7 +35,7 @@ def put_bytes(data: bytes, path: str) -> None:
     Raises HarnessError when it cannot be written.
     """
     if path == "-":
-        _to_stdout(lambda: sys.stdout.buffer.write(data))
+        to_stdout(lambda: sys.stdout.buffer.write(data))
         return
     target = os.path.realpath(path)
     try:
@@ -76,17 +77,3 @@ def as_json(data: Any) -> str:
     return json.dumps(
         dict(data, format=data.get("format", 1)), indent=1, sort_keys=True, allow_nan=False
     )
-
-
-def _to_stdout(write: Callable[[], Any]) -> None:
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Python flushes at exit too, and must not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise HarnessError(
-            f"stdout: cannot be written ({error.strerror})", "write to a file elsewhere: -o FILE"
-        ) from None

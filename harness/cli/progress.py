@@ -3,13 +3,14 @@
 It is written in lines, or on a terminal as one line that is kept up to date, with the time left.
 """
 
+import contextlib
 import os
 import sys
 import time
 from statistics import mean
 from typing import Any, Callable, Dict, List, Mapping, Optional, TextIO
 
-from joulebird.harness.core.terminal import is_terminal
+from joulebird.harness.core.terminal import is_terminal, silence
 
 BAR = 24
 
@@ -63,7 +64,7 @@ class Estimate:
 
 
 class Progress:
-    """Write progress to a stream.
+    """Write progress to a stream; once that fails (a reader that left, a full disk), write nothing.
 
     `quiet` leaves only warnings. Colour and the moving line appear only on a terminal (not with
     TERM=dumb).
@@ -85,7 +86,7 @@ class Progress:
         )
         self._encoding = getattr(self._stream, "encoding", None) or "ascii"
         self._blocks = "█░" if self._encoding.lower().replace("-", "") == "utf8" else "#-"
-        self._open_line = False
+        self._open_line = self._lost = False
         self._name = ""
         self._begun_s = time.monotonic()
         self._warned: List[str] = []
@@ -134,9 +135,7 @@ class Progress:
         if self._moving:
             full = int(BAR * min(1.0, epoch / max(1, of)))
             bar = self._blocks[0] * full + self._blocks[1] * (BAR - full)
-            self._stream.write(f"\r  {self._name} {bar}  {facts}\x1b[K")
-            self._stream.flush()
-            self._open_line = True
+            self._open_line = self._write(f"\r  {self._name} {bar}  {facts}\x1b[K")
         else:
             self.say(f"  {self._name}  {facts}")
 
@@ -148,13 +147,24 @@ class Progress:
     def close_line(self) -> None:
         """End the moving line."""
         if self._open_line:
-            self._stream.write("\n")
             self._open_line = False
+            self._write("\n")
 
     def _line(self, text: str) -> None:
         self.close_line()
-        self._stream.write(text.encode(self._encoding, "replace").decode(self._encoding) + "\n")
-        self._stream.flush()
+        self._write(text.encode(self._encoding, "replace").decode(self._encoding) + "\n")
+
+    def _write(self, text: str) -> bool:
+        """Return whether the text was written: no failure to show progress ends a training."""
+        if not self._lost:
+            try:
+                with contextlib.suppress(RuntimeError):  # a signal came while this was writing
+                    self._stream.write(text)
+                    self._stream.flush()
+            except (OSError, ValueError):
+                self._lost = True
+                silence(self._stream)
+        return not self._lost
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text

@@ -1,14 +1,17 @@
 """`events.jsonl`: the marks of a stage, a line each, readable however the process ends."""
 
+import errno
 import json
 import math
 import os
 import time
+from functools import partial
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core import lock
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import BUSY
+from joulebird.harness.core.files import opened, patiently
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import Event
 
@@ -20,6 +23,7 @@ class EventLog:
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if not lock.grab(self._handle, path):
             self.close()
@@ -31,16 +35,30 @@ class EventLog:
     def write(self, event: str, durable: bool = False, **facts: Any) -> float:
         """Append one event and return its time (s, CLOCK_MONOTONIC).
 
-        A durable event is on the disk when this returns.
+        A durable event is on the disk when this returns. A passing fault of the disk is waited for;
+        raises the OSError of one that stays, and of a file that was deleted.
         """
+        if not os.fstat(self._handle).st_nlink:  # the marks would go nowhere
+            raise FileNotFoundError(errno.ENOENT, "deleted", self._path)
         t_s: float = facts.pop("t_s") if "t_s" in facts else time.monotonic()
         values = dict(plain(facts), t_s=round(t_s, 6), event=event)
         data = (json.dumps(values, allow_nan=False) + "\n").encode("utf-8")
-        while data:  # a full disk may take a part; the next attempt raises ENOSPC
-            data = data[os.write(self._handle, data) :]
+        left = data
+        while left:  # a full disk may take a part; the next attempt raises ENOSPC
+            left = left[patiently(self._path, partial(os.write, self._handle, left)) :]
         if durable:
-            os.fsync(self._handle)
+            end = os.lseek(self._handle, 0, os.SEEK_CUR)
+            patiently(self._path, lambda: self._sync(data, end - len(data)))
         return t_s
+
+    def _sync(self, data: bytes, offset: int) -> None:
+        """Bring an event to the disk; Linux forgets the pages that it could not write."""
+        try:
+            os.fsync(self._handle)
+        except OSError:
+            with opened(self._path, os.O_WRONLY) as handle:  # one that does not append
+                os.pwrite(handle, data, offset)
+            raise
 
     def begin_attempt(
         self, number: int, boot_id: str, session: str, from_epoch: int, **facts: Any
@@ -141,6 +159,10 @@ def kept_epochs(tries: Iterable[Attempt]) -> List[Tuple[Event, Attempt]]:
 
 
 def since_restart(events: List[Event]) -> List[Event]:
-    """Return the events of the attempts that count: from the last restart of the stage on."""
+    """Return the events of the attempts that count.
+
+    They are from the last restart of the stage on, or after an end whose result is gone.
+    """
+    ends = [n + 1 for n, e in enumerate(events) if e["event"] == "stage_end"]
     begins = [n for n, e in enumerate(events) if e["event"] == "attempt_begin"]
-    return events[max([n for n in begins if events[n].get("restarted")], default=0) :]
+    return events[max(ends + [n for n in begins if events[n].get("restarted")], default=0) :]

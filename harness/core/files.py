@@ -1,13 +1,89 @@
-"""Name files; write those that appear whole or not at all, even after a power cut."""
+"""Name files; write those that appear whole or not at all, even after a power cut.
+
+`patiently` waits for a disk that fails for a moment; `writing` words the faults that stay.
+"""
 
 import contextlib
+import errno
 import json
 import os
 import re
 import stat
-from typing import IO, Any, Dict, Iterator, Union
+import time
+from typing import IO, Any, Callable, Dict, Iterator, TypeVar, Union
 
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import HarnessError, TrainingError
+from joulebird.harness.core.exit_codes import TRAINING
+
+MAKE_ROOM = "free some space and give the same command again: no finished stage is lost"
+# The faults of a disk by the error's number: words, and the remedy.
+FAULTS = {
+    errno.ENOSPC: ("the disk is full", MAKE_ROOM),
+    errno.EDQUOT: ("the disk is full: your quota is used up", MAKE_ROOM),
+    errno.EROFS: (
+        "the disk has become read-only",
+        "see `dmesg`; mount it for writing (replace a worn card), then run again",
+    ),
+    **dict.fromkeys(
+        (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+        (
+            "the disk failed ({})",
+            "see `dmesg`; check the disk or card and its contacts, then run again",
+        ),
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM),
+        ("{}", "look at its owner and permissions, and at those of its folder"),
+    ),
+    errno.EFBIG: (
+        "the file is larger than its file system or `ulimit -f` allows",
+        "name a folder on another file system, or raise the limit",
+    ),
+}
+PASSING = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EBUSY, errno.ETIMEDOUT)
+PAUSES_S = (0.05, 0.2, 0.8)  # before each repetition of a write that failed
+Result = TypeVar("Result")
+
+
+def patiently(path: str, write: Callable[[], Result]) -> Result:
+    """Return the result of a function that writes a file; repeat it after a passing fault.
+
+    Raises its last OSError, which then names the file.
+    """
+    for pause_s in (*PAUSES_S, None):
+        try:
+            return write()
+        except OSError as error:
+            error.filename = path
+            if pause_s is None or error.errno not in PASSING:
+                raise
+            time.sleep(pause_s)
+    raise AssertionError  # the last repetition returns or raises
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Turn the faults of a disk into a HarnessError of exit code 5; `path` is the file in hand.
+
+    It is a TrainingError where other runs may go on: a deleted folder, a file that is too large.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = os.path.dirname(path) or "."
+        lost = folder if not os.path.isdir(folder) else path if error.filename == path else ""
+        gone = lost and error.errno == errno.ENOENT
+        if gone and os.path.isdir(os.path.dirname(lost) or "."):
+            raise TrainingError(
+                f"{lost}: was deleted while it was in use",
+                "give the same command again: all other folders are kept",
+            ) from error
+        if error.errno not in FAULTS:
+            raise
+        problem, remedy = FAULTS[error.errno]
+        problem = problem.format(str(error.strerror).lower())
+        kind = TrainingError if error.errno == errno.EFBIG else HarnessError
+        raise kind(f"{error.filename or path}: {problem}", remedy, TRAINING) from error
 
 
 @contextlib.contextmanager
@@ -23,7 +99,8 @@ def replacing(path: str, sync: bool = True) -> Iterator[str]:
             sync_file(partial)
         os.replace(partial, path)
     except BaseException:
-        remove(partial)
+        with contextlib.suppress(OSError):  # the fault in hand is the one to report
+            remove(partial)
         raise
     if sync:
         # not every file system can sync the names in a folder
@@ -31,11 +108,18 @@ def replacing(path: str, sync: bool = True) -> Iterator[str]:
             sync_file(os.path.dirname(path) or ".")
 
 
-def write_whole(path: str, content: Union[str, bytes], sync: bool = True) -> None:
-    """Write a text (UTF-8) or bytes so that the file appears whole or not at all."""
+def write_whole(path: str, content: Union[str, bytes, memoryview], sync: bool = True) -> None:
+    """Write a text (UTF-8) or bytes so that the file appears whole or not at all.
+
+    It is written again after a passing fault of the disk; raises the OSError of one that stays.
+    """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with replacing(path, sync) as partial, open(partial, "wb") as file:
-        file.write(data)
+
+    def write() -> None:
+        with replacing(path, sync) as partial, open(partial, "wb") as file:
+            file.write(data)
+
+    patiently(path, write)
 
 
 def write_json(path: str, data: Dict[str, Any], sync: bool = True) -> None:

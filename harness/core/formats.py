@@ -183,7 +183,7 @@ ENVIRONMENT = Schema(
 CONDITIONS = may("conditions", TEXT, "hash of the facts that may not differ within a stage")
 STAGE = Schema(
     "stage.json",
-    "A finished stage. Written last, by renaming: its existence means done.",
+    "A finished stage. Written last, by renaming: a whole one means done.",
     [
         Field("id", ID, "function's name and hash of the recipe; also the folder's name"),
         Field("name", TEXT, "name that the method gave it"),
@@ -215,7 +215,7 @@ ACCURACY = Schema(
 )
 RECORD = Schema(
     "record.json",
-    "A finished run. Written last, by renaming: its existence means done.",
+    "A finished run. Written last, by renaming: a whole one means done.",
     [
         Field("id", ID, "readable id; also the folder's name"),
         Field("spec", settings.RECORDED_SPEC, "the resolved spec"),

@@ -11,6 +11,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import refuse_endless
 
 DEEPEST = 100  # tables and lists within each other
+UNREADABLE = "check the permissions of the file"
 LONGEST = 19  # digits of an integer: those of 64 bits
 
 
@@ -47,9 +48,7 @@ def load(path: str, remedy: str) -> Any:
     except FileNotFoundError:
         raise HarnessError(f"{path}: no such file", "check the path") from None
     except OSError as error:
-        raise HarnessError(
-            f"{path}: cannot be read ({error.strerror})", "check the permissions of the file"
-        ) from None
+        raise HarnessError(f"{path}: cannot be read ({error.strerror})", UNREADABLE) from None
     except ValueError as error:
         raise HarnessError(f"{path}: not valid JSON ({error})", remedy) from None
 

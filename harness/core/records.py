@@ -1,17 +1,18 @@
 """The files of a run: their names, how they are read and written.
 
 The only module that knows these names; docs/formats.md describes the contents. `record.json` and
-`stage.json` are renamed into place last: their existence means done.
+`stage.json` are renamed into place last: a whole one means done.
 """
 
 import contextlib
+import functools
 import glob
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
 from joulebird.harness.core import files, formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.schema import Schema, check_format
+from joulebird.harness.core.schema import UPDATE, Schema, check_format
 
 SPEC = "spec.json"
 RECORD = "record.json"
@@ -22,6 +23,8 @@ POWER = "power.csv"
 EPOCHS = "epochs.csv"
 CHECKPOINT = "checkpoint.pt"
 RESULT = "result.pt"
+
+CHECKED = {STAGE: formats.STAGE, RECORD: formats.RECORD}
 
 HEALTH_LINE = b'{"event": "health"'  # how the lines begin that a board's monitor adds
 
@@ -105,8 +108,28 @@ def write_json(path: str, data: Dict[str, Any]) -> None:
 
 
 def is_done(folder: str, name: str = RECORD) -> bool:
-    """Return whether the run (or, with name=STAGE, the stage) in this folder is finished."""
-    return os.path.exists(os.path.join(folder, name))
+    """Return whether the run (or, with name=STAGE, the stage) in this folder is finished.
+
+    A damaged record is none. Raises HarnessError for one that cannot be read, or is of a newer
+    format: its work must not be done again.
+    """
+    path = os.path.join(folder, name)
+    try:
+        facts = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return name not in CHECKED or _is_whole(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@functools.lru_cache(maxsize=4096)  # the same files are asked for again and again
+def _is_whole(path: str, *unchanged: int) -> bool:
+    try:
+        read_json(path, CHECKED[os.path.basename(path)])
+    except HarnessError as error:
+        if error.hint in (jsonfile.UNREADABLE, UPDATE):
+            raise
+        return False
+    return True
 
 
 def read_run(root: str, run_id: str) -> RunRecord:
@@ -218,8 +241,12 @@ def _lines(path: str) -> List[bytes]:
 
 
 def _was_cut(lines: List[bytes], number: int) -> bool:
-    """Return whether line `number` (from 1) is the last of an attempt that was killed."""
+    """Return whether line `number` (from 1) is the last of an attempt that was killed.
+
+    The next attempt follows, or the reason for one.
+    """
     following = (
         line for line in lines[number:] if line.strip() and not line.startswith(HEALTH_LINE)
     )
-    return b'"attempt_begin"' in next(following, b'"attempt_begin"')
+    after = next(following, b'"attempt_begin"')
+    return b'"attempt_begin"' in after or b'"result_damaged"' in after

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
 
+UPDATE = "update joulebird"  # the remedy for a newer format
 LARGEST = 2**63 - 1  # a larger integer is no count, and overflows where it is used
 TYPES: Dict[str, Tuple[type, ...]] = {
     "integer": (int,),
@@ -219,7 +220,7 @@ def check_format(version: Any, where: str, newest: int) -> int:
     if version > newest:
         raise HarnessError(
             f"{where}: format {version}, and this joulebird reads up to {newest}",
-            "update joulebird",
+            UPDATE,
         )
     return version
 

@@ -1,24 +1,28 @@
 """Write one checkpoint an epoch, so that a kill at any instant loses at most one epoch.
 
 A checkpoint is written under a name of its own and synced; the epoch's event, which holds that
-name, is the commit; then the file is renamed to `checkpoint.pt`. The next attempt reads the newest
-committed name from the events and completes the renaming.
+name, is the commit; then the file is renamed to `checkpoint.pt`, and the one before it back to its
+own name: the older generation, for a file that is damaged. The name is also inside the file, so
+that none stands in for another one.
 """
 
-import contextlib
-import errno
 import os
-import shutil
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import TRAINING
-from joulebird.harness.core.files import remove
+from joulebird.harness.core.files import remove, writing
 from joulebird.harness.core.records import CHECKPOINT, RESULT, Event
 
 NAME = "joulebird_checkpoint"  # key of the name inside the file
-FULL = (errno.ENOSPC, errno.EDQUOT)
-NEARLY_FULL_BYTES = 1 << 20
+GENERATIONS = 2
+
+
+class Damaged(HarnessError):
+    """A checkpoint or result that is missing or cannot be read: `path`, and the `reason`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} is damaged: {reason}", "delete the stage's folder, and run again")
+        self.path, self.reason = path, reason
 
 
 class Saving:
@@ -31,36 +35,22 @@ class Saving:
     def save(self, path: str, value: Dict[str, Any]) -> None:
         """Write a dict of tensors and plain values, whole or not at all.
 
-        Raises HarnessError when the disk is full.
+        Raises HarnessError for a fault of the disk.
         """
         with writing(path):
             self._module.save(path, value)
 
     def load(self, folder: str, name: str = RESULT) -> Dict[str, Any]:
-        """Read a stage's result (or its checkpoint)."""
-        return dict(self._module.load(os.path.join(folder, name)))
-
-
-@contextlib.contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Turn a full disk into an error that says so; each library has its own exception for it."""
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        if getattr(error, "errno", None) in FULL or _nearly_full(os.path.dirname(path) or "."):
-            raise HarnessError(
-                f"{path}: the disk is full",
-                "free some space and give the same command again: no finished stage is lost",
-                TRAINING,
-            ) from error
-        raise
-
-
-def _nearly_full(folder: str) -> bool:
-    try:
-        return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
-    except OSError:
-        return False
+        """Read a stage's result (or its checkpoint); raises Damaged."""
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            raise Damaged(path, "it is missing")
+        try:
+            return dict(self._module.load(path))
+        except Exception as error:  # a decoder of a damaged file may raise anything
+            if isinstance(error.__cause__ or error, (PermissionError, MemoryError)):
+                raise
+            raise Damaged(path, str(error).replace(path, "it")) from error
 
 
 class Checkpoints:
@@ -71,7 +61,8 @@ class Checkpoints:
         self._saving = saving
         self._attempt = attempt
         self._count = 0
-        self._state: Dict[str, Any] = {}
+        self._current = ""  # the name of checkpoint.pt
+        self._state: Optional[Dict[str, Any]] = None  # of checkpoint.pt, until it is asked for
         self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved
         self.damaged: List[Dict[str, Any]] = []  # facts of the checkpoints that were given up
 
@@ -80,25 +71,28 @@ class Checkpoints:
 
         Complete the commit at which the last attempt was killed, and remove all that is left over.
         """
-        event = next((each for each in list(epochs)[::-1] if each.get("checkpoint")), None)
-        committed: Optional[str] = event["checkpoint"] if event else None
-        if committed and os.path.exists(self._path(committed)):
-            os.replace(self._path(committed), os.path.join(self._folder, CHECKPOINT))
-        if event:
-            self._state = self._saving().load(self._folder, CHECKPOINT)
-            if self._state.pop(NAME, committed) != committed:  # older versions wrote none
-                reason = "it is of another epoch than the events say"
-                self.damaged.append({"file": CHECKPOINT, "reason": reason})
-                event = committed = None
-        for name in os.listdir(self._folder):
-            partial = name.startswith(CHECKPOINT + ".") or ".part" in name
-            if partial or (name == CHECKPOINT and not committed):
-                os.remove(os.path.join(self._folder, name))
-        return event
+        names = {event["checkpoint"]: event for event in epochs if event.get("checkpoint")}
+        tried = list(names)[: -GENERATIONS - 1 : -1]
+        for name in tried:
+            self._current = name
+            own = self._path(name)
+            file = os.path.basename(own if os.path.exists(own) else self._path())
+            try:
+                self._state = self._read(file)
+            except Damaged as error:
+                self.damaged.append({"file": file, "reason": error.reason})
+                continue
+            os.replace(os.path.join(self._folder, file), self._path())
+            self._tidy(CHECKPOINT, *(os.path.basename(self._path(each)) for each in tried))
+            return names[name]
+        self._current = ""
+        self._tidy()
+        return None
 
     def load(self) -> Dict[str, Any]:
         """Return the state of the checkpoint that `recover` found."""
-        return self._state
+        state, self._state = self._state, None
+        return self._read(CHECKPOINT) if state is None else state
 
     def save(self, state: Dict[str, Any]) -> None:
         """Write the state of the present epoch.
@@ -113,14 +107,32 @@ class Checkpoints:
         self.pending = name
 
     def commit(self) -> None:
-        """Rename the pending checkpoint into place."""
+        """Rename the pending checkpoint into place, and keep the one before it."""
         if self.pending:
-            os.replace(self._path(self.pending), os.path.join(self._folder, CHECKPOINT))
-            self.pending = None
+            self._tidy(CHECKPOINT, os.path.basename(self._path(self.pending)))
+            if self._current:
+                os.replace(self._path(), self._path(self._current))
+            os.replace(self._path(self.pending), self._path())
+            self._current, self.pending = self.pending, None
 
     def clear(self) -> None:
-        """Remove the checkpoint of a finished stage: disks of boards are small."""
-        remove(os.path.join(self._folder, CHECKPOINT))
+        """Remove the checkpoints of a finished stage: disks of boards are small."""
+        self._tidy()
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self._folder, f"{CHECKPOINT}.{name}")
+    def _read(self, file: str) -> Dict[str, Any]:
+        state = self._saving().load(self._folder, file)
+        name = state.pop(NAME, self._current)  # older versions wrote none
+        if name != self._current:
+            raise Damaged(self._path(), "it is of another epoch than the events say")
+        return state
+
+    def _tidy(self, *kept: str) -> None:
+        """Remove all checkpoints and partial files but these."""
+        for name in os.listdir(self._folder):
+            ours = name == CHECKPOINT or name.startswith(CHECKPOINT + ".")
+            ours = ours or (".part-" in name and not self._count)  # of an attempt that was killed
+            if ours and name not in kept:
+                remove(os.path.join(self._folder, name))
+
+    def _path(self, name: str = "") -> str:
+        return os.path.join(self._folder, f"{CHECKPOINT}.{name}" if name else CHECKPOINT)

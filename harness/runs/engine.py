@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.events import EventLog, attempts, kept_epochs, since_restart
+from joulebird.harness.core.events import Attempt, EventLog, attempts, kept_epochs, since_restart
+from joulebird.harness.core.files import writing
 from joulebird.harness.core.records import (
     EVENTS,
     RECIPE,
@@ -26,7 +27,7 @@ from joulebird.harness.core.records import (
     write_stage,
 )
 from joulebird.harness.core.terminal import interactive
-from joulebird.harness.runs.checkpoints import Checkpoints, writing
+from joulebird.harness.runs.checkpoints import Checkpoints
 from joulebird.harness.runs.conditions import (
     changes,
     conditions,
@@ -98,6 +99,8 @@ class _AttemptUnderWay:
         self._asked = asked
         self._past = past
         self._earlier = attempts(past)
+        if any(attempt.ended for attempt in self._earlier):  # its result is gone: begin afresh
+            self._earlier = _continued(past, 0)
         self._number = len(self._earlier) + 1
         self._folder = stage_dir(session.root, asked.id)
         self._device = ""
@@ -120,8 +123,7 @@ class _AttemptUnderWay:
             self._saved = checkpoints.recover([])
         self._begun = self._facts()
         self._from_epoch = self._saved["epoch"] if self._saved else 0
-        ours = {"event": "attempt_begin", "t_s": 0.0, "from_epoch": self._from_epoch}
-        self._earlier = attempts([*self._past, ours])[:-1]
+        self._earlier = _continued(self._past, self._from_epoch)
         rewrite_epochs(self._folder, [event for event, _ in kept_epochs(self._earlier)])
         stage = Stage(
             self._folder,
@@ -250,6 +252,12 @@ class _AttemptUnderWay:
 
     def _synchronise(self) -> None:
         self._session.backend.synchronise(self._device)
+
+
+def _continued(past: List[Event], from_epoch: int) -> List[Attempt]:
+    """Return the attempts as they count once a further one continues from this epoch."""
+    further = {"event": "attempt_begin", "t_s": 0.0, "from_epoch": from_epoch}
+    return attempts([*past, further])[:-1]
 
 
 def epochs_of(root: str, stage_id: str) -> List[Event]:

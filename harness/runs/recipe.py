@@ -22,7 +22,10 @@ class Artifact:
         return is_done(self.folder, STAGE)
 
     def load(self) -> Dict[str, Any]:
-        """Return the stage's result, a dict of tensors and plain values. Raises NotDone."""
+        """Return the stage's result, a dict of tensors and plain values.
+
+        Raises NotDone, and Damaged when it is missing or cannot be read.
+        """
         if not self.done():
             raise NotDone(f"stage {self.id} is not finished", "run the study first")
         return dict(self._saving().load(self.folder))

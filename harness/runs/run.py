@@ -3,17 +3,19 @@
 import contextlib
 import os
 import time
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Tuple
 
 import joulebird
 from joulebird.baselines import METHODS
 from joulebird.harness.core import records as record
 from joulebird.harness.core.registry import find
+from joulebird.harness.runs.checkpoints import Damaged
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
 from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
-from joulebird.harness.runs.rundir import is_finished, sources_of
+from joulebird.harness.runs.rundir import is_finished, reopen, sources_of
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
+from joulebird.harness.runs.warnings import warning
 
 
 class Run:
@@ -57,7 +59,7 @@ class Run:
 def planned(spec: RunSpec, root: str, backend: Any) -> List[Asked]:
     """Return the stages of a run without doing them, up to where a result is needed."""
     run = Run(spec, root, backend.saving)
-    with contextlib.suppress(NotDone):
+    with contextlib.suppress(NotDone, Damaged):
         _call(run, backend.task_from(spec.to_dict()))
     return run.asked
 
@@ -69,8 +71,7 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
     folder = record.run_dir(session.root, spec.id)
     os.makedirs(folder, exist_ok=True)
     record.write_json(os.path.join(folder, record.SPEC), spec.to_dict())
-    run = Run(spec, session.root, session.backend.saving, session)
-    last = _call(run, session.task(spec))
+    run, last = _stages_done(session, spec)
     if not isinstance(last, Artifact):
         raise TypeError(
             f"method {spec.method} must return the artifact of its last stage, "
@@ -79,6 +80,24 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
     done = _record(session, spec, [stage.id for stage in run.asked], last.id)
     record.write_run(session.root, done)
     return done
+
+
+def _stages_done(session: Any, spec: RunSpec) -> Tuple[Run, Any]:
+    """Call the method; do a stage again, once, when its result turns out to be damaged."""
+    redone: List[str] = []
+    while True:
+        run = Run(spec, session.root, session.backend.saving, session)
+        try:
+            return run, _call(run, session.task(spec))
+        except Damaged as error:
+            folder, file = os.path.split(error.path)
+            if folder in redone:
+                raise
+            redone.append(folder)
+            stage = {"stage": os.path.basename(folder), "file": file, "reason": error.reason}
+            found = warning("result_damaged", stage)
+            session.progress.warn(found)
+            reopen(folder, found)
 
 
 def _call(run: Run, task: Any) -> Any:

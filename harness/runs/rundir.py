@@ -1,10 +1,22 @@
 """Which runs of a study are finished, and the folder that holds them."""
 
+import contextlib
 import os
 from typing import Any, Dict, List, Tuple
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.records import RECORD, STAGE, is_done, read_run, run_dir, stage_dir
+from joulebird.harness.core.events import EventLog
+from joulebird.harness.core.files import remove
+from joulebird.harness.core.records import (
+    EVENTS,
+    RECORD,
+    RESULT,
+    STAGE,
+    is_done,
+    read_run,
+    run_dir,
+    stage_dir,
+)
 from joulebird.harness.core.registry import own_sources
 
 
@@ -42,3 +54,11 @@ def split(root: str, specs: List[Any]) -> Tuple[List[Any], List[Any]]:
     """Return the finished and the unfinished specs under `root`."""
     done = [spec for spec in specs if is_finished(root, spec.id)]
     return done, [spec for spec in specs if spec not in done]
+
+
+def reopen(folder: str, warning: Dict[str, Any]) -> None:
+    """Make a finished stage unfinished, so that it is done again; the warning enters its events."""
+    with contextlib.closing(EventLog(os.path.join(folder, EVENTS))) as events:
+        events.write("warning", durable=True, **warning)
+        remove(os.path.join(folder, STAGE))
+        remove(os.path.join(folder, RESULT))

@@ -17,18 +17,20 @@ from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import TrainingError
 from joulebird.harness.core.events import EventLog
+from joulebird.harness.core.files import writing
 from joulebird.harness.core.records import (
     EVENTS,
+    RECORD,
     STAGE,
     RunRecord,
     idle_dir,
     is_done,
     read_run,
+    run_dir,
     stage_dir,
 )
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.backend import Backend
-from joulebird.harness.runs.checkpoints import writing
 from joulebird.harness.runs.conditions import check_source, last_begun
 from joulebird.harness.runs.environment import environment, pulse
 from joulebird.harness.runs.monitor import Monitor
@@ -44,9 +46,10 @@ REMEDY = "wait until it is done (--wait), or stop it: two trainings would spoil 
 
 
 class StopSignals:
-    """A context manager that counts SIGINT and SIGTERM: stop after this epoch, or at once.
+    """A context manager that counts SIGINT, SIGTERM and SIGHUP: stop after this epoch, or at once.
 
-    `stopping` is true after the first; the second SIGINT raises KeyboardInterrupt.
+    `stopping` is true after the first; the second SIGINT raises KeyboardInterrupt. A SIGHUP that is
+    ignored (nohup) stays ignored.
     """
 
     def __init__(self, notice: Callable[[str], None]) -> None:
@@ -56,7 +59,8 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            for number in (signal.SIGINT, signal.SIGTERM, *([] if nohup else [signal.SIGHUP])):
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -230,8 +234,8 @@ def run_all(
 
     `study` are further specs that are measured by the same source.
 
-    Only a TrainingError lets the other runs continue; a full disk, a broken sensor or a wrong spec
-    ends the session.
+    Only a TrainingError lets the other runs continue (a deleted folder of a stage is one); a full
+    disk, a broken sensor or a wrong spec ends the session.
     """
     records: List[RunRecord] = []
     failures: Failures = []
@@ -245,7 +249,8 @@ def run_all(
         for number, spec in enumerate(specs, 1):
             session.progress.run_begin(number, len(specs), spec.id)
             try:
-                records.append(run_spec(session, spec))
+                with writing(os.path.join(run_dir(session.root, spec.id), RECORD)):
+                    records.append(run_spec(session, spec))
             except TrainingError as error:
                 failures.append((spec, error))
                 session.progress.say(f"  failed: {error}")

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.exit_codes import INTERRUPTED
-from joulebird.harness.core.files import remove
+from joulebird.harness.core.files import patiently, remove
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event
 from joulebird.harness.runs.checkpoints import Checkpoints
@@ -176,11 +176,16 @@ class Stage:
 
 def append_epoch(folder: str, values: Dict[str, Any]) -> None:
     """Add one line to epochs.csv."""
-    with open(os.path.join(folder, EPOCHS), "a", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        if not file.tell():
-            rows.writerow(COLUMNS)
-        rows.writerow([values.get(name, "") for name in COLUMNS])
+    path = os.path.join(folder, EPOCHS)
+
+    def write() -> None:
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            if not file.tell():
+                rows.writerow(COLUMNS)
+            rows.writerow([values.get(name, "") for name in COLUMNS])
+
+    patiently(path, write)
 
 
 def rewrite_epochs(folder: str, epochs: List[Event]) -> None:

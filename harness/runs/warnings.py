@@ -102,6 +102,10 @@ WARNINGS = {
         "the board's temperatures, clocks and supply could not be followed ({reason})",
         "see `joulebird doctor`",
     ),
+    "result_damaged": (
+        "{file} of the finished stage {stage} was given up ({reason}); the stage was done again",
+        "check the disk or card; the repeated work is reported apart",
+    ),
     "rebooted": (
         "the machine was restarted in the middle of this stage",
         "none needed: boot_id keeps the clocks apart",

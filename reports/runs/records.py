@@ -193,7 +193,7 @@ def _records(path: str) -> tuple[str, list[record.RunRecord]]:
             "give the folder of `joulebird run --runs`; the current folder is `.`",
         )
     path = os.path.normpath(path)
-    if not record.is_done(path):
+    if not os.path.exists(os.path.join(path, record.RECORD)):
         return path, list(record.find_runs(path))
     root = os.path.dirname(path) or "."
     return root, [record.read_run(root, os.path.basename(path))]

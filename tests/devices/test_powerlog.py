@@ -1,5 +1,6 @@
 """power.csv: the bytes on disk, prefixes, restarts, a full disk."""
 
+import errno
 import json
 import os
 import subprocess
@@ -215,6 +216,31 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(SourceError, match="cannot write the power log") as caught:
         PowerLog(str(blocked / "power.csv"), TWO)
     assert "permissions" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EIO, "check the disk or card"),
+        (errno.EROFS, "mount it for writing"),
+        (errno.EFBIG, "raise the limit"),
+        (errno.EBADF, "permissions"),
+    ],
+)
+def test_a_fault_of_the_disk_has_its_own_remedy(path, monkeypatch, number, hint):
+    def fails(handle, data):
+        raise OSError(number, os.strerror(number))
+
+    log = PowerLog(path, TWO)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fails)
+        with pytest.raises(SourceError, match=os.strerror(number)) as caught:
+            log.row(1.0, {})
+    assert hint in caught.value.hint
+    log.row(2.0, {})
+    log.close()
+    assert [row.t_s for row in read_log(path)[0].rows] == [2.0]
 
 
 def test_two_recorders_never_write_one_log(tmp_path):

@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import shutil
 import time
 
 Task = collections.namedtuple("Task", "seed epochs device log")
@@ -150,3 +151,32 @@ class FakeRecorder:
 
     def stop(self):
         self._do("stop")
+
+
+def fat(task, run, *, size: int = 300000):
+    """Has a large result."""
+    return run.stage("fat", swell, task, size)
+
+
+def swell(stage, task, size):
+    """Its result is large."""
+    stage.metric(test_accuracy=0.5)
+    return {"value": "x" * size}
+
+
+def deletes(task, run, *, until: str = ""):
+    """Grow, and lose the folder on the way while a file is there."""
+    return run.stage("dense", grow_and_lose, task, until=until)
+
+
+def grow_and_lose(stage, task, *, until):
+    """At the second epoch the folder is deleted."""
+    inner = stage.epoch
+
+    def epoch(**facts):
+        inner(**facts)
+        if facts["epoch"] == 2 and os.path.exists(until):
+            shutil.rmtree(stage.folder)
+
+    stage.epoch = epoch
+    return grow(stage, task)

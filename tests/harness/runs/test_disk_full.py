@@ -11,8 +11,9 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.files import writing
 from joulebird.harness.core.records import read_events, read_run
-from joulebird.harness.runs.checkpoints import Saving, writing
+from joulebird.harness.runs.checkpoints import Saving
 from joulebird.harness.runs.spec import from_dict
 from tests.harness.runs.test_kill import SPEC, TOY
 
@@ -80,5 +81,5 @@ def test_a_full_disk_is_told_from_its_error_number(tmp_path, error):
 def test_other_errors_pass_through(tmp_path):
     with pytest.raises(RuntimeError), writing(str(tmp_path / "x")):
         raise RuntimeError("shapes do not fit")
-    with pytest.raises(OSError), writing(str(tmp_path / "x")):
-        raise OSError(5, "Input/output error")
+    with pytest.raises(FileNotFoundError), writing(str(tmp_path / "x")):
+        raise FileNotFoundError(2, "No such file or directory", "data.bin")

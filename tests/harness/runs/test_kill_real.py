@@ -5,6 +5,7 @@ are those of an undisturbed run.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,3 +174,50 @@ def test_the_log_of_a_killed_stage_goes_on_in_a_new_segment(tmp_path):
     events = read_events(stage_dir(root, cut) + "/events.jsonl")
     assert [event["event"] for event in events].count("stage_resume") == 1
     assert "resumed" in [one["name"] for one in read_stage(root, cut).warnings]
+
+
+def flip(path):
+    """Change one byte in the middle, as a worn card does."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_files_that_a_card_damaged_are_made_again_to_identical_accuracies(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    subprocess.run(command(whole, SMALLEST), check=True, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command(killed, SMALLEST), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT
+    )
+    for line in process.stderr:
+        if "epoch 6/16" in line:
+            break
+    process.kill()
+    process.communicate()
+    (checkpoint,) = (killed / "runs" / "stages").glob("train-thin-*/checkpoint.pt")
+    flip(checkpoint)
+    again = subprocess.run(
+        command(killed, SMALLEST), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT
+    )
+    assert again.returncode == 0, again.stderr
+    assert "checkpoint.pt was not used: it cannot be read" in again.stderr
+    assert outcomes(killed) == outcomes(whole)
+    (run,) = find_runs(str(killed / "runs"))
+    for stage in run.stages:
+        for path in (killed / "runs" / "stages" / stage).glob("result.pt"):
+            flip(path)
+    shutil.rmtree(stage_dir(str(killed / "runs"), run.stages[-1]))
+    again = subprocess.run(
+        command(killed, SMALLEST), stderr=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("the stage was done again") == 2
+    assert outcomes(killed) == outcomes(whole)
+    stages = [read_stage(str(killed / "runs"), stage) for stage in run.stages]
+    assert [stage.attempts for stage in stages] == [2, 2, 1]
+    if sys.version_info >= (3, 11):  # the desk's verb
+        check = [sys.executable, "-m", "joulebird", "check", str(killed / "runs")]
+        assert subprocess.run(check, stdout=subprocess.DEVNULL).returncode == 0
