@@ -242,8 +242,12 @@ def _lines(path: str) -> List[bytes]:
 
 
 def _was_cut(lines: List[bytes], number: int) -> bool:
-    """Return whether line `number` (from 1) is the last of an attempt that was killed."""
+    """Return whether line `number` (from 1) is the last of an attempt that was killed.
+
+    The next attempt follows, or the reason for one.
+    """
     following = (
         line for line in lines[number:] if line.strip() and not line.startswith(HEALTH_LINE)
     )
-    return b'"attempt_begin"' in next(following, b'"attempt_begin"')
+    after = next(following, b'"attempt_begin"')
+    return b'"attempt_begin"' in after or b'"result_damaged"' in after

@@ -62,9 +62,7 @@ class Checkpoints:
         self._attempt = attempt
         self._count = 0
         self._current = ""  # the name of checkpoint.pt
-        self._state: Optional[Dict[str, Any]] = (
-            None  # of checkpoint.pt, until it is first asked for
-        )
+        self._state: Optional[Dict[str, Any]] = None  # of checkpoint.pt, until it is asked for
         self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved
         self.damaged: List[Dict[str, Any]] = []  # facts of the checkpoints that were given up
 
@@ -77,8 +75,8 @@ class Checkpoints:
         tried = list(names)[: -GENERATIONS - 1 : -1]
         for name in tried:
             self._current = name
-            own = os.path.basename(self._path(self._current))
-            file = own if os.path.exists(self._path(self._current)) else CHECKPOINT
+            own = self._path(name)
+            file = os.path.basename(own if os.path.exists(own) else self._path())
             try:
                 self._state = self._read(file)
             except Damaged as error:

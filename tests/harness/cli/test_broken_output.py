@@ -17,7 +17,7 @@ import pytest
 
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core.events import attempts
-from joulebird.harness.core.records import EVENTS, find_runs, read_events, stage_dir
+from joulebird.harness.core.records import EVENTS, find_runs, read_events
 from tests.harness.runs.test_engine import spec_of
 
 # `joulebird run` with a training that needs no torch
@@ -29,12 +29,12 @@ session.Backend = toy.Backend
 from joulebird.harness.cli.main import main
 sys.exit(main())
 """
-SHORT, LONG = ({"pause_s": pause_s} for pause_s in (0.0, 0.05))
+SHORT, LONG = {"epochs": 3}, {"epochs": 20, "options": {"pause_s": 0.05}}
 
 
-def words(tmp_path, options, *more):
+def words(tmp_path, fields, *more):
     spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps(spec_of(epochs=20, options=options).to_dict()))
+    spec.write_text(json.dumps(spec_of(**fields).to_dict()))
     run = ["run", str(spec), "--runs", str(tmp_path / "runs"), "--source", "none", *more]
     return [sys.executable, "-c", RUN, *run]
 
@@ -145,14 +145,15 @@ def test_a_signal_within_a_write_is_no_failure():
 
 def epochs(tmp_path):
     """The attempts at the first stage."""
-    (stage,) = sorted(os.listdir(str(tmp_path / "runs" / "stages")))[:1]
-    return attempts(read_events(os.path.join(stage_dir(str(tmp_path / "runs"), stage), EVENTS)))
+    paths = (tmp_path / "runs" / "stages").glob("*/" + EVENTS)
+    first = min(paths, key=lambda path: read_events(str(path))[0]["wall_s"])
+    return attempts(read_events(str(first)))
 
 
 def wait_for_epoch(tmp_path):
     """Return once a training has committed an epoch."""
     for _ in range(2000):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, IndexError):
             if any(one.epochs for one in epochs(tmp_path)):
                 return
         time.sleep(0.01)
@@ -175,8 +176,10 @@ def test_a_terminal_that_hangs_up_ends_the_training_after_the_epoch(tmp_path):
     (cut,) = epochs(tmp_path)
     assert len(cut.epochs) >= 1
     assert cut.epochs[-1]["checkpoint"]
-    code, _ = shell(words(tmp_path, SHORT), '"$@"', stderr=subprocess.DEVNULL)
+    code, _ = shell(words(tmp_path, LONG), '"$@"', stderr=subprocess.DEVNULL)
     assert code == 0
+    begins = [one.first["from_epoch"] for one in epochs(tmp_path)]
+    assert begins == [0, len(cut.epochs)]
 
 
 def test_a_hang_up_under_nohup_is_ignored(tmp_path):

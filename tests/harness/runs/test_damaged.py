@@ -232,6 +232,17 @@ def test_a_stage_done_again_may_be_killed_too(here):
     assert [event["epoch"] for event, _ in kept_epochs(tries)] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_result_and_the_last_event_damaged_by_one_power_cut(here):
+    done = here.run(SPEC)[0]
+    folder = Path(record.stage_dir(here.root, done.stages[0]))
+    for name in (record.RESULT, record.EVENTS):
+        truncate(folder / name)
+    other = spec_of(method="prune_and_grow", epochs=6)
+    assert here.run(other)[0].stages[0] == done.stages[0]
+    assert named(record.read_stage(here.root, done.stages[0]), "restarted")
+    assert "result.pt of the finished stage" in here.talk.getvalue()
+
+
 def test_a_result_that_a_method_looks_into(here):
     spec = spec_of(method="looks_inside")
     done = here.run(spec)[0]
