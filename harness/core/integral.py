@@ -73,7 +73,7 @@ def integrate(
     samples: List[Sample], begin_us: int, end_us: int, rule: str, allowed_us: int
 ) -> Integral:
     """Integrate samples `in_order` over begin_us..end_us."""
-    good = _good(samples)
+    good = only_read(samples)
     twice = covered_us = 0
     cut = Fraction(0)
     for before, after in zip(good, good[1:]):
@@ -99,7 +99,7 @@ def integrate(
     )
 
 
-def _good(samples: List[Sample]) -> List[Sample]:
+def only_read(samples: List[Sample]) -> List[Sample]:
     """Return the samples that were read; one behind a failed start is a start."""
     good, start = [], False
     for sample in samples:
