@@ -108,7 +108,7 @@ def take(source: PowerSource, until_s: float, period_s: float = READ_S) -> Readi
     """Return the mean of the new readings until a time; at least one is tried."""
     sums: Dict[str, List[float]] = {}
     problem, newest_s, readings = "", None, 0
-    gate = Gate(source.identity())
+    gate = Gate(source.describe())
     while True:
         try:
             sample = gate.passed(source.read())
