@@ -19,8 +19,8 @@ from joulebird.devices.nvml import GPU_USERS
 from joulebird.devices.util.processes import Process, Table, descendants, parents, processes
 
 # An idle TX2 with its desktop shows 8 % of one core (tegrastats: 0, 4, 2, 1, 1, 0 % of six), and
-# jtop's service at 1 Hz takes 5 to 10 %: together below 0.2 core. A quarter of an A57 core is about
-# 0.4 W of the 14 W of a training. Machines above 12 cores have more services: 2 % of their cores.
+# jtop's service at 1 Hz takes 5 to 10 %: together below 0.2 core. The services and kernel threads
+# of a virtual machine of two cores took 0.04. Machines above 12 cores have more of them.
 LIMIT_CORES = 0.25
 LIMIT_SHARE = 0.02
 # Times are counted in ticks of 10 ms, by several counters: five ticks too many are no evidence.

@@ -11,7 +11,6 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from joulebird.devices.board.control import Board
 from joulebird.devices.board.note import BoardError
-from joulebird.devices.foreign import UNKNOWN, Neighbours
 from joulebird.devices.health.read import Health
 from joulebird.devices.overlap import Presence
 from joulebird.devices.util.command import user_name
@@ -32,8 +31,8 @@ from joulebird.harness.core.records import (
     stage_dir,
 )
 from joulebird.harness.power.recorders import Recorders
+from joulebird.harness.runs import beside
 from joulebird.harness.runs.backend import Backend
-from joulebird.harness.runs.beside import Beside
 from joulebird.harness.runs.conditions import check_source, last_begun
 from joulebird.harness.runs.environment import environment, pulse
 from joulebird.harness.runs.monitor import Monitor
@@ -42,7 +41,6 @@ from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import make_folder, split
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
-from joulebird.harness.runs.warnings import warning
 
 Failures = List[Tuple[RunSpec, TrainingError]]
 TRAINS = "this machine trains already: {holder}"
@@ -124,13 +122,13 @@ class Session:
         self.study: List[str] = []  # the stages that are known to belong together
         self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
+        self.look = beside.looker()
         self._working = False
         self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
         self._health = Health(board_root)
         self._pulse: Dict[str, Any] = {}
         self._environment: Dict[str, Any] = {}
-        self._neighbours = Neighbours()
 
     def __enter__(self) -> "Session":
         make_folder(self.root)
@@ -165,10 +163,10 @@ class Session:
             self.recorders.start()
             check_source(self.root, self.study, self.recorders.description, self.environment())
             self._prepare_board(last_begun(self.root, stage_id).get("environment", {}))
-            if self._neighbours.look().busy_s is None:
-                self.progress.say(f"foreign load is not watched: {UNKNOWN}")
             self._idle("before")
             self._working = True
+            if self.look().busy_s is None:
+                self.progress.say(f"foreign load is not watched: {beside.UNKNOWN}")
 
     def _prepare_board(self, former: Dict[str, Any]) -> None:
         """Put the board into the state that was asked for, or that a killed attempt had."""
@@ -208,10 +206,6 @@ class Session:
         """Return a monitor that logs board-health events of a stage (a path)."""
         return Monitor(events, self._board_root)
 
-    def beside(self) -> Beside:
-        """Return a watch over the machine's other work from now on."""
-        return Beside(self._neighbours.look)
-
     def _nap(self, seconds: float) -> None:
         """Sleep; raises Interrupted when the user asks to stop."""
         time.sleep(seconds)
@@ -229,16 +223,12 @@ class Session:
             events = EventLog(os.path.join(folder, EVENTS))
             self.recorders.open_logs(folder)
             events.begin_attempt(1, boot_id(), self.id, 0)
-            beside = self.beside()
+            watch = beside.Beside(self.look)
             self.recorders.sample()
             begin_s = events.write("stage_begin")
             while time.monotonic() < begin_s + self._idle_s and not self.stopping:
                 time.sleep(min(0.1, self._idle_s))
-            load, warnings = beside.end()
-            for name, facts in warnings:
-                full = warning(name, facts)
-                events.write("warning", **full)
-                self.progress.warn(full)
+            load = beside.noted(watch, events, self.progress)
             events.write("stage_end", durable=True, load=load)
             self.recorders.sample()
             self.recorders.close_logs()

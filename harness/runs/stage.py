@@ -80,6 +80,7 @@ class Stage:
         a share from 0 to 1.
         """
         self._synchronise()
+        facts["load"], loaded = self._beside.epoch() if self._beside else ({}, [])
         values = dict(
             facts,
             epoch=epoch,
@@ -90,9 +91,6 @@ class Stage:
             test_accuracy=test_accuracy,
             images=images,
         )
-        loaded: Warnings = []
-        if self._beside:
-            values["load"], loaded = self._beside.epoch()
         if self.checkpoints.pending:
             values["checkpoint"] = self.checkpoints.pending
         values["conditions"], changed = self._changes()
@@ -100,14 +98,15 @@ class Stage:
         self.checkpoints.commit()
         append_epoch(self.folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
+        self.warn_of_board(loaded)
         self._session.recorders.keep_alive()
-        self.warn_of_board(loaded + (self._monitor.news() if self._monitor else []))
+        self.warn_of_board(self._monitor.news() if self._monitor else [])
         self.warn_of_board([("conditions_changed", {"what": changed})] if changed else [])
         self._session.progress.epoch(epoch, of, loss, test_accuracy)
 
     def start_monitor(self) -> None:
         """Follow the board's health, in the stage's events, and the machine's other work."""
-        self._beside = self._session.beside()
+        self._beside = Beside(self._session.look)
         self._monitor = self._session.monitor(os.path.join(self.folder, EVENTS))
 
     def stop_monitor(self) -> Warnings:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from joulebird.devices.foreign import between
+from joulebird.devices.foreign import Look, between
 from joulebird.harness.core import records as record
 from joulebird.harness.runs import beside
 from joulebird.harness.runs.spec import from_dict
@@ -47,7 +47,7 @@ def study(task, run, *, folder: str):
 
 def toil(stage, task, name):
     """Work a little, with a child that works more; the stage `short` has no epoch."""
-    looks = stage._session._neighbours.look
+    looks = stage._session.look
     before = looks()
     for epoch in range(1, 1 if name == "short" else 3):
         begin_s = time.monotonic()
@@ -192,7 +192,7 @@ class Clock:
         self.t_s = self.busy_s = 0.0
 
     def look(self):
-        return beside.Look(self.t_s, 8, self.busy_s)
+        return Look(self.t_s, 8, self.busy_s)
 
     def pass_by(self, seconds, foreign_cores):
         self.t_s += seconds
