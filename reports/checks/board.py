@@ -1,8 +1,9 @@
 """The rules of `check` that look at the board: its state, its idle power."""
 
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
-from joulebird.reports.runs.accounting import idle_power, idle_windows
+from joulebird.reports.runs.accounting import idle_power, idle_windows, idle_words
 from joulebird.reports.runs.records import (
+    LOADED,
     MARKS,
     MIXED,
     FinishedRun,
@@ -101,6 +102,8 @@ def _idle_of_session(root: str, session: str) -> Verdicts:
         yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
         return
     windows = idle_windows(root, session)
+    if idle_words(root, session):
+        yield (WARN, f"session {session}: {LOADED} while it was idle", "stop it, and run again")
     short = [window.seconds for _, window in windows if window.seconds < 59.0]
     if short or len(windows) < 2:
         shortest = f"{min(short, default=60):.0f} s at the shortest"

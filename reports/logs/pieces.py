@@ -19,6 +19,13 @@ from joulebird.harness.core.sensor import words_of as words_of
 from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import Segment
 
+
+def sensor_of(source: dict[str, Any], rail: str) -> str:
+    """Return a name for the sensor behind a rail: errors of equal names are shared."""
+    keys = ("name", "sensor", "serial", "board", "path", "paths")
+    return json.dumps([{key: source[key] for key in keys if key in source}, rail], sort_keys=True)
+
+
 INA3221_FULL_SCALE_MV = 163.8  # across the shunt
 
 
@@ -57,12 +64,6 @@ def within_range(segment: Segment, per_watt: int) -> Segment:
             read = read & ~(beyond[:, None] & (np.arange(len(segment.rails)) == column))
             failures["RANGE"] += int(beyond.sum())
     return segment._replace(read=read, failures=dict(failures))
-
-
-def sensor_of(source: dict[str, Any], rail: str) -> str:
-    """Return a name for the sensor behind a rail: errors of equal names are shared."""
-    keys = ("name", "sensor", "serial", "board", "path", "paths")
-    return json.dumps([{key: source[key] for key in keys if key in source}, rail], sort_keys=True)
 
 
 class Piece(NamedTuple):
@@ -140,7 +141,7 @@ def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
 def _require_one_source(name: str, segments: list[Segment]) -> None:
     for key in ("name", "sensor", "sampling", "scope", "total"):
         stated = {json.dumps(segment.source.get(key)) for segment in segments}
-        if len(stated - {"null"} if key == "sensor" else stated) > 1:
+        if len(stated - {"null", '""'} if key == "sensor" else stated) > 1:
             raise HarnessError(
                 f"{name}: the log mixes power sources (different {key})",
                 "integrate each segment as a log of its own, or rerun the stage with one source",

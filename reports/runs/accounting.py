@@ -14,7 +14,7 @@ from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import FinishedRun, FinishedStage
+from joulebird.reports.runs.records import BUSY, LOADED, FinishedRun, FinishedStage
 
 
 def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
@@ -47,12 +47,20 @@ def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float,
     return statistics.fmean(watts), math.hypot((max(watts) - min(watts)) / 2, max(u_watts))
 
 
+def idle_words(root: str, session: str) -> list[str]:
+    """Return the words that go with the idle power of a session."""
+    folders = [record.idle_dir(root, session, when) for when in ("before", "after")]
+    events = [record.read_events(os.path.join(folder, record.EVENTS)) for folder in folders]
+    return [LOADED] if any(event.get("name") == BUSY for part in events for event in part) else []
+
+
 @dataclass
 class IdlePowers:
     """The idle powers of sessions on one rail, each integrated once."""
 
     rail: str | None = None
     _known: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
+    _words: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def net(self, stage: FinishedStage, window: Window) -> Energy | None:
         """Return the energy of a window less the idle power of the session that recorded it.
@@ -61,9 +69,9 @@ class IdlePowers:
         """
         key = stage.root, window.session or stage.record.session
         if key not in self._known:
-            self._known[key] = idle_power(*key, self.rail)
-        power = self._known[key]
-        return None if power is None else stage.energy(window, self.rail).minus_idle(*power)
+            self._known[key], self._words[key] = idle_power(*key, self.rail), idle_words(*key)
+        power, gross = self._known[key], stage.energy(window, self.rail).worded(*self._words[key])
+        return None if power is None else gross.minus_idle(*power)
 
 
 MODES = ("measured", "per-epoch")

@@ -22,7 +22,8 @@ from joulebird.reports.runs.conditions import health_changes, stated_changes
 Folder = str | os.PathLike[str]
 Paths = Folder | Iterable[Folder]
 MARKS = ("throttle", "mode_change")  # events of health that disturb a measurement
-LOADED = "foreign load"  # the word beside numbers of a machine that did other work too
+BUSY = "foreign_load"  # the warning of a machine that did other work too
+LOADED = "foreign load"  # the word beside its numbers
 MIXED, MISSING = "mixed conditions", "missing epochs"
 SOFTWARE = ("torch version", "device", "GPU")  # decide accuracies too
 UNKNOWN_FITS = ("sensor", *SOFTWARE)  # older records do not state them
@@ -98,7 +99,7 @@ class FinishedStage:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """Return the words that go with the stage's energy."""
-        warned = any(warning.get("name") == "foreign_load" for warning in self.record.warnings)
+        warned = any(warning.get("name") == BUSY for warning in self.record.warnings)
         return (*words_of(self.source), *[LOADED] * warned) if self.measured else ()
 
     @cached_property

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.reports.runs.accounting import idle_power
+from joulebird.reports.runs.accounting import idle_power, idle_words
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
@@ -139,7 +139,8 @@ def _idle(runs: list[FinishedRun], net: bool) -> str:
     known = [power[0] for power in (idle_power(*session) for session in sessions) if power]
     if not known:
         return "Idle power was not recorded; energies are gross."
-    mean = si(sum(known) / len(known), "W")
+    words = {word for session in sessions for word in idle_words(*session)}
+    mean = worded(si(sum(known) / len(known), "W"), words)
     count = f"{len(known)} session{'s' if len(known) > 1 else ''}, before and after"
     kind = "net of it" if net else "gross, as a meter shows them"
     return f"Idle power {mean} ({count}); energies are {kind}."

@@ -290,6 +290,12 @@ def test_a_missing_file_and_mixed_sources_are_refused(tmp_path):
     path.write_text(header() + row(0, 1) + header({"name": "wattsup"}) + row(100, 1))
     with pytest.raises(HarnessError, match="mixes power sources"):
         PowerTrace.load(path)
+    one, other, unknown = (header({"sensor": name}) for name in ("0x40", "0x41", ""))
+    path.write_text(one + row(0, 1) + other + row(100, 1))
+    with pytest.raises(HarnessError, match="different sensor"):
+        PowerTrace.load(path)
+    path.write_text(header() + row(0, 1) + unknown + row(100, 1) + one + row(200, 1))
+    assert PowerTrace.load(path).samples == 3
 
 
 def test_a_window_that_ends_before_it_begins(tmp_path):
@@ -322,3 +328,18 @@ def test_the_envelope_keeps_spikes(tmp_path):
     assert envelope.bucket_s == pytest.approx(0.6)
     (sparse,) = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W[:3])).envelope(1000)
     assert np.isfinite(sparse.mean_w).sum() == 3
+
+
+def test_a_reading_beyond_its_sensors_range_counts_as_failed(tmp_path):
+    """Its number stays in the trace; a rail beside it is not touched."""
+    source = {"rails": ["VDD_IN", "CPU"], "range_w": {"VDD_IN": 100}}
+    rows = [
+        (t_us, -101_000 if t_us == 500_000 else 10_000, 900_000) for t_us in range(0, 10**7, 50_000)
+    ]
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", rows, source))
+    assert trace.failures == {"RANGE": 1}
+    assert trace.problems() == ["1 failed reads (RANGE)"]
+    assert trace.energy().failed == 1
+    assert trace.energy().watts == pytest.approx(10.0)
+    assert trace.energy(rail="CPU").watts == pytest.approx(900.0)
+    assert trace.pieces[0].power[:, 0].min() == -101_000

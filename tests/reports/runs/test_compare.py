@@ -1,13 +1,17 @@
 """Comparing two sets of runs."""
 
+import os
+
 import numpy as np
 import pytest
 
+from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
+from joulebird.reports.checks.check import check
 from joulebird.reports.html import page
 from joulebird.reports.tables.compare import compare, t975, welch
 from joulebird.reports.tables.table2 import table2
-from tests.reports.write_runs import Folder
+from tests.reports.write_runs import Folder, write_events
 
 
 def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):
@@ -107,6 +111,21 @@ def test_the_word_of_foreign_load_stands_beside_each_number(tmp_path):
     whole = page([tmp_path / "a"])
     assert '<span class="word">foreign load</span>' in whole
     assert whole.count("(foreign load)") >= 4  # table, run, its mean power, stage
+
+
+def test_an_idle_power_of_a_busy_machine_gives_no_bare_number(tmp_path):
+    folder = Folder(tmp_path, epoch_s=2.0)
+    folder.idle(3.0)
+    path = record.idle_dir(folder.root, folder.session, "before")
+    events = record.read_events(os.path.join(path, record.EVENTS))
+    events.insert(-1, {"event": "warning", "t_s": events[-1]["t_s"], "name": "foreign_load"})
+    write_events(path, events)
+    folder.run("snip", 0.5, [folder.stage("s-1", 5)])
+    gross, net = (table2([tmp_path], net=net) for net in (False, True))
+    assert "(foreign load)" not in gross.lines[0][3].text
+    assert net.lines[0][3].text.startswith("70.00 (foreign load)")
+    assert all("Idle power 3.00 W (foreign load)" in table.render() for table in (gross, net))
+    assert any(f.rule == "R8" and "foreign load" in f.text for f in check([tmp_path]).findings)
 
 
 def test_words_stand_beside_each_energy_and_their_ratio(tmp_path):
