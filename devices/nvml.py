@@ -8,6 +8,7 @@ nvmlDeviceGetTotalEnergyConsumption and nvmlDeviceGetPowerUsage.
 """
 
 import contextlib
+import functools
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -184,34 +185,25 @@ def load_nvml() -> Any:
     return pynvml
 
 
-class GpuUsers:
-    """The processes that compute on any card; call it to look.
+@functools.lru_cache(maxsize=None)
+def _nvml_here() -> Any:
+    with contextlib.suppress(SourceError):
+        return load_nvml()
 
-    Source: NVML API reference, nvmlDeviceGetComputeRunningProcesses.
+
+def gpu_users() -> Optional[List[Tuple[str, int, Optional[float]]]]:
+    """Return (rail, pid, MiB or None) of each process that computes on a card.
+
+    None where the driver does not show them. Source: NVML API reference,
+    nvmlDeviceGetComputeRunningProcesses.
     """
-
-    def __init__(self) -> None:
-        self._nvml: Any = None
-        self._asked = False
-
-    def __call__(self) -> Optional[List[Tuple[str, int, Optional[float]]]]:
-        """Return (rail, pid, MiB or None) of each process; None where the driver does not show."""
-        if not self._asked:
-            self._asked = True
-            with contextlib.suppress(SourceError):
-                self._nvml = load_nvml()
-        if self._nvml is None:
-            return None
-        try:
-            return [
-                (f"GPU{i}", user.pid, user.usedGpuMemory and user.usedGpuMemory / 2**20)
-                for i in range(self._nvml.nvmlDeviceGetCount())
-                for user in self._nvml.nvmlDeviceGetComputeRunningProcesses(
-                    self._nvml.nvmlDeviceGetHandleByIndex(i)
-                )
-            ]
-        except self._nvml.NVMLError:
-            return None
-
-
-GPU_USERS = GpuUsers()
+    nvml = _nvml_here()
+    with contextlib.suppress(nvml.NVMLError if nvml else AttributeError):
+        return [
+            (f"GPU{i}", user.pid, user.usedGpuMemory and user.usedGpuMemory / 2**20)
+            for i in range(nvml.nvmlDeviceGetCount())
+            for user in nvml.nvmlDeviceGetComputeRunningProcesses(
+                nvml.nvmlDeviceGetHandleByIndex(i)
+            )
+        ]
+    return None

@@ -104,17 +104,17 @@ def processes(proc: str = "/proc", names: Optional[Iterable[str]] = None) -> Tab
             head, _, rest = file.read().rpartition(b")")  # the name before it may hold any byte
             fields = rest.split()
             own, children = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
-            name = plain(head.partition(b"(")[2].decode("utf-8", "replace"))
+            name = printable(head.partition(b"(")[2].decode("utf-8", "replace"))
             table[pid] = Process(
                 int(fields[1]), own * tick_s, (own + children) * tick_s, int(fields[19]), name
             )
     return table
 
 
-def plain(name: str) -> str:
+def printable(name: str) -> str:
     """Return a name that can be printed.
 
-    >>> plain("python3"), plain("a" + chr(27) + "[2J")
+    >>> printable("python3"), printable("a" + chr(27) + "[2J")
     ('python3', 'a?[2J')
     """
     return name if name.isprintable() else "".join(c if c.isprintable() else "?" for c in name)

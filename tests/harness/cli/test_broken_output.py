@@ -160,16 +160,17 @@ def wait_for_epoch(tmp_path):
     raise AssertionError("no epoch within 20 s")
 
 
-def hang_up(command):
-    """Start a command as the leader of a terminal of its own; gives its id and the other end."""
+def on_a_terminal(command, folder):
+    """Start a command in a folder, on a terminal of its own; gives its id and the other end."""
     process, terminal = pty.fork()
     if not process:
+        os.chdir(str(folder))
         os.execv(command[0], command)
     return process, terminal
 
 
 def test_a_terminal_that_hangs_up_ends_the_training_after_the_epoch(tmp_path):
-    process, terminal = hang_up(words(tmp_path, LONG))
+    process, terminal = on_a_terminal(words(tmp_path, LONG), tmp_path)
     wait_for_epoch(tmp_path)
     os.close(terminal)  # the kernel sends SIGHUP, and each write fails
     assert os.waitpid(process, 0)[1] >> 8 == 130
@@ -183,7 +184,7 @@ def test_a_terminal_that_hangs_up_ends_the_training_after_the_epoch(tmp_path):
 
 
 def test_a_hang_up_under_nohup_is_ignored(tmp_path):
-    process, terminal = hang_up(["/usr/bin/nohup", *words(tmp_path, LONG)])
+    process, terminal = on_a_terminal(["/usr/bin/nohup", *words(tmp_path, LONG)], tmp_path)
     wait_for_epoch(tmp_path)
     os.close(terminal)
     assert os.waitpid(process, 0)[1] == 0
