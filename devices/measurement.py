@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from joulebird.devices.energy import Energy, energies
+from joulebird.devices.foreign import Load, Neighbours, between
 from joulebird.devices.overlap import Overlap, Presence, shared_s, shared_text
 from joulebird.devices.powerlog_read import read_rows
 from joulebird.devices.recorder.parent import Recorder
@@ -21,6 +22,7 @@ class Measurement:
     `source` is the power source's description of itself, `problem` why a number is missing, or "".
     `overlaps` are the other measurements that ran on this machine within the window, those around
     this one and those of its own code left out: the joules are then not this code's alone.
+    `load` is the machine's own and foreign processor time, known after the window.
     """
 
     def __init__(self, recorder: Recorder, log: str, floor: int, presence: Presence) -> None:
@@ -29,6 +31,7 @@ class Measurement:
         self.overlaps: List[Overlap] = []
         self._presence = presence
         self._mark: Dict[str, int] = {}
+        self._neighbours, self.load = Neighbours(), Load(0.0, 1)
         self._recorder, self._log, self._floor = recorder, log, floor
         self._offset, self._begin_s = floor, 0.0
         self._total: Optional[Energy] = None
@@ -54,9 +57,13 @@ class Measurement:
 
     @property
     def words(self) -> Tuple[str, ...]:
-        """The words that go with every number: "simulated" or "replayed", "shared"."""
+        """The words that go with every number: "simulated" or "replayed", "shared", "foreign load".
+
+        The last one stands where `load.exceeds` that of an idle machine.
+        """
         _ = self.total
-        return words_of(self.source) + (("shared",) if self.overlaps else ())
+        load = ("foreign load",) if self.load.exceeds else ()
+        return words_of(self.source) + (("shared",) if self.overlaps else ()) + load
 
     @property
     def seconds(self) -> float:
@@ -98,6 +105,7 @@ class Measurement:
 
     def __enter__(self) -> "Measurement":
         """Take the reading at the first edge."""
+        self._before = self._neighbours.look()
         self._mark = self._presence.mark()
         self._offset = os.path.getsize(self._log)
         self._begin_s = self._recorder.sample()
@@ -121,6 +129,7 @@ class Measurement:
             self._total = Energy(None, end_s - begin_s, 0.0, None, None, end_s - begin_s)
             self.problem = error.message
         self.overlaps = self._presence.since(self._mark, begin_s, end_s)
+        self.load = between(self._before, self._neighbours.look())
 
     def _rows(self, begin_s: float, oldest_s: float) -> List[Row]:
         """Read the window's rows, and before it up to a whole reading or the longest gap."""
@@ -137,6 +146,7 @@ class Measurement:
     def __str__(self) -> str:
         origin = f"{self.source['scope']}, {self.source['name']}"
         others = [word for word in words_of(self.source) if word != self.source["name"]]
+        others += ["foreign load"] * self.load.exceeds
         origin = ", ".join([origin, *others] + ["not measured"] * (not self.source["real"]))
         count = len(self.overlaps)
         shared = f"; {shared_text(count, shared_s(self.overlaps), 'code')}" if count else ""

@@ -125,10 +125,12 @@ def closed_files(root: str) -> List[str]:
     """Return the files of all chips that this user may not read, in order."""
     paths = {
         os.path.realpath(path)
-        for folders, names in ((IIO_GLOBS, IIO_FILES), (HWMON_GLOBS, HWMON_FILES))
-        for folder in folders
+        for patterns, names in ((IIO_GLOBS, IIO_FILES), (HWMON_GLOBS, HWMON_FILES))
+        for pattern in patterns
+        for folder in glob.glob(os.path.join(glob.escape(root), pattern))
+        if "ina3221" in pattern or _is_ina3221(folder)
         for name in names
-        for path in glob.glob(os.path.join(glob.escape(root), folder, name))
+        for path in glob.glob(os.path.join(glob.escape(folder), name))
     }
     return sorted(path for path in paths if not os.access(path, os.R_OK))
 

@@ -86,6 +86,8 @@ def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dic
         "words": words,
         "overlaps": [overlap._asdict() for overlap in measurement.overlaps],
         "shared_s": shared_s(measurement.overlaps),
+        "load": measurement.load.facts(),
+        "foreign_load": measurement.load.complaint,
         "coverage": energy.coverage,
         "worst_gap_s": energy.worst_gap_s,
         "problem": measurement.problem,
@@ -118,6 +120,7 @@ def as_text(facts: Dict[str, Any]) -> str:
         lines.append(f"  uncertainty (95 %): {parts}")
     lines += ["  " + facts["problem"]] if facts["problem"] else []
     others = facts["overlaps"]
+    lines += ["  foreign load: " + facts["foreign_load"]] if facts["foreign_load"] else []
     lines += ["  " + shared_text(len(others), facts["shared_s"], "command")] if others else []
     for other in others[:MOST_SHOWN]:
         lines.append(f"    process {other['pid']}, {other['seconds']:.1f} s: {other['command']}")

@@ -9,7 +9,7 @@ from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
 from joulebird.reports.runs.names import BASELINES
-from joulebird.reports.runs.records import LOADED, FinishedRun, unique_stages
+from joulebird.reports.runs.records import BUSY, LOADED, FinishedRun, unique_stages
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.table import digits, si, worded
 
@@ -221,6 +221,7 @@ def warning_notes(runs: list[FinishedRun]) -> list[str]:
     remedies: dict[str, str] = {}
     for warning in (warning for stage in unique_stages(runs) for warning in stage.record.warnings):
         text = str(warning.get("text") or warning.get("name", "")).rstrip(".")
+        text = text.partition(" (")[0] if warning.get("name") == BUSY else text  # one for all
         counts[text] += 1
         remedies[text] = str(warning.get("remedy") or "none needed")
     return spoilt_notes(runs) + [

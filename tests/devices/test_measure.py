@@ -8,9 +8,11 @@ import time
 
 import pytest
 
+from joulebird.devices.foreign import Neighbours
 from joulebird.devices.measure import CommandError, joules, measure_command
 from joulebird.devices.powerlog_read import read_log
 from joulebird.harness.core.errors import SourceError
+from tests.devices.test_foreign import Proc
 
 FLAT = {"profile": [[1.0, 10.0]]}  # VDD_IN at 10 W, in the simulated chip's steps
 STEPS = {"profile": [[0.5, 12.0], [0.5, 4.0]], "averaging": False}
@@ -218,3 +220,15 @@ def test_signals_go_on_to_the_command(name):
     assert process.wait() == 5
     assert out.startswith(b"got %s\n" % name.encode())
     assert b"joules" in out
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_measurement_beside_other_work_has_the_word(tmp_path, monkeypatch, busy):
+    proc = Proc(tmp_path)
+    proc.set(os.getpid())
+    monkeypatch.setenv("JOULEBIRD_PROC", str(tmp_path))
+    proc.look(Neighbours())
+    with joules("simulated") as m:
+        proc.cpu["user"] = 1000.0 if busy else 0.0
+        proc.look(Neighbours())
+    assert m.load.exceeds == ("foreign load" in m.words) == ("foreign load" in str(m)) == busy

@@ -176,6 +176,16 @@ def test_no_chip_at_all(tmp_path):
     assert not Ina3221Source.probe(root=str(tmp_path)).usable
 
 
+def test_closed_files_of_another_chip_are_none_of_ours(tmp_path):
+    """A workstation's fan controller with files for root is no INA3221."""
+    folder = tmp_path / "sys/class/hwmon/hwmon0"
+    folder.mkdir(parents=True)
+    (folder / "name").write_text("nct6775\n")
+    (folder / "in1_label").symlink_to("/nowhere")
+    with pytest.raises(SourceError, match="no INA3221"):
+        Ina3221Source(root=str(tmp_path)).open()
+
+
 def test_a_total_that_does_not_exist_is_refused_at_once():
     with pytest.raises(SourceError, match="no total 'wall'"):
         Ina3221Source(total="wall")

@@ -90,7 +90,8 @@ def test_a_measured_side_is_never_compared_with_a_simulated_one(tmp_path):
 
 
 def test_the_word_of_foreign_load_stands_beside_each_number(tmp_path):
-    warning = {"name": "foreign_load", "text": "others took 60 % of the cores", "remedy": "wait"}
+    text = "the machine did other work (others took 1.2 of 2 cores)"
+    warning = {"name": "foreign_load", "text": text, "remedy": "wait"}
     for name, warnings in (("a", [warning]), ("b", [])):
         folder = Folder(tmp_path / name, epoch_s=2.0)
         busy = folder.stage("s-1", 5, warnings=warnings)
@@ -102,7 +103,7 @@ def test_the_word_of_foreign_load_stands_beside_each_number(tmp_path):
     assert snip[3].text.startswith("100.0 (foreign load) / ")
     assert "(SNIP, foreign load)" in better[3].text
     assert any(note.startswith("Foreign load:") for note in table.notes)
-    assert any("others took 60 % of the cores" in note for note in table.notes)
+    assert "Warning (1 stage): the machine did other work; remedy: wait." in table.notes
     table = compare([tmp_path / "a"], [tmp_path / "b"])
     eb, snip = table.lines
     assert snip[3].text.endswith("(foreign load)")
