@@ -21,7 +21,12 @@ from joulebird.harness.verbs import ON_A_BOARD
 PACKAGES = ("baselines", "devices", "harness")
 FACE = ("__init__.py", "__main__.py")
 # These need a current Python, and are of no use there.
-LEFT_OUT = ("joulebird/harness/host", "joulebird/harness/verbs/board")
+LEFT_OUT = (
+    "joulebird/harness/host",
+    "joulebird/harness/presets",
+    "joulebird/harness/verbs/board",
+    "joulebird/devices/serial_meter/repair.py",
+)
 MAX_BYTES = 400_000
 # `python3 board.pyz VERB` and `python3 board.pyz onboard VERB`. The path is made absolute because a
 # run may change its folder.
@@ -158,7 +163,7 @@ def _left_out(name: str) -> bool:
         hidden
         or of_the_desk
         or name.endswith((".pyc", ".pyo", ".md"))
-        or any(name.startswith(folder + "/") for folder in LEFT_OUT)
+        or any(f"{name}/".startswith(f"{left_out}/") for left_out in LEFT_OUT)
     )
 
 
