@@ -19,7 +19,7 @@ from joulebird.devices.util.sysfs import KeptFile, text_or_none
 from joulebird.harness.core.errors import SourceError
 
 ZONES = "sys/class/powercap"
-OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj (until the next boot)"
+OPEN_HINT = "sudo chmod a+r /sys/class/powercap/*/energy_uj  # until the next boot"
 SETTLE_S = 1.0  # a counter that does not move in this long stands still
 EXCURSION = 2.0  # of the highest limit: PL3 and PL4 allow short peaks above PL2
 UNLIMITED_W = 1000.0  # for a zone that shows no limit: no processor package draws more

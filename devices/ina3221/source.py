@@ -278,5 +278,5 @@ def _refused(closed: List[str]) -> Unread:
         "EACCES",
         f"the power monitors are here, but closed to this user: {closed[0]}"
         f" and {len(closed) - 1} more files: reading was refused",
-        f"run: sudo chmod a+r {' '.join(sorted(patterns))}   (until the next boot)",
+        f"run: sudo chmod a+r {' '.join(sorted(patterns))}  # until the next boot",
     )

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.source import PowerSample, PowerSource
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.sensor import lowest_w, of_rail
 
 # Of the period: a fixed one in step with the training's iterations errs by up to 45 %.
 JITTER = (0.5, 1.5)
@@ -39,18 +40,15 @@ def status_of(error: BaseException) -> str:
 class Gate:
     """Leave out readings that a source's sensor cannot mean, by the source's description.
 
-    The highest is the rail's `range_w`, the lowest twice its offset below zero (which drifts with
-    temperature), at most a hundredth of the range.
+    The highest is the rail's `range_w`.
     """
 
     def __init__(self, describe: Dict[str, Any]) -> None:
         self._limits = {}
         for rail in describe.get("rails", ()):
-            high = _of_rail(describe.get("range_w"), rail)
-            offset_mw = _of_rail((describe.get("accuracy") or {}).get("offset_mw"), rail)
+            high = of_rail(describe.get("range_w"), rail)
             if high is not None:
-                low = min(0.01 * high, 2e-3 * offset_mw) if offset_mw else 0.01 * high
-                self._limits[rail] = (-low, high)
+                self._limits[rail] = (lowest_w(describe, rail, high), high)
 
     def passed(self, sample: PowerSample) -> PowerSample:
         """Return the sample, its impossible readings left out with the error RANGE."""
@@ -59,11 +57,6 @@ class Gate:
                 kept = {name: watts for name, watts in sample.watts.items() if name != rail}
                 sample = PowerSample(sample.t_s, kept, "RANGE")
         return sample
-
-
-def _of_rail(value: Any, rail: str) -> Optional[float]:
-    """Return a number that is stated for all rails or by rail."""
-    return value.get(rail) if isinstance(value, dict) else value
 
 
 class Sampler:

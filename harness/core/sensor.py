@@ -32,6 +32,22 @@ def words_of(source: Dict[str, Any]) -> Tuple[str, ...]:
     return ("replayed",) if source.get("real") is False else ()
 
 
+def of_rail(value: Any, rail: str) -> Optional[float]:
+    """Return a number that is stated for all rails or by rail."""
+    return value.get(rail) if isinstance(value, dict) else value
+
+
+def lowest_w(source: Dict[str, Any], rail: str, highest_w: float) -> float:
+    """Return the lowest reading in watts that a sensor can mean.
+
+    It is twice the offset below zero (which drifts with temperature), at most 1 % of the range.
+    """
+    stated = source.get("accuracy")
+    offset_mw = of_rail(stated.get("offset_mw"), rail) if isinstance(stated, dict) else None
+    least = 0.01 * highest_w
+    return -(min(least, 2e-3 * offset_mw) if offset_mw else least)
+
+
 def accuracy(source: Dict[str, Any], rails: Iterable[str]) -> Accuracy:
     """Return the accuracy of the sum of some rails.
 

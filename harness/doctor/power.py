@@ -78,7 +78,7 @@ def access(context: Context) -> Verdict:
     """Check that the rails may be read."""
     closed = closed_files(context.root)
     found = f"{len(closed)} files are closed, such as {''.join(closed[:1])}"
-    remedy = f"sudo chmod a+r {' '.join(closed)}   (until the next boot)"
+    remedy = f"sudo chmod a+r {' '.join(closed)}  # until the next boot"
     return first_of((closed, BAD, found, remedy), (True, OK, "this user may read them"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.sensor import Accuracy as Accuracy
 from joulebird.harness.core.sensor import accuracy as accuracy
+from joulebird.harness.core.sensor import lowest_w
 from joulebird.harness.core.sensor import words_of as words_of
 from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import Segment
@@ -57,10 +58,12 @@ def within_range(segment: Segment, per_watt: int) -> Segment:
     """
     read, failures = segment.read, Counter(segment.failures)
     for column, rail in enumerate(segment.rails):
-        limit, power = range_of(segment.source, rail), segment.power[:, column]
-        most = max(power.max(initial=0), -int(power.min(initial=0)))
-        if limit is not None and most > limit * per_watt:
-            beyond = read[:, column] & (np.abs(power) > limit * per_watt)
+        high, power = range_of(segment.source, rail), segment.power[:, column]
+        if high is None:
+            continue
+        low = lowest_w(segment.source, rail, high) * per_watt
+        if power.max(initial=0) > high * per_watt or power.min(initial=0) < low:
+            beyond = read[:, column] & ((power > high * per_watt) | (power < low))
             read = read & ~(beyond[:, None] & (np.arange(len(segment.rails)) == column))
             failures["RANGE"] += int(beyond.sum())
     return segment._replace(read=read, failures=dict(failures))

@@ -310,14 +310,14 @@ def on_board(runs: list[FinishedRun], board: str | None) -> list[FinishedRun]:
 
     `board` is its serial number, its name or its host.
     """
-    stages = {run.id: [stage for stage in run.stages if stage.measured] for run in runs}
+    measured = [(run, [stage for stage in run.stages if stage.measured]) for run in runs]
     kept = [
         run
-        for run in runs
-        if all(board in names_of(stage.record.environment) for stage in stages[run.id])
+        for run, stages in measured
+        if all(board in names_of(stage.record.environment) for stage in stages)
     ]
     if not kept:
-        labels = {identity(stage)["board"] for of_run in stages.values() for stage in of_run}
+        labels = {identity(stage)["board"] for _, stages in measured for stage in stages}
         known = ", ".join(sorted(labels)) or "none"
         raise HarnessError(f"no run was measured on {board} alone", f"there are: {known}")
     return kept

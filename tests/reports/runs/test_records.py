@@ -8,7 +8,14 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.records import Traces, attempts, load, one_scope, unique_stages
+from joulebird.reports.runs.records import (
+    Traces,
+    attempts,
+    load,
+    on_board,
+    one_scope,
+    unique_stages,
+)
 from tests.harness.command import joulebird, refused
 from tests.reports.write_runs import Folder, small_study
 
@@ -227,3 +234,15 @@ def test_only_so_many_samples_are_kept_in_memory(tmp_path):
     assert traces.load(paths[0]) is not loaded[0]
     assert traces.load(paths[0]).energy() == loaded[0].energy()
     assert Traces(limit=1).load(paths[0]).samples > 1
+
+
+def test_two_boards_that_ran_one_study_differ_by_their_serial_numbers(tmp_path):
+    """Their runs have equal ids."""
+    roots = [tmp_path / serial for serial in ("0320", "0321")]
+    for root in roots:
+        facts = {"board": "Jetson TX2", "host": "tegra-ubuntu", "board_serial": root.name}
+        folder = Folder(root, environment=facts)
+        folder.run("snip", 0.5, [folder.stage("snip-1", 4)])
+    for order in (roots, roots[::-1]):
+        for root in roots:
+            assert [run.root for run in on_board(load(order), root.name)] == [str(root)]
