@@ -15,7 +15,7 @@ from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
-from joulebird.reports.logs.importers.formats import read_foreign
+from joulebird.reports.logs.importers.formats import edited, read_foreign
 from joulebird.reports.logs.importers.reading import Reading
 from joulebird.reports.logs.integrate import Series, integrate
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, sensor_of, words_of
@@ -105,8 +105,8 @@ class PowerTrace:
         try:
             with open(path, "rb") as file:
                 refuse_endless(file)
-                begin = file.read(len(MAGIC))
-                ours = begin == MAGIC and not columns
+                begin = file.read(65536)
+                ours = begin.startswith(MAGIC) and not columns and not edited(begin)
                 foreign = b"" if ours else begin + file.read()
         except OSError as error:
             raise HarnessError(

@@ -153,6 +153,8 @@ def number(cell: str, marks: str = ".,") -> tuple[float, str]:
     if not match:
         raise ValueError(cell)
     text = re.sub("[' \u00a0\u202f]", "", match.group(1))
+    if marks == ".," and text.count(".") + text.count(",") > 1:
+        marks = ""
     for mark in ".,":
         text = text.replace(mark, "." if mark in marks else "")
     value = float(text)
@@ -195,80 +197,17 @@ _DAY_S = 86400.0
 def instant(text: str, form: str | None = None) -> float:
     """Return the seconds of a date and time (UTC by default) or of a time of day.
 
-    Raises ValueError when it is neither.
+    Raises ValueError when it is not of the form; without one ISO 8601 is meant.
 
-    >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5")
+    >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5", "%H:%M:%S.%f")
     (60.0, 60.5)
     """
     text = text.strip().strip("\"'")
-    if form:
-        when = datetime.strptime(text, form)
-    else:
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            return instant(text, _form(text)[0])
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
+    when = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
     if when.year != 1900:
         return when.timestamp()
     return when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
-
-
-def _form(text: str) -> list[str]:
-    """Return the forms that a text has; raises ValueError for none."""
-    found = []
-    for form in _FORMS:
-        try:
-            datetime.strptime(text.strip().strip("\"'"), form)
-            found.append(form)
-        except ValueError:
-            continue
-    if not found:
-        raise ValueError(text)
-    return found
-
-
-def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
-    """Return the seconds of each date or time of day, NaN for others, and how the zone was found.
-
-    A time of day that falls by half a day or more is of the next day. Raises ValueError when two
-    orders of day and month give other lengths.
-    """
-    try:
-        times, zone = np.array([instant(text) for text in texts]), "of the stamps"
-    except ValueError:
-        forms = next((_forms(text) for text in texts if _forms(text)), [None])
-        readings = [np.array([_or_nan(text, form) for text in texts]) for form in forms]
-        fullest = max(int(np.isfinite(times).sum()) for times in readings)
-        kept = [times for times in readings if np.isfinite(times).sum() == fullest]
-        if len({round(float(np.nanmax(t) - np.nanmin(t))) for t in kept if fullest}) > 1:
-            raise ValueError("day and month may stand in either order") from None
-        times, zone = kept[0], "of the stamps"
-    first = next((text for text in texts if text.strip()), "")
-    if not re.search(r"(Z|[+-]\d\d:?\d\d)$", first):
-        zone = "not stated, read as UTC"
-    if np.isfinite(times).any() and np.nanmax(times) < _DAY_S:
-        known = np.flatnonzero(np.isfinite(times))
-        days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)
-        times[known] += days * _DAY_S
-        zone = "time of day"
-    return times, zone
-
-
-def _forms(text: str) -> list[str | None]:
-    try:
-        return [None] if _iso(text) else list(_form(text))
-    except ValueError:
-        return []
-
-
-def _iso(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text.strip().strip("\"'"))
-        return True
-    except ValueError:
-        return False
 
 
 def _or_nan(text: str, form: str | None) -> float:
@@ -276,6 +215,35 @@ def _or_nan(text: str, form: str | None) -> float:
         return instant(text, form)
     except (ValueError, OverflowError):
         return math.nan
+
+
+def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Return the seconds of each date or time of day, NaN for others, and the zone in words.
+
+    A time of day that falls by half a day or more is of the next day. Raises ValueError when two
+    orders of day and month give other lengths.
+    """
+    found: list[str | None] = []
+    for first in texts:
+        found = [form for form in (None, *_FORMS) if math.isfinite(_or_nan(first, form))]
+        if found:
+            break
+    readings = [np.array([_or_nan(text, form) for text in texts]) for form in found]
+    if not readings:
+        return np.full(len(texts), np.nan), ""
+    fullest = max(int(np.isfinite(times).sum()) for times in readings)
+    kept = [times for times in readings if np.isfinite(times).sum() == fullest]
+    if len({round(float(np.nanmax(times) - np.nanmin(times))) for times in kept}) > 1:
+        raise ValueError("day and month may stand in either order")
+    times, zone = kept[0], "not stated, read as UTC"
+    if re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip()):
+        zone = "of the stamps"
+    if np.nanmax(times) < _DAY_S:
+        known = np.flatnonzero(np.isfinite(times))
+        days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)
+        times[known] += days * _DAY_S
+        zone = "time of day"
+    return times, zone
 
 
 MAX_W = 1e6  # the limit of our own logs too; nanowatts and microseconds below both fit integers

@@ -56,7 +56,8 @@ def _seconds(sheet: Sheet, reading: Reading) -> tuple[np.ndarray, str]:
     """Return the time of each row and its zone; from the given interval where one is given."""
     if reading.time is None and reading.step_s is None:
         raise HarnessError(
-            f"{sheet.path}: needs a time and a power", "map a time (t=COL), or give --interval 1s"
+            f"{sheet.path}: the rows of this log ({reading.origin}) have no times",
+            "state the interval at which it was recorded: --interval 1s; or map a time (t=COL)",
         )
     times = times_of(sheet, reading.time) if reading.time else None
     if reading.step_s is None and times is not None:
@@ -117,12 +118,11 @@ def _order(sheet: Sheet, reading: Reading, streams: list[Stream]) -> tuple[int, 
     Raises HarnessError where too many rows of one time differ: the times are too coarse, or several
     devices are mixed.
     """
-    streams = streams[:: max(len(reading.rails), 1)] if reading.by else streams[:1]
+    every, streams = streams, streams[: len(streams) // len(reading.rails)]
     steps = [np.diff(np.rint(one.times_s * 1e6)) for one in streams]
     repeated = sum(int((step == 0).sum()) for step in steps)
-    differing = sum(
-        int(((step == 0) & (np.diff(one.watts) != 0)).sum())
-        for one, step in zip(streams, steps, strict=True)
+    differing = max(
+        int(((np.diff(one.times_s) == 0) & (np.diff(one.watts) != 0)).sum()) for one in every
     )
     rows = sum(len(one.times_s) for one in streams)
     if differing * _MOST_REPEATED > rows:

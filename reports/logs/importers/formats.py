@@ -16,6 +16,7 @@ from joulebird.reports.logs.powerlog import Segment, read_data
 
 _RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|$)")
 _STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
+_PTDAEMON = re.compile(r"Time,[^,]*\d[^,]*,Watts,")
 _PERF = re.compile(r"^\s*(\d+\.\d+)[\s,;]+([\d.,]+|<not \w+>)[\s,;]+Joules[\s,;]+(power/[\w-]+/)")
 # the rails of a Jetson that make the whole module: TX1, TX2, Xavier NX, Orin NX and Nano; Nano;
 # AGX Orin (VDDQ_VDD2_1V8AO hangs on VIN_SYS_5V0); AGX Xavier
@@ -44,7 +45,7 @@ def read_foreign(
     sheet, reading = None, None
     if any("RAM " in line and _RAIL.search(line) for line in first):
         sheet, reading = tegrastats(path, lines)
-    elif any(line.startswith("Time,") and ",Watts," in line for line in first):
+    elif any(map(_PTDAEMON.match, first)):
         sheet, reading = ptdaemon(path, lines)
     elif any(map(_PERF.match, lines[:50])) and columns is None:
         sheet = _matched(path, lines, _PERF, ["perf", "joules", "event"], ("Joules",))
@@ -68,6 +69,15 @@ def _lines(path: str, data: bytes) -> tuple[list[str], int]:
     if not lines:
         raise HarnessError(f"{path}: not one whole line", remedy)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
+
+
+def edited(head: bytes) -> bool:
+    """Return whether the beginning of a log of ours lost the widths of its rows to an editor."""
+    _, mark, rows = head.partition(b"\nt_us,")
+    names, *body = rows.split(b"\n")
+    row = next((line for line in body if line.strip()), b"")
+    count, width = names.count(b","), powerlog.row_width(max(names.count(b","), 1)) - 1
+    return bool(mark) and (b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width))
 
 
 def _copied(path: str, lines: list[str]) -> Iterable[Segment]:

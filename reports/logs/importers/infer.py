@@ -26,6 +26,12 @@ def infer(sheet: Sheet) -> Reading:
     kinds = [cells.kind_of(sheet.name(i), unit) for i, unit in _units(sheet)]
     if not sheet.header or "t" not in kinds or not set(kinds) & set("wvj?"):
         raise _unknown(sheet)
+    if not sheet.rows:
+        lines = ", ".join(map(str, sheet.lost[:5]))
+        raise HarnessError(
+            f"{sheet.path}: the log holds no sample ({len(sheet.lost)} damaged lines: line {lines})",
+            "give as many cells in each row as there are names",
+        )
     time, seconds, zone = _time(sheet, kinds)
     rails, total, why = _rails(sheet, kinds, time, seconds)
     key = rails[0].columns[0].key
@@ -64,6 +70,7 @@ def ambiguous(sheet: Sheet, problem: str, readings: Sequence[str]) -> HarnessErr
 def _time(sheet: Sheet, kinds: list[str]) -> tuple[Column, np.ndarray, str]:
     """Return the time column, its seconds and zone; several must agree on the length."""
     found = [i for i, kind in enumerate(kinds) if kind == "t"]
+    power = ",".join(c.as_map() for c in _of(sheet, kinds, "w")) or "w=COL"
     names = {i: cells.words_in(sheet.name(i)) for i in found}
     dates = [i for i in found if "date" in names[i] and "time" not in names[i]]
     clocks = [i for i in found if "time" in names[i] and "date" not in names[i]]
@@ -91,16 +98,16 @@ def _time(sheet: Sheet, kinds: list[str]) -> tuple[Column, np.ndarray, str]:
             sheet,
             "its columns of time disagree: "
             + ", ".join(f"{option.name!r} spans {span:.6g} s" for _, option, _, span in spans),
-            [f"{option.as_map()},w=COL" for _, option, _, _ in spans],
+            [f"{option.as_map()},{power}" for _, option, _, _ in spans],
         )
     sure, option, times, _ = max(spans, key=lambda span: len(np.unique(span[2].seconds)))
     if not sure:
-        option = _counted_time(sheet, option, times.seconds)
+        option = _counted_time(sheet, option, times.seconds, power)
         times = times_of(sheet, option)
     return option, times.seconds, times.zone
 
 
-def _counted_time(sheet: Sheet, option: Column, values: np.ndarray) -> Column:
+def _counted_time(sheet: Sheet, option: Column, values: np.ndarray, power: str) -> Column:
     """Return a time without a unit as seconds, unless whole steps may as well be milliseconds."""
     known = values[np.isfinite(values)]
     steps = np.abs(np.diff(known))
@@ -112,7 +119,7 @@ def _counted_time(sheet: Sheet, option: Column, values: np.ndarray) -> Column:
     raise ambiguous(
         sheet,
         f"the unit of {option.name!r} is not stated, and its rows are {step:g} apart",
-        [f"{named[unit]},w=COL" for unit in units],
+        [f"{named[unit]},{power}" for unit in units],
     )
 
 
@@ -310,7 +317,9 @@ def _energy(
         values = quantity(sheet, column)
         known = values[np.isfinite(values)]
         steps = np.diff(known)
-        rising = bool((steps >= 0).all() and (steps > 0).any())
+        falls = int((steps < 0).sum())
+        wraps = falls * 50 <= len(steps) + 49 and bool(words & _COUNTERS)
+        rising = bool((not falls or wraps) and (steps > 0).any())
         counter = rising and (len(known) >= 10 or bool(words & _COUNTERS)) and not words & _STEPS
         interval = not rising and (bool(words & _STEPS) or bool((steps < 0).sum() > len(steps) / 5))
         if not _stated(sheet, column) or counter == interval:
@@ -379,7 +388,8 @@ def _held(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> None:
         if len(steps) < 3 or (steps <= 0).any() or (np.diff(power) == 0).any():
             continue
         held = joules_of(seconds, watts, "hold")
-        uneven = float(np.std(steps)) > 0.5 * float(np.mean(steps))
+        usual = float(np.median(steps))
+        uneven = float(np.mean(np.abs(steps - usual) > usual / 2)) > 0.2
         if uneven and _differ([joules_of(seconds, watts), held]):
             raise ambiguous(
                 sheet,

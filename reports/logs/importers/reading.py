@@ -133,7 +133,7 @@ class Reading:
             for rail in self.rails
         )
         rails += f" by {self.by_name!r}" if self.by else ""
-        total = "+".join(self.total) or "not stated"
+        total = "+".join(self.total).replace("*", "of all devices") or "not stated"
         rows = self.rows
         bad = f" (lines {', '.join(map(str, rows.lines))})" if rows.lines else ""
         why = "".join(f"; {text}" for text in self.because)

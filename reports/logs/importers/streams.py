@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,22 +35,23 @@ class Stream(NamedTuple):
     lines: np.ndarray
 
 
-def marks_of(sheet: Sheet, indices: Iterable[int]) -> str:
+def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     """Return the decimal marks of some columns; raises HarnessError where they are ambiguous."""
-    indices = list(indices)
     found = [text for index in indices for text in sheet.column(index) if "," in text]
-    if not found:
-        return "."
-    every = (text for index in indices for text in sheet.column(index))
-    digits = (re.match(r"[-+]?[\d.,' \u00a0]*\d", text.strip()) for text in every)
-    texts = [re.sub("[' \u00a0]", "", match.group()) for match in digits if match]
-    marks = cells.decimal_marks(texts)
+    marks = "." if not found else _marks(sheet, indices) or _marks(sheet, range(sheet.width))
     if not marks:
         raise HarnessError(
             f"{sheet.path}: the comma in {found[0]!r} may divide decimals or thousands",
             "write the numbers with a point for the decimals, and without any other mark",
         )
     return marks
+
+
+def _marks(sheet: Sheet, indices: Sequence[int]) -> str:
+    every = (text.strip() for index in indices for text in sheet.column(index))
+    digits = (re.match(r"[-+]?[\d.,' \u00a0]*\d(?![\d:/-])", text) for text in every)
+    texts = [re.sub("[' \u00a0]", "", match.group()) for match in digits if match]
+    return cells.decimal_marks(texts)
 
 
 def times_of(sheet: Sheet, column: Column) -> Times:
