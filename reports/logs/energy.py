@@ -66,7 +66,7 @@ class Energy:
         if self.reason and not self.covered_s:
             return self.reason
         share = f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded"
-        torn = f", {self.damaged} lines damaged" if self.damaged else ""
+        torn = f", {self.damaged} lines damaged or missing" if self.damaged else ""
         known = f"{share} (longest gap {self.worst_gap_s:.3g} s{torn})"
         return f"{known}: {self.reason}" if self.reason else known
 

@@ -123,7 +123,8 @@ def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
     damaged = sum(segment.damaged for segment in segments)
     if not filled:
         raise HarnessError(
-            f"{name}: the log holds no sample" + (f" ({damaged} damaged lines{_first(segments)})" if damaged else ""),
+            f"{name}: the log holds no sample"
+            + (f" ({damaged} damaged lines{_first(segments)})" if damaged else ""),
             "record again; `joulebird sources` lists the sources of this machine",
         )
     _require_one_source(name, filled)

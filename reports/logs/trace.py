@@ -222,8 +222,7 @@ class PowerTrace:
             which = f", or which make the total: --map '{known},total=A+B'" if known else ""
             raise HarnessError(
                 f"{self.name}: its source names no rail as the total",
-                f"choose a rail (--rail); it has: {', '.join(self.rails)}"
-                + which,
+                f"choose a rail (--rail); it has: {', '.join(self.rails)}" + which,
             )
         return "+".join(wanted), [self.rails.index(name) for name in wanted]
 

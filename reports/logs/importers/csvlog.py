@@ -21,6 +21,7 @@ from joulebird.reports.logs.importers.streams import (
 from joulebird.reports.logs.powerlog import Segment
 
 NW_PER_W = 1_000_000_000
+_SHORTEST_S = 2e-6
 _SHOWN = 5  # lines that are named
 _MOST_REPEATED = 20  # of these rows, one may repeat a time with other numbers
 
@@ -49,7 +50,7 @@ def read_table(
     repeated, back = _order(sheet, reading, streams)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
     reading = replace(reading, zone=zone or reading.zone, rows=counts)
-    return _segment(sheet, reading, streams, lost), reading
+    return _segment(sheet, reading, streams, lost, seconds), reading
 
 
 def _seconds(sheet: Sheet, reading: Reading) -> tuple[np.ndarray, str]:
@@ -142,7 +143,9 @@ def _order(sheet: Sheet, reading: Reading, streams: list[Stream]) -> tuple[int, 
     return repeated, sum(int((step < 0).sum()) for step in steps)
 
 
-def _segment(sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[int]) -> Segment:
+def _segment(
+    sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[int], seconds: np.ndarray
+) -> Segment:
     """Return the one segment of a log; its boot is unknown."""
     streams = [one for one in streams if len(one.times_s)]
     if not streams:
@@ -155,6 +158,12 @@ def _segment(sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[i
         raise HarnessError(
             f"{sheet.path}: the times of {', '.join(names)} do not overlap",
             "divide the log, and read each part by itself",
+        )
+    steps = np.abs(np.diff(times_s))
+    if (steps > 0).sum() > 1 and float(np.median(steps[steps > 0])) < _SHORTEST_S:
+        raise HarnessError(
+            f"{sheet.path}: its rows would be less than {_SHORTEST_S:g} s apart",
+            f"state the unit of its times: --map '{reading.as_map()}'",
         )
     t_us = np.rint(times_s * 1e6).astype(np.int64)
     power = np.rint(np.where(read, watts, 0.0) * NW_PER_W).astype(np.int64)
@@ -171,8 +180,10 @@ def _segment(sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[i
     }
     if reading.rule == "hold" and len(times_s) > 1:
         facts["recorder"] = {"mean_period_s": float(np.max(np.diff(times_s)))}
-    torn = np.searchsorted(sheet.lines, lost)
-    stamps = t_us[np.clip(np.searchsorted(times_s, _at(streams[0], torn)), 0, len(t_us) - 1)]
+    places = np.clip(np.searchsorted(sheet.lines, lost), 0, len(sheet.lines) - 1)
+    stamps = max(
+        _missing(np.unique(t_us)), np.rint(seconds[places] * 1e6).astype(np.int64), key=len
+    )
     return Segment(
         facts,
         {"boot_id": ""},
@@ -187,6 +198,11 @@ def _segment(sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[i
     )
 
 
-def _at(one: Stream, places: np.ndarray) -> np.ndarray:
-    """Return the times of the rows at which lines were lost."""
-    return one.times_s[np.clip(places, 0, len(one.times_s) - 1)]
+def _missing(t_us: np.ndarray) -> np.ndarray:
+    """Return a time for each row that a regular log left out."""
+    steps = np.diff(t_us)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if usual <= 0 or float(np.mean(np.abs(steps - usual) < usual / 5)) < 0.8:
+        return t_us[:0]
+    counts = np.maximum(np.rint(steps / usual).astype(np.int64) - 1, 0)
+    return np.repeat(t_us[:-1] + 1, np.minimum(counts, len(t_us)))

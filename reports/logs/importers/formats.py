@@ -77,7 +77,9 @@ def edited(head: bytes) -> bool:
     names, *body = rows.split(b"\n")
     row = next((line for line in body if line.strip()), b"")
     count, width = names.count(b","), powerlog.row_width(max(names.count(b","), 1)) - 1
-    return bool(mark) and (b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width))
+    return bool(mark) and (
+        b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width)
+    )
 
 
 def _copied(path: str, lines: list[str]) -> Iterable[Segment]:

@@ -13,7 +13,7 @@ from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_v
 
 SAME = 0.01  # readings that differ by more are two
 _PLAUSIBLE_W = (0.1, 3000.0)
-_COARSE_S, _FINE = 3600.0, 10.0  # a whole step from 10 on may count seconds or milliseconds
+_COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
 _MAINS_V = 60.0
 _TOTALS = {"total", "tot", "sum", "overall"}
 _DEVICES = {"gpu", "gpus", "device", "index", "uuid", "card", "idx", "pci"}
@@ -112,7 +112,7 @@ def _counted_time(sheet: Sheet, option: Column, values: np.ndarray, power: str) 
     known = values[np.isfinite(values)]
     steps = np.abs(np.diff(known))
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    if step < _FINE or (known % 1).any():
+    if step < _FINE:
         return option
     named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us")}
     units = ("s", "ms") if step <= _COARSE_S else ("ms", "us")
@@ -281,10 +281,7 @@ def _compare(
             raise ambiguous(
                 sheet,
                 f"{rail.name!r} gives {joules:.4g} J, but {names} {wanted:.4g} J",
-                [
-                    ",".join(c.as_map() for c in (time, *one.columns))
-                    for one in (rail, other)
-                ],
+                [",".join(c.as_map() for c in (time, *one.columns)) for one in (rail, other)],
             )
 
 

@@ -43,57 +43,208 @@ class Origin(NamedTuple):
 
 _ALUMET = ("resource_kind+resource_id+__late_attributes", "resource_kind+resource_id")
 ORIGINS = (
-    Origin("jtop (4)", r"time,.*\bPower TOT\b.*", "time", "", (("w", r"Power (?!tj$).+", "mW"),),
-           ("Power TOT",), scope="module"),
-    Origin("jtop (3)", r"time,.*\bpower cur\b.*", "time", "", (("w", "power cur", "mW"),),
-           scope="module"),
-    Origin("nvidia-smi query", r"(?=.*\btimestamp\b).*\bpower\.draw( \[W\])?(,.*|$)", "timestamp",
-           "", (("w", r"power\.draw( \[W\])?", "W"),), ("*",), scope="gpu", by=_EACH_GPU),
-    Origin("nvidia-smi query", r"(?=.*\btimestamp\b).*\bpower\.draw\.instant.*", "timestamp",
-           "", (("w", r"power\.draw\.instant.*", "W"),), ("*",), scope="gpu", by=_EACH_GPU),
-    Origin("nvidia-smi dmon", r"Date,Time,gpu,pwr,.*", "Date+Time", "", (("w", "pwr", "W"),),
-           ("*",), scope="gpu", by=("gpu",)),
-    Origin("nvidia-smi dmon", r"gpu,pwr,.*", "", "", (("w", "pwr", "W"),), ("*",), scope="gpu",
-           by=("gpu",)),
-    Origin("zeus", r"start_time,window_name,elapsed_time,gpu\d+_energy.*", refused=(
-        "a row of zeus is the energy of a window, and windows may overlap",
-        "add its gpuN_energy (joules) yourself; for power over time log nvidia-smi")),
-    Origin("codecarbon", r"timestamp,project_name,run_id,.*\bemissions\b.*", refused=(
-        "a row of codecarbon is a whole run, and its power is partly a model's",
-        "its energy_consumed is in kWh; for power over time log nvidia-smi or RAPL")),
-    Origin("turbostat", r"(?=.*\bTime_Of_Day_Seconds\b).*\bPkgWatt\b.*", "Time_Of_Day_Seconds",
-           "s", (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),), ("PkgWatt",), "mean", "package",
-           keep=("CPU", "-")),
-    Origin("turbostat", r".*\bPkgWatt\b.*", "", "", (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
-           ("PkgWatt",), "mean", "package", keep=("CPU", "-")),
-    Origin("perf stat -I", r"perf,joules,event", "perf", "s", (("dj", "joules", "J"),), (), "mean",
-           "package", ("event",), from_zero=True),
-    Origin("Scaphandre", r"(time|timestamp),scaph_host_power_microwatts", "(?i)time(stamp)?", "",
-           (("w", "scaph_host_power_microwatts", "uW"),), rule="mean", scope="package"),
-    Origin("PowerAPI", r"timestamp,sensor,target,power(,.*|$)", "timestamp", "",
-           (("w", "power", "W"),), ("all",), "mean", "package", ("target",)),
-    Origin("Alumet (RAPL)", r"metric,(?=.*\btimestamp\b)(?=.*\bvalue\b).*", "timestamp", "",
-           (("dj", "value", "J"),), (), "mean", "package", _ALUMET,
-           ("metric", r"rapl_consumed_energy(_J)?")),
-    Origin("Joulescope", r"time,current,voltage(,power,charge,energy)?", "time", "s",
-           (("v", "voltage", "V"), ("a", "current", "A")), rule="mean", scope="dc"),
-    Origin("Monsoon PowerTool", r"Time \(s\),Main Avg Current \(mA\),(.*,)?Main Avg Voltage \(V\).*",
-           r"Time \(s\)", "s",
-           (("v", r"Main Avg Voltage \(V\)", "V"), ("a", r"Main Avg Current \(mA\)", "mA")),
-           rule="mean", scope="dc"),
-    Origin("PyMonsoon (its Time(ms) counts seconds)", r"Time\(ms\),Main\(mA\),.*Main Voltage\(V\).*",
-           r"Time\(ms\)", "s", (("v", r"Main Voltage\(V\)", "V"), ("a", r"Main\(mA\)", "mA")),
-           scope="dc", step_s=(0.0, 0.01)),
-    Origin("PPK2", r"Timestamp\(ms\),Current\(uA\).*", refused=(
-        "a PPK2 exports no voltage",
-        "state it: --map 't=Timestamp(ms),v=3.3V,a=Current(uA)'")),
-    Origin("Watts Up", r"Time,Watts,Volts,Amps.*", "Time", "", (("w", "Watts", "W"),),
-           scope="wall", rule="mean"),
-    Origin("Keysight 14585A", r"Sample,(?=.*\bVolt avg 1\b).*\bCurr avg 1\b.*", "", "",
-           (("v", r"Volt avg \d", "V"), ("a", r"Curr avg \d", "A")), (), "mean", "dc",
-           preamble=r"(?i)sample interval\D*?([\d.]+(?:e-?\d+)?)"),
-    Origin("INA219 or INA226 sketch", r"(?i)millis\b.*\bpower_mW\b.*", "(?i)millis", "ms",
-           (("w", "(?i)power_mW", "mW"),), scope="dc"),
+    Origin(
+        "jtop (4)",
+        r"time,.*\bPower TOT\b.*",
+        "time",
+        "",
+        (("w", r"Power (?!tj$).+", "mW"),),
+        ("Power TOT",),
+        scope="module",
+    ),
+    Origin(
+        "jtop (3)",
+        r"time,.*\bpower cur\b.*",
+        "time",
+        "",
+        (("w", "power cur", "mW"),),
+        scope="module",
+    ),
+    Origin(
+        "nvidia-smi query",
+        r"(?=.*\btimestamp\b).*\bpower\.draw( \[W\])?(,.*|$)",
+        "timestamp",
+        "",
+        (("w", r"power\.draw( \[W\])?", "W"),),
+        ("*",),
+        scope="gpu",
+        by=_EACH_GPU,
+    ),
+    Origin(
+        "nvidia-smi query",
+        r"(?=.*\btimestamp\b).*\bpower\.draw\.instant.*",
+        "timestamp",
+        "",
+        (("w", r"power\.draw\.instant.*", "W"),),
+        ("*",),
+        scope="gpu",
+        by=_EACH_GPU,
+    ),
+    Origin(
+        "nvidia-smi dmon",
+        r"Date,Time,gpu,pwr,.*",
+        "Date+Time",
+        "",
+        (("w", "pwr", "W"),),
+        ("*",),
+        scope="gpu",
+        by=("gpu",),
+    ),
+    Origin(
+        "nvidia-smi dmon",
+        r"gpu,pwr,.*",
+        "",
+        "",
+        (("w", "pwr", "W"),),
+        ("*",),
+        scope="gpu",
+        by=("gpu",),
+    ),
+    Origin(
+        "zeus",
+        r"start_time,window_name,elapsed_time,gpu\d+_energy.*",
+        refused=(
+            "a row of zeus is the energy of a window, and windows may overlap",
+            "add its gpuN_energy (joules) yourself; for power over time log nvidia-smi",
+        ),
+    ),
+    Origin(
+        "codecarbon",
+        r"timestamp,project_name,run_id,.*\bemissions\b.*",
+        refused=(
+            "a row of codecarbon is a whole run, and its power is partly a model's",
+            "its energy_consumed is in kWh; for power over time log nvidia-smi or RAPL",
+        ),
+    ),
+    Origin(
+        "turbostat",
+        r"(?=.*\bTime_Of_Day_Seconds\b).*\bPkgWatt\b.*",
+        "Time_Of_Day_Seconds",
+        "s",
+        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
+        ("PkgWatt",),
+        "mean",
+        "package",
+        keep=("CPU", "-"),
+    ),
+    Origin(
+        "turbostat",
+        r".*\bPkgWatt\b.*",
+        "",
+        "",
+        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
+        ("PkgWatt",),
+        "mean",
+        "package",
+        keep=("CPU", "-"),
+    ),
+    Origin(
+        "perf stat -I",
+        r"perf,joules,event",
+        "perf",
+        "s",
+        (("dj", "joules", "J"),),
+        (),
+        "mean",
+        "package",
+        ("event",),
+        from_zero=True,
+    ),
+    Origin(
+        "Scaphandre",
+        r"(time|timestamp),scaph_host_power_microwatts",
+        "(?i)time(stamp)?",
+        "",
+        (("w", "scaph_host_power_microwatts", "uW"),),
+        rule="mean",
+        scope="package",
+    ),
+    Origin(
+        "PowerAPI",
+        r"timestamp,sensor,target,power(,.*|$)",
+        "timestamp",
+        "",
+        (("w", "power", "W"),),
+        ("all",),
+        "mean",
+        "package",
+        ("target",),
+    ),
+    Origin(
+        "Alumet (RAPL)",
+        r"metric,(?=.*\btimestamp\b)(?=.*\bvalue\b).*",
+        "timestamp",
+        "",
+        (("dj", "value", "J"),),
+        (),
+        "mean",
+        "package",
+        _ALUMET,
+        ("metric", r"rapl_consumed_energy(_J)?"),
+    ),
+    Origin(
+        "Joulescope",
+        r"time,current,voltage(,power,charge,energy)?",
+        "time",
+        "s",
+        (("v", "voltage", "V"), ("a", "current", "A")),
+        rule="mean",
+        scope="dc",
+    ),
+    Origin(
+        "Monsoon PowerTool",
+        r"Time \(s\),Main Avg Current \(mA\),(.*,)?Main Avg Voltage \(V\).*",
+        r"Time \(s\)",
+        "s",
+        (("v", r"Main Avg Voltage \(V\)", "V"), ("a", r"Main Avg Current \(mA\)", "mA")),
+        rule="mean",
+        scope="dc",
+    ),
+    Origin(
+        "PyMonsoon (its Time(ms) counts seconds)",
+        r"Time\(ms\),Main\(mA\),.*Main Voltage\(V\).*",
+        r"Time\(ms\)",
+        "s",
+        (("v", r"Main Voltage\(V\)", "V"), ("a", r"Main\(mA\)", "mA")),
+        scope="dc",
+        step_s=(0.0, 0.01),
+    ),
+    Origin(
+        "PPK2",
+        r"Timestamp\(ms\),Current\(uA\).*",
+        refused=(
+            "a PPK2 exports no voltage",
+            "state it: --map 't=Timestamp(ms),v=3.3V,a=Current(uA)'",
+        ),
+    ),
+    Origin(
+        "Watts Up",
+        r"Time,Watts,Volts,Amps.*",
+        "Time",
+        "",
+        (("w", "Watts", "W"),),
+        scope="wall",
+        rule="mean",
+    ),
+    Origin(
+        "Keysight 14585A",
+        r"Sample,(?=.*\bVolt avg 1\b).*\bCurr avg 1\b.*",
+        "Sample",
+        "s",
+        (("v", r"Volt avg \d", "V"), ("a", r"Curr avg \d", "A")),
+        (),
+        "mean",
+        "dc",
+        preamble=r"(?i)sample interval\D*?([\d.]+(?:e-?\d+)?)",
+    ),
+    Origin(
+        "INA219 or INA226 sketch",
+        r"(?i)millis\b.*\bpower_mW\b.*",
+        "(?i)millis",
+        "ms",
+        (("w", "(?i)power_mW", "mW"),),
+        scope="dc",
+    ),
 )
 
 
@@ -117,7 +268,10 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
     sheet = _kept(sheet, *origin.keep)
     time = _time(sheet, origin)
     stated = re.search(origin.preamble, "\n".join(sheet.preamble)) if origin.preamble else None
-    step_s = step_s or (float(stated.group(1)) if stated else None)
+    if stated and time:
+        time = time._replace(fixed=float(stated.group(1)))
+    elif origin.preamble:
+        time = None
     if time is None and step_s is None:
         raise HarnessError(
             f"{sheet.path}: a log of {origin.name} without times",
@@ -128,6 +282,8 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
         if not len(steps) or not origin.step_s[0] <= np.nanmedian(steps) <= origin.step_s[1]:
             return None
     rails = _rails(sheet, origin)
+    if not rails:
+        return None
     by = next(((found, name) for name in origin.by if (found := _by(sheet, name))), ((), ""))
     total = origin.total or tuple(rail.name for rail in rails[:1] if len(rails) == 1)
     if by[0]:
@@ -179,4 +335,6 @@ def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
 
 def _by(sheet: Sheet, names: str) -> tuple[int, ...]:
     parts = names.split("+")
-    return tuple(sheet.header.index(name) for name in parts) if set(parts) <= set(sheet.header) else ()
+    return (
+        tuple(sheet.header.index(name) for name in parts) if set(parts) <= set(sheet.header) else ()
+    )

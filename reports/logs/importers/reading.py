@@ -30,7 +30,7 @@ _PLAIN = {"t": "s", "w": "W", "mw": "mW", "v": "V", "a": "A", "j": "J", "dj": "J
 class Column(NamedTuple):
     """The use of a column: a key of the map, the columns' indices, their name and unit.
 
-    `fixed` are the volts of a rail without a column of volts.
+    `fixed` are the volts of a rail without a column of volts, or the seconds of a count of time.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Column(NamedTuple):
     @property
     def factor(self) -> float:
         """Return the factor from the column's unit to seconds, W, V, A or J."""
-        return cells.factor_of(self.unit, KINDS[self.key]) or 1.0
+        return self.fixed or cells.factor_of(self.unit, KINDS[self.key]) or 1.0
 
     def as_map(self) -> str:
         """Return the column as an item of a map."""
@@ -144,7 +144,9 @@ class Reading:
         )
 
     def _time_unit(self) -> str:
-        return self.zone if self.time and not self.time.unit else self.time.unit if self.time else ""
+        return (
+            self.zone if self.time and not self.time.unit else self.time.unit if self.time else ""
+        )
 
 
 _WORDS = {
@@ -230,7 +232,8 @@ def _column(sheet: Sheet, key: str, wanted: str) -> Column:
     kind = KINDS[key]
     if unit and cells.factor_of(unit, kind) is None:
         raise HarnessError(
-            f"--map: {unit!r} is no unit for {key}=", f"units: {', '.join(sorted(cells.UNITS[kind]))}"
+            f"--map: {unit!r} is no unit for {key}=",
+            f"units: {', '.join(sorted(cells.UNITS[kind]))}",
         )
     unit = unit or sheet.unit(indices[0], kind) or ("" if key == "t" else _PLAIN[key])
     return Column("w" if key == "mw" else key, indices, shown, _PLAIN[key] if key == "mw" else unit)

@@ -64,12 +64,17 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
     rows, numbers = [], []
     for first, row, last in table[begin:]:
         row = row if any(row[size:]) else row[:size]
-        if len(row) == size and first == last and _numbers(row):
+        if first != last:
+            raise HarnessError(
+                f"{path} line {first}: a quote opens there and does not close in its line",
+                "close it, or remove it",
+            )
+        if len(row) == size and _numbers(row):
             rows.append(row)
             numbers.append(first)
         elif mark is not None or row not in (header, table[begin - 1][1]):
             _same_columns(path, first, row, header)
-            lost.extend(range(first, last + 1))
+            lost.append(first)
     preamble = lines[: table[at][0] - 1] if at is not None else []
     return Sheet(path, header, units, rows, numbers, lost, preamble)
 
@@ -83,9 +88,7 @@ def _same_columns(path: str, line: int, row: list[str], header: list[str]) -> No
         )
 
 
-def _rows(
-    path: str, lines: list[str], mark: str | None
-) -> Iterator[tuple[int, list[str], int]]:
+def _rows(path: str, lines: list[str], mark: str | None) -> Iterator[tuple[int, list[str], int]]:
     """Walk over (first line, cells, last line) of the rows that are not blank."""
     if mark is None:
         for line, text in enumerate(lines, 1):

@@ -129,6 +129,10 @@ def _counted(
     """Return a counter's mean watts since its last reading; one that went back is failed."""
     watts, read = np.zeros(len(joules)), read.copy()
     known = np.flatnonzero(read)
+    before, own, after = joules[known][:-2], joules[known][1:-1], joules[known][2:]
+    torn = ((own < before) | (own > after)) & (after >= before)
+    read[known[1:-1][torn]] = False
+    known = np.flatnonzero(read)
     step, spent = np.diff(joules[known]), np.diff(np.rint(times_s[known] * 1e6)) / 1e6
     good = (step >= 0) & (spent > 0)
     watts[known[1:]] = np.divide(step, spent, out=np.zeros_like(step), where=good)
@@ -143,8 +147,13 @@ def _divided(
     spent = np.diff(times_s, prepend=times_s[0])
     watts = np.divide(joules, spent, out=np.zeros_like(joules), where=spent > 0)
     watts[:1] = watts[1:2].sum()
-    usual = float(np.median(spent[1:])) if len(spent) > 1 else 0.0
-    lost = (spent > 1.5 * usual) & (np.diff(lines, prepend=lines[0] - 1) > 1)
+    if len(spent) < 2:
+        return watts, read
+    usual = float(np.quantile(spent[1:], 0.1))
+    times = spent[1:] / usual if usual > 0 else spent[1:]
+    regular = bool(np.mean(np.abs(times - np.rint(times)) < 0.1) > 0.9)
+    gone = np.diff(lines, prepend=lines[0] - 1) > 1
+    lost = (spent > 1.5 * usual) & (gone | regular)
     return watts, read & ~lost
 
 
@@ -158,6 +167,13 @@ def together(streams: Sequence[Stream], rule: str) -> tuple[np.ndarray, np.ndarr
     if all(np.array_equal(one.times_s, first.times_s) for one in streams):
         watts = np.stack([one.watts for one in streams], axis=1)
         return first.times_s, watts, np.stack([one.read for one in streams], axis=1)
+    for one in streams:
+        if (np.diff(one.times_s) < 0).any():
+            line = int(one.lines[int(np.argmax(np.diff(one.times_s) < 0)) + 1])
+            raise HarnessError(
+                f"line {line}: the times of {one.name} go back",
+                "sort the rows by time and leave doubled ones out",
+            )
     begin = max(float(one.times_s[0]) for one in streams)
     end = min(float(one.times_s[-1]) for one in streams)
     every = np.unique(np.concatenate([one.times_s for one in streams]))

@@ -82,16 +82,24 @@ def volts_and_amperes():
     for v, by_v in {"V": 1, "mV": 1e3}.items():
         for a, by_a in {"A": 1, "mA": 1e3, "uA": 1e6}.items():
             for k, head in enumerate(
-                ("t_s,voltage_{v},current_{a}", "Time (s),U ({v}),I ({a})", "time [s],bus_{v},load_{a}")
+                (
+                    "t_s,voltage_{v},current_{a}",
+                    "Time (s),U ({v}),I ({a})",
+                    "time [s],bus_{v},load_{a}",
+                )
             ):
                 data = table(head.format(v=v, a=a), TIMES, scaled(VOLTS, by_v), scaled(amps, by_a))
                 yield Case(f"va-{k}-{v}-{a}", data, TRUE)
     yield Case("va-no-units", table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1)), TRUE)
     data = table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1e3))
     yield Case("va-ambiguous", data, "units of volts and amperes|may be any|disagree")
-    data = table("time,power,voltage_v,current_a", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1))
+    data = table(
+        "time,power,voltage_v,current_a", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1)
+    )
     yield Case("va-decides-mw", data, TRUE)
-    wrong = table("time,power_w,voltage_v,current_a", TIMES, scaled(WATTS, 2), VOLTS, scaled(amps, 1))
+    wrong = table(
+        "time,power_w,voltage_v,current_a", TIMES, scaled(WATTS, 2), VOLTS, scaled(amps, 1)
+    )
     yield Case("va-against-p", wrong, "gives")
     mains = table("time,power_w,voltage_v,current_a", TIMES, WATTS, [230] * N, scaled(WATTS, 0.01))
     yield Case("mains-power-factor", mains, TRUE)
@@ -103,7 +111,15 @@ def volts_and_amperes():
 
 
 def energies():
-    units = {"J": 1, "mJ": 1e3, "uJ": 1e6, "kJ": 1e-3, "Wh": 1 / 3600, "mWh": 1 / 3.6, "kWh": 1 / 3.6e6}
+    units = {
+        "J": 1,
+        "mJ": 1e3,
+        "uJ": 1e6,
+        "kJ": 1e-3,
+        "Wh": 1 / 3600,
+        "mWh": 1 / 3.6,
+        "kWh": 1 / 3.6e6,
+    }
     for unit, factor in units.items():
         data = table(f"time_s,energy_{unit}", TIMES, scaled(TOTALS, factor, 15))
         yield Case(f"counter-{unit}", data, TRUE)
@@ -115,7 +131,9 @@ def energies():
             f"interval-map-{unit}", data, TRUE, {"columns": f"t=time_s,dj=energy_{unit}[{unit}]"}
         )
     yield Case("energy-no-unit", table("time,energy", TIMES, TOTALS), "unit must be stated")
-    yield Case("interval-constant", table("time,energy_j", TIMES, [1.5] * N), "since the row before")
+    yield Case(
+        "interval-constant", table("time,energy_j", TIMES, [1.5] * N), "since the row before"
+    )
     yield Case("rapl-dump", table("time_s,energy_uj", TIMES, scaled(TOTALS, 1e6, 3)), TRUE)
     wrapped = [(total * 1e6 + 262143328850 - 5e7) % 262143328850 for total in TOTALS]
     yield Case("rapl-wrapped", table("time_s,energy_uj", TIMES, scaled(wrapped, 1, 3)), TRUE)
@@ -139,7 +157,9 @@ def without_units():
     yield Case("megawatts", table("time_s,power_MW", TIMES, WATTS), "cannot be")
     yield Case("megawatts-true", table("time_s,power_MW", TIMES, scaled(WATTS, 1e-6, 12)), TRUE)
     yield Case("all-zero", table("time,power", TIMES, [0] * N), 0.0)
-    yield Case("cells", table("time,power", [f"{t} s" for t in TIMES], [f"{w} W" for w in WATTS]), TRUE)
+    yield Case(
+        "cells", table("time,power", [f"{t} s" for t in TIMES], [f"{w} W" for w in WATTS]), TRUE
+    )
     mixed = [f"{w * 1e3:.0f} mW" if i % 2 else f"{w} W" for i, w in enumerate(WATTS)]
     yield Case("cells-mixed", table("time,power", TIMES, mixed), TRUE)
 
@@ -152,14 +172,18 @@ def decoys():
         "reactive power [W]": limits, "enforced.power.limit [W]": limits, "power mode": ["MAXN"] * N,
         "avg_power_w": limits, "Power_max_W": limits, "temp [C]": [44] * N,
     }.items():  # fmt: skip
-        yield Case(f"decoy-before {name}", table(f"time,{name},power_w", TIMES, values, WATTS), TRUE)
+        yield Case(
+            f"decoy-before {name}", table(f"time,{name},power_w", TIMES, values, WATTS), TRUE
+        )
         yield Case(f"decoy-after {name}", table(f"time,power_w,{name}", TIMES, WATTS, values), TRUE)
     for name in ("power.limit [W]", "power factor", "power_state", "max_power_w"):
         yield Case(f"decoy-alone {name}", table(f"time,{name}", TIMES, limits), "known here")
     yield Case("mean-alone", table("time,avg_power", TIMES, WATTS), "any length")
     two = table("time,cpu_w,gpu_w", TIMES, WATTS, WATTS)
     yield Case("two-rails", two, "names no rail as the total")
-    yield Case("two-rails-sum", two, 2 * TRUE, {"columns": "t=time,w=cpu_w,w=gpu_w,total=cpu_w+gpu_w"})
+    yield Case(
+        "two-rails-sum", two, 2 * TRUE, {"columns": "t=time,w=cpu_w,w=gpu_w,total=cpu_w+gpu_w"}
+    )
     yield Case("two-rails-all", two, 2 * TRUE, {"columns": "t=time,w=cpu_w,w=gpu_w,total=*"})
     summed = table("time,cpu_w,gpu_w,board_w", TIMES, WATTS, WATTS, scaled(WATTS, 2))
     yield Case("sum-of-rails", summed, 2 * TRUE)
@@ -225,7 +249,9 @@ def marks():
 
 
 TX2 = "RAM 896/7859MB (lfb 26x4MB) CPU [4%@2035] VDD_SYS_GPU 153/153 VDD_SYS_SOC 383/383 VDD_IN {0:.0f}/1 VDD_SYS_CPU 306/306"
-NANO = "RAM 896/3964MB (lfb 26x4MB) PLL@34.5C POM_5V_IN {0:.0f}/1 POM_5V_GPU 40/40 POM_5V_CPU 200/200"
+NANO = (
+    "RAM 896/3964MB (lfb 26x4MB) PLL@34.5C POM_5V_IN {0:.0f}/1 POM_5V_GPU 40/40 POM_5V_CPU 200/200"
+)
 NX = "RAM 896/7859MB (lfb 26x4MB) CPU [4%@2035] VDD_IN {0:.0f}mW/1mW VDD_CPU_GPU_CV 400mW/400mW VDD_SOC 9mW/9mW"
 ORIN = "RAM 1/2MB (lfb 26x4MB) VDD_GPU_SOC {1:.0f}mW/1mW VDD_CPU_CV 1000mW/1mW VIN_SYS_5V0 2000mW/1mW NC 0mW/0mW VDDQ_VDD2_1V8AO 300mW/300mW NC 0mW/0mW"
 XAVIER = "RAM 1/2MB (lfb 26x4MB) CPU [1%@1190,off] GPU {1:.0f}/1 CPU 1000/1 SOC 1000/1 CV 0/0 VDDRQ 500/1 SYS5V 500/1"
@@ -273,8 +299,16 @@ def origins():
                ["400.00 W"] * N, smi, mark=", "), cents)  # fmt: skip
     yield Case("nvidia-smi-nounits", table("timestamp, index, power.draw [W]", slash, [0] * N,
                [f"{w:.2f}" for w in WATTS], mark=", "), cents)  # fmt: skip
-    yield Case("nvidia-smi-instant", table("timestamp, power.draw.instant [W]", slash, smi, mark=", "), cents)
-    for key, names in {"index": ("0", "1"), "uuid": ("GPU-1a", "GPU-2b"), "pci.bus_id": ("01", "02")}.items():
+    yield Case(
+        "nvidia-smi-instant",
+        table("timestamp, power.draw.instant [W]", slash, smi, mark=", "),
+        cents,
+    )
+    for key, names in {
+        "index": ("0", "1"),
+        "uuid": ("GPU-1a", "GPU-2b"),
+        "pci.bus_id": ("01", "02"),
+    }.items():
         rows = [f"{t[:-1]}{g}, {n}, {w * (g + 1):.2f} W" for t, w in zip(slash, WATTS, strict=True)
                 for g, n in enumerate(names)]  # fmt: skip
         data = (f"timestamp, {key}, power.draw [W]\n" + "\n".join(rows) + "\n").encode()
@@ -294,34 +328,72 @@ def origins():
     dated = "#Date       Time        gpu    pwr  gtemp\n#YYYYMMDD   HH:MM:SS    Idx      W      C\n"
     dated += "".join(f" {c}      0     {w}     33\n" for c, w in zip(clock, watts, strict=True))
     yield Case("dmon-dated", dated.encode(), line(watts, list(range(N))))
-    yield Case("zeus", b"start_time,window_name,elapsed_time,gpu0_energy\n1.7e9,epoch,10,1000\n", "window")
+    yield Case(
+        "zeus", b"start_time,window_name,elapsed_time,gpu0_energy\n1.7e9,epoch,10,1000\n", "window"
+    )
     yield Case("codecarbon", b"timestamp,project_name,run_id,experiment_id,duration,emissions,cpu_power\n"
                b"2026-01-01T00:00:00,x,1,2,10,0.1,42.5\n", "codecarbon")  # fmt: skip
     perf = "#           time             counts unit events\n" + "".join(
-        f"     {i + 1}.000{i % 10}00000              {w:.2f} Joules power/energy-pkg/\n" for i, w in enumerate(WATTS))
+        f"     {i + 1}.000{i % 10}00000              {w:.2f} Joules power/energy-pkg/\n"
+        for i, w in enumerate(WATTS)
+    )
     yield Case("perf", perf.encode(), math.fsum(round(w, 2) for w in WATTS))
-    comma = "".join(f"{i + 1}.000000000,{w:.2f},Joules,power/energy-pkg/,1000000,100.00,,\n" for i, w in enumerate(WATTS))
+    comma = "".join(
+        f"{i + 1}.000000000,{w:.2f},Joules,power/energy-pkg/,1000000,100.00,,\n"
+        for i, w in enumerate(WATTS)
+    )
     yield Case("perf-csv", comma.encode(), math.fsum(round(w, 2) for w in WATTS))
-    both = "".join(f"{i + 1}.0,{w:.2f},Joules,power/energy-{n}/\n" for i, w in enumerate(WATTS) for n in ("pkg", "cores"))
+    both = "".join(
+        f"{i + 1}.0,{w:.2f},Joules,power/energy-{n}/\n"
+        for i, w in enumerate(WATTS)
+        for n in ("pkg", "cores")
+    )
     yield Case("perf-nested", both.encode(), "names no rail as the total")
-    turbo = "Avg_MHz Busy%   Bzy_MHz Time_Of_Day_Seconds     PkgWatt CorWatt GFXWatt RAMWatt\n" + "".join(
-        f"83      2.2     3800    {1.7e9 + i:.6f}       {w:.2f}   3.00    0.10    1.00\n" for i, w in enumerate(WATTS))
-    yield Case("turbostat-summary", turbo.encode(), mean([round(w, 2) for w in WATTS], list(range(N))))
+    turbo = (
+        "Avg_MHz Busy%   Bzy_MHz Time_Of_Day_Seconds     PkgWatt CorWatt GFXWatt RAMWatt\n"
+        + "".join(
+            f"83      2.2     3800    {1.7e9 + i:.6f}       {w:.2f}   3.00    0.10    1.00\n"
+            for i, w in enumerate(WATTS)
+        )
+    )
+    yield Case(
+        "turbostat-summary", turbo.encode(), mean([round(w, 2) for w in WATTS], list(range(N)))
+    )
     cores = "".join(
         ("Core    CPU     Avg_MHz Time_Of_Day_Seconds     PkgWatt\n" if not i % 5 else "")
         + f"-       -       138     {1.7e9 + i:.6f}       {w:.2f}\n0       0       100     {1.7e9 + i:.6f}       {w:.2f}\n"
-        + f"0       1       100     {1.7e9 + i:.6f}\n" for i, w in enumerate(WATTS))
-    yield Case("turbostat-cores", cores.encode(), mean([round(w, 2) for w in WATTS], list(range(N))))
+        + f"0       1       100     {1.7e9 + i:.6f}\n"
+        for i, w in enumerate(WATTS)
+    )
+    yield Case(
+        "turbostat-cores", cores.encode(), mean([round(w, 2) for w in WATTS], list(range(N)))
+    )
     bare = "PkgWatt CorWatt\n" + "".join(f"{w:.2f}   3.00\n" for w in WATTS)
     yield Case("turbostat-bare", bare.encode(), "no times|without times")
     yield Case("turbostat-interval", bare.encode(), 5 * mean([round(w, 2) for w in WATTS], list(range(N))),
                {"interval_s": 5.0})  # fmt: skip
     epoch = [f"{1.7e9 + t:.1f}" for t in TIMES]
-    yield Case("scaphandre", table("time,scaph_host_power_microwatts", epoch, scaled(WATTS, 1e6, 0)), mean(WATTS))
+    yield Case(
+        "scaphandre",
+        table("time,scaph_host_power_microwatts", epoch, scaled(WATTS, 1e6, 0)),
+        mean(WATTS),
+    )
     milli = [f"{1.7e12 + t * 1e3:.0f}" for t in TIMES]
-    yield Case("powerapi", table("timestamp,sensor,target,power", milli, ["s"] * N, ["all"] * N, WATTS), mean(WATTS))
-    targets = [f"{t},s,{n},{w * k}" for t, w in zip(milli, WATTS, strict=True) for n, k in (("all", 3), ("web", 1))]
-    yield Case("powerapi-targets", ("timestamp,sensor,target,power\n" + "\n".join(targets) + "\n").encode(), 3 * mean(WATTS))
+    yield Case(
+        "powerapi",
+        table("timestamp,sensor,target,power", milli, ["s"] * N, ["all"] * N, WATTS),
+        mean(WATTS),
+    )
+    targets = [
+        f"{t},s,{n},{w * k}"
+        for t, w in zip(milli, WATTS, strict=True)
+        for n, k in (("all", 3), ("web", 1))
+    ]
+    yield Case(
+        "powerapi-targets",
+        ("timestamp,sensor,target,power\n" + "\n".join(targets) + "\n").encode(),
+        3 * mean(WATTS),
+    )
     nano = stamps(lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.%f123Z"))
     rows = [f"rapl_consumed_energy_J;{t};{w / 10};cpu_package;0;local_machine;;domain=package\n"
             f"mem_total_kB;{t};16377356288;local_machine;;local_machine;;" for t, w in zip(nano, WATTS, strict=True)]  # fmt: skip
@@ -343,11 +415,18 @@ def origins():
     keysight = table("Sample,Curr avg 1,Volt avg 1", range(N), scaled(amps, 1), [5] * N,
                      before="Keysight N6705C\nSample interval: ,0.1\n")  # fmt: skip
     yield Case("keysight", keysight, mean(WATTS))
-    yield Case("keysight-no-interval", table("Sample,Curr avg 1,Volt avg 1", range(N), scaled(amps, 1), [5] * N), "no times|without times")
+    yield Case(
+        "keysight-no-interval",
+        table("Sample,Curr avg 1,Volt avg 1", range(N), scaled(amps, 1), [5] * N),
+        "no times|without times",
+    )
     yield Case("ina219", table("millis,bus_V,shunt_mV,current_mA,power_mW", scaled(TIMES, 1e3), [5] * N, [9] * N,
                scaled(amps, 1e3), scaled(WATTS, 1e3)), TRUE)  # fmt: skip
     dated = stamps(lambda t: t.strftime("%m-%d-%Y %H:%M:%S.%f")[:-3])
-    pt = "".join(f"Time,{t},Watts,{w},Volts,230.0,Amps,0.1,PF,0.9,Mark,run\n" for t, w in zip(dated, WATTS, strict=True))
+    pt = "".join(
+        f"Time,{t},Watts,{w},Volts,230.0,Amps,0.1,PF,0.9,Mark,run\n"
+        for t, w in zip(dated, WATTS, strict=True)
+    )
     yield Case("ptdaemon", pt.encode(), mean(WATTS))
 
 
@@ -357,12 +436,26 @@ def long_forms():
         ("target", ("web", "db"), "names no rail as the total"), ("domain", ("core", "dram"), "names no rail"),
         ("target", ("all", "db"), TRUE), ("sensor", ("total", "cpu"), TRUE),
     ):  # fmt: skip
-        rows = [f"{n},{t},{w * (k + 1)}" for t, w in zip(TIMES, WATTS, strict=True) for k, n in enumerate(names)]
-        yield Case(f"long-{key}-{names[0]}", (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(), truth)
-    blocks = [f"{n},{t},{w * (k + 1)}" for k, n in enumerate(("gpu0", "gpu1")) for t, w in zip(TIMES, WATTS, strict=True)]
+        rows = [
+            f"{n},{t},{w * (k + 1)}"
+            for t, w in zip(TIMES, WATTS, strict=True)
+            for k, n in enumerate(names)
+        ]
+        yield Case(
+            f"long-{key}-{names[0]}",
+            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
+            truth,
+        )
+    blocks = [
+        f"{n},{t},{w * (k + 1)}"
+        for k, n in enumerate(("gpu0", "gpu1"))
+        for t, w in zip(TIMES, WATTS, strict=True)
+    ]
     yield Case("long-blocks", ("gpu,time,power_w\n" + "\n".join(blocks) + "\n").encode(), 3 * TRUE)
     anonymous = [f"{t},{w * k}" for t, w in zip(TIMES, WATTS, strict=True) for k in (1, 2)]
-    yield Case("long-anonymous", ("time,power_w\n" + "\n".join(anonymous) + "\n").encode(), "repeat a time")
+    yield Case(
+        "long-anonymous", ("time,power_w\n" + "\n".join(anonymous) + "\n").encode(), "repeat a time"
+    )
     mapped = [f"{t},{n},{w}" for t, w in zip(TIMES, WATTS, strict=True) for n in ("a", "b")]
     yield Case("long-map", ("time,what,power_w\n" + "\n".join(mapped) + "\n").encode(), 2 * TRUE,
                {"columns": "t=time,w=power_w,by=what,total=*"})  # fmt: skip
@@ -384,9 +477,17 @@ def broken():
     yield case("blanks-between", [row.replace(",", "   ") for row in rows], TRUE)
     yield case("preamble", ["# my log", "Device: X 1", *rows], TRUE)
     yield case("one-torn", [*rows[:99], rows[99][:3], *rows[100:]], TRUE)
-    yield case("half-torn", [r if i % 2 or not i else r[:2] for i, r in enumerate(rows)], "lines damaged")
-    yield case("second-half-torn", rows[:120] + ["x" * 9] * 121, "lines damaged")
-    yield case("tenth-torn", [r if i % 10 or not i else "?,?" for i, r in enumerate(rows)], "recorded|damaged")
+    yield case(
+        "half-torn",
+        [r if i % 2 or not i else r[:2] for i, r in enumerate(rows)],
+        "lines damaged or missing",
+    )
+    yield case("second-half-torn", rows[:120] + ["x" * 9] * 121, "lines damaged or missing")
+    yield case(
+        "tenth-torn",
+        [r if i % 10 or not i else "?,?" for i, r in enumerate(rows)],
+        "recorded|damaged",
+    )
     yield case("reversed", [rows[0], *rows[:0:-1]], "go back")
     yield case("appended-twice", [*rows, *rows[1:]], "go back")
     yield case("each-row-twice", [rows[0], *(r for r in rows[1:] for _ in "12")], TRUE)
@@ -395,7 +496,7 @@ def broken():
                "columns change")  # fmt: skip
     yield case("other-schema", [*rows[:99], "time,temp,power_w", *rows[99:]], "columns change")
     yield case("hole", rows[:60] + rows[120:], "longest gap")
-    yield case("open-quote", [*rows[:99], '"' + rows[99], *rows[100:]], "damaged|recorded")
+    yield case("open-quote", [*rows[:99], '"' + rows[99], *rows[100:]], "quote")
     yield case("nul", [*rows[:99], "\0" * 40, *rows[100:]], TRUE)
     yield case("glitch", [*rows[:99], "9.8,65535", *rows[100:]], TRUE)
     yield case("glitch-mw", ["time,power_mw", *(f"{t},{w * 1e3:.0f}" for t, w in zip(TIMES[:99], WATTS, strict=False)),
@@ -427,11 +528,13 @@ def copies():
     yield Case("ours-bom", b"\xef\xbb\xbf" + OURS.encode(), TRUE_OURS)
     yield Case("ours-crlf", OURS.replace("\n", "\r\n").encode(), TRUE_OURS)
     yield Case("ours-blank-lines", ("\n" + OURS.replace("\n", "\n\n")).encode(), TRUE_OURS)
-    trimmed = "\n".join(",".join(map(str.strip, r.split(","))) if r[0] != "#" else r for r in rows) + "\n"
+    trimmed = (
+        "\n".join(",".join(map(str.strip, r.split(","))) if r[0] != "#" else r for r in rows) + "\n"
+    )
     yield Case("ours-trimmed", trimmed.encode(), TRUE_OURS)
     yield Case("ours-utf-16", OURS.encode("utf-16"), TRUE_OURS)
     half = "".join(r + "\n" if i < 6 or i % 2 else r[:9] + "\n" for i, r in enumerate(rows))
-    yield Case("ours-half-torn", half.encode(), "lines damaged")
+    yield Case("ours-half-torn", half.encode(), "lines damaged or missing")
     yield Case("ours-sparse", ("\n".join([*rows[:5], *rows[5::120]]) + "\n").encode(), "recorded")
 
 
