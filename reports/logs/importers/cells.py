@@ -117,7 +117,7 @@ def kind_of(name: str, unit: str = "") -> str:
     return ""
 
 
-_NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
+NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
 _GROUPS = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+") for mark in ".,"}
 
 
@@ -149,7 +149,7 @@ def number(cell: str, marks: str = ".,") -> tuple[float, str]:
     >>> number(" 12,5 mW"), number("1,234.5 W", ".")
     ((12.5, 'mW'), (1234.5, 'W'))
     """
-    match = _NUMBER.fullmatch(cell.strip())
+    match = NUMBER.fullmatch(cell.strip())
     if not match:
         raise ValueError(cell)
     text = re.sub("[' \u00a0\u202f]", "", match.group(1))

@@ -66,7 +66,7 @@ def _seconds(sheet: Sheet, reading: Reading) -> tuple[np.ndarray, str]:
     labels = [" ".join(row[i] for i in reading.by) for row in sheet.rows]
     counts: dict[str, int] = {}
     places = np.searchsorted(sorted([*sheet.lost, *sheet.lines]), sheet.lines)
-    if reading.by:
+    if len(set(labels)) > 1:
         for i, label in enumerate(labels):
             places[i] = counts[label] = counts.get(label, -1) + 1
     seconds = places * float(reading.step_s or 1.0)

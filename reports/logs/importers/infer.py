@@ -341,10 +341,8 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     rising = len(known) < 2 or bool((np.diff(known) > 0).all())
     used = {i for c in (reading.time, *reading.rails[0].columns) if c for i in c.indices}
     found = [i for i in range(sheet.width) if i not in used and divides(sheet, i, seconds)]
-    named = [i for i in found if cells.words_in(sheet.name(i)) & _DEVICES]
-    if rising and not named:
-        return reading
-    if not found:
+    named = [i for i in found if _device(sheet.name(i)) and (not rising or _in_turn(sheet, i))]
+    if not found or (rising and not named):
         return reading
     index = (named or found)[0]
     values = {row[index] for row in sheet.rows}
@@ -362,6 +360,20 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
         shown,
         zone=reading.zone,
         because=reading.because,
+    )
+
+
+def _device(name: str) -> bool:
+    words = cells.words_in(name)
+    return bool(words & _DEVICES) and words <= _DEVICES | {"id", "name", "number", "no", "bus"}
+
+
+def _in_turn(sheet: Sheet, index: int) -> bool:
+    """Return whether the values of a column take turns."""
+    labels = sheet.column(index)
+    count = len(set(labels))
+    return sum(a == b for a, b in zip(labels, labels[count:], strict=False)) > 0.9 * (
+        len(labels) - count
     )
 
 

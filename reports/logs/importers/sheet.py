@@ -50,26 +50,33 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
     """Return the sheet of a log's lines; raises HarnessError for a file that is no table."""
     mark = _delimiter(lines)
     table = list(_rows(path, lines, mark))
-    widths = Counter(len(row) for _, row, _ in table if any(map(is_number, row)))
+    counts = [sum(map(is_number, row)) for _, row, _ in table]
+    widths = Counter(len(row) for (_, row, _), count in zip(table, counts, strict=True) if count)
     width = max(widths, key=lambda count: (widths[count], count)) if widths else 0
-    at = _header_at([row for _, row, _ in table[:_HEADER_WITHIN]], width)
+    at = _header_at([row for _, row, _ in table[:_HEADER_WITHIN]], counts, width)
     header = [name for name in table[at][1]] if at is not None else []
     begin = 0 if at is None else at + 1
-    lost = [line for line, row, _ in table[: at or 0] if len(row) == width and _numbers(row) > 1]
+    top = zip(table[: at or 0], counts, strict=False)
+    above = [line for (line, row, _), count in top if len(row) == width and count > 1]
+    if len(above) > 1:
+        raise HarnessError(
+            f"{path} line {above[0]}: rows of numbers stand above the names of the columns",
+            "put the names into the first line",
+        )
     units: list[str] = []
     if header and begin < len(table) and _is_units(table[begin][1]):
         units = [cell.strip("()[] ") for cell in table[begin][1]] + [""] * len(header)
         begin += 1
     size = len(header) or width
-    rows, numbers = [], []
-    for first, row, last in table[begin:]:
+    rows, numbers, lost = [], [], above
+    for (first, row, last), count in zip(table[begin:], counts[begin:], strict=True):
         row = row if any(row[size:]) else row[:size]
         if first != last:
             raise HarnessError(
                 f"{path} line {first}: a quote opens there and does not close in its line",
                 "close it, or remove it",
             )
-        if len(row) == size and _numbers(row):
+        if len(row) == size and count:
             rows.append(row)
             numbers.append(first)
         elif mark is not None or row not in (header, table[begin - 1][1]):
@@ -83,7 +90,7 @@ def _same_columns(path: str, line: int, row: list[str], header: list[str]) -> No
     names = {cell for cell in row if cell and not is_number(cell)}
     if row != header and len(names & set(header)) > 1 and len(names) == len(row):
         raise HarnessError(
-            f"{path} line {line}: the columns change here ({', '.join(row)})",
+            f"{path} line {line}: the columns change here",
             "divide the log there, and read each part by itself",
         )
 
@@ -123,7 +130,7 @@ def _delimiter(lines: list[str]) -> str | None:
     return None if any(len(line.split()) > 1 for line in sample) else ","
 
 
-def _header_at(rows: list[list[str]], width: int) -> int | None:
+def _header_at(rows: list[list[str]], counts: list[int], width: int) -> int | None:
     """Return the row of names: one without a number, above rows of numbers.
 
     The first one with two names that are known, else the first of the rows' width, else the last
@@ -132,16 +139,12 @@ def _header_at(rows: list[list[str]], width: int) -> int | None:
     named = [
         at
         for at, row in enumerate(rows)
-        if len(row) > 1 and not _numbers(row) and any(map(_numbers, rows[at + 1 : at + 4]))
+        if len(row) > 1 and not counts[at] and any(counts[at + 1 : at + 4])
     ]
     known = [at for at in named if sum(bool(cells.kind_of(cell)) for cell in rows[at]) > 1]
     fitting = [at for at in named if len(rows[at]) == width]
-    above = next((at for at, row in enumerate(rows) if _numbers(row)), 0)
+    above = next((at for at, count in enumerate(counts) if count), 0)
     return next(iter(known or fitting or [at for at in named if at < above][-1:]), None)
-
-
-def _numbers(row: list[str]) -> int:
-    return sum(map(is_number, row))
 
 
 def _is_units(row: list[str]) -> bool:
@@ -153,8 +156,4 @@ def _is_units(row: list[str]) -> bool:
 
 def is_number(cell: str) -> bool:
     """Return whether a cell holds a number, with or without a unit."""
-    try:
-        cells.number(cell)
-        return True
-    except ValueError:
-        return False
+    return any(map(str.isdigit, cell)) and bool(cells.NUMBER.fullmatch(cell.strip()))
