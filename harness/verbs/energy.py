@@ -179,7 +179,7 @@ def in_log(
         )
     hour, minute, second = re.fullmatch(_CLOCK, when).groups("0")  # type: ignore[union-attr]
     of_day = int(hour) * 3600 + int(minute) * 60 + float(second)
-    return after_s + (of_day - (after_s + offset_s)) % 86400.0
+    return float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
 
 
 def facts(

@@ -203,6 +203,34 @@ def read_data(path: str, data: Any, block_rows: int = 65536) -> Iterator[Segment
         yield segment._replace(lines=tuple(lines))
 
 
+def edited(head: bytes) -> bool:
+    """Return whether the beginning of a log of ours lost the widths of its rows to an editor."""
+    _, mark, rows = head.partition(b"\nt_us,")
+    names, *body = rows.split(b"\n")
+    row = next((line for line in body if line.strip()), b"")
+    count, width = names.count(b","), row_width(max(names.count(b","), 1)) - 1
+    return bool(mark) and (
+        b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width)
+    )
+
+
+def widened(lines: list[str]) -> bytes:
+    """Give the rows of an edited copy (blanks, blank lines, line ends) their width back.
+
+    Those that cannot have it stay damaged.
+    """
+    widths: tuple[int, ...] = ()
+    fixed = []
+    for line in filter(None, map(str.strip, lines)):
+        cells = [cell.strip() for cell in line.split(",")]
+        if cells[0] == "t_us":
+            widths = (T_WIDTH, *[RAIL_WIDTH] * (len(cells) - 2), STATUS_WIDTH)
+        elif not line.startswith("#") and len(cells) == len(widths):
+            line = ",".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        fixed.append(line)
+    return ("\n".join(fixed) + "\n").encode()
+
+
 def first_source(path: str) -> dict[str, Any] | None:
     """Return the source of a log's first segment that has rows; None without any."""
     data = powerlog.map_log(path, HarnessError)

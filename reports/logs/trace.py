@@ -15,11 +15,11 @@ from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
-from joulebird.reports.logs.importers.formats import edited, read_foreign
+from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.importers.reading import Reading
 from joulebird.reports.logs.integrate import Series, integrate
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, sensor_of, words_of
-from joulebird.reports.logs.powerlog import Segment, read_segments
+from joulebird.reports.logs.powerlog import Segment, edited, read_segments
 
 
 class Envelope(NamedTuple):

@@ -10,7 +10,7 @@ from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, refuse_beyond
 from joulebird.reports.logs.importers.infer import ambiguous, divides, infer
 from joulebird.reports.logs.importers.origins import known
 from joulebird.reports.logs.importers.reading import RULES, Reading, Rows, parse_map
-from joulebird.reports.logs.importers.sheet import Sheet
+from joulebird.reports.logs.importers.sheet import Sheet, no_sample
 from joulebird.reports.logs.importers.streams import (
     Stream,
     rail_values,
@@ -43,6 +43,8 @@ def read_table(
     dated = np.isfinite(seconds)
     lost = sorted([*sheet.lost, *(sheet.lines[i] for i in np.flatnonzero(~dated))])
     rows, seconds = [sheet.rows[i] for i in np.flatnonzero(dated)], seconds[dated]
+    if not rows:
+        raise no_sample(sheet.path, lost)
     lines = np.array(sheet.lines, dtype=np.int64)[dated]
     sheet = sheet._replace(rows=rows, lines=lines.tolist())
     refuse_beyond(sheet.path, sheet.lines, seconds, MAX_S, "s")
@@ -147,10 +149,6 @@ def _segment(
     sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[int], seconds: np.ndarray
 ) -> Segment:
     """Return the one segment of a log; its boot is unknown."""
-    streams = [one for one in streams if len(one.times_s)]
-    if not streams:
-        return Segment({}, {}, (), np.array([], np.int64), np.zeros((0, 0)), np.zeros((0, 0), bool),
-                       {}, len(lost), tuple(lost[:_SHOWN]))  # fmt: skip
     rule = "mean" if reading.rule == "hold" else reading.rule
     times_s, watts, read = together(streams, rule)
     names = [one.name for one in streams]

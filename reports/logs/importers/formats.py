@@ -1,18 +1,14 @@
-"""Read power logs written by others: any table, tegrastats, PTDaemon, perf; and edited copies."""
+"""Read power logs written by others: any table, tegrastats, PTDaemon, perf."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
-import numpy as np
-
-from joulebird.harness.core import powerlog
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.powerlog import MAGIC, RAIL_WIDTH, STATUS_WIDTH, T_WIDTH
+from joulebird.harness.core.powerlog import MAGIC
 from joulebird.reports.logs.importers.csvlog import NW_PER_W, read_table
 from joulebird.reports.logs.importers.reading import Column, Rail, Reading
 from joulebird.reports.logs.importers.sheet import Sheet, read_sheet
-from joulebird.reports.logs.powerlog import Segment, read_data
+from joulebird.reports.logs.powerlog import Segment, read_data, widened
 
 _RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|$)")
 _STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
@@ -41,7 +37,7 @@ def read_foreign(
     lines, cut = _lines(path, data)
     first = lines[:20] if columns is None else []
     if any(line.startswith(MAGIC.decode().strip()) for line in first):
-        return list(_copied(path, lines)), 1000, None
+        return list(read_data(path, widened(lines))), 1000, None
     sheet, reading = None, None
     if any("RAM " in line and _RAIL.search(line) for line in first):
         sheet, reading = tegrastats(path, lines)
@@ -69,34 +65,6 @@ def _lines(path: str, data: bytes) -> tuple[list[str], int]:
     if not lines:
         raise HarnessError(f"{path}: not one whole line", remedy)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
-
-
-def edited(head: bytes) -> bool:
-    """Return whether the beginning of a log of ours lost the widths of its rows to an editor."""
-    _, mark, rows = head.partition(b"\nt_us,")
-    names, *body = rows.split(b"\n")
-    row = next((line for line in body if line.strip()), b"")
-    count, width = names.count(b","), powerlog.row_width(max(names.count(b","), 1)) - 1
-    return bool(mark) and (
-        b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width)
-    )
-
-
-def _copied(path: str, lines: list[str]) -> Iterable[Segment]:
-    """Read a copy of our own log that an editor changed: blanks, blank lines, line ends.
-
-    The rows get their width back; those that cannot stay damaged.
-    """
-    widths: tuple[int, ...] = ()
-    fixed = []
-    for line in filter(None, map(str.strip, lines)):
-        cells = [cell.strip() for cell in line.split(",")]
-        if cells[0] == "t_us":
-            widths = (T_WIDTH, *[RAIL_WIDTH] * (len(cells) - 2), STATUS_WIDTH)
-        elif not line.startswith("#") and len(cells) == len(widths):
-            line = ",".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-        fixed.append(line)
-    return read_data(path, ("\n".join(fixed) + "\n").encode())
 
 
 def tegrastats(path: str, lines: list[str]) -> tuple[Sheet, Reading]:

@@ -8,11 +8,12 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Reading
-from joulebird.reports.logs.importers.sheet import Sheet
+from joulebird.reports.logs.importers.sheet import Sheet, no_sample
 from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_values, times_of
 
 SAME = 0.01  # readings that differ by more are two
 _PLAUSIBLE_W = (0.1, 3000.0)
+_LEAST_W = 1e-7  # less, in the unit that is stated, is a mistaken one
 _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
 _MAINS_V = 60.0
 _TOTALS = {"total", "tot", "sum", "overall"}
@@ -27,11 +28,7 @@ def infer(sheet: Sheet) -> Reading:
     if not sheet.header or "t" not in kinds or not set(kinds) & set("wvj?"):
         raise _unknown(sheet)
     if not sheet.rows:
-        lines = ", ".join(map(str, sheet.lost[:5]))
-        raise HarnessError(
-            f"{sheet.path}: the log holds no sample ({len(sheet.lost)} damaged lines: line {lines})",
-            "give as many cells in each row as there are names",
-        )
+        raise no_sample(sheet.path, sheet.lost)
     time, seconds, zone = _time(sheet, kinds)
     rails, total, why = _rails(sheet, kinds, time, seconds)
     key = rails[0].columns[0].key
@@ -148,6 +145,8 @@ def _rails(
     sheet: Sheet, kinds: list[str], time: Column, seconds: np.ndarray
 ) -> tuple[tuple[Rail, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the rails, those of the total, and the evidence for each choice."""
+    rails: tuple[Rail, ...]
+    why: tuple[str, ...]
     powers, volts, amps, energies = (_of(sheet, kinds, kind) for kind in "wvaj")
     means = [sheet.name(i) for i, kind in enumerate(kinds) if kind == "?"]
     pair = _pair(sheet, time, volts, amps) if len(volts) == len(amps) == 1 else None
@@ -164,16 +163,15 @@ def _rails(
                 [f'{time.as_map()},w="{name}"[W]' for name in means],
             )
         raise _unknown(sheet)
-    if not powers and pair:
-        powers_found, why = (pair,), ()
-    elif powers:
-        powers_found, why = _with_units(sheet, time, seconds, powers, pair, energies)
-    else:
-        return _energy(sheet, time, seconds, energies)
-    if len(powers_found) == 1:
-        _compare(sheet, time, seconds, powers_found[0], pair if powers else None, energies)
-    total, more = _total(sheet, powers_found)
-    return powers_found, total, (*why, *more)
+    if not powers and not pair:
+        return _energy(sheet, time, energies)
+    rails, why = ((pair,), ()) if pair and not powers else ((), ())
+    if powers:
+        rails, why = _with_units(sheet, time, seconds, powers, pair, energies)
+    if len(rails) == 1:
+        _compare(sheet, time, seconds, rails[0], pair if powers else None, energies)
+    total, more = _total(sheet, rails)
+    return rails, total, (*why, *more)
 
 
 def _pair(sheet: Sheet, time: Column, volts: list[Column], amps: list[Column]) -> Rail | None:
@@ -196,10 +194,13 @@ def _pair(sheet: Sheet, time: Column, volts: list[Column], amps: list[Column]) -
     return found[0] if found else Rail("power", (volts[0], amps[0]))
 
 
-def _plausible(watts: np.ndarray) -> bool:
+def _usual(watts: np.ndarray) -> float:
     known = np.abs(watts[np.isfinite(watts)])
-    usual = float(np.median(known)) if len(known) else 0.0
-    return _PLAUSIBLE_W[0] <= usual < _PLAUSIBLE_W[1]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _plausible(watts: np.ndarray) -> bool:
+    return _PLAUSIBLE_W[0] <= _usual(watts) < _PLAUSIBLE_W[1]
 
 
 def _with_units(
@@ -213,7 +214,7 @@ def _with_units(
     """Return a rail for each power; a unit that is not stated follows from evidence alone."""
     rails, why = [], []
     for column in powers:
-        if _stated(sheet, column):
+        if _stated(sheet, column) and not 0 < _usual(quantity(sheet, column)) < _LEAST_W:
             rails.append(Rail(column.name, (column,)))
             continue
         choices = [column._replace(unit=unit) for unit in ("W", "mW", "uW")]
@@ -232,10 +233,10 @@ def _with_units(
             if not np.nan_to_num(quantity(sheet, column)).any():
                 fitting = choices[:1]
         if len(fitting) != 1:
-            usual = float(np.nanmedian(quantity(sheet, column)))
+            usual = _usual(quantity(sheet, column))
             raise ambiguous(
                 sheet,
-                f"the unit of {column.name!r} is not stated, and {usual:g} may be any",
+                f"the unit of {column.name!r} is not stated, or wrong, and {usual:g} may be any",
                 [f"{time.as_map()},{c.as_map()}" for c in fitting or choices],
             )
         rails.append(Rail(column.name, (fitting[0],)))
@@ -265,7 +266,8 @@ def _compare(
     joules = joules_of(seconds, rail_values(sheet, rail))
     others = []
     if pair and all(_stated(sheet, column) for column in pair.columns):
-        if float(np.nanmax(np.abs(quantity(sheet, pair.columns[0])))) <= _MAINS_V:
+        volts = float(np.nanmax(np.abs(quantity(sheet, pair.columns[0]))))
+        if volts <= _MAINS_V:
             others.append((pair, joules_of(seconds, rail_values(sheet, pair)), 0.0))
     if len(energies) == 1 and _stated(sheet, energies[0]):
         values = quantity(sheet, energies[0])
@@ -305,7 +307,7 @@ def _total(sheet: Sheet, rails: tuple[Rail, ...]) -> tuple[tuple[str, ...], tupl
 
 
 def _energy(
-    sheet: Sheet, time: Column, seconds: np.ndarray, energies: list[Column]
+    sheet: Sheet, time: Column, energies: list[Column]
 ) -> tuple[tuple[Rail, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the rails of energy columns: counters, or joules since the row before."""
     rails = []

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Reading
+from joulebird.reports.logs.importers.reading import Column, Rail, Reading
 from joulebird.reports.logs.importers.sheet import Sheet
 from joulebird.reports.logs.importers.streams import times_of
 
@@ -284,7 +284,7 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
     rails = _rails(sheet, origin)
     if not rails:
         return None
-    by = next(((found, name) for name in origin.by if (found := _by(sheet, name))), ((), ""))
+    by = next(((_by(sheet, name), name) for name in origin.by if _by(sheet, name)), ((), ""))
     total = origin.total or tuple(rail.name for rail in rails[:1] if len(rails) == 1)
     if by[0]:
         values = {" ".join(row[i] for i in by[0]) for row in sheet.rows}

@@ -8,7 +8,7 @@ a unit, seconds, watts, volts, amperes and joules are meant.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
@@ -252,8 +252,3 @@ def _indices(sheet: Sheet, wanted: str) -> tuple[int, ...]:
         return (int(wanted) - 1,)
     parts = [_indices(sheet, part.strip()) for part in wanted.split("+") if "+" in wanted]
     return tuple(part[0] for part in parts) if parts and all(parts) else ()
-
-
-def counted(reading: Reading, **counts: Any) -> Reading:
-    """Return the reading with some counts of rows."""
-    return replace(reading, rows=reading.rows._replace(**counts))

@@ -46,6 +46,13 @@ class Sheet(NamedTuple):
         )
 
 
+def no_sample(path: str, lost: list[int]) -> HarnessError:
+    """Return the refusal of a log without a row, with the first lines that are none."""
+    shown = f" ({len(lost)} damaged lines: line {', '.join(map(str, lost[:5]))})" if lost else ""
+    remedy = "give as many cells in each row as there are names, and a time in each"
+    return HarnessError(f"{path}: the log holds no sample{shown}", remedy)
+
+
 def read_sheet(path: str, lines: list[str]) -> Sheet:
     """Return the sheet of a log's lines; raises HarnessError for a file that is no table."""
     mark = _delimiter(lines)
@@ -54,7 +61,7 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
     widths = Counter(len(row) for (_, row, _), count in zip(table, counts, strict=True) if count)
     width = max(widths, key=lambda count: (widths[count], count)) if widths else 0
     at = _header_at([row for _, row, _ in table[:_HEADER_WITHIN]], counts, width)
-    header = [name for name in table[at][1]] if at is not None else []
+    header = list(table[at][1]) if at is not None else []
     begin = 0 if at is None else at + 1
     top = zip(table[: at or 0], counts, strict=False)
     above = [line for (line, row, _), count in top if len(row) == width and count > 1]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Foreign, odd and broken logs, made from the headers that tools and people write.
 
 Each case has a text, the arguments of `PowerTrace.load`, and its truth: joules, or a part of the

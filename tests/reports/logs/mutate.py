@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Seeded changes of the corpus' logs: of their structure, and of single bytes."""
 
 import re
