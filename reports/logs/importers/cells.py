@@ -112,7 +112,7 @@ def kind_of(name: str, unit: str = "") -> str:
     kind = next(kinds, "") or next(named, "")
     if kind and not (words & _NO_READING or "%" in name):
         return "?" if words & _MEANS else kind
-    if words & _TIMES and not words & (_NO_TIME | _NO_READING):
+    if words & _TIMES and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
         return "t" if not kind else ""
     return ""
 

@@ -8,7 +8,7 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Reading
-from joulebird.reports.logs.importers.sheet import Sheet, no_sample
+from joulebird.reports.logs.importers.sheet import Sheet, is_number, no_sample
 from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_values, times_of
 
 SAME = 0.01  # readings that differ by more are two
@@ -163,6 +163,12 @@ def _rails(
                 [f'{time.as_map()},w="{name}"[W]' for name in means],
             )
         raise _unknown(sheet)
+    if pair and not powers and _MAINS_V < _usual(quantity(sheet, pair.columns[0])) < 1e3:
+        raise ambiguous(
+            sheet,
+            "volts x amperes of an alternating voltage are no watts; of a direct one name them",
+            [",".join(c.as_map() for c in (time, *pair.columns))],
+        )
     if not powers and not pair:
         return _energy(sheet, time, energies)
     rails, why = ((pair,), ()) if pair and not powers else ((), ())
@@ -343,13 +349,13 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     rising = len(known) < 2 or bool((np.diff(known) > 0).all())
     used = {i for c in (reading.time, *reading.rails[0].columns) if c for i in c.indices}
     found = [i for i in range(sheet.width) if i not in used and divides(sheet, i, seconds)]
-    named = [i for i in found if _device(sheet.name(i)) and (not rising or _in_turn(sheet, i))]
+    named = [i for i in found if _takes_turns(sheet, i, rising)]
     if not found or (rising and not named):
         return reading
     index = (named or found)[0]
     values = {row[index] for row in sheet.rows}
     totals = {value for value in values if cells.words_in(value) & (_TOTALS | {"all"})}
-    sums = bool(named) and not totals
+    sums = bool(cells.words_in(sheet.name(index)) & _DEVICES) and not totals
     total = ("*",) if sums else tuple(totals) if len(totals) == 1 else ()
     column = Column("by", (index,), sheet.name(index), "")
     shown = column.as_map().partition("=")[2]
@@ -365,18 +371,18 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     )
 
 
-def _device(name: str) -> bool:
-    words = cells.words_in(name)
-    return bool(words & _DEVICES) and words <= _DEVICES | {"id", "name", "number", "no", "bus"}
+def _takes_turns(sheet: Sheet, index: int, rising: bool) -> bool:
+    """Return whether a column names the devices of the rows: it is so called, or words alternate.
 
-
-def _in_turn(sheet: Sheet, index: int) -> bool:
-    """Return whether the values of a column take turns."""
-    labels = sheet.column(index)
-    count = len(set(labels))
-    return sum(a == b for a, b in zip(labels, labels[count:], strict=False)) > 0.9 * (
-        len(labels) - count
-    )
+    Where all times rise, a column of numbers must go round its values.
+    """
+    labels, words = sheet.column(index), cells.words_in(sheet.name(index))
+    device = bool(words & _DEVICES) and words <= _DEVICES | {"id", "name", "number", "no", "bus"}
+    if not any(map(is_number, labels)):
+        changes = sum(a != b for a, b in zip(labels, labels[1:], strict=False))
+        return device or changes > 0.3 * len(labels)
+    round_ = zip(labels, labels[len(set(labels)) :], strict=False)
+    return device and (not rising or all(a == b for a, b in round_))
 
 
 def divides(sheet: Sheet, index: int, seconds: np.ndarray) -> bool:

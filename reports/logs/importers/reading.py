@@ -246,6 +246,12 @@ def _unquoted(text: str) -> str:
 def _indices(sheet: Sheet, wanted: str) -> tuple[int, ...]:
     """Return the columns of a name, of a number from 1, or of several joined by "+"."""
     for header in (sheet.header, [name.lower() for name in sheet.header]):
+        if header.count(wanted) > 1:
+            places = [str(i + 1) for i, name in enumerate(header) if name == wanted]
+            raise HarnessError(
+                f"{sheet.path}: several columns are named {wanted!r}",
+                f"give the number of one: {', '.join(places)}",
+            )
         if wanted in header:
             return (header.index(wanted),)
     if wanted.isdigit() and 1 <= int(wanted) <= sheet.width:

@@ -447,6 +447,42 @@ def long_forms():
             (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
             truth,
         )
+    for key, names in (("sensor", ("cpu", "gpu")), ("rail", ("a", "b")), ("host", ("x", "y"))):
+        rows = [
+            f"{n},{t + 0.03 * k:.2f},{w * (k + 1)}"
+            for t, w in zip(TIMES, WATTS, strict=True)
+            for k, n in enumerate(names)
+        ]
+        yield Case(
+            f"long-apart-{key}",
+            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
+            "names no rail",
+        )
+        text = f"{key},time,power_w\n" + "\n".join(rows) + "\n"
+        yield Case(
+            f"long-apart-{key}-map",
+            text.encode(),
+            3 * TRUE,
+            {"columns": f"t=time,w=power_w,by={key},total=*"},
+        )
+    util = [i % 5 * 20 for i in range(N)]
+    yield Case(
+        "gpu-is-a-load",
+        table("time,gpu,power_w", TIMES, util[::-1][:50] + [37] * (N - 50), WATTS),
+        TRUE,
+    )
+    phases = ["idle"] * 80 + ["train"] * 100 + ["idle"] * (N - 180)
+    yield Case("phases", table("time,phase,power_w", TIMES, phases, WATTS), TRUE)
+    yield Case("minutes", table("time_min,power_w", scaled(TIMES, 1 / 60, 15), WATTS), TRUE)
+    amps = scaled(WATTS, 1 / 230)
+    yield Case(
+        "mains-volt-amperes",
+        table("time_s,voltage_v,current_a", TIMES, [230] * N, amps),
+        "alternating",
+    )
+    twice = table("time_s,P [W],P [W]", TIMES, WATTS, WATTS)
+    yield Case("name-twice", twice, "several columns", {"columns": "t=time_s,w=P [W]"})
+    yield Case("index-column", table(",time,power", range(N), TIMES, WATTS), TRUE)
     blocks = [
         f"{n},{t},{w * (k + 1)}"
         for k, n in enumerate(("gpu0", "gpu1"))
