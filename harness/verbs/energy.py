@@ -46,7 +46,7 @@ def spacing(text: str) -> float:
 
 
 ARGUMENTS = (
-    own("log", metavar="LOG", help="a power log"),
+    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
     own(
         "--from",
         dest="begin",
@@ -93,6 +93,16 @@ def main(args: Namespace) -> int:
         raise HarnessError(
             "--events and --from/--to both say which window is meant", "give one of them"
         )
+    found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
+    table, text = found[0][0], "\n\n".join(shown for _, shown, _ in found)
+    answer(args, table if len(found) == 1 else {"logs": [each for each, _, _ in found]}, text)
+    for problem in (problem for _, _, problem in found if problem):
+        raise problem
+    return 0
+
+
+def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessError]]:
+    """Integrate one log: the result as JSON values and for people, and the reason of a void."""
     trace = loaded(args)
     rails = (
         [args.rail]
@@ -106,18 +116,16 @@ def main(args: Namespace) -> int:
         )
         for rail in rails
     }
-    answer(args, facts(args, trace, windows, results), as_text(args, trace, windows, results))
     first = next(iter(results.values()))
-    if first.void:
-        cure = (
-            "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
-            if trace.steps_back
-            else "choose a window without the gap (--from, --to), or record again"
-        )
-        raise HarnessError(
-            f"{args.log}: this window has no energy: {first.void_reason}", cure, exit_codes.CHECK
-        )
-    return 0
+    cure = (
+        "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
+        if trace.steps_back
+        else "choose a window without the gap (--from, --to), or record again"
+    )
+    reason = f"{args.log}: this window has no energy: {first.void_reason}"
+    void = HarnessError(reason, cure, exit_codes.CHECK) if first.void else None
+    text = as_text(args, trace, windows, results)
+    return facts(args, trace, windows, results), text, void
 
 
 def loaded(args: Namespace) -> PowerTrace:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -357,18 +358,7 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     totals = {value for value in values if cells.words_in(value) & (_TOTALS | {"all"})}
     sums = bool(cells.words_in(sheet.name(index)) & _DEVICES) and not totals
     total = ("*",) if sums else tuple(totals) if len(totals) == 1 else ()
-    column = Column("by", (index,), sheet.name(index), "")
-    shown = column.as_map().partition("=")[2]
-    return Reading(
-        reading.time,
-        reading.rails,
-        total,
-        reading.rule,
-        (index,),
-        shown,
-        zone=reading.zone,
-        because=reading.because,
-    )
+    return replace(reading, total=total, by=(index,), by_name=sheet.name(index))
 
 
 def _takes_turns(sheet: Sheet, index: int, rising: bool) -> bool:

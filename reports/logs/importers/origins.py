@@ -279,7 +279,8 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
         )
     if time and origin.step_s[1] < 1e9:
         steps = np.diff(times_of(sheet, time).seconds)
-        if not len(steps) or not origin.step_s[0] <= np.nanmedian(steps) <= origin.step_s[1]:
+        steps = steps[np.isfinite(steps)]
+        if not len(steps) or not origin.step_s[0] <= np.median(steps) <= origin.step_s[1]:
             return None
     rails = _rails(sheet, origin)
     if not rails:

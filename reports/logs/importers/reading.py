@@ -92,7 +92,7 @@ class Reading:
         """Return the map that gives this reading again."""
         items = [self.time.as_map()] if self.time else []
         items += [column.as_map() for rail in self.rails for column in rail.columns]
-        items += [f"by={self.by_name}"] if self.by else []
+        items += [Column("by", self.by, self.by_name, "").as_map()] if self.by else []
         items += ["total=" + "+".join(self.total)] if self.total and len(self.rails) > 1 else []
         items += ["total=*"] if self.by and self.total == ("*",) else []
         items += [f"rule={self.rule}"] if self.rule not in ("line", "counter") else []

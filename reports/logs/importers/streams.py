@@ -59,7 +59,7 @@ def times_of(sheet: Sheet, column: Column) -> Times:
     texts = sheet.column(column.indices[0])
     if len(column.indices) == 1:
         values, own = cells.numbers(texts, "t", marks_of(sheet, column.indices))
-        if np.isfinite(values).sum() * 2 >= len(values):
+        if np.isfinite(values).sum() * 2 >= max(len(values), 1):
             factor = column.factor if column.unit else _epoch_factor(values)
             since = np.nanmedian(values) * factor > 1e8
             zone = "UTC since 1970" if since else column.unit or "s"

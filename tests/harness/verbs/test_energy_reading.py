@@ -73,6 +73,17 @@ def test_a_reading_is_kept_and_reused(here):
     refused(2, ["energy", "lab.csv", "--reading", "bad.json"], "bad.json")
 
 
+def test_several_logs_in_one_call(here):
+    (here / "two.csv").write_text(SMI)
+    facts = json.loads(joulebird("energy", "smi.csv", "two.csv", "--json")[1])
+    assert [one["log"] for one in facts["logs"]] == ["smi.csv", "two.csv"]
+    (here / "void.csv").write_text("t_s,w\n" + "".join(f"{t},1\n" for t in (0, 1, 2, 3, 4, 50)))
+    code, out, errors = joulebird("energy", "smi.csv", "void.csv")
+    assert code == 6
+    assert out.count("read as:") == 2
+    assert errors.count("void.csv") == 1
+
+
 def test_windows_by_the_logs_clock(here):
     words = ["energy", "smi.csv", "--from", "10:20", "--to", "10:20:30", "--json"]
     facts = json.loads(joulebird(*words)[1])

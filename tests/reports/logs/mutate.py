@@ -80,7 +80,7 @@ def drop_rows(data, bits):
 
 def cut_middle(data, bits):
     lines = _lines(data)
-    at = _row(lines, bits, 60)
+    at = _row(lines, bits, 64)
     return _join(lines[:at] + lines[at + 60 :])
 
 
