@@ -179,7 +179,6 @@ class Energy:
             "worst_gap_s": self.worst_gap_s,
             "samples": self.samples,
             "failed_reads": self.failed,
-            "damaged_lines": self.damaged,
             "void": self.void,
             "reason": self.void_reason,
             "words": list(self.words),

@@ -13,7 +13,7 @@ from joulebird.reports.logs.importers.sheet import Sheet, is_number, no_sample
 from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_values, times_of
 
 SAME = 0.01  # readings that differ by more are two
-_PLAUSIBLE_W = (0.1, 3000.0)
+_PLAUSIBLE_W = (0.1, 20_000.0)  # of a board, a rack
 _LEAST_W = 1e-7  # less, in the unit that is stated, is a mistaken one
 _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
 _MAINS_V = 60.0
@@ -152,18 +152,11 @@ def _rails(
     means = [sheet.name(i) for i, kind in enumerate(kinds) if kind == "?"]
     pair = _pair(sheet, time, volts, amps) if len(volts) == len(amps) == 1 else None
     if not powers and not pair and not energies:
-        if len(volts) > 1 or len(amps) > 1:
-            raise ambiguous(
-                sheet, "several voltages and currents", [f"{time.as_map()},v=COL,a=COL"]
-            )
-        if means:
-            names = ", ".join(means)
-            raise ambiguous(
-                sheet,
-                f"{names}: a mean may be of any length of time",
-                [f'{time.as_map()},w="{name}"[W]' for name in means],
-            )
-        raise _unknown(sheet)
+        problem = f"{', '.join(means)}: a mean may be of any length of time"
+        maps = [f'{time.as_map()},w="{name}"[W]' for name in means]
+        if volts and amps:
+            problem, maps = "several voltages and currents", [f"{time.as_map()},v=COL,a=COL"]
+        raise ambiguous(sheet, problem, maps) if maps else _unknown(sheet)
     if pair and not powers and _MAINS_V < _usual(quantity(sheet, pair.columns[0])) < 1e3:
         raise ambiguous(
             sheet,
@@ -231,7 +224,7 @@ def _with_units(
             fitting = [c for c in choices if _near(joules_of(seconds, quantity(sheet, c)), wanted)]
             because = "as volts x amperes"
         elif len(energies) == len(powers) == 1 and _stated(sheet, energies[0]):
-            wanted = _gained(quantity(sheet, energies[0]))
+            wanted = _gained(quantity(sheet, energies[0]))[0]
             fitting = [c for c in choices if _near(joules_of(seconds, quantity(sheet, c)), wanted)]
             because = "as the energy grows"
         if not because or not fitting:
@@ -255,10 +248,13 @@ def _near(value: float, wanted: float) -> bool:
     return abs(value - wanted) <= 0.05 * max(abs(value), abs(wanted))
 
 
-def _gained(joules: np.ndarray) -> float:
+def _gained(joules: np.ndarray) -> tuple[float, str, float]:
+    """Return the joules of an energy column, its key (j or dj), and its smallest step."""
     known = joules[np.isfinite(joules)]
-    rising = len(known) > 1 and bool((np.diff(known) >= 0).all())
-    return float(known[-1] - known[0]) if rising else float(known[1:].sum())
+    steps = np.diff(known)
+    if len(known) > 1 and (steps >= 0).all():
+        return float(known[-1] - known[0]), "j", float(steps[steps > 0].min(initial=np.inf))
+    return float(known[1:].sum()), "dj", 0.0
 
 
 def _compare(
@@ -277,13 +273,9 @@ def _compare(
         if volts <= _MAINS_V:
             others.append((pair, joules_of(seconds, rail_values(sheet, pair)), 0.0))
     if len(energies) == 1 and _stated(sheet, energies[0]):
-        values = quantity(sheet, energies[0])
-        known = values[np.isfinite(values)]
-        rising = len(known) > 1 and bool((np.diff(known) >= 0).all())
-        steps = np.unique(np.diff(known))
-        quantum = float(steps[steps > 0].min()) if (steps > 0).any() else 0.0
-        key = energies[0]._replace(key="j" if rising else "dj")
-        others.append((Rail(key.name, (key,)), _gained(values), 2 * quantum))
+        wanted, key, quantum = _gained(quantity(sheet, energies[0]))
+        column = energies[0]._replace(key=key)
+        others.append((Rail(column.name, (column,)), wanted, 2 * min(quantum, abs(wanted))))
     for other, wanted, slack in others:
         if abs(joules - wanted) > SAME * max(abs(joules), abs(wanted)) + slack:
             names = " x ".join(repr(column.name) for column in other.columns)

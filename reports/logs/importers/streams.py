@@ -93,7 +93,8 @@ def quantity(sheet: Sheet, column: Column) -> np.ndarray:
     if len(whole) > 2:
         usual = 5 * float(np.median(np.abs(whole)))
         values[np.isin(values, _SENTINELS) & (np.abs(values) > usual)] = np.nan
-    return values * np.where(np.isnan(own), column.factor, own)
+    with np.errstate(over="ignore"):
+        return values * np.where(np.isnan(own), column.factor, own)
 
 
 def rail_values(sheet: Sheet, rail: Rail) -> np.ndarray:

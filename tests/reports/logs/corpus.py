@@ -146,7 +146,8 @@ def energies():
 
 def without_units():
     yield Case("watts", table("time,power", TIMES, WATTS), TRUE)
-    yield Case("milliwatts", table("time,power", TIMES, scaled(WATTS, 1e3)), TRUE)
+    yield Case("milliwatts", table("time,power", TIMES, scaled(WATTS, 3e3)), 3 * TRUE)
+    yield Case("rack-or-board", table("time,power", TIMES, scaled(WATTS, 1e3)), "may be any")
     yield Case("either", table("time,power", TIMES, scaled(WATTS, 30)), "may be any")
     yield Case("tiny", table("time,power", TIMES, scaled(WATTS, 1e-4)), "may be any")
     yield Case("whole-ms", table("time,power", range(0, 100 * N, 100), WATTS), "not stated")

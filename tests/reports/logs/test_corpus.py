@@ -41,3 +41,24 @@ def test_joules_are_true_or_refused(tmp_path, case):
         assert re.search(case.truth, str(found)), found
     else:
         assert found == pytest.approx(case.truth, rel=2e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name.startswith("ours")], ids=lambda c: c.name
+)
+def test_a_copy_keeps_what_the_source_states(tmp_path, case):
+    (tmp_path / "copy.csv").write_bytes(case.data)
+    trace = PowerTrace.load(str(tmp_path / "copy.csv"))
+    assert trace.words == ("simulated",)
+    assert trace.scope == "module"
+    assert trace.source["sampling"] == "average"
+    assert trace.source["accuracy"] == {"gain": 0.02}
+    assert trace.reading is None
+
+
+def test_lines_of_damage_are_named(tmp_path):
+    half = next(case for case in CASES if case.name == "ours-half-torn")
+    (tmp_path / "power.csv").write_bytes(half.data)
+    trace = PowerTrace.load(str(tmp_path / "power.csv"))
+    assert trace.problems()[0].startswith("120 damaged lines skipped (first: line 7, 9, 11")
+    assert trace.energy().coverage == pytest.approx(0.5, abs=0.01)
