@@ -23,7 +23,7 @@ from joulebird.reports.logs.powerlog import Segment
 NW_PER_W = 1_000_000_000
 _SHORTEST_S = 2e-6
 _SHOWN = 5  # lines that are named
-_MOST_REPEATED = 20  # of these rows, one may repeat a time with other numbers
+_MOST_REPEATED = 20  # of these rows, one may repeat a time
 
 
 def read_table(
@@ -118,24 +118,21 @@ def _streams(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> list[Stream
 def _order(sheet: Sheet, reading: Reading, streams: list[Stream]) -> tuple[int, int]:
     """Return how many rows repeat a time, and how many are out of order.
 
-    Raises HarnessError where too many rows of one time differ: the times are too coarse, or several
+    Raises HarnessError where too many rows repeat a time: the times are too coarse, or several
     devices are mixed.
     """
-    every, streams = streams, streams[: len(streams) // len(reading.rails)]
+    streams = streams[: len(streams) // len(reading.rails)]
     steps = [np.diff(np.rint(one.times_s * 1e6)) for one in streams]
     repeated = sum(int((step == 0).sum()) for step in steps)
-    differing = max(
-        int(((np.diff(one.times_s) == 0) & (np.diff(one.watts) != 0)).sum()) for one in every
-    )
     rows = sum(len(one.times_s) for one in streams)
-    if differing * _MOST_REPEATED > rows:
+    if repeated * _MOST_REPEATED > rows:
         seconds = streams[0].times_s
         maps = [
             f"{reading.as_map()},by={sheet.name(i)}"
             for i in range(sheet.width)
             if not reading.by and divides(sheet, i, seconds)
         ]
-        problem = f"{differing} of {rows} rows repeat a time with another power"
+        problem = f"{repeated} of {rows} rows repeat a time"
         if maps:
             raise ambiguous(sheet, problem + ": several devices?", maps)
         raise HarnessError(

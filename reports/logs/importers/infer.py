@@ -14,7 +14,7 @@ from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_v
 
 SAME = 0.01  # readings that differ by more are two
 _PLAUSIBLE_W = (0.1, 20_000.0)  # of a board, a rack
-_LEAST_W = 1e-7  # less, in the unit that is stated, is a mistaken one
+_STATED_W = (1e-7, 1e5)  # beyond, the unit that is stated is a mistaken one
 _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
 _MAINS_V = 60.0
 _TOTALS = {"total", "tot", "sum", "overall"}
@@ -214,26 +214,26 @@ def _with_units(
     """Return a rail for each power; a unit that is not stated follows from evidence alone."""
     rails, why = [], []
     for column in powers:
-        if _stated(sheet, column) and not 0 < _usual(quantity(sheet, column)) < _LEAST_W:
+        usual = _usual(quantity(sheet, column))
+        zero = not np.nan_to_num(quantity(sheet, column)).any()
+        odd = 0 < usual < _STATED_W[0] or _STATED_W[1] < usual <= cells.MAX_W
+        if _stated(sheet, column) and not odd:
             rails.append(Rail(column.name, (column,)))
             continue
         choices = [column._replace(unit=unit) for unit in ("W", "mW", "uW")]
-        fitting, because = choices, ""
+        joules = [joules_of(seconds, quantity(sheet, choice)) for choice in choices]
+        wanted, because, fitting = 0.0, "the only plausible unit", choices[:zero]
         if pair and len(powers) == 1:
-            wanted = joules_of(seconds, rail_values(sheet, pair))
-            fitting = [c for c in choices if _near(joules_of(seconds, quantity(sheet, c)), wanted)]
-            because = "as volts x amperes"
+            wanted, because = joules_of(seconds, rail_values(sheet, pair)), "as volts x amperes"
         elif len(energies) == len(powers) == 1 and _stated(sheet, energies[0]):
-            wanted = _gained(quantity(sheet, energies[0]))[0]
-            fitting = [c for c in choices if _near(joules_of(seconds, quantity(sheet, c)), wanted)]
-            because = "as the energy grows"
-        if not because or not fitting:
+            wanted, because = _gained(quantity(sheet, energies[0]))[0], "as the energy grows"
+        if wanted:
+            near = 0.05 * abs(wanted)
+            fitting = [c for c, j in zip(choices, joules, strict=True) if abs(j - wanted) <= near]
+        if not fitting and not _stated(sheet, column):
             fitting = [c for c in choices if _plausible(quantity(sheet, c))]
             because = "the only plausible unit"
-            if not np.nan_to_num(quantity(sheet, column)).any():
-                fitting = choices[:1]
         if len(fitting) != 1:
-            usual = _usual(quantity(sheet, column))
             raise ambiguous(
                 sheet,
                 f"the unit of {column.name!r} is not stated, or wrong, and {usual:g} may be any",
@@ -242,10 +242,6 @@ def _with_units(
         rails.append(Rail(column.name, (fitting[0],)))
         why.append(f"{column.name!r} in {fitting[0].unit}: {because}")
     return tuple(rails), tuple(why)
-
-
-def _near(value: float, wanted: float) -> bool:
-    return abs(value - wanted) <= 0.05 * max(abs(value), abs(wanted))
 
 
 def _gained(joules: np.ndarray) -> tuple[float, str, float]:
