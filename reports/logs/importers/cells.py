@@ -172,7 +172,10 @@ def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np
     except ValueError:
         pairs = [_scaled(text, kind, marks) for text in texts]
         table = np.array(pairs, dtype=np.float64).reshape(len(texts), 2)
-        return table[:, 0], table[:, 1]
+        values, own = table[:, 0], table[:, 1]
+        if np.isfinite(own).sum() * 2 > np.isfinite(values).sum():
+            values = np.where(np.isnan(own), np.nan, values)  # torn before its unit
+        return values, own
 
 
 def _scaled(text: str, kind: str, marks: str) -> tuple[float, float]:

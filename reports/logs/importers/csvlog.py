@@ -149,11 +149,6 @@ def _segment(
     rule = "mean" if reading.rule == "hold" else reading.rule
     times_s, watts, read = together(streams, rule)
     names = [one.name for one in streams]
-    if not len(times_s):
-        raise HarnessError(
-            f"{sheet.path}: the times of {', '.join(names)} do not overlap",
-            "divide the log, and read each part by itself",
-        )
     steps = np.abs(np.diff(times_s))
     if (steps > 0).sum() > 1 and float(np.median(steps[steps > 0])) < _SHORTEST_S:
         raise HarnessError(

@@ -178,7 +178,7 @@ def _pair(sheet: Sheet, time: Column, volts: list[Column], amps: list[Column]) -
     """Return the rail of one voltage and one current whose units are stated or plausible."""
     choices = [
         ("V", "mV") if not _stated(sheet, volts[0]) else (volts[0].unit,),
-        ("A", "mA") if not _stated(sheet, amps[0]) else (amps[0].unit,),
+        ("A", "mA", "uA") if not _stated(sheet, amps[0]) else (amps[0].unit,),
     ]
     found = []
     for volt, amp in itertools.product(*choices):

@@ -161,8 +161,8 @@ def _divided(
 def together(streams: Sequence[Stream], rule: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return common times, (n, rails) watts, and which were read.
 
-    Streams of other times are carried to all times of the common span by the rule; the integral of
-    each stays as it is.
+    Streams of other times are carried to all times of the common span (of the whole, if a stream
+    lacks more than 1 % of it) by the rule; the integral of each stays as it is.
     """
     first = streams[0]
     if all(np.array_equal(one.times_s, first.times_s) for one in streams):
@@ -178,6 +178,8 @@ def together(streams: Sequence[Stream], rule: str) -> tuple[np.ndarray, np.ndarr
     begin = max(float(one.times_s[0]) for one in streams)
     end = min(float(one.times_s[-1]) for one in streams)
     every = np.unique(np.concatenate([one.times_s for one in streams]))
+    if end - begin < 0.99 * (every[-1] - every[0]):  # one ended early: its hole is to be seen
+        begin, end = float(every[0]), float(every[-1])
     every = every[(every >= begin) & (every <= end)]
     pairs = [_carried(one, every, rule) for one in streams]
     watts, read = (np.stack(table, axis=1) for table in zip(*pairs, strict=True))
