@@ -1,57 +1,89 @@
 """joulebird energy LOG: energy of a window of a power log.
 
-LOG is ours or foreign (any CSV, tegrastats, PTDaemon).
+LOG is ours or foreign (any CSV, tegrastats, nvidia-smi and others: docs/formats.md). How a foreign
+log was read stands under the result; an ambiguous one is refused with the maps to choose from.
 
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
 """
 
 import contextlib
 import os
-from typing import Any, Dict, List, Optional, Tuple
+import re
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import answer, plural
-from joulebird.harness.cli.values import instant, word
+from joulebird.harness.cli.values import instant, period, word
 from joulebird.harness.core import exit_codes
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import attempts
+from joulebird.harness.core.files import write_json
+from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
+from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.trace import PowerTrace
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
+_CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
 EXAMPLES = """examples:
   joulebird energy power.csv
-  joulebird energy log.csv --from 10 --to 70 --map t=Time,w=Power
+  joulebird energy log.csv --from 10 --to 70 --map 't=Time[ms],w=P[mW]'
+  joulebird energy log.csv --map 't=Time,w=cpu[mW],w=gpu[mW],total=cpu+gpu' --reading lab.json
+  joulebird energy tegrastats.txt --interval 100ms --from 10:20 --to 10:25:30
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
 """
 
 
+def moment(text: str) -> Union[float, str]:
+    """Return seconds, or a time of day as it is written: HH:MM or HH:MM:SS."""
+    return text if re.fullmatch(_CLOCK, text) else instant(text)
+
+
+def spacing(text: str) -> float:
+    """Return a time between two rows in seconds; "100ms" and "0.1s" are understood too."""
+    number, unit = re.fullmatch(r"(.*?)\s*(ms|s)?", text).groups()  # type: ignore[union-attr]
+    return period(number) * (1e-3 if unit == "ms" else 1.0)
+
+
 ARGUMENTS = (
-    own("log", metavar="LOG", help="a power log"),
+    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
     own(
         "--from",
         dest="begin",
-        type=instant,
+        type=moment,
         metavar="S",
-        help="begin of the window, seconds after the log's first row",
+        help="begin of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
     ),
     own(
         "--to",
         dest="end",
-        type=instant,
+        type=moment,
         metavar="S",
-        help="end of the window, seconds after the log's first row",
+        help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
     own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
     own(
         "--map",
         type=word,
-        metavar="t=COL,w=COL",
-        help="name the columns of a foreign CSV that hold time and power",
+        metavar="t=COL[ms],w=COL[mW]",
+        help="name the columns of a foreign CSV and their units: t, w, v and a, j (counter), dj "
+        "(joules of a row), by (device), total=A+B, rule=line|mean|hold",
+    ),
+    own(
+        "--interval",
+        type=spacing,
+        metavar="S",
+        help="time between the rows of a log without times, or with too coarse ones: 100ms, 1s",
+    ),
+    own(
+        "--reading",
+        type=word,
+        metavar="FILE",
+        help="read the log as FILE says; where there is no FILE, keep there how it was read",
     ),
     *("--rail", "--output"),
     *form("text", "json"),
@@ -64,7 +96,17 @@ def main(args: Namespace) -> int:
         raise HarnessError(
             "--events and --from/--to both say which window is meant", "give one of them"
         )
-    trace, words = PowerTrace.load(args.log, args.map), stage_words(args.log)
+    found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
+    table, text = found[0][0], "\n\n".join(shown for _, shown, _ in found)
+    answer(args, table if len(found) == 1 else {"logs": [each for each, _, _ in found]}, text)
+    for problem in (problem for _, _, problem in found if problem):
+        raise problem
+    return 0
+
+
+def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessError]]:
+    """Integrate one log: the result as JSON values and for people, and the reason of a void."""
+    trace, words = loaded(args), stage_words(args.log)
     rails = (
         [args.rail]
         if args.rail is not None
@@ -77,18 +119,39 @@ def main(args: Namespace) -> int:
         ).worded(*words)
         for rail in rails
     }
-    answer(args, facts(args, trace, windows, results), as_text(args, trace, windows, results))
     first = next(iter(results.values()))
-    if first.void:
-        cure = (
-            "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
-            if trace.steps_back
-            else "choose a window without the gap (--from, --to), or record again"
-        )
+    cure = (
+        "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
+        if trace.steps_back
+        else "choose a window without the gap (--from, --to), or record again"
+    )
+    reason = f"{args.log}: this window has no energy: {first.void_reason}"
+    void = HarnessError(reason, cure, exit_codes.CHECK) if first.void else None
+    text = as_text(args, trace, windows, results)
+    return facts(args, trace, windows, results), text, void
+
+
+def loaded(args: Namespace) -> PowerTrace:
+    """Load the log, by the reading kept in --reading where there is one; else keep it there."""
+    kept = args.reading is not None and os.path.exists(args.reading)
+    if kept and args.map is not None:
+        raise HarnessError("--map and --reading both say how to read the log", "give one of them")
+    if not kept:
+        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval)
+        if args.reading is not None and trace.reading:
+            write_json(args.reading, trace.reading.as_dict())
+        return trace
+    wanted = load(args.reading, "let --reading write a new file")
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("map"), str):
+        raise HarnessError(f"{args.reading}: holds no reading", "let --reading write a new file")
+    generic = wanted.get("origin") == "csv"
+    step = args.interval or wanted.get("interval_s")
+    trace = PowerTrace.load(args.log, wanted["map"] if generic else None, interval_s=step)
+    if trace.reading is None or trace.reading.as_map() != wanted["map"]:
         raise HarnessError(
-            f"{args.log}: this window has no energy: {first.void_reason}", cure, exit_codes.CHECK
+            f"{args.log}: is of another form than {args.reading}", "read it without --reading"
         )
-    return 0
+    return trace
 
 
 def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
@@ -108,14 +171,26 @@ def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
         return [
             (one.begin_s, one.end_s, one.boot_id if len(trace.boots) > 1 else None) for one in found
         ]
-    zero = 0.0 if args.clock else trace.span_s[0]
-    return [
-        (
-            None if args.begin is None else zero + args.begin,
-            None if args.end is None else zero + args.end,
-            None,
+    begin = in_log(args.begin, trace, trace.span_s[0], args.clock)
+    return [(begin, in_log(args.end, trace, begin or trace.span_s[0], args.clock), None)]
+
+
+def in_log(
+    when: Union[float, str, None], trace: PowerTrace, after_s: float, own_clock: bool
+) -> Optional[float]:
+    """Return a time of the log's clock: a time of day is the first one from `after_s` on."""
+    if not isinstance(when, str):
+        return when if when is None or own_clock else trace.span_s[0] + when
+    clock = trace.clocks[0]
+    offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
+    if trace.reading and trace.reading.zone in ("", "counted rows", *UNITS["t"]):
+        raise HarnessError(
+            f"{trace.name}: its times are no clock, so {when} is not in it",
+            "give seconds after its first row: --from 10",
         )
-    ]
+    hour, minute, second = re.fullmatch(_CLOCK, when).groups("0")  # type: ignore[union-attr]
+    of_day = int(hour) * 3600 + int(minute) * 60 + float(second)
+    return float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
 
 
 def stage_words(log: str) -> List[str]:
@@ -142,7 +217,8 @@ def facts(
         "words": words_of_all(results),
         "windows": [{"begin_s": begin, "end_s": end} for begin, end, _ in windows],
         "problems": trace.problems(),
-        "notes": list(trace.notes),
+        "notes": list(trace.reading.because) if trace.reading else [],
+        "reading": trace.reading.as_dict() if trace.reading else None,
         "energies": {name: one.as_dict() for name, one in results.items()},
     }
 
@@ -173,5 +249,6 @@ def as_text(
     )
     known = parts_text(first.u_sensor_joules, first.own_u_joules)
     parts = [] if first.void else [f"uncertainty (95 %): {known}"]
-    notes = (f"note: {text}" for text in [*trace.notes, *trace.problems()])
-    return "\n".join([*lines, *rows, *parts, *notes])
+    notes = (f"note: {text}" for text in trace.problems())
+    reading = [trace.reading.as_text()] if trace.reading else []
+    return "\n".join([*lines, *rows, *parts, *reading, *notes])

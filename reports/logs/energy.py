@@ -45,15 +45,19 @@ class Energy:
     stated: bool = False
     words: tuple[str, ...] = ()
     reason: str | None = None
+    damaged: int = 0
 
     @property
     def coverage(self) -> float:
-        """Return the covered share of the window, 0 to 1.
+        """Return the covered share of the window, 0 to 1: of its time, and of its lines.
 
-        An empty window has 1, or 0 if it has a `reason`.
+        An empty window has 1, or 0 if it has a `reason`. One damaged line alone counts by the time
+        that it left open.
         """
         if self.seconds > 0:
-            return min(self.covered_s / self.seconds, 1.0)
+            lines = self.samples + self.failed + self.damaged
+            whole = 1.0 - self.damaged / lines if self.damaged > 1 else 1.0
+            return min(self.covered_s / self.seconds, whole, 1.0)
         return 0.0 if self.reason else 1.0
 
     @property
@@ -64,7 +68,8 @@ class Energy:
         if self.reason and not self.covered_s:
             return self.reason
         share = f"only {100 * self.coverage:.1f} % of {self.seconds:.6g} s was recorded"
-        known = f"{share} (longest gap {self.worst_gap_s:.3g} s)"
+        torn = f", {self.damaged} lines damaged or missing" if self.damaged else ""
+        known = f"{share} (longest gap {self.worst_gap_s:.3g} s{torn})"
         return f"{known}: {self.reason}" if self.reason else known
 
     @property
@@ -226,6 +231,7 @@ def total_energy(energies: Iterable[Energy]) -> Energy:
         worst_gap_s=max(part.worst_gap_s for part in parts),
         samples=sum(part.samples for part in parts),
         failed=sum(part.failed for part in parts),
+        damaged=sum(part.damaged for part in parts),
         low_w=min((part.low_w for part in sampled), default=0.0),
         peak_w=max((part.peak_w for part in sampled), default=0.0),
         u_gain_j=math.fsum(part.u_gain_j for part in parts),

@@ -119,7 +119,8 @@ def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
     damaged = sum(segment.damaged for segment in segments)
     if not filled:
         raise HarnessError(
-            f"{name}: the log holds no sample" + (f" ({damaged} damaged lines)" if damaged else ""),
+            f"{name}: the log holds no sample"
+            + (f" ({damaged} damaged lines{_first(segments)})" if damaged else ""),
             "record again; `joulebird sources` lists the sources of this machine",
         )
     _require_one_source(name, filled)
@@ -134,11 +135,21 @@ def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
         "rails": rails,
         "pieces": tuple(piece for pieces, _ in parts for piece in pieces),
         "damaged": damaged,
+        "lines": tuple(line for segment in segments for line in segment.lines)[:5],
+        "torn": {
+            boot: np.concatenate([segment.torn_us for segment in of_boot])
+            for boot, of_boot in by_boot.items()
+        },
         "duplicates": sum(duplicates for _, duplicates in parts),
         "steps_back": sum(len(pieces) - 1 for pieces, _ in parts),
         "failures": dict(sum(failures, Counter())),
         "clocks": tuple(segment.clock for segment in filled),
     }
+
+
+def _first(segments: list[Segment]) -> str:
+    lines = [str(line) for segment in segments for line in segment.lines]
+    return f": line {', '.join(lines[:5])}" if lines else ""
 
 
 def _require_one_source(name: str, segments: list[Segment]) -> None:

@@ -136,8 +136,10 @@ def _digit(block: Block, at: int) -> Flags:
     return np.asarray((block[:, at] & 0xF0) == 0x30)
 
 
-def read_rows(data: Block, rails: int, block_rows: int = 65536) -> Iterator[tuple[Rows, int]]:
-    """Walk over the bytes of one segment's rows: (Rows, damaged lines after them).
+def read_rows(
+    data: Block, rails: int, block_rows: int = 65536
+) -> Iterator[tuple[Rows, int | None]]:
+    """Walk over the bytes of one segment's rows: (Rows, where a damaged line follows them or None).
 
     A line without the format's width or layout is damaged and skipped.
     """
@@ -150,10 +152,11 @@ def read_rows(data: Block, rails: int, block_rows: int = 65536) -> Iterator[tupl
         damaged = kept < count or count == 0
         at += kept * width
         step = min(step * 4, block_rows)
+        bad = at if damaged else None
         if damaged:
             at, step = _next_line(data, at), min(64, block_rows)
         words = words[: int(failed[:kept].sum())]
-        yield Rows(t_us[:kept], mw[:kept], read[:kept], failed[:kept], words), int(damaged)
+        yield Rows(t_us[:kept], mw[:kept], read[:kept], failed[:kept], words), bad
 
 
 def _next_line(data: Block, at: int) -> int:
@@ -170,7 +173,7 @@ class Segment(NamedTuple):
     """One unbroken stretch of a log.
 
     Its source and clock, times in microseconds, (n, rails) powers, which of them were read, the
-    failed rows by status, and the number of damaged lines.
+    failed rows by status, the number of damaged lines, the first of them, and the times beside all.
     """
 
     source: dict[str, Any]
@@ -181,14 +184,51 @@ class Segment(NamedTuple):
     read: Flags
     failures: dict[str, int]
     damaged: int
+    lines: tuple[int, ...] = ()
+    torn_us: Integers = np.zeros(0, np.int64)
 
 
 def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
     """Read all segments of a log; raises HarnessError for an empty, damaged or newer file."""
     # never closed by hand: arrays look into the map while a segment is read
-    data = powerlog.map_log(path, HarnessError)
+    yield from read_data(path, powerlog.map_log(path, HarnessError), block_rows)
+
+
+def read_data(path: str, data: Any, block_rows: int = 65536) -> Iterator[Segment]:
+    """Read all segments in the bytes of a log, as `read_segments`."""
+    text = np.frombuffer(data, np.uint8)
     for head, begin, end in powerlog.segments(path, data, HarnessError):
-        yield _filled(head, np.frombuffer(data, np.uint8)[begin:end], block_rows)
+        segment, places = _filled(head, text[begin:end], block_rows)
+        lines = (1 + int((text[: begin + at] == _NEWLINE).sum()) for at in places[:5])
+        yield segment._replace(lines=tuple(lines))
+
+
+def edited(head: bytes) -> bool:
+    """Return whether the beginning of a log of ours lost the widths of its rows to an editor."""
+    _, mark, rows = head.partition(b"\nt_us,")
+    names, *body = rows.split(b"\n")
+    row = next((line for line in body if line.strip()), b"")
+    count, width = names.count(b","), row_width(max(names.count(b","), 1)) - 1
+    return bool(mark) and (
+        b"\r" in names or (row.count(b",") == count + 1 != 1 and len(row) != width)
+    )
+
+
+def widened(lines: list[str]) -> bytes:
+    """Give the rows of an edited copy (blanks, blank lines, line ends) their width back.
+
+    Those that cannot have it stay damaged.
+    """
+    widths: tuple[int, ...] = ()
+    fixed = []
+    for line in filter(None, map(str.strip, lines)):
+        cells = [cell.strip() for cell in line.split(",")]
+        if cells[0] == "t_us":
+            widths = (T_WIDTH, *[RAIL_WIDTH] * (len(cells) - 2), STATUS_WIDTH)
+        elif not line.startswith("#") and len(cells) == len(widths):
+            line = ",".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        fixed.append(line)
+    return ("\n".join(fixed) + "\n").encode()
 
 
 def first_source(path: str) -> dict[str, Any] | None:
@@ -198,18 +238,27 @@ def first_source(path: str) -> dict[str, Any] | None:
     return next((head.source for head, begin, end in segments if begin < end), None)
 
 
-def _filled(head: Head, text: Block, block_rows: int) -> Segment:
-    """Return the segment whose rows are in `text`, decoded into arrays of their final size."""
+def _filled(head: Head, text: Block, block_rows: int) -> tuple[Segment, list[int]]:
+    """Return the segment whose rows are in `text`, in arrays of their final size.
+
+    The second value is where its damaged lines begin.
+    """
     rails = len(head.rails)
     room = len(text) // powerlog.row_width(rails)
     t_us = np.empty(room, np.int64)
     power = np.empty((room, rails), np.int32)  # a reading has nine digits
     read = np.empty((room, rails), bool)
     failures: Counter[str] = Counter()
-    at = damaged = 0
+    at = 0
+    torn, places = [], []
     for rows, bad in read_rows(text, rails, block_rows):
         to = at + len(rows.t_us)
         t_us[at:to], power[at:to], read[at:to] = rows.t_us, rows.mw, rows.read
-        at, damaged = to, damaged + bad
+        at = to
+        if bad is not None:
+            torn.append(at)
+            places.append(bad)
         failures.update(rows.words)
-    return Segment(*head, t_us[:at], power[:at], read[:at], failures, damaged)
+    beside = t_us[np.minimum(torn, at - 1)] if torn and at else t_us[:0]
+    segment = Segment(*head, t_us[:at], power[:at], read[:at], failures, len(torn), (), beside)
+    return segment, places

@@ -16,6 +16,7 @@ from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
+from joulebird.reports.logs.importers.reading import Reading
 from joulebird.reports.logs.integrate import Series, integrate
 from joulebird.reports.logs.pieces import (
     Piece,
@@ -25,7 +26,7 @@ from joulebird.reports.logs.pieces import (
     within_range,
     words_of,
 )
-from joulebird.reports.logs.powerlog import Segment, read_segments
+from joulebird.reports.logs.powerlog import Segment, edited, read_segments
 
 
 class Envelope(NamedTuple):
@@ -74,8 +75,9 @@ class _Query(NamedTuple):
 class PowerTrace:
     """A power log in memory. Powers are integers of 1/`per_watt` W, so that sums are exact.
 
-    It counts `damaged` lines, `duplicates` (repeated times), `steps_back` of the clock, and failed
-    reads (`failures`: status -> count).
+    It counts `damaged` lines (the first: `lines`; the times beside them by boot: `torn`),
+    `duplicates` (repeated times), `steps_back` of the clock, and failed reads (`failures`: status
+    -> count). `reading` is how a foreign log was read.
     """
 
     name: str
@@ -89,20 +91,29 @@ class PowerTrace:
     steps_back: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     clocks: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    torn: dict[str, np.ndarray] = field(default_factory=dict)
+    reading: Reading | None = None
 
     @classmethod
-    def load(cls, path: str, columns: str | None = None, block_rows: int = 65536) -> "PowerTrace":
+    def load(
+        cls,
+        path: str,
+        columns: str | None = None,
+        block_rows: int = 65536,
+        interval_s: float | None = None,
+    ) -> "PowerTrace":
         """Load `power.csv`, or a foreign log (see joulebird.reports.logs.importers.formats).
 
-        `columns` maps a foreign CSV: "t=COL,w=COL". Raises HarnessError for an unusable log.
+        `columns` maps a foreign CSV: "t=COL[ms],w=COL[mW]", `interval_s` is the time between rows
+        that have none. Raises HarnessError for an unusable or ambiguous log.
         """
         path = str(path)
         try:
             with open(path, "rb") as file:
                 refuse_endless(file)
-                begin = file.read(len(MAGIC))
-                ours = begin == MAGIC and not columns
+                begin = file.read(65536)
+                ours = begin.startswith(MAGIC) and not columns and not edited(begin)
                 foreign = b"" if ours else begin + file.read()
         except OSError as error:
             raise HarnessError(
@@ -111,7 +122,7 @@ class PowerTrace:
             ) from None
         if ours:
             return cls.of(path, read_segments(path, block_rows))
-        return cls.of(path, *read_foreign(path, foreign, columns))
+        return cls.of(path, *read_foreign(path, foreign, columns, interval_s))
 
     @classmethod
     def of(
@@ -119,7 +130,7 @@ class PowerTrace:
         name: str,
         segments: Iterable[Segment],
         per_watt: int = MW_PER_W,
-        notes: tuple[str, ...] = (),
+        reading: Reading | None = None,
     ) -> "PowerTrace":
         """Return the trace of some segments whose powers are in 1/`per_watt` W.
 
@@ -129,7 +140,7 @@ class PowerTrace:
         """
         log = assemble(name, (within_range(segment, per_watt) for segment in segments))
         total = log["source"].get("total") or (log["rails"] if len(log["rails"]) == 1 else ())
-        return cls(name=name, total=tuple(total), per_watt=per_watt, notes=notes, **log)
+        return cls(name=name, total=tuple(total), per_watt=per_watt, reading=reading, **log)
 
     @property
     def samples(self) -> int:
@@ -216,9 +227,11 @@ class PowerTrace:
             hint = nearest(unknown[0], self.rails)
             raise HarnessError(f"{self.name} has no rail named {unknown[0]}", hint)
         if not wanted:
+            known = self.reading.as_map() if self.reading else ""
+            which = f", or which make the total: --map '{known},total=A+B'" if known else ""
             raise HarnessError(
                 f"{self.name}: its source names no rail as the total",
-                f"choose a rail; it has: {', '.join(self.rails)}",
+                f"choose a rail (--rail); it has: {', '.join(self.rails)}" + which,
             )
         return "+".join(wanted), [self.rails.index(name) for name in wanted]
 
@@ -232,7 +245,8 @@ class PowerTrace:
             return self._nothing(query, end - begin, reason)
         if begin == end:
             return self._nothing(query, 0, "one row spans no time")
-        return self._integrated(pieces[0], begin, end, query)
+        whole = self._integrated(pieces[0], begin, end, query)
+        return replace(whole, damaged=len(self.torn.get(boot_id, ())))
 
     def _nothing(self, query: _Query, window_us: int, reason: str) -> Energy:
         return no_energy(query.rail, window_us / 1e6, reason).worded(*self.words)
@@ -259,6 +273,7 @@ class PowerTrace:
         sensor, measured = accuracy(self.source, query.rail.split("+")), part.total / per_j
         quantum_w = max(sensor.quantum_w, 1.0 / self.per_watt)
         u_edge_s = max(query.u_edge_s, self.u_clock_s(piece.boot_id))
+        torn = self.torn.get(piece.boot_id, np.zeros(0, np.int64))
         return Energy(
             query.rail,
             seconds,
@@ -279,6 +294,7 @@ class PowerTrace:
             sensor=sensor_of(self.source, query.rail),
             stated=sensor.stated,
             words=self.words,
+            damaged=int(((torn > begin) & (torn < end)).sum()),
         )
 
     def u_clock_s(self, boot_id: str = "") -> float:
@@ -308,8 +324,9 @@ class PowerTrace:
 
     def problems(self) -> list[str]:
         """Return the faults of the log, one plain line each."""
+        first = f" (first: line {', '.join(map(str, self.lines))})" if self.lines else ""
         counts = (
-            (self.damaged, "damaged lines skipped"),
+            (self.damaged, f"damaged lines skipped{first}"),
             (self.duplicates, "rows with a repeated time skipped"),
             (self.steps_back, "times the clock was set back, or rows were moved or doubled"),
         )

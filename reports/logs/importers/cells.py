@@ -1,165 +1,264 @@
-"""Read the cells of foreign logs, and make segments of them.
+"""Read the cells of foreign logs, and the names of their columns.
 
-Numbers have units, times the forms that loggers write; segments hold nanowatts.
+Numbers have units and decimal marks, times the forms that loggers write.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.logs.powerlog import Segment
 
-_NUMBER = re.compile(r"^\s*([-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-zµ]*)\s*$")
-WATTS = {
-    "w": 1.0,
-    "watt": 1.0,
-    "watts": 1.0,
-    "mw": 1e-3,
-    "uw": 1e-6,
-    "µw": 1e-6,
-    "kw": 1e3,
+_PREFIXES = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6}
+_LONG = {"nano": 1e-9, "micro": 1e-6, "milli": 1e-3, "": 1.0, "kilo": 1e3, "mega": 1e6}
+_BASES = {
+    "w": (("W", "watt", 1.0),),
+    "j": (("J", "joule", 1.0), ("Ws", "wattsecond", 1.0), ("Wh", "watthour", 3600.0)),
+    "v": (("V", "volt", 1.0),),
+    "a": (("A", "amp", 1.0), ("A", "ampere", 1.0)),
 }
-_SECONDS = {
-    "s": 1.0,
-    "sec": 1.0,
-    "seconds": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ns": 1e-9,
-    "min": 60.0,
-    "h": 3600.0,
+UNITS = {
+    kind: {
+        name: factor * unit
+        for symbol, word, unit in bases
+        for short, long in (((symbol, symbol.lower()), (word, word + "s")),)
+        for prefixes, names in ((_PREFIXES, short), (_LONG, long))
+        for prefix, factor in prefixes.items()
+        for name in (prefix + names[0], prefix + names[1])
+    }
+    for kind, bases in _BASES.items()
 }
-JOULES = {"j": 1.0, "mj": 1e-3, "uj": 1e-6, "kj": 1e3, "wh": 3600.0, "mwh": 3.6, "kwh": 3.6e6}
-_UNIT_IN_NAME = re.compile(r"(?:[_\s.]|[\[(]\s*)([A-Za-zµ]+)\s*[\])]?\s*$")
-_FORMS = (
-    "%Y/%m/%d %H:%M:%S.%f",
-    "%Y/%m/%d %H:%M:%S",
-    "%m-%d-%Y %H:%M:%S.%f",
-    "%m-%d-%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M:%S",
-    "%H:%M:%S.%f",
-    "%H:%M:%S",
+UNITS["t"] = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millis", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "micros", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hours"), 3600.0),
+}
+_UNIT = tuple(
+    re.compile(form)
+    for form in (
+        r"[\[(]\s*([A-Za-zµμ]+)\s*[\])]",
+        r"(?:^|[_\s./,:-])([A-Za-zµμ]+)\s*$",
+        r"(?<=[a-z])([A-Z][A-Za-z]*)$",
+        r"(Watts?|Joules?|Volts?|Amps?)$",
+    )
 )
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_NAMES = {
+    "w": {"power", "pwr", "p", "draw"},
+    "j": {"energy"},
+    "v": {"voltage", "volt", "volts", "u", "v", "vbus"},
+    "a": {"current", "amp", "amps", "i"},
+}
+_TIMES = {
+    *("t", "ts", "time", "timestamp", "datetime", "date", "elapsed", "epoch", "unix", "utc"),
+    *("clock", "stamp", "unixtime", *UNITS["t"]),
+}
+_NO_TIME = {"duration", "delta", "interval", "dt", "cpu", "uptime", "up", "end", "max", "window"}
+# a power by its unit or name that is none: a limit, a state, a statistic
+_NO_READING = {
+    *("limit", "factor", "state", "cap", "max", "min", "maximum", "minimum", "peak", "std", "mode"),
+    *("stdev", "setpoint", "target", "budget", "tdp", "reactive", "apparent", "var", "va", "count"),
+    *("default", "enforced", "management", "managed", "threshold", "warn", "crit", "status", "id"),
+    *("shunt", "percent", "pct", "supply", "utilization", "range", "offset", "temp", "cost", "pf"),
+    *("saved", "requested", "rated", "nominal"),
+}
+_MEANS = {"avg", "average", "mean", "smoothed", "filtered"}
 
 
-def number(cell: str) -> tuple[float, str]:
-    """Return the number in a cell and its unit; a decimal comma is understood.
+def words_in(name: str) -> set[str]:
+    """Return the words of a column's name in small letters, camel case divided.
+
+    >>> sorted(words_in("avg_powerDraw [W]"))
+    ['avg', 'draw', 'power', 'w']
+    """
+    return {word.lower() for word in _WORDS.findall(name)}
+
+
+def factor_of(unit: str, kind: str) -> float | None:
+    """Return the factor of a unit of time (t), watts, joules, volts or amperes (w, j, v, a).
+
+    >>> factor_of("mW", "w"), factor_of("MW", "w"), factor_of("KW", "w"), factor_of("mV", "w")
+    (0.001, 1000000.0, 1000.0, None)
+    """
+    known = UNITS[kind]
+    return known.get(unit, known.get(unit.lower()))
+
+
+def unit_in(name: str, kind: str) -> str:
+    """Return the unit of a kind that a column's name ends with or has in brackets; else "".
+
+    >>> unit_in("Main(mA)", "a"), unit_in("VDD_IN_mw", "w"), unit_in("PkgWatt", "w")
+    ('mA', 'mw', 'Watt')
+    """
+    found = (text for form in _UNIT for text in form.findall(name.strip()))
+    return next((text for text in found if factor_of(text, kind)), "")
+
+
+def kind_of(name: str, unit: str = "") -> str:
+    """Return t, w, j, v or a for a column by its name and unit; "?" for a mean; "" for others.
+
+    >>> [kind_of(name) for name in ("Time(ms)", "power.limit [W]", "avg_power", "VDD_IN_mw", "U")]
+    ['t', '', '?', 'w', 'v']
+    """
+    words = words_in(name)
+    kinds = (kind for kind in "wjva" if unit_in(name, kind) or (unit and factor_of(unit, kind)))
+    named = (kind for kind, known in _NAMES.items() if words & known)
+    kind = next(kinds, "") or next(named, "")
+    if kind and not (words & _NO_READING or "%" in name):
+        return "?" if words & _MEANS else kind
+    if words & _TIMES and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
+        return "t" if not kind else ""
+    return ""
+
+
+NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
+_GROUPS = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+") for mark in ".,"}
+
+
+def decimal_marks(texts: Sequence[str]) -> str:
+    """Return the decimal marks of some numbers: ".", "," or both; "" where it cannot be known.
+
+    >>> [decimal_marks(t) for t in (["1,5"], ["1,234.5"], ["1.234,5"], ["0.1", "1,234"], ["1,234"])]
+    [',', '.', ',', '.', '']
+    """
+    pairs = {max(".,", key=text.rfind) for text in texts if "." in text and "," in text}
+    if len(pairs) == 1:
+        return pairs.pop()
+    alone = {
+        mark: {bool(group.fullmatch(text)) for text in texts if mark in text}
+        for mark, group in _GROUPS.items()
+    }
+    marks = "".join(mark for mark in ".," if False in alone[mark])
+    if marks == "," or not alone[","]:
+        return marks or "."
+    several = any(text.count(",") > 1 for text in texts)
+    return marks or ("." if several else "")
+
+
+def number(cell: str, marks: str = ".,") -> tuple[float, str]:
+    """Return the number in a cell and its unit, with the decimal marks given.
 
     Raises ValueError when there is none (empty, N/A, NaN).
 
-    >>> number(" 12,5 mW")
-    (12.5, 'mW')
+    >>> number(" 12,5 mW"), number("1,234.5 W", ".")
+    ((12.5, 'mW'), (1234.5, 'W'))
     """
-    match = _NUMBER.match(cell)
-    value = float(match.group(1).replace(",", ".")) if match else math.nan
-    if not match or not math.isfinite(value):
+    match = NUMBER.fullmatch(cell.strip())
+    if not match:
+        raise ValueError(cell)
+    text = re.sub("[' \u00a0\u202f]", "", match.group(1))
+    if marks == ".," and text.count(".") + text.count(",") > 1:
+        marks = ""
+    for mark in ".,":
+        text = text.replace(mark, "." if mark in marks else "")
+    value = float(text)
+    if not math.isfinite(value):
         raise ValueError(cell)
     return value, match.group(2)
 
 
-def unit_of(column: str, units: dict[str, float]) -> float | None:
-    """Return the factor of the unit at the end of a column's name, if it is one of `units`.
-
-    >>> unit_of("VDD_IN_mw", {"mw": 1e-3}), unit_of("Power (W)", {"w": 1.0}), unit_of("power", {})
-    (0.001, 1.0, None)
-    """
-    match = _UNIT_IN_NAME.search(" " + column)
-    return units.get(match.group(1).lower()) if match else None
-
-
-def seconds_factor(column: str, sample: float) -> float:
-    """Return seconds per unit of a time column, from its name or the size of a count since 1970.
-
-    >>> seconds_factor("time_ms", 5.0), seconds_factor("t", 1.7e12), seconds_factor("time", 3.2)
-    (0.001, 0.001, 1.0)
-    """
-    known = unit_of(column, _SECONDS)
-    if known is not None:
-        return known
-    return 1e-9 if sample > 1e17 else 1e-6 if sample > 1e14 else 1e-3 if sample > 1e11 else 1.0
+def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers in cells, NaN for none, and the factor of each cell's own unit or NaN."""
+    try:
+        values = np.array(texts, dtype=np.float64)
+        values[~np.isfinite(values)] = np.nan
+        return values, np.full(len(values), np.nan)
+    except ValueError:
+        pairs = [_scaled(text, kind, marks) for text in texts]
+        table = np.array(pairs, dtype=np.float64).reshape(len(texts), 2)
+        values, own = table[:, 0], table[:, 1]
+        if np.isfinite(own).sum() * 2 > np.isfinite(values).sum():
+            values = np.where(np.isnan(own), np.nan, values)  # torn before its unit
+        return values, own
 
 
-def to_watts(cell: str, factor: float | None) -> float:
-    """Return the watts in a cell; the cell's own unit goes before the column's."""
-    value, unit = number(cell)
-    if unit and unit.lower() not in WATTS:
-        raise ValueError(cell)
-    return value * (WATTS[unit.lower()] if unit else 1.0 if factor is None else factor)
+def _scaled(text: str, kind: str, marks: str) -> tuple[float, float]:
+    try:
+        value, unit = number(text, marks)
+    except ValueError:
+        return math.nan, math.nan
+    factor = factor_of(unit, kind) if unit else math.nan
+    return (math.nan, math.nan) if factor is None else (value, factor)
 
 
-def instant(text: str) -> float:
+_DATES = ("%Y/%m/%d", "%Y-%m-%d", "%m-%d-%Y", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y%m%d")
+_CLOCKS = ("%H:%M:%S.%f", "%H:%M:%S", "%I:%M:%S %p", "%I:%M:%S.%f %p", "%H:%M:%S,%f")
+_FORMS = (
+    *(f"{date} {clock}" for date in _DATES for clock in _CLOCKS),
+    "%a %b %d %H:%M:%S %Y",
+    *_CLOCKS,
+)
+_DAY_S = 86400.0
+
+
+def instant(text: str, form: str | None = None) -> float:
     """Return the seconds of a date and time (UTC by default) or of a time of day.
 
-    Raises ValueError when it is neither.
+    Raises ValueError when it is not of the form; without one ISO 8601 is meant.
 
-    >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5")
+    >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5", "%H:%M:%S.%f")
     (60.0, 60.5)
     """
-    text = text.strip().strip('"')
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = _by_form(text)
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
+    text = text.strip().strip("\"'")
+    when = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
     if when.year != 1900:
         return when.timestamp()
     return when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
 
 
-def _by_form(text: str) -> datetime:
-    for form in _FORMS:
-        try:
-            return datetime.strptime(text, form)
-        except ValueError:
-            continue
-    raise ValueError(text)
+def _or_nan(text: str, form: str | None) -> float:
+    try:
+        return instant(text, form)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
-NW_PER_W = 1_000_000_000
+def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Return the seconds of each date or time of day, NaN for others, and the zone in words.
+
+    A time of day that falls by half a day or more is of the next day. Raises ValueError when two
+    orders of day and month give other lengths.
+    """
+    found: list[str | None] = []
+    for first in texts:
+        found = [form for form in (None, *_FORMS) if math.isfinite(_or_nan(first, form))]
+        if found:
+            break
+    readings = [np.array([_or_nan(text, form) for text in texts]) for form in found]
+    if not readings:
+        return np.full(len(texts), np.nan), ""
+    fullest = max(int(np.isfinite(times).sum()) for times in readings)
+    kept = [times for times in readings if np.isfinite(times).sum() == fullest]
+    if len({round(float(np.nanmax(times) - np.nanmin(times))) for times in kept}) > 1:
+        raise ValueError("day and month may stand in either order")
+    times, zone = kept[0], "not stated, read as UTC"
+    if re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip()):
+        zone = "of the stamps"
+    if np.nanmax(times) < _DAY_S:
+        known = np.flatnonzero(np.isfinite(times))
+        days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)
+        times[known] += days * _DAY_S
+        zone = "time of day"
+    return times, zone
+
+
 MAX_W = 1e6  # the limit of our own logs too; nanowatts and microseconds below both fit integers
 MAX_S = 1e10  # counted from 1970, the year 2286
 SPOILT = (
-    "mend or cut that line, or name the columns of times and watts, and their unit: "
-    "--map t=COL,w=COL (or mw=)"
+    "mend or cut that line, or name the columns of times and watts, and their units: "
+    "--map 't=COL[s],w=COL[mW]'"
 )
 
 
-def foreign_segment(
-    facts: Mapping[str, object],
-    rails: Sequence[str],
-    times_s: Sequence[float] | np.ndarray,
-    watts: np.ndarray,
-    read: np.ndarray,
-    damaged: int,
-) -> Segment:
-    """Return one segment of an unknown boot: seconds, (n, rails) watts, which of them were read.
-
-    `facts` are the source's name, sampling, scope and total.
-    """
-    t_us = np.rint(np.asarray(times_s, dtype=np.float64) * 1e6).astype(np.int64)
-    power = np.rint(np.where(read, watts, 0.0) * NW_PER_W).astype(np.int64)
-    failed = int((~read).any(axis=1).sum())
-    return Segment(
-        {**facts, "rails": list(rails), "real": True},
-        {"boot_id": ""},
-        tuple(rails),
-        t_us,
-        power,
-        read,
-        {"unread": failed} if failed else {},
-        damaged,
-    )
-
-
 def refuse_beyond(
-    path: str, lines: list[int], values: Sequence[float] | np.ndarray, limit: float, unit: str
+    path: str, lines: Sequence[int], values: Sequence[float] | np.ndarray, limit: float, unit: str
 ) -> None:
     """Raise HarnessError for the first value beyond a limit (or NaN); `lines` are its rows' lines.
 

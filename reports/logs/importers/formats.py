@@ -1,43 +1,55 @@
-"""Read power logs written by others: any CSV with times and watts, tegrastats, PTDaemon."""
+"""Read power logs written by others: any table, tegrastats, PTDaemon, perf."""
 
 import re
-
-import numpy as np
+from collections import Counter
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.logs.importers.cells import (
-    MAX_S,
-    MAX_W,
-    NW_PER_W,
-    foreign_segment,
-    instant,
-    refuse_beyond,
-)
-from joulebird.reports.logs.importers.csvlog import import_csv
-from joulebird.reports.logs.powerlog import Segment
+from joulebird.harness.core.powerlog import MAGIC
+from joulebird.reports.logs.importers.csvlog import NW_PER_W, read_table
+from joulebird.reports.logs.importers.reading import Column, Rail, Reading
+from joulebird.reports.logs.importers.sheet import Sheet, read_sheet
+from joulebird.reports.logs.powerlog import Segment, read_data, widened
 
-_RAIL = re.compile(r"\b((?:VDD|VIN|POM|CV|NC)[A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?")
+_RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|$)")
 _STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
-_INPUTS = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
-Foreign = tuple[list[Segment], int, tuple[str, ...]]
+_PTDAEMON = re.compile(r"Time,[^,]*\d[^,]*,Watts,")
+_PERF = re.compile(r"^\s*(\d+\.\d+)[\s,;]+([\d.,]+|<not \w+>)[\s,;]+Joules[\s,;]+(power/[\w-]+/)")
+# the rails of a Jetson that make the whole module: TX1, TX2, Xavier NX, Orin NX and Nano; Nano;
+# AGX Orin (VDDQ_VDD2_1V8AO hangs on VIN_SYS_5V0); AGX Xavier
+_MODULE = (
+    ("VDD_IN",),
+    ("POM_5V_IN",),
+    ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
+    ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),
+)
+Foreign = tuple[list[Segment], int, Reading | None]
 
 
-def read_foreign(path: str, data: bytes, columns: str | None = None) -> Foreign:
-    """Return the segments of a foreign log, the unit of their powers, and notes about guesses.
+def read_foreign(
+    path: str, data: bytes, columns: str | None = None, step_s: float | None = None
+) -> Foreign:
+    """Return the segments of a foreign log, the unit of their powers, and how it was read.
 
-    `columns` maps a CSV: "t=COL,w=COL". Raises HarnessError for an empty log, an unknown form, an
-    absent column, or an impossible value.
+    `columns` is a map (joulebird.reports.logs.importers.reading), `step_s` the interval of rows
+    without times. Raises HarnessError for an empty log, an unknown or ambiguous form, an absent
+    column, or an impossible value. A copy of our own log has no reading: it states everything.
     """
     lines, cut = _lines(path, data)
-    notes: tuple[str, ...] = ()
     first = lines[:20] if columns is None else []
+    if any(line.startswith(MAGIC.decode().strip()) for line in first):
+        return list(read_data(path, widened(lines))), 1000, None
+    sheet, reading = None, None
     if any("RAM " in line and _RAIL.search(line) for line in first):
-        segment, notes = tegrastats(path, lines)
-    elif any(line.startswith("Time,") and ",Watts," in line for line in first):
-        segment = ptdaemon(path, lines)
-    else:
-        segment = import_csv(path, lines, columns)
-    return [segment._replace(damaged=segment.damaged + cut)], NW_PER_W, notes
+        sheet, reading = tegrastats(path, lines)
+    elif any(map(_PTDAEMON.match, first)):
+        sheet, reading = ptdaemon(path, lines)
+    elif any(map(_PERF.match, lines[:50])) and columns is None:
+        sheet = _matched(path, lines, _PERF, ["perf", "joules", "event"], ("Joules",))
+    sheet = sheet or read_sheet(path, lines)
+    if cut:
+        sheet = sheet._replace(lost=[*sheet.lost, len(lines) + 1])
+    segment, reading = read_table(sheet, columns, step_s, reading)
+    return [segment], NW_PER_W, reading
 
 
 def _lines(path: str, data: bytes) -> tuple[list[str], int]:
@@ -48,73 +60,63 @@ def _lines(path: str, data: bytes) -> tuple[list[str], int]:
     remedy = "record again, or give a log with at least one sample"
     if not data.strip():
         raise HarnessError(f"{path}: the log is empty", remedy)
-    *lines, rest = data.decode("utf-8-sig", "replace").split("\n")
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    *lines, rest = data.decode("utf-16" if wide else "utf-8-sig", "replace").split("\n")
     if not lines:
         raise HarnessError(f"{path}: not one whole line", remedy)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
 
 
-def tegrastats(path: str, lines: list[str]) -> tuple[Segment, tuple[str, ...]]:
-    """Return the log's segment and notes: instant milliwatts of each rail.
+def tegrastats(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
+    """Return the sheet of tegrastats and its reading: instant milliwatts of each rail.
 
-    Lines without the log's rails count as damaged, but for one header.
+    Lines without the log's usual rails are lost, but for one header.
     """
     texts = {number: line for number, line in enumerate(lines, 1) if line.strip()}
-    readings = {number: dict(_RAIL.findall(line)) for number, line in texts.items()}
-    rails = max(map(tuple, readings.values()), key=len)
-    total = [name for name in _INPUTS if name in rails][:1]
-    if not total:
+    found = {number: dict(_RAIL.findall(line)) for number, line in texts.items()}
+    rails = Counter(tuple(one) for one in found.values() if one).most_common(1)[0][0]
+    total = next((names for names in _MODULE if set(names) <= set(rails)), None)
+    if total is None:
         raise HarnessError(
             f"{path}: tegrastats shows no input rail, only {', '.join(rails)}",
             "its rails nest, so their sum is not the board: record VDD_IN too",
         )
-    kept = [number for number, reading in readings.items() if tuple(reading) == rails]
-    times_s, notes = _times(path, {number: texts[number] for number in kept})
-    watts = np.array([[int(now) / 1e3 for now in readings[number].values()] for number in kept])
-    refuse_beyond(path, kept, watts, MAX_W, "W")
-    headers = sum(not readings[n] and not text.startswith("RAM") for n, text in texts.items())
-    facts = {"name": "tegrastats", "sampling": "snapshot", "scope": "module", "total": total}
-    damaged = len(texts) - len(kept) - min(headers, 1)
-    return foreign_segment(facts, rails, times_s, watts, watts >= 0, damaged), notes
+    kept = [number for number, one in found.items() if tuple(one) == rails]
+    stamps = {number: "".join(_STAMP.findall(texts[number])) for number in kept}
+    rows = [[stamps[number], *found[number].values()] for number in kept]
+    lost = [number for number in texts if number not in stamps]
+    if lost and lost[0] < kept[0] and not texts[lost[0]].startswith("RAM"):
+        lost = lost[1:]
+    sheet = Sheet(path, ["time", *rails], [], rows, kept, lost, [])
+    columns = (Rail(name, (Column("w", (i,), name, "mW"),)) for i, name in enumerate(rails, 1))
+    time = Column("t", (0,), "time", "") if all(stamps.values()) else None
+    facts = (("name", "tegrastats"), ("scope", "module"))
+    return sheet, Reading(time, tuple(columns), total, origin="tegrastats", facts=facts)
 
 
-def _times(path: str, lines: dict[int, str]) -> tuple[list[float], tuple[str, ...]]:
-    """Return the time of each line in seconds; a note when the log (old tegrastats) holds none."""
-    stamps = {number: _STAMP.findall(line) for number, line in lines.items()}
-    if all(stamps.values()):
-        return [_stamp_s(path, number, stamp) for number, (stamp,) in stamps.items()], ()
-    note = "the log holds no times: its lines are taken to be 1 s apart"
-    return [float(second) for second in range(len(lines))], (note,)
-
-
-def _stamp_s(path: str, number: int, text: str) -> float:
-    try:
-        return instant(text)
-    except ValueError:
-        raise HarnessError(
-            f"{path} line {number}: {text} is not a time", "remove the line, or repair it"
-        ) from None
-
-
-def ptdaemon(path: str, lines: list[str]) -> Segment:
-    """Return the log's segment; readings of -1 are failed reads."""
-    times_s, watts, numbers = [], [], []
-    damaged = 0
+def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
+    """Return the sheet of PTDaemon's log and its reading; readings of -1 are failed reads."""
+    rows, kept, lost = [], [], []
     for number, line in enumerate(lines, 1):
         cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
-        try:
-            times_s.append(instant(cells["Time"]))
-        except (KeyError, ValueError):
-            damaged += bool(line.strip())
-            continue
-        numbers.append(number)
-        try:
-            watts.append(float(cells["Watts"]))
-        except (KeyError, ValueError):
-            watts.append(-1.0)
-    table = np.array(watts).reshape(-1, 1)
-    was_read = table >= 0.0
-    refuse_beyond(path, numbers, times_s, MAX_S, "s")
-    refuse_beyond(path, numbers, np.where(was_read, table, 0.0), MAX_W, "W")
-    facts = {"name": "ptdaemon", "sampling": "average", "scope": "wall", "total": ["Watts"]}
-    return foreign_segment(facts, ["Watts"], times_s, table, was_read, damaged)
+        if "Time" in cells:
+            watts = cells.get("Watts", "")
+            rows.append([cells["Time"], "" if watts.strip().startswith("-") else watts])
+            kept.append(number)
+        elif line.strip():
+            lost.append(number)
+    sheet = Sheet(path, ["Time", "Watts"], [], rows, kept, lost, [])
+    rails = (Rail("Watts", (Column("w", (1,), "Watts", "W"),)),)
+    facts = (("name", "ptdaemon"), ("scope", "wall"))
+    time = Column("t", (0,), "Time", "")
+    return sheet, Reading(time, rails, ("Watts",), "mean", origin="PTDaemon", facts=facts)
+
+
+def _matched(
+    path: str, lines: list[str], pattern: re.Pattern[str], header: list[str], needs: tuple[str, ...]
+) -> Sheet:
+    """Return the sheet of the lines that match a pattern; others with `needs` in them are lost."""
+    found = {number: pattern.match(line) for number, line in enumerate(lines, 1)}
+    rows = {number: list(match.groups()) for number, match in found.items() if match}
+    lost = [n for n, line in enumerate(lines, 1) if n not in rows and any(w in line for w in needs)]
+    return Sheet(path, header, [], list(rows.values()), list(rows), lost, [])

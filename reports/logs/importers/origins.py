@@ -1,0 +1,341 @@
+"""Logs of known tools: how each is recognised by its columns, and how it is read.
+
+Each header stands in the tool's own documentation or code (docs/formats.md has the table).
+"""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from joulebird.harness.core.errors import HarnessError
+from joulebird.reports.logs.importers.reading import Column, Rail, Reading
+from joulebird.reports.logs.importers.sheet import Sheet
+from joulebird.reports.logs.importers.streams import times_of
+
+_EACH_GPU = ("index", "uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id", "gpu", "name", "gpu_name")
+
+
+class Origin(NamedTuple):
+    """A tool: the pattern of its columns, joined by commas, and the use of each.
+
+    `time` and the `columns` (key, pattern, unit) name columns. `total` is a rail, several, or "*"
+    (the sum of all); `by` are columns of which the first one present names a device. `keep` is a
+    column and a pattern of the rows that count. `refused` is the reason and the remedy for a log
+    that cannot become joules. `step_s` bounds the median step of the times: (lowest, highest).
+    """
+
+    name: str
+    header: str
+    time: str = ""
+    unit: str = ""
+    columns: tuple[tuple[str, str, str], ...] = ()
+    total: tuple[str, ...] = ()
+    rule: str = "line"
+    scope: str = "unknown"
+    by: tuple[str, ...] = ()
+    keep: tuple[str, str] = ("", "")
+    refused: tuple[str, str] = ("", "")
+    step_s: tuple[float, float] = (0.0, 1e9)
+    preamble: str = ""
+    from_zero: bool = False
+
+
+_ALUMET = ("resource_kind+resource_id+__late_attributes", "resource_kind+resource_id")
+ORIGINS = (
+    Origin(
+        "jtop (4)",
+        r"time,.*\bPower TOT\b.*",
+        "time",
+        "",
+        (("w", r"Power (?!tj$).+", "mW"),),
+        ("Power TOT",),
+        scope="module",
+    ),
+    Origin(
+        "jtop (3)",
+        r"time,.*\bpower cur\b.*",
+        "time",
+        "",
+        (("w", "power cur", "mW"),),
+        scope="module",
+    ),
+    Origin(
+        "nvidia-smi query",
+        r"(?=.*\btimestamp\b).*\bpower\.draw( \[W\])?(,.*|$)",
+        "timestamp",
+        "",
+        (("w", r"power\.draw( \[W\])?", "W"),),
+        ("*",),
+        scope="gpu",
+        by=_EACH_GPU,
+    ),
+    Origin(
+        "nvidia-smi query",
+        r"(?=.*\btimestamp\b).*\bpower\.draw\.instant.*",
+        "timestamp",
+        "",
+        (("w", r"power\.draw\.instant.*", "W"),),
+        ("*",),
+        scope="gpu",
+        by=_EACH_GPU,
+    ),
+    Origin(
+        "nvidia-smi dmon",
+        r"Date,Time,gpu,pwr,.*",
+        "Date+Time",
+        "",
+        (("w", "pwr", "W"),),
+        ("*",),
+        scope="gpu",
+        by=("gpu",),
+    ),
+    Origin(
+        "nvidia-smi dmon",
+        r"gpu,pwr,.*",
+        "",
+        "",
+        (("w", "pwr", "W"),),
+        ("*",),
+        scope="gpu",
+        by=("gpu",),
+    ),
+    Origin(
+        "zeus",
+        r"start_time,window_name,elapsed_time,gpu\d+_energy.*",
+        refused=(
+            "a row of zeus is the energy of a window, and windows may overlap",
+            "add its gpuN_energy (joules) yourself; for power over time log nvidia-smi",
+        ),
+    ),
+    Origin(
+        "codecarbon",
+        r"timestamp,project_name,run_id,.*\bemissions\b.*",
+        refused=(
+            "a row of codecarbon is a whole run, and its power is partly a model's",
+            "its energy_consumed is in kWh; for power over time log nvidia-smi or RAPL",
+        ),
+    ),
+    Origin(
+        "turbostat",
+        r"(?=.*\bTime_Of_Day_Seconds\b).*\bPkgWatt\b.*",
+        "Time_Of_Day_Seconds",
+        "s",
+        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
+        ("PkgWatt",),
+        "mean",
+        "package",
+        keep=("CPU", "-"),
+    ),
+    Origin(
+        "turbostat",
+        r".*\bPkgWatt\b.*",
+        "",
+        "",
+        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
+        ("PkgWatt",),
+        "mean",
+        "package",
+        keep=("CPU", "-"),
+    ),
+    Origin(
+        "perf stat -I",
+        r"perf,joules,event",
+        "perf",
+        "s",
+        (("dj", "joules", "J"),),
+        (),
+        "mean",
+        "package",
+        ("event",),
+        from_zero=True,
+    ),
+    Origin(
+        "Scaphandre",
+        r"(time|timestamp),scaph_host_power_microwatts",
+        "(?i)time(stamp)?",
+        "",
+        (("w", "scaph_host_power_microwatts", "uW"),),
+        rule="mean",
+        scope="package",
+    ),
+    Origin(
+        "PowerAPI",
+        r"timestamp,sensor,target,power(,.*|$)",
+        "timestamp",
+        "",
+        (("w", "power", "W"),),
+        ("all",),
+        "mean",
+        "package",
+        ("target",),
+    ),
+    Origin(
+        "Alumet (RAPL)",
+        r"metric,(?=.*\btimestamp\b)(?=.*\bvalue\b).*",
+        "timestamp",
+        "",
+        (("dj", "value", "J"),),
+        (),
+        "mean",
+        "package",
+        _ALUMET,
+        ("metric", r"rapl_consumed_energy(_J)?"),
+    ),
+    Origin(
+        "Joulescope",
+        r"time,current,voltage(,power,charge,energy)?",
+        "time",
+        "s",
+        (("v", "voltage", "V"), ("a", "current", "A")),
+        rule="mean",
+        scope="dc",
+    ),
+    Origin(
+        "Monsoon PowerTool",
+        r"Time \(s\),Main Avg Current \(mA\),(.*,)?Main Avg Voltage \(V\).*",
+        r"Time \(s\)",
+        "s",
+        (("v", r"Main Avg Voltage \(V\)", "V"), ("a", r"Main Avg Current \(mA\)", "mA")),
+        rule="mean",
+        scope="dc",
+    ),
+    Origin(
+        "PyMonsoon (its Time(ms) counts seconds)",
+        r"Time\(ms\),Main\(mA\),.*Main Voltage\(V\).*",
+        r"Time\(ms\)",
+        "s",
+        (("v", r"Main Voltage\(V\)", "V"), ("a", r"Main\(mA\)", "mA")),
+        scope="dc",
+        step_s=(0.0, 0.01),
+    ),
+    Origin(
+        "PPK2",
+        r"Timestamp\(ms\),Current\(uA\).*",
+        refused=(
+            "a PPK2 exports no voltage",
+            "state it: --map 't=Timestamp(ms),v=3.3V,a=Current(uA)'",
+        ),
+    ),
+    Origin(
+        "Watts Up",
+        r"Time,Watts,Volts,Amps.*",
+        "Time",
+        "",
+        (("w", "Watts", "W"),),
+        scope="wall",
+        rule="mean",
+    ),
+    Origin(
+        "Keysight 14585A",
+        r"Sample,(?=.*\bVolt avg 1\b).*\bCurr avg 1\b.*",
+        "Sample",
+        "s",
+        (("v", r"Volt avg \d", "V"), ("a", r"Curr avg \d", "A")),
+        (),
+        "mean",
+        "dc",
+        preamble=r"(?i)sample interval\D*?([\d.]+(?:e-?\d+)?)",
+    ),
+    Origin(
+        "INA219 or INA226 sketch",
+        r"(?i)millis\b.*\bpower_mW\b.*",
+        "(?i)millis",
+        "ms",
+        (("w", "(?i)power_mW", "mW"),),
+        scope="dc",
+    ),
+)
+
+
+def known(sheet: Sheet, step_s: float | None) -> tuple[Sheet, Reading] | None:
+    """Return the rows that count and the reading of a known tool's log; None for another log.
+
+    Raises HarnessError for a log that cannot become joules, or without times and interval.
+    """
+    line = ",".join(sheet.header).rstrip(",")
+    for origin in ORIGINS:
+        if re.fullmatch(origin.header, line):
+            found = _read(sheet, origin, step_s)
+            if found:
+                return found
+    return None
+
+
+def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Reading] | None:
+    if origin.refused[0]:
+        raise HarnessError(f"{sheet.path}: {origin.refused[0]}", origin.refused[1])
+    sheet = _kept(sheet, *origin.keep)
+    time = _time(sheet, origin)
+    stated = re.search(origin.preamble, "\n".join(sheet.preamble)) if origin.preamble else None
+    if stated and time:
+        time = time._replace(fixed=float(stated.group(1)))
+    elif origin.preamble:
+        time = None
+    if time is None and step_s is None:
+        raise HarnessError(
+            f"{sheet.path}: a log of {origin.name} without times",
+            "state the interval between its rows: --interval 1s",
+        )
+    if time and origin.step_s[1] < 1e9:
+        steps = np.diff(times_of(sheet, time).seconds)
+        steps = steps[np.isfinite(steps)]
+        if not len(steps) or not origin.step_s[0] <= np.median(steps) <= origin.step_s[1]:
+            return None
+    rails = _rails(sheet, origin)
+    if not rails:
+        return None
+    by = next(((_by(sheet, name), name) for name in origin.by if _by(sheet, name)), ((), ""))
+    total = origin.total or tuple(rail.name for rail in rails[:1] if len(rails) == 1)
+    if by[0]:
+        values = {" ".join(row[i] for i in by[0]) for row in sheet.rows}
+        total = origin.total if origin.total == ("*",) or set(origin.total) <= values else ()
+        total = total or (("*",) if len(values) == 1 else ())
+        total = ("*",) if len(values) == 1 else total
+    elif total == ("*",):
+        total = tuple(rail.name for rail in rails)
+    facts = (("name", origin.name), ("scope", origin.scope), ("from_zero", origin.from_zero))
+    return sheet, Reading(
+        time, rails, total, origin.rule, by[0], by[1], step_s, origin.name, facts=facts
+    )
+
+
+def _kept(sheet: Sheet, column: str, pattern: str) -> Sheet:
+    if column not in sheet.header:
+        return sheet
+    at = sheet.header.index(column)
+    kept = [i for i, row in enumerate(sheet.rows) if re.fullmatch(pattern, row[at])]
+    rows, lines = [sheet.rows[i] for i in kept], [sheet.lines[i] for i in kept]
+    return sheet._replace(rows=rows, lines=lines, lost=[])
+
+
+def _time(sheet: Sheet, origin: Origin) -> Column | None:
+    if "+" in origin.time:
+        names = origin.time.split("+")
+        return Column("t", tuple(map(sheet.header.index, names)), origin.time, origin.unit)
+    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name)]
+    found = found if origin.time else []
+    return Column("t", (found[0],), sheet.header[found[0]], origin.unit) if found else None
+
+
+def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
+    groups = [
+        [
+            Column(key, (i,), name, unit)
+            for i, name in enumerate(sheet.header)
+            if re.fullmatch(pattern, name)
+        ]
+        for key, pattern, unit in origin.columns
+    ]
+    if len(groups) == 1:
+        return tuple(Rail(column.name, (column,)) for column in groups[0])
+    names = ["power"] if len(groups[0]) == 1 else [f"power {i + 1}" for i in range(len(groups[0]))]
+    pairs = zip(names, zip(*groups, strict=False), strict=False)
+    return tuple(Rail(name, pair) for name, pair in pairs)
+
+
+def _by(sheet: Sheet, names: str) -> tuple[int, ...]:
+    parts = names.split("+")
+    return (
+        tuple(sheet.header.index(name) for name in parts) if set(parts) <= set(sheet.header) else ()
+    )
