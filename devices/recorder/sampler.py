@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import random
 import sys
 import threading
@@ -49,8 +50,7 @@ class Gate:
             high = _of_rail(describe.get("range_w"), rail)
             offset_mw = _of_rail((describe.get("accuracy") or {}).get("offset_mw"), rail)
             if high is not None:
-                low = min(0.01 * high, 2e-3 * offset_mw) if offset_mw else 0.01 * high
-                self._limits[rail] = (-low, high)
+                self._limits[rail] = -min(0.01 * high, 2e-3 * (offset_mw or math.inf)), high
 
     def passed(self, sample: PowerSample) -> PowerSample:
         """Return the sample, its impossible readings left out with the error RANGE."""
@@ -89,11 +89,11 @@ class Sampler:
         self._printed: Set[str] = set()
         self.log: Optional[PowerLog] = None
         self.log_error: Optional[SourceError] = None
-        self.missed = 0  # ticks that came more than a period late
-        self.late_s = 0.0  # the worst lateness
+        # Ticks that came more than a period late, the worst lateness, and the worst gap between two
+        # readings of the total so far.
+        self.missed, self.late_s, self.worst_gap_s = 0, 0.0, 0.0
         self._gate = Gate(source.describe())
         self._good: List[float] = []  # times of the log's begin, its first and its last reading
-        self.worst_gap_s = 0.0  # between two readings of the total that came, so far
         self.next_s = clock() + self._step()
 
     def _step(self) -> float:
@@ -235,10 +235,9 @@ class Sampler:
         key = f"{type(error).__name__}: {error}"
         if key not in self._printed and len(self._printed) < 100:
             self._printed.add(key)
-            expected = isinstance(error, (OSError, SourceError))
             lines = traceback.format_exception(type(error), error, error.__traceback__)
-            text = str(error) if expected else "".join(lines).rstrip()
-            print(text, file=sys.stderr, flush=True)
+            expected = isinstance(error, (OSError, SourceError))
+            print(error if expected else "".join(lines).rstrip(), file=sys.stderr, flush=True)
 
 
 class Syncer(threading.Thread):
