@@ -127,8 +127,7 @@ class Ina3221Source(PowerSource):
     def _explained(self, error: Exception) -> SourceError:
         """Return the error of `open`: names that are closed to this user explain missing rails."""
         closed = closed_files(self.root)
-        names_closed = any("_input" not in path for path in closed)
-        if isinstance(error, PermissionError) or names_closed:
+        if isinstance(error, PermissionError) or any("_input" not in path for path in closed):
             return _refused(closed or [str(getattr(error, "filename", ""))])
         if isinstance(error, SourceError):
             return error

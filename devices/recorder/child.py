@@ -47,7 +47,10 @@ class Child:
                         idle_s = time.monotonic() + IDLE_PERIOD_S
                         self._begun.next_s = max(self._begun.next_s, idle_s)
         finally:
-            self._end()
+            try:
+                self._at_end.close()
+            except SourceError as error:
+                sys.stderr.write(f"{error}\n")
 
     @property
     def _sampler(self) -> Sampler:
@@ -158,12 +161,6 @@ class Child:
         """Settle, end the log and return its counts."""
         self.settle(command)
         return self._sampler.close()
-
-    def _end(self) -> None:
-        try:
-            self._at_end.close()
-        except SourceError as error:
-            sys.stderr.write(f"{error}\n")
 
 
 # The commands, by the names that `Recorder` sends.
