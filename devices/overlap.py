@@ -107,7 +107,8 @@ class Presence:
                 at = mark.get(path, 0)
                 if kind == ENDED or path not in mark:
                     data = os.pread(handle, MOST_BYTES, at if at <= facts.st_size else 0)
-                    found.update((_key(fact), fact) for fact in _facts(data))
+                    for fact in _facts(data):
+                        found["{pid} {thread} {begin_s!r}".format(**fact)] = fact
         overlaps = []
         for fact in found.values():
             first_s, last_s = max(fact["begin_s"], begin_s), min(fact.get("end_s", end_s), end_s)
@@ -205,10 +206,6 @@ def _facts(data: bytes) -> List[Fact]:
             if all(isinstance(number, (int, float)) for number in numbers):
                 found.append(dict(fact, command=str(fact["command"]), thread=fact["thread"]))
     return found
-
-
-def _key(fact: Fact) -> str:
-    return "{pid} {thread} {begin_s!r}".format(**fact)
 
 
 def _append(line: bytes) -> None:

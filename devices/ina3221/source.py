@@ -90,17 +90,22 @@ class Ina3221Source(PowerSource):
             raise self._explained(error) from error
         chosen = [reader.channel for reader in self._readers]
         self._others = [channel.rail for channel in channels if channel not in chosen]
-        chips = {channel.folder: channel for channel in chosen}
-        self._chips = [describe_chip(self.root, channel) for channel in chips.values()]
+        self._chips = [
+            describe_chip(self.root, channel)
+            for channel in {channel.folder: channel for channel in chosen}.values()
+        ]
         averages = [chip["averages"] or 1 for chip in self._chips]
         self.sampling = "average" if min(averages, default=1) > 1 else "snapshot"
         self.sensor, self.range_w, self.accuracy = describe_sensor(self.root, self.rails)
         first: Dict[str, float] = {}
         with contextlib.suppress(OSError, SourceError):  # the recorder will write down why
             first = self.read().watts
-        known = [reader.channel.rail for reader in self._readers if reader.channel.shunt_mohm]
-        offset_mw = self.accuracy["offset_mw"]
-        self._below = [rail for rail in known if 1e3 * first.get(rail, 1e9) < offset_mw[rail]]
+        offset_mw = {
+            channel.rail: self.accuracy["offset_mw"][channel.rail]
+            for channel in chosen
+            if channel.shunt_mohm
+        }
+        self._below = [rail for rail in offset_mw if 1e3 * first.get(rail, 1e9) < offset_mw[rail]]
 
     def _open(self, channels: List[Channel]) -> None:
         """Choose rails and total among the channels and open their files."""

@@ -36,7 +36,8 @@ class Child:
         """Serve until the parent closes the pipe or is gone."""
         try:
             while os.getppid() == self._parent:
-                arrived, ended = self._wait(self._timeout_s())
+                until_s = self._begun.next_s - time.monotonic() if self._begun else LOOK_EVERY_S
+                arrived, ended = self._wait(min(LOOK_EVERY_S, max(0.0, until_s)))
                 for line in arrived:
                     self._obey(json.loads(line.decode("utf-8")))
                 if ended:
@@ -57,10 +58,6 @@ class Child:
         """The sampler of the open source; every command but `start` comes after it."""
         assert self._begun is not None
         return self._begun
-
-    def _timeout_s(self) -> float:
-        until_s = self._begun.next_s - time.monotonic() if self._begun else LOOK_EVERY_S
-        return min(LOOK_EVERY_S, max(0.0, until_s))
 
     def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
         """Return the commands that come within a time, and whether the pipe was closed."""

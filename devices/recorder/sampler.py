@@ -214,18 +214,14 @@ class Sampler:
             try:
                 self.log.row(t_s, watts, status)
                 self._row_s = t_s
-                self._note(t_s, watts)
+                if all(rail in watts for rail in self._total):  # for the record
+                    self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
+                    self._good[len(self._good[:2]) :] = [t_s]
             except SourceError as error:
                 if self.log_error is None:
                     self._print_once(error)
                 self.log_error = error
         return t_s, status
-
-    def _note(self, t_s: float, watts: Dict[str, float]) -> None:
-        """Keep the times of readings of the total, for the record."""
-        if all(rail in watts for rail in self._total):
-            self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
-            self._good[len(self._good[:2]) :] = [t_s]
 
     def _print_once(self, error: Exception) -> None:
         """Print each failure once on stderr, which the parent keeps.

@@ -213,8 +213,11 @@ def _wrong(reason: str) -> SourceError:
 
 def as_json(described: Meter) -> Dict[str, Any]:
     """Return a meter as JSON values; `meter` reads them back."""
-    gates = dict(described.gates._asdict(), sentinels=list(described.gates.sentinels))
-    return dict(described._asdict(), gates=gates, bauds=list(described.bauds))
+    return dict(
+        described._asdict(),
+        gates=dict(described.gates._asdict(), sentinels=list(described.gates.sentinels)),
+        bauds=list(described.bauds),
+    )
 
 
 def decoder(described: Meter) -> Decoder:
