@@ -105,7 +105,6 @@ class ChildSource(PowerSource):
         """
         if self.rails:
             return True
-        wanted = [total] + ([CARRIER] if self.scope == "board" else [])
         if total is None:
             self.fail(
                 SourceError(
@@ -123,7 +122,7 @@ class ChildSource(PowerSource):
                 )
             )
         else:
-            self.total = tuple(str(rail) for rail in wanted)
+            self.total = (total,) + (CARRIER,) * (self.scope == "board")
             self.rails = self.total + tuple(
                 sorted(rail for rail in rails if rail not in self.total)
             )

@@ -55,8 +55,9 @@ class CounterMeter:
             return None
         moved = {rail: self._moved(rail, joules[rail]) for rail in self._joules}
         if t_s > self._t_s and all(moved.values()):
-            watts = {rail: delta / (t_s - self._t_s) for rail, delta in moved.items()}
-            self._sample = PowerSample(t_s, watts)
+            self._sample = PowerSample(
+                t_s, {rail: delta / (t_s - self._t_s) for rail, delta in moved.items()}
+            )
             self._t_s, self._joules = t_s, dict(joules)
         return self._sample
 

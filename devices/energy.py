@@ -91,14 +91,13 @@ def energy(
         max(inside) / 1e3 if inside else None,
         worst_gap_us / MICRO,
     )
-    if joules is None:
+    if joules is None or mean_w is None:
         return found
     levels = 1 + sum(a != b for a, b in zip(inside, inside[1:]))
     low_w, peak_w = (pick(inside or read, default=0) / 1e3 for pick in (min, max))
     quantum_j = max(sensor.quantum_w, STEP_W) / math.sqrt(12 * levels) * seconds
     unseen_j = sampling_error(part, begin_us, end_us, rule, allowed_us) / 1e9
-    mean = mean_w or 0.0
-    holes_j = max(seconds - covered_s, 0.0) * max(peak_w - mean, mean - low_w, 0.0)
+    holes_j = max(seconds - covered_s, 0.0) * max(peak_w - mean_w, mean_w - low_w, 0.0)
     sensor_j = math.hypot(abs(measured_j) * sensor.gain, seconds * sensor.offset_w)
     sampling_j = math.hypot(2.0 * math.hypot(unseen_j, quantum_j), holes_j)
     return found._replace(
@@ -150,12 +149,12 @@ def sampling_error(
 
 def _cut_error(series: List[Sample], begin_us: int, end_us: int, allowed_us: int) -> float:
     """Return the error of a counter, which knows the energy between readings: of the cut ones."""
-    squares = 0.0
-    for (t0, p0, _), (t1, p1, start) in zip(series, series[1:]):
-        spent = min(t1, end_us) - max(t0, begin_us)
-        if 0 < spent < t1 - t0 <= allowed_us and not start:
-            squares += float(spent * ((p1 or 0) - (p0 or 0))) ** 2
-    return math.sqrt(squares)
+    cut = (
+        (min(t1, end_us) - max(t0, begin_us), t1 - t0, (p1 or 0) - (p0 or 0))
+        for (t0, p0, _), (t1, p1, start) in zip(series, series[1:])
+        if t1 - t0 <= allowed_us and not start
+    )
+    return math.sqrt(sum(float(us * step) ** 2 for us, whole, step in cut if 0 < us < whole))
 
 
 def joules_of(
@@ -183,9 +182,8 @@ def energies(
     """
 
     def over(rails: Sequence[str]) -> Energy:
-        gap_s = allowed_gap_s(source)
-        sensor = accuracy(source, rails)
-        return energy(samples(rows, rails), begin_s, end_s, source["sampling"], gap_s, sensor)
+        limits = allowed_gap_s(source), accuracy(source, rails)
+        return energy(samples(rows, rails), begin_s, end_s, source["sampling"], *limits)
 
     total = over(source["total"] or source["rails"])
     if not source["total"]:

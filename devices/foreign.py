@@ -65,10 +65,9 @@ class Load(NamedTuple):
     @property
     def exceeds(self) -> bool:
         """Return whether others kept more cores busy than the services of an idle machine do."""
-        limit_cores = max(
+        return (self.foreign_cores or 0.0) > max(
             LIMIT_CORES, LIMIT_SHARE * self.cores, LEAST_CPU_S / max(self.seconds, 1e-6)
         )
-        return (self.foreign_cores or 0.0) > limit_cores
 
     @property
     def complaint(self) -> str:
@@ -153,8 +152,9 @@ def between(before: Look, after: Look) -> Load:
     seconds, gpu_others = after.t_s - before.t_s, after.gpu_others
     if gpu_others is not None:
         present = [user["pid"] for user in gpu_others]
-        ended = [user for user in before.gpu_others or () if user["pid"] not in present]
-        gpu_others = gpu_others + ended
+        gpu_others = gpu_others + [
+            user for user in before.gpu_others or () if user["pid"] not in present
+        ]
     if before.busy_s is None or after.busy_s is None:
         return Load(seconds, after.cores, gpu_others=gpu_others)
     used = spent(before.table, after.table)
@@ -169,9 +169,9 @@ def between(before: Look, after: Look) -> Load:
     }
     others["kernel and unseen processes"] = total_s - own_s - steal_s - sum(others.values())
     others["hypervisor"] = steal_s
-    busy = [(name, round(cpu_s, 2)) for name, cpu_s in others.items() if cpu_s >= 0.005]
-    busy.sort(key=lambda item: -item[1])
-    return Load(seconds, after.cores, own_s, total_s, tuple(busy), gpu_others)
+    busy = ((name, round(cpu_s, 2)) for name, cpu_s in others.items() if cpu_s >= 0.005)
+    busiest = tuple(sorted(busy, key=lambda item: -item[1]))
+    return Load(seconds, after.cores, own_s, total_s, busiest, gpu_others)
 
 
 def spent(before: Table, after: Table) -> Dict[int, float]:

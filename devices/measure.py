@@ -118,8 +118,9 @@ def measure_command(
         try:
             process = subprocess.Popen(argv)
         except OSError as error:
-            text = f"cannot run {argv[0]}: {error}"
-            raise CommandError(text, "check that it can be executed") from error
+            raise CommandError(
+                f"cannot run {argv[0]}: {error}", "check that it can be executed"
+            ) from error
         relay.to(process)
         code = process.wait()
     return Measured(code if code >= 0 else 128 - code, measurement)

@@ -62,8 +62,8 @@ class Measurement:
         The last one stands where `load.exceeds` that of an idle machine.
         """
         _ = self.total
-        load = ("foreign load",) if self.load.exceeds else ()
-        return words_of(self.source) + (("shared",) if self.overlaps else ()) + load
+        words = words_of(self.source) + ("shared",) * bool(self.overlaps)
+        return words + ("foreign load",) * self.load.exceeds
 
     @property
     def seconds(self) -> float:
@@ -138,16 +138,16 @@ class Measurement:
             offset = max(self._floor, self._offset - margin * row_width(len(rails)))
             rows = read_rows(self._log, rails, offset)
             early = (row for row in rows if row.t_s <= begin_s)
-            enough = (len(row.watts) == len(rails) or row.t_s < oldest_s for row in early)
-            if offset == self._floor or any(enough):
+            if offset == self._floor or any(
+                len(row.watts) == len(rails) or row.t_s < oldest_s for row in early
+            ):
                 return rows
             margin *= 4
 
     def __str__(self) -> str:
-        origin = f"{self.source['scope']}, {self.source['name']}"
-        others = [word for word in words_of(self.source) if word != self.source["name"]]
-        others += ["foreign load"] * self.load.exceeds
-        origin = ", ".join([origin, *others] + ["not measured"] * (not self.source["real"]))
+        words = [word for word in words_of(self.source) if word != self.source["name"]]
+        words += ["foreign load"] * self.load.exceeds + ["not measured"] * (not self.source["real"])
+        origin = ", ".join([self.source["scope"], self.source["name"], *words])
         count = len(self.overlaps)
         shared = f"; {shared_text(count, shared_s(self.overlaps), 'code')}" if count else ""
         if self.joules is None:

@@ -54,16 +54,21 @@ class NvmlSource(PowerSource):
             self._cards = dict(self._chosen())
             self.rails = self.total = tuple(self._cards)
             self.sampling = "counter" if self._counts() else "snapshot"
-            uuids = (_text(self._nvml.nvmlDeviceGetUUID(card)) for card in self._cards.values())
-            self.sensor = ", ".join(uuids)
+            self.sensor = ", ".join(
+                _text(self._nvml.nvmlDeviceGetUUID(card)) for card in self._cards.values()
+            )
             self.range_w = {rail: self._range_w(card) for rail, card in self._cards.items()}
             step_mw = 1.0 / self.min_period_s if self.sampling == "counter" else 1.0  # of 1 mJ
             self.accuracy = dict(ACCURACY, quantum_mw=step_mw)
-            still = SourceError(
-                "the energy counter of the graphics card stands still",
-                "read the output of nvidia-smi for the card",
+            wait_moved(
+                self._take,
+                self._clock,
+                SETTLE_S,
+                SourceError(
+                    "the energy counter of the graphics card stands still",
+                    "read the output of nvidia-smi for the card",
+                ),
             )
-            wait_moved(self._take, self._clock, SETTLE_S, still)
         except self._nvml.NVMLError as error:
             self.close()
             raise SourceError(f"NVML refuses: {error}", "read the output of nvidia-smi") from error
@@ -133,25 +138,23 @@ class NvmlSource(PowerSource):
         """Return driver, and name, UUID and power limit of each card."""
         if self._nvml is None:
             return self.identity()
-        cards = {
-            rail: {
-                "name": _text(self._nvml.nvmlDeviceGetName(card)),
-                "uuid": _text(self._nvml.nvmlDeviceGetUUID(card)),
-                "limit_w": self._limit_w(card),
-            }
-            for rail, card in self._cards.items()
-        }
         return dict(
             self.identity(),
             driver=_text(self._nvml.nvmlSystemGetDriverVersion()),
-            cards=cards,
+            cards={
+                rail: {
+                    "name": _text(self._nvml.nvmlDeviceGetName(card)),
+                    "uuid": _text(self._nvml.nvmlDeviceGetUUID(card)),
+                    "limit_w": self._limit_w(card),
+                }
+                for rail, card in self._cards.items()
+            },
         )
 
     def _range_w(self, card: Any) -> float:
         """Return the largest power of a card: its highest limit with short peaks above it."""
         try:
-            limits = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(card)
-            highest_w = float(limits[1]) / 1000.0
+            highest_w = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(card)[1] / 1000.0
         except (self._nvml.NVMLError, AttributeError):  # not in every binding
             highest_w = self._limit_w(card) or 0.0
         return EXCURSION * highest_w or UNLIMITED_W

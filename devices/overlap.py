@@ -19,6 +19,7 @@ import threading
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
+from joulebird.devices.util.processes import printable, processes
 from joulebird.harness.core import lock
 from joulebird.harness.core.jsonfile import parse
 
@@ -87,9 +88,12 @@ class Presence:
 
         The lengths of the logs, and the files of killed measurements.
         """
-        files = [(path, facts.st_size) for path, facts, _ in _opened(ENDED)]
-        runs = [(path, facts.st_size) for path, facts, _ in _opened(RUNS)]
-        return dict(files + [(path, size) for path, size in runs if size and not _runs(path)])
+        return {
+            path: facts.st_size
+            for kind in (ENDED, RUNS)
+            for path, facts, _ in _opened(kind)
+            if kind == ENDED or (facts.st_size and not _runs(path))
+        }
 
     def since(self, mark: Dict[str, int], begin_s: float, end_s: float) -> List[Overlap]:
         """Return the other measurements within a window, the longest common time first.
@@ -103,13 +107,13 @@ class Presence:
                 at = mark.get(path, 0)
                 if kind == ENDED or path not in mark:
                     data = os.pread(handle, MOST_BYTES, at if at <= facts.st_size else 0)
-                    found.update((_key(fact), fact) for fact in _facts(data))
+                    for fact in _facts(data):
+                        found["{pid} {thread} {begin_s!r}".format(**fact)] = fact
         overlaps = []
         for fact in found.values():
             first_s, last_s = max(fact["begin_s"], begin_s), min(fact.get("end_s", end_s), end_s)
             if first_s < last_s and not related(fact, self._me):
-                text = "".join(c if c.isprintable() else "?" for c in fact["command"])
-                command = text[:COMMAND_LETTERS]
+                command = printable(fact["command"])[:COMMAND_LETTERS]
                 overlaps.append(Overlap(fact["pid"], command, first_s, last_s - first_s))
         return sorted(overlaps, key=lambda overlap: -overlap.seconds)
 
@@ -133,10 +137,9 @@ class Presence:
 def ancestors(pid: int) -> List[int]:
     """Return the processes above one, its parent first; [] where /proc does not show them."""
     found: List[int] = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
+    with contextlib.suppress(OSError, ValueError, LookupError):
         while pid > 1:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
+            pid = processes(names=[str(pid)])[pid].parent
             found.append(pid)
     return found
 
@@ -150,8 +153,7 @@ def related(one: Fact, other: Fact) -> bool:
 
 def _prefix(kind: str) -> str:
     """Return the beginning of the files' names: one for each machine's lock."""
-    machine = hashlib.sha256(lock.machine().encode("utf-8")).hexdigest()[:12]
-    return f"joulebird-{kind}-{machine}-"
+    return f"joulebird-{kind}-{hashlib.sha256(lock.machine().encode('utf-8')).hexdigest()[:12]}-"
 
 
 def _files(kind: str) -> List[str]:
@@ -185,11 +187,9 @@ def _runs(path: str) -> bool:
     """Return whether the measurement of a file still runs: its lock is held."""
     try:
         lock.wait_until_free(path, fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
 
 
 def _line(fact: Fact) -> bytes:
@@ -206,10 +206,6 @@ def _facts(data: bytes) -> List[Fact]:
             if all(isinstance(number, (int, float)) for number in numbers):
                 found.append(dict(fact, command=str(fact["command"]), thread=fact["thread"]))
     return found
-
-
-def _key(fact: Fact) -> str:
-    return "{pid} {thread} {begin_s!r}".format(**fact)
 
 
 def _append(line: bytes) -> None:

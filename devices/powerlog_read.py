@@ -41,8 +41,9 @@ def timeline(path: str) -> Iterator[Timed]:
     for head, begin, end in powerlog.segments(path, data, SourceError):
         first = first or head
         if head.rails != first.rails:
-            text = f"{path}: its segments have different rails"
-            raise SourceError(text, "replay a log of one source")
+            raise SourceError(
+                f"{path}: its segments have different rails", "replay a log of one source"
+            )
         shift_s = _shift_s(first.clock, head.clock)
         for row in filter(None, powerlog.rows(data, begin, end, head.rails)):
             first_s = row.t_s if first_s is None else first_s

@@ -52,16 +52,18 @@ def find_zones(root: str) -> List[Zone]:
         wrap_uj = text_or_none(folder + "/max_energy_range_uj") or "0"
         if kind is not None:
             rail = rail_name(kind, os.path.basename(folder))
-            file = KeptFile(folder + "/energy_uj")
-            zones.append(Zone(rail, kind, file, int(wrap_uj) / 1e6, range_w(folder)))
+            counter = KeptFile(folder + "/energy_uj")
+            zones.append(Zone(rail, kind, counter, int(wrap_uj) / 1e6, range_w(folder)))
     return sorted(zones, key=lambda zone: (not zone.rail.startswith("PKG"), zone.rail))
 
 
 def range_w(folder: str) -> float:
     """Return the largest power of a zone: its highest limit with short peaks above it."""
-    files = glob.glob(glob.escape(folder) + "/constraint_*_max_power_uw")
-    files += glob.glob(glob.escape(folder) + "/constraint_*_power_limit_uw")
-    texts = (text_or_none(path) or "" for path in files)
+    texts = (
+        text_or_none(path) or ""
+        for limit in ("max_power", "power_limit")
+        for path in glob.glob(f"{glob.escape(folder)}/constraint_*_{limit}_uw")
+    )
     return (
         EXCURSION * max((int(text) / 1e6 for text in texts if text.isdigit()), default=0.0)
         or UNLIMITED_W
@@ -108,21 +110,26 @@ class RaplSource(PowerSource):
         self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
-        machine = serial(self._root) or "a machine without number"
-        self.sensor = f"RAPL {', '.join(self.total)} of {machine}"
+        self.sensor = (
+            f"RAPL {', '.join(self.total)} of {serial(self._root) or 'a machine without number'}"
+        )
         self.range_w = {zone.rail: zone.range_w for zone in self._zones}
         self.accuracy = ACCURACY
-        still = SourceError(
-            "the RAPL counters stand still", "a virtual machine may show them without filling them"
+        wait_moved(
+            self._take,
+            self._clock,
+            SETTLE_S,
+            SourceError(
+                "the RAPL counters stand still",
+                "a virtual machine may show them without filling them",
+            ),
         )
-        wait_moved(self._take, self._clock, SETTLE_S, still)
 
     def _take(self) -> Optional[PowerSample]:
         try:
             joules = {zone.rail: int(zone.file.read()) / 1e6 for zone in self._zones}
         except PermissionError:
-            text = "only root may read the RAPL counters here"
-            raise Unread("EACCES", text, OPEN_HINT) from None
+            raise Unread("EACCES", "only root may read the RAPL counters here", OPEN_HINT) from None
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:

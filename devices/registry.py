@@ -44,8 +44,10 @@ def make(name: str, options: Dict[str, Any]) -> PowerSource:
     values = {}
     for option, value in options.items():
         if option not in known:
-            hint = nearest(option, known) or "it has no options"
-            raise SourceError(f"the source {name} has no option {option!r}", hint)
+            raise SourceError(
+                f"the source {name} has no option {option!r}",
+                nearest(option, known) or "it has no options",
+            )
         values[option] = checked(name, option, value, kinds.get(option, Any))
     try:
         return source(**values)
@@ -96,8 +98,7 @@ def fits(value: Any, kind: Any) -> bool:
     if origin in SEQUENCES:
         return isinstance(value, SEQUENCES[origin]) and all(fits(item, inside[0]) for item in value)
     if kind in (int, float):
-        numbers = (int, float) if kind is float else int
-        return isinstance(value, numbers) and not isinstance(value, bool)
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
     return isinstance(value, kind) if kind in (str, bool, type(None)) else True
 
 

@@ -81,8 +81,11 @@ class ReplaySource(PowerSource):
             self._due, self._next = self._next, next(self._rows, None)
         if self._next is None and now_s > self._due[0] + 1.0:
             if not self._loop:
-                text = f"the replayed log {self._path} has ended"
-                raise Unread("END", text, "use loop=true to begin again")
+                raise Unread(
+                    "END",
+                    f"the replayed log {self._path} has ended",
+                    "use loop=true to begin again",
+                )
             self._begin()
         at_s, row, _ = self._due
         if not row.watts:
@@ -106,5 +109,8 @@ def _failure(status: str) -> Exception:
     number = getattr(errno, status, None)
     if isinstance(number, int):
         return OSError(number, f"recorded as {status}")
-    text = f"the replayed log has a failed reading here ({status})"
-    return Unread(status, text, "no remedy: it failed when it was recorded")
+    return Unread(
+        status,
+        f"the replayed log has a failed reading here ({status})",
+        "no remedy: it failed when it was recorded",
+    )

@@ -80,13 +80,6 @@ class PowerSource(ABC):
         Raises OSError or SourceError.
         """
 
-    def read_total(self) -> PowerSample:
-        """Return `read()` with every rail of the total.
-
-        Raises SourceError naming the missing ones.
-        """
-        return self.whole(self.read())
-
     def whole(self, sample: PowerSample) -> PowerSample:
         """Return a sample that has every rail of the total; raises SourceError for another."""
         lacking = [rail for rail in self.total if rail not in sample.watts]
@@ -117,10 +110,8 @@ class PowerSource(ABC):
             source.read()
             return Found(True, f"{len(source.rails)} rails")
         except (SourceError, OSError) as error:
-            status = (
-                "EACCES" if isinstance(error, PermissionError) else getattr(error, "status", "")
-            )
-            return Found(False, str(error), getattr(error, "hint", ""), status == "EACCES")
+            refused = isinstance(error, PermissionError) or getattr(error, "status", "") == "EACCES"
+            return Found(False, str(error), getattr(error, "hint", ""), refused)
         finally:
             source.close()
 

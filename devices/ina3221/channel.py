@@ -92,9 +92,8 @@ def _channels(root: str, form: str, folder: str) -> List[Channel]:
         )
         rail = text_or_none(os.path.join(folder, name))
         if rail is not None and enabled != "0":
-            shunt = _shunt_mohm(form, folder, node, number)
-            named = _tree_rail(form, node, number)
-            out.append(Channel(rail.strip(), form, folder, number, device, address, shunt, named))
+            named = _shunt_mohm(form, folder, node, number), _tree_rail(form, node, number)
+            out.append(Channel(rail.strip(), form, folder, number, device, address, *named))
     return out
 
 

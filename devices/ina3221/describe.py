@@ -1,5 +1,6 @@
 """Describe an INA3221 from its files in sysfs and the device tree."""
 
+import contextlib
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
@@ -40,13 +41,11 @@ def describe_sensor(root: str, rails: Sequence[str]) -> Sensor:
     smallest shunt.
     """
     found = find_channels(root)
-    by_rail = {channel.rail: channel for channel in found if channel.rail in rails}
     supply_v = TX2_SUPPLY_V if identify(root)["tx2"] else BUS_LIMIT_V
-    shunts = {rail: getattr(by_rail.get(rail), "shunt_mohm", None) for rail in rails}
-    known = {
-        rail: (_volts(by_rail.get(rail)) or supply_v, shunts[rail] or LEAST_MOHM) for rail in rails
-    }
-    unknown = [rail for rail in rails if not shunts[rail]]
+    shunts = {channel.rail: channel.shunt_mohm for channel in found}
+    volts = {channel.rail: _volts(channel) for channel in found if channel.rail in rails}
+    known = {rail: (volts.get(rail) or supply_v, shunts.get(rail) or LEAST_MOHM) for rail in rails}
+    unknown = [rail for rail in rails if not shunts.get(rail)]
     note = f"; shunt not known, {LEAST_MOHM:g} mohm assumed: {', '.join(unknown)}"
     return Sensor(
         _identity(root, found),
@@ -73,18 +72,12 @@ def _identity(root: str, channels: List[Channel]) -> str:
     )
 
 
-def _volts(channel: Optional[Channel]) -> Optional[float]:
+def _volts(channel: Channel) -> Optional[float]:
     """Return the present supply of a channel, None where it cannot be read."""
-    if channel is None:
-        return None
     reader = ChannelReader(channel)
-    try:
+    with contextlib.suppress(OSError, ValueError), contextlib.closing(reader):
         reader.open()
         reader.read()
-    except (OSError, ValueError):
-        return None
-    finally:
-        reader.close()
     return reader.volts
 
 
@@ -94,7 +87,6 @@ def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
     Unknown facts are None.
     """
     node = device_tree_node(root, channel.device, channel.address)
-    hwmon = channel.form == "hwmon"
     return {
         "address": f"0x{channel.address:02x}",
         "path": channel.folder,
@@ -102,7 +94,11 @@ def describe_chip(root: str, channel: Channel) -> Dict[str, Any]:
         "device_tree": node,
         "driver": text_or_none(os.path.join(channel.device, "name")),
         **properties(os.path.dirname(node) if node else None, {"bus_hz": "clock-frequency"}),
-        **(_hwmon_config(channel.folder) if hwmon else _iio_config(channel.folder, node)),
+        **(
+            _hwmon_config(channel.folder)
+            if channel.form == "hwmon"
+            else _iio_config(channel.folder, node)
+        ),
     }
 
 

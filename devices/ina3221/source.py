@@ -90,17 +90,22 @@ class Ina3221Source(PowerSource):
             raise self._explained(error) from error
         chosen = [reader.channel for reader in self._readers]
         self._others = [channel.rail for channel in channels if channel not in chosen]
-        chips = {channel.folder: channel for channel in chosen}
-        self._chips = [describe_chip(self.root, channel) for channel in chips.values()]
+        self._chips = [
+            describe_chip(self.root, channel)
+            for channel in {channel.folder: channel for channel in chosen}.values()
+        ]
         averages = [chip["averages"] or 1 for chip in self._chips]
         self.sampling = "average" if min(averages, default=1) > 1 else "snapshot"
         self.sensor, self.range_w, self.accuracy = describe_sensor(self.root, self.rails)
         first: Dict[str, float] = {}
         with contextlib.suppress(OSError, SourceError):  # the recorder will write down why
             first = self.read().watts
-        known = [reader.channel.rail for reader in self._readers if reader.channel.shunt_mohm]
-        offset_mw = self.accuracy["offset_mw"]
-        self._below = [rail for rail in known if 1e3 * first.get(rail, 1e9) < offset_mw[rail]]
+        offset_mw = {
+            channel.rail: self.accuracy["offset_mw"][channel.rail]
+            for channel in chosen
+            if channel.shunt_mohm
+        }
+        self._below = [rail for rail in offset_mw if 1e3 * first.get(rail, 1e9) < offset_mw[rail]]
 
     def _open(self, channels: List[Channel]) -> None:
         """Choose rails and total among the channels and open their files."""
@@ -127,8 +132,7 @@ class Ina3221Source(PowerSource):
     def _explained(self, error: Exception) -> SourceError:
         """Return the error of `open`: names that are closed to this user explain missing rails."""
         closed = closed_files(self.root)
-        names_closed = any("_input" not in path for path in closed)
-        if isinstance(error, PermissionError) or names_closed:
+        if isinstance(error, PermissionError) or any("_input" not in path for path in closed):
             return _refused(closed or [str(getattr(error, "filename", ""))])
         if isinstance(error, SourceError):
             return error

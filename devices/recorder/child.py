@@ -36,7 +36,8 @@ class Child:
         """Serve until the parent closes the pipe or is gone."""
         try:
             while os.getppid() == self._parent:
-                arrived, ended = self._wait(self._timeout_s())
+                until_s = self._begun.next_s - time.monotonic() if self._begun else LOOK_EVERY_S
+                arrived, ended = self._wait(min(LOOK_EVERY_S, max(0.0, until_s)))
                 for line in arrived:
                     self._obey(json.loads(line.decode("utf-8")))
                 if ended:
@@ -47,17 +48,16 @@ class Child:
                         idle_s = time.monotonic() + IDLE_PERIOD_S
                         self._begun.next_s = max(self._begun.next_s, idle_s)
         finally:
-            self._end()
+            try:
+                self._at_end.close()
+            except SourceError as error:
+                sys.stderr.write(f"{error}\n")
 
     @property
     def _sampler(self) -> Sampler:
         """The sampler of the open source; every command but `start` comes after it."""
         assert self._begun is not None
         return self._begun
-
-    def _timeout_s(self) -> float:
-        until_s = self._begun.next_s - time.monotonic() if self._begun else LOOK_EVERY_S
-        return min(LOOK_EVERY_S, max(0.0, until_s))
 
     def _wait(self, timeout_s: float) -> Tuple[List[bytes], bool]:
         """Return the commands that come within a time, and whether the pipe was closed."""
@@ -158,12 +158,6 @@ class Child:
         """Settle, end the log and return its counts."""
         self.settle(command)
         return self._sampler.close()
-
-    def _end(self) -> None:
-        try:
-            self._at_end.close()
-        except SourceError as error:
-            sys.stderr.write(f"{error}\n")
 
 
 # The commands, by the names that `Recorder` sends.

@@ -79,6 +79,9 @@ class Recorder:
                 f"cannot start the recorder with {self._python}: {error}",
                 "check that this Python exists",
             ) from error
+        # Where the child looks for a source of the user's own: another Python must not see this
+        # one's libraries.
+        own = self._python == sys.executable
         try:
             self._description = self._ask(
                 "start",
@@ -86,7 +89,7 @@ class Recorder:
                 source=self.source,
                 options=self.options,
                 period_s=self.period_s,
-                paths=self._paths(),
+                paths=user_paths() if own else user_paths()[:1] + [os.getcwd()],
             )
         except BaseException:
             self.stop()
@@ -144,13 +147,6 @@ class Recorder:
 
     def __exit__(self, *exc: Any) -> None:
         self.stop()
-
-    def _paths(self) -> List[str]:
-        """Return where the child looks for a source of the user's own.
-
-        Another Python must not see this one's libraries.
-        """
-        return user_paths() if self._python == sys.executable else user_paths()[:1] + [os.getcwd()]
 
     def _ask(self, command: str, timeout_s: Optional[float] = None, **facts: Any) -> Dict[str, Any]:
         """Send a command and wait for its answer."""

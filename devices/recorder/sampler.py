@@ -82,11 +82,11 @@ class Sampler:
         self._printed: Set[str] = set()
         self.log: Optional[PowerLog] = None
         self.log_error: Optional[SourceError] = None
-        self.missed = 0  # ticks that came more than a period late
-        self.late_s = 0.0  # the worst lateness
+        # Ticks that came more than a period late, the worst lateness, and the worst gap between two
+        # readings of the total so far.
+        self.missed, self.late_s, self.worst_gap_s = 0, 0.0, 0.0
         self._gate = Gate(source.describe())
         self._good: List[float] = []  # times of the log's begin, its first and its last reading
-        self.worst_gap_s = 0.0  # between two readings of the total that came, so far
         self.next_s = clock() + self._step()
 
     def _step(self) -> float:
@@ -207,18 +207,14 @@ class Sampler:
             try:
                 self.log.row(t_s, watts, status)
                 self._row_s = t_s
-                self._note(t_s, watts)
+                if all(rail in watts for rail in self._total):  # for the record
+                    self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
+                    self._good[len(self._good[:2]) :] = [t_s]
             except SourceError as error:
                 if self.log_error is None:
                     self._print_once(error)
                 self.log_error = error
         return t_s, status
-
-    def _note(self, t_s: float, watts: Dict[str, float]) -> None:
-        """Keep the times of readings of the total, for the record."""
-        if all(rail in watts for rail in self._total):
-            self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
-            self._good[len(self._good[:2]) :] = [t_s]
 
     def _print_once(self, error: Exception) -> None:
         """Print each failure once on stderr, which the parent keeps.
@@ -228,10 +224,9 @@ class Sampler:
         key = f"{type(error).__name__}: {error}"
         if key not in self._printed and len(self._printed) < 100:
             self._printed.add(key)
-            expected = isinstance(error, (OSError, SourceError))
             lines = traceback.format_exception(type(error), error, error.__traceback__)
-            text = str(error) if expected else "".join(lines).rstrip()
-            print(text, file=sys.stderr, flush=True)
+            expected = isinstance(error, (OSError, SourceError))
+            print(error if expected else "".join(lines).rstrip(), file=sys.stderr, flush=True)
 
 
 class Syncer(threading.Thread):

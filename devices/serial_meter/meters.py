@@ -128,8 +128,8 @@ def _ranged(described: Meter) -> Meter:
     configured_w = 1.0 if all(sizes) else 0.0
     for size in filter(None, sizes):
         configured_w *= float(size.group(1)) * (1e-3 if size.group(2) else 1.0)
-    overrange = float(described.settings.get("overrange", 1.0))
-    range_w = described.range_w or configured_w * overrange or described.gates.max_w
+    reach_w = configured_w * float(described.settings.get("overrange", 1.0))
+    range_w = described.range_w or reach_w or described.gates.max_w
     if range_w < 0.0:
         raise _wrong("range_w must be above 0")
     stated = dict(described.accuracy)
@@ -148,8 +148,9 @@ def _ranged(described: Meter) -> Meter:
         raise _wrong(f"gain of accuracy is a share: {shown(stated['gain'])} is above 1")
     if of_range:
         stated["offset_mw"] = round((stated["offset_mw"] or 0.0) + 1e3 * of_range * configured_w, 6)
-    range_w = round(min(range_w, described.gates.max_w), 6)
-    return described._replace(range_w=range_w, accuracy=stated)
+    return described._replace(
+        range_w=round(min(range_w, described.gates.max_w), 6), accuracy=stated
+    )
 
 
 def definition(spec: Union[str, Dict[str, Any]]) -> str:
@@ -212,8 +213,11 @@ def _wrong(reason: str) -> SourceError:
 
 def as_json(described: Meter) -> Dict[str, Any]:
     """Return a meter as JSON values; `meter` reads them back."""
-    gates = dict(described.gates._asdict(), sentinels=list(described.gates.sentinels))
-    return dict(described._asdict(), gates=gates, bauds=list(described.bauds))
+    return dict(
+        described._asdict(),
+        gates=dict(described.gates._asdict(), sentinels=list(described.gates.sentinels)),
+        bauds=list(described.bauds),
+    )
 
 
 def decoder(described: Meter) -> Decoder:

@@ -66,10 +66,9 @@ def out_of_gate(
     """
     if not gates.min_w <= power_w <= gates.max_w:
         return f"{power_w:g} W is outside {gates.min_w:g} to {gates.max_w:g} W"
-    if voltage_v is not None and abs(voltage_v) > gates.max_v:
-        return f"{voltage_v:g} V is above {gates.max_v:g} V"
-    if current_a is not None and abs(current_a) > gates.max_a:
-        return f"{current_a:g} A is above {gates.max_a:g} A"
+    for value, limit, unit in ((voltage_v, gates.max_v, "V"), (current_a, gates.max_a, "A")):
+        if value is not None and abs(value) > limit:
+            return f"{value:g} {unit} is above {limit:g} {unit}"
     if not gates.vi_rel or voltage_v is None or current_a is None:
         return ""
     apparent = voltage_v * current_a * (1.0 if factor is None else factor)
@@ -89,17 +88,21 @@ def judge(
     voltage_v: Optional[float] = None,
     current_a: Optional[float] = None,
     factor: Optional[float] = None,
+    *,
+    wrong: str = "",
 ) -> Record:
     """Turn the numbers of one intact frame into a reading, or give the reason why they are none.
 
     A power that the meter does not give is volts times amperes on DC. An infinite number is over
-    range, a missing one no data.
+    range, a missing one no data. `wrong` is a fault that is known already.
 
     >>> judge(Gates(), {}, None, 19.0, 0.5).power_w
     9.5
     >>> judge(Gates(), {}, float("inf"), 19.0, 0.5).reason
     'over_range'
     """
+    if wrong:
+        return Record("damaged", fields, wrong)
     known = [x for x in (power_w, voltage_v, current_a) if x is not None]
     if any(map(math.isnan, known)):
         return Record("flagged", fields, "no_data")

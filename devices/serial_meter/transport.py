@@ -184,12 +184,10 @@ def stable_name(port: str, by_id: str = "/dev/serial/by-id") -> str:
 
     Any other port is given back as it is.
     """
-    with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(by_id)):
-            link = os.path.join(by_id, name)
-            if not port.startswith(by_id) and os.path.realpath(link) == os.path.realpath(port):
-                return link
-    return port
+    if port.startswith(by_id):
+        return port
+    links = sorted(glob.glob(os.path.join(glob.escape(by_id), "*")))
+    return next((link for link in links if os.path.realpath(link) == os.path.realpath(port)), port)
 
 
 def ports(dev: str = "/dev") -> List[str]:

@@ -101,18 +101,14 @@ class SimulatedBoard:
             if rail.address == address:
                 texts[f"{iio}rail_name_{rail.channel}"] = rail.name + "\n"
                 cells[f"{node}channel@{rail.channel}/ti,shunt-resistor-mohm"] = rail.shunt_mohm
-        for path, text in texts.items():
-            _write(path, text.encode("ascii"))
-        for path, cell in cells.items():
-            _write(path, struct.pack(">I", cell))
+        contents = {path: text.encode("ascii") for path, text in texts.items()}
+        contents.update((path, struct.pack(">I", cell)) for path, cell in cells.items())
+        for path, content in contents.items():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(content)
         os.makedirs(self.root + "/sys/bus/i2c/devices", exist_ok=True)
         name = os.path.basename(device)
         link = f"{self.root}/sys/bus/i2c/devices/{name}"
         if not os.path.islink(link):
             os.symlink("../../../devices/3160000.i2c/i2c-0/" + name, link)
-
-
-def _write(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(content)

@@ -83,8 +83,9 @@ class SimulatedSource(Ina3221Source):
             raise
         self._board.keep_up(self.rails)
         self.sensor = "simulated"
-        exact = {"gain": 0.0, "offset_mw": 0.0, "reference": "simulated: exact but for the steps"}
-        self.accuracy = dict(self.accuracy, **exact)
+        self.accuracy = dict(
+            self.accuracy, gain=0.0, offset_mw=0.0, reference="simulated: exact but for the steps"
+        )
 
     def read(self) -> PowerSample:
         """Let the board live until now, then read it as a real one."""

@@ -107,8 +107,8 @@ def forms_of(settings: Dict[str, Any]) -> List[Dict[str, Any]]:
         columns = settings["columns"].replace(",", " ")
         return [{"form": "csv", "separator": settings.get("separator", ","), "fields": columns}]
     if settings.get("regex"):
-        names = re.compile(settings["regex"]).groupindex
-        return [{"form": "regex", "shape": settings["regex"], "fields": " ".join(names)}]
+        names = " ".join(re.compile(settings["regex"]).groupindex)
+        return [{"form": "regex", "shape": settings["regex"], "fields": names}]
     if not settings.get("forms"):
         raise SourceError(
             "the line of this meter is not described",

@@ -43,8 +43,7 @@ class LineDecoder(Decoder):
     def resync(self) -> None:
         """Drop the next bytes up to the end of their line: they may begin in its middle."""
         Decoder.resync(self)
-        self.skip = True
-        self.last = None
+        self.skip, self.last = True, None
 
     def feed(self, data: bytes) -> List[Record]:
         """Take the next bytes and judge each line that they end."""
@@ -77,12 +76,9 @@ class LineDecoder(Decoder):
         raise ValueError(f"not a line of this meter: {text[:80]!r}")
 
     def _reading(self, fields: Fields) -> Record:
-        wrong = self._order(fields)
-        if wrong:
-            return Record("damaged", fields, wrong)
         known = (self.quantities[what] for what in QUANTITIES)
-        values = [fields[name] * scale if name in fields else None for name, scale in known]
-        return judge(self.meter.gates, fields, *values)
+        values = (fields[name] * scale if name in fields else None for name, scale in known)
+        return judge(self.meter.gates, fields, *values, wrong=self._order(fields))
 
     def _order(self, fields: Fields) -> str:
         """Check that a counter goes up and that a mean lies between its extremes."""

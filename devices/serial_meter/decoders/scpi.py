@@ -44,8 +44,10 @@ class ScpiDecoder(Decoder):
 
     def poll(self) -> List[Ask]:
         """Return the questions of one reading, after a wait for new numbers if possible."""
-        fresh = self.settings.get("fresh", [])
-        asks = [self._ask(text, "note" if text.endswith("?") else "") for text in fresh]
+        asks = [
+            self._ask(text, "note" if text.endswith("?") else "")
+            for text in self.settings.get("fresh", [])
+        ]
         kinds = ["note"] * (len(self.queries) - 1) + ["reading"]
         return asks + [self._ask(text, kind) for (text, _), kind in zip(self.queries, kinds)]
 
@@ -97,8 +99,9 @@ class ScpiDecoder(Decoder):
         return Record("note", {"text": text}) if names is None else self._numbers(text, names, last)
 
     def _numbers(self, text: str, names: List[str], complete: bool) -> Record:
-        over, units = self.settings.get("over", 9.9e37), self.settings.get("units", False)
-        numbers, header = scpi_numbers(text, over, units)
+        numbers, header = scpi_numbers(
+            text, self.settings.get("over", 9.9e37), self.settings.get("units", False)
+        )
         fields: Fields = {"values": numbers, "header": header}
         if len(numbers) != len(names):
             return Record(

@@ -85,8 +85,6 @@ class UmDecoder(Decoder):
             self.buffer = self.buffer[1 if records[-1].kind == "damaged" else FRAME.size :]
 
     def _frame(self, frame: bytes) -> Record:
-        fields = unpack(frame)
-        wrong = damage(frame, self.model)
-        if wrong:
-            return Record("damaged", fields, wrong)
-        return judge(self.meter.gates, fields, *(fields[name] for name in QUANTITIES))
+        fields, wrong = unpack(frame), damage(frame, self.model)
+        values = (fields[name] for name in QUANTITIES)
+        return judge(self.meter.gates, fields, *values, wrong=wrong)

@@ -125,12 +125,10 @@ class WattsupDecoder(Decoder):
             raise ValueError(f"{len(arguments)} quantities where there are {len(FIELDS)}")
         fields = {name: number(text, scale) for text, (name, scale) in zip(arguments, FIELDS)}
         wrong = disagreement(fields)
-        if wrong:
-            return Record("damaged", fields, wrong)
         return (
             Record("flagged", fields, "no_data")
-            if fields["W"] is None
-            else judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"])
+            if fields["W"] is None and not wrong
+            else judge(self.meter.gates, fields, fields["W"], fields["V"], fields["A"], wrong=wrong)
         )
 
     def _version(self, arguments: List[str]) -> Record:

@@ -22,9 +22,10 @@ def accuracy(
     `reference` names the line of the datasheet. `of_range`, an error as a share of the configured
     range, adds to the offset. None is unknown.
     """
-    known = {
+    return {
         "gain": gain,
         "offset_mw": offset_mw,
         "quantum_mw": quantum_mw and round(quantum_mw, 6),
+        "reference": reference,
+        **more,
     }
-    return dict(known, reference=reference, **more)

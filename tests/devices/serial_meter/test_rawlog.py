@@ -10,15 +10,8 @@ from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.serial_meter import meters
-from joulebird.devices.serial_meter.rawlog import (
-    RawLog,
-    entries,
-    escape,
-    redecode,
-    samples,
-    unescape,
-)
-from joulebird.devices.serial_meter.repair import rewrite
+from joulebird.devices.serial_meter.rawlog import RawLog, escape
+from joulebird.devices.serial_meter.repair import entries, redecode, rewrite, samples, unescape
 from joulebird.devices.serial_meter.source import SerialMeterSource
 from joulebird.harness.core.errors import HarnessError, SourceError
 from tests.devices.serial_meter.fakes import FAMILIES, WATTS, Fake, quick

@@ -14,7 +14,7 @@ from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.decoders.checksums import crc
 from joulebird.devices.serial_meter.inbox import Taken
-from joulebird.devices.serial_meter.rawlog import entries, unescape
+from joulebird.devices.serial_meter.repair import entries, unescape
 from joulebird.devices.serial_meter.source import SerialMeterSource
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.formats import SOURCE
