@@ -198,6 +198,9 @@ class _AttemptUnderWay:
             stage.warn("checkpoint_damaged", **damaged)
         if self._restarts:
             stage.warn("restarted", attempt=self._number, reason=self._restarts)
+        if not self._saved:
+            for aside in session.recorders.set_aside(self._folder, bool(self._earlier)):
+                stage.warn("log_set_aside", **aside)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
         self._synchronise()
