@@ -126,8 +126,11 @@ def test_a_meter_in_a_toml_file(tmp_path):
         ({"like": "wt310e", "accuracy": {"of_range": True}}, "of_range of accuracy cannot be"),
         ({"like": "um25c", "gates": {"max_w": 0.0}}, "'gates.max_w' must be above 0"),
         ({"like": "um25c", "gates": {"max_w": 1e9}}, "'gates.max_w' must be"),
-        ({"like": "wt310e", "settings": {"overrange": "1.4"}}, "'settings.overrange' has the wrong"),
-        ({"like": "wt310e", "settings": {"overrange": 0.0}}, "'settings.overrange' must be"),
+        (
+            {"like": "wt310e", "settings": {"overrange": "1.4"}},
+            "overrange' has the wrong type",
+        ),
+        ({"like": "wt310e", "settings": {"overrange": 0.0}}, "overrange' must be at least 1"),
         ({"like": "um25c", "interval_s": 0.0}, "'interval_s' must be above 0"),
         ({"like": "um25c", "interval_s": -1.0}, "'interval_s' must be above 0"),
         ({"like": "um25c", "timeout_s": 0.0}, "'timeout_s' must be above 0"),
