@@ -48,7 +48,7 @@ RULES = {
     "bauds": list_of(integer(50, 4000000), 1),
     "interval_s": number(above=0.0, high=3600.0),
     "timeout_s": number(above=0.0, high=60.0),
-    "gates.max_w": number(above=0.0, high=1e5),
+    "gates.max_w": number(above=0.0, high=1e6),
     "settings.overrange": number(1.0, 10.0),
 }
 SIZE = re.compile(r"(\d+\.?\d*) *(m?)[VA]?$", re.IGNORECASE)  # of a range: 30V, 500MA, 2

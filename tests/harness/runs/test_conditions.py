@@ -343,7 +343,8 @@ def test_a_log_that_cannot_be_continued_is_set_aside(here, fault, reason):
         assert warned[0]["text"] in here.talk.getvalue()
     else:
         assert log.read_bytes().startswith(before)
-    assert "pass  raw logs are kept" in joulebird("check", here.root)[1]
+    if sys.version_info >= (3, 11):  # the desk reports
+        assert "pass  raw logs are kept" in joulebird("check", here.root)[1]
 
 
 def test_a_checkpoint_newer_than_the_events_is_never_continued(here, tmp_path):
