@@ -12,7 +12,10 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.recorder.sampler import JITTER, Sampler, Syncer
 from joulebird.devices.registry import make
-from joulebird.harness.core.errors import SourceError
+from joulebird.devices.source import PowerSource
+from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.formats import SOURCE
+from joulebird.harness.core.powerlog import column
 from joulebird.harness.core.process import search_last
 
 IDLE_PERIOD_S = 0.25  # without a log: samples that a source pushes must not pile up
@@ -100,12 +103,13 @@ class Child:
                 ),
                 "a bug of that source, unless one of its options is wrong",
             ) from error
+        described = checked(source, command["source"])
         sampler = self._begun = Sampler(
             source, source.usual_period_s if command["period_s"] is None else command["period_s"]
         )
         self._at_end.callback(sampler.close)
         self._description = dict(
-            source.describe(),
+            described,
             recorder={
                 "period_s": sampler.period_s,
                 "mean_period_s": max(sampler.period_s, source.min_period_s),
@@ -158,6 +162,30 @@ class Child:
         """Settle, end the log and return its counts."""
         self.settle(command)
         return self._sampler.close()
+
+
+def checked(source: PowerSource, name: str) -> Dict[str, Any]:
+    """Return the description of an open source, as JSON values.
+
+    Raises SourceError that names the source and the wrong field.
+    """
+    where = f"describe() of the source {name}"
+    remedy = "mend that class: its fields are in docs/formats.md, `source`"
+    try:
+        facts: Dict[str, Any] = json.loads(json.dumps(source.describe()))
+        SOURCE.check(facts, where)
+    except HarnessError as error:
+        raise SourceError(error.message, error.hint or remedy) from error
+    except Exception as error:  # a bug of a source of the user's own
+        raise SourceError(f"{where} failed: {type(error).__name__}: {error}", remedy) from error
+    for field in ("rails", "total"):
+        columns = [column(rail) for rail in facts[field]]
+        if len(set(columns)) < len(columns):
+            raise SourceError(f"{where}: field {field!r} repeats a rail: {facts[field]}", remedy)
+    lacking = [rail for rail in facts["total"] if rail not in facts["rails"]]
+    if lacking:
+        raise SourceError(f"{where}: field 'total' names {lacking}, which is no rail", remedy)
+    return facts
 
 
 # The commands, by the names that `Recorder` sends.

@@ -19,9 +19,9 @@ from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
 from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
 from joulebird.devices.serial_meter.records import Decoder, Gates
 from joulebird.harness.core import jsonfile
-from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.core.registry import nearest
-from joulebird.harness.core.schema import shown
+from joulebird.harness.core.schema import choice, integer, list_of, number, shown, text
 
 DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
     "line": LineDecoder,
@@ -40,6 +40,17 @@ METERS: Dict[str, Dict[str, Any]] = {
     **OTHER_METERS,
 }
 LIMITS = ("gain", "offset_mw", "quantum_mw")
+RULES = {
+    "scope": choice("dc", "wall"),
+    "sampling": choice("average", "snapshot"),
+    "check": choice("checksum", "v*i", "none"),
+    "line": text("[78][NEO][12]", "data bits, parity and stop bits, such as 8N1"),
+    "bauds": list_of(integer(50, 4000000), 1),
+    "interval_s": number(above=0.0, high=3600.0),
+    "timeout_s": number(above=0.0, high=60.0),
+    "gates.max_w": number(above=0.0, high=1e6),
+    "settings.overrange": number(1.0, 10.0),
+}
 SIZE = re.compile(r"(\d+\.?\d*) *(m?)[VA]?$", re.IGNORECASE)  # of a range: 30V, 500MA, 2
 EXAMPLE = 'for example {"like": "um25c", "interval_s": 1.0}'
 TO_JSON = (
@@ -113,6 +124,7 @@ def meter(spec: Union[str, Dict[str, Any]]) -> Meter:
         described = described._replace(accuracy={"reference": described.accuracy})
     _check(described)
     _check(described.gates)
+    _check_rules(described)
     described = _ranged(described)
     if described.family not in DECODERS:
         raise SourceError(
@@ -202,6 +214,17 @@ def _check(described: Any) -> None:
         value = getattr(described, name)
         if not fits(value, kind):
             raise _wrong(f"{name} cannot be {shown(value)}")
+
+
+def _check_rules(described: Meter) -> None:
+    """Raise SourceError for a value out of its bounds, or none of its choices."""
+    values = dict(described._asdict(), **{"gates.max_w": described.gates.max_w})
+    values["settings.overrange"] = described.settings.get("overrange", 1.0)
+    for name, kind in RULES.items():
+        try:
+            kind.check(values[name], "the description of the serial meter is wrong", name)
+        except HarnessError as error:
+            raise SourceError(error.message, EXAMPLE) from None
 
 
 def _wrong(reason: str) -> SourceError:

@@ -8,6 +8,8 @@ through the same rounding and the same averaging. Nothing is measured, and every
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import time
 from typing import Any, Callable, Dict, List, Optional, Union
@@ -82,10 +84,13 @@ class SimulatedSource(Ina3221Source):
             self.close()
             raise
         self._board.keep_up(self.rails)
-        self.sensor = "simulated"
-        self.accuracy = dict(
-            self.accuracy, gain=0.0, offset_mw=0.0, reference="simulated: exact but for the steps"
-        )
+        own = {"profile": self._profile, "cores": self._cores, "averaging": self._averaging}
+        text = json.dumps(own, sort_keys=True)
+        usual = text == json.dumps({"averaging": True, "cores": None, "profile": None})
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
+        self.sensor = "simulated" if usual else "simulated " + digest
+        exact = {"gain": 0.0, "offset_mw": 0.0, "reference": "simulated: exact but for the steps"}
+        self.accuracy = dict(self.accuracy, **exact)
 
     def read(self) -> PowerSample:
         """Let the board live until now, then read it as a real one."""

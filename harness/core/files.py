@@ -35,6 +35,7 @@ FAULTS = {
         (errno.EACCES, errno.EPERM),
         ("{}", "look at its owner and permissions, and at those of its folder"),
     ),
+    errno.EISDIR: ("{}, and a file belongs there", "rename or remove that folder, then run again"),
     errno.EFBIG: (
         "the file is larger than its file system or `ulimit -f` allows",
         "name a folder on another file system, or raise the limit",
@@ -83,7 +84,8 @@ def writing(path: str) -> Iterator[None]:
         problem, remedy = FAULTS[error.errno]
         problem = problem.format(str(error.strerror).lower())
         kind = TrainingError if error.errno == errno.EFBIG else HarnessError
-        raise kind(f"{error.filename or path}: {problem}", remedy, TRAINING) from error
+        place = error.filename2 or error.filename or path
+        raise kind(f"{place}: {problem}", remedy, TRAINING) from error
 
 
 @contextlib.contextmanager

@@ -9,10 +9,13 @@ import os
 from itertools import chain, count
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import slug
+from joulebird.harness.core.powerlog import has_rows, map_log, segments
 from joulebird.harness.core.records import POWER
 
 Failure = Tuple[str, Dict[str, Any]]
+SAME = ("name", "sensor", "sampling", "scope", "total")  # in all segments of one log
 MakeRecorder = Callable[[], Any]  # returns a joulebird.devices.recorder.parent.Recorder
 
 
@@ -48,6 +51,24 @@ class Recorders:
         """Start all recorders; raises SourceError when the first source cannot be read."""
         for source in self._working():
             source.start()
+
+    def set_aside(self, folder: str, named: bool) -> List[Dict[str, str]]:
+        """Rename the logs of a stage that begins anew and may not continue in them.
+
+        They are of another source, unreadable, or without an event (`named` is False). Returns the
+        facts of each: file, aside (its new name), reason.
+        """
+        facts = []
+        for source in self._working():
+            name = log_name(source.label)
+            reason = other_log(os.path.join(folder, name), source.description)
+            if reason or (reason is not None and not named):
+                free = (f"before-{number}-{name}" for number in count(1))
+                aside = next(new for new in free if not os.path.lexists(os.path.join(folder, new)))
+                os.rename(os.path.join(folder, name), os.path.join(folder, aside))
+                reason = reason or "no event names its rows"
+                facts.append({"file": name, "aside": aside, "reason": reason})
+        return facts
 
     def open_logs(self, folder: str) -> None:
         """Write samples to the logs in this folder from now on."""
@@ -210,6 +231,24 @@ class _Source:
 def reason_of(error: Exception) -> str:
     """Return an error's message, or its type when it has none."""
     return str(getattr(error, "message", None) or error) or type(error).__name__
+
+
+def other_log(path: str, description: Dict[str, Any]) -> Optional[str]:
+    """Return the reason why a source cannot continue a log, "" if it can, None without rows."""
+    try:
+        if not os.path.lexists(path) or not has_rows(path):
+            return None
+        with map_log(path, HarnessError) as data:
+            heads = [head.source for head, begin, end in segments(path, data, HarnessError)]
+    except HarnessError as error:
+        return error.message
+    unknown = (None, "")
+    for key in SAME:
+        for before in (head.get(key) for head in heads):
+            now = description.get(key)
+            if before != now and not (key == "sensor" and (before in unknown or now in unknown)):
+                return f"another power source: {key} {before} -> {now}"
+    return ""
 
 
 def labels(names: Iterable[str]) -> List[str]:

@@ -1,6 +1,7 @@
 """Do a stage once: mark it, measure it, survive a kill at any instant, and never do it again."""
 
 import contextlib
+import errno
 import os
 import time
 from functools import partial
@@ -11,6 +12,8 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt, EventLog, attempts, kept_epochs, since_restart
 from joulebird.harness.core.files import writing
 from joulebird.harness.core.records import (
+    CHECKPOINT,
+    EPOCHS,
     EVENTS,
     RECIPE,
     RESULT,
@@ -73,6 +76,10 @@ def perform(
         with contextlib.closing(EventLog(os.path.join(folder, EVENTS))) as events:
             if is_done(folder, STAGE):  # by a process that held the lock until now
                 return
+            for name in (CHECKPOINT, RESULT, EPOCHS):  # before anything is trained
+                if os.path.isdir(os.path.join(folder, name)):
+                    path = os.path.join(folder, name)
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             write_json(os.path.join(folder, RECIPE), recipe)
             past = read_events(os.path.join(folder, EVENTS))
             if not _finish_ended(session, folder, past):
@@ -198,6 +205,9 @@ class _AttemptUnderWay:
             stage.warn("checkpoint_damaged", **damaged)
         if self._restarts:
             stage.warn("restarted", attempt=self._number, reason=self._restarts)
+        if not self._saved:
+            for aside in session.recorders.set_aside(self._folder, bool(self._earlier)):
+                stage.warn("log_set_aside", **aside)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
         self._synchronise()

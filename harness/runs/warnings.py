@@ -57,6 +57,10 @@ WARNINGS = {
         "{file} was not used: {reason}",
         "check the disk or card: it may report data as written that it then loses",
     ),
+    "log_set_aside": (
+        "{file} is now {aside} ({reason}); its energy is not part of the repeated work",
+        "keep one power source and all files of a stage while it is unfinished",
+    ),
     "layer_emptied": (
         "{layers} would have lost every channel; the strongest one was kept",
         "use a smaller pruning ratio",

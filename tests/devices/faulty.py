@@ -28,6 +28,21 @@ class Faulty(PowerSource):
         return self.identity()
 
 
+class Odd(Faulty):
+    """Describes itself with these facts; "NaN" and "set" stand for those."""
+
+    def __init__(self, facts):
+        self._facts = facts
+
+    def describe(self):
+        odd = {"NaN": float("nan"), "set": set()}
+        facts = {
+            name: odd.get(value, value) if isinstance(value, str) else value
+            for name, value in self._facts.items()
+        }
+        return dict(self.identity(), **facts)
+
+
 class Script(Faulty):
     """Does what each word of `script` says, over and over: ok, an errno's name, SOURCE, BUG, SILENT
     (nothing new), PAST, FUTURE, OLD.

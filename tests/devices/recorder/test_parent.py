@@ -17,6 +17,7 @@ from joulebird.devices.powerlog_read import read_log
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
+from tests.harness.command import refused
 from tests.packed import pack
 
 FAULTY = "tests.devices.faulty:"
@@ -85,6 +86,37 @@ def test_edges_are_rows_and_the_header_says_who_measured(recorder, path):
     assert segment.source["name"] == "simulated"
     assert segment.source["recorder"]["period_s"] == 0.033
     assert segment.source["simulated"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rails", "A"),
+        ("rails", ["A", "A"]),
+        ("rails", ["a b", "a_b", "A"]),
+        ("total", ["A", "A"]),
+        ("total", ["B"]),
+        ("total", None),
+        ("real", 1),
+        ("sensor", 5),
+        ("accuracy", {"gain": -0.1}),
+        ("accuracy", {"offset_mw": {"A": -1}}),
+        ("range_w", "NaN"),
+        ("range_w", -1),
+        ("range_w", "set"),
+    ],
+)
+def test_an_odd_description_is_refused_before_anything_begins(tmp_path, field, value):
+    mark = tmp_path / "ran"
+    options = ["--source", FAULTY + "Odd", "--source-option", "facts=" + json.dumps({field: value})]
+    said = refused(4, ["measure", *options, "--", "touch", mark], FAULTY + "Odd")
+    assert repr(field) in said or f"'{field}." in said or value == "set"
+    assert not mark.exists()
+
+
+def test_an_accuracy_in_words_is_a_description(recorder):
+    words = {"accuracy": "1 % of reading", "range_w": 5.0}
+    assert recorder(FAULTY + "Odd", {"facts": words}).start().check() is None
 
 
 def test_one_recorder_serves_many_logs(recorder, tmp_path):

@@ -207,6 +207,17 @@ def test_files_that_were_asked_for_stay(tmp_path):
         assert source.read().watts["VDD_IN"] == pytest.approx(TRAIN_W, abs=0.02)
 
 
+def test_options_that_change_its_numbers_make_another_sensor():
+    options = [{}, {"profile": IDLE}, {"profile": TRAIN}, {"cores": 1}, {"averaging": False}]
+    sensors = []
+    for given in options + options:
+        with SimulatedSource(**given) as source:
+            sensors.append(source.describe()["sensor"])
+    assert sensors[0] == "simulated"
+    assert sensors[:5] == sensors[5:]
+    assert len(set(sensors)) == 5
+
+
 def test_it_is_visible_as_what_it_is():
     with SimulatedSource(profile=IDLE) as source:
         facts = source.describe()
@@ -215,6 +226,6 @@ def test_it_is_visible_as_what_it_is():
     assert facts["real"] is False
     assert facts["follows"] == "profile"
     assert facts["chips"][0]["averaging_window_s"] == pytest.approx(0.05376)
-    assert facts["sensor"] == "simulated"
+    assert facts["sensor"].startswith("simulated ")
     assert facts["accuracy"]["gain"] == facts["accuracy"]["offset_mw"] == 0.0
     assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from joulebird.devices.board.control import Board
 from joulebird.devices.board.identify import serial
+from joulebird.devices.recorder import parent
 from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
@@ -74,7 +76,7 @@ class Here:
         self.board.put("/var/lib/nvpmodel/status", f"pmode:{number:04d}\n", 0o644)
 
     def session(self, source=INA, **options):
-        makers = {"": lambda: Recorder(source)} if source else {}
+        makers = {"": source if callable(source) else lambda: Recorder(source)} if source else {}
         return Session(
             self.root,
             Recorders(makers),
@@ -299,6 +301,50 @@ def cut_events(here, epochs):
     lines = path.read_text().splitlines(True)
     ends = [n for n, line in enumerate(lines) if json.loads(line)["event"] == "epoch"]
     path.write_text("".join(lines[: ends[epochs - 1] + 1]))
+
+
+def one_rail():
+    return parent.Recorder("simulated", {"cores": 1, "total": ["VDD_IN"]})
+
+
+def module():
+    return parent.Recorder("simulated", {"cores": 1})
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("source", "total|scope"),
+        ("none", ""),
+        ("head", "not a power log"),
+        ("events", "no event"),
+    ],
+)
+def test_a_log_that_cannot_be_continued_is_set_aside(here, fault, reason):
+    """An attempt is killed in its first epoch; nothing that it recorded is lost."""
+    here.stop_after(1, spec_of(), source=one_rail)
+    folder = Path(here.root, "stages", here.stages()[0])
+    lines = (folder / record.EVENTS).read_text().splitlines(True)
+    kept = [line for line in lines if json.loads(line)["event"] != "epoch"]
+    (folder / record.EVENTS).write_text("".join(kept))
+    log = folder / record.POWER
+    if fault == "head":
+        log.write_bytes(b"x" + log.read_bytes())
+    if fault == "events":
+        (folder / record.EVENTS).write_bytes(b"")
+    before = log.read_bytes()
+    here.run(spec_of(), source=module if fault == "source" else one_rail)
+    aside = folder / "before-1-power.csv"
+    warned = [one for one in here.stage().warnings if one["name"] == "log_set_aside"]
+    assert len(warned) == aside.exists() == bool(reason)
+    if reason:
+        assert aside.read_bytes() == before
+        assert re.search(reason, warned[0]["reason"])
+        assert warned[0]["text"] in here.talk.getvalue()
+    else:
+        assert log.read_bytes().startswith(before)
+    if sys.version_info >= (3, 11):  # the desk reports
+        assert "pass  raw logs are kept" in joulebird("check", here.root)[1]
 
 
 def test_a_checkpoint_newer_than_the_events_is_never_continued(here, tmp_path):

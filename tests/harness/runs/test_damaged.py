@@ -338,6 +338,31 @@ def test_a_record_of_a_newer_version_is_not_made_again(here):
         record.is_done(str(path.parent), record.STAGE)
 
 
+@pytest.mark.parametrize("name", [record.CHECKPOINT, record.RESULT, record.EPOCHS])
+def test_a_folder_in_the_place_of_a_file_is_named(here, name):
+    folder = stopped(here)
+    if (folder / name).exists():
+        (folder / name).unlink()
+    (folder / name / "within").mkdir(parents=True)
+    with pytest.raises(HarnessError, match="a file belongs there") as refused:
+        here.run(SPEC)
+    assert str(folder / name) in refused.value.message
+    assert len(attempts(here.events(folder.name))) == 1  # nothing was trained
+    assert refused.value.exit_code == 5
+    (folder / name).rename(here.root + "/aside")
+    assert here.run(SPEC)[0].accuracy["last"] == 1.0
+
+
+def test_a_result_that_became_a_folder_is_named(here):
+    done = here.run(SPEC)[0]
+    folder = Path(record.stage_dir(here.root, done.stages[0]))
+    os.remove(Path(here.root, SPEC.id, record.RECORD))
+    replace_by_a_folder(folder / record.RESULT)
+    os.remove(folder / record.STAGE)
+    with pytest.raises(HarnessError, match="a file belongs there"):
+        here.run(SPEC)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_stops_and_damage_at_random_end_like_an_undisturbed_run(here, tmp_path, seed):
