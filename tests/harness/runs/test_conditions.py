@@ -459,6 +459,46 @@ def test_an_edited_method_of_the_users_own_is_not_done(here, own):
     assert len(here.stages()) == 2
 
 
+def test_an_edited_module_that_an_own_one_imports_makes_it_another(tmp_path, monkeypatch):
+    package = f"lab_{tmp_path.name}".replace("-", "_")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = {
+        "__init__.py": "",
+        "own.py": "from . import near\nfrom .deep.far import x\ndef f():\n    import gone",
+        "near.py": f"import {package}.other, {package}.own",
+        "other.py": "x = 1",
+        "unused.py": "x = 1",
+        "deep/__init__.py": "",
+        "deep/far.py": "from ..base import x\nimport outside",
+        "base.py": "raise RuntimeError('imported')",
+        "../outside.py": "x = 1",
+        "../single.py": "import outside",
+    }
+    for name, text in files.items():
+        path = tmp_path / package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def hashes():
+        source_hash.cache_clear()
+        return own_sources(package + ".own:f", "single:f")
+
+    first = hashes()
+    assert set(first) == {package + ".own", "single"}
+    for name in files:
+        with open(str(tmp_path / package / name), "a") as file:
+            file.write("\n# edited")
+        changed = {module for module, sha in hashes().items() if sha != first[module]}
+        first = hashes()
+        if name == "unused.py":
+            assert not changed
+        elif name.startswith(".."):
+            assert changed == {"single"}
+        else:
+            assert changed == {package + ".own"}, name
+    assert package + ".base" not in sys.modules
+
+
 def test_a_run_whose_own_module_is_not_here_stays_done(here, own, tmp_path):
     spec = spec_of()._replace(method=own(0.25), options=())
     here.run(spec)
