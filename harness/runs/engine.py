@@ -39,6 +39,7 @@ from joulebird.harness.runs.conditions import (
 from joulebird.harness.runs.environment import set_threads
 from joulebird.harness.runs.recipe import loaded
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
+from joulebird.harness.runs.warnings import NO_CHECKPOINT
 
 StageFunction = Callable[..., Dict[str, Any]]
 
@@ -107,6 +108,7 @@ class _AttemptUnderWay:
         self._saved: Optional[Event] = None  # the epoch from which this attempt continues
         self._from_epoch = 0
         self._restarts = ""  # the reason why it does not
+        self._remedy: Dict[str, str] = {}  # of that reason, if it is not the usual one
         self._begun: Event = {}  # the facts of its first event
 
     def run(self, function: StageFunction, inputs: Tuple[Any, ...], events: EventLog) -> None:
@@ -120,6 +122,7 @@ class _AttemptUnderWay:
         self._synchronise()  # from here on torch shows its device
         self._restarts = self._reason_to_restart(checkpoints)
         if self._restarts:
+            self._remedy = {} if self._saved else {"remedy": NO_CHECKPOINT}
             self._saved = checkpoints.recover([])
         self._begun = self._facts()
         self._from_epoch = self._saved["epoch"] if self._saved else 0
@@ -156,7 +159,7 @@ class _AttemptUnderWay:
         kept = [attempt for attempt in self._earlier if attempt.epochs]
         if not self._saved:
             saved = any(event.get("checkpoint") for event, _ in kept_epochs(kept))
-            reasons = [str(facts["reason"]) for facts in checkpoints.damaged]
+            reasons = dict.fromkeys(str(facts["reason"]) for facts in checkpoints.damaged)
             return "no checkpoint can be used: {}".format("; ".join(reasons)) if saved else ""
         before, known = conditions(kept[-1].first), fingerprints(kept)
         other = differences(before, conditions(self._facts()))
@@ -197,7 +200,8 @@ class _AttemptUnderWay:
         for damaged in stage.checkpoints.damaged:
             stage.warn("checkpoint_damaged", **damaged)
         if self._restarts:
-            stage.warn("restarted", attempt=self._number, reason=self._restarts)
+            facts = dict(self._remedy, attempt=self._number, reason=self._restarts)
+            stage.warn("restarted", **facts)
         stage.start_monitor()
         session.recorders.open_logs(self._folder)
         self._synchronise()

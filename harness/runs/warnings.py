@@ -116,6 +116,8 @@ WARNINGS = {
     ),
 }
 
+NO_CHECKPOINT = "check the disk or card, and that nothing deletes checkpoints"  # for "restarted"
+
 
 def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:
     """Return a warning as the record holds it: its name, facts, text and remedy.

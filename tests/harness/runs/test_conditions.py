@@ -301,6 +301,17 @@ def cut_events(here, epochs):
     path.write_text("".join(lines[: ends[epochs - 1] + 1]))
 
 
+def test_a_stage_without_any_checkpoint_says_so_once_with_its_remedy(here):
+    here.stop_after(4, spec_of())
+    for path in Path(record.stage_dir(here.root, here.stages()[0])).glob(record.CHECKPOINT + "*"):
+        path.unlink()
+    done = here.run(spec_of())[0]
+    (restarted,) = [one for one in done.warnings if one["name"] == "restarted"]
+    assert restarted["text"].count("it is missing") == 1
+    assert "check the disk" in restarted["remedy"]
+    assert "conditions" not in restarted["remedy"]
+
+
 def test_a_checkpoint_newer_than_the_events_is_never_continued(here, tmp_path):
     here.stop_after(4, spec_of())
     cut_events(here, 2)
