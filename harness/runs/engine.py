@@ -206,7 +206,10 @@ class _AttemptUnderWay:
         session.recorders.open_logs(self._folder)
         self._synchronise()
         session.recorders.sample()
-        return events.write("stage_resume" if self._saved else "stage_begin", durable=True)
+        mark = session.presence.mark()
+        begin_s = events.write("stage_resume" if self._saved else "stage_begin", durable=True)
+        stage.overlaps = partial(session.presence.since, mark, begin_s)
+        return begin_s
 
     def _end(self, stage: Stage, events: EventLog, begin_s: float) -> None:
         """Mark, then sample: the window ends inside the log.
@@ -218,6 +221,7 @@ class _AttemptUnderWay:
         end_s = time.monotonic()
         session.recorders.sample()
         log = session.recorders.close_logs()
+        stage.warn_of_overlaps(end_s, last=True)
         stage.warn_of_board(stage.stop_monitor())
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)
