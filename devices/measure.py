@@ -15,9 +15,10 @@ import contextlib
 import functools
 import os
 import shutil
+import stat
 import subprocess
 import sys
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from joulebird.devices import registry
 from joulebird.devices.measurement import Measurement
@@ -26,6 +27,9 @@ from joulebird.devices.recorder.parent import Recorder
 from joulebird.devices.util.relay import Relay
 from joulebird.devices.util.scratch import scratch_folder
 from joulebird.harness.core.errors import SourceError
+from joulebird.harness.core.powerlog import map_log, segments
+
+IDENTITY = ("name", "sensor", "rails", "total", "real")  # of the source of one log
 
 
 class CommandError(SourceError):
@@ -65,6 +69,7 @@ class joules:
             path, source = os.path.abspath(log), self._source or registry.best()
             presence = stack.enter_context(Presence(self._command))
             recorder = stack.enter_context(Recorder(source, self._options, self._period_s))
+            _check_log(path, recorder.describe())
             recorder.open(path)
             measurement = Measurement(recorder, path, os.path.getsize(path), presence)
             stack.enter_context(measurement)
@@ -89,6 +94,23 @@ class joules:
             return result
 
         return measured
+
+
+def _check_log(path: str, source: Dict[str, Any]) -> None:
+    """Raise CommandError for a file that is no log of this source: readings would mix, or spoil it.
+
+    An absent or empty file is none yet.
+    """
+    remedy = "name a new file"
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        facts = os.stat(path)
+        if not stat.S_ISREG(facts.st_mode):
+            raise CommandError(f"the power log {path} is no regular file", remedy)
+        data = map_log(path, CommandError) if facts.st_size else b""
+        for head, _, _ in segments(path, data, CommandError):
+            if any(head.source.get(name, source[name]) != source[name] for name in IDENTITY):
+                problem = f"the power log {path} is of another source, {head.source.get('name')}"
+                raise CommandError(problem, remedy)
 
 
 class Measured(NamedTuple):

@@ -62,8 +62,12 @@ def shared_text(count: int, seconds: float, own: str) -> str:
 class Presence:
     """The registration of one measurement, as a context manager; nothing in it raises."""
 
-    def __init__(self, command: str = "") -> None:
-        """Prepare; `command` is shown to the others (default: this process's command line)."""
+    def __init__(self, command: str = "", lock: str = "") -> None:
+        """Prepare; `command` is shown to the others (default: this process's command line).
+
+        `lock` is the file whose lock this measurement holds, for `holder`.
+        """
+        self._lock = os.path.realpath(lock) if lock else ""
         self._command = command or " ".join(map(str, getattr(sys, "argv", ())))
         self._me: Fact = {}
         self._path, self._handle = "", -1
@@ -76,6 +80,7 @@ class Presence:
             "ancestors": ancestors(os.getpid()),
             "command": self._command[:COMMAND_LETTERS],
             "begin_s": time.monotonic(),
+            "lock": self._lock,
         }
         with contextlib.suppress(OSError):
             self._handle, self._path = _created(RUNS)
@@ -132,6 +137,18 @@ class Presence:
             with contextlib.suppress(OSError):  # another user's
                 os.remove(path)
         os.close(self._handle)
+
+
+def holder(path: str) -> str:
+    """Return the measurement under way that names this lock, "" if none does.
+
+    It shows a holder whose lock file was deleted: a file made anew has a lock of its own.
+    """
+    for name, _, handle in _opened(RUNS):
+        for fact in _facts(os.pread(handle, MOST_BYTES, 0)) if _runs(name) else []:
+            if fact.get("lock") == os.path.realpath(path):
+                return printable(f"process {fact['pid']}, {fact['command']}")[:COMMAND_LETTERS]
+    return ""
 
 
 def ancestors(pid: int) -> List[int]:

@@ -20,6 +20,15 @@ from joulebird.devices.ina3221.chip import (
 from joulebird.devices.util.sysfs import device_tree_node, properties, text_or_none
 
 TX2_SUPPLY_V = 19.6  # largest supply of the module (TX2 OEM product design guide)
+# Inputs of the rails that the supply does not feed, in volts, as the chips of a TX2 module (P3310)
+# and its carrier (P2597) show them; the others (VDD_IN, CPU, GPU, SOC, MUX) have the supply.
+RAIL_V = {
+    **dict.fromkeys(("VDD_SYS_DDR", "VDD_DDR", "VDD_4V0_WIFI", "VDD_WIFI"), 4.8),
+    "VDD_5V0_IO_SYS": 5.0,
+    **dict.fromkeys(("VDD_3V3_SYS", "VDD_3V3_IO_SLP", "VDD_3V3_SYS_M2"), 3.3),
+    "VDD_1V8_IO": 1.8,
+}
+MARGIN = 1.25  # of these voltages
 LEAST_MOHM = 5.0  # the smallest shunt of the boards without a hwmon driver: its errors are largest
 
 
@@ -41,7 +50,9 @@ def describe_sensor(root: str, rails: Sequence[str]) -> Sensor:
     smallest shunt.
     """
     found = find_channels(root)
-    supply_v = TX2_SUPPLY_V if identify(root)["tx2"] else BUS_LIMIT_V
+    tx2 = identify(root)["tx2"]
+    supply_v = TX2_SUPPLY_V if tx2 else BUS_LIMIT_V
+    most_v = {rail: MARGIN * volts for rail, volts in RAIL_V.items()} if tx2 else {}
     shunts = {channel.rail: channel.shunt_mohm for channel in found}
     volts = {channel.rail: _volts(channel) for channel in found if channel.rail in rails}
     known = {rail: (volts.get(rail) or supply_v, shunts.get(rail) or LEAST_MOHM) for rail in rails}
@@ -49,7 +60,7 @@ def describe_sensor(root: str, rails: Sequence[str]) -> Sensor:
     note = f"; shunt not known, {LEAST_MOHM:g} mohm assumed: {', '.join(unknown)}"
     return Sensor(
         _identity(root, found),
-        {rail: round(range_w(supply_v, known[rail][1]), 1) for rail in rails},
+        {rail: round(range_w(most_v.get(rail, supply_v), known[rail][1]), 1) for rail in rails},
         {
             "gain": 2 * GAIN_ERROR,
             "offset_mw": {rail: round(1e3 * offset_w(*known[rail]), 1) for rail in rails},

@@ -1,12 +1,13 @@
 """Find an object by its registered name, or by the user's dotted path "module:attribute"."""
 
+import ast
 import contextlib
 import difflib
 import functools
 import hashlib
 import importlib.util
 import os
-from typing import Any, Dict, Iterable, Mapping, Type
+from typing import Any, Dict, Iterable, List, Mapping, Type
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.process import search_last
@@ -128,9 +129,63 @@ def own_sources(*paths: str) -> Dict[str, str]:
 
 @functools.lru_cache(maxsize=None)  # an edit while a module is in use is one of the next process
 def source_hash(module: str) -> str:
-    """Return twelve digits of the SHA-256 of a module's file; raises an Exception without one."""
+    """Return twelve digits of the SHA-256 of a module's file; raises an Exception without one.
+
+    The modules that it imports from its own folder, or from its top package, belong to it.
+    """
     spec: Any = importlib.util.find_spec(module)
-    return hashlib.sha256(spec.loader.get_data(spec.origin)).hexdigest()[:12]
+    source = spec.loader.get_data(spec.origin)
+    whole = hashlib.sha256(source)
+    for name, text in sorted(_imported(module, spec, source).items()):
+        whole.update(f"{name} {hashlib.sha256(text).hexdigest()}".encode())
+    return whole.hexdigest()[:12]
+
+
+def _imported(module: str, spec: Any, source: bytes) -> Dict[str, bytes]:
+    """Return the texts, by name, of the user's modules that a module imports, without importing."""
+    top, *below = module.split(".")
+    package = spec.submodule_search_locations is not None
+    base = os.path.dirname(spec.origin)
+    for _ in range(len(below) + package):
+        base = os.path.dirname(base)
+    if not (below or package) and os.path.basename(base) in ("site-packages", "dist-packages"):
+        return {}
+    within = top if below or package else ""  # a module of no package has those of its folder
+    found = {module: source}
+    waiting = [*_parents(module), *_names(module, package, source)]
+    while waiting:
+        name = waiting.pop()
+        first = name.partition(".")[0]
+        if name in found or first in ("", "joulebird") or (within and first != within):
+            continue
+        path = os.path.join(base, *name.split("."))
+        for file in (os.path.join(path, "__init__.py"), path + ".py"):
+            with contextlib.suppress(OSError), open(file, "rb") as opened:
+                found[name] = opened.read()
+                waiting += _names(name, file != path + ".py", found[name])
+                break
+    del found[module]
+    return {name: text for name, text in found.items() if text.strip()}
+
+
+def _names(module: str, package: bool, source: bytes) -> List[str]:
+    """Return the names that a module's text may import, with the packages above them."""
+    names = []
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                parts = module.split(".") + [""] * package
+                above = parts[: -node.level] if node.level else []
+                start = ".".join(above + ([node.module] if node.module else []))
+                names += [start] + [f"{start}.{alias.name}".lstrip(".") for alias in node.names]
+    return names + [parent for name in names for parent in _parents(name)]
+
+
+def _parents(name: str) -> List[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 # package -> the extra that installs it

@@ -42,6 +42,7 @@ from joulebird.harness.runs.conditions import (
 from joulebird.harness.runs.environment import set_threads
 from joulebird.harness.runs.recipe import loaded
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
+from joulebird.harness.runs.warnings import NO_CHECKPOINT
 
 StageFunction = Callable[..., Dict[str, Any]]
 
@@ -114,6 +115,7 @@ class _AttemptUnderWay:
         self._saved: Optional[Event] = None  # the epoch from which this attempt continues
         self._from_epoch = 0
         self._restarts = ""  # the reason why it does not
+        self._remedy: Dict[str, str] = {}  # of that reason, if it is not the usual one
         self._begun: Event = {}  # the facts of its first event
 
     def run(self, function: StageFunction, inputs: Tuple[Any, ...], events: EventLog) -> None:
@@ -127,6 +129,7 @@ class _AttemptUnderWay:
         self._synchronise()  # from here on torch shows its device
         self._restarts = self._reason_to_restart(checkpoints)
         if self._restarts:
+            self._remedy = {} if self._saved else {"remedy": NO_CHECKPOINT}
             self._saved = checkpoints.recover([])
         self._begun = self._facts()
         self._from_epoch = self._saved["epoch"] if self._saved else 0
@@ -163,7 +166,7 @@ class _AttemptUnderWay:
         kept = [attempt for attempt in self._earlier if attempt.epochs]
         if not self._saved:
             saved = any(event.get("checkpoint") for event, _ in kept_epochs(kept))
-            reasons = [str(facts["reason"]) for facts in checkpoints.damaged]
+            reasons = dict.fromkeys(str(facts["reason"]) for facts in checkpoints.damaged)
             return "no checkpoint can be used: {}".format("; ".join(reasons)) if saved else ""
         before, known = conditions(kept[-1].first), fingerprints(kept)
         other = differences(before, conditions(self._facts()))
@@ -204,7 +207,8 @@ class _AttemptUnderWay:
         for damaged in stage.checkpoints.damaged:
             stage.warn("checkpoint_damaged", **damaged)
         if self._restarts:
-            stage.warn("restarted", attempt=self._number, reason=self._restarts)
+            facts = dict(self._remedy, attempt=self._number, reason=self._restarts)
+            stage.warn("restarted", **facts)
         if not self._saved:
             for aside in session.recorders.set_aside(self._folder, bool(self._earlier)):
                 stage.warn("log_set_aside", **aside)
@@ -212,7 +216,10 @@ class _AttemptUnderWay:
         session.recorders.open_logs(self._folder)
         self._synchronise()
         session.recorders.sample()
-        return events.write("stage_resume" if self._saved else "stage_begin", durable=True)
+        mark = session.presence.mark()
+        begin_s = events.write("stage_resume" if self._saved else "stage_begin", durable=True)
+        stage.overlaps = partial(session.presence.since, mark, begin_s)
+        return begin_s
 
     def _end(self, stage: Stage, events: EventLog, begin_s: float) -> None:
         """Mark, then sample: the window ends inside the log.
@@ -224,6 +231,7 @@ class _AttemptUnderWay:
         end_s = time.monotonic()
         session.recorders.sample()
         log = session.recorders.close_logs()
+        stage.warn_of_overlaps(end_s, last=True)
         stage.warn_of_board(stage.stop_monitor())
         if self._number > 1:
             stage.warn("resumed", attempts=self._number)

@@ -9,15 +9,16 @@ import time
 import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
+from joulebird.devices import overlap
 from joulebird.devices.board.control import Board
 from joulebird.devices.board.note import BoardError
 from joulebird.devices.health.read import Health
-from joulebird.devices.overlap import Presence
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.core.errors import TrainingError
+from joulebird.harness.core.errors import HarnessError, TrainingError
 from joulebird.harness.core.events import EventLog
+from joulebird.harness.core.exit_codes import BUSY
 from joulebird.harness.core.files import writing
 from joulebird.harness.core.records import (
     EVENTS,
@@ -126,6 +127,7 @@ class Session:
         self._working = False
         self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
+        self.presence = overlap.Presence()
         self._health = Health(board_root)
         self._pulse: Dict[str, Any] = {}
         self._environment: Dict[str, Any] = {}
@@ -135,9 +137,23 @@ class Session:
         path, patience_s = self._lock
         owner = {"user": user_name(), "what": f"runs in {os.path.abspath(self.root)}"}
         self._exits.enter_context(locks.locked(path, owner, TRAINS, REMEDY, patience_s))
-        self._exits.enter_context(Presence("joulebird run: " + owner["what"]))
+        try:
+            self._refuse_second(path, patience_s)
+            self.presence = overlap.Presence("joulebird run: " + owner["what"], path)
+            self._exits.enter_context(self.presence)
+        except BaseException:
+            self._exits.close()
+            raise
         self._exits.enter_context(self._signals)
         return self
+
+    def _refuse_second(self, path: str, patience_s: float) -> None:
+        """Raise HarnessError (75) beside a run whose lock file was deleted."""
+        deadline = time.monotonic() + patience_s
+        while overlap.holder(path):
+            if time.monotonic() > deadline:
+                raise HarnessError(TRAINS.format(holder=overlap.holder(path)), REMEDY, BUSY)
+            time.sleep(0.05)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:

@@ -4,6 +4,7 @@ import csv
 import os
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from joulebird.devices.overlap import Overlap
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.exit_codes import INTERRUPTED
@@ -48,6 +49,8 @@ class Stage:
         self._changes = changes  # the present conditions, and all that differs from the begin
         self._monitor: Optional[Monitor] = None
         self._beside: Optional[Beside] = None
+        self.overlaps: Callable[[float], List[Overlap]] = lambda end_s: []  # since the begin
+        self._shared: Dict[Tuple[int, float], Dict[str, Any]] = {}  # by process and its begin
         self.load: Dict[str, Any] = {}
         self._epoch = saved["epoch"] if saved else 0
         self.warnings: List[Dict[str, Any]] = []
@@ -98,6 +101,7 @@ class Stage:
         self.checkpoints.commit()
         append_epoch(self.folder, dict(plain(values), end_s=round(end_s, 6)))
         self._epoch = epoch
+        self.warn_of_overlaps(end_s)
         self.warn_of_board(loaded)
         self._session.recorders.keep_alive()
         self.warn_of_board(self._monitor.news() if self._monitor else [])
@@ -122,6 +126,16 @@ class Stage:
         for name, facts in news:
             if name not in [known["name"] for known in self.warnings]:
                 self.warn(name, **facts)
+
+    def warn_of_overlaps(self, end_s: float, last: bool = False) -> None:
+        """Warn of each measurement beside this attempt, and the `last` time of its whole part."""
+        for pid, command, begin_s, seconds in self.overlaps(end_s):
+            former = self._shared.get((pid, begin_s))
+            facts = {"pid": pid, "command": command, "seconds": round(seconds, 1)}
+            if former is None or (last and former["seconds"] != facts["seconds"]):
+                self.warnings = [one for one in self.warnings if one is not former]
+                self.warn("shared", **facts)
+                self._shared[pid, begin_s] = self.warnings[-1]
 
     def work(
         self,

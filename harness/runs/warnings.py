@@ -98,6 +98,11 @@ WARNINGS = {
         "the machine did other work while this was measured ({what})",
         "stop the other work and measure again: delete the folder of the stage",
     ),
+    "shared": (
+        "another measurement ran beside this for {seconds} s (process {pid}: {command}): "
+        "the joules are the machine's, not this stage's alone",
+        "measure one thing at a time; delete the stage's folder to measure it again",
+    ),
     "swapped": (
         "{pages} pages were swapped while this was measured",
         "use a smaller batch, or close other programs",
@@ -119,6 +124,8 @@ WARNINGS = {
         "none needed: boot_id keeps the clocks apart",
     ),
 }
+
+NO_CHECKPOINT = "check the disk or card, and that nothing deletes checkpoints"  # for "restarted"
 
 
 def warning(name: str, facts: Dict[str, Any]) -> Dict[str, Any]:

@@ -20,6 +20,7 @@ DISTURBING = {
     "limits_changed": (WARN, _SEE),
     "supply_sagged": (WARN, _SEE),
     "foreign_load": (WARN, "end the other processes, and run the stage again"),
+    "shared": (WARN, "run one measurement at a time, and run the stage again"),
     "swapped": (WARN, _SEE),
 }
 

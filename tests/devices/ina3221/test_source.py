@@ -276,6 +276,14 @@ def test_the_record_holds_shunts_words_and_clock(board):
     assert facts["accuracy"]["quantum_mw"]["VDD_IN"] == pytest.approx(38.2)
 
 
+def test_a_rails_range_is_that_of_its_own_supply(board):
+    """VDD_SYS_DDR read as 4.8 V x 60 A = 288 W once passed."""
+    with Ina3221Source(root=board(chips=MODULE).root) as source:
+        ranges = source.describe()["range_w"]
+    for rail in ("VDD_SYS_DDR", "VDD_4V0_WIFI"):
+        assert 163.8e-3 / 10e-3 * 4.8 < ranges[rail] < 163.8e-3 / 10e-3 * 4.8 * 1.5
+
+
 def test_a_chip_that_converts_once_a_reading_gives_snapshots(board):
     with Ina3221Source(root=board(continuous=False).root) as source:
         chip = source.describe()["chips"][0]

@@ -347,6 +347,17 @@ def test_a_log_that_cannot_be_continued_is_set_aside(here, fault, reason):
         assert "pass  raw logs are kept" in joulebird("check", here.root)[1]
 
 
+def test_a_stage_without_any_checkpoint_says_so_once_with_its_remedy(here):
+    here.stop_after(4, spec_of())
+    for path in Path(record.stage_dir(here.root, here.stages()[0])).glob(record.CHECKPOINT + "*"):
+        path.unlink()
+    done = here.run(spec_of())[0]
+    (restarted,) = [one for one in done.warnings if one["name"] == "restarted"]
+    assert restarted["text"].count("it is missing") == 1
+    assert "check the disk" in restarted["remedy"]
+    assert "conditions" not in restarted["remedy"]
+
+
 def test_a_checkpoint_newer_than_the_events_is_never_continued(here, tmp_path):
     here.stop_after(4, spec_of())
     cut_events(here, 2)
@@ -503,6 +514,46 @@ def test_an_edited_method_of_the_users_own_is_not_done(here, own):
     own(0.25)
     assert here.run(spec)[0].accuracy["last"] == 0.25
     assert len(here.stages()) == 2
+
+
+def test_an_edited_module_that_an_own_one_imports_makes_it_another(tmp_path, monkeypatch):
+    package = f"lab_{tmp_path.name}".replace("-", "_")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = {
+        "__init__.py": "",
+        "own.py": "from . import near\nfrom .deep.far import x\ndef f():\n    import gone",
+        "near.py": f"import {package}.other, {package}.own",
+        "other.py": "x = 1",
+        "unused.py": "x = 1",
+        "deep/__init__.py": "",
+        "deep/far.py": "from ..base import x\nimport outside",
+        "base.py": "raise RuntimeError('imported')",
+        "../outside.py": "x = 1",
+        "../single.py": "import outside",
+    }
+    for name, text in files.items():
+        path = tmp_path / package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def hashes():
+        source_hash.cache_clear()
+        return own_sources(package + ".own:f", "single:f")
+
+    first = hashes()
+    assert set(first) == {package + ".own", "single"}
+    for name in files:
+        with open(str(tmp_path / package / name), "a") as file:
+            file.write("\n# edited")
+        changed = {module for module, sha in hashes().items() if sha != first[module]}
+        first = hashes()
+        if name == "unused.py":
+            assert not changed
+        elif name.startswith(".."):
+            assert changed == {"single"}
+        else:
+            assert changed == {package + ".own"}, name
+    assert package + ".base" not in sys.modules
 
 
 def test_a_run_whose_own_module_is_not_here_stays_done(here, own, tmp_path):

@@ -320,3 +320,26 @@ def command_of(pid):
             return file.read().replace("\0", " ")
     except OSError:
         return ""
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "text", "another source"])
+def test_a_log_that_readings_would_spoil_is_refused_before_the_command_runs(tmp_path, kind):
+    log, ran = tmp_path / "log", tmp_path / "ran"
+    if kind == "fifo":
+        os.mkfifo(str(log))
+    elif kind == "folder":
+        log.mkdir()
+    elif kind == "text":
+        log.write_text("dear diary\n")
+    else:
+        faulty = ["--source", "tests.devices.faulty:Faulty", "--log", str(log)]
+        assert measure(*faulty, "--", "true")[0] == 0
+        assert measure(*faulty, "--", "true")[0] == 0  # one source's log goes on
+    before = log.read_bytes() if log.is_file() else b""
+    words = ["--source", "simulated", "--log", str(log), "--", "touch", str(ran)]
+    code, out, errors = measure(*words)
+    assert (code, out) == (2, ""), errors
+    assert str(log) in errors
+    assert len(errors.splitlines()) <= 2
+    assert not ran.exists()
+    assert (log.read_bytes() if log.is_file() else b"") == before

@@ -336,6 +336,12 @@ def loaded(root):
     folder.run("snip", 0.7, [folder.stage("busy-1", 16, warnings=[warning])])
 
 
+def shared(root):
+    folder = good(root)
+    warning = {"name": "shared", "text": "another measurement ran beside this", "remedy": "wait"}
+    folder.run("snip", 0.7, [folder.stage("busy-1", 16, warnings=[warning])])
+
+
 def never_moves(root):
     good(root, ripple=0.0)
 
@@ -426,6 +432,7 @@ def one_after_another(root):
         ("R7", WARN, threads_mixed),
         ("R7", WARN, supply_weak),
         ("R7", WARN, loaded),
+        ("R7", WARN, shared),
         ("R8", WARN, no_idle),
         ("R8", WARN, short_idle),
         ("R9", WARN, accuracy_unknown),
