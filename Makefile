@@ -48,7 +48,7 @@ test-board-slow: $(BOARD_VENV)/.ready
 	$(BOARD_PY) -m pytest $(ALONE)
 endif
 
-# The tables of docs/formats.md and docs/schemas, from harness/core/formats.py and settings.py.
+# The tables of docs/formats.md and docs/schemas, from harness/core/formats.py and the settings.py of core and host.
 formats: $(VENV)/.ready
 	$(PY) docs/generate.py
 

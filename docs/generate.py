@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from joulebird.harness.core import formats, settings  # noqa: E402
 from joulebird.harness.core.schema import Schema  # noqa: E402
+from joulebird.harness.host import settings as desk  # noqa: E402
 
 TABLES = {
     "source": formats.SOURCE,
@@ -31,13 +32,13 @@ TABLES = {
     "run-accuracy": formats.ACCURACY,
     "recipe": formats.RECIPE,
     "spec": settings.SPEC,
-    "study": settings.STUDY,
-    "study-grid": settings.STUDY_TABLE,
-    "setting": settings.SETTING,
-    "variant": settings.VARIANT,
+    "study": desk.STUDY,
+    "study-grid": desk.STUDY_TABLE,
+    "setting": desk.SETTING,
+    "variant": desk.VARIANT,
     "schedule": settings.SCHEDULE,
-    "defaults": settings.DEFAULTS,
-    "board": settings.BOARD,
+    "defaults": desk.DEFAULTS,
+    "board": desk.BOARD,
 }
 FILES = {
     "source": formats.SOURCE,
@@ -46,8 +47,8 @@ FILES = {
     "record": formats.RECORD,
     "recipe": formats.RECIPE,
     "spec": settings.SPEC,
-    "study": settings.STUDY,
-    "config": settings.CONFIG,
+    "study": desk.STUDY,
+    "config": desk.CONFIG,
 }
 BASES = {"event-": formats.EVENT, "recorded-source": formats.SOURCE}
 

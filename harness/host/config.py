@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import tomllib
 
-from joulebird.harness.core import settings
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.host import settings
 
 BOARD_ENVIRONMENT = {
     "OPENBLAS_CORETYPE": "ARMV8",

@@ -35,9 +35,9 @@ from typing import Any, NamedTuple
 
 import tomllib
 
-from joulebird.harness.core import settings
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
+from joulebird.harness.host import settings
 from joulebird.harness.runs.options import resolve_options
 from joulebird.harness.runs.spec import RunSpec, find_name, resolved
 
