@@ -12,7 +12,6 @@ from joulebird.devices.serial_meter.decoders.scpi import ScpiDecoder
 from joulebird.devices.serial_meter.decoders.um import UmDecoder
 from joulebird.devices.serial_meter.decoders.wattsup import WattsupDecoder
 from joulebird.devices.serial_meter.profiles import UNSTATED
-from joulebird.devices.serial_meter.profiles.boards import BOARD_METERS
 from joulebird.devices.serial_meter.profiles.line import LINE_METERS
 from joulebird.devices.serial_meter.profiles.modbus import MODBUS_METERS
 from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
@@ -33,7 +32,6 @@ DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
 
 # name -> the fields of Meter that differ from the default
 METERS: Dict[str, Dict[str, Any]] = {
-    **BOARD_METERS,
     **LINE_METERS,
     **SCPI_METERS,
     **MODBUS_METERS,

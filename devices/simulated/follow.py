@@ -3,7 +3,7 @@
 import os
 from typing import Callable, List, Tuple
 
-from joulebird.devices.simulated.rails import IDLE_W, TRAIN_W
+from joulebird.devices.simulated.board import IDLE_W, TRAIN_W
 from joulebird.devices.util.processes import ProcessLoad
 from joulebird.harness.core.errors import SourceError
 

@@ -15,9 +15,8 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Union
 
 from joulebird.devices.ina3221.source import Ina3221Source
-from joulebird.devices.simulated.board import SimulatedBoard
+from joulebird.devices.simulated.board import IDLE_W, TRAIN_W, SimulatedBoard
 from joulebird.devices.simulated.follow import Load, Waveform
-from joulebird.devices.simulated.rails import IDLE_W, TRAIN_W
 from joulebird.devices.source import PowerSample
 from joulebird.devices.util.scratch import scratch_folder
 from joulebird.harness.core.errors import SourceError

@@ -1,6 +1,6 @@
 """Meters that print one line of text for each reading: regular expression, CSV, key=value or JSON.
 
-The forms of each meter stand in `profiles/line.py` and `boards.py`; `forms` reads them.
+The forms of each meter stand in `profiles/line.py`; `forms` reads them.
 """
 
 import re

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from joulebird.devices.ina3221.source import Ina3221Source
-from joulebird.devices.simulated.rails import BOARD, IDLE_W, TRAIN_W
+from joulebird.devices.simulated.board import BOARD, IDLE_W, TRAIN_W
 from joulebird.devices.simulated.source import SimulatedSource
 from joulebird.harness.core.errors import SourceError
 
