@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from joulebird.harness.core import formats, settings  # noqa: E402
-from joulebird.harness.core.schema import Schema  # noqa: E402
+from joulebird.harness.core.schema import Either, Kind, Schema, integer  # noqa: E402
 from joulebird.harness.host import settings as desk  # noqa: E402
 
 TABLES = {
@@ -88,13 +88,43 @@ def json_schema(schema: Schema) -> dict:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"joulebird {schema.name}",
     }
-    return {**head, **schema.json_schema()}
+    return {**head, **of_table(schema)}
+
+
+def of_kind(kind: Kind) -> dict:
+    """Return the JSON Schema of a kind of values."""
+    if isinstance(kind, Schema):
+        return of_table(kind)
+    if isinstance(kind, Either):
+        return {"anyOf": [of_kind(one) for one in kind.kinds]}
+    inner = "items" if kind.type == "array" else "additionalProperties"
+    known = {"type": kind.type} if kind.type else {}
+    return {**known, **kind.keywords, **({inner: of_kind(kind.item)} if kind.item else {})}
+
+
+def of_table(schema: Schema) -> dict:
+    """Return the JSON Schema of a table with named fields."""
+    fields = {
+        name: {**of_kind(field.kind), "description": field.doc}
+        for name, field in schema.fields.items()
+    }
+    needed = [field.name for field in schema.fields.values() if not field.optional]
+    if schema.version:
+        fields["format"] = of_kind(integer(1, schema.version))
+        needed += ["format"] * (schema.extra == "keep")
+    return {
+        "type": "object",
+        "description": schema.doc,
+        "properties": fields,
+        "required": needed,
+        "additionalProperties": schema.extra == "keep",
+    }
 
 
 def event_schema() -> dict:
     """Return the JSON Schema of a line of events.jsonl: the fields depend on the event's name."""
     rules = [
-        {"if": {"properties": {"event": {"const": name}}}, "then": schema.json_schema()}
+        {"if": {"properties": {"event": {"const": name}}}, "then": of_table(schema)}
         for name, schema in formats.EVENTS.items()
     ]
     return {**json_schema(formats.EVENT), "allOf": rules}

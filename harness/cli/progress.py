@@ -22,10 +22,8 @@ class Estimate:
         self._clock = clock
         self._planned: Dict[str, str] = {}
         self._seconds: Dict[str, List[float]] = {}
-        self._begun_s = 0.0
         self._epoch_s: List[float] = []
-        self._left_here = 0
-        self._epochs = 0
+        self._begun_s, self._left_here, self._epochs = 0.0, 0, 0
 
     def plan(self, stages: Dict[str, str]) -> None:
         """Set the unfinished stages: id -> function."""
@@ -87,8 +85,7 @@ class Progress:
         self._encoding = getattr(self._stream, "encoding", None) or "ascii"
         self._blocks = "█░" if self._encoding.lower().replace("-", "") == "utf8" else "#-"
         self._open_line = self._lost = False
-        self._name = ""
-        self._begun_s = time.monotonic()
+        self._name, self._begun_s = "", time.monotonic()
         self._warned: List[str] = []
         self.estimate = Estimate()
 

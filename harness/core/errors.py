@@ -15,8 +15,7 @@ class HarnessError(Exception):
 
     def __init__(self, message: str, hint: str = "", exit_code: Optional[int] = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
         self.exit_code = self.exit_code if exit_code is None else exit_code
 
 

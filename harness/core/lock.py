@@ -15,12 +15,12 @@ import os
 import stat
 import tempfile
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from joulebird.harness.core import jsonfile
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import BUSY
-from joulebird.harness.core.files import remove
+from joulebird.harness.core.files import opened, remove
 
 MACHINE = "JOULEBIRD_MACHINE_LOCK"  # environment: lock this file instead of the machine's
 HELD = "JOULEBIRD_LOCK_HELD"  # environment: a parent holds this lock for us, as `identity` names it
@@ -126,7 +126,7 @@ def holder(path: str) -> Optional[Dict[str, Any]]:
     try:
         wait_until_free(path, fcntl.LOCK_NB)
     except BlockingIOError:
-        with _opened(path) as handle:
+        with opened(path, os.O_RDONLY | SAFELY) as handle:
             return _owner(handle)
     return None
 
@@ -142,22 +142,8 @@ def holder_text(path: str) -> str:
 
 def wait_until_free(path: str, flag: int = 0) -> None:
     """Sleep, without polling, until the lock is free; LOCK_NB raises BlockingIOError instead."""
-    with contextlib.suppress(FileNotFoundError), _opened(path) as handle:
+    with contextlib.suppress(FileNotFoundError), opened(path, os.O_RDONLY | SAFELY) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH | flag)
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    handle = os.open(path, os.O_RDONLY | SAFELY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _texts(name: str) -> List[str]:
-    folder = glob.escape(tempfile.gettempdir())
-    return glob.glob(os.path.join(folder, f"joulebird-owner-{name}-*"))
 
 
 def _say(handle: int, owner: Optional[Dict[str, Any]]) -> None:
@@ -169,20 +155,18 @@ def _say(handle: int, owner: Optional[Dict[str, Any]]) -> None:
     path = os.path.join(tempfile.gettempdir(), name)
     with contextlib.suppress(OSError):
         remove(path)
-        text = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFELY, 0o644)
-        try:
+        with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFELY) as text:
             os.fchmod(text, 0o644)
             os.write(text, json.dumps(facts).encode("utf-8"))
-        finally:
-            os.close(text)
 
 
 def _owner(handle: int) -> Dict[str, Any]:
     """Return the newest text about the owner of a lock that a user left under his own name."""
     newest: Dict[str, Any] = {}
     newest_s = 0.0
-    for path in _texts(identity(handle)):
-        with contextlib.suppress(OSError, ValueError), _opened(path) as text:
+    folder = glob.escape(tempfile.gettempdir())
+    for path in glob.glob(os.path.join(folder, f"joulebird-owner-{identity(handle)}-*")):
+        with contextlib.suppress(OSError, ValueError), opened(path, os.O_RDONLY | SAFELY) as text:
             facts = os.fstat(text)
             own = path.endswith(f"-{facts.st_uid}") and stat.S_ISREG(facts.st_mode)
             if own and facts.st_mtime > newest_s:

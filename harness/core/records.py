@@ -235,7 +235,7 @@ def _lines(path: str) -> List[bytes]:
     try:
         with open(path, "rb") as file:
             return file.read().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # no file has a NUL in its name
         return [b""]
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read ({error.strerror})", "check its name") from None

@@ -1,8 +1,8 @@
-"""Declare the fields of a file format, check values by it, and give the same as JSON Schema.
+"""Declare the fields of a file format, and check values by it.
 
 A `Schema` is a table with named fields; each `Field` has a kind. bool is rejected as a number, int
-is accepted as float, NaN and infinity are rejected. docs/formats.md and docs/schemas are made from
-these declarations.
+is accepted as float, NaN and infinity are rejected. docs/generate.py makes docs/formats.md and
+docs/schemas from these declarations.
 """
 
 import operator
@@ -95,14 +95,6 @@ class Kind:
             for name, part in parts(value):
                 self.item.check(part, where, path + name, remedy)
 
-    def json_schema(self) -> Dict[str, Any]:
-        """Return the same as JSON Schema."""
-        inner = "items" if self.type == "array" else "additionalProperties"
-        known = {"type": self.type} if self.type else {}
-        return dict(
-            known, **self.keywords, **({inner: self.item.json_schema()} if self.item else {})
-        )
-
 
 class Either(Kind):
     """A value of one of several kinds."""
@@ -120,10 +112,6 @@ class Either(Kind):
         """Check by the kind that has the value's type."""
         own = next((kind for kind in self.kinds if kind.fits(value)), None)
         (own.check if own else super().check)(value, where, path, remedy)
-
-    def json_schema(self) -> Dict[str, Any]:
-        """Return the same as JSON Schema."""
-        return {"anyOf": [kind.json_schema() for kind in self.kinds]}
 
 
 class Field(NamedTuple):
@@ -190,24 +178,6 @@ class Schema(Kind):
             name: types.get(field.kind.type, lambda value: value)(values[name])
             for name, field in self.fields.items()
             if values.get(name) is not None
-        }
-
-    def json_schema(self) -> Dict[str, Any]:
-        """Return the same as JSON Schema."""
-        fields = {
-            name: dict(field.kind.json_schema(), description=field.doc)
-            for name, field in self.fields.items()
-        }
-        needed = [field.name for field in self.fields.values() if not field.optional]
-        if self.version:
-            fields["format"] = dict(integer(1, self.version).json_schema())
-            needed += ["format"] * (self.extra == "keep")
-        return {
-            "type": "object",
-            "description": self.doc,
-            "properties": fields,
-            "required": needed,
-            "additionalProperties": self.extra == "keep",
         }
 
 

@@ -54,9 +54,7 @@ class _Keeper:
     """One running job: its process, its output, and the requests to stop it."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.tail = b""
-        self.stops = 0
+        self.path, self.tail, self.stops = path, b"", 0
         self.process: Any = None
 
     def run(self, job: Dict[str, Any], locks: Any) -> int:

@@ -117,14 +117,12 @@ class _Source:
     """One power source: its recorder, its present log, and its failures since they were taken."""
 
     def __init__(self, make: MakeRecorder, label: str, definition: str = "") -> None:
-        self.label = label
+        self.label, self._make, self._path = label, make, ""
         self._definition = {"definition": definition} if definition else {}
         self.description: Dict[str, Any] = {}
         self.failures: List[Failure] = []
         self.lost: Optional[Failure] = None  # set once a further source has failed
-        self._make = make
         self._recorder: Any = None
-        self._path = ""
 
     def start(self) -> None:
         """Start the recorder and check that the source can be read.

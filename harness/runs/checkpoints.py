@@ -57,10 +57,8 @@ class Checkpoints:
     """The checkpoints of one attempt at a stage."""
 
     def __init__(self, folder: str, saving: Callable[[], Saving], attempt: int) -> None:
-        self._folder = folder
-        self._saving = saving
-        self._attempt = attempt
-        self._count = 0
+        self._folder, self._saving = folder, saving
+        self._attempt, self._count = attempt, 0
         self._current = ""  # the name of checkpoint.pt
         self._state: Optional[Dict[str, Any]] = None  # of checkpoint.pt, until it is asked for
         self.pending: Optional[str] = None  # for the epoch's event; None when nothing was saved

@@ -103,15 +103,12 @@ class _AttemptUnderWay:
     """The present attempt at one stage."""
 
     def __init__(self, session: Any, asked: Asked, past: List[Event]) -> None:
-        self._session = session
-        self._asked = asked
-        self._past = past
+        self._session, self._asked, self._past = session, asked, past
         self._earlier = attempts(past)
         if any(attempt.ended for attempt in self._earlier):  # its result is gone: begin afresh
             self._earlier = _continued(past, 0)
         self._number = len(self._earlier) + 1
-        self._folder = stage_dir(session.root, asked.id)
-        self._device = ""
+        self._folder, self._device = stage_dir(session.root, asked.id), ""
         self._saved: Optional[Event] = None  # the epoch from which this attempt continues
         self._from_epoch = 0
         self._restarts = ""  # the reason why it does not

@@ -24,8 +24,7 @@ class Monitor:
 
     def __init__(self, events: str, root: str = "/") -> None:
         """`events` is the stage's events.jsonl; `root` is where /proc and /sys are."""
-        self._events = events
-        self._offset = 0
+        self._events, self._offset = events, 0
         self._log: Optional[HealthLog] = None
         self._failure: Warnings = []
         if identify(root)["jetson"]:

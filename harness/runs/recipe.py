@@ -13,9 +13,7 @@ class Artifact:
     """A handle to a stage: its id, and its result once it is finished."""
 
     def __init__(self, root: str, stage_id: str, saving: Any) -> None:
-        self.id = stage_id
-        self.folder = stage_dir(root, stage_id)
-        self._saving = saving
+        self.id, self.folder, self._saving = stage_id, stage_dir(root, stage_id), saving
 
     def done(self) -> bool:
         """Return whether the stage is finished."""

@@ -28,12 +28,9 @@ class Run:
         self, spec: RunSpec, root: str, saving: Callable[[], Any], session: Any = None
     ) -> None:
         """Without a session nothing is trained: stages are only named (a plan)."""
-        self.spec = spec
-        self.prune_ratio = spec.prune_ratio
+        self.spec, self.prune_ratio = spec, spec.prune_ratio
         self.asked: List[Asked] = []
-        self._root = root
-        self._saving = saving
-        self._session = session
+        self._root, self._saving, self._session = root, saving, session
 
     def stage(self, name: str, function: StageFunction, *inputs: Any, **options: Any) -> Artifact:
         """Do a stage, or reuse a finished one of the same recipe; return a handle to its result."""

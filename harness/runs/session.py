@@ -56,9 +56,8 @@ class StopSignals:
     """
 
     def __init__(self, notice: Callable[[str], None]) -> None:
-        self._notice = notice
+        self._notice, self.stopping = notice, False
         self._before: Dict[int, Any] = {}
-        self.stopping = False
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
@@ -108,18 +107,12 @@ class Session:
         board of `make_board` gets that of the attempt which is continued. `restart` begins stages
         again that cannot be continued here, also for a user at a terminal.
         """
-        self.root = str(root)
-        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        self.id = f"{started}-{uuid.uuid4().hex[:6]}"
-        self.recorders = recorders
-        self.progress = progress
-        self.backend = backend or Backend()
+        self.root, self.recorders, self.progress = str(root), recorders, progress
+        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        self.backend, self.restart = backend or Backend(), restart
         self._data = {"data_dir": data_dir, "download": download}
-        self._idle_s = idle_s
-        self._board_root = board_root
-        self._prepare = prepare
-        self._make_board = make_board
-        self.restart = restart
+        self._idle_s, self._board_root = idle_s, board_root
+        self._prepare, self._make_board = prepare, make_board
         self.study: List[str] = []  # the stages that are known to belong together
         self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
@@ -286,11 +279,11 @@ def _plan(session: Any, specs: List[RunSpec]) -> None:
     root = session.root
     plans = [planned(spec, root, session.backend) for spec in split(root, specs)[1]]
     session.study += [stage.id for stages in plans for stage in stages]
-    functions = {stage.id: stage.function for stages in plans for stage in stages}
     session.progress.estimate.plan(
         {
-            name: function
-            for name, function in functions.items()
-            if not is_done(stage_dir(root, name), STAGE)
+            stage.id: stage.function
+            for stages in plans
+            for stage in stages
+            if not is_done(stage_dir(root, stage.id), STAGE)
         }
     )

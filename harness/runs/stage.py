@@ -41,11 +41,8 @@ class Stage:
         changes: Callable[[], Tuple[str, str]],
     ) -> None:
         self.folder = folder  # for messages
-        self._events = events
-        self.checkpoints = checkpoints
-        self._saved = saved
-        self._session = session
-        self._synchronise = synchronise
+        self._events, self._session, self._synchronise = events, session, synchronise
+        self.checkpoints, self._saved = checkpoints, saved
         self._changes = changes  # the present conditions, and all that differs from the begin
         self._monitor: Optional[Monitor] = None
         self._beside: Optional[Beside] = None

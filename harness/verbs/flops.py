@@ -217,6 +217,9 @@ def thinner(widths: Any, share: float) -> Any:
     >>> thinner([64, [100, 3]], 0.5)
     [32, [50, 2]]
     """
-    if isinstance(widths, (list, tuple)):
-        return [thinner(one, share) for one in widths]
-    return max(1, int(round(widths * (1 - share))))
+    several = isinstance(widths, (list, tuple))
+    return (
+        [thinner(one, share) for one in widths]
+        if several
+        else max(1, int(round(widths * (1 - share))))
+    )

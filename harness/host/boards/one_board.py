@@ -56,8 +56,7 @@ class BoardRun:
         self.agent, self.root, self.say, self.wishes = agent, root, say, wishes
         self.name = agent.board.name
         self._patience = Patience(self.name, wishes.patience_s, say)
-        self._restarts = 0
-        self._progress = -1
+        self._restarts, self._progress = 0, -1
 
     def bring_to_end(self, specs: Sequence[RunSpec]) -> None:
         """Return when every run is finished and here.

@@ -50,13 +50,12 @@ class DeskMeter:
         every_s: float = 30.0,
         chip_s: float = 0.0,
     ) -> None:
-        self._agent, self._say, self._chip_s = agent, say, chip_s
+        self._agent, self._meter, self._say, self._chip_s = agent, meter, say, chip_s
         self.folder = (
             root
             / "meter"
             / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
         )
-        self._meter = meter
         self._watch = ClockWatch(agent, self.folder / CLOCK, every_s)
 
     def __enter__(self) -> "DeskMeter":

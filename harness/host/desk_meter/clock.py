@@ -232,8 +232,7 @@ class ClockWatch:
     def __init__(self, agent: Agent, path: Path, every_s: float = EVERY_S) -> None:
         self.agent, self.every_s = agent, every_s
         self._log = ClockLog(path)
-        self._over = threading.Event()
-        self._ready = threading.Event()
+        self._over, self._ready = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> "ClockWatch":

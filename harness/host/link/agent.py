@@ -15,9 +15,7 @@ class Agent:
     """A board with our code on it, deployed at the first call; one connection serves everything."""
 
     def __init__(self, link: Link, code: Code | None = None) -> None:
-        self.link = link
-        self.board = link.board
-        self._code = code
+        self.link, self.board, self._code = link, link.board, code
         self._deployed: Deployed | None = None
 
     @property
