@@ -10,7 +10,6 @@ from joulebird.harness.core.integral import rule_of
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
 from joulebird.reports.runs.labels import method_key, method_labels, percent, setting_key
 from joulebird.reports.runs.records import (
-    MISSING,
     FinishedRun,
     FinishedStage,
     one_scope,
@@ -48,6 +47,8 @@ def provenance(runs: list[FinishedRun]) -> Verdicts:
             )
         if not isinstance(run.record.accuracy.get("best"), (int, float)):
             yield (FAIL, f"{run.id}: holds no accuracy", "run again")
+        if run.misstated:
+            yield (FAIL, f"{run.id}: {run.misstated}", "delete its record.json and run again")
     environments = [stage.record.environment for stage in unique_stages(runs)]
     codes = {str(environment.get("code")) for environment in environments}
     if any(environment.get("code") is None for environment in environments):
@@ -125,7 +126,7 @@ def phases(runs: list[FinishedRun]) -> Verdicts:
 
 
 def _epoch_faults(stage: FinishedStage) -> Iterator[str]:
-    if stage.spoilt.startswith(MISSING):
+    if not stage.counted:
         yield stage.spoilt
     for attempt in stage.attempts:
         numbers = [event["epoch"] for event in attempt.epochs]
@@ -139,9 +140,6 @@ def _epoch_faults(stage: FinishedStage) -> Iterator[str]:
             before = event["t_s"]
         if attempt.useful and before > attempt.useful.end_s + 1e-6:
             yield "an epoch ends after the stage"
-    recorded = stage.work.get("epochs", 0)
-    if recorded != len(stage.epochs):
-        yield f"{len(stage.epochs)} epochs are marked and {recorded} in the record"
 
 
 def sampling_named(runs: list[FinishedRun]) -> Verdicts:

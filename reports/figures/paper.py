@@ -104,7 +104,7 @@ def figure5(
         label = method if len(grid.settings) == 1 else f"{setting} {method}"
         style = {"marker": "o", "color": colour(i), "label": label}
         row = [cell for key, cell in cells.items() if key[:2] == (setting, method)]
-        _draw_line(left, [(cell.flops / flops, cell) for cell in row], style)
+        _draw_line(left, [(cell.flops / flops, cell) for cell in row if cell.counted], style)
         _draw_line(right, [(cell.joules / joules, cell) for cell in row if cell.joules], style)
     of_rail = f" of {rail}" if rail else ""
     units = ", ".join([joules_unit, *grid.words])

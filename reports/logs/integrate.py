@@ -19,13 +19,15 @@ Flags = npt.NDArray[np.bool_]
 class Series(NamedTuple):
     """Power over time in integers.
 
-    Microseconds, power units, which samples were read, and where a recorder (re)started.
+    Microseconds, power units, which samples were read, where a recorder (re)started, and the
+    longest gap to bridge before each sample (microseconds; 0, or none: that of the query).
     """
 
     t_us: Integers
     power: Integers
     read: Flags
     starts: Flags
+    gap_us: Integers | None = None
 
 
 class Integral(NamedTuple):
@@ -56,7 +58,9 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     if not part.read.all():  # a failed one is missed; the one behind a failed start is a start
         runs = np.cumsum(part.starts)[part.read]
         starts = np.diff(runs, prepend=runs[:1]) > 0
-        part = Series(part.t_us[part.read], part.power[part.read], part.read[part.read], starts)
+        gap_us = None if part.gap_us is None else part.gap_us[part.read]
+        t_us, power, read = part.t_us[part.read], part.power[part.read], part.read[part.read]
+        part = Series(t_us, power, read, starts, gap_us)
         inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
     length = np.diff(part.t_us)
     good = bridged(part, length, begin_us, end_us, rule, allowed_us)
@@ -93,7 +97,8 @@ def bridged(
     part: Series, length: Integers, begin_us: int, end_us: int, rule: str, allowed_us: int
 ) -> Flags:
     """Return which intervals between neighbouring readings may be integrated."""
-    short: Flags = length <= allowed_us
+    own = np.zeros(len(part.t_us), dtype=np.int64) if part.gap_us is None else part.gap_us
+    short: Flags = length <= np.where(own > 0, own, allowed_us)[1:]
     if rule == COUNTER:
         whole = (part.t_us[:-1] >= begin_us) & (part.t_us[1:] <= end_us)
         short = (short | whole) & ~part.starts[1:]

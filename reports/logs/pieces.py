@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.integral import allowed_gap_s
 from joulebird.harness.core.sensor import Accuracy as Accuracy
 from joulebird.harness.core.sensor import accuracy as accuracy
 from joulebird.harness.core.sensor import lowest_w
@@ -72,7 +73,8 @@ def within_range(segment: Segment, per_watt: int) -> Segment:
 class Piece(NamedTuple):
     """Samples in the order of one clock.
 
-    Microseconds, (n, rails) powers, which of them were read, and where a recorder (re)started.
+    Microseconds, (n, rails) powers, which of them were read, where a recorder (re)started, and the
+    longest gap before each that its segment states (microseconds; 0: none).
     """
 
     boot_id: str
@@ -80,12 +82,11 @@ class Piece(NamedTuple):
     power: np.ndarray
     read: np.ndarray
     starts: np.ndarray
+    gap_us: np.ndarray
 
     def cut(self, index: Any) -> "Piece":
         """Return the samples at an index: a slice, or an array of positions or flags."""
-        return Piece(
-            self.boot_id, self.t_us[index], self.power[index], self.read[index], self.starts[index]
-        )
+        return Piece(self.boot_id, *(column[index] for column in self[1:]))
 
     def between(self, begin_s: float, end_s: float) -> "Piece":
         """Return the samples between two times, both included."""
@@ -106,7 +107,8 @@ class Piece(NamedTuple):
     def series(self, columns: list[int]) -> Series:
         """Return the sum of some rails; a sample counts when all of them were read."""
         power = self.power[:, columns].sum(axis=1, dtype=np.int64)
-        return Series(self.t_us, power, np.asarray(self.read[:, columns].all(axis=1)), self.starts)
+        read = np.asarray(self.read[:, columns].all(axis=1))
+        return Series(self.t_us, power, read, self.starts, self.gap_us)
 
 
 def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
@@ -193,9 +195,10 @@ def _joined(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> Piece
     first = segments[0]
     rows = sum(len(segment.t_us) for segment in segments)
     starts = np.zeros(rows, dtype=bool)
+    gap_us = np.repeat([_stated_gap_us(s) for s in segments], [len(s.t_us) for s in segments])
     if len(segments) == 1 and first.rails == rails:
         starts[0] = True
-        return Piece(boot, first.t_us, first.power, first.read, starts)
+        return Piece(boot, first.t_us, first.power, first.read, starts, gap_us)
     t_us = np.concatenate([segment.t_us for segment in segments])
     power = np.zeros((rows, len(rails)), dtype=first.power.dtype)
     read = np.zeros(power.shape, dtype=bool)
@@ -205,4 +208,10 @@ def _joined(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> Piece
         columns = [rails.index(rail) for rail in segment.rails]
         power[at:to, columns], read[at:to, columns] = segment.power, segment.read
         starts[at], at = True, to
-    return Piece(boot, t_us, power, read, starts)
+    return Piece(boot, t_us, power, read, starts, gap_us)
+
+
+def _stated_gap_us(segment: Segment) -> int:
+    """Return the longest gap to integrate across by the segment's own mean period; 0 without."""
+    stated = (segment.source.get("recorder") or {}).get("mean_period_s")
+    return round(1e6 * allowed_gap_s(segment.source)) if stated else 0

@@ -63,12 +63,16 @@ _BACK = "the times of the log go back"
 
 
 class _Query(NamedTuple):
-    """A rail with its columns, the longest bridged gap, and the error of the window's edges."""
+    """A rail with its columns, the longest bridged gap, and the error of the window's edges.
+
+    `per_segment`: a segment that states its period has a longest gap of its own.
+    """
 
     rail: str
     columns: list[int]
     allowed_us: int
     u_edge_s: float
+    per_segment: bool
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,18 @@ class PowerTrace:
             with open(path, "rb") as file:
                 refuse_endless(file)
                 begin = file.read(65536)
-                ours = begin.startswith(MAGIC) and not columns and not edited(begin)
+                ours = begin.startswith(MAGIC) and not edited(begin)
                 foreign = b"" if ours else begin + file.read()
         except OSError as error:
             raise HarnessError(
                 f"{path}: cannot be read ({error.strerror})",
                 "check the name and the permissions of the file",
             ) from None
+        if ours and columns:
+            raise HarnessError(
+                f"{path}: a log of joulebird names its own columns",
+                "leave --map out; choose a rail with --rail",
+            )
         if ours:
             return cls.of(path, read_segments(path, block_rows))
         return cls.of(path, *read_foreign(path, foreign, columns, interval_s))
@@ -191,11 +200,11 @@ class PowerTrace:
 
         `rail` None is the source's total, `boot_id` selects a boot's clock, `max_gap_s` is the
         longest gap to integrate across, `u_edge_s` the error of the window's edges. The energy is
-        void where the log's times go back, and for one row without a window. Raises HarnessError
+        void where the log's times go back, and for a window that spans no time. Raises HarnessError
         for an unknown rail, a negative window, or a log of several boots without `boot_id`.
         """
         gap_s = self.allowed_gap_s if max_gap_s is None else max_gap_s
-        query = _Query(*self._columns(rail), round(gap_s * 1e6), u_edge_s)
+        query = _Query(*self._columns(rail), round(gap_s * 1e6), u_edge_s, max_gap_s is None)
         pieces = [piece for piece in self.pieces if boot_id in (None, piece.boot_id)]
         if start_s is None and stop_s is None and pieces:
             boots = dict.fromkeys(piece.boot_id for piece in pieces)
@@ -206,7 +215,7 @@ class PowerTrace:
                 f"say which: {', '.join(self.boots)}",
             )
         begin, end = self._window(pieces, start_s, stop_s)
-        if begin == end and None in (start_s, stop_s):
+        if begin == end:
             return self._nothing(query, 0, "the window spans no time")
         touched = [p for p in pieces if p.t_us[0] < end and p.t_us[-1] > begin] or pieces[:1]
         if not touched:
@@ -267,6 +276,7 @@ class PowerTrace:
     def _integrated(self, piece: Piece, begin: int, end: int, query: _Query) -> Energy:
         """Return the energy of a window (microseconds) of one piece, with its uncertainty."""
         series = piece.around(query.columns, begin, end).series(query.columns)
+        series = series if query.per_segment else series._replace(gap_us=None)
         rule = rule_of(self.source.get("sampling", ""))
         part = integrate(series, begin, end, rule, query.allowed_us)
         seconds, per_j = (end - begin) / 1e6, self.per_watt * 1_000_000

@@ -116,7 +116,7 @@ def evaluation_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
     parts = [
         stage.energy(Window(event["train_end_s"], event["t_s"], window.boot_id), rail)
         for event, window in stage.epochs
-        if event.get("train_end_s")
+        if event.get("train_end_s") and event["train_end_s"] < event["t_s"]
     ]
     return _sum(parts if stage.useful else [_unmarked(stage)])
 

@@ -73,6 +73,11 @@ class GridCell:
         return statistics.fmean(cost.flops for cost in self.costs)
 
     @property
+    def counted(self) -> bool:
+        """Return whether the FLOPs of every seed can be believed."""
+        return all(stage.counted for run in self.runs for stage in run.stages)
+
+    @property
     def paper_flops(self) -> float | None:
         """Return the mean training FLOPs as the paper rounds them.
 

@@ -25,6 +25,7 @@ MARKS = ("throttle", "mode_change")  # events of health that disturb a measureme
 BUSY = "foreign_load"  # the warning of a machine that did other work too
 LOADED = "foreign load"  # the word beside its numbers
 MIXED, MISSING = "mixed conditions", "missing epochs"
+ALTERED = "altered record"  # the record and its events contradict each other
 SOFTWARE = ("torch version", "device", "GPU")  # decide accuracies too
 UNKNOWN_FITS = ("sensor", *SOFTWARE)  # older records do not state them
 
@@ -113,6 +114,8 @@ class FinishedStage:
         gone = sorted(set(range(numbers[0], numbers[-1])).difference(numbers)) if numbers else []
         if gone:  # the first one depends on the stage: a retraining continues the search
             return f"{MISSING}: {', '.join(map(str, gone))} of {numbers[-1]}"
+        if self._fault:
+            return self._fault
         changes = self.during("mode_change")
         facts = [f"power mode {event.get('before')} / {event.get('after')}" for event in changes]
         begun = [attempt.first for attempt in self.attempts if attempt.useful]
@@ -121,6 +124,25 @@ class FinishedStage:
             health = record.read_health(os.path.join(self.folder, record.EVENTS))
             facts = health_changes(health, self.useful)
         return f"{MIXED}: {', '.join(facts)}" if facts else ""
+
+    @property
+    def _fault(self) -> str:
+        """Return how the record and the end of the events contradict each other, "" for not."""
+        marked, stated = len(self.epochs), self.work.get("epochs", 0)
+        if marked != stated:
+            return f"{MISSING}: {marked} are marked, the record says {stated}"
+        if self.attempts and not self.attempts[-1].ended:
+            return f"{MISSING}: the events stop before the end of the stage"
+        ends = (event.get("record") for event in self.events if event["event"] == "stage_end")
+        ended = [end for end in ends if end][-1:]
+        facts = {"id": self.id, "work": self.record.work}
+        unlike = [key for end in ended for key in facts if end.get(key) != facts[key]]
+        return f"{ALTERED}: {' and '.join(unlike)} differ from the stage's end" if unlike else ""
+
+    @property
+    def counted(self) -> bool:
+        """Return whether the record's epochs and FLOPs can be believed."""
+        return not self.spoilt.startswith((MISSING, ALTERED))
 
     def during(self, *names: str) -> list[Event]:
         """Return the events of some names within the useful work of their attempts."""
@@ -190,7 +212,26 @@ class FinishedRun:
     @property
     def marks(self) -> list[str]:
         """Return the words that go with the run's accuracy: those of spoilt stages."""
-        return sorted({stage.spoilt.partition(":")[0] for stage in self.stages if stage.spoilt})
+        spoilt = {stage.spoilt.partition(":")[0] for stage in self.stages if stage.spoilt}
+        return sorted({*spoilt, *[ALTERED] * bool(self.misstated)})
+
+    @cached_property
+    def misstated(self) -> str:
+        """Return how the record's accuracy differs from the last stage's, "" for not or unknown."""
+        stage = self.stages[-1]
+        tested = [event.get("test_accuracy") for event, _ in stage.epochs]
+        shares = [share for share in tested if share is not None]
+        noted = stage.record.metrics.get("test_accuracy")
+        if not shares and noted is None:
+            return ""
+        shares = shares or [noted]
+        stated, true = self.record.accuracy, {"best": max(shares), "last": shares[-1]}
+        unlike = [
+            f"{rule} {100 * share:.2f} %, recorded {100 * stated[rule]:.2f} %"
+            for rule, share in true.items()
+            if isinstance(stated.get(rule), (int, float)) and stated[rule] != share
+        ]
+        return f"{ALTERED}: accuracy of the last stage: {', '.join(unlike)}" if unlike else ""
 
     @property
     def ticket(self) -> dict[str, int]:

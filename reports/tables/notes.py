@@ -209,7 +209,10 @@ def doubt_note(doubt: published_data.Doubt) -> str:
 def spoilt_notes(runs: list[FinishedRun]) -> list[str]:
     """Return a note about each stage without an energy for its conditions or epochs."""
     spoilt = (stage for stage in unique_stages(runs) if stage.spoilt)
-    return [f"Void, and the accuracy marked: {stage.id}: {stage.spoilt}." for stage in spoilt]
+    return [
+        *(f"Void, and the accuracy marked: {stage.id}: {stage.spoilt}." for stage in spoilt),
+        *(f"The accuracy is marked: {run.id}: {run.misstated}." for run in runs if run.misstated),
+    ]
 
 
 def warning_notes(runs: list[FinishedRun]) -> list[str]:

@@ -155,14 +155,16 @@ def _cost(cell: GridCell | None, units: Units) -> Cell:
         "energy_j": cell.joules,
         "energy_spread_j": spread,
         "energy_seeds": len(cell.known),
-        "flops": cell.flops,
-        "paper_flops": cell.paper_flops,
+        "flops": cell.flops if cell.counted else None,
+        "paper_flops": cell.paper_flops if cell.counted else None,
         "runs": [_run_facts(run, energy, cost) for run, energy, cost in facts],
     }
-    return Cell(f"{text} / {digits(units.flops_of(cell), 3)}", data)
+    flops = digits(units.flops_of(cell), 3) if cell.counted else "void"
+    return Cell(f"{text} / {flops}", data)
 
 
 def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
+    counted = all(stage.counted for stage in run.stages)
     return {
         "id": run.id,
         **run.ticket,
@@ -170,8 +172,8 @@ def _run_facts(run: FinishedRun, energy: Energy, cost: Cost) -> dict[str, Any]:
         "net_j": cost.net and cost.net.joules,
         "evaluation_j": cost.evaluation.joules,
         "repeated_j": cost.repeated.joules,
-        "flops": cost.flops,
-        "epochs": cost.epochs,
+        "flops": cost.flops if counted else None,
+        "epochs": cost.epochs if counted else None,
     }
 
 
@@ -262,7 +264,8 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
     baseline of which some seeds are void is marked.
     """
     fewest = min(others, key=lambda name: others[name].flops)
-    flops = others[fewest].flops / own.flops if own.flops else None
+    counted = own.counted and all(cell.counted for cell in others.values())
+    flops = others[fewest].flops / own.flops if own.flops and counted else None
     joules = {name: cell.joules for name, cell in others.items() if cell.joules is not None}
     void = [name for name in others if name not in joules]
     data = {

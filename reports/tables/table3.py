@@ -77,6 +77,7 @@ def _block(grid: Grid, setting: str, factor: float, published: bool) -> list[Row
 
 
 def _numbers(cell: GridCell, dense: GridCell | None, factor: float) -> list[Cell]:
+    flops = cell.flops if cell.counted else None
     better = None if dense is None or cell is dense else cell.accuracy - dense.accuracy
     return [
         Cell(
@@ -84,7 +85,7 @@ def _numbers(cell: GridCell, dense: GridCell | None, factor: float) -> list[Cell
             {"percent": cell.accuracy, "seeds": cell.accuracies},
         ),
         Cell("–" if better is None else worded(f"{better:+.2f}", cell.marks), better),
-        Cell(digits(cell.flops / factor, 6), {"flops": cell.flops}),
+        Cell(digits(cell.flops / factor, 6) if cell.counted else "void", {"flops": flops}),
     ]
 
 

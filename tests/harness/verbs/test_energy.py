@@ -11,6 +11,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.power.recorders import Recorders
 from joulebird.harness.runs.session import Session, run_all
 from joulebird.harness.runs.spec import from_dict
+from joulebird.reports.runs.records import load
 from tests.harness import toy
 from tests.harness.command import joulebird
 from tests.harness.runs.test_without_torch import SPEC
@@ -80,3 +81,28 @@ def test_the_words_of_a_stage_stay_with_the_energy_of_its_log(tmp_path, work, wa
     assert all(f"({word})" in out for word in words)
     os.remove(str(folder / record.STAGE))
     assert json.loads(joulebird("energy", log, "--json")[1])["words"] == []
+
+
+def test_a_record_of_the_harness_is_not_taken_for_an_altered_one(tmp_path):
+    progress = Progress(io.StringIO(), environ={})
+    with Session(str(tmp_path), Recorders({}), progress, backend=toy.Backend()) as session:
+        run_all(session, [from_dict(SPEC)])
+    (run,) = load(tmp_path)
+    assert (run.stages[-1].spoilt, run.misstated, run.marks) == ("", "", [])
+    assert run.stages[-1].events[-1]["record"]["work"] == run.stages[-1].work
+
+
+def test_an_empty_window_has_no_energy(tmp_path):
+    log = log_of(tmp_path / "power.csv")
+    code, out, errors = joulebird("energy", log, "--from", "0", "--to", "0")
+    assert code == 6
+    assert "mean" not in out
+    assert "the window spans no time" in errors
+
+
+def test_a_map_does_not_strip_a_log_of_its_words(tmp_path):
+    log = log_of(tmp_path / "power.csv", simulated=True, real=False)
+    code, out, errors = joulebird("energy", log, "--map", "t=t_us,w=DC_IN_mw")
+    assert code != 0
+    assert " J" not in out
+    assert "--rail" in errors

@@ -303,7 +303,7 @@ def test_a_window_that_ends_before_it_begins(tmp_path):
     with pytest.raises(HarnessError, match="before it begins") as caught:
         trace.energy(20, 10)
     assert "0 s to 60 s" in caught.value.hint
-    assert trace.energy(20, 20).joules == 0.0
+    assert trace.energy(20, 20).void
 
 
 def test_words_follow_the_source(tmp_path):
@@ -344,3 +344,41 @@ def test_a_reading_beyond_its_sensors_range_counts_as_failed(tmp_path, wrong_mw)
     assert trace.energy().watts == pytest.approx(10.0)
     assert trace.energy(rail="CPU").watts == pytest.approx(900.0)
     assert wrong_mw in trace.pieces[0].power[:, 0]
+
+    assert trace.pieces[0].power[:, 0].min() == -101_000
+
+
+def test_a_slow_segment_hides_no_hole_of_a_fast_one(tmp_path):
+    """A killed attempt with a long period stands before one with a short period and a hole."""
+    slow, fast = ({"recorder": {"mean_period_s": period_s}} for period_s in (1.5, 0.02))
+    first = [(k * 1_500_000, 10_000) for k in range(3)]
+    second = [(t, 10_000) for t in range(4_000_000, 44_000_000, 20_000)]
+    kept = [(t, mw) for t, mw in second if not 20_000_000 < t < 27_300_000]
+    path = tmp_path / "power.csv"
+    path.write_text(
+        "".join(
+            header(source) + "".join(row(*sample) for sample in samples)
+            for source, samples in ((slow, first), (fast, kept))
+        )
+    )
+    trace = PowerTrace.load(str(path))
+    energy = trace.energy(4.0, 43.9)
+    assert energy.void
+    assert energy.coverage == pytest.approx(1 - 7.3 / 39.9)
+    assert trace.energy(0.0, 19.0).joules == pytest.approx(190.0)
+    assert not trace.energy(4.0, 43.9, max_gap_s=8.0).void
+
+
+def test_a_log_of_ours_takes_no_map(tmp_path):
+    """Read as a foreign log, it would lose its words, its range and its accuracy."""
+    path = write_log(tmp_path / "power.csv", TEN_W, {"simulated": True, "real": False})
+    with pytest.raises(HarnessError, match="names its own columns") as caught:
+        PowerTrace.load(path, "t=t_us,w=VDD_IN_mw")
+    assert "--rail" in caught.value.hint
+
+
+def test_a_window_that_spans_no_time_is_void(tmp_path):
+    trace = PowerTrace.load(write_log(tmp_path / "power.csv", TEN_W))
+    energy = trace.energy(5.0, 5.0)
+    assert energy.void
+    assert energy.void_reason == "the window spans no time"

@@ -45,6 +45,8 @@ def killed(root, first=None, second=None, health=(), between=(), epochs=(1, 2, 3
     if (second or {}).get("restarted"):
         again = iter(range(1, 5))
         events[-3:-1] = [{**event, "epoch": next(again)} for event in events[-3:-1]]
+        stage = record.read_stage(folder.root, "s-1")
+        record.write_stage(folder.root, stage._replace(work={**stage.work, "epochs": 2}))
     write_events(path, events)
     return folder
 
