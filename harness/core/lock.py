@@ -161,7 +161,7 @@ def _say(handle: int, owner: Optional[Dict[str, Any]]) -> None:
 
 
 def _owner(handle: int) -> Dict[str, Any]:
-    """Return the newest text about the owner of a lock that a user left under his own name."""
+    """Return the newest text about a lock's owner; a user's name stands in its file's name."""
     newest: Dict[str, Any] = {}
     newest_s = 0.0
     folder = glob.escape(tempfile.gettempdir())

@@ -19,7 +19,6 @@ from joulebird.harness.host.link.ssh import Link
 from joulebird.harness.verbs import ON_A_BOARD
 
 PACKAGES = ("baselines", "devices", "harness")
-FACE = ("__init__.py", "__main__.py")
 # These need a current Python, and are of no use there.
 LEFT_OUT = (
     "joulebird/harness/host",
@@ -141,8 +140,7 @@ def _not_stored(host: str, stderr: str, folder: str) -> LinkError:
 def _sources() -> Iterator[tuple[str, Path]]:
     """Give the name in the archive and the path of every file that the board needs."""
     home = Path(ROOT) / "joulebird"
-    for name in FACE:
-        yield f"joulebird/{name}", home / name
+    yield "joulebird/__init__.py", home / "__init__.py"
     for package in PACKAGES:
         root = home / package
         if not root.is_dir():
