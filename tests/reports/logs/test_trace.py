@@ -345,8 +345,6 @@ def test_a_reading_beyond_its_sensors_range_counts_as_failed(tmp_path, wrong_mw)
     assert trace.energy(rail="CPU").watts == pytest.approx(900.0)
     assert wrong_mw in trace.pieces[0].power[:, 0]
 
-    assert trace.pieces[0].power[:, 0].min() == -101_000
-
 
 def test_a_slow_segment_hides_no_hole_of_a_fast_one(tmp_path):
     """A killed attempt with a long period stands before one with a short period and a hole."""
