@@ -68,7 +68,8 @@ class StopSignals:
 
     def __exit__(self, *exc: Any) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            hung_up = number == signal.SIGHUP and self.stopping  # a second one may be on its way
+            signal.signal(number, signal.SIG_IGN if hung_up else handler)
 
     def _handle(self, number: int, frame: Any) -> None:
         if self.stopping and number == signal.SIGINT:
