@@ -68,13 +68,14 @@ class StopSignals:
 
     def __exit__(self, *exc: Any) -> None:
         for number, handler in self._before.items():
-            hung_up = number == signal.SIGHUP and self.stopping  # a second one may be on its way
-            signal.signal(number, signal.SIG_IGN if hung_up else handler)
+            signal.signal(number, handler)
 
     def _handle(self, number: int, frame: Any) -> None:
         if self.stopping and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.stopping = True
+        if number == signal.SIGHUP:
+            self._before[number] = signal.SIG_IGN  # a second one may come while Python ends
         self._notice("stopping after this epoch; press Ctrl-C again to stop now")
 
 
