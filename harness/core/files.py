@@ -13,7 +13,6 @@ import time
 from typing import IO, Any, Callable, Dict, Iterator, TypeVar, Union
 
 from joulebird.harness.core.errors import HarnessError, TrainingError
-from joulebird.harness.core.exit_codes import TRAINING
 
 MAKE_ROOM = "free some space and give the same command again: no finished stage is lost"
 # The faults of a disk by the error's number: words, and the remedy.
@@ -64,10 +63,7 @@ def patiently(path: str, write: Callable[[], Result]) -> Result:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-    """Turn the faults of a disk into a HarnessError of exit code 5; `path` is the file in hand.
-
-    It is a TrainingError where other runs may go on: a deleted folder, a file that is too large.
-    """
+    """Turn the faults of a disk into TrainingErrors; `path` is the file in hand."""
     try:
         yield
     except OSError as error:
@@ -83,9 +79,25 @@ def writing(path: str) -> Iterator[None]:
             raise
         problem, remedy = FAULTS[error.errno]
         problem = problem.format(str(error.strerror).lower())
-        kind = TrainingError if error.errno == errno.EFBIG else HarnessError
         place = error.filename2 or error.filename or path
-        raise kind(f"{place}: {problem}", remedy, TRAINING) from error
+        raise TrainingError(f"{place}: {problem}", remedy) from error
+
+
+def is_lost(folder: str, error: BaseException) -> bool:
+    """Return whether an error of `writing` concerns a whole folder, and not just the file in hand.
+
+    The disk has become read-only, or another file cannot be written there either.
+    """
+    fault = error.__cause__
+    if isinstance(fault, OSError) and fault.errno != errno.EROFS:
+        probe = os.path.join(folder, ".joulebird-probe")
+        try:
+            write_whole(probe, b" " * 4096)
+            remove(probe)
+        except OSError:
+            return True
+        return False
+    return isinstance(fault, OSError)
 
 
 @contextlib.contextmanager

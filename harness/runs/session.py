@@ -19,7 +19,7 @@ from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError, TrainingError
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.exit_codes import BUSY
-from joulebird.harness.core.files import writing
+from joulebird.harness.core.files import is_lost, writing
 from joulebird.harness.core.records import (
     EVENTS,
     RECORD,
@@ -229,9 +229,10 @@ class Session:
             return
         self.progress.say(f"measuring the idle machine for {self._idle_s:g} s")
         folder = idle_dir(self.root, self.id, when)
-        with writing(os.path.join(folder, EVENTS)):
+        path = os.path.join(folder, EVENTS)
+        with writing(path), contextlib.ExitStack() as opened:
             os.makedirs(folder, exist_ok=True)
-            events = EventLog(os.path.join(folder, EVENTS))
+            events = opened.enter_context(contextlib.closing(EventLog(path)))
             self.recorders.open_logs(folder)
             events.begin_attempt(1, boot_id(), self.id, 0)
             watch = beside.Beside(self.look)
@@ -243,7 +244,6 @@ class Session:
             events.write("stage_end", durable=True, load=load)
             self.recorders.sample()
             self.recorders.close_logs()
-            events.close()
 
 
 def run_all(
@@ -253,8 +253,8 @@ def run_all(
 
     `study` are further specs that are measured by the same source.
 
-    Only a TrainingError lets the other runs continue (a deleted folder of a stage is one); a full
-    disk, a broken sensor or a wrong spec ends the session.
+    Only a TrainingError lets the other runs continue (a fault of the disk in one stage's folder is
+    one); a disk that takes no file at all, a broken sensor or a wrong spec ends the session.
     """
     records: List[RunRecord] = []
     failures: Failures = []
@@ -271,6 +271,8 @@ def run_all(
                 with writing(os.path.join(run_dir(session.root, spec.id), RECORD)):
                     records.append(run_spec(session, spec))
             except TrainingError as error:
+                if is_lost(session.root, error):
+                    raise
                 failures.append((spec, error))
                 session.progress.say(f"  failed: {error}")
     return records, failures

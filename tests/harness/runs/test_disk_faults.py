@@ -16,13 +16,13 @@ from joulebird.harness.core.events import EventLog
 from joulebird.harness.runs.run import run_spec
 from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.session import run_all
+from tests.harness import toy
 from tests.harness.runs.test_engine import Fixture, spec_of
 
 STAYING = [
     (errno.EIO, "disk failed"),
     (errno.ENOSPC, "disk is full"),
     (errno.EDQUOT, "disk is full"),
-    (errno.EROFS, "read-only"),
     (errno.ESTALE, "disk failed"),
     (errno.EACCES, "permission denied"),
 ]
@@ -95,25 +95,87 @@ def test_an_event_whose_sync_failed_is_written_again(tmp_path, monkeypatch):
     assert content.count(b"stage_end") == 1
 
 
-@pytest.mark.parametrize(("number", "words"), STAYING)
-def test_a_fault_that_stays_ends_the_session_by_its_name(here, monkeypatch, number, words):
+@pytest.mark.parametrize(("number", "words"), [*STAYING, (errno.EFBIG, "larger than its file")])
+def test_a_fault_that_stays_in_one_stage_fails_that_run_alone(here, monkeypatch, number, words):
     spec, other = spec_of(method="only_grow", epochs=6), spec_of(method="only_grow", seed=2)
     with monkeypatch.context() as patched:
-        faulty = Faulty(patched, "write", "events.jsonl", range(5, 1000), number)
-        with pytest.raises(HarnessError) as refused, here.session() as session:
-            run_all(session, [spec, other])
-    assert refused.value.exit_code == 5
-    assert not isinstance(refused.value, TrainingError)
-    assert words in refused.value.message
-    assert record.EVENTS in refused.value.message
-    assert refused.value.hint
-    repeats = 3 if number in files.PASSING else 0
-    assert faulty.count == 5 + repeats
+        faulty = Faulty(patched, "write", "events.jsonl", range(5, 9), number)
+        if number not in files.PASSING:
+            faulty.calls = (5,)
+        with here.session() as session:
+            done, failures = run_all(session, [spec, other])
+    assert [one.id for one in done] == [other.id]
+    ((failed, error),) = failures
+    assert failed == spec
+    assert error.exit_code == 5
+    assert words in error.message
+    assert os.path.join("stages", "grow-") in error.message
+    assert record.EVENTS in error.message
+    assert error.hint
+    assert [name for name in os.listdir(here.root) if "probe" in name] == []
     done = here.run(spec, other)[0]
     events = here.events(done.stages[0])
     trained = [event["epoch"] for event in events if event["event"] == "epoch"]
     assert trained == [1, 2, 3, 4, 5, 6]
     assert [e["from_epoch"] for e in events if e["event"] == "attempt_begin"] == [0, 2]
+
+
+@pytest.mark.parametrize(("number", "words"), [*STAYING, (errno.EROFS, "read-only")])
+def test_a_fault_of_the_whole_folder_ends_the_session_by_its_name(
+    here, monkeypatch, number, words
+):
+    """A read-only disk is one, and so is any fault beside which a new file cannot be written."""
+    spec, other = spec_of(method="only_grow", epochs=6), spec_of(method="only_grow", seed=2)
+    with monkeypatch.context() as patched:
+        faulty = Faulty(patched, "write", "events.jsonl", range(5, 1000), number)
+        if number != errno.EROFS:
+            Faulty(patched, "fsync", "probe", range(1, 1000), number)
+        with pytest.raises(HarnessError) as refused, here.session() as session:
+            run_all(session, [spec, other])
+    assert refused.value.exit_code == 5
+    assert words in refused.value.message
+    assert record.EVENTS in refused.value.message
+    assert refused.value.hint
+    repeats = 3 if number in files.PASSING else 0
+    assert faulty.count == 5 + repeats
+    assert len(os.listdir(os.path.join(here.root, "stages"))) == 1
+    assert [name for name in os.listdir(here.root) if "probe" in name] == []
+    done = here.run(spec, other)[0]
+    events = here.events(done.stages[0])
+    trained = [event["epoch"] for event in events if event["event"] == "epoch"]
+    assert trained == [1, 2, 3, 4, 5, 6]
+    assert [e["from_epoch"] for e in events if e["event"] == "attempt_begin"] == [0, 2]
+
+
+@pytest.mark.parametrize("name", [record.RESULT, record.CHECKPOINT])
+def test_a_fault_of_a_result_or_checkpoint_fails_that_run_alone(here, monkeypatch, name):
+    spec, other = spec_of(method="only_grow", epochs=2), spec_of(method="only_grow", seed=2)
+    inner, failing = toy.Json.save, []
+
+    def save(path, value):
+        failing.extend([os.path.dirname(path)] * (not failing))
+        if os.path.basename(path).startswith(name) and os.path.dirname(path) in failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        inner(path, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(toy.Json, "save", staticmethod(save))
+        with here.session() as session:
+            done, failures = run_all(session, [spec, other])
+    assert [one.id for one in done] == [other.id]
+    assert "the disk is full" in failures[0][1].message
+    assert name in failures[0][1].message
+    assert len(here.run(spec, other)) == 2
+
+
+def test_the_idle_measurement_can_be_repeated_after_a_fault_of_its_folder(here, monkeypatch):
+    spec, other = spec_of(method="only_grow", epochs=2), spec_of(method="only_grow", seed=2)
+    with monkeypatch.context() as patched:
+        Faulty(patched, "write", "events.jsonl", (1,), errno.EFBIG)
+        with here.session(idle_s=0.1) as session:
+            done, failures = run_all(session, [spec, other])
+    assert [one.id for one in done] == [other.id]
+    assert os.path.join("idle", "") in failures[0][1].message
 
 
 def test_a_folder_deleted_in_mid_run_fails_that_run_alone(here, tmp_path):
