@@ -4,15 +4,20 @@ import argparse
 import math
 from typing import Callable
 
+# the test of a length of time, and its words
+SHORT = (lambda value: value < 1e6), "below 1000000 seconds, which is more than 11 days"
+
 
 def seconds(text: str) -> float:
     """Return a length of time, 0 or more."""
-    return _number(text, lambda value: 0 <= value < 1e6, "0 or more, in seconds")
+    _number(text, lambda value: value >= 0, "0 or more, in seconds")
+    return _number(text, *SHORT)
 
 
 def period(text: str) -> float:
     """Return a time between two readings, above 0."""
-    return _number(text, lambda value: 0 < value < 1e6, "above 0, in seconds")
+    _number(text, lambda value: value > 0, "above 0, in seconds")
+    return _number(text, *SHORT)
 
 
 def instant(text: str) -> float:

@@ -89,15 +89,15 @@ def is_lost(folder: str, error: BaseException) -> bool:
     The disk has become read-only, or another file cannot be written there either.
     """
     fault = error.__cause__
-    if isinstance(fault, OSError) and fault.errno != errno.EROFS:
-        probe = os.path.join(folder, ".joulebird-probe")
-        try:
-            write_whole(probe, b" " * 4096)
-            remove(probe)
-        except OSError:
-            return True
+    if not isinstance(fault, OSError):
         return False
-    return isinstance(fault, OSError)
+    probe = os.path.join(folder, ".joulebird-probe")
+    try:
+        write_whole(probe, b" " * 4096)
+        remove(probe)
+    except OSError:
+        return True
+    return fault.errno == errno.EROFS
 
 
 @contextlib.contextmanager

@@ -43,6 +43,11 @@ def open_file(path: str) -> int:
     Raises HarnessError for a link, a FIFO, a device, and a file that cannot be opened.
     """
     problem = "cannot be opened"
+    if os.path.islink(path):
+        raise HarnessError(
+            f"the lock {path} is a symbolic link, which may be turned to another file",
+            f"name the file itself, {os.path.realpath(path)}: --lock, or lock = under [board.NAME]",
+        )
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDONLY):
         try:
             handle = os.open(path, flags | SAFELY, 0o666)

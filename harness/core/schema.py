@@ -6,6 +6,7 @@ docs/schemas from these declarations.
 """
 
 import operator
+import os
 import re
 import sys
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -214,8 +215,38 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, int) and abs(value) > LARGEST:
         return "a huge integer"
-    words = "null" if value is None else repr(value)
-    return words if len(words) <= 60 else words[:49] + " ..."
+    return brief("null" if value is None else repr(value))
+
+
+def brief(text: str) -> str:
+    """Return a text of at most 60 letters; more are cut."""
+    return text if len(text) <= 60 else text[:49] + " ..."
+
+
+def contrast(*values: Any) -> Tuple[str, ...]:
+    """Return two values on a line each as an error shows them: of long ones the part that differs.
+
+    >>> shunts = {"VDD_IN": "20 mohm", "VDD_CPU": "10 mohm", "VDD_GPU": "10 mohm", "VDD_DDR": "10"}
+    >>> contrast(shunts, dict(shunts, VDD_CPU="5 mohm")), contrast(None, 2)
+    (('... VDD_CPU 10 mohm ...', '... VDD_CPU 5 mohm ...'), ('none', '2'))
+    """
+    lists = [
+        [f"{name} {part}" for name, part in value.items()]
+        if isinstance(value, dict)
+        else ("none" if value is None else str(value)).split(", ")
+        for value in values
+    ]
+    texts = tuple(map(", ".join, lists))
+    if max(map(len, texts)) < 50:
+        return texts
+    same = len(os.path.commonprefix(lists))
+    ends = len(os.path.commonprefix([parts[same:][::-1] for parts in lists]))
+    return tuple(
+        "... " * (same > 0)
+        + brief(", ".join(parts[same : len(parts) - ends]) or "without")
+        + " ..." * (ends > 0)
+        for parts in lists
+    )
 
 
 def integer(low: Optional[int] = 0, high: Optional[int] = None) -> Kind:

@@ -13,6 +13,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import slug
 from joulebird.harness.core.powerlog import has_rows, map_log, segments
 from joulebird.harness.core.records import POWER
+from joulebird.harness.core.schema import contrast
 
 Failure = Tuple[str, Dict[str, Any]]
 SAME = ("name", "sensor", "sampling", "scope", "total")  # in all segments of one log
@@ -245,7 +246,7 @@ def other_log(path: str, description: Dict[str, Any]) -> Optional[str]:
         for before in (head.get(key) for head in heads):
             now = description.get(key)
             if before != now and not (key == "sensor" and (before in unknown or now in unknown)):
-                return f"another power source: {key} {before} -> {now}"
+                return f"another power source: {key} {' -> '.join(contrast(before, now))}"
     return ""
 
 

@@ -13,6 +13,7 @@ from joulebird.harness.core.records import (
     stage_dir,
     stage_events,
 )
+from joulebird.harness.core.schema import contrast
 from joulebird.harness.runs.spec import digest
 
 Facts = Dict[str, Any]
@@ -68,7 +69,7 @@ def differences(before: Facts, now: Facts) -> Dict[str, str]:
     {'threads': '2 -> 1'}
     """
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return {name: f"{_words(before.get(name))} -> {_words(now.get(name))}" for name in names}
+    return {name: " -> ".join(contrast(before.get(name), now.get(name))) for name in names}
 
 
 def changes(begun: Event, present: Callable[[], Event]) -> Tuple[str, str]:
@@ -76,12 +77,6 @@ def changes(begun: Event, present: Callable[[], Event]) -> Tuple[str, str]:
     now = present()
     other = differences(conditions(begun), conditions(now))
     return fingerprint(now), ", ".join(f"{name} {change}" for name, change in other.items())
-
-
-def _words(value: Any) -> str:
-    """Return a fact on one line; a long one by its hash."""
-    text = "none" if value is None else str(value)
-    return text if len(text) < 50 else f"({digest(value, 6)})"
 
 
 def last_begun(root: str, stage_id: str) -> Event:
@@ -106,15 +101,19 @@ def check_source(root: str, stage_ids: Iterable[str], source: Facts, here: Facts
             before.pop("sensor", None)
         other = [name for name in before if name in now and now[name] != before[name]]
         if before and (other or not now):
-            sides = [_source(facts, other) for facts in (before, now)]
+            unlike = [(name, contrast(before[name], now[name])) for name in other if name != "name"]
+            was, present = (
+                _named(source, ", ".join(f"{name} {texts[side]}" for name, texts in unlike))
+                for side, source in enumerate((before, now))
+            )
             raise HarnessError(
-                f"stage {stage_id} was recorded by {sides[0]}; now the power source is {sides[1]}",
+                f"stage {stage_id} was recorded by {was}; now the power source is {present}",
                 f"name the same source (--source) or another folder (--runs), or delete "
                 f"{os.path.join(root, 'stages')} to record all anew",
             )
 
 
-def _source(facts: Facts, names: Iterable[str]) -> str:
+def _named(source: Facts, words: str) -> str:
     """Return a source in words: its name, and the facts by which it differs."""
-    words = ", ".join(f"{name} {_words(facts[name])}" for name in names if name != "name")
-    return f"{facts.get('name', 'none')}" + (f" ({words})" if words and facts else "")
+    name = str(source.get("name", "none"))
+    return f"{name} ({words})" if words else name

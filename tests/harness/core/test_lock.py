@@ -124,8 +124,10 @@ def test_a_link_is_not_followed_and_nothing_behind_it_is_written(tmp_path):
     keys = tmp_path / "authorized_keys"
     keys.write_text("ssh-rsa mine\n")
     (tmp_path / "lock").symlink_to(keys)
-    with pytest.raises(HarnessError):
+    with pytest.raises(HarnessError, match="lock is a symbolic link") as refused:
         lock.take(str(tmp_path / "lock"), {"user": "ann"})
+    assert str(keys) in refused.value.hint
+    assert "--lock" in refused.value.hint
     assert keys.read_text() == "ssh-rsa mine\n"
 
 

@@ -19,11 +19,12 @@ from joulebird.harness.cli.progress import Progress
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import attempts, kept_epochs
+from joulebird.harness.core.powerlog import format_header, format_row
 from joulebird.harness.core.registry import own_sources, source_hash
-from joulebird.harness.power.recorders import Recorders
+from joulebird.harness.power.recorders import Recorders, other_log
 from joulebird.harness.power.sources import choose, recorders_for
 from joulebird.harness.runs import engine
-from joulebird.harness.runs.conditions import fingerprint
+from joulebird.harness.runs.conditions import differences, fingerprint
 from joulebird.harness.runs.recipe import recipe_of
 from joulebird.harness.runs.rundir import is_finished
 from joulebird.harness.runs.session import Session, run_all
@@ -267,6 +268,33 @@ def test_another_source_in_a_study_is_refused_before_it_trains(here, name):
     assert "ina3221" in refused.value.message
     assert "--runs" in refused.value.hint
     assert len(here.stages()) == 1
+
+
+def test_of_long_texts_only_the_part_that_differs_is_printed(here):
+    """A TX2's sensor has 18 rails and shunts: 400 letters."""
+    rails = [f"0x4{n // 3}/{n % 3} VDD_RAIL_{n:02} 20 mohm" for n in range(18)]
+    long, other = (
+        dict(INA, sensor=", ".join(["ina3221 of 0320218112345", *parts]))
+        for parts in (rails, [*rails[:7], rails[7].replace("20 mohm", "5 mohm"), *rails[8:]])
+    )
+    here.stop_after(2, spec_of(), source=long)
+    with pytest.raises(HarnessError) as refused:
+        here.run(spec_of(), spec_of(seed=2), source=other)
+    was = "ina3221 (sensor ... 0x42/1 VDD_RAIL_07 20 mohm ...)"
+    assert f"was recorded by {was}; now the power source is" in refused.value.message
+    assert refused.value.message.endswith("0x42/1 VDD_RAIL_07 5 mohm ...)")
+    (log,) = [Path(here.root, "stages", name, record.POWER) for name in here.stages()]
+    log.write_bytes(
+        format_header(long, {"monotonic_s": 1.0, "wall_s": 2.0})
+        + format_row(1.0, {"VDD_IN": 1.0}, ("VDD_IN",))
+    )
+    assert other_log(str(log), other) == (
+        "another power source: sensor ... 0x42/1 VDD_RAIL_07 20 mohm ... -> "
+        "... 0x42/1 VDD_RAIL_07 5 mohm ..."
+    )
+    assert differences({"code": "a" * 70}, {"code": "b" * 70}) == {
+        "code": f"{'a' * 49} ... -> {'b' * 49} ..."
+    }
 
 
 @pytest.mark.parametrize("source", [None, {"name": "simulated", "real": False}])

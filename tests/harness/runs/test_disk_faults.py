@@ -11,7 +11,7 @@ import pytest
 
 from joulebird.harness.core import files
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import HarnessError, TrainingError
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.runs.run import run_spec
 from joulebird.harness.runs.rundir import is_finished
@@ -121,9 +121,7 @@ def test_a_fault_that_stays_in_one_stage_fails_that_run_alone(here, monkeypatch,
 
 
 @pytest.mark.parametrize(("number", "words"), [*STAYING, (errno.EROFS, "read-only")])
-def test_a_fault_of_the_whole_folder_ends_the_session_by_its_name(
-    here, monkeypatch, number, words
-):
+def test_a_fault_of_the_whole_folder_ends_the_session_by_its_name(here, monkeypatch, number, words):
     """A read-only disk is one, and so is any fault beside which a new file cannot be written."""
     spec, other = spec_of(method="only_grow", epochs=6), spec_of(method="only_grow", seed=2)
     with monkeypatch.context() as patched:
