@@ -6,8 +6,8 @@ import os
 import time
 from typing import Any, Dict, Optional
 
-from joulebird.harness.core import exit_codes, files
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core import files
+from joulebird.harness.core.errors import CHECK, HarnessError
 
 FORMAT = 1
 
@@ -15,7 +15,7 @@ FORMAT = 1
 class BoardError(HarnessError):
     """A board that is not, or cannot be put, in the state asked for."""
 
-    exit_code = exit_codes.CHECK
+    exit_code = CHECK
 
 
 def state_folder() -> str:

@@ -5,8 +5,7 @@ import sys
 from typing import Dict, List, Optional, Tuple
 
 from joulebird import __version__
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import BROKEN_PIPE, DONE, EXIT_CODES, INTERRUPTED, HarnessError
 from joulebird.harness.core.terminal import open_standard_streams, silence, to_stdout
 from joulebird.harness.verbs import BOARD_VERBS, HELPERS, REMOTE, VERBS
 
@@ -29,7 +28,7 @@ Boards that are reached over ssh. NAME is a board of the configuration, or any n
 def help_text() -> str:
     """Return the text of `joulebird --help`: two examples, the verbs, the exit codes."""
     listed = _list("joulebird VERB --help", dict(VERBS, **HELPERS))
-    return f"{EXAMPLES}\n{listed}\n{exit_codes.TEXT}\n"
+    return f"{EXAMPLES}\n{listed}\n{EXIT_CODES}\n"
 
 
 def _list(more: str, verbs: Dict[str, str]) -> str:
@@ -48,12 +47,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # for a second Ctrl-C while Python ends
         _complain("\njoulebird: interrupted\n  give the same command again to continue\n")
-        return exit_codes.INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone
         silence(sys.stdout)
-        return exit_codes.BROKEN_PIPE
+        return BROKEN_PIPE
     except HarnessError as error:
-        if error.exit_code == exit_codes.INTERRUPTED:
+        if error.exit_code == INTERRUPTED:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         _complain(error_text(error))
         return error.exit_code
@@ -88,14 +87,14 @@ def dispatch(argv: List[str]) -> int:
         argv = [word for word in argv if word != "help"] + ["--help"]
     if not argv or argv[0] in ("-h", "--help"):
         _say(help_text())
-        return exit_codes.DONE
+        return DONE
     if argv[0] in ("-V", "--version"):
         _say(f"joulebird {__version__}\n")
-        return exit_codes.DONE
+        return DONE
     verb, words = verb_of(argv)
     if verb == "board":
         _say(f"{BOARD_USAGE}\n{_list('joulebird board VERB --help', BOARD_VERBS)}")
-        return exit_codes.DONE
+        return DONE
     from joulebird.harness.cli.parser import parser_of
     from joulebird.harness.core.registry import EXTRAS, missing_package
 

@@ -7,8 +7,7 @@ import sys
 import tempfile
 from typing import Any, Dict, Iterator
 
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import DONE, HarnessError
 from joulebird.harness.core.files import write_whole
 from joulebird.harness.core.terminal import to_stdout
 
@@ -16,7 +15,7 @@ from joulebird.harness.core.terminal import to_stdout
 def answer(args: Any, facts: Dict[str, Any], text: str) -> int:
     """Write a result in the form and to the file that the arguments name; return 0."""
     put(as_json(facts) if args.form == "json" else text, args.output)
-    return exit_codes.DONE
+    return DONE
 
 
 def put(text: str, path: str = "-") -> None:

@@ -1,8 +1,23 @@
-"""The errors that a user can cause or fix. Everything else is a bug and shows its traceback."""
+"""The errors that a user can cause or fix, and the exit codes of the command line.
+
+Everything else is a bug and shows its traceback.
+"""
 
 from typing import Any, Optional
 
-from joulebird.harness.core import exit_codes
+DONE = 0
+BUG = 1
+USAGE = 2  # also a spec that is wrong
+UNREACHABLE = 3  # a board
+SOURCE = 4  # a power source
+TRAINING = 5
+CHECK = 6  # a check failed
+BUSY = 75  # no free board
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+EXIT_CODES = """exit codes: 0 done, 1 bug, 2 usage or spec, 3 board unreachable, 4 power source,
+5 training failed, 6 a check failed, 75 no free board, 130 interrupted"""
 
 
 class HarnessError(Exception):
@@ -11,7 +26,7 @@ class HarnessError(Exception):
     `exit_code` is the command's.
     """
 
-    exit_code = exit_codes.USAGE
+    exit_code = USAGE
 
     def __init__(self, message: str, hint: str = "", exit_code: Optional[int] = None) -> None:
         super().__init__(message)
@@ -26,13 +41,13 @@ class SpecError(HarnessError):
 class SourceError(HarnessError):
     """A power source that cannot be used or read."""
 
-    exit_code = exit_codes.SOURCE
+    exit_code = SOURCE
 
 
 class TrainingError(HarnessError):
     """A training that failed: a loss that is NaN, no memory."""
 
-    exit_code = exit_codes.TRAINING
+    exit_code = TRAINING
 
 
 def require(good: bool, name: str, value: Any, wanted: str) -> None:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from joulebird.harness.core import lock
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import BUSY
+from joulebird.harness.core.errors import BUSY, HarnessError
 from joulebird.harness.core.files import opened, patiently
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import Event

@@ -18,8 +18,7 @@ import time
 from typing import Any, Dict, Iterator, Optional
 
 from joulebird.harness.core import jsonfile
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import BUSY
+from joulebird.harness.core.errors import BUSY, HarnessError
 from joulebird.harness.core.files import opened, remove
 
 MACHINE = "JOULEBIRD_MACHINE_LOCK"  # environment: lock this file instead of the machine's

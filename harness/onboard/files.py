@@ -5,8 +5,7 @@ import os
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import UNREACHABLE
+from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.runs.rundir import is_finished
 
 BLOCK = 1 << 20

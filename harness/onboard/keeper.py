@@ -12,7 +12,7 @@ from typing import Any, Dict
 from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.core.exit_codes import BUG, BUSY
+from joulebird.harness.core.errors import BUG, BUSY
 from joulebird.harness.onboard import job as jobs
 
 GRACE_S = 20.0  # from the second request to stop until the job is killed

@@ -6,8 +6,7 @@ import time
 from typing import Any, Dict, List
 
 from joulebird.harness.core import lock
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import BUSY, UNREACHABLE
+from joulebird.harness.core.errors import BUSY, UNREACHABLE, HarnessError
 from joulebird.harness.core.process import ROOT, python_command
 from joulebird.harness.onboard import job as jobs
 from joulebird.harness.onboard import machine

@@ -12,8 +12,7 @@ import sys
 from typing import Any, Callable, Dict, List, Optional
 
 from joulebird.harness.core import lock
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import UNREACHABLE
+from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.core.files import write_whole
 from joulebird.harness.onboard import clean, files, follow, keeper, machine, supervise
 from joulebird.harness.onboard import job as jobs

@@ -6,8 +6,7 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, Optional
 from joulebird.devices.board.control import Board
 from joulebird.devices.board.identify import identify
 from joulebird.devices.board.state import mode_names
-from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.exit_codes import CHECK
+from joulebird.harness.core.errors import CHECK, HarnessError
 
 Sleep = Callable[[float], None]
 Prepare = Callable[[Sleep], ContextManager[Dict[str, Any]]]

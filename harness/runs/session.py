@@ -16,9 +16,8 @@ from joulebird.devices.health.read import Health
 from joulebird.devices.util.command import user_name
 from joulebird.harness.core import lock as locks
 from joulebird.harness.core.boot import boot_id
-from joulebird.harness.core.errors import HarnessError, TrainingError
+from joulebird.harness.core.errors import BUSY, HarnessError, TrainingError
 from joulebird.harness.core.events import EventLog
-from joulebird.harness.core.exit_codes import BUSY
 from joulebird.harness.core.files import is_lost, writing
 from joulebird.harness.core.records import (
     EVENTS,

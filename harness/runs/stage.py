@@ -5,9 +5,8 @@ import os
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from joulebird.devices.overlap import Overlap
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import INTERRUPTED, HarnessError
 from joulebird.harness.core.events import EventLog
-from joulebird.harness.core.exit_codes import INTERRUPTED
 from joulebird.harness.core.files import patiently, remove
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event

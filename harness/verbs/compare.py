@@ -7,8 +7,7 @@ import re
 
 from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import put
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import CHECK, HarnessError
 from joulebird.harness.verbs.table import FORMS, ON_BOARD, chosen, given
 from joulebird.reports.tables.compare import compare
 
@@ -54,6 +53,6 @@ def main(args: Namespace) -> int:
             f"{args.a} needs {100 * (worst - 1):.1f} % more energy than {args.b}, "
             f"and the limit is {100 * args.fail_over:g} %",
             "see the table for where",
-            exit_codes.CHECK,
+            CHECK,
         )
     return 0

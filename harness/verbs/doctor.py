@@ -12,8 +12,7 @@ from typing import List
 from joulebird.devices import SOURCES
 from joulebird.harness.cli.arguments import Namespace, changed, own, single
 from joulebird.harness.cli.output import answer
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.errors import CHECK, DONE, HarnessError, SourceError
 from joulebird.harness.core.registry import dotted
 from joulebird.harness.core.terminal import has_colour
 from joulebird.harness.doctor import CHECKS
@@ -49,7 +48,7 @@ def show(results: List[CheckResult], args: Namespace) -> int:
     """Print the results; return 6 when something is wrong."""
     colour = args.output == "-" and has_colour(sys.stdout)
     answer(args, as_facts(results), as_text(results, colour))
-    return exit_codes.CHECK if BAD in [result.status for result in results] else exit_codes.DONE
+    return CHECK if BAD in [result.status for result in results] else DONE
 
 
 def chosen(args: Namespace) -> List[Check]:

@@ -14,8 +14,7 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 from joulebird.harness.cli.arguments import Namespace, form, own
 from joulebird.harness.cli.output import answer, plural
 from joulebird.harness.cli.values import instant, period, word
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import CHECK, HarnessError
 from joulebird.harness.core.events import attempts
 from joulebird.harness.core.files import write_json
 from joulebird.harness.core.jsonfile import load
@@ -126,7 +125,7 @@ def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessErro
         else "choose a window without the gap (--from, --to), or record again"
     )
     reason = f"{args.log}: this window has no energy: {first.void_reason}"
-    void = HarnessError(reason, cure, exit_codes.CHECK) if first.void else None
+    void = HarnessError(reason, cure, CHECK) if first.void else None
     text = as_text(args, trace, windows, results)
     return facts(args, trace, windows, results), text, void
 

@@ -17,8 +17,8 @@ from joulebird.baselines import METHODS
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import answer, as_json, plural, put
 from joulebird.harness.cli.progress import Progress
-from joulebird.harness.core import exit_codes, registry
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core import registry
+from joulebird.harness.core.errors import TRAINING, HarnessError
 from joulebird.harness.core.records import read_run
 from joulebird.harness.power.sources import choose_all, recorders_for
 from joulebird.harness.runs.conditions import check_source
@@ -121,7 +121,7 @@ def main(args: Namespace) -> int:
         raise HarnessError(
             f"{len(failures)} of {plural(len(specs), 'run')} failed; the first: {spec.id}: {error}",
             getattr(error, "hint", "") or "the other runs are done",
-            exit_codes.TRAINING,
+            TRAINING,
         )
     return 0
 

@@ -10,8 +10,7 @@ from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import answer
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.errors import DONE, SOURCE, HarnessError, SourceError
 from joulebird.harness.core.registry import dotted
 from joulebird.harness.power.sources import parse_options
 
@@ -39,7 +38,7 @@ def main(args: Namespace) -> int:
         )
     sources = [facts_of(name, options) for name in names]
     answer(args, {"sources": sources}, as_text(sources))
-    return exit_codes.SOURCE if wanted and not sources[0]["usable"] else exit_codes.DONE
+    return SOURCE if wanted and not sources[0]["usable"] else DONE
 
 
 def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:

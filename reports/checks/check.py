@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from joulebird.harness.core import exit_codes
+from joulebird.harness.core.errors import CHECK, DONE
 from joulebird.reports.checks.board import BOARD_RULES
 from joulebird.reports.checks.finding import FAIL, PASS, STATES, WARN, Finding
 from joulebird.reports.checks.power import POWER_RULES
@@ -29,7 +29,7 @@ class CheckReport:
     def exit_code(self, strict: bool = False) -> int:
         """Return 0, or 6 when a rule failed; `strict`: also when one warned."""
         failed = self.worst == FAIL or (strict and self.worst == WARN)
-        return exit_codes.CHECK if failed else exit_codes.DONE
+        return CHECK if failed else DONE
 
     def text(self) -> str:
         """Write one line a finding, remedies below, and the counts."""

@@ -16,8 +16,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import (
+    BUG,
+    BUSY,
+    CHECK,
+    INTERRUPTED,
+    SOURCE,
+    TRAINING,
+    UNREACHABLE,
+    USAGE,
+    HarnessError,
+)
 from joulebird.harness.host.boards.follow import EVERY_S, Patience, follow
 from joulebird.harness.host.boards.results import fetch
 from joulebird.harness.host.link.agent import Agent
@@ -27,12 +36,12 @@ from joulebird.harness.runs.rundir import is_finished, split
 from joulebird.harness.runs.spec import RunSpec
 
 PASSED_ON = (
-    exit_codes.USAGE,
-    exit_codes.UNREACHABLE,
-    exit_codes.SOURCE,
-    exit_codes.TRAINING,
-    exit_codes.CHECK,
-    exit_codes.BUSY,
+    USAGE,
+    UNREACHABLE,
+    SOURCE,
+    TRAINING,
+    CHECK,
+    BUSY,
 )
 RESTARTS = 3  # in a row, without an epoch finished in between
 
@@ -76,7 +85,7 @@ class BoardRun:
                     f"detached from {self.name}; the run continues on the board",
                     f"the same command follows it again; "
                     f"`joulebird board stop {self.name}` ends it",
-                    exit_codes.INTERRUPTED,
+                    INTERRUPTED,
                 ) from None
 
     def _step(self, ahead: Sequence[RunSpec]) -> None:
@@ -116,7 +125,7 @@ class BoardRun:
                 f"{self.name} is in use by {owner_text(holder)}",
                 "give the same command later, or with --wait; "
                 "`joulebird board status` shows its jobs",
-                exit_codes.BUSY,
+                BUSY,
             )
         self.say(f"{self.name} is in use by {owner_text(holder)}: waiting")
         self.agent.call("wait_free", timeout_s=None)
@@ -209,15 +218,13 @@ class BoardRun:
             self.say(f"{self.name} {why}; going on from the last checkpoint")
             return
         last = last_words(end["exit"].get("tail", ""))
-        if code == exit_codes.INTERRUPTED:
+        if code == INTERRUPTED:
             raise HarnessError(
                 f"{self.name}: the run was stopped",
                 "the same command goes on from the last checkpoint",
-                exit_codes.INTERRUPTED,
+                INTERRUPTED,
             )
-        raise HarnessError(
-            f"{self.name}: {last[0]}", last[1], code if code in PASSED_ON else exit_codes.BUG
-        )
+        raise HarnessError(f"{self.name}: {last[0]}", last[1], code if code in PASSED_ON else BUG)
 
     def _count_restart(self, end: dict[str, Any]) -> None:
         """Raise HarnessError after too many restarts without progress."""
@@ -229,7 +236,7 @@ class BoardRun:
                 f"{self.name}: the run was killed {self._restarts} times "
                 f"without finishing an epoch: {last[0]}",
                 f"not enough memory? see `joulebird board logs {self.name}`",
-                exit_codes.TRAINING,
+                TRAINING,
             )
 
 

@@ -6,8 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import BUSY, UNREACHABLE, HarnessError
 from joulebird.harness.core.lock import take
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError
@@ -44,10 +43,10 @@ def pick(
                     work(board)
                     return board
                 except HarnessError as error:
-                    if isinstance(error, LinkError) and error.exit_code == exit_codes.UNREACHABLE:
+                    if isinstance(error, LinkError) and error.exit_code == UNREACHABLE:
                         gone[board.name] = error
                         say(f"{board.name} is left out: {error.message}")
-                    elif error.exit_code == exit_codes.BUSY:
+                    elif error.exit_code == BUSY:
                         busy = error
                     else:
                         raise

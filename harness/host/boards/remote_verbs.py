@@ -10,7 +10,7 @@ from typing import Any
 from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.parser import Parser, add
-from joulebird.harness.core import exit_codes
+from joulebird.harness.core.errors import CHECK, DONE, SOURCE
 from joulebird.harness.doctor.check import OK, WARN
 from joulebird.harness.doctor.results import CheckResult
 from joulebird.harness.host.boards.chosen import agent
@@ -115,9 +115,9 @@ def ask(there: Agent, words: Sequence[str]) -> tuple[int, str]:
     done = there.link.run(there.python(*words), there.environment(), check=False, timeout_s=600)
     sys.stderr.write(done.stderr)
     if not done.stdout.strip() and done.status not in (
-        exit_codes.DONE,
-        exit_codes.SOURCE,
-        exit_codes.CHECK,
+        DONE,
+        SOURCE,
+        CHECK,
     ):
         raise LinkError(
             f"{there.board.name}: `joulebird {words[0]}` failed there with code {done.status}",

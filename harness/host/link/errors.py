@@ -3,15 +3,14 @@
 import re
 import shlex
 
-from joulebird.harness.core import exit_codes
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 
 
 class LinkError(HarnessError):
     """A board could not be reached, or a command on it failed; `lost`: a retry may help."""
 
     def __init__(self, message: str, hint: str, lost: bool = False) -> None:
-        super().__init__(message, hint, exit_codes.UNREACHABLE)
+        super().__init__(message, hint, UNREACHABLE)
         self.lost = lost
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import answer
-from joulebird.harness.core import exit_codes
+from joulebird.harness.core.errors import CHECK, DONE
 from joulebird.harness.host.boards.chosen import agent, runs_folder
 from joulebird.harness.host.boards.results import fetch
 
@@ -26,4 +26,4 @@ def main(args: Namespace) -> int:
     lines = done + [f"{run}: not finished on {there.board.name}" for run in absent]
     text = "\n".join(lines or [f"{there.board.name}: no finished runs"])
     answer(args, {"runs": done, "not_finished": absent}, text)
-    return exit_codes.CHECK if absent else exit_codes.DONE
+    return CHECK if absent else DONE
