@@ -20,17 +20,60 @@ Each has one meaning and one error in every verb:
 --quiet: demo, run
 --data-dir: run, board deploy
 
-`harness/cli/absent.py` has the reason for every verb that is not in such a line. `--json` is
+`harness/cli/parser.py` has the reason for every verb that is not in such a line. `--json` is
 `--form json`. `run` and `demo` record several sources, `run` and `plan` take several boards. Verbs
 that read finished runs keep those that were measured on the board.
 """
 
 import argparse
-from typing import Any, Iterable, List, NamedTuple, Optional
+import math
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional
 
-from joulebird.harness.cli.values import period, seconds, word
 from joulebird.harness.core import registry
 from joulebird.harness.core.errors import HarnessError
+
+# the test of a length of time, and its words
+SHORT = (lambda value: value < 1e6), "below 1000000 seconds, which is more than 11 days"
+
+
+def seconds(text: str) -> float:
+    """Return a length of time, 0 or more."""
+    _number(text, lambda value: value >= 0, "0 or more, in seconds")
+    return _number(text, *SHORT)
+
+
+def period(text: str) -> float:
+    """Return a time between two readings, above 0."""
+    _number(text, lambda value: value > 0, "above 0, in seconds")
+    return _number(text, *SHORT)
+
+
+def instant(text: str) -> float:
+    """Return a time on some clock."""
+    return _number(text, math.isfinite, "a finite number, in seconds")
+
+
+def count(text: str) -> int:
+    """Return a number of things, at least 1."""
+    return int(_number(text, lambda value: value >= 1 and value % 1 == 0, "a number of 1 or more"))
+
+
+def word(text: str) -> str:
+    """Return a name or path, which is not empty (as an unset variable of the shell is)."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _number(text: str, good: Callable[[float], bool], wanted: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not good(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted} (got {text!r})")
+    return value
+
 
 Namespace = argparse.Namespace  # the arguments that a verb gets
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 from joulebird.harness.core import lock
 from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.core.files import write_whole
-from joulebird.harness.onboard import clean, files, follow, keeper, machine, supervise
+from joulebird.harness.onboard import files, follow, machine, supervise
 from joulebird.harness.onboard import job as jobs
 
 REMEDIES = {
@@ -56,7 +56,7 @@ ONCE: Dict[str, Callable[[Dict[str, Any]], Any]] = {
     "log": lambda asked: follow.log(_job(asked), asked["offset"]),
     "finished": lambda asked: files.of_runs(os.path.join(asked["workdir"], "runs"), asked["runs"]),
     "settle": lambda asked: files.settle(asked["part"], asked["final"], asked["hash"]),
-    "clean": lambda asked: clean.clean(
+    "clean": lambda asked: files.clean(
         *(asked[name] for name in ("workdir", "lock", "fetched", "cache", "keep", "remove"))
     ),
     "wait_free": wait_free,
@@ -71,7 +71,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         if argv[0] == "echo":
             machine.echo(0, 1)
         elif argv[0] == "supervise":
-            return keeper.supervise(argv[1])
+            return supervise.supervise(argv[1])
         elif argv[0] == "follow":
             asked = _asked(sys.stdin.readline())
             path, offset = _job(asked), asked["offset"]

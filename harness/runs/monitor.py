@@ -1,16 +1,21 @@
-"""Warn of a Jetson's troubles during a stage: throttling, mode changes, swapping, a weak supply.
+"""Warn of troubles of the machine beside a stage: a Jetson's own, and other work.
 
 A process of its own samples the board and appends events to the stage's events.jsonl
-(`joulebird.devices.health.log`); the warnings are read from these events.
+(`joulebird.devices.health.log`): throttling, mode changes, swapping, a weak supply. Its warnings
+are read from these events.
 """
 
 import json
-from typing import Any, Dict, List, Optional, Tuple
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from joulebird.devices import foreign
 from joulebird.devices.board.identify import identify
 from joulebird.devices.health.compare import EVENTS
 from joulebird.devices.health.log import HealthLog
+from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.records import HEALTH_LINE
+from joulebird.harness.runs.warnings import warning
 
 Warnings = List[Tuple[str, Dict[str, Any]]]  # names of joulebird.harness.runs.warnings, and facts
 NAMES = {event: name for name, event in EVENTS.items()}
@@ -89,3 +94,50 @@ def warnings_in(lines: List[bytes]) -> Warnings:
             facts = {key: value for key, value in event.items() if key not in ("event", "t_s")}
             warnings.append((NAMES[event["event"]], facts))
     return warnings
+
+
+EPOCH_S = 1.0  # a shorter epoch is judged with its stage: processor times are in ticks of 10 ms
+LEAST_S = 0.2  # a shorter stage is judged by the machine's load during it and just after it
+
+
+class Beside:
+    """The load of the windows of one attempt, from now on; `look` is `Neighbours.look`."""
+
+    def __init__(self, look: Callable[[], foreign.Look]) -> None:
+        self._look = look
+        self._begin = self._last = look()
+
+    def epoch(self) -> Tuple[Dict[str, Any], Warnings]:
+        """Return the load since the last epoch, and a warning of it or of the attempt so far."""
+        last, self._last = self._last, self._look()
+        parts = [foreign.between(begin, self._last) for begin in (last, self._begin)]
+        return parts[0].facts(), [
+            found for part in parts if part.seconds >= EPOCH_S for found in warnings_of(part)
+        ]
+
+    def end(self) -> Tuple[Dict[str, Any], Warnings]:
+        """Return the load of the whole attempt, and a warning of it; call it after the window."""
+        if self._begin.busy_s is not None:
+            time.sleep(max(0.0, LEAST_S - (time.monotonic() - self._begin.t_s)))
+        whole = foreign.between(self._begin, self._look())
+        return whole.facts(), warnings_of(whole)
+
+
+def warnings_of(load: foreign.Load) -> Warnings:
+    """Return the warning of a load that exceeds that of an idle machine."""
+    if not load.complaint:
+        return []
+    cores = load.foreign_cores or 0.0
+    facts = {"cores": round(cores, 3), "share": round(cores / load.cores, 3)}
+    busiest = [{"name": name, "cpu_s": cpu_s} for name, cpu_s in load.others[:3]]
+    return [("foreign_load", dict(facts, what=load.complaint, busiest=busiest))]
+
+
+def noted(watch: Beside, events: EventLog, progress: Any) -> Dict[str, Any]:
+    """Write the warning of an idle measurement that was not idle; return its load."""
+    load, warnings = watch.end()
+    for name, facts in warnings:
+        full = warning(name, facts)
+        events.write("warning", **full)
+        progress.warn(full)
+    return load

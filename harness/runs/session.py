@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from joulebird.devices import overlap
+from joulebird.devices import foreign, overlap
 from joulebird.devices.board.control import Board
 from joulebird.devices.board.note import BoardError
 from joulebird.devices.health.read import Health
@@ -31,11 +31,10 @@ from joulebird.harness.core.records import (
     stage_dir,
 )
 from joulebird.harness.power.recorders import Recorders
-from joulebird.harness.runs import beside
 from joulebird.harness.runs.backend import Backend
 from joulebird.harness.runs.conditions import check_source, last_begun
 from joulebird.harness.runs.environment import environment, pulse
-from joulebird.harness.runs.monitor import Monitor
+from joulebird.harness.runs.monitor import Beside, Monitor, noted
 from joulebird.harness.runs.prepare import Prepare, restoration
 from joulebird.harness.runs.run import planned, run_spec
 from joulebird.harness.runs.rundir import make_folder, split
@@ -117,7 +116,7 @@ class Session:
         self.study: List[str] = []  # the stages that are known to belong together
         self._prepared: Optional[Dict[str, Any]] = None
         self._exits = contextlib.ExitStack()
-        self.look = beside.looker()
+        self.look = foreign.Neighbours().look
         self._working = False
         self._lock = locks.machine(lock), math.inf if wait else 0.5
         self._signals = StopSignals(progress.say)
@@ -176,7 +175,7 @@ class Session:
             self._idle("before")
             self._working = True
             if self.look().busy_s is None:
-                self.progress.say(f"foreign load is not watched: {beside.UNKNOWN}")
+                self.progress.say(f"foreign load is not watched: {foreign.UNKNOWN}")
 
     def _prepare_board(self, former: Dict[str, Any]) -> None:
         """Put the board into the state that was asked for, or that a killed attempt had."""
@@ -234,12 +233,12 @@ class Session:
             events = opened.enter_context(contextlib.closing(EventLog(path)))
             self.recorders.open_logs(folder)
             events.begin_attempt(1, boot_id(), self.id, 0)
-            watch = beside.Beside(self.look)
+            watch = Beside(self.look)
             self.recorders.sample()
             begin_s = events.write("stage_begin")
             while time.monotonic() < begin_s + self._idle_s and not self.stopping:
                 time.sleep(min(0.1, self._idle_s))
-            load = beside.noted(watch, events, self.progress)
+            load = noted(watch, events, self.progress)
             events.write("stage_end", durable=True, load=load)
             self.recorders.sample()
             self.recorders.close_logs()

@@ -10,9 +10,8 @@ from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.files import patiently, remove
 from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import EPOCHS, EVENTS, Event
-from joulebird.harness.runs.beside import Beside
 from joulebird.harness.runs.checkpoints import Checkpoints
-from joulebird.harness.runs.monitor import Monitor, Warnings
+from joulebird.harness.runs.monitor import Beside, Monitor, Warnings
 from joulebird.harness.runs.spec import digest
 from joulebird.harness.runs.warnings import warning
 

@@ -16,8 +16,17 @@ from joulebird.harness.core.errors import CHECK, DONE, HarnessError, SourceError
 from joulebird.harness.core.registry import dotted
 from joulebird.harness.core.terminal import has_colour
 from joulebird.harness.doctor import CHECKS
-from joulebird.harness.doctor.check import BAD, OK, Check, Context, Verdict
-from joulebird.harness.doctor.results import CheckResult, as_facts, as_text, examine
+from joulebird.harness.doctor.check import (
+    BAD,
+    OK,
+    Check,
+    CheckResult,
+    Context,
+    Verdict,
+    as_facts,
+    as_text,
+    examine,
+)
 from joulebird.harness.power.sources import parse_options
 from joulebird.harness.verbs.sources import facts_of
 

@@ -11,9 +11,8 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Tuple, Union
 
-from joulebird.harness.cli.arguments import Namespace, form, own
+from joulebird.harness.cli.arguments import Namespace, form, instant, own, period, word
 from joulebird.harness.cli.output import answer, plural
-from joulebird.harness.cli.values import instant, period, word
 from joulebird.harness.core.errors import CHECK, HarnessError
 from joulebird.harness.core.events import attempts
 from joulebird.harness.core.files import write_json

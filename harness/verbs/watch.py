@@ -19,8 +19,15 @@ from joulebird.devices import registry
 from joulebird.devices.recorder.sampler import Gate
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
-from joulebird.harness.cli.arguments import Namespace, known_rail, own, single
-from joulebird.harness.cli.values import count, period, seconds
+from joulebird.harness.cli.arguments import (
+    Namespace,
+    count,
+    known_rail,
+    own,
+    period,
+    seconds,
+    single,
+)
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.terminal import can_move
 from joulebird.harness.power.sources import parse_options

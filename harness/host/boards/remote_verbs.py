@@ -11,8 +11,7 @@ from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import put
 from joulebird.harness.cli.parser import Parser, add
 from joulebird.harness.core.errors import CHECK, DONE, SOURCE
-from joulebird.harness.doctor.check import OK, WARN
-from joulebird.harness.doctor.results import CheckResult
+from joulebird.harness.doctor.check import OK, WARN, CheckResult
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.one_board import owner_text
 from joulebird.harness.host.link.agent import Agent

@@ -7,9 +7,8 @@ for the board. Nothing is installed.
 import json
 import sys
 
-from joulebird.harness.cli.arguments import Namespace, own
+from joulebird.harness.cli.arguments import Namespace, own, word
 from joulebird.harness.cli.output import put
-from joulebird.harness.cli.values import word
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.host import config
 from joulebird.harness.host.link.agent import Agent

@@ -2,8 +2,7 @@
 
 import sys
 
-from joulebird.harness.cli.arguments import Namespace, own
-from joulebird.harness.cli.values import period
+from joulebird.harness.cli.arguments import Namespace, own, period
 from joulebird.harness.host.boards.chosen import agent
 from joulebird.harness.host.boards.follow import EVERY_S, follow
 

@@ -8,8 +8,7 @@ import pytest
 
 from joulebird.devices.util.command import Ran, run_command
 from joulebird.harness.doctor import CHECKS
-from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Context
-from joulebird.harness.doctor.results import as_facts, as_text, examine
+from joulebird.harness.doctor.check import BAD, OK, SKIP, WARN, Context, as_facts, as_text, examine
 from tests.devices.fake_tx2_tree import FakeTX2
 
 GPU = "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/"

@@ -112,8 +112,8 @@ def test_a_job_that_does_not_obey_is_killed_after_the_second_request(tmp_path):
     asked = make(tmp_path, script)
     path = job.create(str(tmp_path), asked)
     inner = (
-        "import sys; from joulebird.harness.onboard import keeper; keeper.GRACE_S = 0.2; "
-        "sys.exit(keeper.supervise(sys.argv[1]))"
+        "import sys; from joulebird.harness.onboard import supervise; supervise.GRACE_S = 0.2; "
+        "sys.exit(supervise.supervise(sys.argv[1]))"
     )
     keeper = subprocess.Popen([sys.executable, "-c", inner, path])
     wait_for(lambda: "\nready\n" in follow.log(path)["text"])

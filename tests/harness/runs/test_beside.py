@@ -11,7 +11,7 @@ import pytest
 
 from joulebird.devices.foreign import Look, between
 from joulebird.harness.core import records as record
-from joulebird.harness.runs import beside
+from joulebird.harness.runs import monitor
 from joulebird.harness.runs.spec import from_dict
 
 if not os.path.exists("/proc/stat"):
@@ -201,12 +201,12 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(beside.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(monitor.time, "sleep", lambda seconds: None)
     return Clock()
 
 
 def test_one_busy_epoch_of_a_quiet_stage_is_enough(clock):
-    watch = beside.Beside(clock.look)
+    watch = monitor.Beside(clock.look)
     for foreign_cores in (0.05, 0.05, 1.0, 0.05):
         clock.pass_by(10.0, foreign_cores)
         load, warnings = watch.epoch()
@@ -219,7 +219,7 @@ def test_one_busy_epoch_of_a_quiet_stage_is_enough(clock):
 
 
 def test_short_epochs_are_judged_together(clock):
-    watch, found = beside.Beside(clock.look), []
+    watch, found = monitor.Beside(clock.look), []
     for _ in range(5):
         clock.pass_by(0.3, 1.0)
         found.append(bool(watch.epoch()[1]))

@@ -5,9 +5,8 @@ import sys
 import pytest
 
 from joulebird.harness.cli import arguments
-from joulebird.harness.cli.absent import reason
 from joulebird.harness.cli.arguments import SHARED
-from joulebird.harness.cli.parser import parser_of
+from joulebird.harness.cli.parser import parser_of, reason
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs import BOARD_VERBS, ON_A_BOARD, REMOTE, VERBS
 from tests.harness.command import refused
