@@ -28,9 +28,8 @@ from joulebird.harness.core.schema import (
 VERSION = 1
 DAMAGED = "the file is damaged: delete it and run again"
 ID = text(r"[^/\0]+", "a name without slashes")
-CLOCK_S = number(0, 1e10)
+CLOCK_S = SECONDS = number(0, 1e10)
 WALL_S = number(0, 1e11)
-SECONDS = number(0, 1e10)
 SHARE = number(0, 1)
 
 
@@ -58,8 +57,8 @@ RECORDER = Schema(
     "How the source was sampled.",
     [
         may("python", TEXT, "version"),
-        may("period_s", number(0, 1e10), "mean time between two readings", "s"),
-        may("mean_period_s", number(0, 1e10), "mean time between two rows", "s"),
+        may("period_s", SECONDS, "mean time between two readings", "s"),
+        may("mean_period_s", SECONDS, "mean time between two rows", "s"),
         may("jitter", list_of(NUMBER), "least and greatest interval, in periods"),
     ],
 )
@@ -111,7 +110,7 @@ CLOCK = Schema(
         Field("monotonic_s", number(-1e10, 1e10), "CLOCK_MONOTONIC", "s"),
         Field("wall_s", WALL_S, "time since 1970", "s"),
         may("boot_id", nullable(TEXT), "the boot whose CLOCK_MONOTONIC it is"),
-        may("u_s", number(0, 1e10), "largest error of times moved here from another clock", "s"),
+        may("u_s", SECONDS, "largest error of times moved here from another clock", "s"),
     ],
 )
 LOGGED_SOURCE = Schema("source of a log", SOURCE.doc, relaxed(SOURCE))

@@ -8,7 +8,9 @@ import contextlib
 import functools
 import glob
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, TypeVar
+import time
+import uuid
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
 from joulebird.harness.core import files, formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
@@ -83,9 +85,19 @@ def stage_dir(root: str, stage_id: str) -> str:
     return os.path.join(str(root), "stages", stage_id)
 
 
+def new_id() -> str:
+    """Return a new name of a session or job: it begins with the time, in UTC."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+
+
 def idle_dir(root: str, session_id: str, when: str) -> str:
     """Return the folder of an idle measurement, "before" or "after" the session's work."""
     return os.path.join(str(root), "idle", f"{session_id}-{when}")
+
+
+def idle_dirs(root: str, sessions: Iterable[str]) -> List[str]:
+    """Return the folders of the idle measurements of some sessions."""
+    return [idle_dir(root, session, when) for session in sessions for when in ("before", "after")]
 
 
 def read_json(path: str, schema: Optional[Schema] = None) -> Dict[str, Any]:

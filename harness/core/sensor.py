@@ -62,8 +62,7 @@ def accuracy(source: Dict[str, Any], rails: Iterable[str]) -> Accuracy:
     limits, rails = stated, list(rails)
 
     def known(key: str) -> List[float]:
-        limit = limits.get(key)
-        by_rail = [limit.get(rail) if isinstance(limit, dict) else limit for rail in rails]
+        by_rail = [of_rail(limits.get(key), rail) for rail in rails]
         return [float(value) for value in by_rail if value is not None]
 
     return Accuracy(

@@ -99,16 +99,19 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
 
 def parse(text: str, path: Path) -> Config:
     """Return the configuration in a TOML text. Raises HarnessError that names the field."""
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise HarnessError(
-            f"{path}: not valid TOML: {error}",
-            "correct that line; `joulebird board add` shows a board's table",
-        ) from None
+    remedy = "correct that line; `joulebird board add` shows a board's table"
+    data = from_toml(text.encode("utf-8"), path, remedy)
     settings.CONFIG.check(data, str(path))
     boards = {name: board_of(name, table) for name, table in data.get("board", {}).items()}
     return Config(data.get("defaults", {}), boards)
+
+
+def from_toml(text: bytes, where: object, remedy: str) -> dict[str, Any]:
+    """Return the tables of a TOML text; raises HarnessError that names the place."""
+    try:
+        return dict(tomllib.loads(text.decode("utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{where}: not valid TOML: {error}", remedy) from None
 
 
 def board_of(name: str, table: dict[str, Any]) -> Board:

@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 import shutil
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
@@ -40,7 +40,7 @@ def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
     for name in done:
         run = record.read_run(root, name)
         stages = [record.stage_dir(root, stage) for stage in run.stages]
-        folders += [record.run_dir(root, name)] + stages + idle_folders(root, run.sessions)
+        folders += [record.run_dir(root, name)] + stages + record.idle_dirs(root, run.sessions)
     tops = [os.path.relpath(path, root) for path in dict.fromkeys(folders)]
     checkpoint = record.CHECKPOINT.partition(".")[0]
     return {
@@ -119,11 +119,6 @@ def settle(part: str, final: str, expected: str) -> Dict[str, Any]:
     return {"hash": digest}
 
 
-def idle_folders(root: str, sessions: Iterable[str]) -> List[str]:
-    """Return the folders of the idle measurements of some sessions."""
-    return [record.idle_dir(root, name, when) for name in sessions for when in ("before", "after")]
-
-
 def clean(
     workdir: str, lock_path: str, fetched: List[str], cache: str, keep: str, remove: bool = True
 ) -> Dict[str, Any]:
@@ -166,7 +161,7 @@ def _useless(workdir: str, fetched: List[str]) -> Dict[str, List[str]]:
     return {
         "runs": [record.run_dir(root, name) for name in gone],
         "stages": [record.stage_dir(root, stage) for stage in stages],
-        "idle": [path for path in idle_folders(root, sessions) if os.path.isdir(path)],
+        "idle": [path for path in record.idle_dirs(root, sessions) if os.path.isdir(path)],
         "jobs": [jobs.folder(workdir, job_id) for job_id in ended]
         + [path for path in specs if os.path.isfile(path)],
     }

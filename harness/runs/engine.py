@@ -40,7 +40,7 @@ from joulebird.harness.runs.conditions import (
     identity,
 )
 from joulebird.harness.runs.environment import set_threads
-from joulebird.harness.runs.recipe import loaded
+from joulebird.harness.runs.recipe import Artifact, replaced
 from joulebird.harness.runs.stage import Stage, rewrite_epochs
 from joulebird.harness.runs.warnings import NO_CHECKPOINT
 
@@ -120,7 +120,7 @@ class _AttemptUnderWay:
         checkpoints = Checkpoints(self._folder, self._session.backend.saving, self._number)
         kept = [event for event, _ in kept_epochs(self._earlier)]
         self._saved = checkpoints.recover(kept)
-        arguments, keywords = loaded([list(inputs), self._asked.options])
+        arguments, keywords = replaced([list(inputs), self._asked.options], Artifact.load)
         tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
         self._device = str(tasks[0].device) if tasks else ""
         self._synchronise()  # from here on torch shows its device

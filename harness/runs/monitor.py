@@ -5,14 +5,16 @@ A process of its own samples the board and appends events to the stage's events.
 are read from these events.
 """
 
+import contextlib
 import json
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from joulebird.devices import foreign
 from joulebird.devices.board.identify import identify
 from joulebird.devices.health.compare import EVENTS
 from joulebird.devices.health.log import HealthLog
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import EventLog
 from joulebird.harness.core.records import HEALTH_LINE
 from joulebird.harness.runs.warnings import warning
@@ -31,49 +33,46 @@ class Monitor:
         """`events` is the stage's events.jsonl; `root` is where /proc and /sys are."""
         self._events, self._offset = events, 0
         self._log: Optional[HealthLog] = None
-        self._failure: Warnings = []
+        self._news: Warnings = []
         if identify(root)["jetson"]:
-            try:
+            with self._noted():
                 self._log = HealthLog(events, root).__enter__()
-            except Exception as error:
-                self._failure = [unknown(error)]
 
     def news(self) -> Warnings:
         """Return the warnings since the last call; the first call includes killed attempts."""
-        news, self._failure = self._failure, []
-        if self._log is not None:
-            try:
-                news += self._read()
+        with self._noted():
+            if self._log is not None:
+                self._read()
                 if self._log.ended:
-                    news.append(unknown(self._log.ended))
-            except Exception as error:
-                news.append(unknown(error))
+                    raise HarnessError(self._log.ended)
+        news, self._news = self._news, []
         return news
 
     def close(self) -> Warnings:
         """Stop the monitor after one last sample; return the last warnings. Harmless twice."""
-        log, news = self._log, self.news()
-        self._log = None
-        if log is not None:
-            try:
+        news, log, self._log = self.news(), self._log, None
+        with self._noted():
+            if log is not None:
                 log.__exit__(None, None, None)
-                news += self._read()
-            except Exception as error:
-                news.append(unknown(error))
-        return news
+                self._read()
+        return news + self.news()
 
-    def _read(self) -> Warnings:
-        """Return the warnings in the lines that have been added to the events."""
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Turn a failure into the warning that the board's health could not be followed."""
+        try:
+            yield
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            self._news.append(("health_unknown", {"reason": reason}))
+
+    def _read(self) -> None:
+        """Take the warnings in the lines that have been added to the events."""
         with open(self._events, "rb") as file:
             file.seek(self._offset)
             whole = file.read().rpartition(b"\n")[0]
         self._offset += len(whole) + 1 if whole else 0
-        return warnings_in(whole.split(b"\n"))
-
-
-def unknown(reason: Any) -> Tuple[str, Dict[str, Any]]:
-    """Return the warning that the board's health could not be followed."""
-    return "health_unknown", {"reason": str(reason) or type(reason).__name__}
+        self._news += warnings_in(whole.split(b"\n"))
 
 
 def warnings_in(lines: List[bytes]) -> Warnings:

@@ -167,7 +167,14 @@ def _value(node: Any) -> Any:
 
 
 def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: str) -> Option:
-    value = REQUIRED if default is None else _literal(default, constants, path, argument.arg)
+    value = constants.get(default.id, UNKNOWN) if isinstance(default, ast.Name) else _value(default)
+    if default is None:
+        value = REQUIRED
+    if value is UNKNOWN:
+        raise HarnessError(
+            f"{path}: the default of option {argument.arg!r} is not a plain value",
+            "write the value itself",
+        )
     names = _names(argument.annotation)
     kinds = [kind for kind in KINDS if kind.__name__ in names]
     if not kinds and value is not None and value is not REQUIRED:
@@ -181,16 +188,6 @@ def _option(argument: ast.arg, default: Any, constants: Dict[str, Any], path: st
     several = isinstance(value, (list, tuple)) or bool(LISTS & set(names))
     value = list(value) if isinstance(value, tuple) else value
     return Option(argument.arg, kinds[0], value is None or "Optional" in names, several, value)
-
-
-def _literal(node: Any, constants: Dict[str, Any], path: str, name: str) -> Any:
-    value = constants.get(node.id, UNKNOWN) if isinstance(node, ast.Name) else _value(node)
-    if value is UNKNOWN:
-        raise HarnessError(
-            f"{path}: the default of option {name!r} is not a plain value",
-            "write the value itself",
-        )
-    return value
 
 
 def _names(annotation: Optional[ast.AST]) -> List[str]:

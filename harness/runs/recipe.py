@@ -1,6 +1,6 @@
 """The recipe of a stage, as JSON; its hash is the stage's id, so equal work has one id."""
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import slug
@@ -97,25 +97,12 @@ def encode(value: Any) -> Any:
     raise TypeError(f"a stage's input must be a task, an artifact or a plain value, not {kind}")
 
 
-def artifacts(value: Any) -> List[Artifact]:
-    """Return all artifacts in an input, in order."""
+def replaced(value: Any, result: Callable[[Artifact], Any]) -> Any:
+    """Return an input with each artifact, in order, replaced by `result` of it."""
     if isinstance(value, Artifact):
-        return [value]
+        return result(value)
     if isinstance(value, dict):
-        value = list(value.values())
+        return {key: replaced(item, result) for key, item in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "recipe"):
-        return [artifact for item in value for artifact in artifacts(item)]
-    return []
-
-
-def loaded(value: Any) -> Any:
-    """Return an input with its artifacts replaced by their results; a task stays itself."""
-    if isinstance(value, Artifact):
-        return value.load()
-    if hasattr(value, "recipe"):
-        return value
-    if isinstance(value, dict):
-        return {key: loaded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(loaded(item) for item in value)
+        return type(value)(replaced(item, result) for item in value)
     return value

@@ -11,7 +11,7 @@ from joulebird.harness.core import records as record
 from joulebird.harness.core.registry import find
 from joulebird.harness.runs.checkpoints import Damaged
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
-from joulebird.harness.runs.recipe import Artifact, NotDone, artifacts, recipe_of, stage_id
+from joulebird.harness.runs.recipe import Artifact, NotDone, recipe_of, replaced, stage_id
 from joulebird.harness.runs.rundir import is_finished, reopen, sources_of
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.runs.stage import Interrupted
@@ -36,8 +36,10 @@ class Run:
         """Do a stage, or reuse a finished one of the same recipe; return a handle to its result."""
         recipe = recipe_of(function, inputs, options)
         artifact = Artifact(self._root, stage_id(recipe), self._saving)
-        upstream = tuple(item.id for item in artifacts([list(inputs), options]))
-        asked = Asked(name, artifact.id, recipe["function"], upstream, options)
+        upstream: List[Artifact] = []
+        replaced([list(inputs), options], upstream.append)
+        ids = tuple(item.id for item in upstream)
+        asked = Asked(name, artifact.id, recipe["function"], ids, options)
         if artifact.id not in [known.id for known in self.asked]:
             self.asked.append(asked)
         session = self._session

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from joulebird.devices import foreign, overlap
@@ -26,6 +25,7 @@ from joulebird.harness.core.records import (
     RunRecord,
     idle_dir,
     is_done,
+    new_id,
     read_run,
     run_dir,
     stage_dir,
@@ -108,7 +108,7 @@ class Session:
         again that cannot be continued here, also for a user at a terminal.
         """
         self.root, self.recorders, self.progress = str(root), recorders, progress
-        self.id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        self.id = new_id()
         self.backend, self.restart = backend or Backend(), restart
         self._data = {"data_dir": data_dir, "download": download}
         self._idle_s, self._board_root = idle_s, board_root

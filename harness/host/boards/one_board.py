@@ -10,8 +10,6 @@ import getpass
 import json
 import posixpath
 import socket
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +25,7 @@ from joulebird.harness.core.errors import (
     USAGE,
     HarnessError,
 )
+from joulebird.harness.core.records import new_id
 from joulebird.harness.host.boards.follow import EVERY_S, Patience, follow
 from joulebird.harness.host.boards.results import fetch
 from joulebird.harness.host.link.agent import Agent
@@ -133,7 +132,7 @@ class BoardRun:
 
     def _start(self, ahead: Sequence[RunSpec]) -> dict[str, Any]:
         self._preflight(ahead)
-        job_id = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+        job_id = new_id()
         words = list(self.wishes.words)
         if self.wishes.data_dir:
             self.say(f"data set {self.wishes.data_dir}: making sure that {self.name} has it")

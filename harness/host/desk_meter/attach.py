@@ -13,7 +13,6 @@ import json
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,7 @@ class DeskMeter:
         chip_s: float = 0.0,
     ) -> None:
         self._agent, self._meter, self._say, self._chip_s = agent, meter, say, chip_s
-        self.folder = (
-            root
-            / "meter"
-            / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:6]}"
-        )
+        self.folder = root / "meter" / record.new_id()
         self._watch = ClockWatch(agent, self.folder / CLOCK, every_s)
 
     def __enter__(self) -> "DeskMeter":
@@ -231,11 +226,7 @@ def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:
         for run in runs
         for name in (
             *(record.stage_dir(str(root), stage) for stage in run.stages),
-            *(
-                record.idle_dir(str(root), session, when)
-                for session in run.sessions
-                for when in ("before", "after")
-            ),
+            *record.idle_dirs(str(root), run.sessions),
         )
     ]
     return [Path(name) for name in dict.fromkeys(names) if os.path.isdir(name)]

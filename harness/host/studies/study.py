@@ -33,11 +33,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tomllib
-
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.registry import nearest
 from joulebird.harness.host import settings
+from joulebird.harness.host.config import from_toml
 from joulebird.harness.runs.options import resolve_options
 from joulebird.harness.runs.spec import RunSpec, find_name, resolved
 
@@ -92,12 +91,7 @@ def read(word: str) -> Table:
             f"{word}: no such study",
             nearest(word, presets()) + "; or give the path of a TOML file",
         )
-    try:
-        return dict(tomllib.loads(path.read_bytes().decode("utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise HarnessError(
-            f"{word}: not valid TOML: {error}", "texts need quotes, lists need commas"
-        ) from None
+    return from_toml(path.read_bytes(), word, "texts need quotes, lists need commas")
 
 
 def runs_of(tables: Table, where: str) -> list[RunSpec]:
