@@ -42,15 +42,6 @@ def ids(workdir: str) -> List[str]:
     return record.folders_with(JOB, os.path.join(workdir, "jobs"))
 
 
-def take_alive(path: str) -> Optional[int]:
-    """Mark the job as running while the returned descriptor is open, here or in a child.
-
-    Return None when it is running already.
-    """
-    handle = lock.take(os.path.join(path, ALIVE))
-    return None if handle < 0 else handle
-
-
 def is_alive(path: str) -> bool:
     """Return whether the job, or a child of it that holds its lock, still runs."""
     return lock.holder(os.path.join(path, ALIVE)) is not None

@@ -111,8 +111,8 @@ def supervise(path: str) -> int:
     Hold the locks, keep its output, forward requests to stop, and write how it ended.
     """
     job = record.read_json(os.path.join(path, jobs.JOB))
-    alive = jobs.take_alive(path)
-    if alive is None:
+    alive = lock.take(os.path.join(path, jobs.ALIVE))  # held as long as this process, or the job
+    if alive < 0:
         return BUSY
     owner = dict(
         job["owner"],

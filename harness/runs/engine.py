@@ -111,8 +111,7 @@ class _AttemptUnderWay:
         self._folder, self._device = stage_dir(session.root, asked.id), ""
         self._saved: Optional[Event] = None  # the epoch from which this attempt continues
         self._from_epoch = 0
-        self._restarts = ""  # the reason why it does not
-        self._remedy: Dict[str, str] = {}  # of that reason, if it is not the usual one
+        self._restarted: Dict[str, Any] = {}  # facts of the warning that it does not
         self._begun: Event = {}  # the facts of its first event
 
     def run(self, function: StageFunction, inputs: Tuple[Any, ...], events: EventLog) -> None:
@@ -124,9 +123,10 @@ class _AttemptUnderWay:
         tasks = [item for item in arguments if hasattr(item, "recipe") and hasattr(item, "device")]
         self._device = str(tasks[0].device) if tasks else ""
         self._synchronise()  # from here on torch shows its device
-        self._restarts = self._reason_to_restart(checkpoints)
-        if self._restarts:
-            self._remedy = {} if self._saved else {"remedy": NO_CHECKPOINT}
+        reason = self._reason_to_restart(checkpoints)
+        if reason:
+            remedy = {} if self._saved else {"remedy": NO_CHECKPOINT}
+            self._restarted = dict(remedy, attempt=self._number, reason=reason)
             self._saved = checkpoints.recover([])
         self._begun = self._facts()
         self._from_epoch = self._saved["epoch"] if self._saved else 0
@@ -182,7 +182,7 @@ class _AttemptUnderWay:
         return reason
 
     def _measured(self, stage: Stage, events: EventLog, work: Callable[[], Dict[str, Any]]) -> None:
-        stage.recall([] if self._restarts else since_restart(self._past))
+        stage.recall([] if self._restarted else since_restart(self._past))
         begin_s = self._begin(stage, events)
         result = work()
         if not isinstance(result, dict):
@@ -198,14 +198,13 @@ class _AttemptUnderWay:
         session = self._session
         session.progress.stage_begin(self._asked.name, self._asked.id, self._from_epoch)
         facts = dict(self._begun, conditions=fingerprint(self._begun))
-        if self._restarts:
+        if self._restarted:
             facts["restarted"] = True
         events.begin_attempt(self._number, boot_id(), session.id, self._from_epoch, **facts)
         for damaged in stage.checkpoints.damaged:
             stage.warn("checkpoint_damaged", **damaged)
-        if self._restarts:
-            facts = dict(self._remedy, attempt=self._number, reason=self._restarts)
-            stage.warn("restarted", **facts)
+        if self._restarted:
+            stage.warn("restarted", **self._restarted)
         if not self._saved:
             for aside in session.recorders.set_aside(self._folder, bool(self._earlier)):
                 stage.warn("log_set_aside", **aside)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from joulebird.harness.core import records as record
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import TRAINING, HarnessError
 from joulebird.harness.core.files import write_whole
 from joulebird.harness.core.process import python_command
 from joulebird.harness.host.config import Board
@@ -77,7 +77,7 @@ def run(
             f"{len(missing)} of {len(specs)} runs are not finished; the first: {first}: "
             f"{last_line(root, first, groups)}",
             f"see {args.runs}/{first}/fleet.log; the same command repeats only the unfinished runs",
-            5,
+            TRAINING,
         )
     return 0
 

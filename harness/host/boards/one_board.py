@@ -187,12 +187,12 @@ class BoardRun:
         except ValueError:
             message, _ = last_words(answer["err"])
             raise HarnessError(
-                f"{self.name}: {message}", f"try: joulebird doctor --board {self.name}", 6
+                f"{self.name}: {message}", f"try: joulebird doctor --board {self.name}", CHECK
             ) from None
         for check in checks:
             if check["status"] == "bad":
                 raise HarnessError(
-                    f"{self.name}: {check['name']}: {check['found']}", check["remedy"], 6
+                    f"{self.name}: {check['name']}: {check['found']}", check["remedy"], CHECK
                 )
 
     def _ended(self, end: dict[str, Any], ids: list[str]) -> None:
@@ -206,7 +206,7 @@ class BoardRun:
                 raise HarnessError(
                     f"{self.name}: the job ended well, but its runs are not finished",
                     f"see `joulebird board logs {self.name}`",
-                    1,
+                    BUG,
                 )
             return
         if code is None or code < 0 or code == 128 + 9:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import LinkError
 
@@ -105,7 +105,7 @@ def align(probes: Sequence[Probe]) -> Alignment:
         raise HarnessError(
             "the clocks of board and meter were not compared",
             "was the connection to the board up? run again",
-            3,
+            UNREACHABLE,
         )
     used = _quickest(sorted(probes, key=lambda probe: probe.board_s))
     weights = _weights(used)

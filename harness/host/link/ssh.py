@@ -15,7 +15,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import IO, NamedTuple
 
-from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.host.config import Board
 from joulebird.harness.host.link.errors import LinkError, command_error, ssh_error
 
@@ -214,5 +214,5 @@ def _ssh_of(board: Board) -> Iterator[None]:
         raise HarnessError(
             f"{board.ssh[0]}: cannot be run ({error.strerror})",
             "install the OpenSSH client (Debian, Ubuntu: apt install openssh-client)",
-            3,
+            UNREACHABLE,
         ) from None

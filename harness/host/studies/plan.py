@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.flops import training_flops, work_flops
+from joulebird.harness.core.jsonfile import plain
 from joulebird.harness.core.records import STAGE, is_done, read_run, read_stage, stage_dir
 from joulebird.harness.core.registry import import_module
 from joulebird.harness.runs.engine import Asked
@@ -107,20 +108,19 @@ def make_plan(
 ) -> Plan:
     """Plan a study from the finished runs in `past`. Trains nothing and reads no data set."""
     runs: dict[str, tuple[str, ...]] = {}
-    asked: dict[str, Asked] = {}
-    users: dict[str, list[RunSpec]] = {}
+    users: dict[str, list[tuple[Asked, RunSpec]]] = {}
     for spec in specs:
         stages = stages_of(spec, root, backend)
         runs[spec.id] = tuple(stage.id for stage in stages)
         for stage in stages:
-            asked.setdefault(stage.id, stage)
-            users.setdefault(stage.id, []).append(spec)
+            users.setdefault(stage.id, []).append((stage, spec))
     history = History(past, backend)
     ahead = []
-    for stage_id, stage in asked.items():
+    for stage_id, asked in users.items():
+        stage, first = asked[0]
         done = is_done(stage_dir(root, stage_id), STAGE)
-        guess = Guess() if done else history.predict(stage, users[stage_id][0])
-        runs_of = tuple(spec.id for spec in users[stage_id])
+        guess = Guess() if done else history.predict(stage, first)
+        runs_of = tuple(spec.id for _, spec in asked)
         ahead.append(Planned(stage_id, stage.name, stage.function, runs_of, done, *guess))
     return Plan(runs, tuple(ahead), tuple(finished))
 
@@ -189,13 +189,9 @@ class History:
             network, source = task.build(), task.source()
             counting = import_module("joulebird.baselines.training.flops", "counting")
             forward_flops = counting.count(network, tuple(source.shape)).forward_flops
-            structure = digest(_plain(network.widths), 12)
+            structure = digest(plain(network.widths), 12)
             self._dense[key] = (structure, forward_flops, source.train_images)
         return self._dense[key]
-
-
-def _plain(widths: Any) -> Any:
-    return [_plain(width) for width in widths] if isinstance(widths, (list, tuple)) else widths
 
 
 def _key(spec: dict[str, Any]) -> Key:
