@@ -11,7 +11,6 @@ from typing import Any, Dict, List, Optional
 from joulebird.devices import registry
 from joulebird.devices.measure import Measured, measure_command
 from joulebird.devices.overlap import shared_s, shared_text
-from joulebird.devices.registry import make
 from joulebird.harness.cli.arguments import changed, known_rail, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
@@ -49,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     source = single(args.source, "--source")
     options = parse_options(args.source_option)
     if args.rail is not None:
-        with make(source or registry.best(), options) as found:
+        with registry.make(source or registry.best(), options) as found:
             known_rail(args.rail, found.name, found.rails)
     measured = measure_command(command, source, args.log, args.period, **options)
     facts = facts_of(command, measured, args.rail)
