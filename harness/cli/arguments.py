@@ -209,7 +209,6 @@ def single(values: Optional[List[str]], option: str) -> Optional[str]:
 
     Raises HarnessError for two.
 
-
     >>> single(["ina3221"], "--source"), single(None, "--source")
     ('ina3221', None)
     """

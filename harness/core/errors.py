@@ -55,7 +55,6 @@ def require(good: bool, name: str, value: Any, wanted: str) -> None:
 
     `wanted` names the valid values.
 
-
     >>> require(False, "every", 0, "at least 1")
     Traceback (most recent call last):
     joulebird.harness.core.errors.SpecError: option 'every' must be at least 1 (got 0)

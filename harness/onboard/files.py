@@ -9,11 +9,10 @@ from typing import Any, Dict, Iterator, List, Tuple
 from joulebird.harness.core import lock
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import UNREACHABLE, HarnessError
+from joulebird.harness.core.files import file_hash
 from joulebird.harness.core.files import remove as remove_file
 from joulebird.harness.onboard import job as jobs
 from joulebird.harness.runs.rundir import is_finished
-
-BLOCK = 1 << 20
 
 
 def listing(root: str, tops: List[str]) -> List[Tuple[str, int, int]]:
@@ -91,15 +90,6 @@ def tree_hash(root: str) -> str:
         raise HarnessError(
             f"{root}: no such folder, or it is empty", "name the folder that holds the data set"
         )
-    return total.hexdigest()
-
-
-def file_hash(path: str) -> str:
-    """Return the SHA-256 of one file."""
-    total = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(BLOCK), b""):
-            total.update(block)
     return total.hexdigest()
 
 

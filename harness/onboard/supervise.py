@@ -178,13 +178,12 @@ class _Keeper:
 
     def keep(self, data: bytes) -> None:
         """Add to the job's log, and to the tail for its end; a full disk loses the log."""
-        self.tail = (self.tail + data)[-jobs.TAIL :]
         try:
             with open(os.path.join(self.path, jobs.LOG), "ab", 0) as file:
                 file.write(data)
         except OSError as error:
-            problem = f"[the log could not be written: {error.strerror}]\n".encode()
-            self.tail = (self.tail + problem)[-jobs.TAIL :]
+            data += f"[the log could not be written: {error.strerror}]\n".encode()
+        self.tail = (self.tail + data)[-jobs.TAIL :]
 
     def _pump(self) -> None:
         for data in iter(lambda: os.read(self.process.stdout.fileno(), 65536), b""):

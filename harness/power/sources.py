@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from joulebird.devices import SOURCES, registry
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import HarnessError, SourceError
+from joulebird.harness.core.files import file_hash
 from joulebird.harness.core.registry import dotted, find, own_sources
 from joulebird.harness.power.recorders import Recorders, labels
 
@@ -57,8 +58,7 @@ def definition_of(path: str, options: Dict[str, Any]) -> str:
     parts = list(own_sources(path).values())
     for value in options.values():
         if str(value).endswith((".json", ".toml")) and os.path.isfile(str(value)):
-            with open(value, "rb") as file:
-                parts.append(hashlib.sha256(file.read()).hexdigest())
+            parts.append(file_hash(value))
     return hashlib.sha256("".join(parts).encode("ascii")).hexdigest()[:12] if parts else ""
 
 

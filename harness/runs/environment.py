@@ -12,6 +12,7 @@ from joulebird.devices.board.state import board_state
 from joulebird.devices.health.read import Health
 from joulebird.devices.util.command import run_command
 from joulebird.harness.core.boot import boot_id
+from joulebird.harness.core.files import file_hash
 from joulebird.harness.core.process import ROOT
 
 
@@ -115,13 +116,13 @@ def code_hash() -> str:
 
     It covers the zipapp, or every source file of devices, baselines and harness.
     """
+    if os.path.isfile(ROOT):
+        return file_hash(ROOT)[:12]  # the digits in the file's own name
     total = hashlib.sha256()
-    zipped = os.path.isfile(ROOT)
-    for name, path in [("", ROOT)] if zipped else sorted(_sources()):
+    for name, path in sorted(_sources()):
         with open(path, "rb") as file:
-            total.update(b"" if zipped else name.encode("utf-8") + b"\0")
-            total.update(file.read())
-    return total.hexdigest()[:12]  # of a zipapp: the digits in the file's own name
+            total.update(name.encode("utf-8") + b"\0" + file.read())
+    return total.hexdigest()[:12]
 
 
 def _sources() -> Iterator[Tuple[str, str]]:

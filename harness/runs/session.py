@@ -129,15 +129,13 @@ class Session:
         make_folder(self.root)
         path, patience_s = self._lock
         owner = {"user": user_name(), "what": f"runs in {os.path.abspath(self.root)}"}
-        self._exits.enter_context(locks.locked(path, owner, TRAINS, REMEDY, patience_s))
-        try:
+        with contextlib.ExitStack() as entered:  # left again if one of these fails
+            entered.enter_context(locks.locked(path, owner, TRAINS, REMEDY, patience_s))
             self._refuse_second(path, patience_s)
             self.presence = overlap.Presence("joulebird run: " + owner["what"], path)
-            self._exits.enter_context(self.presence)
-        except BaseException:
-            self._exits.close()
-            raise
-        self._exits.enter_context(self._signals)
+            entered.enter_context(self.presence)
+            entered.enter_context(self._signals)
+            self._exits = entered.pop_all()
         return self
 
     def _refuse_second(self, path: str, patience_s: float) -> None:

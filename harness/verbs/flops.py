@@ -128,9 +128,8 @@ def built(task: Any, widths: Any, flops: Any) -> Any:
         network = task.build(widths)
         return network, flops.count(network, shape)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        flops.task_count(
-            task, task.build(), shape
-        )  # where the dense network fails too, it is the images
+        # where the dense network fails too, it is the images
+        flops.task_count(task, task.build(), shape)
         raise HarnessError(
             f"these channel widths do not fit {task.model}: {str(error).splitlines()[0]}",
             f"the dense ones are {json.dumps(task.dense_widths())}",
@@ -217,9 +216,6 @@ def thinner(widths: Any, share: float) -> Any:
     >>> thinner([64, [100, 3]], 0.5)
     [32, [50, 2]]
     """
-    several = isinstance(widths, (list, tuple))
-    return (
-        [thinner(one, share) for one in widths]
-        if several
-        else max(1, int(round(widths * (1 - share))))
-    )
+    if isinstance(widths, (list, tuple)):
+        return [thinner(one, share) for one in widths]
+    return max(1, int(round(widths * (1 - share))))

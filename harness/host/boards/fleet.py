@@ -3,8 +3,7 @@
 One job runs on a board; a failed run stops no other; the same command repeats the unfinished runs.
 
 The files written here (`runs/fleet.json`, the specs, the groups) are all that a plain call of
-snakemake with the `Snakefile` beside this file
-needs.
+snakemake with the `Snakefile` beside this file needs.
 """
 
 import argparse
@@ -26,9 +25,8 @@ from joulebird.harness.host.config import Board
 from joulebird.harness.runs.rundir import split
 from joulebird.harness.runs.spec import RunSpec
 
-JOBS_A_BOARD = (
-    3  # enough that the last ones come out even, and that a board that dies takes little with it
-)
+# Enough that the last ones come out even, and that a board that dies takes little with it.
+JOBS_A_BOARD = 3
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 
 

@@ -28,10 +28,8 @@ def fetch(agent: Agent, root: Path, run_ids: list[str]) -> list[str]:
 
 def _finished_here(root: Path, name: str) -> bool:
     parts = PurePosixPath(name).parts
-    if parts[0] == "idle":
-        return (
-            root / PurePosixPath(name).parent / BOARD_LOG
-        ).exists()  # a meter's log has taken the place of the board's
+    if parts[0] == "idle":  # a meter's log has taken the place of the board's
+        return (root / PurePosixPath(name).parent / BOARD_LOG).exists()
     if parts[0] == "stages" and len(parts) > 2:
         return record.is_done(record.stage_dir(str(root), parts[1]), record.STAGE)
     return len(parts) > 1 and record.is_done(record.run_dir(str(root), parts[0]))

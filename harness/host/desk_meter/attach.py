@@ -210,12 +210,11 @@ def _sessions(
     for folder in sorted((root / "meter").glob("*")):
         if (folder / record.POWER).exists() and (folder / CLOCK).exists():
             try:
-                yield (
-                    folder,
-                    {boot: align(probes) for boot, probes in read_log(folder / CLOCK).items()},
-                )
+                lines = {boot: align(probes) for boot, probes in read_log(folder / CLOCK).items()}
             except HarnessError as error:
                 say(f"{folder}: {error.message}")
+            else:
+                yield folder, lines
 
 
 def _folders(root: Path, run_ids: Iterable[str]) -> list[Path]:

@@ -22,9 +22,8 @@ FORMAT = "# joulebird-clock-log 1"
 BURST = 20  # probes before and after
 SPACING_S = 0.02  # between two probes of a burst
 EVERY_S = 30.0  # between two probes during a run: each wakes the board once
-WINDOW_S = (
-    600.0  # the rate of a clock is taken as constant; of each such window the quickest probes count
-)
+# The rate of a clock is taken as constant; of each such window the quickest probes count.
+WINDOW_S = 600.0
 SHARE = 0.1  # of the probes of a window, those with the smallest round trip
 RESOLUTION_S = 2e-6  # of the clocks and of the answers
 
@@ -169,8 +168,7 @@ class ClockLog:
     """Write clock.csv: every probe as it comes, in nanoseconds, in segments of one boot."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._boot = ""
+        self.path, self._boot = path, ""
 
     def add(self, boot_id: str, probes: Sequence[Probe]) -> None:
         """Append probes."""

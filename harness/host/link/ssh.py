@@ -21,12 +21,10 @@ from joulebird.harness.host.link.errors import LinkError, command_error, ssh_err
 
 SSH_FAILED = 255  # the exit status with which ssh says that it, not the command, failed
 CONNECT_TIMEOUT_S = 10
-KEEPALIVE_S = (
-    30  # a line that is watched during a measurement wakes the board no more often than this
-)
-KEEP_MASTER_S = (
-    120  # the shared connection outlives a command by this much, so that the next one is quick
-)
+# A line that is watched during a measurement wakes the board no more often than this.
+KEEPALIVE_S = 30
+# The shared connection outlives a command by this much, so that the next one is quick.
+KEEP_MASTER_S = 120
 
 
 class Result(NamedTuple):
@@ -86,8 +84,7 @@ class Link:
     """One board over ssh. The shared connection opens at the first command, and ends by itself."""
 
     def __init__(self, board: Board, sockets: Path | None = None) -> None:
-        self.board = board
-        self._sockets = sockets
+        self.board, self._sockets = board, sockets
 
     def options(self) -> list[str]:
         """Return the ssh command up to, not including, the host."""

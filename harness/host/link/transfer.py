@@ -24,10 +24,7 @@ from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link, text_of
 from joulebird.harness.onboard.files import tree_hash, walk
 
 STAGING = ".incoming"  # below the runs folder, for files that are still arriving
-LAST = (
-    record.STAGE,
-    record.RECORD,
-)  # in this order, after everything else: their existence means done
+LAST = (record.STAGE, record.RECORD)  # in this order, after all else: they mean done
 
 
 @functools.cache
