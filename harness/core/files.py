@@ -158,6 +158,15 @@ def refuse_endless(file: IO[bytes]) -> None:
         raise HarnessError(f"{file.name}: is a device, not a file", "name a file or a pipe")
 
 
+def file_hash(path: str) -> str:
+    """Return the SHA-256 of one file."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            total.update(block)
+    return total.hexdigest()
+
+
 def sync_file(path: str) -> None:
     """Bring the content of a file to the disk."""
     with opened(path) as handle:
@@ -168,15 +177,6 @@ def remove(path: str) -> None:
     """Remove a file if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
-
-
-def file_hash(path: str) -> str:
-    """Return the SHA-256 of one file."""
-    total = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            total.update(block)
-    return total.hexdigest()
 
 
 def slug(name: str) -> str:

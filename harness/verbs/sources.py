@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 from joulebird.devices import SOURCES, registry
 from joulebird.devices.recorder.sampler import Gate
+from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli.arguments import Namespace, single
 from joulebird.harness.cli.output import answer
@@ -46,7 +47,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     An unusable one has a reason and a hint; a usable one its identity, present watts and best rate.
     """
     try:
-        with registry.make(name, options) as source:
+        with make(name, options) as source:
             return dict(
                 source.identity(),
                 usable=True,

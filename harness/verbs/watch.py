@@ -17,6 +17,7 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Option
 
 from joulebird.devices import registry
 from joulebird.devices.recorder.sampler import Gate
+from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli.arguments import (
     Namespace,
@@ -79,7 +80,7 @@ ARGUMENTS = (
 def main(args: Namespace) -> int:
     """Watch until the count, the time or Ctrl-C; return 0."""
     name = single(args.source, "--source") or registry.best()
-    with registry.make(name, parse_options(args.source_option)) as source:
+    with make(name, parse_options(args.source_option)) as source:
         known_rail(args.rail, name, source.rails)
         one = [args.rail] if args.rail else None
         shown = Shown(source.name, source.real, one or source.rails, one or source.total)
