@@ -174,6 +174,11 @@ SHARED = {
         metavar="DIR",
         help="folder that holds the data sets",
     ),
+    "STUDY": own(
+        "study",
+        metavar="STUDY|SPEC",
+        help="a study (TOML, or the name of an included one), or a spec (JSON)",
+    ),
     "RUNS": own("runs", metavar="RUNS", nargs="+", help="folders of runs, or of single runs"),
     "NAME": own(
         "name",

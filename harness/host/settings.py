@@ -19,6 +19,7 @@ from joulebird.harness.core.schema import (
 
 RATIOS = list_of(settings.RATIO, 1)
 NAMES = list_of(TEXT, 1)
+OWN_RATIOS = may("prune_ratios", RATIOS, "pruning ratios", "share", "[0.1, 0.3]")
 STUDY_TABLE = Schema(
     "[study]",
     "The grid: every combination of these lists is a run.",
@@ -39,7 +40,7 @@ SETTING = Schema(
     [
         Field("model", TEXT, "one of the study's models", example='"vgg16"'),
         Field("dataset", TEXT, "one of the study's data sets", example='"digits"'),
-        may("prune_ratios", RATIOS, "pruning ratios", "share", "[0.1, 0.3]"),
+        OWN_RATIOS,
         may("schedule", settings.SCHEDULE, "schedule, laid over [schedule]", "", "{lr = 0.5}"),
     ],
     extra="refuse",
@@ -65,7 +66,7 @@ VARIANT = Schema(
         ),
         may("models", NAMES, "only with these of the study's models", "", '["vgg16"]'),
         may("datasets", NAMES, "only with these data sets", "", '["digits"]'),
-        may("prune_ratios", RATIOS, "pruning ratios", "share", "[0.1, 0.3]"),
+        OWN_RATIOS,
         may("schedule", settings.SCHEDULE, "schedule, laid over the others", "", "{lr = 0.5}"),
     ],
     extra="refuse",

@@ -40,11 +40,7 @@ LISTED = 40  # more stages than these are printed as one line for each name
 
 
 ARGUMENTS = (
-    own(
-        "study",
-        metavar="STUDY|SPEC",
-        help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    ),
+    "STUDY",
     own(
         "--from",
         dest="past",

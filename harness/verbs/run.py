@@ -42,12 +42,7 @@ def desk() -> Any:
 
 
 ARGUMENTS = (
-    own(
-        "study",
-        nargs="?",
-        metavar="STUDY|SPEC",
-        help="a study (TOML, or the name of an included one), or a spec (JSON)",
-    ),
+    changed("STUDY", nargs="?"),
     own("--download", action="store_true", help="fetch a data set that is not there"),
     own(
         "--only",
