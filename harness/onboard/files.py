@@ -6,12 +6,11 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, Tuple
 
-from joulebird.harness.core import lock
-from joulebird.harness.core import records as record
+from joulebird.harness.core import lock, records
 from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.core.files import file_hash
 from joulebird.harness.core.files import remove as remove_file
-from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import jobs
 from joulebird.harness.runs.rundir import is_finished
 
 
@@ -32,16 +31,16 @@ def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
     """
     done = [
         name
-        for name in run_ids or record.folders_with(record.RECORD, root)
+        for name in run_ids or records.folders_with(records.RECORD, root)
         if is_finished(root, name)
     ]
     folders: List[str] = []
     for name in done:
-        run = record.read_run(root, name)
-        stages = [record.stage_dir(root, stage) for stage in run.stages]
-        folders += [record.run_dir(root, name)] + stages + record.idle_dirs(root, run.sessions)
+        run = records.read_run(root, name)
+        stages = [records.stage_dir(root, stage) for stage in run.stages]
+        folders += [records.run_dir(root, name)] + stages + records.idle_dirs(root, run.sessions)
     tops = [os.path.relpath(path, root) for path in dict.fromkeys(folders)]
-    checkpoint = record.CHECKPOINT.partition(".")[0]
+    checkpoint = records.CHECKPOINT.partition(".")[0]
     return {
         "done": done,
         "files": [
@@ -54,9 +53,9 @@ def of_runs(root: str, run_ids: List[str]) -> Dict[str, Any]:
 
 def progress(root: str) -> int:
     """Return the number of epochs and finished stages: it grows only when work is done."""
-    names = record.folders_with(record.EVENTS, record.stage_dir(root, ""))
-    paths = [os.path.join(record.stage_dir(root, name), record.EVENTS) for name in names]
-    events = [event["event"] for path in paths for event in record.read_events(path)]
+    names = records.folders_with(records.EVENTS, records.stage_dir(root, ""))
+    paths = [os.path.join(records.stage_dir(root, name), records.EVENTS) for name in names]
+    events = [event["event"] for path in paths for event in records.read_events(path)]
     return sum(event in ("epoch", "stage_end") for event in events)
 
 
@@ -135,23 +134,23 @@ def clean(
 def _useless(workdir: str, fetched: List[str]) -> Dict[str, List[str]]:
     """Return the folders of runs, stages, idle measurements and jobs to remove."""
     root = os.path.join(workdir, "runs")
-    done = record.folders_with(record.RECORD, root)
+    done = records.folders_with(records.RECORD, root)
     gone = [name for name in done if name in fetched]
-    read = {name: record.read_run(root, name) for name in done}
+    read = {name: records.read_run(root, name) for name in done}
     asked = {
         job_id: set(jobs.read(jobs.folder(workdir, job_id))["job"].get("runs", []))
         for job_id in jobs.ids(workdir)
     }
-    begun = record.folders_with(record.SPEC, root)
+    begun = records.folders_with(records.SPEC, root)
     unfinished = set(begun).union(*asked.values()) - set(done)
     stages = _only(gone, done, lambda name: set(read[name].stages)) if not unfinished else []
     sessions = _only(gone, done, lambda name: set(read[name].sessions))
     ended = [job_id for job_id, runs in asked.items() if not runs & unfinished]
     specs = [os.path.join(workdir, "specs", job_id + ".json") for job_id in ended]
     return {
-        "runs": [record.run_dir(root, name) for name in gone],
-        "stages": [record.stage_dir(root, stage) for stage in stages],
-        "idle": [path for path in record.idle_dirs(root, sessions) if os.path.isdir(path)],
+        "runs": [records.run_dir(root, name) for name in gone],
+        "stages": [records.stage_dir(root, stage) for stage in stages],
+        "idle": [path for path in records.idle_dirs(root, sessions) if os.path.isdir(path)],
         "jobs": [jobs.folder(workdir, job_id) for job_id in ended]
         + [path for path in specs if os.path.isfile(path)],
     }

@@ -6,11 +6,9 @@ import sys
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
-from joulebird.harness.core import lock
-from joulebird.harness.core import records as record
+from joulebird.harness.core import lock, records
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import files, machine
-from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import files, jobs, machine
 
 CHUNK = 65536
 
@@ -20,7 +18,7 @@ def status(workdir: str, lock_path: str) -> Dict[str, Any]:
     return {
         "holder": lock.holder(lock_path),
         "jobs": [_brief(workdir, job_id) for job_id in jobs.ids(workdir)[-10:]],
-        "done": record.folders_with(record.RECORD, os.path.join(workdir, "runs")),
+        "done": records.folders_with(records.RECORD, os.path.join(workdir, "runs")),
         "machine": machine.facts(workdir),
     }
 

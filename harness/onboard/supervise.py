@@ -12,13 +12,11 @@ import threading
 import time
 from typing import Any, Dict, List
 
-from joulebird.harness.core import lock
-from joulebird.harness.core import records as record
+from joulebird.harness.core import lock, records
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import BUG, BUSY, UNREACHABLE, HarnessError
 from joulebird.harness.core.process import ROOT, python_command
-from joulebird.harness.onboard import job as jobs
-from joulebird.harness.onboard import machine
+from joulebird.harness.onboard import jobs, machine
 
 START_TIMEOUT_S = 30.0
 SILENT: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -110,7 +108,7 @@ def supervise(path: str) -> int:
 
     Hold the locks, keep its output, forward requests to stop, and write how it ended.
     """
-    job = record.read_json(os.path.join(path, jobs.JOB))
+    job = records.read_json(os.path.join(path, jobs.JOB))
     alive = lock.take(os.path.join(path, jobs.ALIVE))  # held as long as this process, or the job
     if alive < 0:
         return BUSY
@@ -167,7 +165,7 @@ class _Keeper:
             "wall_s": time.time(),
             "t_s": time.monotonic(),
         }
-        record.write_json(os.path.join(self.path, jobs.STATE), state)
+        records.write_json(os.path.join(self.path, jobs.STATE), state)
         if self.stops:  # asked to stop while starting
             self.process.send_signal(signal.SIGTERM)
         pump = threading.Thread(target=self._pump, daemon=True)

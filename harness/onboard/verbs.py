@@ -14,8 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 from joulebird.harness.core import lock
 from joulebird.harness.core.errors import UNREACHABLE, HarnessError
 from joulebird.harness.core.files import write_whole
-from joulebird.harness.onboard import files, follow, machine, supervise
-from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import files, follow, jobs, machine, supervise
 
 REMEDIES = {
     **dict.fromkeys(

@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Tuple
 
 import joulebird
 from joulebird.baselines import METHODS
-from joulebird.harness.core import records as record
+from joulebird.harness.core import records
 from joulebird.harness.core.registry import find
 from joulebird.harness.runs.checkpoints import Damaged
 from joulebird.harness.runs.engine import Asked, StageFunction, accuracy_of, perform
@@ -63,13 +63,13 @@ def planned(spec: RunSpec, root: str, backend: Any) -> List[Asked]:
     return run.asked
 
 
-def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
+def run_spec(session: Any, spec: RunSpec) -> records.RunRecord:
     """Bring one run to its end and return its record; a finished run is only read."""
     if is_finished(session.root, spec.id):
-        return record.read_run(session.root, spec.id)
-    folder = record.run_dir(session.root, spec.id)
+        return records.read_run(session.root, spec.id)
+    folder = records.run_dir(session.root, spec.id)
     os.makedirs(folder, exist_ok=True)
-    record.write_json(os.path.join(folder, record.SPEC), spec.to_dict())
+    records.write_json(os.path.join(folder, records.SPEC), spec.to_dict())
     run, last = _stages_done(session, spec)
     if not isinstance(last, Artifact):
         raise TypeError(
@@ -77,7 +77,7 @@ def run_spec(session: Any, spec: RunSpec) -> record.RunRecord:
             f"not {type(last).__name__}"
         )
     done = _record(session, spec, [stage.id for stage in run.asked], last.id)
-    record.write_run(session.root, done)
+    records.write_run(session.root, done)
     return done
 
 
@@ -104,10 +104,10 @@ def _call(run: Run, task: Any) -> Any:
     return find(METHODS, "method", run.spec.method)(task, run, **run.spec.to_dict()["options"])
 
 
-def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> record.RunRecord:
-    stages = [record.read_stage(session.root, stage) for stage in ids]
+def _record(session: Any, spec: RunSpec, ids: List[str], last: str) -> records.RunRecord:
+    stages = [records.read_stage(session.root, stage) for stage in ids]
     warnings = [dict(warning, stage=stage.name) for stage in stages for warning in stage.warnings]
-    return record.RunRecord(
+    return records.RunRecord(
         id=spec.id,
         spec=spec.to_dict(),
         stages=tuple(ids),

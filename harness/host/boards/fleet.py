@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from joulebird.harness.core import records as record
+from joulebird.harness.core import records
 from joulebird.harness.core.errors import TRAINING, HarnessError
 from joulebird.harness.core.files import write_whole
 from joulebird.harness.core.process import python_command
@@ -148,7 +148,7 @@ def prepare(root: Path, groups: Sequence[Sequence[RunSpec]], words: Sequence[str
     for group in groups:
         for spec in group:
             (root / spec.id).mkdir(exist_ok=True)
-            record.write_json(str(root / spec.id / record.SPEC), spec.to_dict())
+            records.write_json(str(root / spec.id / records.SPEC), spec.to_dict())
         _write(root / group[0].id / "group.json", [spec.to_dict() for spec in group])
     _write(
         root / "fleet.json",

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from joulebird.harness.core import records as record
+from joulebird.harness.core import records
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.transfer import missing, pull
 
@@ -31,5 +31,5 @@ def _finished_here(root: Path, name: str) -> bool:
     if parts[0] == "idle":  # a meter's log has taken the place of the board's
         return (root / PurePosixPath(name).parent / BOARD_LOG).exists()
     if parts[0] == "stages" and len(parts) > 2:
-        return record.is_done(record.stage_dir(str(root), parts[1]), record.STAGE)
-    return len(parts) > 1 and record.is_done(record.run_dir(str(root), parts[0]))
+        return records.is_done(records.stage_dir(str(root), parts[1]), records.STAGE)
+    return len(parts) > 1 and records.is_done(records.run_dir(str(root), parts[0]))

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from joulebird.harness.core import records as record
+from joulebird.harness.core import records
 from joulebird.harness.host.link.agent import Agent
 from joulebird.harness.host.link.errors import BROKEN, LinkError, command_error, ssh_error
 from joulebird.harness.host.link.ssh import SSH_FAILED, Channel, Link, text_of
 from joulebird.harness.onboard.files import tree_hash, walk
 
 STAGING = ".incoming"  # below the runs folder, for files that are still arriving
-LAST = (record.STAGE, record.RECORD)  # in this order, after all else: they mean done
+LAST = (records.STAGE, records.RECORD)  # in this order, after all else: they mean done
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import pytest
 
 from joulebird.harness.core import lock
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.onboard import follow, job, supervise
+from joulebird.harness.onboard import follow, jobs, supervise
 
 OWNER = {"user": "ann", "host": "desk"}
 
@@ -39,9 +39,9 @@ def wait_for(condition, seconds=30.0):
 
 def finish(tmp_path, found):
     """Wait for a job's end and give what it says."""
-    path = job.folder(str(tmp_path), found["job"]["id"])
-    wait_for(lambda: not job.is_alive(path))
-    return job.read(path)
+    path = jobs.folder(str(tmp_path), found["job"]["id"])
+    wait_for(lambda: not jobs.is_alive(path))
+    return jobs.read(path)
 
 
 def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
@@ -53,7 +53,7 @@ def test_runs_to_its_end_with_its_environment_and_log(tmp_path):
     assert ended["status"] == "ended"
     assert ended["exit"]["code"] == 5
     assert not ended["rebooted"]
-    text = follow.log(job.folder(str(tmp_path), found["job"]["id"]))["text"]
+    text = follow.log(jobs.folder(str(tmp_path), found["job"]["id"]))["text"]
     assert f"x y {os.path.realpath(str(tmp_path))}" in text
     assert text.startswith("$ ")
     assert "x y" in ended["exit"]["tail"]
@@ -94,7 +94,7 @@ def test_stop_once_is_sigterm_twice_is_sigint(tmp_path):
         "print('ready', flush=True)\nwhile len(seen) < 2: time.sleep(0.02)\n"
     )
     found = supervise.start(str(tmp_path), make(tmp_path, script))
-    path = job.folder(str(tmp_path), found["job"]["id"])
+    path = jobs.folder(str(tmp_path), found["job"]["id"])
     wait_for(lambda: "\nready\n" in follow.log(path)["text"])
     follow.stop(str(tmp_path), "r1")
     wait_for(lambda: "[15]" in follow.log(path)["text"].replace("<Signals.SIGTERM: 15>", "15"))
@@ -110,7 +110,7 @@ def test_a_job_that_does_not_obey_is_killed_after_the_second_request(tmp_path):
         "flush=True)\ntime.sleep(600)"
     )
     asked = make(tmp_path, script)
-    path = job.create(str(tmp_path), asked)
+    path = jobs.create(str(tmp_path), asked)
     inner = (
         "import sys; from joulebird.harness.onboard import supervise; supervise.GRACE_S = 0.2; "
         "sys.exit(supervise.supervise(sys.argv[1]))"
@@ -121,26 +121,26 @@ def test_a_job_that_does_not_obey_is_killed_after_the_second_request(tmp_path):
         keeper.send_signal(signal.SIGTERM)
         time.sleep(0.3)
     keeper.wait()
-    assert job.read(path)["exit"]["code"] == -signal.SIGKILL
+    assert jobs.read(path)["exit"]["code"] == -signal.SIGKILL
 
 
 def test_a_killed_supervisor_leaves_the_job_running_and_the_board_locked(tmp_path):
     found = supervise.start(str(tmp_path), make(tmp_path, "import time; time.sleep(60)"))
-    path = job.folder(str(tmp_path), found["job"]["id"])
+    path = jobs.folder(str(tmp_path), found["job"]["id"])
     os.kill(found["state"]["supervisor"], signal.SIGKILL)
     time.sleep(0.2)
-    assert job.read(path)["status"] == "running"
+    assert jobs.read(path)["status"] == "running"
     assert lock.holder(str(tmp_path / "lock")) is not None
     follow.stop(str(tmp_path), None)
-    wait_for(lambda: not job.is_alive(path))
-    assert job.read(path)["status"] == "lost"
+    wait_for(lambda: not jobs.is_alive(path))
+    assert jobs.read(path)["status"] == "lost"
 
 
 def test_a_reboot_is_seen(tmp_path, monkeypatch):
     found = supervise.start(str(tmp_path), make(tmp_path, "pass"))
     finish(tmp_path, found)
-    monkeypatch.setattr(job, "boot_id", lambda: "another")
-    assert job.read(job.folder(str(tmp_path), found["job"]["id"]))["rebooted"]
+    monkeypatch.setattr(jobs, "boot_id", lambda: "another")
+    assert jobs.read(jobs.folder(str(tmp_path), found["job"]["id"]))["rebooted"]
 
 
 def test_a_command_that_cannot_start_is_an_end_with_a_reason(tmp_path):
@@ -158,7 +158,7 @@ def test_follow_gives_the_log_and_the_end_at_once(tmp_path):
     )
     found = supervise.start(str(tmp_path), make(tmp_path, script))
     said = []
-    path = job.folder(str(tmp_path), found["job"]["id"])
+    path = jobs.folder(str(tmp_path), found["job"]["id"])
     follow.follow(path, 0, 3600.0, said.append, lambda: time.sleep(3600))
     text = "".join(part.get("text", "") for part in said)
     assert "one\n" in text
@@ -175,7 +175,7 @@ def test_follow_ends_when_the_watcher_is_gone(tmp_path):
     found = supervise.start(str(tmp_path), make(tmp_path, "import time; time.sleep(60)"))
     said = []
     follow.follow(
-        job.folder(str(tmp_path), found["job"]["id"]), 0, 3600.0, said.append, lambda: None
+        jobs.folder(str(tmp_path), found["job"]["id"]), 0, 3600.0, said.append, lambda: None
     )
     assert not any("end" in part for part in said)
     os.kill(found["state"]["pid"], signal.SIGKILL)
@@ -190,10 +190,10 @@ def test_the_newest_job_of_a_run_is_found(tmp_path):
                 str(tmp_path), make(tmp_path, "pass", f"2026010{number}T000000Z-x", runs)
             ),
         )
-    assert os.path.basename(job.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
-    assert os.path.basename(job.find(str(tmp_path), None)) == "20260102T000000Z-x"
+    assert os.path.basename(jobs.find(str(tmp_path), "r2")) == "20260101T000000Z-x"
+    assert os.path.basename(jobs.find(str(tmp_path), None)) == "20260102T000000Z-x"
     with pytest.raises(HarnessError, match="no job on the board has the run nothing"):
-        job.find(str(tmp_path), "nothing")
+        jobs.find(str(tmp_path), "nothing")
     found = follow.status(str(tmp_path), str(tmp_path / "lock"))
     assert [one["status"] for one in found["jobs"]] == ["ended"] * 3
     assert found["holder"] is None

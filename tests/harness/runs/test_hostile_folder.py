@@ -13,7 +13,7 @@ import pytest
 from joulebird.devices.health.log import HealthLog
 from joulebird.harness.core.process import python_command
 from joulebird.harness.core.records import POWER, find_runs, read_health, stage_dir
-from joulebird.harness.onboard import job as jobs
+from joulebird.harness.onboard import jobs
 from joulebird.harness.power.recorders import log_name
 from tests.devices.changing_board import Board
 

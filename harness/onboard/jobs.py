@@ -11,8 +11,7 @@ import os
 import time
 from typing import Any, Dict, List, Optional
 
-from joulebird.harness.core import lock
-from joulebird.harness.core import records as record
+from joulebird.harness.core import lock, records
 from joulebird.harness.core.boot import boot_id
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import opened
@@ -33,13 +32,13 @@ def create(workdir: str, job: Dict[str, Any]) -> str:
     path = folder(workdir, job["id"])
     os.makedirs(path, exist_ok=True)
     _put_exit(path, b"")
-    record.write_json(os.path.join(path, JOB), job)
+    records.write_json(os.path.join(path, JOB), job)
     return path
 
 
 def ids(workdir: str) -> List[str]:
     """Return the ids of all jobs on the board, oldest first (an id begins with its time)."""
-    return record.folders_with(JOB, os.path.join(workdir, "jobs"))
+    return records.folders_with(JOB, os.path.join(workdir, "jobs"))
 
 
 def is_alive(path: str) -> bool:
