@@ -12,6 +12,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt, Window, attempts, kept_epochs
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.harness.core.records import Event
+from joulebird.harness.core.schema import contrast
 from joulebird.reports.logs.energy import Energy, no_energy
 from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
@@ -333,7 +334,8 @@ def one_scope(stages: Iterable[FinishedStage], keys: Container[str] = ()) -> dic
                 seen.setdefault((key, stage.measured), {}).setdefault(value, stage)
     for (key, _), values in seen.items():
         if len(values) > 1:
-            sides = [f"{value or 'none'} ({stage.folder})" for value, stage in values.items()]
+            texts = zip(contrast(*values), values.values())
+            sides = [f"{text or 'none'} ({stage.folder})" for text, stage in texts]
             boards = [
                 f"--board {shlex.quote(names_of(stage.record.environment)[0])}"
                 for stage in values.values()

@@ -145,6 +145,22 @@ def test_what_may_not_stand_in_one_table_is_refused_by_name(tmp_path, difference
     assert caught.value.hint
 
 
+def test_of_long_sensors_the_part_that_differs_is_named(tmp_path):
+    rails = [f"0x4{n // 3}/{n % 3} VDD_RAIL_{n:02} 20 mohm" for n in range(18)]
+    stages = []
+    for name, shunt in (("one", "20 mohm"), ("two", "5 mohm")):
+        rails[7] = f"0x42/1 VDD_RAIL_07 {shunt}"
+        folder = Folder(tmp_path / name, source={"sensor": ", ".join(rails)})
+        folder.run("dense", 0.0, [folder.stage("s-1", 1)])
+        stages += unique_stages(load([tmp_path / name]))
+    with pytest.raises(HarnessError, match="different sensors") as refused:
+        one_scope(stages)
+    for name, shunt in (("one", "20 mohm"), ("two", "5 mohm")):
+        words = f"... 0x42/1 VDD_RAIL_07 {shunt} ... ({tmp_path / name / 'stages' / 's-1'})"
+        assert words in refused.value.message
+    assert "VDD_RAIL_06" not in refused.value.message
+
+
 def test_records_that_state_less_fit(tmp_path):
     """Older versions knew no serial number: their board is that of the host, if it has one."""
     stated = {"board_serial": "0320", "packages": {"torch": "1.10.0"}, "cuda_device": "GP10B"}
