@@ -41,12 +41,8 @@ def open_file(path: str) -> int:
 
     Raises HarnessError for a link, a FIFO, a device, and a file that cannot be opened.
     """
+    _refuse_link(path)
     problem = "cannot be opened"
-    if os.path.islink(path):
-        raise HarnessError(
-            f"the lock {path} is a symbolic link, which may be turned to another file",
-            f"name the file itself, {os.path.realpath(path)}: --lock, or lock = under [board.NAME]",
-        )
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT | os.O_EXCL, os.O_RDONLY):
         try:
             handle = os.open(path, flags | SAFELY, 0o666)
@@ -63,6 +59,15 @@ def open_file(path: str) -> int:
             os.fchmod(handle, 0o666)  # the umask would shut other users out
         return handle
     raise HarnessError(f"the lock {path} {problem}", REMEDY)
+
+
+def _refuse_link(path: str) -> None:
+    """Raise HarnessError for a link: who turns it elsewhere lets a second holder in."""
+    if os.path.islink(path):
+        raise HarnessError(
+            f"the lock {path} is a symbolic link, which may be turned to another file",
+            f"name the file itself, {os.path.realpath(path)}: --lock, or lock = under [board.NAME]",
+        )
 
 
 def identity(handle: int) -> str:
@@ -145,7 +150,11 @@ def holder_text(path: str) -> str:
 
 
 def wait_until_free(path: str, flag: int = 0) -> None:
-    """Sleep, without polling, until the lock is free; LOCK_NB raises BlockingIOError instead."""
+    """Sleep, without polling, until the lock is free; LOCK_NB raises BlockingIOError instead.
+
+    Raises HarnessError for a link.
+    """
+    _refuse_link(path)
     with contextlib.suppress(FileNotFoundError), opened(path, os.O_RDONLY | SAFELY) as handle:
         fcntl.flock(handle, fcntl.LOCK_SH | flag)
 

@@ -128,6 +128,8 @@ def test_a_link_is_not_followed_and_nothing_behind_it_is_written(tmp_path):
         lock.take(str(tmp_path / "lock"), {"user": "ann"})
     assert str(keys) in refused.value.hint
     assert "--lock" in refused.value.hint
+    with pytest.raises(HarnessError, match="lock is a symbolic link"):
+        lock.holder(str(tmp_path / "lock"))
     assert keys.read_text() == "ssh-rsa mine\n"
 
 
