@@ -113,10 +113,7 @@ def facts(plan: Plan) -> Dict[str, Any]:
                 "function": stage.function,
                 "runs": list(stage.runs),
                 "done": stage.done,
-                "seconds": list(stage.seconds),
-                "joules": list(stage.joules),
-                "flops": list(stage.flops),
-                "words": list(stage.words),
+                **{name: list(values) for name, values in stage.cost._asdict().items()},
             }
             for stage in plan.stages
         },
@@ -156,9 +153,9 @@ def _each(stages: List[Planned]) -> List[str]:
         _line(
             stage.name + (f" (in {len(stage.runs)} runs)" if len(stage.runs) > 1 else ""),
             stage.id,
-            stage.seconds,
-            stage.joules,
-            stage.words,
+            stage.cost.seconds,
+            stage.cost.joules,
+            stage.cost.words,
         )
         for stage in stages
     ]

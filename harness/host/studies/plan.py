@@ -60,20 +60,14 @@ class Guess(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """One stage of a study: the runs that share it, whether it is done, its predicted cost.
-
-    `words` must stand beside the joules.
-    """
+    """One stage of a study: the runs that share it, whether it is done, its predicted cost."""
 
     id: str
     name: str
     function: str
     runs: tuple[str, ...]
     done: bool
-    seconds: Interval = NOTHING
-    joules: Interval = NOTHING
-    flops: Interval = NOTHING
-    words: tuple[str, ...] = ()
+    cost: Guess = Guess()
 
 
 class Plan(NamedTuple):
@@ -85,14 +79,14 @@ class Plan(NamedTuple):
 
     def total(self, what: str) -> Interval:
         """Return the sum of "seconds", "joules" or "flops" over the stages ahead."""
-        ahead = (getattr(stage, what) for stage in self.stages if not stage.done)
+        ahead = (getattr(stage.cost, what) for stage in self.stages if not stage.done)
         return functools.reduce(Interval.plus, ahead, NOTHING)
 
     @property
     def words(self) -> tuple[str, ...]:
         """Words that must stand beside the total joules of the stages ahead."""
         ahead = [stage for stage in self.stages if not stage.done]
-        return tuple(sorted({word for stage in ahead for word in stage.words}))
+        return tuple(sorted({word for stage in ahead for word in stage.cost.words}))
 
 
 def stages_of(spec: RunSpec, root: str, backend: Any) -> list[Asked]:
@@ -121,7 +115,7 @@ def make_plan(
         done = is_done(stage_dir(root, stage_id), STAGE)
         guess = Guess() if done else history.predict(stage, first)
         runs_of = tuple(spec.id for _, spec in asked)
-        ahead.append(Planned(stage_id, stage.name, stage.function, runs_of, done, *guess))
+        ahead.append(Planned(stage_id, stage.name, stage.function, runs_of, done, guess))
     return Plan(runs, tuple(ahead), tuple(finished))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from joulebird.devices.board.identify import serial
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.host.studies.plan import NOTHING, UNKNOWN, History, Interval, Plan, Planned
+from joulebird.harness.host.studies.plan import UNKNOWN, Guess, History, Interval, Plan, Planned
 from joulebird.harness.runs.engine import Asked
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.harness.verbs.plan import as_text, facts, past_runs
@@ -41,7 +41,7 @@ def test_a_prediction_has_the_words_of_its_precision_and_of_what_it_was_learnt_f
 
 def test_words_are_printed_beside_the_joules_of_a_stage_and_of_all():
     def stage(name, joules, words, done=False):
-        return Planned(name, name, "m:f", ("run",), done, NOTHING, joules, NOTHING, words)
+        return Planned(name, name, "m:f", ("run",), done, Guess(joules=joules, words=words))
 
     stages = (
         stage("search", Interval(5.0, 5.0), ("estimated",)),
