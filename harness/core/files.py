@@ -5,6 +5,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -143,6 +144,15 @@ def refuse_endless(file: IO[bytes]) -> None:
     """Raise HarnessError for a device that is no terminal: reading it may never end."""
     if stat.S_ISCHR(os.fstat(file.fileno()).st_mode) and not file.isatty():
         raise HarnessError(f"{file.name}: is a device, not a file", "name a file or a pipe")
+
+
+def file_hash(path: str) -> str:
+    """Return the SHA-256 of one file."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            total.update(block)
+    return total.hexdigest()
 
 
 def sync_file(path: str) -> None:

@@ -7,9 +7,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.exit_codes import UNREACHABLE
+from joulebird.harness.core.files import file_hash
 from joulebird.harness.runs.rundir import is_finished
-
-BLOCK = 1 << 20
 
 
 def listing(root: str, tops: List[str]) -> List[Tuple[str, int, int]]:
@@ -87,15 +86,6 @@ def tree_hash(root: str) -> str:
         raise HarnessError(
             f"{root}: no such folder, or it is empty", "name the folder that holds the data set"
         )
-    return total.hexdigest()
-
-
-def file_hash(path: str) -> str:
-    """Return the SHA-256 of one file."""
-    total = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(BLOCK), b""):
-            total.update(block)
     return total.hexdigest()
 
 
