@@ -212,6 +212,7 @@ STAGE = Schema(
         may("source", RECORDED_SOURCE, "the power source, and counts of its log"),
         may("environment", ENVIRONMENT, "the machine and the software"),
         CONDITIONS,
+        may("digests", map_of(TEXT), "SHA-256 of events.jsonl and of each power log, by file name"),
     ],
     version=VERSION,
     remedy=DAMAGED,

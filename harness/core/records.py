@@ -53,6 +53,7 @@ class StageRecord(NamedTuple):
     source: Table = {}
     environment: Table = {}
     conditions: str = ""
+    digests: Table = {}
 
 
 class RunRecord(NamedTuple):
@@ -170,8 +171,18 @@ def write_run(root: str, record: RunRecord) -> None:
 
 
 def write_stage(root: str, record: StageRecord) -> None:
-    """Write stage.json: from now on the stage counts as done."""
-    write_json(os.path.join(stage_dir(root, record.id), STAGE), record._asdict())
+    """Write stage.json with the digests of its raw files: now the stage counts as done."""
+    folder = stage_dir(root, record.id)
+    write_json(os.path.join(folder, STAGE), dict(record._asdict(), digests=digests(folder)))
+
+
+def digests(folder: str) -> Dict[str, str]:
+    """Return the SHA-256 of a stage's events and of each of its power logs, by file name."""
+    patterns = (EVENTS, POWER.replace(".", "*."))
+    paths = [
+        path for name in patterns for path in glob.glob(os.path.join(glob.escape(folder), name))
+    ]
+    return {os.path.basename(path): files.file_hash(path) for path in sorted(paths)}
 
 
 def find_runs(root: str) -> Iterator[RunRecord]:

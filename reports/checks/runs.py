@@ -159,6 +159,12 @@ def sampling_named(runs: list[FinishedRun]) -> Verdicts:
 def regenerated(runs: list[FinishedRun]) -> Verdicts:
     """R14: raw logs are kept and whole, and the table comes out the same to the byte."""
     for stage in unique_stages(runs):
+        for name in _changed(stage):
+            yield (
+                FAIL,
+                f"{stage.id}: {name} changed after the end of the stage",
+                "restore the file that was recorded, or run the stage again",
+            )
         if stage.record.source and not stage.measured:
             yield (
                 FAIL,
@@ -183,6 +189,13 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
             "two tables from the same logs differ",
             "this is a bug of joulebird: report it",
         )
+
+
+def _changed(stage: FinishedStage) -> list[str]:
+    """Return the events and power logs that are not those of the record's digests."""
+    then = stage.record.digests
+    now = record.digests(stage.folder) if then else {}
+    return [name for name in {**then, **now} if now.get(name) != then.get(name)]
 
 
 def comparable(runs: list[FinishedRun]) -> Verdicts:

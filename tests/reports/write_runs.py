@@ -191,6 +191,11 @@ class Folder:
             tested[0]["test_accuracy"], tested[-1]["test_accuracy"] = best, last
         if tested:
             write_events(folder, events)
+            self.finish(stage_id)
+
+    def finish(self, stage_id):
+        """State the digests of the stage's files anew: no edit can be seen."""
+        record.write_stage(self.root, record.read_stage(self.root, stage_id))
 
     def idle(self, watts=3.0, when="before", seconds=20.0):
         """An idle measurement of the session."""
@@ -234,6 +239,7 @@ class Folder:
             **source,
         )
         write_log(os.path.join(folder, f"power-{label}.csv"), rows, facts, BOOT)
+        self.finish(stage_id)
 
     def _log(self, folder, times, watts):
         """A log at constant power, or swinging by `ripple` watts about it from sample to sample."""

@@ -9,6 +9,7 @@ The `# clock` line of a moved log has the error of the move, `u_s`: it joins the
 every energy integrated from it.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -99,6 +100,7 @@ def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> li
     done = []
     for folder in _folders(root, run_ids):
         if (folder / BOARD_LOG).exists() and (folder / record.POWER).exists():
+            _state(root, folder)
             continue
         windows = _windows(folder)
         parts = _moved(sessions, windows, lags)
@@ -112,6 +114,7 @@ def attach(root: Path, run_ids: Iterable[str], say: Callable[[str], None]) -> li
                 )
         if parts:
             _put(folder, "".join(parts))
+            _state(root, folder)
             done.append(folder)
     return done
 
@@ -240,6 +243,15 @@ def _windows(folder: Path) -> dict[str, tuple[float, float]]:
         begin_s, end_s = windows.get(boot, (event["t_s"], event["t_s"]))
         windows[boot] = (min(begin_s, event["t_s"]), max(end_s, event["t_s"]))
     return windows
+
+
+def _state(root: Path, folder: Path) -> None:
+    """Write the digests of both logs into stage.json, if it states the board's log alone."""
+    if (folder / record.STAGE).exists():
+        stage = record.read_stage(str(root), folder.name)
+        own = stage.digests.get(record.POWER, hashlib.sha256().hexdigest())  # of no log
+        if stage.digests and own == record.digests(str(folder)).get(BOARD_LOG):
+            record.write_stage(str(root), stage)
 
 
 def _put(folder: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Files of a run: whole or absent, readable after a kill; newer formats are refused."""
 
+import hashlib
 import json
 import os
 
@@ -42,6 +43,25 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     os.makedirs(record.stage_dir(str(tmp_path), "s"))
     record.write_stage(str(tmp_path), stage)
     assert record.read_stage(str(tmp_path), "s") == stage
+
+
+def test_a_stage_states_the_digests_of_its_events_and_power_logs(tmp_path):
+    folder = record.stage_dir(str(tmp_path), "s")
+    os.makedirs(folder)
+    for name in (
+        "events.jsonl",
+        "power.csv",
+        "power-serial.csv",
+        "epochs.csv",
+        "before-1-power.csv",
+    ):
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(name)
+    record.write_stage(str(tmp_path), record.StageRecord("s", "dense", "m:f"))
+    assert record.read_stage(str(tmp_path), "s").digests == {
+        name: hashlib.sha256(name.encode()).hexdigest()
+        for name in ("events.jsonl", "power.csv", "power-serial.csv")
+    }
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):

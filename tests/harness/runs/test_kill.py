@@ -70,7 +70,9 @@ def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path):
     assert results(root, SPEC) == results(tmp_path / "whole", SPEC)
     for stage_id in results(root, SPEC)[2]:
         events = read_events(os.path.join(stage_dir(str(root), stage_id), record.EVENTS))
-        check_attempts(events, read_stage(str(root), stage_id))
+        stage = read_stage(str(root), stage_id)
+        check_attempts(events, stage)
+        assert stage.digests == record.digests(stage_dir(str(root), stage_id))
 
 
 def check_attempts(events, stage):

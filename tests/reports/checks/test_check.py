@@ -398,6 +398,30 @@ def log_damaged(root):
     folder = good(root)
     with open(os.path.join(record.stage_dir(folder.root, "snip-50-1"), record.POWER), "a") as file:
         file.write("rubbish\n")
+    folder.finish("snip-50-1")
+
+
+def log_edited(root):
+    """By -10 %, which no other rule can see."""
+    folder = good(root)
+    path = os.path.join(record.stage_dir(folder.root, "snip-50-1"), record.POWER)
+    with open(path) as file:
+        rows = file.read()
+    assert "    9800,    " in rows
+    with open(path, "w") as file:
+        file.write(rows.replace("    9800,    ", "    8820,    "))
+
+
+def epochs_edited(root):
+    folder = good(root)
+    events = events_of(folder, "snip-50-1")
+    events[-2]["loss"] = 0.001
+    write_events(record.stage_dir(folder.root, "snip-50-1"), events)
+
+
+def log_added(root):
+    folder = record.stage_dir(good(root).root, "snip-50-1")
+    shutil.copy(os.path.join(folder, record.POWER), os.path.join(folder, "power-other.csv"))
 
 
 def boards_mixed(root):
@@ -460,6 +484,9 @@ def one_after_another(root):
         ("R13", WARN, recorder_unknown),
         ("R14", FAIL, log_gone),
         ("R14", WARN, log_damaged),
+        ("R14", FAIL, log_edited),
+        ("R14", FAIL, epochs_edited),
+        ("R14", FAIL, log_added),
         ("R16", FAIL, boards_mixed),
         ("R16", WARN, one_after_another),
     ],

@@ -175,7 +175,27 @@ def test_rows_move_to_the_boards_clock_and_damaged_ones_stay_away(tmp_path):
     assert trace.clocks[0]["u_s"] == pytest.approx(0.0005, abs=0.0004)
     assert trace.energy(120.1, 150.0, boot_id="b").joules == pytest.approx(5 * 29.9, rel=1e-6)
     assert (folder / BOARD_LOG).read_text() == "own\n"
+    stated = record.read_stage(str(tmp_path), "x").digests
+    assert stated == record.digests(str(folder))
+    assert set(stated) == {record.EVENTS, record.POWER, BOARD_LOG}
     assert desk_meter.attach(tmp_path, ["r"], print) == []
+
+
+@pytest.mark.parametrize("own", ["own\n", "", "edited\n"])
+def test_the_digests_follow_after_a_kill_and_hide_no_edit(tmp_path, own):
+    session(tmp_path, "", [0.5 * index for index in range(200)])
+    folder = stage(tmp_path, EVENTS)
+    if not own:
+        (folder / record.POWER).unlink()
+        record.write_stage(str(tmp_path), record.StageRecord("x", "x", "f"))
+    before = (folder / record.STAGE).read_bytes()
+    desk_meter.attach(tmp_path, ["r"], print)
+    (folder / record.STAGE).write_bytes(before)  # as a kill before the last step leaves it
+    if own == "edited\n":
+        (folder / BOARD_LOG).write_text(own)
+    desk_meter.attach(tmp_path, ["r"], print)
+    stated = record.read_stage(str(tmp_path), "x").digests
+    assert (stated == record.digests(str(folder))) is (own != "edited\n")
 
 
 def test_a_kill_between_the_two_renames_is_completed(tmp_path):
