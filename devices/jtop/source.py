@@ -13,9 +13,8 @@ import json
 import time
 from typing import Any, Callable, Dict, List
 
-from joulebird.devices.child_source import ChildSource, checked_total
+from joulebird.devices.child_source import ChildSource
 from joulebird.devices.jtop.client import RESTART, client_command
-from joulebird.harness.core.errors import SourceError
 
 
 def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
@@ -56,8 +55,7 @@ class JtopSource(ChildSource):
         root: str = "/",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(interval_s, start_timeout_s, root, clock)
-        self.scope = checked_total(total)
+        super().__init__(interval_s, total, start_timeout_s, root, clock)
         self._asked, self._version = (interval_s, slowest_s, socket), ""
 
     def command(self) -> List[str]:
@@ -68,10 +66,7 @@ class JtopSource(ChildSource):
         """Interpret one message of the child."""
         message = json.loads(line)
         if "failed" in message:
-            self.fail(
-                SourceError(message["failed"]["message"], message["failed"]["hint"]),
-                message["failed"]["status"],
-            )
+            self.fail(**message["failed"])
         elif "hello" in message:
             self._version, self.pace_s = message["hello"]["version"], message["hello"]["interval_s"]
         else:

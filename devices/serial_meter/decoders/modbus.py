@@ -1,7 +1,7 @@
 """Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
 
 Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps
-of Riden supplies; the blocks stand in `profiles/modbus.py`.
+of Riden supplies; the blocks stand in `profiles/frame.py`.
 """
 
 import struct
