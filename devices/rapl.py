@@ -71,14 +71,16 @@ def range_w(folder: str) -> float:
 
 
 def rail_name(kind: str, zone: str) -> str:
-    """Return a short name for a zone, with the number of its package.
+    """Return a short name for a zone, with the number of its package, and of its die.
+
+    A processor of several dies has a zone for each, "package-0-die-1" (Linux, intel_rapl_common.c).
 
     >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2")
     ('PKG0', 'DRAM1')
     """
     package = zone.split(":")[1]
-    if kind.startswith("package"):
-        return "PKG" + kind.rpartition("-")[2]
+    if kind.startswith("package-"):
+        return "PKG" + kind[len("package-") :].replace("-die-", "DIE")
     return "PSYS" if kind == "psys" else kind.upper() + package
 
 

@@ -42,6 +42,15 @@ CARRIER_RAILS = (
     "VDD_3V3_SYS_M2",
     "VDD_M2_IN",
 )
+# Rails that feed others: a total of both would count the inner ones twice.
+INSIDE = {
+    "VDD_IN": (
+        *("VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_SYS_CPU", "VDD_SYS_DDR", "VDD_4V0_WIFI"),
+        *("VDD_GPU", "VDD_SOC", "VDD_CPU", "VDD_DDR", "VDD_WIFI", "VDD_CPU_GPU_CV"),
+    ),
+    "VDD_MUX": CARRIER_RAILS[1:],
+    "POM_5V_IN": ("POM_5V_GPU", "POM_5V_CPU"),
+}
 SEARCH_EVERY_S = 0.2  # for the rails of a driver that was unbound
 
 
@@ -140,6 +149,14 @@ class Ina3221Source(PowerSource):
 
     def _find_total(self, here: List[str]) -> Tuple[str, ...]:
         if not isinstance(self._want_total, str):
+            for outer in self._want_total:
+                twice = set(self._want_total).intersection(INSIDE.get(outer, ()))
+                if twice:
+                    raise SourceError(
+                        f"{', '.join(sorted(twice))}: inside {outer}, "
+                        "so a total of both would count it twice",
+                        f"leave {outer} or the rails inside it out of total; rails=... records all",
+                    )
             return tuple(self._want_total)
         totals = MODULE_TOTALS if self._want_total == "module" else BOARD_TOTALS
         for total in totals:
