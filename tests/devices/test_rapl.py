@@ -133,6 +133,17 @@ def test_counters_that_stand_still(tmp_path):
         RaplSource(root=still.root, clock=still.clock).open()
 
 
+def test_graphics_that_are_switched_off_stop_no_sample(tmp_path):
+    zones = (("intel-rapl:0", "package-0", 30.0), ("intel-rapl:0:1", "uncore", 0.0))
+    machine = Machine(tmp_path, zones)
+    with RaplSource(root=machine.root, clock=machine.clock) as source:
+        before = source.read()
+        machine.advance(5.0)
+        after = source.read()
+    assert after.t_s > before.t_s + 5.0
+    assert after.watts == {"PKG0": pytest.approx(30.0, rel=0.01), "UNCORE0": 0.0}
+
+
 def test_counters_that_only_root_may_read(machine):
     ended = refused_run(
         f"from joulebird.devices.rapl import RaplSource\n"
