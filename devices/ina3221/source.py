@@ -80,7 +80,7 @@ class Ina3221Source(PowerSource):
         self.root, self._want_total, self._want_rails, self._clock = root, total, rails, clock
         self.scope = total if isinstance(total, str) else "rails"
         self._readers: List[ChannelReader] = []
-        self._lost, self._searched_s = False, float("-inf")
+        self._searched_s = float("-inf")
         self._chips: List[Dict[str, Any]] = []
         self._below: List[str] = []
         self._others: List[str] = []
@@ -197,7 +197,7 @@ class Ina3221Source(PowerSource):
         A rail that fails is left out and `error` names why; raises OSError or SourceError when
         every one failed. A rail whose driver was bound again is found by its name.
         """
-        if self._lost:
+        if any(reader.gone for reader in self._readers):
             self._find_again()
         watts: Dict[str, float] = {}
         failure: Optional[Exception] = None
@@ -208,7 +208,6 @@ class Ina3221Source(PowerSource):
                 watts[reader.channel.rail] = reader.read()
             except (OSError, ValueError) as error:
                 failure = failure or error
-                self._lost = self._lost or bool(reader.gone)
             if index == count - 1:
                 end_s = self._clock()
         if not watts:
@@ -240,7 +239,6 @@ class Ina3221Source(PowerSource):
                     again.open()
                     reader.close()
                     self._readers[index] = again
-        self._lost = any(reader.gone for reader in self._readers)
 
     @property
     def volts(self) -> Dict[str, float]:
