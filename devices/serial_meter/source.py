@@ -95,7 +95,8 @@ class SerialMeterSource(PowerSource):
                 else sum(t for t, _ in taken.readings) / count
             )
             watts = sum(w for _, w in taken.readings) / count
-            return PowerSample(t_s, {self.rails[0]: watts}, taken.failure or None)
+            error = taken.failure if self._last else ""  # not the failures of the port's opening
+            return PowerSample(t_s, {self.rails[0]: watts}, error or None)
         return PowerSample(taken.failure_s, {}, taken.failure) if taken.failure else None
 
     def close(self) -> None:
