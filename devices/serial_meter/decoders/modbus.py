@@ -110,7 +110,7 @@ class ModbusDecoder(Decoder):
         if list(self.asked) == self.settings.get("identity"):
             return self._identity(data)
         fields = {
-            name: register_value(data, offset, kind) * (factor if factor != 1 else 1)
+            name: register_value(data, offset, kind) * factor
             for name, offset, kind, factor in self.settings["layout"]
         }
         return judge(self.meter.gates, fields, *(fields.get(name) for name in QUANTITIES))
