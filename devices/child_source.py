@@ -5,7 +5,7 @@ from abc import abstractmethod
 from typing import Callable, Dict, List, Optional
 
 from joulebird.devices.ina3221.describe import describe_sensor
-from joulebird.devices.source import PowerSample, PowerSource
+from joulebird.devices.source import PowerSample, PowerSource, Unread
 from joulebird.devices.util.line_child import LineChild
 from joulebird.harness.core.errors import SourceError
 
@@ -24,8 +24,18 @@ class ChildSource(PowerSource):
     restart_hint = ""  # the remedy when the child gives none
 
     def __init__(
-        self, interval_s: float, start_timeout_s: float, root: str, clock: Callable[[], float]
+        self,
+        interval_s: float,
+        total: str,
+        start_timeout_s: float,
+        root: str,
+        clock: Callable[[], float],
     ) -> None:
+        if total not in ("module", "board"):
+            raise SourceError(
+                f"there is no total {total!r}", "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"
+            )
+        self.scope = total
         self.min_period_s = self.pace_s = interval_s
         self._start_timeout_s, self._root, self._clock = start_timeout_s, root, clock
         self._child: Optional[LineChild] = None
@@ -41,7 +51,7 @@ class ChildSource(PowerSource):
 
     @abstractmethod
     def take(self, line: str) -> None:
-        """Read one line: call `arrived` with a sample, `fail` with a SourceError, or neither."""
+        """Read one line: call `arrived` with a sample, `fail` with the reason, or neither."""
 
     def open(self) -> None:
         """Start the child and wait for the first sample.
@@ -83,13 +93,12 @@ class ChildSource(PowerSource):
         """Keep a sample as the newest; a failure before it is over."""
         self._sample, self._failure, self._failures = sample, None, 0
 
-    def fail(self, failure: SourceError, status: str = "UNREADABLE") -> None:
-        """End the child and raise `failure` from every read until a new child gives a sample.
+    def fail(self, status: str, message: str, hint: str) -> None:
+        """End the child and raise this failure from every read until a new child gives a sample.
 
         `status` is its word in the log.
         """
-        failure.status = status  # type: ignore[attr-defined]
-        self._failure = failure
+        self._failure = Unread(status, message, hint)
         self._retry_s = self._clock() + min(RETRY_MOST_S, RETRY_S * 2**self._failures)
         self._failures = min(self._failures + 1, 8)
         if self._child is not None:
@@ -107,19 +116,16 @@ class ChildSource(PowerSource):
             return True
         if total is None:
             self.fail(
-                SourceError(
-                    f"{self.name} shows no rail of the whole module here: rails nest, "
-                    f"so their sum ({sum(rails.values()):.1f} W) would be wrong",
-                    "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
-                )
+                "UNREADABLE",
+                f"{self.name} shows no rail of the whole module here: rails nest, "
+                f"so their sum ({sum(rails.values()):.1f} W) would be wrong",
+                "use the source ina3221, or see why VDD_IN is missing: joulebird doctor",
             )
         elif self.scope == "board" and CARRIER not in rails:
             self.fail(
-                SourceError(
-                    f"{self.name} shows no {CARRIER} here, "
-                    "so the carrier board's power cannot be read",
-                    "use total=module",
-                )
+                "UNREADABLE",
+                f"{self.name} shows no {CARRIER} here, so the carrier board's power cannot be read",
+                "use total=module",
             )
         else:
             self.total = (total,) + (CARRIER,) * (self.scope == "board")
@@ -140,11 +146,9 @@ class ChildSource(PowerSource):
             self._child = LineChild(self.command())
         except OSError as error:
             self.fail(
-                SourceError(
-                    f"{self.command()[0]} cannot be started: {os.strerror(error.errno or 0)}",
-                    self.restart_hint,
-                ),
                 "NO_TOOL",
+                f"{self.command()[0]} cannot be started: {os.strerror(error.errno or 0)}",
+                self.restart_hint,
             )
 
     def _listen(self, child: LineChild, timeout_s: float = 0.0) -> None:
@@ -158,25 +162,13 @@ class ChildSource(PowerSource):
             self._deadline_s = self._clock() + max(2.0, 4 * self.pace_s)
         elif child.ended() is not None:
             self.fail(
-                SourceError(
-                    f"the child of {self.name} ended: {child.errors() or 'without a word'}",
-                    self.restart_hint,
-                ),
                 "ENDED",
+                f"the child of {self.name} ended: {child.errors() or 'without a word'}",
+                self.restart_hint,
             )
         elif self._clock() > self._deadline_s:
             self.fail(
-                SourceError(
-                    f"{self.name} does not answer: it is stuck or overloaded", self.restart_hint
-                ),
                 "SILENT",
+                f"{self.name} does not answer: it is stuck or overloaded",
+                self.restart_hint,
             )
-
-
-def checked_total(total: str) -> str:
-    """Return the total asked for, if the board's own rails can give it; raises SourceError."""
-    if total not in ("module", "board"):
-        raise SourceError(
-            f"there is no total {total!r}", "use module (VDD_IN) or board (VDD_IN + VDD_MUX)"
-        )
-    return total

@@ -1,7 +1,7 @@
 """From energy counters to samples of mean power."""
 
 import time
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Sequence
 
 from joulebird.devices.source import PowerSample
 from joulebird.harness.core.errors import SourceError
@@ -26,11 +26,14 @@ class CounterMeter:
 
     Such a sample holds for all of the time since the previous one, so that steps over it give back
     the counter's joules exactly, also over readings that failed in between. `wraps_j` is the size
-    of each counter that wraps, in joules.
+    of each counter that wraps, in joules. The rails that `move` are those whose counters never rest
+    (default: all); another one that stands still is a part that takes no power.
     """
 
-    def __init__(self, wraps_j: Optional[Dict[str, float]] = None) -> None:
-        self._wraps_j = wraps_j or {}
+    def __init__(
+        self, wraps_j: Optional[Dict[str, float]] = None, move: Sequence[str] = ()
+    ) -> None:
+        self._wraps_j, self._move = wraps_j or {}, move
         self._t_s = 0.0
         self._joules: Dict[str, float] = {}
         self._sample: Optional[PowerSample] = None
@@ -38,7 +41,8 @@ class CounterMeter:
     def take(self, t_s: float, joules: Dict[str, float]) -> Optional[PowerSample]:
         """Return the newest sample after a reading.
 
-        It is None after the first reading, and the old sample until every counter has moved.
+        It is None after the first reading, and the old sample until every counter that must move
+        has moved.
 
         Raises SourceError for a counter that went back without being one that wraps: its driver was
         loaded again.
@@ -54,7 +58,7 @@ class CounterMeter:
             self._t_s, self._joules = t_s, dict(joules)
             return None
         moved = {rail: self._moved(rail, joules[rail]) for rail in self._joules}
-        if t_s > self._t_s and all(moved.values()):
+        if t_s > self._t_s and all(moved[rail] for rail in self._move or moved):
             self._sample = PowerSample(
                 t_s, {rail: delta / (t_s - self._t_s) for rail, delta in moved.items()}
             )

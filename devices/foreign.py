@@ -16,7 +16,7 @@ import time
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
 from joulebird.devices.nvml import gpu_users
-from joulebird.devices.util.processes import Process, Table, descendants, parents, processes
+from joulebird.devices.util.processes import Process, Table, descendants, processes
 
 # An idle TX2 with its desktop shows 8 % of one core (tegrastats: 0, 4, 2, 1, 1, 0 % of six), and
 # jtop's service at 1 Hz takes 5 to 10 %: together below 0.2 core. The services and kernel threads
@@ -129,9 +129,8 @@ class Neighbours:
         return Look(t_s, cores)
 
     def _own(self, table: Table) -> FrozenSet[int]:
-        tree = parents(table)
         roots = [pid for pid, start in self._known if pid in table and table[pid].start == start]
-        own = {pid for root in [self._pid, *roots] for pid in descendants(tree, root)}
+        own = descendants(table, [self._pid, *roots])
         self._known = {(pid, table[pid].start) for pid in own if pid in table}
         return frozenset(own)
 

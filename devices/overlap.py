@@ -7,17 +7,15 @@ user in their name are believed. A fault of these files costs the knowledge, nev
 
 import contextlib
 import fcntl
-import glob
 import hashlib
 import json
 import math
 import os
-import stat
 import sys
 import tempfile
 import threading
 import time
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from joulebird.devices.util.processes import printable, processes
 from joulebird.harness.core import lock
@@ -96,7 +94,7 @@ class Presence:
         return {
             path: facts.st_size
             for kind in (ENDED, RUNS)
-            for path, facts, _ in _opened(kind)
+            for path, facts, _ in lock.believed(_prefix(kind))
             if kind == ENDED or (facts.st_size and not _runs(path))
         }
 
@@ -108,7 +106,7 @@ class Presence:
         """
         found: Dict[str, Fact] = {}
         for kind in (RUNS, ENDED):  # in this order: one that ends meanwhile is in either
-            for path, facts, handle in _opened(kind):
+            for path, facts, handle in lock.believed(_prefix(kind)):
                 at = mark.get(path, 0)
                 if kind == ENDED or path not in mark:
                     data = os.pread(handle, MOST_BYTES, at if at <= facts.st_size else 0)
@@ -126,13 +124,13 @@ class Presence:
         """Leave a line for the measurements that still run; without any, remove all traces."""
         if self._handle < 0 or os.getpid() != self._me["pid"]:
             return
-        others = [path for path in _files(RUNS) if path != self._path]
+        others = [path for path in lock.temporary(_prefix(RUNS)) if path != self._path]
         useless = [self._path]
         if any(map(_runs, others)):
             with contextlib.suppress(OSError):
                 _append(_line(dict(self._me, end_s=time.monotonic())))
         else:
-            useless += others + _files(ENDED)
+            useless += others + lock.temporary(_prefix(ENDED))
         for path in useless:
             with contextlib.suppress(OSError):  # another user's
                 os.remove(path)
@@ -144,7 +142,7 @@ def holder(path: str) -> str:
 
     It shows a holder whose lock file was deleted: a file made anew has a lock of its own.
     """
-    for name, _, handle in _opened(RUNS):
+    for name, _, handle in lock.believed(_prefix(RUNS)):
         for fact in _facts(os.pread(handle, MOST_BYTES, 0)) if _runs(name) else []:
             if fact.get("lock") == os.path.realpath(path):
                 return printable(f"process {fact['pid']}, {fact['command']}")[:COMMAND_LETTERS]
@@ -173,31 +171,11 @@ def _prefix(kind: str) -> str:
     return f"joulebird-{kind}-{hashlib.sha256(lock.machine().encode('utf-8')).hexdigest()[:12]}-"
 
 
-def _files(kind: str) -> List[str]:
-    with contextlib.suppress(OSError):
-        return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), _prefix(kind) + "*"))
-    return []
-
-
 def _created(kind: str) -> Tuple[int, str]:
     """Return a new file of this user's, under a name that others cannot foresee."""
     handle, path = tempfile.mkstemp(prefix=f"{_prefix(kind)}{os.getuid()}-")
     os.fchmod(handle, 0o644)
     return handle, path
-
-
-def _opened(kind: str) -> Iterator[Tuple[str, os.stat_result, int]]:
-    """Yield the files of a kind that belong to the user in their name: path, facts, descriptor."""
-    known = len(_prefix(kind))
-    for path in _files(kind):
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDONLY | lock.SAFELY)
-            with contextlib.ExitStack() as stack:
-                stack.callback(os.close, handle)
-                facts = os.fstat(handle)
-                owner = os.path.basename(path)[known:].partition("-")[0]
-                if stat.S_ISREG(facts.st_mode) and owner == str(facts.st_uid):
-                    yield path, facts, handle
 
 
 def _runs(path: str) -> bool:
@@ -228,7 +206,11 @@ def _facts(data: bytes) -> List[Fact]:
 def _append(line: bytes) -> None:
     """Add a line to a log of this user's, which is made if there is none."""
     mine = os.getuid(), 1  # and no link to another file of the user's
-    own = (path for path, facts, _ in _opened(ENDED) if (facts.st_uid, facts.st_nlink) == mine)
+    own = (
+        path
+        for path, facts, _ in lock.believed(_prefix(ENDED))
+        if (facts.st_uid, facts.st_nlink) == mine
+    )
     path = next(own, "")
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | lock.SAFELY) if path else _created(ENDED)[0]
     os.write(handle, line)

@@ -71,14 +71,16 @@ def range_w(folder: str) -> float:
 
 
 def rail_name(kind: str, zone: str) -> str:
-    """Return a short name for a zone, with the number of its package.
+    """Return a short name for a zone, with the number of its package, and of its die.
+
+    A processor of several dies has a zone for each, "package-0-die-1" (Linux, intel_rapl_common.c).
 
     >>> rail_name("package-0", "intel-rapl:0"), rail_name("dram", "intel-rapl:1:2")
     ('PKG0', 'DRAM1')
     """
     package = zone.split(":")[1]
-    if kind.startswith("package"):
-        return "PKG" + kind.rpartition("-")[2]
+    if kind.startswith("package-"):
+        return "PKG" + kind[len("package-") :].replace("-die-", "DIE")
     return "PSYS" if kind == "psys" else kind.upper() + package
 
 
@@ -107,9 +109,11 @@ class RaplSource(PowerSource):
                 f"this machine shows no RAPL counters under /{ZONES}",
                 "use a real machine with an Intel or AMD processor; sudo modprobe intel_rapl_msr",
             )
-        self._meter = CounterMeter({zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j})
         self.rails = tuple(zone.rail for zone in self._zones)
         self.total = tuple(rail for rail in self.rails if rail.startswith(("PKG", "DRAM")))
+        # the counter of a graphics part that is switched off stands still
+        wraps_j = {zone.rail: zone.wrap_j for zone in self._zones if zone.wrap_j}
+        self._meter = CounterMeter(wraps_j, move=self.total)
         self.sensor = (
             f"RAPL {', '.join(self.total)} of {serial(self._root) or 'a machine without number'}"
         )
@@ -133,7 +137,7 @@ class RaplSource(PowerSource):
         return self._meter.take(self._clock(), joules)
 
     def read(self) -> PowerSample:
-        """Return the mean power since the reading before, and again until every counter moved."""
+        """Return the mean power since the reading before, and again until the total has moved."""
         sample = self._take()
         if sample is None:
             raise SourceError("the source rapl is not open", "call open() first")

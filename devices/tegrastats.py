@@ -11,8 +11,7 @@ import re
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from joulebird.devices.child_source import ChildSource, checked_total
-from joulebird.harness.core.errors import SourceError
+from joulebird.devices.child_source import ChildSource
 
 RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
 TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
@@ -51,8 +50,7 @@ class TegrastatsSource(ChildSource):
         root: str = "/",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(interval_s, start_timeout_s, root, clock)
-        self.scope = checked_total(total)
+        super().__init__(interval_s, total, start_timeout_s, root, clock)
         self._tool = tool
         self._mute = 0  # lines without any rail, in a row
 
@@ -72,9 +70,9 @@ class TegrastatsSource(ChildSource):
             if self._mute > 3:  # the first line may be cut short, or a date
                 self._mute = 0
                 self.fail(
-                    SourceError(
-                        "tegrastats prints no power rails on this machine", self.restart_hint
-                    )
+                    "UNREADABLE",
+                    "tegrastats prints no power rails on this machine",
+                    self.restart_hint,
                 )
         elif self.need(watts, whole):
             self.arrived(self.sample(self._clock(), watts))

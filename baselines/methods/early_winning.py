@@ -48,32 +48,9 @@ def early_winning(
     learning rate `ppr_rate`; `spread` notes each layer's weight spread and pseudo pruning rate;
     `memorise_images` are numbers of randomly labelled images to train the ticket on.
     """
-    epochs, images = task.schedule.epochs, task.source().train_images
-    for name, epoch in (("structure_epoch", structure_epoch), ("weights_epoch", weights_epoch)):
-        in_schedule = epoch is None or 0 <= epoch <= epochs
-        require(in_schedule, name, epoch, f"from 0 to the schedule's {epochs} epochs")
-    require(
-        not gradual_at or (gradual_from is None and structure_epoch is None),
-        "gradual_at",
-        list(gradual_at),
-        "left out with gradual_from or structure_epoch: it has its own first and last epoch",
-    )
-    require(
-        weights_epoch is None or not (gradual_at or gradual_from is not None),
-        "weights_epoch",
-        weights_epoch,
-        "left out when pruning gradually, which keeps the weights of its last epoch",
-    )
-    require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
-    require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
-    for samples in memorise_images:
-        require(
-            1 <= samples <= images,
-            "memorise_images",
-            samples,
-            f"from 1 to the {images} training images of {task.dataset}",
-        )
-    last = gradual_at[-1] if gradual_at else epochs
+    _check(task, structure_epoch, weights_epoch, gradual_from, gradual_at)
+    _check_analyses(task, ppr_every, ppr_rate, memorise_images)
+    last = gradual_at[-1] if gradual_at else task.schedule.epochs
     end = last if structure_epoch is None else structure_epoch
     plan = _plan(task, end, gradual_from, gradual_at, gradual_percent)
     checks = {
@@ -97,6 +74,48 @@ def early_winning(
     for samples in memorise_images:
         run.stage(f"memorise-{samples}", memorise, task, drawn, samples)
     return run.stage("retrain", train_masked, task, drawn)
+
+
+def _check(
+    task: Task,
+    structure_epoch: Optional[int],
+    weights_epoch: Optional[int],
+    gradual_from: Optional[int],
+    gradual_at: Sequence[int],
+) -> None:
+    """Refuse epochs outside the schedule, and options of a ticket that exclude each other."""
+    epochs = task.schedule.epochs
+    for name, epoch in (("structure_epoch", structure_epoch), ("weights_epoch", weights_epoch)):
+        in_schedule = epoch is None or 0 <= epoch <= epochs
+        require(in_schedule, name, epoch, f"from 0 to the schedule's {epochs} epochs")
+    require(
+        not gradual_at or (gradual_from is None and structure_epoch is None),
+        "gradual_at",
+        list(gradual_at),
+        "left out with gradual_from or structure_epoch: it has its own first and last epoch",
+    )
+    require(
+        weights_epoch is None or not (gradual_at or gradual_from is not None),
+        "weights_epoch",
+        weights_epoch,
+        "left out when pruning gradually, which keeps the weights of its last epoch",
+    )
+
+
+def _check_analyses(
+    task: Task, ppr_every: int, ppr_rate: float, memorise_images: Sequence[int]
+) -> None:
+    """Refuse values that no check of the baseline or of the ticket can have."""
+    images = task.source().train_images
+    require(ppr_every >= 0, "ppr_every", ppr_every, "at least 1 epoch, or 0 for no checks")
+    require(0 < ppr_rate < float("inf"), "ppr_rate", ppr_rate, "above 0")
+    for samples in memorise_images:
+        require(
+            1 <= samples <= images,
+            "memorise_images",
+            samples,
+            f"from 1 to the {images} training images of {task.dataset}",
+        )
 
 
 def _plan(

@@ -6,9 +6,6 @@ from torch import nn
 
 from joulebird.baselines.models.base import MapAverage, calls
 from joulebird.harness.core.errors import SpecError
-from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
-
-__all__ = ["Count", "count", "paper_gflops", "paper_units", "task_count", "training_flops"]
 
 
 class Count(NamedTuple):

@@ -11,9 +11,15 @@ from joulebird.baselines.data.tensors import TensorData
 from joulebird.baselines.models.base import Prunable, calls, cpu_state, evaluating
 from joulebird.baselines.training.flops import task_count
 from joulebird.baselines.training.hooks import Hook
-from joulebird.baselines.training.misfits import MISFITS, lacks_memory, misfit
-from joulebird.baselines.training.schedule import smallest_part
-from joulebird.baselines.training.task import Result, Task, synchronize
+from joulebird.baselines.training.task import (
+    MISFITS,
+    Result,
+    Task,
+    lacks_memory,
+    misfit,
+    smallest_part,
+    synchronize,
+)
 from joulebird.harness.core.errors import SpecError, TrainingError
 
 

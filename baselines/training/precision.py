@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from joulebird.baselines.training import lowprec
 from joulebird.baselines.training.hooks import Hook
-from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Schedule
 from joulebird.harness.core.errors import require
 
 NAMES = ("fp32", "bfp8", "wage8")

@@ -1,18 +1,46 @@
 """The facts that every stage of a run shares: model, data set, width, schedule, seed, device."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 
 from joulebird.baselines import DATASETS, MODELS
 from joulebird.baselines.models.base import Prunable
-from joulebird.baselines.training.misfits import MISFITS, lacks_memory, misfit
-from joulebird.baselines.training.schedule import Schedule
 from joulebird.harness.core import settings
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 
 Result = Dict[str, Any]  # of a stage, as it is saved: tensors and plain values
+# the errors that the saved state of another network can cause
+MISFITS = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+
+
+class Schedule(NamedTuple):
+    """SGD with a step schedule; the defaults are those of the Early-Bird paper's Table 2 on CIFAR.
+
+    `milestones` are 0-based epochs at whose start the rate is multiplied by `gamma`; `weight_decay`
+    acts on all parameters.
+    """
+
+    epochs: int = 160
+    milestones: Tuple[int, ...] = (80, 120)
+    gamma: float = 0.1
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    batch: int = 256
+
+    def lr_at(self, epoch: int) -> float:
+        """Return the learning rate of a 0-based epoch.
+
+        >>> [round(Schedule().lr_at(epoch), 9) for epoch in (0, 79, 80, 119, 120, 159)]
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+        """
+        return self.lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def sgd(self) -> Dict[str, Any]:
+        """Return the options of torch's SGD."""
+        return {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
 
 
 class Task(NamedTuple):
@@ -87,6 +115,35 @@ class Task(NamedTuple):
                 "they belong to another model, data set or width; name the original ones",
             ) from error
         return model
+
+
+def misfit(error: Exception) -> str:
+    r"""Return the fault of a saved state on one line.
+
+    >>> misfit(KeyError("state")), misfit(RuntimeError("Error(s) in Vgg16:\n\tsize mismatch"))
+    ("it has no 'state'", 'size mismatch')
+    """
+    lines = str(error).splitlines() or [type(error).__name__]
+    return f"it has no {error}" if isinstance(error, KeyError) else lines[-1].strip()
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Return whether torch ran out of memory, on a device or on the host."""
+    return "out of memory" in str(error) or "allocate memory" in str(error)
+
+
+def smallest_part(images: int, batch: int, micro_batch: Optional[int] = None) -> int:
+    """Return the images of the smallest part of an epoch, in batches and their micro-batches.
+
+    >>> smallest_part(1442, 256), smallest_part(1442, 131), smallest_part(512, 256, 5)
+    (162, 1, 1)
+    """
+    sizes = {min(batch, images), images % batch or min(batch, images)}
+    if micro_batch:
+        sizes = {
+            size % micro_batch or micro_batch if size > micro_batch else size for size in sizes
+        }
+    return min(sizes)
 
 
 def synchronize(device: str) -> None:

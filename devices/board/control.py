@@ -20,8 +20,13 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
 from joulebird.devices.board.note import BoardError, Note, state_folder
-from joulebird.devices.board.settle import wait_settled
-from joulebird.devices.board.state import board_state, fan_folder, mode_names, tool_path
+from joulebird.devices.board.state import (
+    board_state,
+    fan_folder,
+    mode_names,
+    tool_path,
+    wait_settled,
+)
 from joulebird.devices.health.read import Health
 from joulebird.devices.util.command import Runner, run_command, sudo_prefix, user_name
 

@@ -84,11 +84,9 @@ def compare(before: Dict[str, Any], after: Dict[str, Any]) -> Warnings:
     pages = sum(after["swap"].get(name, 0) - before["swap"].get(name, 0) for name in moved)
     if pages > 0:
         warnings.append(("swapped", {"pages": pages}))
-    for rail in sorted(set(before["volts"]) & set(after["volts"])):
-        sag = _sag(rail, before["volts"][rail], after["volts"][rail])
-        if sag is not None:
-            warnings.append(("supply_sagged", sag))
-    return warnings
+    rails = sorted(set(before["volts"]) & set(after["volts"]))
+    sags = (_sag(rail, before["volts"][rail], after["volts"][rail]) for rail in rails)
+    return warnings + [("supply_sagged", sag) for sag in sags if sag is not None]
 
 
 def _throttles(sample: Dict[str, Any]) -> List[str]:

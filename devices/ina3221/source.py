@@ -42,6 +42,15 @@ CARRIER_RAILS = (
     "VDD_3V3_SYS_M2",
     "VDD_M2_IN",
 )
+# Rails that feed others: a total of both would count the inner ones twice.
+INSIDE = {
+    "VDD_IN": (
+        *("VDD_SYS_GPU", "VDD_SYS_SOC", "VDD_SYS_CPU", "VDD_SYS_DDR", "VDD_4V0_WIFI"),
+        *("VDD_GPU", "VDD_SOC", "VDD_CPU", "VDD_DDR", "VDD_WIFI", "VDD_CPU_GPU_CV"),
+    ),
+    "VDD_MUX": CARRIER_RAILS[1:],
+    "POM_5V_IN": ("POM_5V_GPU", "POM_5V_CPU"),
+}
 SEARCH_EVERY_S = 0.2  # for the rails of a driver that was unbound
 
 
@@ -71,7 +80,7 @@ class Ina3221Source(PowerSource):
         self.root, self._want_total, self._want_rails, self._clock = root, total, rails, clock
         self.scope = total if isinstance(total, str) else "rails"
         self._readers: List[ChannelReader] = []
-        self._lost, self._searched_s = False, float("-inf")
+        self._searched_s = float("-inf")
         self._chips: List[Dict[str, Any]] = []
         self._below: List[str] = []
         self._others: List[str] = []
@@ -140,6 +149,14 @@ class Ina3221Source(PowerSource):
 
     def _find_total(self, here: List[str]) -> Tuple[str, ...]:
         if not isinstance(self._want_total, str):
+            for outer in self._want_total:
+                twice = set(self._want_total).intersection(INSIDE.get(outer, ()))
+                if twice:
+                    raise SourceError(
+                        f"{', '.join(sorted(twice))}: inside {outer}, "
+                        "so a total of both would count it twice",
+                        f"leave {outer} or the rails inside it out of total; rails=... records all",
+                    )
             return tuple(self._want_total)
         totals = MODULE_TOTALS if self._want_total == "module" else BOARD_TOTALS
         for total in totals:
@@ -180,7 +197,7 @@ class Ina3221Source(PowerSource):
         A rail that fails is left out and `error` names why; raises OSError or SourceError when
         every one failed. A rail whose driver was bound again is found by its name.
         """
-        if self._lost:
+        if any(reader.gone for reader in self._readers):
             self._find_again()
         watts: Dict[str, float] = {}
         failure: Optional[Exception] = None
@@ -191,7 +208,6 @@ class Ina3221Source(PowerSource):
                 watts[reader.channel.rail] = reader.read()
             except (OSError, ValueError) as error:
                 failure = failure or error
-                self._lost = self._lost or bool(reader.gone)
             if index == count - 1:
                 end_s = self._clock()
         if not watts:
@@ -223,7 +239,6 @@ class Ina3221Source(PowerSource):
                     again.open()
                     reader.close()
                     self._readers[index] = again
-        self._lost = any(reader.gone for reader in self._readers)
 
     @property
     def volts(self) -> Dict[str, float]:

@@ -13,21 +13,8 @@ import json
 import time
 from typing import Any, Callable, Dict, List
 
-from joulebird.devices.child_source import ChildSource, checked_total
+from joulebird.devices.child_source import ChildSource
 from joulebird.devices.jtop.client import RESTART, client_command
-from joulebird.harness.core.errors import SourceError
-
-
-def watts_of(power: Dict[str, Any]) -> Dict[str, float]:
-    """Return watts by rail from a message of the child.
-
-    A total without a name is jtop's own sum of nested rails, and is left out.
-
-    >>> watts_of({"rail": {"VDD_SYS_GPU": 0.1}, "total_name": None, "total_w": 15.3})
-    {'VDD_SYS_GPU': 0.1}
-    """
-    named = power["total_name"] is not None
-    return {**power["rail"], **({power["total_name"]: power["total_w"]} if named else {})}
 
 
 class JtopSource(ChildSource):
@@ -56,8 +43,7 @@ class JtopSource(ChildSource):
         root: str = "/",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(interval_s, start_timeout_s, root, clock)
-        self.scope = checked_total(total)
+        super().__init__(interval_s, total, start_timeout_s, root, clock)
         self._asked, self._version = (interval_s, slowest_s, socket), ""
 
     def command(self) -> List[str]:
@@ -68,16 +54,11 @@ class JtopSource(ChildSource):
         """Interpret one message of the child."""
         message = json.loads(line)
         if "failed" in message:
-            self.fail(
-                SourceError(message["failed"]["message"], message["failed"]["hint"]),
-                message["failed"]["status"],
-            )
+            self.fail(**message["failed"])
         elif "hello" in message:
             self._version, self.pace_s = message["hello"]["version"], message["hello"]["interval_s"]
-        else:
-            watts = watts_of(message["power"])
-            if self.need(watts, message["power"]["total_name"]):
-                self.arrived(self.sample(message["t_s"], watts))
+        elif self.need(message["watts"], message["total"]):
+            self.arrived(self.sample(message["t_s"], message["watts"]))
 
     def describe(self) -> Dict[str, Any]:
         """Return the version of jtop, the pace it reads at, and the clock of its samples."""

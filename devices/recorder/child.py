@@ -74,7 +74,7 @@ class Child:
 
     def _obey(self, command: Dict[str, Any]) -> None:
         try:
-            answer: Dict[str, Any] = {"answer": COMMANDS[command["do"]](self, command)}
+            answer: Dict[str, Any] = {"answer": COMMANDS[command["do"]](self, command) or {}}
         except (SourceError, OSError) as error:
             answer = {"error": str(error), "hint": getattr(error, "hint", "")}
         answer["id"] = command["id"]
@@ -122,14 +122,14 @@ class Child:
         self._at_end.callback(syncer.stop)
         return self._description
 
-    def check(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def check(self, command: Dict[str, Any]) -> None:
         """Wait for a whole reading of the total. Raises SourceError without one."""
         source = self._sampler.source
         until_s = time.monotonic() + FIRST_READING_S + 2.0 * source.min_period_s
         while True:
             try:
                 source.whole(self._sampler.read())
-                return {}
+                return
             except Exception as error:
                 reason = str(error)
             if time.monotonic() > until_s:
@@ -139,10 +139,9 @@ class Child:
                 )
             time.sleep(SETTLE_STEP_S)
 
-    def open(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def open(self, command: Dict[str, Any]) -> None:
         """Sample into a log from now on."""
         self._sampler.open(command["path"], self._description)
-        return {}
 
     def sample(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Take one sample now, for an edge."""
@@ -150,13 +149,12 @@ class Child:
         self._sampler.check()
         return {"t_s": t_s, "status": status}
 
-    def settle(self, command: Dict[str, Any]) -> Dict[str, Any]:
+    def settle(self, command: Dict[str, Any]) -> None:
         """Wait until the last edge is covered by a reading."""
         begin_s = time.monotonic()
         while time.monotonic() - begin_s < self._sampler.owed_s():
             time.sleep(SETTLE_STEP_S)
             self._sampler.tick()
-        return {}
 
     def close(self, command: Dict[str, Any]) -> Dict[str, Any]:
         """Settle, end the log and return its counts."""
@@ -189,7 +187,7 @@ def checked(source: PowerSource, name: str) -> Dict[str, Any]:
 
 
 # The commands, by the names that `Recorder` sends.
-COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Dict[str, Any]]] = {
+COMMANDS: Dict[str, Callable[[Child, Dict[str, Any]], Optional[Dict[str, Any]]]] = {
     "start": Child.start,
     "check": Child.check,
     "open": Child.open,

@@ -37,26 +37,35 @@ def status_of(error: BaseException) -> str:
     return name[:-5] if name.endswith("Error") and len(name) > 5 else name
 
 
-class Gate:
-    """Leave out readings that a source's sensor cannot mean, by the source's description.
+Bounds = Dict[str, Tuple[float, float]]  # the lowest and the highest watts of a rail
 
-    The highest is the rail's `range_w`.
+
+def bounds_of(describe: Dict[str, Any]) -> Bounds:
+    """Return the readings that a source's sensor can mean, by the source's description.
+
+    The highest is the rail's `range_w`; a rail without one has no bounds.
     """
+    ranges = {rail: of_rail(describe.get("range_w"), rail) for rail in describe.get("rails", ())}
+    return {
+        rail: (lowest_w(describe, rail, high), high)
+        for rail, high in ranges.items()
+        if high is not None
+    }
 
-    def __init__(self, describe: Dict[str, Any]) -> None:
-        self._limits = {}
-        for rail in describe.get("rails", ()):
-            high = of_rail(describe.get("range_w"), rail)
-            if high is not None:
-                self._limits[rail] = (lowest_w(describe, rail, high), high)
 
-    def passed(self, sample: PowerSample) -> PowerSample:
-        """Return the sample, its impossible readings left out with the error RANGE."""
-        for rail, (low, high) in self._limits.items():
-            if not low <= sample.watts.get(rail, 0.0) <= high:
-                kept = {name: watts for name, watts in sample.watts.items() if name != rail}
-                sample = PowerSample(sample.t_s, kept, "RANGE")
-        return sample
+def within(bounds: Bounds, sample: PowerSample) -> PowerSample:
+    """Return a sample, the readings out of bounds left out with the error RANGE.
+
+    >>> within({"WALL": (-1.0, 60.0)}, PowerSample(1.0, {"WALL": 61.0}))
+    PowerSample(t_s=1.0, watts={}, error='RANGE')
+    """
+    wrong = [
+        rail
+        for rail, (low, high) in bounds.items()
+        if rail in sample.watts and not low <= sample.watts[rail] <= high
+    ]
+    kept = {rail: watts for rail, watts in sample.watts.items() if rail not in wrong}
+    return PowerSample(sample.t_s, kept, "RANGE") if wrong else sample
 
 
 class Sampler:
@@ -85,7 +94,7 @@ class Sampler:
         # Ticks that came more than a period late, the worst lateness, and the worst gap between two
         # readings of the total so far.
         self.missed, self.late_s, self.worst_gap_s = 0, 0.0, 0.0
-        self._gate = Gate(source.describe())
+        self._bounds = bounds_of(source.describe())
         self._good: List[float] = []  # times of the log's begin, its first and its last reading
         self.next_s = clock() + self._step()
 
@@ -166,7 +175,7 @@ class Sampler:
         )
 
     def read(self) -> PowerSample:
-        """Return a reading that passed the gate; a failed one is tried again once, immediately.
+        """Return a reading within the bounds; a failed one is tried again once, immediately.
 
         Raises any error of the source.
         """
@@ -177,7 +186,7 @@ class Sampler:
         if sample.error is not None:
             with contextlib.suppress(OSError, SourceError):
                 sample = max(sample, self.source.read(), key=lambda each: len(each.watts))
-        return self._gate.passed(sample)
+        return within(self._bounds, sample)
 
     def take(self) -> Tuple[float, str]:
         """Take one sample now, with a row if it is new.

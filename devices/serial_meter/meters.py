@@ -12,9 +12,8 @@ from joulebird.devices.serial_meter.decoders.scpi import ScpiDecoder
 from joulebird.devices.serial_meter.decoders.um import UmDecoder
 from joulebird.devices.serial_meter.decoders.wattsup import WattsupDecoder
 from joulebird.devices.serial_meter.profiles import UNSTATED
+from joulebird.devices.serial_meter.profiles.frame import FRAME_METERS
 from joulebird.devices.serial_meter.profiles.line import LINE_METERS
-from joulebird.devices.serial_meter.profiles.modbus import MODBUS_METERS
-from joulebird.devices.serial_meter.profiles.other import OTHER_METERS
 from joulebird.devices.serial_meter.profiles.scpi import SCPI_METERS
 from joulebird.devices.serial_meter.records import Decoder, Gates
 from joulebird.harness.core import jsonfile
@@ -31,12 +30,7 @@ DECODERS: Dict[str, Callable[[Any], Decoder]] = {  # by family
 }
 
 # name -> the fields of Meter that differ from the default
-METERS: Dict[str, Dict[str, Any]] = {
-    **LINE_METERS,
-    **SCPI_METERS,
-    **MODBUS_METERS,
-    **OTHER_METERS,
-}
+METERS: Dict[str, Dict[str, Any]] = {**LINE_METERS, **SCPI_METERS, **FRAME_METERS}
 LIMITS = ("gain", "offset_mw", "quantum_mw")
 RULES = {
     "scope": choice("dc", "wall"),

@@ -65,7 +65,9 @@ def _rows(
         return
     begin_s, end_s = segment.rows[0].t_s, segment.rows[-1].t_s
     rows: List[Tuple[float, Dict[str, float], str]] = [
-        (row.t_s, {}, row.status) for row in segment.rows if row.status.startswith("E")
+        (row.t_s, {}, row.status)
+        for row in segment.rows
+        if row.status.startswith("E") and not row.watts
     ]
     rows += [
         (sample.t_s, sample.watts, sample.error or "ok")

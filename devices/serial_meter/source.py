@@ -76,6 +76,7 @@ class SerialMeterSource(PowerSource):
 
         Several readings since then are given as their mean: at the last one's time for an averaging
         meter, whose readings are stretches of time up to it, and at their mean time for snapshots.
+        A reading that failed among them is the sample's error.
         Raises OSError or SourceError while the meter is away or silent.
         """
         if self._reader is None:
@@ -93,7 +94,9 @@ class SerialMeterSource(PowerSource):
                 if self.sampling == "average"
                 else sum(t for t, _ in taken.readings) / count
             )
-            return PowerSample(t_s, {self.rails[0]: sum(w for _, w in taken.readings) / count})
+            watts = sum(w for _, w in taken.readings) / count
+            error = taken.failure if self._last else ""  # not the failures of the port's opening
+            return PowerSample(t_s, {self.rails[0]: watts}, error or None)
         return PowerSample(taken.failure_s, {}, taken.failure) if taken.failure else None
 
     def close(self) -> None:

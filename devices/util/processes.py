@@ -58,7 +58,7 @@ class ProcessLoad:
         if now_s - self._listed_s >= LIST_EVERY_S:
             self._listed_s = now_s
             self._table = processes(self._proc) if self._has_proc else _ps()
-            self._pids = descendants(parents(self._table), self.pid, self._without)
+            self._pids = descendants(self._table, [self.pid], self._without)
         elif self._has_proc:
             self._table = processes(self._proc, map(str, self._pids))
         for pid in set(self._pids).intersection(self._table):
@@ -69,27 +69,23 @@ class ProcessLoad:
         return self._total_s
 
 
-def descendants(parents: Dict[int, int], pid: int, without: Optional[int] = None) -> List[int]:
-    """Return a process and all its descendants, from a table of child -> parent.
+def descendants(table: Table, roots: Iterable[int], without: Optional[int] = None) -> List[int]:
+    """Return some processes and all their descendants.
 
-    >>> descendants({2: 1, 3: 2, 4: 1, 5: 4, 9: 8}, 1, without=4)
+    >>> family = ((2, 1), (3, 2), (4, 1), (5, 4), (9, 8))
+    >>> descendants({pid: Process(parent, 0.0) for pid, parent in family}, [1], without=4)
     [1, 2, 3]
     """
     children: Dict[int, List[int]] = {}
-    for child, parent in parents.items():
-        children.setdefault(parent, []).append(child)
-    out, todo = [], [pid]
+    for child, process in table.items():
+        children.setdefault(process.parent, []).append(child)
+    out, todo = [], list(roots)
     while todo:
         here = todo.pop(0)
         if here != without and here not in out:
             out.append(here)
             todo += sorted(children.get(here, []))
     return out
-
-
-def parents(table: Table) -> Dict[int, int]:
-    """Return the parent of each process."""
-    return {pid: process.parent for pid, process in table.items()}
 
 
 def processes(proc: str = "/proc", names: Optional[Iterable[str]] = None) -> Table:

@@ -14,11 +14,9 @@ SIZE = 64  # bytes; every value file is shorter
 
 def bytes_or_none(path: str) -> Optional[bytes]:
     """Return the content of a small file, or None where there is none to read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return None
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read()
+    return None
 
 
 def text_or_none(path: str) -> Optional[str]:

@@ -15,7 +15,7 @@ import os
 import stat
 import tempfile
 import time
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from joulebird.harness.core import jsonfile
 from joulebird.harness.core.errors import BUSY, HarnessError
@@ -177,12 +177,29 @@ def _owner(handle: int) -> Dict[str, Any]:
     """Return the newest text about a lock's owner; a user's name stands in its file's name."""
     newest: Dict[str, Any] = {}
     newest_s = 0.0
-    folder = glob.escape(tempfile.gettempdir())
-    for path in glob.glob(os.path.join(folder, f"joulebird-owner-{identity(handle)}-*")):
-        with contextlib.suppress(OSError, ValueError), opened(path, os.O_RDONLY | SAFELY) as text:
-            facts = os.fstat(text)
-            own = path.endswith(f"-{facts.st_uid}") and stat.S_ISREG(facts.st_mode)
-            if own and facts.st_mtime > newest_s:
+    for _, facts, text in believed(f"joulebird-owner-{identity(handle)}-"):
+        with contextlib.suppress(OSError, ValueError):
+            if facts.st_mtime > newest_s:
                 data = jsonfile.parse(os.read(text, ROOM))
                 newest, newest_s = (data if isinstance(data, dict) else {}), facts.st_mtime
     return newest
+
+
+def believed(prefix: str) -> Iterator[Tuple[str, os.stat_result, int]]:
+    """Yield the temporary files that belong to the user in their name: path, facts, descriptor.
+
+    That user's number stands behind `prefix`, up to a hyphen or the end.
+    """
+    for path in temporary(prefix):
+        with contextlib.suppress(OSError), opened(path, os.O_RDONLY | SAFELY) as handle:
+            facts = os.fstat(handle)
+            owner = os.path.basename(path)[len(prefix) :].partition("-")[0]
+            if stat.S_ISREG(facts.st_mode) and owner == str(facts.st_uid):
+                yield path, facts, handle
+
+
+def temporary(prefix: str) -> List[str]:
+    """Return the files of the temporary folder whose names begin so; [] where there is none."""
+    with contextlib.suppress(OSError):
+        return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), prefix + "*"))
+    return []

@@ -14,6 +14,7 @@ from joulebird.harness.cli.arguments import Namespace, own
 from joulebird.harness.cli.output import answer
 from joulebird.harness.core import formats, jsonfile
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
 from joulebird.harness.core.registry import dotted
 
 EXAMPLES = """examples:
@@ -92,7 +93,7 @@ def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
     source = task.source()
     network, count = built(task, widths, flops)
     images = source.train_images * task.schedule.epochs
-    exact = flops.training_flops(2 * count.macs, images)
+    exact = training_flops(2 * count.macs, images)
     return {
         "model": task.model,
         "dataset": task.dataset,
@@ -102,14 +103,14 @@ def counted(task: Any, widths: Any = None) -> Dict[str, Any]:
         "macs": count.macs,
         "forward_flops": 2 * count.macs,
         "counter_flops": count.forward_flops,
-        "counter_gflops_as_printed": flops.paper_gflops(count.forward_flops),
+        "counter_gflops_as_printed": paper_gflops(count.forward_flops),
         "epochs": task.schedule.epochs,
         "images": source.train_images,
         "training_flops": exact,
-        "counter_training_flops": flops.training_flops(count.forward_flops, images),
+        "counter_training_flops": training_flops(count.forward_flops, images),
         "training_005p": exact / UNIT,
-        "training_005p_as_printed": flops.paper_units(
-            [(flops.paper_gflops(count.forward_flops), task.schedule.epochs)]
+        "training_005p_as_printed": paper_units(
+            [(paper_gflops(count.forward_flops), task.schedule.epochs)]
         )
         * source.train_images
         / 50000,

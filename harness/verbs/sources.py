@@ -5,7 +5,7 @@ import time
 from typing import Any, Dict, List
 
 from joulebird.devices import SOURCES, registry
-from joulebird.devices.recorder.sampler import Gate
+from joulebird.devices.recorder.sampler import bounds_of, within
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli.arguments import Namespace, single
@@ -51,7 +51,7 @@ def facts_of(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
             return dict(
                 source.identity(),
                 usable=True,
-                present_w=source.whole(Gate(source.describe()).passed(source.read())).watts,
+                present_w=source.whole(within(bounds_of(source.describe()), source.read())).watts,
                 rate_hz=round(rate(source, RATE_S), 1),
                 describe=source.describe(),
             )

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
 from joulebird.devices import registry
-from joulebird.devices.recorder.sampler import Gate
+from joulebird.devices.recorder.sampler import bounds_of, within
 from joulebird.devices.registry import make
 from joulebird.devices.source import PowerSource
 from joulebird.harness.cli.arguments import (
@@ -115,10 +115,10 @@ def take(source: PowerSource, until_s: float, period_s: float = READ_S) -> Readi
     """Return the mean of the new readings until a time; at least one is tried."""
     sums: Dict[str, List[float]] = {}
     problem, newest_s, readings = "", None, 0
-    gate = Gate(source.describe())
+    bounds = bounds_of(source.describe())
     while True:
         try:
-            sample = gate.passed(source.read())
+            sample = within(bounds, source.read())
             problem = sample.error or problem
             if sample.t_s != newest_s:
                 newest_s, readings = sample.t_s, readings + 1

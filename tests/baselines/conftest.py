@@ -8,8 +8,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from joulebird.baselines.training.schedule import Schedule  # noqa: E402
-from joulebird.baselines.training.task import Task  # noqa: E402
+from joulebird.baselines.training.task import Schedule, Task  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

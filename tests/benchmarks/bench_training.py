@@ -38,8 +38,8 @@ from joulebird.baselines.pruning import channels
 from joulebird.baselines.training import flops
 from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import Loop, fastest_layout
-from joulebird.baselines.training.schedule import Schedule
-from joulebird.baselines.training.task import Task
+from joulebird.baselines.training.task import Schedule, Task
+from joulebird.harness.core.flops import training_flops
 
 MODELS = {"VGG16": Vgg16, "PreResNet-101": PreResNet101}
 RATIOS = (0.3, 0.5, 0.7)
@@ -285,7 +285,7 @@ def extra_rows(batch, repeats, width=1.0, models=MODELS):
         yield (
             f"{name}, mask distance, operations of an epoch's",
             operations,
-            operations / flops.training_flops(forward, CIFAR_IMAGES),
+            operations / training_flops(forward, CIFAR_IMAGES),
         )
 
 

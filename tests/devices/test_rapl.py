@@ -77,6 +77,22 @@ def test_each_zone_is_a_rail_and_packages_with_memory_are_the_total(machine):
     }
 
 
+def test_the_dies_of_two_packages_are_four_rails_of_the_total(tmp_path):
+    dies = [(package, die) for package in (0, 1) for die in (0, 1)]
+    machine = Machine(
+        tmp_path,
+        [
+            (f"intel-rapl:{index}", f"package-{package}-die-{die}", 10.0 + index)
+            for index, (package, die) in enumerate(dies)
+        ],
+    )
+    with RaplSource(root=machine.root, clock=machine.clock) as source:
+        assert source.total == ("PKG0DIE0", "PKG0DIE1", "PKG1DIE0", "PKG1DIE1")
+        source.read()
+        machine.advance(5.0)
+        assert sum(source.read().watts.values()) == pytest.approx(46.0, rel=0.001)
+
+
 def test_a_wrap_between_two_readings_is_counted(tmp_path):
     machine = Machine(tmp_path, start_uj=262143328850 - 10000000)
     with RaplSource(root=machine.root, clock=machine.clock) as source:
@@ -115,6 +131,17 @@ def test_counters_that_stand_still(tmp_path):
     still = Machine(tmp_path, zones=(("intel-rapl:0", "package-0", 0.0),))
     with pytest.raises(SourceError, match="stand still"):
         RaplSource(root=still.root, clock=still.clock).open()
+
+
+def test_graphics_that_are_switched_off_stop_no_sample(tmp_path):
+    zones = (("intel-rapl:0", "package-0", 30.0), ("intel-rapl:0:1", "uncore", 0.0))
+    machine = Machine(tmp_path, zones)
+    with RaplSource(root=machine.root, clock=machine.clock) as source:
+        before = source.read()
+        machine.advance(5.0)
+        after = source.read()
+    assert after.t_s > before.t_s + 5.0
+    assert after.watts == {"PKG0": pytest.approx(30.0, rel=0.01), "UNCORE0": 0.0}
 
 
 def test_counters_that_only_root_may_read(machine):

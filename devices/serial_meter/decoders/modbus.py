@@ -1,7 +1,7 @@
 """Modbus RTU meters: one read of one block of registers, and its reply with a checksum.
 
 Function 3 and 4 only. Sources: the manuals of PZEM-004T v3 and PZEM-003/017, and the register maps
-of Riden supplies; the blocks stand in `profiles/modbus.py`.
+of Riden supplies; the blocks stand in `profiles/frame.py`.
 """
 
 import struct
@@ -110,7 +110,7 @@ class ModbusDecoder(Decoder):
         if list(self.asked) == self.settings.get("identity"):
             return self._identity(data)
         fields = {
-            name: register_value(data, offset, kind) * (factor if factor != 1 else 1)
+            name: register_value(data, offset, kind) * factor
             for name, offset, kind, factor in self.settings["layout"]
         }
         return judge(self.meter.gates, fields, *(fields.get(name) for name in QUANTITIES))

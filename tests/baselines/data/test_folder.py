@@ -11,13 +11,11 @@ import torch
 from stages import Stage
 
 from joulebird.baselines import DATASETS
-from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, load_folder
-from joulebird.baselines.data.images import random_box
+from joulebird.baselines.data.folder import IMAGENET_MEAN, IMAGENET_STD, load_folder, random_box
 from joulebird.baselines.data.tensors import DataSet
 from joulebird.baselines.data.vision import import_torchvision
 from joulebird.baselines.training.loop import train
-from joulebird.baselines.training.schedule import Schedule
-from joulebird.baselines.training.task import Task
+from joulebird.baselines.training.task import Schedule, Task
 from joulebird.harness.core.errors import SpecError
 from joulebird.harness.core.registry import find
 

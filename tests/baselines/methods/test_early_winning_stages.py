@@ -17,7 +17,7 @@ from joulebird.baselines.pruning import weights
 from joulebird.baselines.pruning.gradual import Gradual
 from joulebird.baselines.training.hooks import Hook
 from joulebird.baselines.training.loop import Loop
-from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Schedule
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from joulebird.baselines.methods import eb_train, network_slimming
 from joulebird.baselines.methods.eb_train import Finder
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training.loop import Loop
-from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Schedule
 from joulebird.harness.core.errors import SpecError
 
 

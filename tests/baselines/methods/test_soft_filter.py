@@ -10,7 +10,6 @@ from torch import nn
 
 from joulebird.baselines.methods import soft_filter
 from joulebird.baselines.models.preresnet import PreResNet11
-from joulebird.baselines.pruning import filters
 from joulebird.baselines.training.flops import count
 from joulebird.harness.core.errors import SpecError
 
@@ -40,21 +39,21 @@ def small(task):
 
 def test_the_vector():
     made = layer(VECTOR["filters"])
-    assert filters.zeroed_count(4, 1 - VECTOR["rate"]) == VECTOR["n"]
-    filters.zero_filters([made], 1 - VECTOR["rate"])
+    assert soft_filter.zeroed_count(4, 1 - VECTOR["rate"]) == VECTOR["n"]
+    soft_filter.zero_filters([made], 1 - VECTOR["rate"])
     assert zeros(made.weight) == VECTOR["zeroed"]
-    filters.zero_filters([made], 1 - VECTOR["rate"])
+    soft_filter.zero_filters([made], 1 - VECTOR["rate"])
     assert zeros(made.weight) == VECTOR["zeroed"]
 
 
 @pytest.mark.parametrize(("channels", "rate", "zeroed"), VECTOR["int_traps"])
 def test_the_authors_arithmetic(channels, rate, zeroed):
-    assert filters.zeroed_count(channels, 1 - rate) == zeroed
+    assert soft_filter.zeroed_count(channels, 1 - rate) == zeroed
 
 
 def test_keeping_everything_changes_nothing():
     made = layer(VECTOR["filters"])
-    filters.zero_filters([made], 0.0)
+    soft_filter.zero_filters([made], 0.0)
     assert made.weight.view(-1).tolist() == [value for one in VECTOR["filters"] for value in one]
 
 
@@ -70,15 +69,15 @@ def test_a_zeroed_filter_grows_back_by_its_gradient_and_momentum():
         return made.weight.detach().view(-1).tolist()
 
     assert step() == pytest.approx([2.809715, 3.809620, 0.809905, -0.190000], abs=1e-6)
-    filters.zero_filters([made], 0.5)
+    soft_filter.zero_filters([made], 0.5)
     assert zeros(made.weight) == [1]
     assert step() == pytest.approx([2.538327, 3.538096, -0.271040, -0.271000], abs=1e-6)
 
 
 def test_shortcuts_stay_whole_unless_asked_for():
     network = PreResNet11(10)
-    assert len(filters.convolutions(network)) == 10
-    assert len(filters.convolutions(network, skip_shortcuts=False)) == 13
+    assert len(soft_filter.convolutions(network)) == 10
+    assert len(soft_filter.convolutions(network, skip_shortcuts=False)) == 13
 
 
 def test_the_method_ends_with_exactly_the_asked_share_at_zero(small):
@@ -86,11 +85,11 @@ def test_the_method_ends_with_exactly_the_asked_share_at_zero(small):
     final = soft_filter.soft_filter(small, run).load()
     assert run.order == ["train", "cut"]
     network = small.network(final)
-    for made in filters.convolutions(network):
-        assert len(zeros(made.weight)) == filters.zeroed_count(len(made.weight), 0.5)
+    for made in soft_filter.convolutions(network):
+        assert len(zeros(made.weight)) == soft_filter.zeroed_count(len(made.weight), 0.5)
     cut = list(run.artifacts.values())[1]
     assert cut.load()["widths"] == [
-        width - filters.zeroed_count(width, 0.5) for width in network.widths
+        width - soft_filter.zeroed_count(width, 0.5) for width in network.widths
     ]
     thin = small.network(cut.load())
     assert cut.stage.metrics["macs"] == count(thin).macs
@@ -113,7 +112,7 @@ def test_the_cut_equals_zeroing_the_norms_behind_zeroed_filters(small, model):
         if isinstance(norm, nn.BatchNorm2d):
             norm.bias.data.normal_(0, 0.3)
             norm.running_mean.normal_(0, 0.3)
-    filters.zero_filters(filters.convolutions(network), 0.5)
+    soft_filter.zero_filters(soft_filter.convolutions(network), 0.5)
     soft = {"widths": network.widths, "state": network.state_dict()}
     thin = task.network(soft_filter.cut_filters(Stage(), task, soft, 0.5)).eval()
     images = torch.randn(2, 3, 32, 32)

@@ -7,7 +7,7 @@ import torch
 from stages import Run, Stage
 
 from joulebird.baselines.methods import soft_filter
-from joulebird.baselines.pruning.filters import convolutions
+from joulebird.baselines.methods.soft_filter import convolutions
 from joulebird.baselines.training.loop import train
 
 

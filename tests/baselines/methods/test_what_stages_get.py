@@ -12,7 +12,7 @@ from joulebird.baselines import METHODS
 from joulebird.baselines.data.tensors import DataSet
 from joulebird.baselines.methods.swalp import swalp_rate
 from joulebird.baselines.training.loop import Loop
-from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Schedule
 from joulebird.harness.core.registry import find
 
 L1 = 3e-4

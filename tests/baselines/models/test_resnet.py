@@ -9,6 +9,7 @@ from joulebird.baselines.data.vision import import_torchvision
 from joulebird.baselines.models.resnet import ResNet18, ResNet50, ResNet50v1
 from joulebird.baselines.pruning import channels
 from joulebird.baselines.training import flops
+from joulebird.harness.core.flops import paper_gflops
 
 torch.set_num_threads(1)
 
@@ -50,7 +51,7 @@ def test_counts_are_the_authors():
         256 * 56 * 56 + 512 * 28 * 28 + 1024 * 14 * 14 + 2048 * 7 * 7
     )  # the authors' shortcuts have biases before their norms
     assert counted.forward_flops + shortcut_biases == 8213618152
-    assert flops.paper_gflops(counted.forward_flops) == 8.21
+    assert paper_gflops(counted.forward_flops) == 8.21
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import nn
 from joulebird.baselines.models.preresnet import PreResNet11, PreResNet101, PreResNet164
 from joulebird.baselines.models.vgg import Vgg16
 from joulebird.baselines.training import flops
+from joulebird.harness.core.flops import paper_gflops, paper_units, training_flops
 
 with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:
     VECTORS = json.load(handle)
@@ -34,7 +35,7 @@ def test_counts_are_the_authors(
     assert (counted.conv_macs, counted.linear_macs) == (conv, linear)
     assert (counted.norm_elements, counted.relu_elements) == (normalised, rectified)
     assert counted.forward_flops == authors
-    assert flops.paper_gflops(counted.forward_flops) == printed
+    assert paper_gflops(counted.forward_flops) == printed
 
 
 def test_macs_are_the_vectors():
@@ -70,15 +71,15 @@ def test_biases_are_counted_where_there_are_any():
 def test_table_two_units():
     for name, network in (("vgg16", Vgg16()), ("preres101", PreResNet101())):
         macs = flops.count(network).macs
-        assert flops.training_flops(2 * macs, 160 * 50000) / 5e13 == pytest.approx(
+        assert training_flops(2 * macs, 160 * 50000) / 5e13 == pytest.approx(
             VECTORS["table2_units_dense160"][name], abs=0.005
         )
     # the paper's cells, from its rounded counts: LT 605 and 298, SNIP 302, NS 547, ThiNet 379,
     # EB Train 253
-    assert flops.paper_units([(0.63, 320)]) == pytest.approx(605, abs=0.5)
-    assert flops.paper_units([(0.31, 320)]) == pytest.approx(298, abs=0.5)
-    assert flops.paper_units([(0.63, 160), (0.51, 160)]) == pytest.approx(547, abs=0.5)
-    assert flops.paper_units([(0.63, 160), (0.16, 160)]) == pytest.approx(379, abs=0.5)
+    assert paper_units([(0.63, 320)]) == pytest.approx(605, abs=0.5)
+    assert paper_units([(0.31, 320)]) == pytest.approx(298, abs=0.5)
+    assert paper_units([(0.63, 160), (0.51, 160)]) == pytest.approx(547, abs=0.5)
+    assert paper_units([(0.63, 160), (0.16, 160)]) == pytest.approx(379, abs=0.5)
 
 
 @pytest.mark.skipif(torch.__version__.startswith("1."), reason="torch 1.x has no flop counter")

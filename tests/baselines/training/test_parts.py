@@ -8,7 +8,7 @@ from stages import Stage
 
 from joulebird.baselines.methods import snip
 from joulebird.baselines.training.loop import check_parts, train
-from joulebird.baselines.training.schedule import smallest_part
+from joulebird.baselines.training.task import smallest_part
 from joulebird.harness.core.errors import SpecError
 
 

@@ -11,7 +11,7 @@ from joulebird.baselines.methods.swalp import swalp
 from joulebird.baselines.training import precision
 from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop, train
-from joulebird.baselines.training.schedule import Schedule
+from joulebird.baselines.training.task import Schedule
 
 
 class Keep(Hook):

@@ -33,8 +33,7 @@ def begun():
 
 
 def small(width):
-    from joulebird.baselines.training.schedule import Schedule
-    from joulebird.baselines.training.task import Task
+    from joulebird.baselines.training.task import Schedule, Task
 
     return Task(
         "vgg16",

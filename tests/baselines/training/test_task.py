@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from joulebird.baselines.training.schedule import Schedule
-from joulebird.baselines.training.task import Task, synchronize, task_from
+from joulebird.baselines.training.task import Schedule, Task, synchronize, task_from
 from joulebird.harness.core.errors import HarnessError, SpecError
 
 SPEC = {

@@ -16,8 +16,7 @@ from joulebird.baselines.models.base import Prunable
 from joulebird.baselines.training import loop as training
 from joulebird.baselines.training.hooks import Hook, Hooks
 from joulebird.baselines.training.loop import Loop, evaluate, train
-from joulebird.baselines.training.schedule import Schedule
-from joulebird.baselines.training.task import Task
+from joulebird.baselines.training.task import Schedule, Task
 from joulebird.harness.core.errors import SpecError, TrainingError
 
 with open(os.path.join(os.path.dirname(__file__), "..", "method_vectors.json")) as handle:

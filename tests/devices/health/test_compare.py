@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from joulebird.devices.board.settle import wait_settled
+from joulebird.devices.board.state import wait_settled
 from joulebird.devices.health.compare import compare
 from joulebird.devices.health.read import Health
 from joulebird.harness.runs.warnings import WARNINGS

@@ -137,6 +137,23 @@ def test_an_agx_xavier_has_no_total_and_says_so(board):
         assert source.scope == "rails"
 
 
+@pytest.mark.parametrize(
+    ("total", "twice", "outer"),
+    [
+        (["VDD_SYS_CPU", "VDD_IN", "VDD_SYS_GPU"], "VDD_SYS_CPU, VDD_SYS_GPU", "VDD_IN"),
+        (["VDD_IN", "VDD_MUX", "VDD_3V3_SYS"], "VDD_3V3_SYS", "VDD_MUX"),
+    ],
+)
+def test_a_total_of_a_rail_and_one_inside_it_is_refused(board, total, twice, outer):
+    root = board().root
+    with pytest.raises(SourceError, match=f"^{twice}: inside {outer}, ") as caught:
+        Ina3221Source(root=root, total=total).open()
+    assert outer in caught.value.hint
+    for beside in (["VDD_SYS_CPU", "VDD_SYS_GPU"], ["VDD_IN", "VDD_MUX"], ["VDD_IN"]):
+        with Ina3221Source(root=root, total=beside) as source:
+            assert source.total == tuple(beside)
+
+
 def test_channels_without_a_shunt_are_left_out(board):
     """L4T prints "(null)" for them; hwmon labels them NC, and reading them is an error."""
     tree = board(wifi=False)

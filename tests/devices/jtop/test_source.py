@@ -10,6 +10,7 @@ import time
 import pytest
 
 from joulebird.devices.ina3221.source import Ina3221Source
+from joulebird.devices.jtop.client import power_message
 from joulebird.devices.jtop.source import JtopSource
 from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
@@ -337,6 +338,12 @@ def test_the_child_ends_when_its_parent_is_killed(service):
         time.sleep(0.05)
     else:
         assert not os.path.exists(f"/proc/{child}")
+
+
+@pytest.mark.parametrize("tot", [{"name": "VDD_IN"}, {"name": "VDD_IN", "power": None}])
+def test_a_total_without_a_power_is_never_zero_watts(tot):
+    with pytest.raises((KeyError, TypeError)):
+        power_message({"rail": {"VDD_SYS_GPU": {"power": 153}}, "tot": tot}, 1.5)
 
 
 def test_an_unknown_total():

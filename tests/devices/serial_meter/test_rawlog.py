@@ -159,6 +159,25 @@ def test_a_second_run_is_another_segment(tmp_path):
     assert [record.power_w for _, record in redecode(str(tmp_path / "raw.log"))] == [1.0, 2.0]
 
 
+def test_a_repair_keeps_silences_and_doubles_no_reading_beside_a_failed_one(tmp_path):
+    log, raw = str(tmp_path / "power.csv"), str(tmp_path / "raw.log")
+    written = PowerLog(log, {"rails": ["DC_IN"], "total": ["DC_IN"]})
+    for t_s, watts, status in ((1.0, 9.0, "ok"), (2.0, 9.0, "ETIMEDOUT"), (3.0, None, "ENODEV")):
+        written.row(t_s, {} if watts is None else {"DC_IN": watts}, status)
+    written.close()
+    pieces = RawLog(raw, meters.meter("csv-vip"), "/dev/null")
+    for t_s in (1.0, 2.0):
+        pieces.put(t_s, "<", b"1,1.000,4.000,4.000\r\n")
+    pieces.close()
+    assert rewrite(log, raw, str(tmp_path / "new.csv")) == 2
+    rows = read_log(str(tmp_path / "new.csv"))[0].rows
+    assert [(row.t_s, row.watts.get("DC_IN"), row.status) for row in rows] == [
+        (1.0, 4.0, "ok"),
+        (2.0, 4.0, "ok"),
+        (3.0, None, "ENODEV"),
+    ]
+
+
 def test_what_was_thrown_away_is_kept_but_not_decoded(tmp_path):
     log = RawLog(str(tmp_path / "raw.log"), meters.meter("csv-vip"), "/dev/null")
     log.put(1.0, "x", b"1,1.000,3.000,3.000\r\n")

@@ -149,6 +149,10 @@ def test_the_mean_of_several_readings():
     source.sampling = "snapshot"
     assert source._sample(taken) == (1.5, {"DC_IN": 12.0}, None)
     assert source._sample(Taken([], 3.0, "damaged")) == (3.0, {}, "damaged")
+    among = taken._replace(failure_s=1.5, failure="over_range")
+    assert source._sample(among) == (1.5, {"DC_IN": 12.0}, None)  # while the port was opened
+    source._last = source._sample(taken)
+    assert source._sample(among) == (1.5, {"DC_IN": 12.0}, "over_range")
     assert source._sample(Taken([], 3.0, "")) is None
 
 
