@@ -11,6 +11,7 @@ from joulebird.harness.core.errors import SourceError
 
 # Before the next start of the child, which itself loads the board: doubled up to the second.
 RETRY_S, RETRY_MOST_S = 1.0, 3.0
+MODULE = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
 CARRIER = "VDD_MUX"  # the carrier board of the developer kit; not inside VDD_IN
 
 
@@ -51,7 +52,7 @@ class ChildSource(PowerSource):
 
     @abstractmethod
     def take(self, line: str) -> None:
-        """Read one line: call `arrived` with a sample, `fail` with the reason, or neither."""
+        """Read one line: call `arrived` with the watts, `fail` with the reason, or neither."""
 
     def open(self) -> None:
         """Start the child and wait for the first sample.
@@ -89,9 +90,18 @@ class ChildSource(PowerSource):
             self._child.stop(patience_s=0.2)
         self._child = self._failure = self._sample = None
 
-    def arrived(self, sample: PowerSample) -> None:
-        """Keep a sample as the newest; a failure before it is over."""
-        self._sample, self._failure, self._failures = sample, None, 0
+    def arrived(self, t_s: float, watts: Dict[str, float]) -> None:
+        """Keep watts by rail as the newest sample; a failure before it is over.
+
+        The first sample decides on the rails, and fails where the scope asked for does not exist.
+        """
+        if not self.rails:
+            self._choose(watts)
+        if self.rails:
+            ours = {rail: watts[rail] for rail in self.rails if rail in watts}
+            missing = None if len(ours) == len(self.rails) else "MISSING"
+            self._sample, self._failure = PowerSample(t_s, ours, missing), None
+            self._failures = 0
 
     def fail(self, status: str, message: str, hint: str) -> None:
         """End the child and raise this failure from every read until a new child gives a sample.
@@ -105,15 +115,9 @@ class ChildSource(PowerSource):
             self._child.stop(patience_s=0.05)
         self._child = None
 
-    def need(self, rails: Dict[str, float], total: Optional[str]) -> bool:
-        """Choose the rails and the total at the first sample.
-
-        Return False, after `fail`, where the scope asked for does not exist.
-
-        `total` is the rail of the whole module, None where there is none.
-        """
-        if self.rails:
-            return True
+    def _choose(self, rails: Dict[str, float]) -> None:
+        """Choose the total by its name, whatever a service calls its total, and the rails."""
+        total = next((rail for rail in MODULE if rail in rails), None)
         if total is None:
             self.fail(
                 "UNREADABLE",
@@ -133,12 +137,6 @@ class ChildSource(PowerSource):
                 sorted(rail for rail in rails if rail not in self.total)
             )
             self.sensor, self.range_w, self.accuracy = describe_sensor(self._root, self.rails)
-        return bool(self.rails)
-
-    def sample(self, t_s: float, watts: Dict[str, float]) -> PowerSample:
-        """Return a sample of our rails, marked when one of them is missing."""
-        ours = {rail: watts[rail] for rail in self.rails if rail in watts}
-        return PowerSample(t_s, ours, None if len(ours) == len(self.rails) else "MISSING")
 
     def _start(self) -> None:
         self._deadline_s = self._clock() + self._start_timeout_s

@@ -9,12 +9,11 @@ the average runs since tegrastats was started.
 
 import re
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from joulebird.devices.child_source import ChildSource
 
 RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|$)")
-TOTALS = ("VDD_IN", "POM_5V_IN")  # the whole module: TX1, TX2, Xavier NX; Nano
 
 
 def parse_line(line: str) -> Dict[str, float]:
@@ -64,7 +63,6 @@ class TegrastatsSource(ChildSource):
         A line without a rail is a mark in the log; as the first lines it makes the source unusable.
         """
         watts = parse_line(line)
-        whole: Optional[str] = next((name for name in TOTALS if name in watts), None)
         if not watts and not self.rails:
             self._mute += 1
             if self._mute > 3:  # the first line may be cut short, or a date
@@ -74,8 +72,8 @@ class TegrastatsSource(ChildSource):
                     "tegrastats prints no power rails on this machine",
                     self.restart_hint,
                 )
-        elif self.need(watts, whole):
-            self.arrived(self.sample(self._clock(), watts))
+        else:
+            self.arrived(self._clock(), watts)
 
     def describe(self) -> Dict[str, Any]:
         """Return the command, and the quality of its times."""

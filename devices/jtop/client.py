@@ -6,7 +6,7 @@ connection for the life of a process. So it runs here, in a process of its own, 
 ends when its stdin closes. Its output:
 
     {"hello": {"version": "4.3.2", "interval_s": 0.5}}
-    {"t_s": 1.5, "watts": {"GPU": 6.8, ..., "VDD_IN": 14.0}, "total": "VDD_IN"}
+    {"t_s": 1.5, "watts": {"GPU": 6.8, ..., "VDD_IN": 14.0}}
     {"failed": {"status": "STOPPED", "message": "...", "hint": "..."}}
 """
 
@@ -77,20 +77,19 @@ def explain(error: BaseException) -> Failed:
 
 
 def power_message(power: Dict[str, Any], t_s: float) -> Dict[str, Any]:
-    """Return one sample as a message: watts by rail, and the rail that is the total, or None.
+    """Return one sample as a message: watts by rail, the rail that jtop takes for the total too.
 
     A total without a name is jtop's own sum of nested rails, and is left out. So is `avg`: it is a
     decaying half-and-half in integers, not a mean.
 
     >>> rails = {"VDD_SYS_GPU": {"power": 153, "avg": 160}}
     >>> power_message({"rail": rails, "tot": {"power": 15300}}, 1.5)
-    {'t_s': 1.5, 'watts': {'VDD_SYS_GPU': 0.153}, 'total': None}
+    {'t_s': 1.5, 'watts': {'VDD_SYS_GPU': 0.153}}
     """
     total = power.get("tot", {})
-    name = total.get("name")
-    rails = dict(power.get("rail", {}), **({} if name is None else {name: total}))
-    watts = {rail: values["power"] / 1000.0 for rail, values in rails.items()}
-    return {"t_s": t_s, "watts": watts, "total": name}
+    named = {} if total.get("name") is None else {total["name"]: total}
+    rails = {**power.get("rail", {}), **named}
+    return {"t_s": t_s, "watts": {rail: rails[rail]["power"] / 1000.0 for rail in rails}}
 
 
 def say(out: int, message: Dict[str, Any]) -> None:

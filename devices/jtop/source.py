@@ -57,8 +57,8 @@ class JtopSource(ChildSource):
             self.fail(**message["failed"])
         elif "hello" in message:
             self._version, self.pace_s = message["hello"]["version"], message["hello"]["interval_s"]
-        elif self.need(message["watts"], message["total"]):
-            self.arrived(self.sample(message["t_s"], message["watts"]))
+        else:
+            self.arrived(message["t_s"], message["watts"])
 
     def describe(self) -> Dict[str, Any]:
         """Return the version of jtop, the pace it reads at, and the clock of its samples."""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Optional, Set, Tuple
 
 from joulebird.devices.powerlog import PowerLog
 from joulebird.devices.source import PowerSample, PowerSource
@@ -95,8 +95,10 @@ class Sampler:
         # readings of the total so far.
         self.missed, self.late_s, self.worst_gap_s = 0, 0.0, 0.0
         self._bounds = bounds_of(source.describe())
-        self._good: List[float] = []  # times of the log's begin, its first and its last reading
-        self.next_s = clock() + self._step()
+        # Of the log: its first whole reading, and the last one, at first the log's begin.
+        self._first_s: Optional[float] = None
+        self._last_s = clock()
+        self.next_s = self._last_s + self._step()
 
     def _step(self) -> float:
         return self.period_s * self._random.uniform(*JITTER)
@@ -112,8 +114,8 @@ class Sampler:
             self._path, self._row_s = path, float("-inf")
         self.log = PowerLog(path, describe, self._clock)
         self._total = tuple(describe.get("total") or describe["rails"])
-        self._good = [self._clock()]
-        self.next_s = self._good[0] + self._step()
+        self._first_s, self._last_s = None, self._clock()
+        self.next_s = self._last_s + self._step()
 
     def close(self) -> Dict[str, Any]:
         """End the log and return its counts.
@@ -128,8 +130,8 @@ class Sampler:
             return {}
         log.close()
         self.check()
-        span_s = self._good[-1] - self._good[1] if self._good[1:] else 0.0
-        worst_gap_s = max(self.worst_gap_s, self._clock() - self._good[-1])
+        span_s = 0.0 if self._first_s is None else self._last_s - self._first_s
+        worst_gap_s = max(self.worst_gap_s, self._clock() - self._last_s)
         return {
             "path": log.path,
             "rows": log.rows,
@@ -217,8 +219,9 @@ class Sampler:
                 self.log.row(t_s, watts, status)
                 self._row_s = t_s
                 if all(rail in watts for rail in self._total):  # for the record
-                    self.worst_gap_s = max(self.worst_gap_s, t_s - self._good[-1])
-                    self._good[len(self._good[:2]) :] = [t_s]
+                    self.worst_gap_s = max(self.worst_gap_s, t_s - self._last_s)
+                    self._first_s = t_s if self._first_s is None else self._first_s
+                    self._last_s = t_s
             except SourceError as error:
                 if self.log_error is None:
                     self._print_once(error)

@@ -1,5 +1,6 @@
 """The jtop source against the real jetson-stats service on a fake TX2."""
 
+import json
 import os
 import signal
 import socket as sockets
@@ -344,6 +345,25 @@ def test_the_child_ends_when_its_parent_is_killed(service):
 def test_a_total_without_a_power_is_never_zero_watts(tot):
     with pytest.raises((KeyError, TypeError)):
         power_message({"rail": {"VDD_SYS_GPU": {"power": 153}}, "tot": tot}, 1.5)
+
+
+def jtop_line(total, **rails_mw):
+    """A line of the child, for rails of which jtop takes one for the total."""
+    rails = {rail: {"power": mw} for rail, mw in rails_mw.items()}
+    tot = dict(rails.pop(total), name=total)
+    return json.dumps(power_message({"rail": rails, "tot": tot}, 1.5))
+
+
+def test_the_input_of_a_carrier_board_is_not_the_module():
+    """jetson-stats 7 takes the carrier board's VIN for the total where there is one."""
+    source = JtopSource()
+    source.take(jtop_line("VIN", VIN=21000, VDD_IN=14000, VDD_GPU=6000))
+    assert (source.scope, source.total) == ("module", ("VDD_IN",))
+    assert set(source.rails) == {"VDD_IN", "VIN", "VDD_GPU"}
+    alone = JtopSource()
+    alone.take(jtop_line("VIN", VIN=21000, VDD_GPU=6000))
+    assert (alone.total, alone.rails) == ((), ())
+    assert "no rail of the whole module" in alone._failure.message
 
 
 def test_an_unknown_total():
