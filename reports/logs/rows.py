@@ -1,0 +1,96 @@
+"""The rows of a trace in bulk, for pictures and exports: all that looks into its pieces."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from joulebird.harness.core.integral import COUNTER, rule_of
+from joulebird.reports.logs.integrate import Flags, Integers
+from joulebird.reports.logs.trace import PowerTrace
+
+
+class Stretch(NamedTuple):
+    """The rows of one start of a recorder, in the order of one clock.
+
+    Microseconds, (n, rails) powers in 1/`per_watt` W, which of them were read, the times beside
+    damaged lines, and the longest time to integrate across that is stated (microseconds; 0: none).
+    `follows` is whether times go on from the stretch before.
+    """
+
+    boot_id: str
+    t_us: Integers
+    power: Integers
+    read: Flags
+    torn_us: Integers
+    gap_us: int
+    follows: bool
+
+
+def stretches(trace: PowerTrace) -> Iterator[Stretch]:
+    """Yield the rows of a trace, boot after boot; each damaged line belongs to one stretch."""
+    torn = {boot: np.sort(times) for boot, times in trace.torn.items()}
+    for number, piece in enumerate(trace.pieces):
+        last = piece.boot_id not in [later.boot_id for later in trace.pieces[number + 1 :]]
+        starts = np.flatnonzero(piece.starts[1:]) + 1
+        edges = [0, *starts.tolist(), len(piece.t_us)]
+        for begin, end in zip(edges, edges[1:], strict=False):
+            t_us = piece.t_us[begin:end]
+            waiting = torn.get(piece.boot_id, t_us[:0])
+            rest = last and end == edges[-1]
+            taken = len(waiting) if rest else int(np.searchsorted(waiting, t_us[-1], "right"))
+            torn[piece.boot_id] = waiting[taken:]
+            yield Stretch(
+                piece.boot_id,
+                t_us,
+                piece.power[begin:end],
+                piece.read[begin:end],
+                waiting[:taken],
+                int(piece.gap_us[begin]),
+                begin > 0,
+            )
+
+
+def span(trace: PowerTrace, boot_id: str) -> tuple[float, float]:
+    """Return the first and the last time of one boot, in seconds of its clock."""
+    ends = [
+        (int(part.t_us[0]), int(part.t_us[-1]))
+        for part in stretches(trace)
+        if part.boot_id == boot_id
+    ]
+    return min(begin for begin, _ in ends) / 1e6, max(end for _, end in ends) / 1e6
+
+
+class Faults(NamedTuple):
+    """Holes (begin, end), failed reads and damaged lines of a boot, in seconds of its clock."""
+
+    holes: list[tuple[float, float]]
+    failed: list[float]
+    damaged: list[float]
+
+
+def faults(trace: PowerTrace, boot_id: str, rail: str | None = None) -> Faults:
+    """Return the intervals that are not integrated, and the times of failed reads and torn lines.
+
+    `rail` None is the total. A counter bridges every interval but those between two starts.
+    """
+    columns = [trace.rails.index(name) for name in (trace.total if rail is None else (rail,))]
+    counted = rule_of(trace.source.get("sampling", "")) == COUNTER
+    found, before = Faults([], [], []), None
+    for part in stretches(trace):
+        if part.boot_id != boot_id:
+            continue
+        good = np.asarray(part.read[:, columns].all(axis=1))
+        times = part.t_us[good]
+        start = [] if before is None or not part.follows else [before]
+        times = np.concatenate([np.array(start, np.int64), times])
+        wide = np.diff(times) > (part.gap_us or round(1e6 * trace.allowed_gap_s))
+        if counted:
+            wide[len(start) :] = False
+            wide[: len(start)] = True
+        for at in np.flatnonzero(wide):
+            found.holes.append((times[at] / 1e6, times[at + 1] / 1e6))
+        found.failed.extend((part.t_us[~good] / 1e6).tolist())
+        found.damaged.extend((part.torn_us / 1e6).tolist())
+        before = int(times[-1]) if len(times) else None
+    return found
