@@ -23,8 +23,8 @@ from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
-from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
+from joulebird.reports.logs.rows import has_clock
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.tables.parts import Split, parts_table
 
@@ -222,7 +222,7 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
-    if trace.reading and trace.reading.zone in ("", "counted rows", *UNITS["t"]):
+    if not has_clock(trace):
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
             "give seconds after its first row: --from 10",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from joulebird.harness.core.integral import COUNTER, rule_of
+from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.integrate import Flags, Integers
 from joulebird.reports.logs.trace import PowerTrace
 
@@ -61,6 +62,16 @@ def span(trace: PowerTrace, boot_id: str) -> tuple[float, float]:
     return min(begin for begin, _ in ends) / 1e6, max(end for _, end in ends) / 1e6
 
 
+def has_clock(trace: PowerTrace) -> bool:
+    """Return whether the times of a log are, or can be moved to, those of a clock on the wall.
+
+    An exported log states the zone by which its original was read.
+    """
+    exported = trace.source.get("exported") or {}
+    zone = trace.reading.zone if trace.reading else exported.get("zone", "UTC")
+    return zone not in ("", "counted rows", *UNITS["t"])
+
+
 class Faults(NamedTuple):
     """Holes (begin, end), failed reads and damaged lines of a boot, in seconds of its clock."""
 
@@ -76,21 +87,19 @@ def faults(trace: PowerTrace, boot_id: str, rail: str | None = None) -> Faults:
     """
     columns = [trace.rails.index(name) for name in (trace.total if rail is None else (rail,))]
     counted = rule_of(trace.source.get("sampling", "")) == COUNTER
-    found, before = Faults([], [], []), None
+    found, last = Faults([], [], []), np.zeros(0, np.int64)
     for part in stretches(trace):
         if part.boot_id != boot_id:
             continue
         good = np.asarray(part.read[:, columns].all(axis=1))
-        times = part.t_us[good]
-        start = [] if before is None or not part.follows else [before]
-        times = np.concatenate([np.array(start, np.int64), times])
+        before = last if part.follows else last[:0]
+        times = np.concatenate([before, part.t_us[good]])
         wide = np.diff(times) > (part.gap_us or round(1e6 * trace.allowed_gap_s))
         if counted:
-            wide[len(start) :] = False
-            wide[: len(start)] = True
+            wide[:] = np.arange(len(wide)) < len(before)
         for at in np.flatnonzero(wide):
             found.holes.append((times[at] / 1e6, times[at + 1] / 1e6))
         found.failed.extend((part.t_us[~good] / 1e6).tolist())
         found.damaged.extend((part.torn_us / 1e6).tolist())
-        before = int(times[-1]) if len(times) else None
+        last = times[-1:]
     return found
