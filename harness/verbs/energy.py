@@ -24,7 +24,7 @@ from joulebird.harness.core.records import STAGE, is_done, read_events, read_sta
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
-from joulebird.reports.logs.rows import has_clock
+from joulebird.reports.logs.rows import has_clock, span
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.tables.parts import Split, parts_table
 
@@ -167,7 +167,8 @@ def divided(
         }
         for part in parts
     ]
-    return Split(args.log, parts, energies, results, trace.span_s[0])
+    zeros_s = {boot: span(trace, boot)[0] for boot in trace.boots}
+    return Split(args.log, parts, energies, results, zeros_s)
 
 
 def loaded(args: Namespace) -> PowerTrace:

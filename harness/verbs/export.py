@@ -21,7 +21,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import replacing, writing
 from joulebird.harness.core.records import POWER
 from joulebird.harness.verbs.energy import READING, loaded, stage_words
-from joulebird.harness.verbs.table import ON_BOARD, OPTIONS, chosen
+from joulebird.harness.verbs.table import ON_BOARD, chosen, refuse
 from joulebird.reports.columns import block_of, write
 from joulebird.reports.logs.export import columns, write_log
 from joulebird.reports.runs.records import load
@@ -82,13 +82,6 @@ def main(args: Namespace) -> int:
     return export_log(Namespace(**dict(vars(args), log=log)))
 
 
-def refuse(args: Namespace, names: Any, reason: str) -> None:
-    """Raise HarnessError for an option of these that is given but has no meaning here."""
-    for name in names:
-        if getattr(args, name) not in (None, OPTIONS.get(name)):
-            raise HarnessError(f"--{name} {reason}", "leave it out")
-
-
 def check_input(path: str, output: str) -> None:
     """Raise HarnessError for an input that is no file, or that is the output."""
     if not os.path.isfile(path):
@@ -130,7 +123,7 @@ def export_raw(args: Namespace, raw: str) -> int:
 
 
 def export_log(args: Namespace) -> int:
-    """Write a power log as one of ours, or as columns; say what rounding changed."""
+    """Write a power log as one of ours, or as columns; name each energy that rounding changed."""
     trace, words = loaded(args), stage_words(args.log)
     notes = []
     with target(args.output) as part:

@@ -49,8 +49,8 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def new_figure(title: str, words: Iterable[str] = (), panels: int = 1) -> Any:
-    """Return a figure with panels side by side under a title.
+def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, rows: int = 1) -> Any:
+    """Return a figure with panels side by side, or in rows, under a title.
 
     Words such as "simulated" stand in the title and across the last panel.
     """
@@ -60,24 +60,23 @@ def new_figure(title: str, words: Iterable[str] = (), panels: int = 1) -> Any:
     words = list(words)
     title += "".join(f" [{word}]" for word in words)
     with _settings():
-        figure = Figure(figsize=(9.0 + panels, 4.5), layout="constrained")
+        figure = Figure(figsize=(9.0 + panels, 1.5 + 3.0 * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.subplots(1, panels, sharey=True)
+        figure.subplots(rows, panels, sharey=panels > 1)
     if panels > 1:
         figure.suptitle(title, fontsize=10)
     else:
         figure.axes[0].set_title(title, fontsize=10)
-    last = figure.axes[-1]
-    style: dict[str, Any] = {
-        "ha": "center",
-        "va": "center",
-        "rotation": 15,
-        "transform": last.transAxes,
-    }
-    style.update(fontsize=44 if panels == 1 else 36, color="0.5", alpha=0.25)
-    for word in words:
-        last.text(0.5, 0.5, word, **style)
+    stamp(figure.axes[-1], words, 44 if panels == 1 else 36)
     return figure
+
+
+def stamp(axes: Any, words: Iterable[str], size: int = 44) -> None:
+    """Write words across axes, in points."""
+    style = {"ha": "center", "va": "center", "rotation": 15, "transform": axes.transAxes}
+    style.update(fontsize=size, color="0.5", alpha=0.25, gid="stamp", in_layout=False)
+    for word in words:
+        axes.text(0.5, 0.5, word, **style)
 
 
 def finish(axes: Any, output: Output, form: str | None, **labels: Any) -> None:

@@ -50,7 +50,7 @@ def _source(trace: PowerTrace, part: Stretch, words: Iterable[str]) -> dict[str,
         "total": list(trace.total),
         "words": list(dict.fromkeys((*trace.words, *words))),
         "exported": {**(trace.source.get("exported") or {}), **read_as},
-        **({"recorder": recorder} if recorder else {}),
+        "recorder": recorder,
     }
 
 
@@ -66,7 +66,10 @@ def _clock(trace: PowerTrace, part: Stretch) -> dict[str, Any]:
 def _lines(trace: PowerTrace, part: Stretch) -> Iterator[bytes]:
     """Yield the rows of a segment, with a damaged line in the place of each."""
     failed = next(iter(trace.failures)) if len(trace.failures) == 1 else "FAILED"
-    places = np.searchsorted(part.t_us, part.torn_us).tolist()
+    middles = (part.t_us[1:] + part.t_us[:-1]) // 2
+    places = np.searchsorted(
+        middles, part.torn_us
+    ).tolist()  # readers take the time of the next row
     rails, unit = trace.rails, trace.per_watt
     for begin in range(0, len(part.t_us), BLOCK_ROWS):
         rows = [column[begin : begin + BLOCK_ROWS].tolist() for column in part[1:4]]

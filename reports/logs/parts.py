@@ -17,22 +17,16 @@ BY = (*STEPS_S, "mark")
 Given = tuple[float | None, float | None, str | None]  # begin, end (None: open), boot
 
 
-class Mark(NamedTuple):
-    """A named stretch of a log, in seconds of the clock of one boot (None: of any)."""
+class Part(NamedTuple):
+    """A mark, or a part of a window, in seconds of the clock of a boot (None: of any).
+
+    `note` has how much of it is there.
+    """
 
     name: str
     begin_s: float
     end_s: float
     boot_id: str | None = None
-
-
-class Part(NamedTuple):
-    """A part of a window, in seconds of the clock of a boot; `note` has how much of it is there."""
-
-    name: str
-    begin_s: float
-    end_s: float
-    boot_id: str
     note: str = ""
 
 
@@ -41,13 +35,13 @@ def windows_in(trace: PowerTrace, given: Iterable[Given]) -> list[Window]:
     found = []
     for begin_s, end_s, boot in given:
         for boot_id in [boot] if boot is not None else trace.boots:
-            first_s, last_s = span(trace, boot_id)
-            begin = first_s if begin_s is None else begin_s
-            found.append(Window(begin, last_s if end_s is None else end_s, boot_id))
+            first_s = span(trace, boot_id)[0] if begin_s is None else begin_s
+            last_s = span(trace, boot_id)[1] if end_s is None else end_s
+            found.append(Window(first_s, last_s, boot_id))
     return found
 
 
-def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Mark]:
+def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Part]:
     """Return the marks of a log: the epochs in the events that are named, or that stand beside it.
 
     A stage without epochs is one mark. An empty list is a log without marks.
@@ -57,13 +51,13 @@ def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Mar
     for attempt in attempts(read_events(path) if os.path.isfile(path) else []):
         boot = attempt.begin.boot_id
         for event in attempt.epochs:
-            marks.append(Mark(f"epoch {event['epoch']}", event["begin_s"], event["t_s"], boot))
+            marks.append(Part(f"epoch {event['epoch']}", event["begin_s"], event["t_s"], boot))
         if attempt.useful and not attempt.epochs:
-            marks.append(Mark("stage", attempt.useful.begin_s, attempt.useful.end_s, boot))
+            marks.append(Part("stage", attempt.useful.begin_s, attempt.useful.end_s, boot))
     return [mark for mark in marks if mark.boot_id in (None, *trace.boots) or trace.boots == ("",)]
 
 
-def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Mark]) -> list[Part]:
+def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Part]) -> list[Part]:
     """Return the parts of some windows, which cover them without overlapping.
 
     `by` is one of BY. Raises HarnessError for a log without marks.
@@ -87,7 +81,7 @@ def _by_time(window: Window, step_s: float) -> Iterator[Part]:
         yield Part(str(number), at / 1e6, stop / 1e6, str(window.boot_id), note)
 
 
-def _by_mark(window: Window, marks: list[Mark]) -> Iterator[Part]:
+def _by_mark(window: Window, marks: list[Part]) -> Iterator[Part]:
     """Yield the marks in a window, in order, and the time between them."""
     at_s, boot = window.begin_s, str(window.boot_id)
     own = [mark for mark in marks if mark.boot_id in (None, boot) or not boot]

@@ -9,13 +9,13 @@ from joulebird.reports.tables.table import Cell, Column, Row, Table
 
 
 class Split(NamedTuple):
-    """The parts of one log: the energies of each by rail, those of the whole, the first time."""
+    """The parts of one log: the energies of each by rail, those of the whole, each boot's begin."""
 
     log: str
     parts: list[Part]
     energies: list[dict[str, Energy]]
     whole: dict[str, Energy]
-    zero_s: float
+    zeros_s: dict[str, float]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Split(NamedTuple):
 def parts_table(splits: list[Split], title: str) -> Table:
     """Return a row for each part: its joules on each rail, and more of the first one (the total).
 
-    Times are seconds after the first row of the log. The log stands in a column of its own if there
+    Times are seconds after the first row of the boot. The log stands in a column of its own if there
     are several, and so does the boot.
     """
     rails = list(dict.fromkeys(rail for split in splits for rail in split.whole))
@@ -85,8 +85,9 @@ def parts_table(splits: list[Split], title: str) -> Table:
     rows = []
     for split in splits:
         for part, energies in zip(split.parts, split.energies, strict=True):
-            head = [split.log] * (len(splits) > 1) + [part.boot_id] * boots + [part.name]
-            rows.append((*map(Cell, head), *_cells(part, energies, rails, split.zero_s)))
+            boot, zero_s = part.boot_id or "", split.zeros_s.get(part.boot_id or "", 0.0)
+            head = [split.log] * (len(splits) > 1) + [boot] * boots + [part.name]
+            rows.append((*map(Cell, head), *_cells(part, energies, rails, zero_s)))
     notes = (f"{split.log}: " * (len(splits) > 1) + split.note for split in splits)
     return Table(title, columns, tuple(rows), tuple(notes))
 
