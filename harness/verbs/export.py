@@ -95,7 +95,7 @@ def check_input(path: str, output: str) -> None:
 def is_raw(path: str) -> bool:
     """Return whether a file is the raw log of a serial meter."""
     with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC.encode()
+        return MAGIC.encode() in file.read(4096)
 
 
 @contextlib.contextmanager
