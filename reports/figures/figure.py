@@ -72,11 +72,10 @@ def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, rows: int
 
 
 def stamp(axes: Any, words: Iterable[str], size: int = 44) -> None:
-    """Write words across axes, in points."""
+    """Write words across axes, one below the other."""
     style = {"ha": "center", "va": "center", "rotation": 15, "transform": axes.transAxes}
     style.update(fontsize=size, color="0.5", alpha=0.25, gid="stamp", in_layout=False)
-    for word in words:
-        axes.text(0.5, 0.5, word, **style)
+    axes.text(0.5, 0.5, "\n".join(words), **style)
 
 
 def finish(axes: Any, output: Output, form: str | None, **labels: Any) -> None:

@@ -73,12 +73,12 @@ def of_log(trace: PowerTrace, marks: list[Part], rail: str | None = None) -> lis
     """Return the windows of a log, one a boot; the bands are its marks, or a void whole."""
     shown = []
     for window in windows_in(trace, [(None, None, None)]):
-        parts = split(trace, [window], "mark", marks or [Part(UNMARKED, *window[:2])])
+        parts = split(trace, [window], "mark", marks or [Part("whole", *window[:2])])
         bands = [
             Band(part.name, part.begin_s, part.end_s, energy_of(trace, part, rail).void)
             for part in parts
         ]
-        kept = [band for band in bands if band.void or band.name != UNMARKED]
+        kept = [band for band in bands if band.void or (marks and band.name != UNMARKED)]
         shown.append(Shown(wall_time(trace, window), window, lambda: trace, kept, []))
     return shown
 

@@ -201,7 +201,7 @@ def test_logs_have_panels_words_and_units(tmp_path):
     assert {"power (W)", "power (mW)", "time (min)"} <= set(names)
     assert any(name.endswith("[simulated]\n[estimated]") or "[estimated]" in name for name in names)
     stamps = [[t.get_text() for t in axes.texts if t.get_gid() == "stamp"] for axes in figure.axes]
-    assert stamps == [[], ["simulated", "estimated"]]
+    assert stamps == [[""], ["simulated\nestimated"]]
     assert figure.axes[1].get_ylim()[1] > 200
 
 
