@@ -11,7 +11,7 @@ Columns are CSV or Parquet, which needs the package pyarrow; FILE.parquet says s
 import contextlib
 import os
 import sys
-from typing import Any, Dict, Iterator
+from typing import Iterator
 
 from joulebird.devices.serial_meter.rawlog import MAGIC
 from joulebird.devices.serial_meter.repair import rewrite
@@ -130,16 +130,12 @@ def export_log(args: Namespace) -> int:
         if args.form in (None, "log"):
             notes = write_log(trace, part, words)
         else:
-            write(part, columns(trace, words), args.form, facts_of(trace))
+            reading = trace.reading.as_dict() if trace.reading else None
+            facts = {"source": trace.source, "reading": reading, "problems": trace.problems()}
+            write(part, columns(trace, words), args.form, facts)
     for note in notes:
         sys.stderr.write(f"joulebird: {note}\n")
     return 0
-
-
-def facts_of(trace: Any) -> Dict[str, Any]:
-    """Return the facts that stand in the schema of a Parquet file."""
-    reading = trace.reading.as_dict() if trace.reading else None
-    return {"source": trace.source, "reading": reading, "problems": trace.problems()}
 
 
 def export_runs(args: Namespace) -> int:

@@ -31,7 +31,8 @@ _METADATA: dict[str, dict[str, None]] = {
 }
 
 
-def _settings() -> AbstractContextManager[None]:
+def settings() -> AbstractContextManager[None]:
+    """Return the settings to draw and to save under: names are no formulas, whatever is in them."""
     import matplotlib
 
     return matplotlib.rc_context(
@@ -40,6 +41,7 @@ def _settings() -> AbstractContextManager[None]:
             "font.family": "DejaVu Sans",
             "pdf.fonttype": 42,
             "path.simplify": False,
+            "text.parse_math": False,
         }
     )
 
@@ -59,7 +61,7 @@ def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, rows: int
 
     words = list(words)
     title += "".join(f" [{word}]" for word in words)
-    with _settings():
+    with settings():
         figure = Figure(figsize=(9.0 + panels, 1.5 + 3.0 * rows), layout="constrained")
         FigureCanvasAgg(figure)
         figure.subplots(rows, panels, sharey=panels > 1)
@@ -75,7 +77,8 @@ def stamp(axes: Any, words: Iterable[str], size: int = 44) -> None:
     """Write words across axes, one below the other."""
     style = {"ha": "center", "va": "center", "rotation": 15, "transform": axes.transAxes}
     style.update(fontsize=size, color="0.5", alpha=0.25, gid="stamp", in_layout=False)
-    axes.text(0.5, 0.5, "\n".join(words), **style)
+    for text in filter(None, ["\n".join(words)]):
+        axes.text(0.5, 0.5, text, **style)
 
 
 def finish(axes: Any, output: Output, form: str | None, **labels: Any) -> None:
@@ -100,7 +103,7 @@ def save(figure: Any, output: Output, form: str | None = None) -> None:
         )
     options: dict[str, Any] = {"format": form[1:], "metadata": _METADATA[form], "dpi": 150}
     try:
-        with _settings():
+        with settings():
             figure.savefig(output, **options)
     except OSError as error:
         raise HarnessError(

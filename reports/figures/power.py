@@ -3,17 +3,16 @@
 import os
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from joulebird.reports.figures.figure import RED, Output, new_figure, save, stamp
+from joulebird.reports.figures.figure import RED, Output, new_figure, save, settings, stamp
 from joulebird.reports.figures.timeline import BUCKETS, Band, Timeline, of_log, of_stages, timeline
 from joulebird.reports.logs.parts import marks_of
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import Paths, folders, load, one_scope, unique_stages
+from joulebird.reports.runs.records import MARKS, Paths, folders, load, one_scope, unique_stages
 from joulebird.reports.tables.table import unit_for
 
 # Tol's bright scheme without its grey (Technical Note SRON/EPS/TN/09-002): distinct for all eyes
@@ -56,12 +55,13 @@ def drawn(
         else [_of_runs(given, buckets, rail)]
     )
     figure = new_figure("", rows=len(panels))
-    for axes, (title, words, line) in zip(figure.axes, panels, strict=True):
-        _draw(axes, line, "".join([title, *(f" [{word}]" for word in words)]))
-        stamp(axes, words)
-    figure.draw_without_rendering()
-    for axes, (_, _, line) in zip(figure.axes, panels, strict=True):
-        _name_bands(axes, line)
+    with settings():
+        for axes, (title, words, line) in zip(figure.axes, panels, strict=True):
+            _draw(axes, line, "".join([title, *(f" [{word}]" for word in words)]))
+            stamp(axes, words)
+        figure.draw_without_rendering()
+        for axes, (_, _, line) in zip(figure.axes, panels, strict=True):
+            _name_bands(axes, line)
     return figure
 
 
@@ -98,9 +98,8 @@ def _draw(axes: Any, line: Timeline, title: str) -> None:
     axes.fill_between(t, low, high, label="lowest to highest", **style)
     axes.plot(t, mean, color="black", linewidth=0.7, label="mean")
     _faults(axes, line, factor)
-    label = f"time ({unit})"
-    axes.set(xlim=(0, max(line.length_s, 1e-6) / factor), xlabel=label)
-    axes.set_ylabel(f"power ({power_unit})")
+    axes.set(xlabel=f"time ({unit})", ylabel=f"power ({power_unit})")
+    axes.set_xlim(0, max(line.length_s, 1e-6) / factor)
     axes.set_ylim(bottom=min(0.0, *axes.get_ylim()) if np.nanmin(low, initial=0) < 0 else 0)
     axes.set_title(textwrap.fill(title, 110), fontsize=10, pad=24 if line.bands else 6)
     style = {"loc": "upper left", "bbox_to_anchor": (1.005, 1.0), "fontsize": 8}
@@ -166,34 +165,27 @@ def _spans(bands: Iterable[Band], factor: float) -> list[tuple[float, float]]:
 def _faults(axes: Any, line: Timeline, factor: float) -> None:
     """Draw holes, failed reads, damaged lines, events and cut pauses, each with its count."""
     across, finest_s = axes.get_xaxis_transform(), max(line.length_s, 1e-6) / FINEST
-    if line.holes:
-        wide = {
-            round(a / finest_s): (a / factor, max(b - a, finest_s) / factor) for a, b in line.holes
-        }
-        style = {"facecolor": "white", "hatch": "\\\\\\\\", "edgecolor": "0.4", "linewidth": 0.4}
-        name = f"not recorded ({len(line.holes)})"
-        axes.broken_barh(
-            [*wide.values()], (0, 1), transform=across, zorder=0.5, label=name, **style
-        )
-    for times, marker, name in (
-        (line.failed, "|", "failed reads"),
-        (line.damaged, "x", "damaged lines"),
-    ):
+    longest = sorted(line.holes, key=lambda hole: hole[1] - hole[0])
+    wide = {round(a / finest_s): (a / factor, max(b - a, finest_s) / factor) for a, b in longest}
+    style = {"facecolor": "white", "hatch": "\\\\\\\\", "edgecolor": "0.4", "linewidth": 0.4}
+    if wide:
+        style["label"] = f"not recorded ({len(line.holes)})"
+        axes.broken_barh([*wide.values()], (0, 1), transform=across, zorder=0.5, **style)
+    style = {"linestyle": "none", "color": RED, "markersize": 6, "transform": across}
+    points = {"failed reads": (line.failed, "|"), "damaged lines": (line.damaged, "x")}
+    for name, (times, marker) in points.items():
         places = np.unique(np.round(np.array(times) / finest_s)) * finest_s / factor
-        style = {"linestyle": "none", "marker": marker, "color": RED, "markersize": 6}
-        if len(times):
-            named = f"{name} ({len(times)})"
-            axes.plot(places, np.full(len(places), 0.02), transform=across, label=named, **style)
-    counts = Counter(name for _, name in line.marks)
-    dashes = dict(zip(counts, ("-", "--", "-.", ":"), strict=False))
-    for name, count in counts.items():
-        times = [t_s / factor for t_s, event in line.marks if event == name]
-        style = {"color": RED, "linewidth": 0.8, "linestyle": dashes.get(name, "-")}
-        axes.vlines(times, 0, 1, transform=across, label=f"{name} ({count})", **style)
-    if line.cuts:
-        style = {"color": "0.4", "linestyle": ":", "linewidth": 0.8}
-        name = f"a pause, cut short ({len(line.cuts)})"
-        axes.vlines(np.array(line.cuts) / factor, 0, 1, transform=across, label=name, **style)
+        if times:
+            label = f"{name} ({len(times)})"
+            axes.plot(places, 0 * places + 0.02, marker=marker, label=label, **style)
+    lines = [
+        (name, [t_s for t_s, event in line.marks if event == name], RED, dash)
+        for name, dash in zip(MARKS, ("-", "--"), strict=True)
+    ]
+    for name, times, paint, dash in [*lines, ("a pause, cut short", line.cuts, "0.4", ":")]:
+        if times:
+            style = {"color": paint, "linestyle": dash, "linewidth": 0.8, "transform": across}
+            axes.vlines(np.array(times) / factor, 0, 1, label=f"{name} ({len(times)})", **style)
 
 
 def _name_bands(axes: Any, line: Timeline) -> None:

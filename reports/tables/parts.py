@@ -66,8 +66,8 @@ class Split(NamedTuple):
 def parts_table(splits: list[Split], title: str) -> Table:
     """Return a row for each part: its joules on each rail, and more of the first one (the total).
 
-    Times are seconds after the first row of the boot. The log stands in a column of its own if there
-    are several, and so does the boot.
+    Times are seconds after the first row of the boot. Several logs have a column for their names,
+    and so have several boots.
     """
     rails = list(dict.fromkeys(rail for split in splits for rail in split.whole))
     boots = len({part.boot_id for split in splits for part in split.parts}) > 1

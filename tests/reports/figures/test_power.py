@@ -201,8 +201,15 @@ def test_logs_have_panels_words_and_units(tmp_path):
     assert {"power (W)", "power (mW)", "time (min)"} <= set(names)
     assert any(name.endswith("[simulated]\n[estimated]") or "[estimated]" in name for name in names)
     stamps = [[t.get_text() for t in axes.texts if t.get_gid() == "stamp"] for axes in figure.axes]
-    assert stamps == [[""], ["simulated\nestimated"]]
+    assert stamps == [[], ["simulated\nestimated"]]
     assert figure.axes[1].get_ylim()[1] > 200
+
+
+def test_names_are_no_formulas(tmp_path):
+    log = tmp_path / "a$b_{c$.csv"
+    log.write_text("t_s,power_w\n" + "".join(f"{k},{k % 7}\n" for k in range(90)))
+    power([log], tmp_path / "a.png")
+    assert any("a$b_{c$.csv" in name for name in clear(drawn([str(log)])))
 
 
 def test_negative_power_is_not_cut_off(tmp_path):
