@@ -60,13 +60,19 @@ def of_stages(stages: Iterable[FinishedStage], rail: str | None = None) -> list[
             wall_time(stage.trace, window),
             window,
             lambda stage=stage: stage.trace,  # type: ignore[misc]
-            [Band(stage.record.name, *window[:2], stage.energy(window, rail).void)],
+            [Band(_name(stage), *window[:2], stage.energy(window, rail).void)],
             [(event["t_s"], event["event"]) for event in stage.events if event["event"] in MARKS],
         )
         for stage in stages
         if stage.measured
         for window in stage.useful
     ]
+
+
+def _name(stage: FinishedStage) -> str:
+    """Return a stage's name; low precision is imitated, so that its energy is an estimate."""
+    estimated = stage.work.get("precision", "fp32") != "fp32"
+    return f"{stage.record.name} (estimated)" if estimated else stage.record.name
 
 
 def of_log(trace: PowerTrace, marks: list[Part], rail: str | None = None) -> list[Shown]:

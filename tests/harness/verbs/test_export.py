@@ -11,6 +11,7 @@ import pytest
 from joulebird.devices.serial_meter import meters
 from joulebird.devices.serial_meter.rawlog import RawLog
 from joulebird.harness.core.boot import boot_id
+from joulebird.harness.verbs.export import target
 from joulebird.reports.logs.trace import PowerTrace
 from tests.harness.command import joulebird, refused
 from tests.reports.write_runs import Folder, small_study
@@ -245,3 +246,21 @@ def test_parquet_is_read_again(runs, tmp_path):
     rows = rows_of(runs, "--each", "stage")
     assert table.column("joules").to_pylist() == [float(row["joules"]) for row in rows]
     assert table.column("words").to_pylist() == [row["words"] for row in rows]
+
+
+def half_of(path):
+    with target(str(path)) as part, open(part, "w") as file:
+        file.write("half")
+        raise RuntimeError
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path):
+    (tmp_path / "a.csv").write_text("before")
+    with pytest.raises(RuntimeError):
+        half_of(tmp_path / "a.csv")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.csv", "before")]
+    (tmp_path / "link").symlink_to(tmp_path / "a.csv")
+    with target(str(tmp_path / "link")) as part, open(part, "w") as file:
+        file.write("whole")
+    assert (tmp_path / "a.csv").read_text() == "whole"
+    assert (tmp_path / "link").is_symlink()
