@@ -49,14 +49,13 @@ class Split(NamedTuple):
     def note(self) -> str:
         """Return how the recorded joules of the parts add up, and the number of void parts."""
         rail = next(iter(self.whole))
-        recorded, whole = self._recorded(rail), self.whole[rail].measured_j
+        recorded, whole = self._recorded(rail), self.whole[rail]
         count = f"{len(self.parts)} part{'' if len(self.parts) == 1 else 's'}"
         text = f"{count}: {float(recorded):.6g} J recorded, exactly as in the whole"
-        if recorded != whole:
-            text = (
-                f"{count}: {float(recorded):.6g} J recorded of {float(whole):.6g} J in the whole: "
-                "the counter shows the rest between readings too far apart to be divided"
-            )
+        if recorded != whole.measured_j:
+            counted = "its counter shows the rest between readings too far apart to be divided"
+            text = f"{count}: {float(recorded):.6g} J recorded, {float(whole.measured_j):.6g} J in "
+            text += f"the whole: {whole.void_reason or counted}"
         void = sum(energies[rail].void for energies in self.energies)
         holes = any(energies[rail].covered_s < energies[rail].seconds for energies in self.energies)
         text += "; holes count with the mean power of their own part" if holes else ""
@@ -78,7 +77,7 @@ def parts_table(splits: list[Split], title: str) -> Table:
         Column("from (s)"),
         Column("to (s)"),
         Column(f"{rails[0]} (J)"),
-        *map(Column, ("± 95 % (J)", "mean (W)", "peak (W)", "recorded (%)")),
+        *map(Column, ("± 95 % (J)", "mean (W)", "recorded (%)")),
         *(Column(f"{rail} (J)") for rail in rails[1:]),
         Column("note", number=False),
     )
@@ -98,13 +97,11 @@ def _cells(part: Part, energies: dict[str, Energy], rails: list[str], zero_s: fl
     times = (f"{time_s - zero_s:.6f}".rstrip("0").rstrip(".") for time_s in part[1:3])
     void = dict.fromkeys(energy.void_reason for energy in energies.values() if energy.void)
     notes = [*first.words, part.note, *(f"void: {reason}" for reason in void)]
-    peak = f"{first.peak_w:.4g}" if first.samples and not first.void else ""
     return (
         *map(Cell, times),
         _number(first.joules, "void"),
         Cell("" if first.u_joules is None else f"{first.u_joules:.2g}"),
         _number(first.watts),
-        Cell(peak),
         Cell(f"{100 * first.coverage:.1f}"),
         *(
             _number(energies[rail].joules, "void") if rail in energies else Cell("")

@@ -36,7 +36,7 @@ def test_a_row_for_each_mark(stage):
     assert joules == ["0.4", "80", "void", "80", "80", "0.4"]
     assert all(row["note"].startswith("simulated") for row in rows)
     assert "void: only 75.0 % of 10 s" in rows[2]["note"]
-    assert rows[2]["mean (W)"] == rows[2]["peak (W)"] == rows[2]["± 95 % (J)"] == ""
+    assert rows[2]["mean (W)"] == rows[2]["± 95 % (J)"] == ""
     assert "# 6 parts: 300.8 J recorded, exactly as in the whole" in out
     assert "1 void, without a number" in out
 
@@ -74,7 +74,20 @@ def test_joules_that_a_counter_cannot_divide_are_said(tmp_path):
     assert code == 0
     assert facts == {"recorded_j": 12.0, "whole_recorded_j": 372.0, "exact": False, "void": 2}
     text = joulebird("energy", log, "--by", "minute")[1]
-    assert "12 J recorded of 372 J in the whole: the counter shows the rest" in text
+    assert "12 J recorded, 372 J in the whole: its counter shows the rest" in text
+
+
+def test_a_whole_whose_times_go_back_has_parts_beside_the_fault(tmp_path):
+    times = [*range(0, 5_000_001, 100_000), *range(3_050_000, 9_000_001, 100_000)]
+    log = write_log(tmp_path / "power.csv", [(t, 5000) for t in times], boot_id="")
+    code, out, errors = joulebird("energy", log, "--by", "second")
+    assert code == 6
+    assert "the times of the log go back" in errors
+    assert "45 J" not in out
+    rows = rows_of(joulebird("energy", log, "--by", "second", "--format", "csv")[1])
+    voids = [int(row["part"]) for row in rows if row["total (J)"] == "void"]
+    assert voids == [4, 5]
+    assert "J in the whole: the times of the log go back" in out
 
 
 def test_csv_without_parts_is_a_row_for_each_log(stage, tmp_path):
