@@ -26,7 +26,8 @@ def write_log(trace: PowerTrace, path: str, words: Iterable[str] = ()) -> list[s
     """
     with open(path, "wb") as file:
         for part in stretches(trace):
-            file.write(format_header(_source(trace, part, words), _clock(trace, part)))
+            if part.start or not file.tell():
+                file.write(format_header(_source(trace, part, words), _clock(trace, part)))
             file.writelines(_lines(trace, part))
     return _compared(trace, PowerTrace.load(path))
 

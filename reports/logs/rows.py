@@ -8,15 +8,16 @@ import numpy as np
 from joulebird.harness.core.integral import COUNTER, rule_of
 from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.integrate import Flags, Integers
+from joulebird.reports.logs.pieces import Piece
 from joulebird.reports.logs.trace import PowerTrace
 
 
 class Stretch(NamedTuple):
-    """The rows of one start of a recorder, in the order of one clock.
+    """Consecutive rows of one recorder, in the order of one clock.
 
     Microseconds, (n, rails) powers in 1/`per_watt` W, which of them were read, the times beside
     damaged lines, and the longest time to integrate across that is stated (microseconds; 0: none).
-    `follows` is whether times go on from the stretch before.
+    `start` is whether a recorder began here, `follows` whether times go on from the stretch before.
     """
 
     boot_id: str
@@ -25,41 +26,47 @@ class Stretch(NamedTuple):
     read: Flags
     torn_us: Integers
     gap_us: int
+    start: bool
     follows: bool
 
 
 def stretches(trace: PowerTrace) -> Iterator[Stretch]:
     """Yield the rows of a trace, boot after boot; each damaged line belongs to one stretch."""
-    torn = {boot: np.sort(times) for boot, times in trace.torn.items()}
-    for number, piece in enumerate(trace.pieces):
-        last = piece.boot_id not in [later.boot_id for later in trace.pieces[number + 1 :]]
-        starts = np.flatnonzero(piece.starts[1:]) + 1
-        edges = [0, *starts.tolist(), len(piece.t_us)]
-        for begin, end in zip(edges, edges[1:], strict=False):
-            t_us = piece.t_us[begin:end]
-            waiting = torn.get(piece.boot_id, t_us[:0])
-            rest = last and end == edges[-1]
-            taken = len(waiting) if rest else int(np.searchsorted(waiting, t_us[-1], "right"))
-            torn[piece.boot_id] = waiting[taken:]
-            yield Stretch(
-                piece.boot_id,
-                t_us,
-                piece.power[begin:end],
-                piece.read[begin:end],
-                waiting[:taken],
-                int(piece.gap_us[begin]),
-                begin > 0,
-            )
+    torn = {
+        boot: np.minimum(np.sort(trace.torn.get(boot, [])), round(1e6 * span(trace, boot)[1]))
+        for boot in trace.boots
+    }
+    for piece in trace.pieces:
+        follows = False
+        for rows in _blocks(piece):
+            starts = np.flatnonzero(rows.starts[1:]) + 1
+            edges = [0, *starts.tolist(), len(rows.t_us)]
+            for begin, end in zip(edges, edges[1:], strict=False):
+                t_us, waiting = rows.t_us[begin:end], torn[piece.boot_id]
+                taken = int(np.searchsorted(waiting, t_us[-1], "right"))
+                torn[piece.boot_id] = waiting[taken:]
+                yield Stretch(
+                    piece.boot_id,
+                    t_us,
+                    rows.power[begin:end],
+                    rows.read[begin:end],
+                    waiting[:taken].astype(np.int64),
+                    int(rows.gap_us[begin]),
+                    bool(rows.starts[begin]),
+                    follows,
+                )
+                follows = True
+
+
+def _blocks(piece: Piece) -> Iterator[Piece]:
+    """Yield the rows of a piece, some at a time."""
+    yield piece
 
 
 def span(trace: PowerTrace, boot_id: str) -> tuple[float, float]:
     """Return the first and the last time of one boot, in seconds of its clock."""
-    ends = [
-        (int(part.t_us[0]), int(part.t_us[-1]))
-        for part in stretches(trace)
-        if part.boot_id == boot_id
-    ]
-    return min(begin for begin, _ in ends) / 1e6, max(end for _, end in ends) / 1e6
+    times = [piece.t_us[[0, -1]] for piece in trace.pieces if piece.boot_id == boot_id]
+    return float(np.min(times)) / 1e6, float(np.max(times)) / 1e6
 
 
 def has_clock(trace: PowerTrace) -> bool:

@@ -89,6 +89,18 @@ def test_a_log_of_ours_stays_exactly_the_same(tmp_path, seed, sampling):
     assert trace.failures == again.failures
 
 
+@pytest.mark.parametrize("boot", ["one", ""])
+def test_times_that_go_back_in_a_segment_still_do(tmp_path, boot):
+    times = [*range(0, 5_000_001, 100_000), *range(3_050_000, 9_000_001, 100_000)]
+    log = written(tmp_path / "power.csv", [(t_us, 5000) for t_us in times], boot_id=boot)
+    trace = PowerTrace.load(log)
+    write_log(trace, str(tmp_path / "out.csv"))
+    again = PowerTrace.load(str(tmp_path / "out.csv"))
+    assert again.energy().void_reason == trace.energy().void_reason
+    assert "times of the log go back" in again.energy().void_reason
+    assert again.steps_back == trace.steps_back == 1
+
+
 def test_words_accuracy_and_origin_stay(tmp_path):
     facts = {"simulated": True, "real": False, "accuracy": {"gain": 0.01, "offset_mw": 76}}
     log = written(tmp_path / "power.csv", [(k * 50_000, 5000) for k in range(100)], facts)
