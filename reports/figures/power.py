@@ -18,7 +18,7 @@ from joulebird.reports.tables.table import unit_for
 # Tol's bright scheme without its grey (Technical Note SRON/EPS/TN/09-002): distinct for all eyes
 PAINTS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 STYLES = tuple((paint, hatch) for hatch in ("", "////") for paint in PAINTS)
-OTHERS = ("#bbbbbb", "")
+OTHERS = ("#bbbbbb", "..")
 STRIP = (1.0, 0.04)  # above the axes: from, height, in their height
 FINEST = 2000  # places on the axis that a fault or a hole is drawn at
 APART = 6  # pixels between two names of bands
@@ -149,7 +149,8 @@ def _bands(axes: Any, line: Timeline, factor: float) -> None:
     for group, (paint, hatch) in styles.items():
         spans = _spans((band for band in line.bands if groups[band.name] == group), factor)
         style = {"facecolor": paint, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
-        axes.broken_barh(spans, STRIP, transform=across, clip_on=False, label=group, **style)
+        style["label"] = textwrap.shorten(group.lstrip("_"), 40, placeholder="...")
+        axes.broken_barh(spans, STRIP, transform=across, clip_on=False, **style)
         axes.broken_barh(spans, (0, 1), transform=across, facecolor=paint, alpha=0.15, zorder=0)
     void = _spans((band for band in line.bands if band.void), factor)
     if void:

@@ -116,7 +116,8 @@ def columns(trace: PowerTrace, words: Iterable[str] = ()) -> Iterator[Block]:
         read = np.insert(part.read, places, False, axis=0)
         watts = np.insert(part.power, places, 0, axis=0) / trace.per_watt
         status = np.where(torn, "damaged", np.where(read.all(axis=1), OK, "failed"))
-        offset_s = _wall_offset_s(trace, part)
+        clock = _clock(trace, part)
+        offset_s = clock["wall_s"] - clock["monotonic_s"] if has_clock(trace) else None
         for begin in range(0, len(t_us), BLOCK_ROWS):
             rows = slice(begin, begin + BLOCK_ROWS)
             t_s = (t_us[rows] / 1e6).tolist()
@@ -131,9 +132,3 @@ def columns(trace: PowerTrace, words: Iterable[str] = ()) -> Iterator[Block]:
                 "status": status[rows].tolist(),
                 "words": [named] * len(t_s),
             }
-
-
-def _wall_offset_s(trace: PowerTrace, part: Stretch) -> float | None:
-    """Return the wall time less the log's own; None for times that are no clock."""
-    clock = _clock(trace, part)
-    return clock["wall_s"] - clock["monotonic_s"] if has_clock(trace) else None
