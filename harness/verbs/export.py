@@ -18,7 +18,7 @@ from joulebird.devices.serial_meter.repair import rewrite
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.files import replacing, writing
+from joulebird.harness.core.files import replacing
 from joulebird.harness.core.records import POWER
 from joulebird.harness.verbs.energy import READING, loaded, stage_words
 from joulebird.harness.verbs.table import ON_BOARD, chosen, refuse
@@ -94,8 +94,9 @@ def check_input(path: str, output: str) -> None:
 
 def is_raw(path: str) -> bool:
     """Return whether a file is the raw log of a serial meter."""
-    with open(path, "rb") as file:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
         return MAGIC.encode() in file.read(4096)
+    return False
 
 
 @contextlib.contextmanager
@@ -104,8 +105,12 @@ def target(path: str) -> Iterator[str]:
     real = os.path.realpath(path)
     plain = path != "-" and os.path.isdir(os.path.dirname(real))
     if plain and (os.path.isfile(real) or not os.path.exists(real)):
-        with writing(path), replacing(real) as part:
-            yield part
+        try:
+            with replacing(real) as part:
+                yield part
+        except OSError as error:
+            problem = f"{path}: cannot be written ({error.strerror})"
+            raise HarnessError(problem, "name another file, on a disk with room") from None
     else:
         with written(path, POWER) as part:
             yield part

@@ -110,6 +110,11 @@ def test_a_foreign_log_becomes_one_of_ours(foreign, tmp_path):
     )
 
 
+def test_a_name_that_is_too_long_is_one_error(foreign, tmp_path):
+    given = ["export", foreign, "--interval", "100ms", "-o", tmp_path / ("x" * 300)]
+    refused(2, given, "cannot be written (File name too long)")
+
+
 def test_rounding_to_milliwatts_is_said(tmp_path):
     path, out = tmp_path / "log.csv", tmp_path / "power.csv"
     path.write_text("t_s,power_w\n" + "".join(f"{k},5.0004\n" for k in range(61)))
