@@ -112,7 +112,7 @@ def main(args: Namespace) -> int:
     found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
     facts, texts, problems, splits = zip(*found)
     if args.form == "csv":
-        put(parts_table(list(splits), TITLE).render("csv"), args.output)
+        put(parts_table([parts for parts in splits if parts], TITLE).render("csv"), args.output)
     else:
         answer(args, facts[0] if len(facts) == 1 else {"logs": facts}, "\n\n".join(texts))
     for problem in filter(None, problems):
@@ -120,8 +120,13 @@ def main(args: Namespace) -> int:
     return 0
 
 
-def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessError], Split]:
-    """Integrate one log: the result as JSON values and for people, a void's reason, the parts."""
+def measured(
+    args: Namespace,
+) -> Tuple[Dict[str, Any], str, Optional[HarnessError], Optional[Split]]:
+    """Integrate one log: the result as JSON values and for people, a void's reason, the parts.
+
+    The parts are None where neither --by nor a CSV needs them.
+    """
     trace, words = loaded(args), stage_words(args.log)
     rails = (
         [args.rail]
@@ -144,6 +149,8 @@ def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessErro
     reason = f"{args.log}: this window has no energy: {first.void_reason}"
     void = HarnessError(reason, cure, exit_codes.CHECK) if first.void else None
     text, table = as_text(args, trace, windows, results), facts(args, trace, windows, results)
+    if args.by is None and args.form != "csv":
+        return table, text, void, None
     parts = divided(args, trace, windows, results)
     if args.by is not None:
         text += "\n\n" + parts_table([parts], f"{TITLE} (by {args.by})").render().rstrip("\n")

@@ -14,6 +14,7 @@ from joulebird.reports.logs.trace import PowerTrace
 UNMARKED = "unmarked"
 STEPS_S = {"second": 1.0, "minute": 60.0}
 BY = (*STEPS_S, "mark")
+MOST = 1_000_000  # parts of a window: eleven days of seconds
 Given = tuple[float | None, float | None, str | None]  # begin, end (None: open), boot
 
 
@@ -60,7 +61,7 @@ def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Par
 def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Part]) -> list[Part]:
     """Return the parts of some windows, which cover them without overlapping.
 
-    `by` is one of BY. Raises HarnessError for a log without marks.
+    `by` is one of BY. Raises HarnessError for a log without marks, or too many parts.
     """
     if by in STEPS_S:
         return [part for window in windows for part in _by_time(window, STEPS_S[by])]
@@ -75,6 +76,11 @@ def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Part]) 
 def _by_time(window: Window, step_s: float) -> Iterator[Part]:
     """Yield parts of one length; the last one may be shorter, and says so."""
     begin, end, step = (round(1e6 * time_s) for time_s in (*window[:2], step_s))
+    if end - begin > MOST * step:
+        raise HarnessError(
+            f"{window.seconds:.6g} s make more than {MOST} parts of {step_s:g} s",
+            "choose a shorter window (--from, --to), or longer parts (--by minute)",
+        )
     for number, at in enumerate(range(begin, end, step), 1):
         stop = min(at + step, end)
         note = "" if stop - at == step else f"partial: {(stop - at) / 1e6:g} of {step_s:g} s"

@@ -103,4 +103,5 @@ def test_mistakes(stage, tmp_path):
     refused(2, ["energy", stage, "--by", "hour"], "--by: invalid choice")
     other = tmp_path / "log.csv"
     other.write_text("t_s,power_w\n0,5\n1,5\n2,5\n")
+    refused(2, ["energy", other, "--by", "second", "--to", "2e9"], "make more than 1000000 parts")
     refused(2, ["energy", other, "--by", "mark"], "log.csv: this log has no marks", "--events")
