@@ -64,8 +64,11 @@ def _parquet(path: str, first: Block, blocks: Iterator[Block], facts: dict[str, 
 def _kind(values: Sequence[Any]) -> type:
     """Return the one type of a column's values; float for mixed numbers, and without a value.
 
-    >>> _kind([None, 1]), _kind([1, 2.5]), _kind([None])
-    (<class 'int'>, <class 'float'>, <class 'float'>)
+    Integers beyond 64 bits (FLOPs) are floats too.
+
+    >>> _kind([None, 1]), _kind([1, 2.5]), _kind([None]), _kind([2**63])
+    (<class 'int'>, <class 'float'>, <class 'float'>, <class 'float'>)
     """
     types = {type(value) for value in values if value is not None}
-    return types.pop() if len(types) == 1 else float
+    large = types == {int} and any(abs(value) >= 2**63 for value in values if value is not None)
+    return types.pop() if len(types) == 1 and not large else float
