@@ -2,7 +2,8 @@
 
 A report is one function and one line in REPORTS. `tableN` is `function(paths, **options) -> Table`
 (joulebird.reports.tables.table), and `figure-NAME` is `function(paths, output)`, which writes a
-file whose ending names the form. `paths` are folders of runs, or of single runs;
+file whose ending names the form; with an argument `load_log` (path -> trace and words) it is called
+with power logs too. `paths` are folders of runs, or of single runs;
 `joulebird.reports.runs.records.load(paths)` reads them. The options of a table are its keyword
 arguments; `joulebird table N` passes on those that were given. A function raises HarnessError for a
 fault of the user's. Any other name has the contract of a table.

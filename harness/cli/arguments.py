@@ -4,16 +4,16 @@ Each has one meaning and one error in every verb:
 
 --source, --source-option: demo, run, measure, watch, sources, doctor
 --period: demo, run, measure, watch
---board: run, plan, table, figure, report, check, compare, watch, sources, doctor
---form, --format: demo, run, plan, table, figure, check, compare, energy, measure, watch, sources,
-    doctor, flops, board deploy, board status, board pull, board clean
+--board: run, plan, table, figure, export, report, check, compare, watch, sources, doctor
+--form, --format: demo, run, plan, table, figure, export, check, compare, energy, measure, watch,
+    sources, doctor, flops, board deploy, board status, board pull, board clean
 --json: demo, run, plan, table, check, compare, energy, measure, watch, sources, doctor, flops,
     board deploy, board status, board pull, board clean
 --output: demo, run, plan, table, figure, report, check, compare, export, energy, measure, sources,
     doctor, flops, board deploy, board status, board pull, board clean, completion
---energy: table, figure, report, compare
---net: table, figure, compare
---rail: table, figure, compare, energy, measure, watch
+--energy: table, figure, export, report, compare
+--net: table, figure, export, compare
+--rail: table, figure, export, compare, energy, measure, watch
 --accuracy: table, compare
 --idle: demo, run
 --runs: demo, run, plan, doctor, board pull, board clean

@@ -21,12 +21,12 @@ ABSENT = (
     ("demo", "--board", "on a board, `joulebird run demo --board B` trains the same study"),
     ("measure", "--board", "the command runs on this machine: start joulebird on the board"),
     (
-        "energy, export",
+        "energy",
         "--board",
         "it reads files of this machine: `joulebird board pull` fetches those of a board",
     ),
     ("report", "--form, --format, --json", "it writes one page of HTML"),
-    ("export", "--form, --format, --json", "it writes a power.csv"),
+    ("export", "--json", "it writes rows, as --form csv or parquet"),
     ("figure", "--json", "it draws a picture: give --format png, svg or pdf"),
     ("board add, board stop", "--form, --format, --json, -o, --output", "it prints no result"),
     ("board logs", "--form, --format, --json", "it prints the output of a job as it is"),
@@ -47,11 +47,11 @@ ABSENT = (
     ("energy", "--net", "a power log holds no idle power: `joulebird table` subtracts it"),
     ("measure", "--net", "it records no idle power: `joulebird run` does, with --idle"),
     (
-        "run, measure, energy, watch, sources, doctor, export",
+        "run, measure, energy, watch, sources, doctor",
         "--energy, --net",
         "it accounts for no finished run: `joulebird table` and `compare` do",
     ),
-    ("run, export", "--rail", "it writes every rail to the log: `joulebird energy` chooses one"),
+    ("run", "--rail", "it writes every rail to the log: `joulebird energy` chooses one"),
     ("sources, doctor", "--rail", "it tries every rail"),
     ("flops", "--board", "it counts the same on every machine"),
     (

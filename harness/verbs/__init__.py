@@ -14,7 +14,7 @@ VERBS = {
     "report": "one self-contained page about finished runs",
     "check": "judge whether a finished study is trustworthy",
     "compare": "judge whether two folders of runs really differ",
-    "export": "write a power log anew from a serial meter's raw log",
+    "export": "power logs and finished runs for other tools",
     "energy": "energy of a window of a power log, ours or foreign",
     "measure": "joules of any command",
     "watch": "live power",

@@ -4,6 +4,7 @@ LOG is ours or foreign (any CSV, tegrastats, nvidia-smi and others: docs/formats
 log was read stands under the result; an ambiguous one is refused with the maps to choose from.
 
 A window that was recorded for less than 95 % has no number: it is void, and the exit code is 6.
+With --by, a part of it may be void while the window is not, and the other way round.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import re
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from joulebird.harness.cli.arguments import Namespace, form, instant, own, period, word
-from joulebird.harness.cli.output import answer, plural
+from joulebird.harness.cli.output import answer, plural, put
 from joulebird.harness.core.errors import CHECK, HarnessError
 from joulebird.harness.core.events import attempts
 from joulebird.harness.core.files import write_json
@@ -20,11 +21,14 @@ from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
-from joulebird.reports.logs.importers.cells import UNITS
+from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
+from joulebird.reports.logs.rows import has_clock, span
 from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.tables.parts import Split, parts_table
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
+TITLE = "Energy of parts"
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
 EXAMPLES = """examples:
   joulebird energy power.csv
@@ -32,6 +36,7 @@ EXAMPLES = """examples:
   joulebird energy log.csv --map 't=Time,w=cpu[mW],w=gpu[mW],total=cpu+gpu' --reading lab.json
   joulebird energy tegrastats.txt --interval 100ms --from 10:20 --to 10:25:30
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
+  joulebird energy runs/stages/ID/power.csv --by mark --format csv
 """
 
 
@@ -46,24 +51,7 @@ def spacing(text: str) -> float:
     return period(number) * (1e-3 if unit == "ms" else 1.0)
 
 
-ARGUMENTS = (
-    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
-    own(
-        "--from",
-        dest="begin",
-        type=moment,
-        metavar="S",
-        help="begin of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
-    ),
-    own(
-        "--to",
-        dest="end",
-        type=moment,
-        metavar="S",
-        help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
-    ),
-    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+READING = (  # how a foreign log is read
     own(
         "--map",
         type=word,
@@ -83,8 +71,33 @@ ARGUMENTS = (
         metavar="FILE",
         help="read the log as FILE says; where there is no FILE, keep there how it was read",
     ),
+)
+ARGUMENTS = (
+    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
+    own(
+        "--from",
+        dest="begin",
+        type=moment,
+        metavar="S",
+        help="begin of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
+    ),
+    own(
+        "--to",
+        dest="end",
+        type=moment,
+        metavar="S",
+        help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
+    ),
+    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
+    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    *READING,
+    own(
+        "--by",
+        choices=BY,
+        help="a row for each second or minute of the window, or for each mark of its events",
+    ),
     *("--rail", "--output"),
-    *form("text", "json"),
+    *form("text", "json", "csv"),
 )
 
 
@@ -95,15 +108,23 @@ def main(args: Namespace) -> int:
             "--events and --from/--to both say which window is meant", "give one of them"
         )
     found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
-    table, text = found[0][0], "\n\n".join(shown for _, shown, _ in found)
-    answer(args, table if len(found) == 1 else {"logs": [each for each, _, _ in found]}, text)
-    for problem in (problem for _, _, problem in found if problem):
+    facts, texts, problems, splits = zip(*found)
+    if args.form == "csv":
+        put(parts_table([parts for parts in splits if parts], TITLE).render("csv"), args.output)
+    else:
+        answer(args, facts[0] if len(facts) == 1 else {"logs": facts}, "\n\n".join(texts))
+    for problem in filter(None, problems):
         raise problem
     return 0
 
 
-def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessError]]:
-    """Integrate one log: the result as JSON values and for people, and the reason of a void."""
+def measured(
+    args: Namespace,
+) -> Tuple[Dict[str, Any], str, Optional[HarnessError], Optional[Split]]:
+    """Integrate one log: the result as JSON values and for people, a void's reason, the parts.
+
+    The parts are None where neither --by nor a CSV needs them.
+    """
     trace, words = loaded(args), stage_words(args.log)
     rails = (
         [args.rail]
@@ -125,8 +146,34 @@ def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessErro
     )
     reason = f"{args.log}: this window has no energy: {first.void_reason}"
     void = HarnessError(reason, cure, CHECK) if first.void else None
-    text = as_text(args, trace, windows, results)
-    return facts(args, trace, windows, results), text, void
+    text, table = as_text(args, trace, windows, results), facts(args, trace, windows, results)
+    if args.by is None and args.form != "csv":
+        return table, text, void, None
+    parts = divided(args, trace, windows, results)
+    if args.by is not None:
+        text += "\n\n" + parts_table([parts], f"{TITLE} (by {args.by})").render().rstrip("\n")
+        table.update(parts.facts)
+    return table, text, void, parts
+
+
+def divided(
+    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+) -> Split:
+    """Return the windows in the parts that --by asks for, with their energies."""
+    whole = windows_in(trace, windows)
+    parts = [Part("whole", begin, end, str(boot)) for begin, end, boot, _ in whole]
+    if args.by is not None:
+        parts = split(trace, whole, args.by, marks_of(trace, args.log, args.events))
+    words = words_of_all(results)
+    energies = [
+        {
+            name: energy_of(trace, part, None if name == "total" else name).worded(*words)
+            for name in results
+        }
+        for part in parts
+    ]
+    zeros_s = {boot: span(trace, boot)[0] for boot in trace.boots}
+    return Split(args.log, parts, energies, results, zeros_s)
 
 
 def loaded(args: Namespace) -> PowerTrace:
@@ -181,7 +228,7 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
-    if trace.reading and trace.reading.zone in ("", "counted rows", *UNITS["t"]):
+    if not has_clock(trace):
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
             "give seconds after its first row: --from 10",

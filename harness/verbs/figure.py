@@ -3,18 +3,25 @@
 The form is that of the file's name, or of --form. NAME is a figure's name (power: watts over time,
 with the stages as bands), or package.module:function of your own, which is called with the folders
 and the name of the file to write.
+
+`figure power LOG...` draws power logs, ours or foreign, a panel each, with their marks as bands.
 """
 
+import inspect
 import os
-from typing import Any, List
+from functools import partial
+from typing import Any, Callable, Dict, List, Tuple
 
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, reports
+from joulebird.harness.verbs.energy import READING, loaded, stage_words
+from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, refuse, reports
+from joulebird.reports.logs.trace import PowerTrace
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
+  joulebird figure power tegrastats.txt --interval 100ms -o power.svg
   joulebird figure mylab.figures:cost runs --form svg -o -
 """
 FORMS = ("png", "svg", "pdf")
@@ -23,7 +30,9 @@ PREFIX = "figure-"
 
 ARGUMENTS = (
     lambda: [own("name", metavar="NAME", help=f"{', '.join(reports(PREFIX))}, or module:function")],
-    *("RUNS", "--energy", "--net", "--rail", ON_BOARD),
+    changed("RUNS", help="folders of runs, or of single runs; for `power` also power logs"),
+    *("--energy", "--net", "--rail", ON_BOARD),
+    *READING,
     changed(
         "--form",
         choices=FORMS,
@@ -38,8 +47,31 @@ def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
     options = given(report, args, f"figure {args.name}")
+    logs = [path for path in args.runs if os.path.isfile(path)]
+    if logs:
+        options.update(of_logs(report, args, logs))
+        refuse(args, ("board",), f"is for folders of runs, and {logs[0]} is a log")
+    else:
+        refuse(args, ("map", "interval", "reading"), "is for logs, and these are folders of runs")
     draw(report, chosen(args.runs, args.board), args.output, args.form, **options)
     return 0
+
+
+def of_logs(report: Any, args: Namespace, logs: List[str]) -> Dict[str, Callable[..., Any]]:
+    """Return the option by which a figure reads logs. Raises HarnessError for one of runs."""
+    if "load_log" not in inspect.signature(report).parameters:
+        raise HarnessError(
+            f"figure {args.name} is of finished runs, and {logs[0]} is a file",
+            f"give a folder of runs, or `joulebird figure power {logs[0]}`",
+        )
+    if len(logs) < len(args.runs):
+        raise HarnessError("logs and folders of runs are two figures", "give one kind")
+    return {"load_log": partial(read, args)}
+
+
+def read(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
+    """Return a log and the words that the record of its stage adds."""
+    return loaded(Namespace(**dict(vars(args), log=log))), stage_words(log)
 
 
 def draw(report: Any, runs: List[str], output: str, form: str = "", **options: Any) -> None:

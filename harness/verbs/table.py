@@ -6,7 +6,7 @@ which is called with the folders and returns a joulebird.reports.tables.table.Ta
 """
 
 import inspect
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 from joulebird.harness.cli.arguments import Namespace, changed, form, own, single
 from joulebird.harness.cli.output import put
@@ -120,3 +120,10 @@ def given(report: Any, args: Namespace, label: str) -> Dict[str, Any]:
         if name not in inspect.signature(report).parameters:
             raise HarnessError(f"{label} has no --{name}", "leave it out")
     return options
+
+
+def refuse(args: Namespace, names: Iterable[str], reason: str) -> None:
+    """Raise HarnessError for an option of these that is given but has no meaning here."""
+    for name in names:
+        if getattr(args, name) not in (None, OPTIONS.get(name)):
+            raise HarnessError(f"--{name} {reason}", "leave it out")

@@ -31,7 +31,8 @@ _METADATA: dict[str, dict[str, None]] = {
 }
 
 
-def _settings() -> AbstractContextManager[None]:
+def settings() -> AbstractContextManager[None]:
+    """Return the settings to draw and to save under: names are no formulas, whatever is in them."""
     import matplotlib
 
     return matplotlib.rc_context(
@@ -40,6 +41,7 @@ def _settings() -> AbstractContextManager[None]:
             "font.family": "DejaVu Sans",
             "pdf.fonttype": 42,
             "path.simplify": False,
+            "text.parse_math": False,
         }
     )
 
@@ -49,8 +51,8 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def new_figure(title: str, words: Iterable[str] = (), panels: int = 1) -> Any:
-    """Return a figure with panels side by side under a title.
+def new_figure(title: str, words: Iterable[str] = (), panels: int = 1, rows: int = 1) -> Any:
+    """Return a figure with panels side by side, or in rows, under a title.
 
     Words such as "simulated" stand in the title and across the last panel.
     """
@@ -59,25 +61,24 @@ def new_figure(title: str, words: Iterable[str] = (), panels: int = 1) -> Any:
 
     words = list(words)
     title += "".join(f" [{word}]" for word in words)
-    with _settings():
-        figure = Figure(figsize=(9.0 + panels, 4.5), layout="constrained")
+    with settings():
+        figure = Figure(figsize=(9.0 + panels, 1.5 + 3.0 * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.subplots(1, panels, sharey=True)
+        figure.subplots(rows, panels, sharey=panels > 1)
     if panels > 1:
         figure.suptitle(title, fontsize=10)
     else:
         figure.axes[0].set_title(title, fontsize=10)
-    last = figure.axes[-1]
-    style: dict[str, Any] = {
-        "ha": "center",
-        "va": "center",
-        "rotation": 15,
-        "transform": last.transAxes,
-    }
-    style.update(fontsize=44 if panels == 1 else 36, color="0.5", alpha=0.25)
-    for word in words:
-        last.text(0.5, 0.5, word, **style)
+    stamp(figure.axes[-1], words, 44 if panels == 1 else 36)
     return figure
+
+
+def stamp(axes: Any, words: Iterable[str], size: int = 44) -> None:
+    """Write words across axes, one below the other."""
+    style = {"ha": "center", "va": "center", "rotation": 15, "transform": axes.transAxes}
+    style.update(fontsize=size, color="0.5", alpha=0.25, gid="stamp", in_layout=False)
+    for text in filter(None, ["\n".join(words)]):
+        axes.text(0.5, 0.5, text, **style)
 
 
 def finish(axes: Any, output: Output, form: str | None, **labels: Any) -> None:
@@ -102,7 +103,7 @@ def save(figure: Any, output: Output, form: str | None = None) -> None:
         )
     options: dict[str, Any] = {"format": form[1:], "metadata": _METADATA[form], "dpi": 150}
     try:
-        with _settings():
+        with settings():
             figure.savefig(output, **options)
     except OSError as error:
         raise HarnessError(

@@ -17,9 +17,18 @@ from joulebird.harness.core.integral import allowed_gap_s
 from joulebird.harness.core.sensor import Accuracy as Accuracy
 from joulebird.harness.core.sensor import accuracy as accuracy
 from joulebird.harness.core.sensor import lowest_w
-from joulebird.harness.core.sensor import words_of as words_of
+from joulebird.harness.core.sensor import words_of as source_words
 from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import Segment
+
+
+def words_of(source: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words beside the numbers of a source, those of an exported log included.
+
+    >>> words_of({"name": "simulated", "words": ["simulated", "estimated"]})
+    ('simulated', 'estimated')
+    """
+    return tuple(dict.fromkeys((*source_words(source), *(source.get("words") or ()))))
 
 
 def sensor_of(source: dict[str, Any], rail: str) -> str:

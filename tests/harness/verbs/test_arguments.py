@@ -110,7 +110,7 @@ def test_who_has_json_has_a_place_to_write_it_to():
 
 
 def test_the_remote_verbs_are_those_with_one_board():
-    of_runs = {"run", "plan", "table", "figure", "report", "check", "compare"}
+    of_runs = {"run", "plan", "table", "figure", "export", "report", "check", "compare"}
     assert accepting("--board") - of_runs == set(REMOTE)
 
 

@@ -61,6 +61,8 @@ def test_no_torch_is_needed_to_read_measure_and_explain(folder):
         ["compare", "runs", "runs"],
         ["figure", "power", "runs", "-o", "power.png"],
         ["report", "runs", "-o", "report.html"],
+        ["export", "runs", "--each", "stage", "-o", "stages.csv"],
+        ["export", "log.csv", "-o", "power.csv"],
         ["measure", "--source", "simulated", "--", "true"],
         ["watch", "--source", "simulated", "-n", "1", "--every", "0.1"],
         ["sources", "--source", "simulated"],
