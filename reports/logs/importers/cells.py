@@ -120,6 +120,8 @@ def kind_of(name: str, unit: str = "") -> str:
 NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
 _GROUPS = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+") for mark in ".,"}
 
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+\s*[A-Za-zµμ]*")
+
 
 def decimal_marks(texts: Sequence[str]) -> str:
     """Return the decimal marks of some numbers: ".", "," or both; "" where it cannot be known.
@@ -139,6 +141,16 @@ def decimal_marks(texts: Sequence[str]) -> str:
         return marks or "."
     several = any(text.count(",") > 1 for text in texts)
     return marks or ("." if several else "")
+
+
+def grouped(texts: Sequence[str]) -> list[str]:
+    """Return the numbers if all of them may have a point between their thousands; else [].
+
+    >>> grouped(["12.345", "1.000"]), grouped(["12.345", "1.5"])
+    (['12.345', '1.000'], [])
+    """
+    found = [text.strip() for text in texts if "." in text]
+    return found if all(map(_GROUPED.fullmatch, found)) else []
 
 
 def number(cell: str, marks: str = ".,") -> tuple[float, str]:
@@ -166,6 +178,8 @@ def number(cell: str, marks: str = ".,") -> tuple[float, str]:
 def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers in cells, NaN for none, and the factor of each cell's own unit or NaN."""
     try:
+        if "." not in marks:
+            raise ValueError("a point stands between thousands")
         values = np.array(texts, dtype=np.float64)
         values[~np.isfinite(values)] = np.nan
         return values, np.full(len(values), np.nan)

@@ -11,7 +11,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import GAP_PERIODS, LEAST_GAP_S
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail
-from joulebird.reports.logs.importers.sheet import Sheet
+from joulebird.reports.logs.importers.sheet import Sheet, is_number
 
 _SENTINELS = (65535, 65534, 32767, 32768, 2147483647, 4294967295)
 _GLITCH_W, _GLITCH_TIMES = 2000.0, 100.0
@@ -37,11 +37,15 @@ class Stream(NamedTuple):
 
 def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     """Return the decimal marks of some columns; raises HarnessError where they are ambiguous."""
-    found = [text for index in indices for text in sheet.column(index) if "," in text]
-    marks = "." if not found else _marks(sheet, indices) or _marks(sheet, range(sheet.width))
+    own = [text for index in indices for text in sheet.column(index)]
+    found = [text for text in own if "," in text] or cells.grouped(own)
+    marks = "." if not found else _marks(sheet, indices) if "," in found[0] else ""
+    if not marks:
+        numeric = [i for i in range(sheet.width) if is_number(sheet.column(i)[0])]
+        marks = _marks(sheet, numeric)
     if not marks:
         raise HarnessError(
-            f"{sheet.path}: the comma in {found[0]!r} may divide decimals or thousands",
+            f"{sheet.path}: the mark in {found[0]!r} may divide decimals or thousands",
             "write the numbers with a point for the decimals, and without any other mark",
         )
     return marks

@@ -94,6 +94,18 @@ def volts_and_amperes():
     yield Case("va-no-units", table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1)), TRUE)
     data = table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1e3))
     yield Case("va-ambiguous", data, "units of volts and amperes|may be any|disagree")
+    small = table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1e-3))
+    yield Case("va-implausible", small, "units of volts and amperes")
+    none = table("time,voltage,current", TIMES, VOLTS, [0] * N)
+    yield Case("va-zero", none, "units of volts and amperes")
+    data = table("time,voltage,current,energy_j", TIMES, VOLTS, scaled(amps, 1e3), TOTALS)
+    yield Case("va-energy-decides", data, TRUE)
+    data = table("time,voltage,current,energy_j", TIMES, VOLTS, scaled(amps, 1e3), [7] * N)
+    yield Case("va-energy-denies", data, "units of volts and amperes")
+    data = table("time,power_w,voltage,current", TIMES, WATTS, VOLTS, scaled(amps, 1e3))
+    yield Case("va-power-decides", data, TRUE)
+    data = table("time,power,voltage,current", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1))
+    yield Case("va-plausible-decides-mw", data, TRUE)
     data = table(
         "time,power,voltage_v,current_a", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1)
     )
@@ -135,6 +147,11 @@ def energies():
     yield Case(
         "interval-constant", table("time,energy_j", TIMES, [1.5] * N), "since the row before"
     )
+    slow = scaled([5000 + i / 2 for i in range(N)], 1)
+    yield Case("counter-or-ramp", table("time_s,energy_j", range(N), slow), "since the row before")
+    yield Case("counter-total", table("time_s,total_energy_j", range(N), slow), (N - 1) / 2)
+    far = scaled([5e5 + total for total in TOTALS], 1)
+    yield Case("counter-far", table("time_s,energy_j", TIMES, far), TRUE)
     yield Case("rapl-dump", table("time_s,energy_uj", TIMES, scaled(TOTALS, 1e6, 3)), TRUE)
     wrapped = [(total * 1e6 + 262143328850 - 5e7) % 262143328850 for total in TOTALS]
     yield Case("rapl-wrapped", table("time_s,energy_uj", TIMES, scaled(wrapped, 1, 3)), TRUE)
@@ -189,6 +206,8 @@ def decoys():
     yield Case("two-rails-all", two, 2 * TRUE, {"columns": "t=time,w=cpu_w,w=gpu_w,total=*"})
     summed = table("time,cpu_w,gpu_w,board_w", TIMES, WATTS, WATTS, scaled(WATTS, 2))
     yield Case("sum-of-rails", summed, 2 * TRUE)
+    both = table("time,cpu_w,total_w,board_w", TIMES, WATTS, WATTS, scaled(WATTS, 2))
+    yield Case("total-against-sum", both, "names no rail as the total")
     named = table("time,cpu_w,gpu_w,total_w", TIMES, WATTS, WATTS, scaled(WATTS, 3))
     yield Case("total-by-name", named, 3 * TRUE)
 
@@ -241,6 +260,13 @@ def marks():
     yield Case("thousands-twice", table("time_s,power_uW", TIMES, big), TRUE)
     dots = [f"{w * 1e3:,.1f}".translate(str.maketrans(",.", ".,")) for w in WATTS]
     yield Case("thousands-dot", table("time [s];P [mW]", comma, dots, mark=";"), TRUE)
+    groups = [f"{w * 1e3:,.0f}".replace(",", ".") for w in WATTS]
+    yield Case("thousands-dot-whole", table("time [s];P [mW]", comma, groups, mark=";"), TRUE)
+    cells = [f"{group} mW" for group in groups]
+    yield Case("thousands-dot-units", table("time [s];P", comma, cells, mark=";"), TRUE)
+    other = ["1,234"] * N
+    unclear = table("time [s];P [mW];x", range(N), groups, other, mark=";")
+    yield Case("thousands-dot-or-comma", unclear, "may divide")
     blanks = [f"{w * 1e3:,.1f}".replace(",", " ") for w in WATTS]
     yield Case("thousands-blank", table("time [s];P [mW]", TIMES, blanks, mark=";"), TRUE)
     quotes = [f"{w * 1e3:,.1f}".replace(",", "'") for w in WATTS]
@@ -436,6 +462,7 @@ def long_forms():
     for key, names, truth in (
         ("device", ("gpu0", "gpu1"), 3 * TRUE), ("gpu", (0, 1), 3 * TRUE), ("index", (7, 8), 3 * TRUE),
         ("target", ("web", "db"), "names no rail as the total"), ("domain", ("core", "dram"), "names no rail"),
+        ("device", ("board", "cpu"), "names no rail"), ("card", ("a", "b"), "names no rail"),
         ("target", ("all", "db"), TRUE), ("sensor", ("total", "cpu"), TRUE),
     ):  # fmt: skip
         rows = [
