@@ -180,7 +180,7 @@ class PowerTrace:
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that go with every number of this log."""
-        return words_of(self.source)
+        return (*words_of(self.source), *self.source.get("words", ()))
 
     @property
     def scope(self) -> str:

@@ -66,7 +66,7 @@ _NO_READING = {
     *("stdev", "setpoint", "target", "budget", "tdp", "reactive", "apparent", "var", "va", "count"),
     *("default", "enforced", "management", "managed", "threshold", "warn", "crit", "status", "id"),
     *("shunt", "percent", "pct", "supply", "utilization", "range", "offset", "temp", "cost", "pf"),
-    *("saved", "requested", "rated", "nominal"),
+    *("saved", "requested", "rated", "nominal", "cyc", "cycle", "cycles"),
 }
 _MEANS = {"avg", "average", "mean", "smoothed", "filtered"}
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, refuse_beyond
-from joulebird.reports.logs.importers.infer import ambiguous, divides, infer
+from joulebird.reports.logs.importers.infer import SAME, ambiguous, divides, infer
 from joulebird.reports.logs.importers.origins import known
 from joulebird.reports.logs.importers.reading import RULES, Reading, Rows, parse_map
 from joulebird.reports.logs.importers.sheet import Sheet, no_sample
@@ -74,11 +74,12 @@ def _seconds(sheet: Sheet, reading: Reading) -> tuple[np.ndarray, str]:
     seconds = places * float(reading.step_s or 1.0)
     if times is not None and np.isfinite(times.seconds).any() and len(seconds):
         span = float(np.nanmax(times.seconds) - np.nanmin(times.seconds))
-        if abs(span - float(seconds[-1])) > 1.5 + 0.02 * span:
+        if abs(span - float(seconds[-1])) > 1.5 + SAME * span:
+            fitting = float(reading.step_s or 1.0) * span / max(float(seconds[-1]), 1e-9)
             raise HarnessError(
                 f"{sheet.path}: --interval {reading.step_s:g}s makes {seconds[-1]:.6g} s, but its "
                 f"times span {span:.6g} s",
-                "give the interval at which it was recorded",
+                f"give the interval at which it was recorded: about {fitting:.4g}s",
             )
         seconds = seconds + float(np.nanmin(times.seconds))
     return seconds, times.zone if times else "counted rows"

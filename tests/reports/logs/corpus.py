@@ -241,6 +241,9 @@ def moments():
     yield Case("whole-seconds", table("timestamp,power_w", seconds, WATTS), "coarser")
     yield Case("whole-seconds-interval", table("timestamp,power_w", seconds, WATTS), TRUE,
                {"interval_s": 0.1})  # fmt: skip
+    yield Case("whole-seconds-near-interval", table("timestamp,power_w", stamps(
+        lambda t: t.strftime("%Y-%m-%d %H:%M:%S"), 1.02, n=500), WATTS * 2 + WATTS[:18]), "span",
+        {"interval_s": 1.0})  # fmt: skip
     yield Case("whole-seconds-wrong-interval", table("timestamp,power_w", seconds, WATTS), "span",
                {"interval_s": 1.0})  # fmt: skip
     iso = stamps(forms["iso"])
@@ -423,14 +426,32 @@ def origins():
         3 * mean(WATTS),
     )
     nano = stamps(lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.%f123Z"))
+    reports = [json.dumps({
+        "host": {"consumption": w * 1e6, "timestamp": float(t), "components": {"disks": []}},
+        "consumers": [{"exe": "/bin/a", "cmdline": "a", "pid": 1, "consumption": w * 5e5, "timestamp": float(t)}],
+        "sockets": [{"id": 0, "consumption": w * 9e5, "domains": [], "timestamp": float(t)}],
+    }) for t, w in zip(epoch, WATTS, strict=True)]  # fmt: skip
+    yield Case("scaphandre-json", "".join(reports).encode(), mean(WATTS))
+    yield Case("scaphandre-json-lines", ("\n".join(reports) + "\n").encode(), mean(WATTS))
+    yield Case("scaphandre-json-array", ("[" + ",".join(reports) + "]").encode(), mean(WATTS))
+    torn = "".join(r[:40] if i % 10 == 5 else r for i, r in enumerate(reports))
+    yield Case("scaphandre-json-torn", torn.encode(), "damaged or missing")
+    yield Case("json", b'[{"time": 1, "power": 2}, {"time": 2, "power": 2}]\n', "known here")
     rows = [f"rapl_consumed_energy_J;{t};{w / 10};cpu_package;0;local_machine;;domain=package\n"
             f"mem_total_kB;{t};16377356288;local_machine;;local_machine;;" for t, w in zip(nano, WATTS, strict=True)]  # fmt: skip
     head = "metric;timestamp;value;resource_kind;resource_id;consumer_kind;consumer_id;__late_attributes\n"
     yield Case("alumet", (head + "\n".join(rows) + "\n").encode(), mean(WATTS))
+    rows = [f"rapl_consumed_energy_J;{t};{w / 10};cpu_package;0;local_machine;;{domain};\n"
+            for t, w in zip(nano, WATTS, strict=True) for domain in ("package", "pp0")]  # fmt: skip
+    data = head.replace("__late", "domain;__late") + "".join(rows)
+    yield Case("alumet-domains", data.encode(), "names no rail as the total")
     amps = [w / 5 for w in WATTS]
     zero = [0] * N
-    yield Case("joulescope", table("#time,current,voltage,power,charge,energy", TIMES, scaled(amps, 1), [5] * N,
+    less = scaled(amps, 0.9)  # the mean of a product is not the product of means
+    yield Case("joulescope", table("#time,current,voltage,power,charge,energy", TIMES, less, [5] * N,
                WATTS, zero, zero), mean(WATTS))  # fmt: skip
+    three = table("#time,current,voltage", TIMES, scaled(amps, 1), [5] * N)
+    yield Case("joulescope-current", three, mean(WATTS))
     yield Case("powertool", table("Time (s),Main Avg Current (mA),Main Avg Voltage (V)", TIMES, scaled(amps, 1e3),
                [5] * N), mean(WATTS))  # fmt: skip
     short = [i / 5000 for i in range(N)]
@@ -438,8 +459,12 @@ def origins():
     yield Case("pymonsoon", pm, line(WATTS, short))
     yield Case("pymonsoon-true-ms", table("Time(ms),Main(mA),Main Voltage(V)", scaled(TIMES, 1e3), scaled(amps, 1e3),
                [5] * N), TRUE)  # fmt: skip
+    for name, step, truth in (("pymonsoon-thinned", 0.02, True), ("pymonsoon-seldom", 1, "either")):
+        times = [i * step for i in range(N)]
+        data = table("Time(ms),Main(mA),Main Voltage(V)", times, scaled(amps, 1e3), [5] * N)
+        yield Case(name, data, line(WATTS, times) if truth is True else truth)
     yield Case("watts-up", table("Time,Watts,Volts,Amps,WattHrs,Pwr Cyc", range(N), WATTS, [120] * N, [0.2] * N,
-               [1] * N, [0] * N), mean(WATTS, list(range(N))))  # fmt: skip
+               [1] * N, [0] * N), line(WATTS, list(range(N))))  # fmt: skip
     keysight = table("Sample,Curr avg 1,Volt avg 1", range(N), scaled(amps, 1), [5] * N,
                      before="Keysight N6705C\nSample interval: ,0.1\n")  # fmt: skip
     yield Case("keysight", keysight, mean(WATTS))
