@@ -24,9 +24,11 @@ from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, net, on_wall_clock
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
+NO_CLOCK = ("", "counted rows", *UNITS["t"])
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
 EXAMPLES = """examples:
   joulebird energy power.csv
@@ -34,6 +36,8 @@ EXAMPLES = """examples:
   joulebird energy log.csv --map 't=Time,w=cpu[mW],w=gpu[mW],total=cpu+gpu' --reading lab.json
   joulebird energy tegrastats.txt --interval 100ms --from 10:20 --to 10:25:30
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
+  joulebird energy log.csv --find-load --net
+  joulebird energy log.csv --mark phase=train --net --idle phase=idle
 """
 
 
@@ -42,10 +46,20 @@ def moment(text: str) -> Union[float, str]:
     return text if re.fullmatch(_CLOCK, text) else instant(text)
 
 
+def hours(text: str) -> float:
+    """Return the hours that a zone is ahead of UTC, from -12 to 14."""
+    value = float(text)
+    if not -12 <= value <= 14:
+        raise ValueError(text)
+    return value
+
+
 def spacing(text: str) -> float:
     """Return a time between two rows in seconds; "100ms" and "0.1s" are understood too."""
-    number, unit = re.fullmatch(r"(.*?)\s*(ms|s)?", text).groups()  # type: ignore[union-attr]
-    return period(number) * (1e-3 if unit == "ms" else 1.0)
+    for unit, factor in (("ms", 1e-3), ("s", 1.0)):
+        if text.endswith(unit):
+            return period(text[: -len(unit)].rstrip()) * factor
+    return period(text)
 
 
 ARGUMENTS = (
@@ -65,7 +79,30 @@ ARGUMENTS = (
         help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own(
+        "--events",
+        metavar="FILE",
+        help="take the windows from a stage's events.jsonl; in a foreign log by the wall clock",
+    ),
+    own(
+        "--zone",
+        type=hours,
+        metavar="H",
+        help="hours ahead of UTC of a foreign log's stamps, for --events: 2, -5, 5.5",
+    ),
+    own(
+        "--mark",
+        type=word,
+        metavar="COLUMN=VALUE",
+        help="take the windows in which a column of a foreign log holds a value",
+    ),
+    own(
+        "--find-load",
+        action="store_true",
+        help="take the one load between two stretches of idle; refused where there is no such",
+    ),
+    own("--net", action="store_true", help="less the idle power beside the load, or of --idle"),
+    own("--idle", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
     own(
         "--map",
         type=word,
@@ -92,10 +129,6 @@ ARGUMENTS = (
 
 def main(args: Namespace) -> int:
     """Integrate and print."""
-    if args.events is not None and (args.begin is not None or args.end is not None):
-        raise HarnessError(
-            "--events and --from/--to both say which window is meant", "give one of them"
-        )
     found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
     table, text = found[0][0], "\n\n".join(shown for _, shown, _ in found)
     answer(args, table if len(found) == 1 else {"logs": [each for each, _, _ in found]}, text)
@@ -112,13 +145,17 @@ def measured(args: Namespace) -> Tuple[Dict[str, Any], str, Optional[HarnessErro
         if args.rail is not None
         else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
     )
-    windows = windows_of(args, trace)
+    windows, idle, args.evidence = windows_of(args, trace)
     results = {
         rail or "total": total_energy(
             [trace.energy(begin, end, rail, boot) for begin, end, boot in windows]
         ).worded(*words)
         for rail in rails
     }
+    if args.net:
+        powers = {name: idle_of(trace, idle, rail) for name, rail in zip(results, rails)}
+        results = {name: net(energy, powers[name]) for name, energy in results.items()}
+        args.evidence += [f"net of {w:.4g} +- {2 * u:.2g} W ({n})" for n, (w, u) in powers.items()]
     first = next(iter(results.values()))
     cure = (
         "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
@@ -154,25 +191,57 @@ def loaded(args: Namespace) -> PowerTrace:
     return trace
 
 
-def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
-    """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
-    if args.events is not None:
-        if not os.path.isfile(args.events):
-            raise HarnessError(
-                f"{args.events}: no such file",
-                "name the events.jsonl that stands beside the stage's power.csv",
-            )
-        found = [one.useful for one in attempts(read_events(args.events)) if one.useful]
-        if not found:
-            raise HarnessError(
-                f"{args.events}: no stage marks in it",
-                "name the events.jsonl of a stage that trained at least one epoch",
-            )
-        return [
-            (one.begin_s, one.end_s, one.boot_id if len(trace.boots) > 1 else None) for one in found
-        ]
+def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[Window], List[str]]:
+    """Return the windows asked for, those of idle, and the evidence for both.
+
+    A window is (begin, end, boot) in the log's clock, None for open ends.
+    """
+    span = args.begin is not None or args.end is not None
+    ways = {"--events": args.events, "--mark": args.mark, "--find-load": args.find_load or None}
+    given = [name for name, value in ways.items() if value is not None]
+    given += ["--from/--to"] * span
+    if len(given) > 1:
+        raise HarnessError(
+            f"{' and '.join(given)} both say which window is meant", "give one of them"
+        )
+    if args.net and not args.find_load and args.idle is None:
+        raise HarnessError(
+            "--net needs an idle power", "add --find-load, or --idle COLUMN=VALUE of a mark"
+        )
     begin = in_log(args.begin, trace, trace.span_s[0], args.clock)
-    return [(begin, in_log(args.end, trace, begin or trace.span_s[0], args.clock), None)]
+    end = in_log(args.end, trace, begin or trace.span_s[0], args.clock)
+    found = Found([(begin, end, None)], [], "")
+    if args.events is not None:
+        found = of_events(args, trace)
+    elif args.mark is not None:
+        found = marked(trace, args.mark)
+    elif args.find_load:
+        found = find_load(trace, args.rail)
+    idle = marked(trace, args.idle).load if args.idle is not None else found.idle
+    return found.load, idle, [found.why] * bool(found.why)
+
+
+def of_events(args: Namespace, trace: PowerTrace) -> Found:
+    """Return the windows of a stage's useful work, in the log's clock."""
+    if not os.path.isfile(args.events):
+        raise HarnessError(
+            f"{args.events}: no such file",
+            "name the events.jsonl that stands beside the stage's power.csv",
+        )
+    tries = [one for one in attempts(read_events(args.events)) if one.useful]
+    if not tries:
+        raise HarnessError(
+            f"{args.events}: no stage marks in it",
+            "name the events.jsonl of a stage that trained at least one epoch",
+        )
+    zone = trace.reading.zone if trace.reading else ""
+    if trace.reading and zone not in NO_CLOCK:
+        return on_wall_clock(trace, trace.reading, tries, args.zone)
+    useful = [one.useful for one in tries if one.useful]
+    boots = len(trace.boots) > 1
+    return Found(
+        [(one.begin_s, one.end_s, one.boot_id if boots else None) for one in useful], [], ""
+    )
 
 
 def in_log(
@@ -183,13 +252,13 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
-    if trace.reading and trace.reading.zone in ("", "counted rows", *UNITS["t"]):
+    if trace.reading and trace.reading.zone in NO_CLOCK:
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
             "give seconds after its first row: --from 10",
         )
-    hour, minute, second = re.fullmatch(_CLOCK, when).groups("0")  # type: ignore[union-attr]
-    of_day = int(hour) * 3600 + int(minute) * 60 + float(second)
+    hour, minute, second = [*map(float, when.split(":")), 0.0][:3]
+    of_day = hour * 3600 + minute * 60 + second
     return float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
 
 
@@ -217,7 +286,7 @@ def facts(
         "words": words_of_all(results),
         "windows": [{"begin_s": begin, "end_s": end} for begin, end, _ in windows],
         "problems": trace.problems(),
-        "notes": list(trace.reading.because) if trace.reading else [],
+        "notes": [*args.evidence, *(trace.reading.because if trace.reading else ())],
         "reading": trace.reading.as_dict() if trace.reading else None,
         "energies": {name: one.as_dict() for name, one in results.items()},
     }
@@ -249,6 +318,6 @@ def as_text(
     )
     known = parts_text(first.u_sensor_joules, first.own_u_joules)
     parts = [] if first.void else [f"uncertainty (95 %): {known}"]
-    notes = (f"note: {text}" for text in trace.problems())
+    notes = (f"note: {text}" for text in (*args.evidence, *trace.problems()))
     reading = [trace.reading.as_text()] if trace.reading else []
     return "\n".join([*lines, *rows, *parts, *reading, *notes])

@@ -120,6 +120,7 @@ def kind_of(name: str, unit: str = "") -> str:
 NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
 _GROUPS = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+") for mark in ".,"}
 
+_TORN = 0.05  # of the numbers, which may have lost digits
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+\s*[A-Za-zµμ]*")
 
 
@@ -133,10 +134,10 @@ def decimal_marks(texts: Sequence[str]) -> str:
     if len(pairs) == 1:
         return pairs.pop()
     alone = {
-        mark: {bool(group.fullmatch(text)) for text in texts if mark in text}
+        mark: [not group.fullmatch(text) for text in texts if mark in text]
         for mark, group in _GROUPS.items()
     }
-    marks = "".join(mark for mark in ".," if False in alone[mark])
+    marks = "".join(mark for mark in ".," if sum(alone[mark]) > _TORN * len(alone[mark]))
     if marks == "," or not alone[","]:
         return marks or "."
     several = any(text.count(",") > 1 for text in texts)
@@ -144,13 +145,14 @@ def decimal_marks(texts: Sequence[str]) -> str:
 
 
 def grouped(texts: Sequence[str]) -> list[str]:
-    """Return the numbers if all of them may have a point between their thousands; else [].
+    """Return the numbers if (nearly) all may have a point between their thousands; else [].
 
     >>> grouped(["12.345", "1.000"]), grouped(["12.345", "1.5"])
     (['12.345', '1.000'], [])
     """
-    found = [text.strip() for text in texts if "." in text]
-    return found if all(map(_GROUPED.fullmatch, found)) else []
+    points = [text.strip() for text in texts if "." in text]
+    found = [text for text in points if _GROUPED.fullmatch(text)]
+    return found if len(found) >= (1 - _TORN) * len(points) else []
 
 
 def number(cell: str, marks: str = ".,") -> tuple[float, str]:

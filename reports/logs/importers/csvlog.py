@@ -15,6 +15,7 @@ from joulebird.reports.logs.importers.streams import (
     Stream,
     rail_values,
     stream,
+    stretches,
     times_of,
     together,
 )
@@ -51,7 +52,12 @@ def read_table(
     streams = _streams(sheet, reading, seconds)
     repeated, back = _order(sheet, reading, streams)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
-    reading = replace(reading, zone=zone or reading.zone, rows=counts)
+    used = {i for c in (reading.time, *reading.columns) if c for i in c.indices} | {*reading.by}
+    marks = {
+        sheet.name(i): stretches(sheet, i, seconds) for i in range(sheet.width) if i not in used
+    }
+    marks = {name: found for name, found in marks.items() if found}
+    reading = replace(reading, zone=zone or reading.zone, rows=counts, stretches=labels)
     return _segment(sheet, reading, streams, lost, seconds), reading
 
 

@@ -137,11 +137,12 @@ def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
         cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
         if "Time" in cells:
             watts = cells.get("Watts", "")
-            rows.append([cells["Time"], "" if watts.strip().startswith("-") else watts])
+            watts = "" if watts.strip().startswith("-") else watts
+            rows.append([cells["Time"], watts, cells.get("Mark", "")])
             kept.append(number)
         elif line.strip():
             lost.append(number)
-    sheet = Sheet(path, ["Time", "Watts"], [], rows, kept, lost, [])
+    sheet = Sheet(path, ["Time", "Watts", "Mark"], [], rows, kept, lost, [])
     rails = (Rail("Watts", (Column("w", (1,), "Watts", "W"),)),)
     facts = (("name", "ptdaemon"), ("scope", "wall"))
     time = Column("t", (0,), "Time", "")

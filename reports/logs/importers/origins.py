@@ -83,7 +83,7 @@ def _product(name: str, header: str, time: str, volts: str, amps: tuple[str, str
 
 _PYMONSOON = _product(
     "PyMonsoon (its Time(ms) counts seconds)",
-    r"Time\(ms\),Main\(mA\),.*Main Voltage\(V\).*",
+    r"(?=.*Time\(ms\))(?=.*Main\(mA\)).*Main Voltage\(V\).*",
     r"Time\(ms\)",
     r"Main Voltage\(V\)",
     (r"Main\(mA\)", "mA"),
@@ -219,7 +219,7 @@ ORIGINS = (
         "Sample",
         r"Volt avg \d",
         (r"Curr avg \d", "A"),
-    )._replace(preamble=r"(?i)sample interval\D*?([\d.]+(?:e[-+]?\d+)?)"),
+    )._replace(preamble=r"(?i)sample interval[^\d.]*(\d*[.,]?\d+(?:e[-+]?\d+)?)"),
 )
 
 
@@ -230,7 +230,7 @@ def known(sheet: Sheet, step_s: float | None) -> tuple[Sheet, Reading] | None:
     """
     line = ",".join(sheet.header).rstrip(",")
     for origin in ORIGINS:
-        if re.fullmatch(origin.header, line):
+        if re.fullmatch(origin.header, line, re.I):
             found = _read(sheet, origin, step_s)
             if found:
                 return found
@@ -244,10 +244,9 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
     sheet = _kept(sheet, *origin.keep)
     time = _time(sheet, origin)
     stated = re.search(origin.preamble, "\n".join(sheet.preamble)) if origin.preamble else None
-    if stated and time:
-        time = time._replace(fixed=float(stated.group(1)))
-    elif origin.preamble:
-        time = None
+    if origin.preamble and time:
+        fixed = float(stated.group(1).replace(",", ".")) if stated else 0.0
+        time = time._replace(fixed=fixed) if fixed > 0 else None
     if time is None and step_s is None:
         raise HarnessError(
             f"{sheet.path}: a log of {origin.name} without times",
@@ -290,9 +289,10 @@ def _kept(sheet: Sheet, column: str, pattern: str) -> Sheet:
 
 def _time(sheet: Sheet, origin: Origin) -> Column | None:
     if "+" in origin.time:
-        names = origin.time.split("+")
-        return Column("t", tuple(map(sheet.header.index, names)), origin.time, origin.unit)
-    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name)]
+        known = [name.lower() for name in sheet.header]
+        places = tuple(known.index(name.lower()) for name in origin.time.split("+"))
+        return Column("t", places, origin.time, origin.unit)
+    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name, re.I)]
     found = found if origin.time else []
     return Column("t", (found[0],), sheet.header[found[0]], origin.unit) if found else None
 
@@ -302,7 +302,7 @@ def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
         [
             Column(key, (i,), name, unit)
             for i, name in enumerate(sheet.header)
-            if re.fullmatch(pattern, name)
+            if re.fullmatch(pattern, name, re.I)
         ]
         for key, pattern, unit in origin.columns
     ]

@@ -1,8 +1,9 @@
 """Turn the columns of a sheet into seconds and watts, one stream a rail, and lay them together."""
 
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import GAP_PERIODS, LEAST_GAP_S
 from joulebird.reports.logs.importers import cells
-from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail
+from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Stretch
 from joulebird.reports.logs.importers.sheet import Sheet, is_number
 
 _SENTINELS = (65535, 65534, 32767, 32768, 2147483647, 4294967295)
 _GLITCH_W, _GLITCH_TIMES = 2000.0, 100.0
+_MOST_STRETCHES = 1000
 
 
 class Times(NamedTuple):
@@ -38,11 +40,14 @@ class Stream(NamedTuple):
 def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     """Return the decimal marks of some columns; raises HarnessError where they are ambiguous."""
     own = [text for index in indices for text in sheet.column(index)]
-    found = [text for text in own if "," in text] or cells.grouped(own)
-    marks = "." if not found else _marks(sheet, indices) if "," in found[0] else ""
-    if not marks:
-        numeric = [i for i in range(sheet.width) if is_number(sheet.column(i)[0])]
-        marks = _marks(sheet, numeric)
+    found = [text for text in own if "," in text]
+    numeric = (i for i in range(sheet.width) if is_number(sheet.column(i)[0]))
+    if found:
+        marks = _marks(sheet, indices) or _marks(sheet, numeric)
+    else:
+        found = cells.grouped(own)
+        marks = _marks(sheet, set(numeric) - set(indices)) if found else "."
+        marks = "" if len(marks) > 1 else marks
     if not marks:
         raise HarnessError(
             f"{sheet.path}: the mark in {found[0]!r} may divide decimals or thousands",
@@ -51,7 +56,7 @@ def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     return marks
 
 
-def _marks(sheet: Sheet, indices: Sequence[int]) -> str:
+def _marks(sheet: Sheet, indices: Iterable[int]) -> str:
     every = (text.strip() for index in indices for text in sheet.column(index))
     digits = (re.match(r"[-+]?[\d.,' \u00a0]*\d(?![\d:/-])", text) for text in every)
     texts = [re.sub("[' \u00a0]", "", match.group()) for match in digits if match]
@@ -200,6 +205,22 @@ def _carried(one: Stream, times_s: np.ndarray, rule: str) -> tuple[np.ndarray, n
     near = (own[after] - own[before] <= allowed) | (rule == "counter")
     values = np.interp(times_s, own, watts) if rule == "line" else watts[after]
     return values, near & (times_s >= own[0]) & (times_s <= own[-1])
+
+
+def stretches(sheet: Sheet, index: int, times_s: np.ndarray) -> tuple[Stretch, ...]:
+    """Return the stretches of one label in a column; () for one that seldom keeps its value."""
+    labels = sheet.column(index)
+    firsts = [0]
+    for row, (before, label) in enumerate(itertools.pairwise(labels), 1):
+        if before != label:
+            firsts.append(row)
+            if len(firsts) > _MOST_STRETCHES:
+                return ()
+    if len(firsts) * 2 > len(labels):
+        return ()
+    edges = [*times_s[firsts].tolist(), float(times_s[-1])]
+    pairs = zip(firsts, itertools.pairwise(edges), strict=True)
+    return tuple(Stretch(labels[first], begin, end) for first, (begin, end) in pairs)
 
 
 def joules_of(times_s: np.ndarray, watts: np.ndarray, rule: str = "line") -> float:

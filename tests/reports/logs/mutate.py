@@ -151,6 +151,8 @@ def german(data, bits):
 
 
 def coarse(data, bits):
+    if not re.match(rb"#? ?(time|elapsed)", data, re.I):
+        return data
     return re.sub(rb"(?m)^(\d+)\.\d+", rb"\1", data)
 
 

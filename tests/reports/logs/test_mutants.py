@@ -12,7 +12,7 @@ from tests.reports.logs.corpus import CASES
 
 ROWS = 100
 HANGS_S = 60
-COUNTED = (mutate.cut_middle, mutate.repeat_block, mutate.drop_rows)  # rows without times
+COUNTED = (mutate.cut_middle, mutate.repeat_block, mutate.drop_rows, mutate.twice)  # not timed
 
 
 def late(signum, frame):
