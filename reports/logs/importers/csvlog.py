@@ -53,10 +53,9 @@ def read_table(
     repeated, back = _order(sheet, reading, streams)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
     used = {i for c in (reading.time, *reading.columns) if c for i in c.indices} | {*reading.by}
-    marks = {
-        sheet.name(i): stretches(sheet, i, seconds) for i in range(sheet.width) if i not in used
-    }
-    marks = {name: found for name, found in marks.items() if found}
+    free = (i for i in range(sheet.width) if i not in used)
+    marks = ((sheet.name(i), stretches(sheet, i, seconds)) for i in free)
+    labels = {name: found for name, found in marks if found}
     reading = replace(reading, zone=zone or reading.zone, rows=counts, stretches=labels)
     return _segment(sheet, reading, streams, lost, seconds), reading
 
