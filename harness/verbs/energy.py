@@ -252,6 +252,10 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
+    zone = re.match(r"UTC([+-]\d\d):?(\d\d)", trace.reading.zone) if trace.reading else None
+    if zone:
+        ahead_s = abs(int(zone.group(1))) * 3600 + int(zone.group(2)) * 60
+        offset_s += ahead_s if zone.group(1)[0] == "+" else -ahead_s
     if trace.reading and trace.reading.zone in NO_CLOCK:
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
@@ -259,7 +263,19 @@ def in_log(
         )
     hour, minute, second = [*map(float, when.split(":")), 0.0][:3]
     of_day = hour * 3600 + minute * 60 + second
-    return float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
+    found = float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
+    if found - trace.span_s[1] > 43200.0:
+        first, last = (clock_of(time_s + offset_s) for time_s in trace.span_s)
+        raise HarnessError(
+            f"{trace.name}: {when} is not in it", f"it runs from {first} to {last} of its clock"
+        )
+    return found
+
+
+def clock_of(time_s: float) -> str:
+    """Return the time of day as HH:MM:SS."""
+    minutes, second = divmod(int(time_s % 86400.0), 60)
+    return "{:02d}:{:02d}:{:02d}".format(*divmod(minutes, 60), second)
 
 
 def stage_words(log: str) -> List[str]:

@@ -42,7 +42,7 @@ def marked(trace: PowerTrace, wanted: str) -> Found:
             value = wanted[len(name) + 1 :]
             found: list[Given] = [(s.begin_s, s.end_s, None) for s in stretches if s.label == value]
             if found:
-                return Found(found, [], f"{wanted}: {len(found)} stretches")
+                return Found(found, [], f"{wanted}, parts: {len(found)}")
             values = ", ".join(list(dict.fromkeys(s.label for s in stretches))[:8])
             raise HarnessError(
                 f"{trace.name}: column {name!r} never holds {value!r}", f"it holds: {values}"

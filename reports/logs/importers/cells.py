@@ -57,7 +57,7 @@ _NAMES = {
 }
 _TIMES = {
     *("t", "ts", "time", "timestamp", "datetime", "date", "elapsed", "epoch", "unix", "utc"),
-    *("clock", "stamp", "unixtime", *UNITS["t"]),
+    *("clock", "stamp", "unixtime", "asctime", *UNITS["t"]),
 }
 _NO_TIME = {"duration", "delta", "interval", "dt", "cpu", "uptime", "up", "end", "max", "window"}
 # a power by its unit or name that is none: a limit, a state, a statistic
@@ -211,6 +211,7 @@ _FORMS = (
     *_CLOCKS,
 )
 _DAY_S = 86400.0
+STAMPED = " of the stamps"
 
 
 def instant(text: str, form: str | None = None) -> float:
@@ -255,8 +256,9 @@ def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
     if len({round(float(np.nanmax(times) - np.nanmin(times))) for times in kept}) > 1:
         raise ValueError("day and month may stand in either order")
     times, zone = kept[0], "not stated, read as UTC"
-    if re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip()):
-        zone = "of the stamps"
+    stated = re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip())
+    if stated:
+        zone = "UTC" + stated.group().strip("Z") + STAMPED
     if np.nanmax(times) < _DAY_S:
         known = np.flatnonzero(np.isfinite(times))
         days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, refuse_beyond
-from joulebird.reports.logs.importers.infer import SAME, ambiguous, divides, infer
+from joulebird.reports.logs.importers.infer import SAME, ambiguous, divides, infer, refuse_groups
 from joulebird.reports.logs.importers.origins import known
 from joulebird.reports.logs.importers.reading import RULES, Reading, Rows, parse_map
 from joulebird.reports.logs.importers.sheet import Sheet, no_sample
@@ -51,6 +51,8 @@ def read_table(
     refuse_beyond(sheet.path, sheet.lines, seconds, MAX_S, "s")
     streams = _streams(sheet, reading, seconds)
     repeated, back = _order(sheet, reading, streams)
+    if mapping is None and not reading.by and reading.step_s is None:
+        refuse_groups(sheet, reading, seconds)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
     used = {i for c in (reading.time, *reading.columns) if c for i in c.indices} | {*reading.by}
     free = (i for i in range(sheet.width) if i not in used)
@@ -180,6 +182,8 @@ def _segment(
     stamps = max(
         _missing(np.unique(t_us)), np.rint(seconds[places] * 1e6).astype(np.int64), key=len
     )
+    unread = ~read[:, [names.index(name) for name in total]].all(axis=1)
+    stamps = np.sort(np.append(stamps, t_us[unread]))
     return Segment(
         facts,
         {"boot_id": ""},

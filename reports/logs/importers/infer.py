@@ -20,6 +20,7 @@ _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or millis
 _MAINS_V = 60.0
 _NEAR = 0.05  # evidence for a unit: the next one is 1000 times off
 _MANY, _GROWS = 10, 20.0  # rows of a counter, and its growth, that a rising load has not
+_GROUPED = 0.25  # of the steps between rows, which are far shorter than the others
 _TOTALS = {"total", "tot", "sum", "overall"}
 _PARTS = {"gpu", "gpus", "uuid", "pci"}  # of a machine; any "device" may hold another one
 _DEVICES = {*_PARTS, "device", "index", "card", "idx"}
@@ -39,11 +40,12 @@ def infer(sheet: Sheet) -> Reading:
     key = rails[0].columns[0].key
     rule = {"j": "counter", "dj": "mean"}.get(key, "line")
     if zone == "s" and not time.unit:
-        step = float(np.median(np.abs(np.diff(seconds)))) if len(seconds) > 1 else 0.0
+        step = _step(seconds)
         why = (f"{time.name!r} in s: no unit is stated, and its rows are {step:.3g} apart", *why)
     reading = Reading(time, rails, total, rule, zone=zone, because=why)
     reading = _long_form(sheet, reading, seconds)
     if rule == "line" and not reading.by:
+        refuse_groups(sheet, reading, seconds[np.isfinite(seconds)])
         _held(sheet, reading, seconds)
     return reading
 
@@ -112,11 +114,15 @@ def _time(sheet: Sheet, kinds: list[str]) -> tuple[Column, np.ndarray, str]:
     return option, times.seconds, times.zone
 
 
+def _step(times: np.ndarray) -> float:
+    """Return the median step between rows of different times; 0 for none."""
+    steps = np.abs(np.diff(times[np.isfinite(times)]))
+    return float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+
+
 def _counted_time(sheet: Sheet, option: Column, values: np.ndarray, power: str) -> Column:
     """Return a time without a unit as seconds, unless whole steps may as well be milliseconds."""
-    known = values[np.isfinite(values)]
-    steps = np.abs(np.diff(known))
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    step = _step(values)
     if step < _FINE:
         return option
     named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us")}
@@ -422,6 +428,23 @@ def divides(sheet: Sheet, index: int, seconds: np.ndarray) -> bool:
     steps, same = np.diff(seconds[order]), np.diff(groups[order]) == 0
     counts = np.bincount(groups)
     return bool((steps[same] > 0).all()) and int(counts.min()) * 4 >= int(counts.max())
+
+
+def refuse_groups(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> None:
+    """Raise HarnessError for rows that stand close together in groups, as those of devices do."""
+    steps = np.diff(np.sort(seconds))
+    steps = steps[steps > 0]
+    if len(steps) < 2 * _MANY:
+        return
+    usual = float(np.quantile(steps, 0.97))
+    share = float(np.mean(steps < usual / 10))
+    if share > _GROUPED:
+        raise ambiguous(
+            sheet,
+            f"{100 * share:.0f} % of its rows stand close behind another one, in steps of "
+            f"{usual:.3g} s: several devices without a name?",
+            [f"{reading.as_map()},by=COL", reading.as_map()],
+        )
 
 
 def _held(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> None:

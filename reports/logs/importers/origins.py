@@ -262,7 +262,8 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
     rails = _rails(sheet, origin)
     if not rails:
         return None
-    by = next(((_by(sheet, name), name) for name in origin.by if _by(sheet, name)), ((), ""))
+    known_by = ((_places(sheet, name), name) for name in origin.by)
+    by = next((found for found in known_by if found[0]), ((), ""))
     total = origin.total or tuple(rail.name for rail in rails[:1] if len(rails) == 1)
     if by[0]:
         values = {" ".join(row[i] for i in by[0]) for row in sheet.rows}
@@ -278,20 +279,25 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
     )
 
 
+def _places(sheet: Sheet, names: str) -> tuple[int, ...]:
+    """Return the columns of some names joined by "+", in any case; () unless all are there."""
+    known = [name.lower() for name in sheet.header]
+    parts = names.lower().split("+")
+    return tuple(map(known.index, parts)) if set(parts) <= set(known) else ()
+
+
 def _kept(sheet: Sheet, column: str, pattern: str) -> Sheet:
-    if column not in sheet.header:
+    at = _places(sheet, column)
+    if not at:
         return sheet
-    at = sheet.header.index(column)
-    kept = [i for i, row in enumerate(sheet.rows) if re.fullmatch(pattern, row[at])]
+    kept = [i for i, row in enumerate(sheet.rows) if re.fullmatch(pattern, row[at[0]])]
     rows, lines = [sheet.rows[i] for i in kept], [sheet.lines[i] for i in kept]
     return sheet._replace(rows=rows, lines=lines, lost=[])
 
 
 def _time(sheet: Sheet, origin: Origin) -> Column | None:
     if "+" in origin.time:
-        known = [name.lower() for name in sheet.header]
-        places = tuple(known.index(name.lower()) for name in origin.time.split("+"))
-        return Column("t", places, origin.time, origin.unit)
+        return Column("t", _places(sheet, origin.time), origin.time, origin.unit)
     found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name, re.I)]
     found = found if origin.time else []
     return Column("t", (found[0],), sheet.header[found[0]], origin.unit) if found else None
@@ -311,10 +317,3 @@ def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
     names = ["power"] if len(groups[0]) == 1 else [f"power {i + 1}" for i in range(len(groups[0]))]
     pairs = zip(names, zip(*groups, strict=False), strict=False)
     return tuple(Rail(name, pair) for name, pair in pairs)
-
-
-def _by(sheet: Sheet, names: str) -> tuple[int, ...]:
-    parts = names.split("+")
-    return (
-        tuple(sheet.header.index(name) for name in parts) if set(parts) <= set(sheet.header) else ()
-    )

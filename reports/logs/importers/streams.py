@@ -15,6 +15,7 @@ from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Stret
 from joulebird.reports.logs.importers.sheet import Sheet, is_number
 
 _SENTINELS = (65535, 65534, 32767, 32768, 2147483647, 4294967295)
+_FAILED = (-1, -99, -999, -9999, -32768)
 _GLITCH_W, _GLITCH_TIMES = 2000.0, 100.0
 _MOST_STRETCHES = 1000
 
@@ -102,6 +103,9 @@ def quantity(sheet: Sheet, column: Column) -> np.ndarray:
     if len(whole) > 2:
         usual = 5 * float(np.median(np.abs(whole)))
         values[np.isin(values, _SENTINELS) & (np.abs(values) > usual)] = np.nan
+        below = np.unique(values[values < 0])
+        if len(below) == 1 and below[0] in _FAILED:  # no other is below zero
+            values[values < 0] = np.nan
     with np.errstate(over="ignore"):
         return values * np.where(np.isnan(own), column.factor, own)
 

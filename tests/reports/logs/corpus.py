@@ -347,6 +347,17 @@ def origins():
     same = [f"{t}, A100, {w * k:.2f} W" for t, w in zip(slash, WATTS, strict=True) for k in (1, 2)]
     data = ("timestamp, name, power.draw [W]\n" + "\n".join(same) + "\n").encode()
     yield Case("nvidia-smi-two-same-name", data, "repeat a time")
+    near = [
+        f"{t[:-1]}{g}, {w * (g + 1):.2f} W"
+        for t, w in zip(slash, WATTS, strict=True)
+        for g in (0, 3)
+    ]
+    data = ("timestamp, power.draw [W]\n" + "\n".join(near) + "\n").encode()
+    yield Case("nvidia-smi-two-without-names", data, "several devices")
+    generic = data.replace(b"power.draw", b"power").replace(b"/", b"-")
+    yield Case("two-devices-without-names", generic, "several devices")
+    yield Case("two-devices-as-one", generic, line([k * w for w in WATTS for k in (1, 4)], [
+        t + k for t in TIMES for k in (0, 0.003)]), {"columns": "t=timestamp,w=power [W]"})  # fmt: skip
     head = "# gpu    pwr  gtemp  mtemp     sm    mem\n# Idx      W      C      C      %      %\n"
     watts = [round(w) for w in WATTS]
     dmon = head + "".join(f"    0     {w}     33      -      0      0\n" for w in watts)
@@ -586,6 +597,13 @@ def broken():
                "columns change")  # fmt: skip
     yield case("other-schema", [*rows[:99], "time,temp,power_w", *rows[99:]], "columns change")
     yield case("hole", rows[:60] + rows[120:], "longest gap")
+    unread = [row if i % 15 else f"{row.partition(',')[0]},N/A" for i, row in enumerate(rows)]
+    yield case("fifteenth-unread", [rows[0], *unread[1:]], "lines damaged or missing")
+    minus = [row if i % 15 else f"{row.partition(',')[0]},-1" for i, row in enumerate(rows)]
+    yield case("fifteenth-minus-one", [rows[0], *minus[1:]], "lines damaged or missing")
+    yield case("one-minus-one", [*rows[:99], f"{TIMES[98]},-1", *rows[100:]], TRUE)
+    charged = [f"{t},{w - 12:.3f}" for t, w in zip(TIMES, WATTS, strict=True)]
+    yield case("below-zero", [rows[0], *charged], line([w - 12 for w in WATTS]))
     yield case("open-quote", [*rows[:99], '"' + rows[99], *rows[100:]], "quote")
     yield case("nul", [*rows[:99], "\0" * 40, *rows[100:]], TRUE)
     yield case("glitch", [*rows[:99], "9.8,65535", *rows[100:]], TRUE)
