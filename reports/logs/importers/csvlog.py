@@ -165,7 +165,8 @@ def _segment(
         )
     t_us = np.rint(times_s * 1e6).astype(np.int64)
     power = np.rint(np.where(read, watts, 0.0) * NW_PER_W).astype(np.int64)
-    failed = int((~read).any(axis=1).sum())
+    wild = max(one.wild for one in streams)
+    failures = {"unread": int((~read).any(axis=1).sum()) - wild, "100 times the usual": wild}
     total = names if reading.total == ("*",) else [n for n in reading.total if n in names]
     facts: dict[str, Any] = {
         "name": reading.origin,
@@ -191,7 +192,7 @@ def _segment(
         t_us,
         power,
         read,
-        {"unread": failed} if failed else {},
+        {status: count for status, count in failures.items() if count > 0},
         len(lost),
         tuple(lost[:_SHOWN]),
         stamps,

@@ -38,16 +38,15 @@ def read_foreign(
     column, or an impossible value. A copy of our own log has no reading: it states everything.
     """
     text = _text(path, data)
-    if columns is None and _REPORT.match(text):
-        sheet, reading = scaphandre(path, text)
-        segment, reading = read_table(sheet, None, step_s, reading)
-        return [segment], NW_PER_W, reading
-    lines, cut = _lines(path, text)
+    report = columns is None and bool(_REPORT.match(text))
+    lines, cut = ([], 0) if report else _lines(path, text)
     first = lines[:20] if columns is None else []
     if any(line.startswith(MAGIC.decode().strip()) for line in first):
         return list(read_data(path, widened(lines))), 1000, None
     sheet, reading = None, None
-    if any("RAM " in line and _RAIL.search(line) for line in first):
+    if report:
+        sheet, reading = scaphandre(path, text)
+    elif any("RAM " in line and _RAIL.search(line) for line in first):
         sheet, reading = tegrastats(path, lines)
     elif any(map(_PTDAEMON.match, first)):
         sheet, reading = ptdaemon(path, lines)

@@ -29,13 +29,17 @@ class Times(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """One rail: its name, times in seconds, watts, which were read, and the line of each row."""
+    """One rail: its name, times in seconds, watts, which were read, and the line of each row.
+
+    `wild` readings count as failed: they are 100 times the usual power, and above 2 kW.
+    """
 
     name: str
     times_s: np.ndarray
     watts: np.ndarray
     read: np.ndarray
     lines: np.ndarray
+    wild: int = 0
 
 
 def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
@@ -123,7 +127,7 @@ def stream(
     name: str, times_s: np.ndarray, values: np.ndarray, lines: np.ndarray, key: str, rule: str
 ) -> Stream:
     """Return the stream of a rail whose values are watts, or joules (keys j and dj)."""
-    read = np.isfinite(values)
+    read, wild = np.isfinite(values), np.zeros(len(values), bool)
     watts = np.where(read, values, 0.0)
     if key in ("j", "dj") and len(times_s):
         watts, read = (_counted if key == "j" else _divided)(times_s, watts, read, lines)
@@ -131,10 +135,11 @@ def stream(
         usual = float(np.median(np.abs(watts[read])))
         limit = max(_GLITCH_W, _GLITCH_TIMES * usual)
         wild = read & (np.abs(watts) > limit) & (np.abs(watts) <= cells.MAX_W)
-        read = read & ~wild if wild.sum() * 20 <= len(wild) + 19 else read
+        wild &= wild.sum() * 20 <= len(wild) + 19
+        read = read & ~wild
     if rule == "hold" and len(watts):
         watts, read = np.append(watts[:1], watts[:-1]), np.append(read[:1], read[:-1])
-    return Stream(name, times_s, watts, read, lines)
+    return Stream(name, times_s, watts, read, lines, int(wild.sum()))
 
 
 def _counted(
@@ -214,13 +219,8 @@ def _carried(one: Stream, times_s: np.ndarray, rule: str) -> tuple[np.ndarray, n
 def stretches(sheet: Sheet, index: int, times_s: np.ndarray) -> tuple[Stretch, ...]:
     """Return the stretches of one label in a column; () for one that seldom keeps its value."""
     labels = sheet.column(index)
-    firsts = [0]
-    for row, (before, label) in enumerate(itertools.pairwise(labels), 1):
-        if before != label:
-            firsts.append(row)
-            if len(firsts) > _MOST_STRETCHES:
-                return ()
-    if len(firsts) * 2 > len(labels):
+    firsts = [0, *(row for row in range(1, len(labels)) if labels[row] != labels[row - 1])]
+    if len(firsts) > min(_MOST_STRETCHES, len(labels) / 2):
         return ()
     edges = [*times_s[firsts].tolist(), float(times_s[-1])]
     pairs = zip(firsts, itertools.pairwise(edges), strict=True)

@@ -110,6 +110,13 @@ def test_an_unreadable_number_is_a_failed_read(tmp_path, cell):
     assert energy.coverage == pytest.approx(1.0)  # missed, as if the row were not there
 
 
+def test_a_glitch_that_is_left_out_is_named(tmp_path):
+    rows = [(t, 65000.0 if t == 50 else w) for t, w in HUNDRED_S]
+    trace = PowerTrace.load(write(tmp_path, table(rows, "time,power_w")))
+    assert trace.energy().joules == pytest.approx(1000.0)
+    assert trace.problems() == ["1 failed reads (100 times the usual)"]
+
+
 def test_a_clock_set_back_is_not_silent(tmp_path):
     rows = [(t if t < 50 else t - 30, w) for t, w in HUNDRED_S]
     trace = PowerTrace.load(write(tmp_path, table(rows)))
