@@ -37,7 +37,7 @@ EXAMPLES = """examples:
   joulebird energy tegrastats.txt --interval 100ms --from 10:20 --to 10:25:30
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
   joulebird energy log.csv --find-load --net
-  joulebird energy log.csv --mark phase=train --net --idle phase=idle
+  joulebird energy log.csv --mark phase=train --net --idle-mark phase=idle
 """
 
 
@@ -101,8 +101,7 @@ ARGUMENTS = (
         action="store_true",
         help="take the one load between two stretches of idle; refused where there is no such",
     ),
-    own("--net", action="store_true", help="less the idle power beside the load, or of --idle"),
-    own("--idle", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
+    own("--idle-mark", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
     own(
         "--map",
         type=word,
@@ -122,7 +121,7 @@ ARGUMENTS = (
         metavar="FILE",
         help="read the log as FILE says; where there is no FILE, keep there how it was read",
     ),
-    *("--rail", "--output"),
+    *("--net", "--rail", "--output"),
     *form("text", "json"),
 )
 
@@ -204,9 +203,9 @@ def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[W
         raise HarnessError(
             f"{' and '.join(given)} both say which window is meant", "give one of them"
         )
-    if args.net and not args.find_load and args.idle is None:
+    if args.net and not args.find_load and args.idle_mark is None:
         raise HarnessError(
-            "--net needs an idle power", "add --find-load, or --idle COLUMN=VALUE of a mark"
+            "--net needs an idle power", "add --find-load, or --idle-mark COLUMN=VALUE of a mark"
         )
     begin = in_log(args.begin, trace, trace.span_s[0], args.clock)
     end = in_log(args.end, trace, begin or trace.span_s[0], args.clock)
@@ -217,7 +216,7 @@ def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[W
         found = marked(trace, args.mark)
     elif args.find_load:
         found = find_load(trace, args.rail)
-    idle = marked(trace, args.idle).load if args.idle is not None else found.idle
+    idle = marked(trace, args.idle_mark).load if args.idle_mark is not None else found.idle
     return found.load, idle, [found.why] * bool(found.why)
 
 

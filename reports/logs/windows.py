@@ -129,7 +129,7 @@ def idle_of(trace: PowerTrace, windows: Sequence[Given], rail: str | None) -> tu
     if whole.watts is None or whole.own_u_joules is None:
         raise HarnessError(
             f"{trace.name}: its idle has no power: {whole.void_reason}",
-            "choose an idle that was recorded: --idle COLUMN=VALUE",
+            "choose an idle that was recorded: --idle-mark COLUMN=VALUE",
         )
     apart = [abs(part.watts - whole.watts) for part in parts if part.watts is not None]
     return whole.watts, math.hypot(whole.own_u_joules / whole.seconds, max(apart))

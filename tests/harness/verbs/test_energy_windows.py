@@ -78,7 +78,7 @@ def test_a_found_load_and_its_net_energy(here):
     assert less["energies"]["total"]["joules"] == pytest.approx(120 * 10, rel=0.01)
     assert less["words"] == ["net"]
     assert "net of 3 " in less["notes"][1]
-    marked = joules("log.csv", "--mark", "phase=train", "--net", "--idle", "phase=idle")
+    marked = joules("log.csv", "--mark", "phase=train", "--net", "--idle-mark", "phase=idle")
     assert marked == pytest.approx(120 * 10, rel=0.01)
     code, out, _ = joulebird("energy", "zulu.csv", "--find-load", "--net")
     assert code == 0
