@@ -9,6 +9,7 @@ A window that was recorded for less than 95 % has no number: it is void, and the
 import contextlib
 import os
 import re
+from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from joulebird.harness.cli.arguments import Namespace, form, own
@@ -22,7 +23,7 @@ from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
-from joulebird.reports.logs.importers.cells import UNITS
+from joulebird.reports.logs.importers.cells import STAMPED, UNITS
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, net, on_wall_clock
 
@@ -44,14 +45,6 @@ EXAMPLES = """examples:
 def moment(text: str) -> Union[float, str]:
     """Return seconds, or a time of day as it is written: HH:MM or HH:MM:SS."""
     return text if re.fullmatch(_CLOCK, text) else instant(text)
-
-
-def hours(text: str) -> float:
-    """Return the hours that a zone is ahead of UTC, from -12 to 14."""
-    value = float(text)
-    if not -12 <= value <= 14:
-        raise ValueError(text)
-    return value
 
 
 def spacing(text: str) -> float:
@@ -86,7 +79,7 @@ ARGUMENTS = (
     ),
     own(
         "--zone",
-        type=hours,
+        type=instant,
         metavar="H",
         help="hours ahead of UTC of a foreign log's stamps, for --events: 2, -5, 5.5",
     ),
@@ -251,10 +244,9 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
-    zone = re.match(r"UTC([+-]\d\d):?(\d\d)", trace.reading.zone) if trace.reading else None
-    if zone:
-        ahead_s = abs(int(zone.group(1))) * 3600 + int(zone.group(2)) * 60
-        offset_s += ahead_s if zone.group(1)[0] == "+" else -ahead_s
+    if trace.reading and trace.reading.zone.endswith(STAMPED):
+        stamped = datetime.strptime(trace.reading.zone, "UTC%z" + STAMPED)
+        offset_s += (stamped.utcoffset() or timedelta()).total_seconds()
     if trace.reading and trace.reading.zone in NO_CLOCK:
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",

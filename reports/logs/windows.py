@@ -95,13 +95,10 @@ def _unclear(trace: PowerTrace, seen: str) -> HarnessError:
 def _between_levels(watts: np.ndarray) -> float:
     """Return the power halfway between the means of the rows below and above it."""
     middle = float(np.quantile(watts, 0.02) + np.quantile(watts, 0.98)) / 2
-    for _ in range(100):
+    for _ in range(50):
         above = watts > middle
-        if above.all() or not above.any():
-            break
-        last, middle = middle, float(watts[above].mean() + watts[~above].mean()) / 2
-        if last == middle:
-            break
+        if above.any() and not above.all():
+            middle = float(watts[above].mean() + watts[~above].mean()) / 2
     return middle
 
 

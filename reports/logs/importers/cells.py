@@ -258,7 +258,7 @@ def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
     times, zone = kept[0], "not stated, read as UTC"
     stated = re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip())
     if stated:
-        zone = "UTC" + stated.group().strip("Z") + STAMPED
+        zone = "UTC" + stated.group().replace("Z", "+00:00") + STAMPED
     if np.nanmax(times) < _DAY_S:
         known = np.flatnonzero(np.isfinite(times))
         days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)

@@ -96,7 +96,6 @@ def test_events_in_a_log_of_the_wall_clock(here):
     assert "UTC+2 h" in table["notes"][0]
     assert joules("berlin.csv", "--events", "events.jsonl", "--zone", "2") == wanted
     refused(2, ["energy", "berlin.csv", "--events", "events.jsonl", "--zone", "1"], "0 time zones")
-    refused(2, ["energy", "berlin.csv", "--zone", "20"], "--zone")
 
 
 def test_a_day_of_log_holds_the_events_in_many_zones(here):

@@ -494,6 +494,15 @@ def origins():
     yield Case("ptdaemon", pt.encode(), mean(WATTS))
 
 
+def long_rows(head, names, apart=0.0):
+    rows = [
+        f"{name},{t + apart * k:.2f},{w * (k + 1)}"
+        for t, w in zip(TIMES, WATTS, strict=True)
+        for k, name in enumerate(names)
+    ]
+    return (f"{head},time,power_w\n" + "\n".join(rows) + "\n").encode()
+
+
 def long_forms():
     for key, names, truth in (
         ("device", ("gpu0", "gpu1"), 3 * TRUE), ("gpu", (0, 1), 3 * TRUE), ("index", (7, 8), 3 * TRUE),
@@ -501,34 +510,12 @@ def long_forms():
         ("device", ("board", "cpu"), "names no rail"), ("card", ("a", "b"), "names no rail"),
         ("target", ("all", "db"), TRUE), ("sensor", ("total", "cpu"), TRUE),
     ):  # fmt: skip
-        rows = [
-            f"{n},{t},{w * (k + 1)}"
-            for t, w in zip(TIMES, WATTS, strict=True)
-            for k, n in enumerate(names)
-        ]
-        yield Case(
-            f"long-{key}-{names[0]}",
-            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
-            truth,
-        )
+        yield Case(f"long-{key}-{names[0]}", long_rows(key, names), truth)
     for key, names in (("sensor", ("cpu", "gpu")), ("rail", ("a", "b")), ("host", ("x", "y"))):
-        rows = [
-            f"{n},{t + 0.03 * k:.2f},{w * (k + 1)}"
-            for t, w in zip(TIMES, WATTS, strict=True)
-            for k, n in enumerate(names)
-        ]
-        yield Case(
-            f"long-apart-{key}",
-            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
-            "names no rail",
-        )
-        text = f"{key},time,power_w\n" + "\n".join(rows) + "\n"
-        yield Case(
-            f"long-apart-{key}-map",
-            text.encode(),
-            3 * TRUE,
-            {"columns": f"t=time,w=power_w,by={key},total=*"},
-        )
+        apart = long_rows(key, names, 0.03)
+        yield Case(f"long-apart-{key}", apart, "names no rail")
+        mapping = f"t=time,w=power_w,by={key},total=*"
+        yield Case(f"long-apart-{key}-map", apart, 3 * TRUE, {"columns": mapping})
     util = [i % 5 * 20 for i in range(N)]
     yield Case(
         "gpu-is-a-load",

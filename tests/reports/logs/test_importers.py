@@ -253,3 +253,22 @@ def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
     energy = PowerTrace.load(write(tmp_path, "".join(lines))).energy()
     assert energy.joules == pytest.approx(590.0)
     assert energy.failed == 1
+
+
+def test_an_estimated_power_says_so(tmp_path):
+    rows = "".join(f"{1.7e12 + 1e3 * t:.0f},rapl,all,10\n" for t in range(60))
+    trace = PowerTrace.load(write(tmp_path, "timestamp,sensor,target,power\n" + rows))
+    assert trace.energy().joules == pytest.approx(590)
+    assert trace.energy().words == ("estimated",)
+
+
+def test_the_evidence_for_each_choice_is_printed(tmp_path):
+    rows = "".join(f"{t},5.0,{w / 5}\n" for t, w in HUNDRED_S)
+    trace = PowerTrace.load(write(tmp_path, "time,voltage,current\n" + rows))
+    assert trace.reading.because == (
+        "'time' in s: no unit is stated, and its rows are 0.1 apart",
+        "'voltage' in V, 'current' in A: the only plausible units",
+    )
+    rows = "".join(f"{t},{5e5 + 10 * t}\n" for t, _ in HUNDRED_S)
+    trace = PowerTrace.load(write(tmp_path, "time_s,energy_J\n" + rows))
+    assert "'energy_J' counts up: no interval has" in trace.reading.as_text()
