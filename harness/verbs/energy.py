@@ -29,7 +29,6 @@ from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, ne
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
-NO_CLOCK = ("", "counted rows", *UNITS["t"])
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
 EXAMPLES = """examples:
   joulebird energy power.csv
@@ -55,28 +54,7 @@ def spacing(text: str) -> float:
     return period(text)
 
 
-ARGUMENTS = (
-    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
-    own(
-        "--from",
-        dest="begin",
-        type=moment,
-        metavar="S",
-        help="begin of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
-    ),
-    own(
-        "--to",
-        dest="end",
-        type=moment,
-        metavar="S",
-        help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
-    ),
-    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own(
-        "--events",
-        metavar="FILE",
-        help="take the windows from a stage's events.jsonl; in a foreign log by the wall clock",
-    ),
+WINDOWS = (  # by the log's own evidence
     own(
         "--zone",
         type=instant,
@@ -95,6 +73,27 @@ ARGUMENTS = (
         help="take the one load between two stretches of idle; refused where there is no such",
     ),
     own("--idle-mark", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
+    "--net",
+)
+ARGUMENTS = (
+    own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
+    *WINDOWS,
+    own(
+        "--from",
+        dest="begin",
+        type=moment,
+        metavar="S",
+        help="begin of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
+    ),
+    own(
+        "--to",
+        dest="end",
+        type=moment,
+        metavar="S",
+        help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
+    ),
+    own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
+    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
     own(
         "--map",
         type=word,
@@ -114,7 +113,7 @@ ARGUMENTS = (
         metavar="FILE",
         help="read the log as FILE says; where there is no FILE, keep there how it was read",
     ),
-    *("--net", "--rail", "--output"),
+    *("--rail", "--output"),
     *form("text", "json"),
 )
 
@@ -226,8 +225,7 @@ def of_events(args: Namespace, trace: PowerTrace) -> Found:
             f"{args.events}: no stage marks in it",
             "name the events.jsonl of a stage that trained at least one epoch",
         )
-    zone = trace.reading.zone if trace.reading else ""
-    if trace.reading and zone not in NO_CLOCK:
+    if trace.reading and trace.reading.zone.startswith(("UTC", "not stated")):
         return on_wall_clock(trace, trace.reading, tries, args.zone)
     useful = [one.useful for one in tries if one.useful]
     boots = len(trace.boots) > 1
@@ -247,7 +245,7 @@ def in_log(
     if trace.reading and trace.reading.zone.endswith(STAMPED):
         stamped = datetime.strptime(trace.reading.zone, "UTC%z" + STAMPED)
         offset_s += (stamped.utcoffset() or timedelta()).total_seconds()
-    if trace.reading and trace.reading.zone in NO_CLOCK:
+    if trace.reading and trace.reading.zone in ("", "counted rows", *UNITS["t"]):
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
             "give seconds after its first row: --from 10",
