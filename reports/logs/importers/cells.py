@@ -38,6 +38,7 @@ UNITS["t"] = {
     **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-9),
     **dict.fromkeys(("min", "minutes"), 60.0),
     **dict.fromkeys(("h", "hours"), 3600.0),
+    **dict.fromkeys(("day", "days"), 86400.0),
 }
 _UNIT = tuple(
     re.compile(form)
@@ -48,6 +49,8 @@ _UNIT = tuple(
         r"(Watts?|Joules?|Volts?|Amps?)$",
     )
 )
+BRACKETS = re.compile(r"[\[(]\s*([A-Za-zµμ]+)\s*[\])]")
+_LETTER = re.compile(r"\s*[A-Za-z]\s*[\[(]\s*[A-Za-zµμ°]+\s*[\])]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NAMES = {
     "w": {"power", "pwr", "p", "draw"},
@@ -59,13 +62,17 @@ _TIMES = {
     *("t", "ts", "time", "timestamp", "datetime", "date", "elapsed", "epoch", "unix", "utc"),
     *("clock", "stamp", "unixtime", "asctime", *UNITS["t"]),
 }
-_NO_TIME = {"duration", "delta", "interval", "dt", "cpu", "uptime", "up", "end", "max", "window"}
+_NO_TIME = {
+    *("ticks", "cycles", "samples", "frames", "jiffies", "duration", "delta", "interval", "dt"),
+    *("cpu", "uptime", "up", "end", "max", "window"),
+}
 # a power by its unit or name that is none: a limit, a state, a statistic
 _NO_READING = {
     *("limit", "factor", "state", "cap", "max", "min", "maximum", "minimum", "peak", "std", "mode"),
     *("stdev", "setpoint", "target", "budget", "tdp", "reactive", "apparent", "var", "va", "count"),
     *("default", "enforced", "management", "managed", "threshold", "warn", "crit", "status", "id"),
     *("shunt", "percent", "pct", "supply", "utilization", "range", "offset", "temp", "cost", "pf"),
+    *("dbm", "bm", "db", "dbw", "hp", "btu", "raw", "adc", "counts", "norm", "normalized", "score"),
     *("saved", "requested", "rated", "nominal", "cyc", "cycle", "cycles"),
 }
 _MEANS = {"avg", "average", "mean", "smoothed", "filtered"}
@@ -109,10 +116,12 @@ def kind_of(name: str, unit: str = "") -> str:
     words = words_in(name)
     kinds = (kind for kind in "wjva" if unit_in(name, kind) or (unit and factor_of(unit, kind)))
     named = (kind for kind, known in _NAMES.items() if words & known)
-    kind = next(kinds, "") or next(named, "")
+    letter = bool(_LETTER.match(name))  # P [bar] is no power, T [C] no time
+    kind = next(kinds, "") or ("" if letter else next(named, ""))
     if kind and not (words & _NO_READING or "%" in name):
         return "?" if words & _MEANS else kind
-    if words & _TIMES and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
+    timed = words & _TIMES and (not letter or unit_in(name, "t"))
+    if timed and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
         return "t" if not kind else ""
     return ""
 

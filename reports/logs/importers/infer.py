@@ -11,12 +11,19 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Reading
 from joulebird.reports.logs.importers.sheet import Sheet, is_number, no_sample
-from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_values, times_of
+from joulebird.reports.logs.importers.streams import (
+    joules_of,
+    marks_of,
+    quantity,
+    rail_values,
+    times_of,
+)
 
 SAME = 0.01  # readings that differ by more are two
 _PLAUSIBLE_W = (0.1, 20_000.0)  # of a board, a rack
 _STATED_W = (1e-7, 1e5)  # beyond, the unit that is stated is a mistaken one
 _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
+_SHORT_S = 1e-3  # a shorter one may count days, as spreadsheets do
 _MAINS_V = 60.0
 _NEAR = 0.05  # evidence for a unit: the next one is 1000 times off
 _MANY, _GROWS = 10, 20.0  # rows of a counter, and its growth, that a rising load has not
@@ -42,6 +49,9 @@ def infer(sheet: Sheet) -> Reading:
     if zone == "s" and not time.unit:
         step = _step(seconds)
         why = (f"{time.name!r} in s: no unit is stated, and its rows are {step:.3g} apart", *why)
+    columns = [column for rail in rails for column in rail.columns]
+    commas = [c.name for c in columns if "," in marks_of(sheet, c.indices)]
+    why = (*why, f"decimal comma in {', '.join(map(repr, commas))}") if commas else why
     reading = Reading(time, rails, total, rule, zone=zone, because=why)
     reading = _long_form(sheet, reading, seconds)
     if rule == "line" and not reading.by:
@@ -122,14 +132,14 @@ def _step(times: np.ndarray) -> float:
 
 def _counted_time(sheet: Sheet, option: Column, values: np.ndarray, power: str) -> Column:
     """Return a time without a unit as seconds, unless whole steps may as well be milliseconds."""
-    step = _step(values)
-    if step < _FINE:
+    step, strange = _step(values), cells.BRACKETS.search(option.name)
+    if not strange and (not step or _SHORT_S <= step < _FINE):
         return option
-    named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us")}
-    units = ("s", "ms") if step <= _COARSE_S else ("ms", "us")
+    named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us", "days")}
+    units = ("s", "days") if step < _SHORT_S else ("s", "ms") if step <= _COARSE_S else ("ms", "us")
     raise ambiguous(
         sheet,
-        f"the unit of {option.name!r} is not stated, and its rows are {step:g} apart",
+        f"the unit of {option.name!r} is not stated, and its rows are {step:.6g} apart",
         [f"{named[unit]},{power}" for unit in units],
     )
 
@@ -402,7 +412,10 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     words = cells.words_in(sheet.name(index))
     sums = not totals and bool(words & _PARTS or (words & _DEVICES and alike))
     total = ("*",) if sums else tuple(totals) if len(totals) == 1 else ()
-    return replace(reading, total=total, by=(index,), by_name=sheet.name(index))
+    because = "the sum of all" if sums else f"total {total[0]!r} by its name" if total else ""
+    why = (f"devices by {sheet.name(index)!r}: {because or 'none is the total'}",)
+    why = (*reading.because, *why)
+    return replace(reading, total=total, by=(index,), by_name=sheet.name(index), because=why)
 
 
 def _takes_turns(sheet: Sheet, index: int, rising: bool) -> bool:

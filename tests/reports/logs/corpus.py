@@ -197,6 +197,18 @@ def decoys():
         yield Case(f"decoy-after {name}", table(f"time,power_w,{name}", TIMES, WATTS, values), TRUE)
     for name in ("power.limit [W]", "power factor", "power_state", "max_power_w"):
         yield Case(f"decoy-alone {name}", table(f"time,{name}", TIMES, limits), "known here")
+    for name in ("Power (dBm)", "P (bar)", "power_raw", "I [lx]", "Power [kVA]", "Power [hp]"):
+        yield Case(f"no-power {name}", table(f"time_s,{name}", TIMES, WATTS), "known here")
+    for name in ("Time (ticks)", "time_ticks"):
+        yield Case(f"no-time {name}", table(f"{name},P [W]", TIMES, WATTS), "known here")
+    warm = table("time_s,T [C],T [°C],P [W]", TIMES, [44] * N, range(N), WATTS)
+    yield Case("temperature-is-no-time", warm, TRUE)
+    yield Case("time-in-m", table("elapsed [m],P [W]", TIMES, WATTS), "not stated")
+    days = [46082.4 + t / 86400 for t in range(N)]
+    yield Case("spreadsheet-days", table("Time,P [W]", days, WATTS), "not stated")
+    named = {"columns": "t=Time[days],w=P [W]"}
+    yield Case("spreadsheet-days-map", table("Time,P [W]", days, WATTS), 10 * TRUE, named)
+    yield Case("power-of-a-name", table("Time [s],Power (CPU)", TIMES, WATTS), TRUE)
     yield Case("mean-alone", table("time,avg_power", TIMES, WATTS), "any length")
     two = table("time,cpu_w,gpu_w", TIMES, WATTS, WATTS)
     yield Case("two-rails", two, "names no rail as the total")

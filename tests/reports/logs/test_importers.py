@@ -272,3 +272,6 @@ def test_the_evidence_for_each_choice_is_printed(tmp_path):
     rows = "".join(f"{t},{5e5 + 10 * t}\n" for t, _ in HUNDRED_S)
     trace = PowerTrace.load(write(tmp_path, "time_s,energy_J\n" + rows))
     assert "'energy_J' counts up: no interval has" in trace.reading.as_text()
+    rows = "".join(f"{t};gpu{k};10,5\n" for t in range(60) for k in (0, 1))
+    trace = PowerTrace.load(write(tmp_path, "Time [s];gpu;P [W]\n" + rows))
+    assert trace.reading.because == ("decimal comma in 'P [W]'", "devices by 'gpu': the sum of all")
