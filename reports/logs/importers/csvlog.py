@@ -183,8 +183,7 @@ def _segment(
     stamps = max(
         _missing(np.unique(t_us)), np.rint(seconds[places] * 1e6).astype(np.int64), key=len
     )
-    unread = ~read[:, [names.index(name) for name in total]].all(axis=1)
-    stamps = np.sort(np.append(stamps, t_us[unread]))
+    stamps = np.sort(np.append(stamps, t_us[~read.any(axis=1)]))
     return Segment(
         facts,
         {"boot_id": ""},

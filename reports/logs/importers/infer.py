@@ -413,8 +413,7 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     sums = not totals and bool(words & _PARTS or (words & _DEVICES and alike))
     total = ("*",) if sums else tuple(totals) if len(totals) == 1 else ()
     because = "the sum of all" if sums else f"total {total[0]!r} by its name" if total else ""
-    why = (f"devices by {sheet.name(index)!r}: {because or 'none is the total'}",)
-    why = (*reading.because, *why)
+    why = (*reading.because, f"devices by {sheet.name(index)!r}: {because or 'none is the total'}")
     return replace(reading, total=total, by=(index,), by_name=sheet.name(index), because=why)
 
 

@@ -275,3 +275,15 @@ def test_the_evidence_for_each_choice_is_printed(tmp_path):
     rows = "".join(f"{t};gpu{k};10,5\n" for t in range(60) for k in (0, 1))
     trace = PowerTrace.load(write(tmp_path, "Time [s];gpu;P [W]\n" + rows))
     assert trace.reading.because == ("decimal comma in 'P [W]'", "devices by 'gpu': the sum of all")
+
+
+def test_a_device_without_readings_voids_the_total_alone(tmp_path):
+    rows = "".join(
+        f"2026/03/01 10:{t // 60:02d}:{t % 60:02d}.000, {gpu}, {'[N/A]' if gpu else '10 W'}\n"
+        for t in range(100)
+        for gpu in (0, 1)
+    )
+    text = "timestamp, index, power.draw [W]\n" + rows
+    trace = PowerTrace.load(write(tmp_path, text))
+    assert trace.energy().void
+    assert trace.energy(rail="0").joules == pytest.approx(990)
