@@ -51,8 +51,8 @@ def read_table(
     refuse_beyond(sheet.path, sheet.lines, seconds, MAX_S, "s")
     streams = _streams(sheet, reading, seconds)
     repeated, back = _order(sheet, reading, streams)
-    if mapping is None and not reading.by and reading.step_s is None:
-        refuse_groups(sheet, reading, seconds)
+    for one in streams if mapping is None and reading.step_s is None else ():
+        refuse_groups(sheet, reading, one.times_s)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
     used = {i for c in (reading.time, *reading.columns) if c for i in c.indices} | {*reading.by}
     free = (i for i in range(sheet.width) if i not in used)

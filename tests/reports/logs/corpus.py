@@ -366,6 +366,8 @@ def origins():
     ]
     data = ("timestamp, power.draw [W]\n" + "\n".join(near) + "\n").encode()
     yield Case("nvidia-smi-two-without-names", data, "several devices")
+    same = data.replace(b", ", b", A100, ").replace(b"A100, power", b"name, power")
+    yield Case("nvidia-smi-two-of-one-name", same, "several devices")
     generic = data.replace(b"power.draw", b"power").replace(b"/", b"-")
     yield Case("two-devices-without-names", generic, "several devices")
     yield Case("two-devices-as-one", generic, line([k * w for w in WATTS for k in (1, 4)], [
