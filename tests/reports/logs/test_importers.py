@@ -287,3 +287,13 @@ def test_a_device_without_readings_voids_the_total_alone(tmp_path):
     trace = PowerTrace.load(write(tmp_path, text))
     assert trace.energy().void
     assert trace.energy(rail="0").joules == pytest.approx(990)
+
+
+def test_the_rest_of_a_divided_line_is_no_row(tmp_path):
+    rows = ["12.50   3.00"] * 300
+    rows[17] = "12.\n50   3.00"
+    path = write(tmp_path, "PkgWatt CorWatt\n" + "\n".join(rows) + "\n")
+    trace = PowerTrace.load(path, interval_s=1.0)
+    assert trace.energy().peak_w == 12.5
+    assert trace.energy().joules == pytest.approx(299 * 12.5, rel=0.01)
+    assert trace.reading.rows.lines == (19, 20)
