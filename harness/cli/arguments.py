@@ -12,7 +12,7 @@ Each has one meaning and one error in every verb:
 --output: demo, run, plan, table, figure, report, check, compare, export, energy, measure, sources,
     doctor, flops, board deploy, board status, board pull, board clean, completion
 --energy: table, figure, export, report, compare
---net: table, figure, export, compare
+--net: table, figure, export, compare, energy
 --rail: table, figure, export, compare, energy, measure, watch
 --accuracy: table, compare
 --idle: demo, run

@@ -10,6 +10,7 @@ With --by, a part of it may be void while the window is not, and the other way r
 import contextlib
 import os
 import re
+from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from joulebird.harness.cli.arguments import Namespace, form, instant, own, period, word
@@ -21,9 +22,11 @@ from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
 from joulebird.harness.core.sensor import parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
+from joulebird.reports.logs.importers.cells import STAMPED
 from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
 from joulebird.reports.logs.rows import has_clock, span
 from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, net, on_wall_clock
 from joulebird.reports.tables.parts import Split, parts_table
 
 Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
@@ -37,6 +40,8 @@ EXAMPLES = """examples:
   joulebird energy tegrastats.txt --interval 100ms --from 10:20 --to 10:25:30
   joulebird energy runs/stages/ID/power.csv --events runs/stages/ID/events.jsonl
   joulebird energy runs/stages/ID/power.csv --by mark --format csv
+  joulebird energy log.csv --find-load --net
+  joulebird energy log.csv --mark phase=train --net --idle-mark phase=idle
 """
 
 
@@ -47,10 +52,33 @@ def moment(text: str) -> Union[float, str]:
 
 def spacing(text: str) -> float:
     """Return a time between two rows in seconds; "100ms" and "0.1s" are understood too."""
-    number, unit = re.fullmatch(r"(.*?)\s*(ms|s)?", text).groups()  # type: ignore[union-attr]
-    return period(number) * (1e-3 if unit == "ms" else 1.0)
+    for unit, factor in (("ms", 1e-3), ("s", 1.0)):
+        if text.endswith(unit):
+            return period(text[: -len(unit)].rstrip()) * factor
+    return period(text)
 
 
+WINDOWS = (  # by the log's own evidence
+    own(
+        "--zone",
+        type=instant,
+        metavar="H",
+        help="hours ahead of UTC of a foreign log's stamps, for --events: 2, -5, 5.5",
+    ),
+    own(
+        "--mark",
+        type=word,
+        metavar="COLUMN=VALUE",
+        help="take the windows in which a column of a foreign log holds a value",
+    ),
+    own(
+        "--find-load",
+        action="store_true",
+        help="take the one load between two stretches of idle; refused where there is no such",
+    ),
+    own("--idle-mark", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
+    "--net",
+)
 READING = (  # how a foreign log is read
     own(
         "--map",
@@ -74,6 +102,7 @@ READING = (  # how a foreign log is read
 )
 ARGUMENTS = (
     own("logs", metavar="LOG", nargs="+", help="a power log, or several: each by itself"),
+    *WINDOWS,
     own(
         "--from",
         dest="begin",
@@ -103,10 +132,6 @@ ARGUMENTS = (
 
 def main(args: Namespace) -> int:
     """Integrate and print."""
-    if args.events is not None and (args.begin is not None or args.end is not None):
-        raise HarnessError(
-            "--events and --from/--to both say which window is meant", "give one of them"
-        )
     found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
     facts, texts, problems, splits = zip(*found)
     if args.form == "csv":
@@ -131,13 +156,17 @@ def measured(
         if args.rail is not None
         else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
     )
-    windows = windows_of(args, trace)
+    windows, idle, args.evidence = windows_of(args, trace)
     results = {
         rail or "total": total_energy(
             [trace.energy(begin, end, rail, boot) for begin, end, boot in windows]
         ).worded(*words)
         for rail in rails
     }
+    if args.net:
+        powers = {name: idle_of(trace, idle, rail) for name, rail in zip(results, rails)}
+        results = {name: net(energy, powers[name]) for name, energy in results.items()}
+        args.evidence += [f"net of {w:.4g} +- {2 * u:.2g} W ({n})" for n, (w, u) in powers.items()]
     first = next(iter(results.values()))
     cure = (
         "sort the rows by time and leave doubled ones out, or choose a window (--from, --to)"
@@ -199,25 +228,58 @@ def loaded(args: Namespace) -> PowerTrace:
     return trace
 
 
-def windows_of(args: Namespace, trace: PowerTrace) -> List[Window]:
-    """Return the windows asked for: (begin, end, boot) in the log's clock, None for open ends."""
-    if args.events is not None:
-        if not os.path.isfile(args.events):
-            raise HarnessError(
-                f"{args.events}: no such file",
-                "name the events.jsonl that stands beside the stage's power.csv",
-            )
-        found = [one.useful for one in attempts(read_events(args.events)) if one.useful]
-        if not found:
-            raise HarnessError(
-                f"{args.events}: no stage marks in it",
-                "name the events.jsonl of a stage that trained at least one epoch",
-            )
-        return [
-            (one.begin_s, one.end_s, one.boot_id if len(trace.boots) > 1 else None) for one in found
-        ]
+def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[Window], List[str]]:
+    """Return the windows asked for, those of idle, and the evidence for both.
+
+    A window is (begin, end, boot) in the log's clock, None for open ends.
+    """
+    span = args.begin is not None or args.end is not None
+    ways = {"--events": args.events, "--mark": args.mark, "--find-load": args.find_load or None}
+    given = [name for name, value in ways.items() if value is not None]
+    given += ["--from/--to"] * span
+    if len(given) > 1:
+        raise HarnessError(
+            f"{' and '.join(given)} both say which window is meant", "give one of them"
+        )
+    if args.net and (args.by is not None or args.form == "csv"):
+        raise HarnessError("--by and --form csv give gross energies", "leave --net out")
+    if args.net and not args.find_load and args.idle_mark is None:
+        raise HarnessError(
+            "--net needs an idle power", "add --find-load, or --idle-mark COLUMN=VALUE of a mark"
+        )
     begin = in_log(args.begin, trace, trace.span_s[0], args.clock)
-    return [(begin, in_log(args.end, trace, begin or trace.span_s[0], args.clock), None)]
+    end = in_log(args.end, trace, begin or trace.span_s[0], args.clock)
+    found = Found([(begin, end, None)], [], "")
+    if args.events is not None:
+        found = of_events(args, trace)
+    elif args.mark is not None:
+        found = marked(trace, args.mark)
+    elif args.find_load:
+        found = find_load(trace, args.rail)
+    idle = marked(trace, args.idle_mark).load if args.idle_mark is not None else found.idle
+    return found.load, idle, [found.why] * bool(found.why)
+
+
+def of_events(args: Namespace, trace: PowerTrace) -> Found:
+    """Return the windows of a stage's useful work, in the log's clock."""
+    if not os.path.isfile(args.events):
+        raise HarnessError(
+            f"{args.events}: no such file",
+            "name the events.jsonl that stands beside the stage's power.csv",
+        )
+    tries = [one for one in attempts(read_events(args.events)) if one.useful]
+    if not tries:
+        raise HarnessError(
+            f"{args.events}: no stage marks in it",
+            "name the events.jsonl of a stage that trained at least one epoch",
+        )
+    if trace.reading and trace.reading.zone.startswith(("UTC", "not stated")):
+        return on_wall_clock(trace, trace.reading, tries, args.zone)
+    useful = [one.useful for one in tries if one.useful]
+    boots = len(trace.boots) > 1
+    return Found(
+        [(one.begin_s, one.end_s, one.boot_id if boots else None) for one in useful], [], ""
+    )
 
 
 def in_log(
@@ -228,14 +290,29 @@ def in_log(
         return when if when is None or own_clock else trace.span_s[0] + when
     clock = trace.clocks[0]
     offset_s = clock.get("wall_s", 0.0) - clock.get("monotonic_s", 0.0)
+    if trace.reading and trace.reading.zone.endswith(STAMPED):
+        stamped = datetime.strptime(trace.reading.zone, "UTC%z" + STAMPED)
+        offset_s += (stamped.utcoffset() or timedelta()).total_seconds()
     if not has_clock(trace):
         raise HarnessError(
             f"{trace.name}: its times are no clock, so {when} is not in it",
             "give seconds after its first row: --from 10",
         )
-    hour, minute, second = re.fullmatch(_CLOCK, when).groups("0")  # type: ignore[union-attr]
-    of_day = int(hour) * 3600 + int(minute) * 60 + float(second)
-    return float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
+    hour, minute, second = [*map(float, when.split(":")), 0.0][:3]
+    of_day = hour * 3600 + minute * 60 + second
+    found = float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
+    if found - trace.span_s[1] > 43200.0:
+        first, last = (clock_of(time_s + offset_s) for time_s in trace.span_s)
+        raise HarnessError(
+            f"{trace.name}: {when} is not in it", f"it runs from {first} to {last} of its clock"
+        )
+    return found
+
+
+def clock_of(time_s: float) -> str:
+    """Return the time of day as HH:MM:SS."""
+    minutes, second = divmod(int(time_s % 86400.0), 60)
+    return "{:02d}:{:02d}:{:02d}".format(*divmod(minutes, 60), second)
 
 
 def stage_words(log: str) -> List[str]:
@@ -262,7 +339,7 @@ def facts(
         "words": words_of_all(results),
         "windows": [{"begin_s": begin, "end_s": end} for begin, end, _ in windows],
         "problems": trace.problems(),
-        "notes": list(trace.reading.because) if trace.reading else [],
+        "notes": [*args.evidence, *(trace.reading.because if trace.reading else ())],
         "reading": trace.reading.as_dict() if trace.reading else None,
         "energies": {name: one.as_dict() for name, one in results.items()},
     }
@@ -294,6 +371,6 @@ def as_text(
     )
     known = parts_text(first.u_sensor_joules, first.own_u_joules)
     parts = [] if first.void else [f"uncertainty (95 %): {known}"]
-    notes = (f"note: {text}" for text in trace.problems())
+    notes = (f"note: {text}" for text in (*args.evidence, *trace.problems()))
     reading = [trace.reading.as_text()] if trace.reading else []
     return "\n".join([*lines, *rows, *parts, *reading, *notes])

@@ -45,8 +45,12 @@ def windows_in(trace: PowerTrace, given: Iterable[Given]) -> list[Window]:
 def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Part]:
     """Return the marks of a log: the epochs in the events that are named, or that stand beside it.
 
-    A stage without epochs is one mark. An empty list is a log without marks.
+    A stage without epochs is one mark. Marks of a foreign log, whose clock is another than that of
+    events, are the stretches of its one column of labels. An empty list is a log without marks.
     """
+    if trace.reading:
+        labelled = list(trace.reading.stretches.values())
+        return [Part(*one) for one in labelled[0]] if len(labelled) == 1 else []
     path = events or os.path.join(os.path.dirname(os.path.abspath(log)), EVENTS)
     marks = []
     for attempt in attempts(read_events(path) if os.path.isfile(path) else []):
@@ -66,9 +70,12 @@ def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Part]) 
     if by in STEPS_S:
         return [part for window in windows for part in _by_time(window, STEPS_S[by])]
     if not marks:
+        known = ", ".join(trace.reading.stretches) if trace.reading else ""
         raise HarnessError(
-            f"{trace.name}: this log has no marks",
-            "name the events of its stage (--events FILE), or split it --by second or minute",
+            f"{trace.name}: " + (f"marks in several columns: {known}" if known else "this log has no marks"),
+            "take the windows of one: --mark COLUMN=VALUE"
+            if known
+            else "give --events FILE for a log of joulebird, or split it --by second or minute",
         )
     return [part for window in windows for part in _by_mark(window, marks)]
 

@@ -38,6 +38,7 @@ UNITS["t"] = {
     **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-9),
     **dict.fromkeys(("min", "minutes"), 60.0),
     **dict.fromkeys(("h", "hours"), 3600.0),
+    **dict.fromkeys(("day", "days"), 86400.0),
 }
 _UNIT = tuple(
     re.compile(form)
@@ -48,6 +49,8 @@ _UNIT = tuple(
         r"(Watts?|Joules?|Volts?|Amps?)$",
     )
 )
+BRACKETS = re.compile(r"[\[(]\s*([A-Za-zµμ]+)\s*[\])]")
+_LETTER = re.compile(r"\s*[A-Za-z]\s*[\[(]\s*[A-Za-zµμ°]+\s*[\])]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NAMES = {
     "w": {"power", "pwr", "p", "draw"},
@@ -57,16 +60,20 @@ _NAMES = {
 }
 _TIMES = {
     *("t", "ts", "time", "timestamp", "datetime", "date", "elapsed", "epoch", "unix", "utc"),
-    *("clock", "stamp", "unixtime", *UNITS["t"]),
+    *("clock", "stamp", "unixtime", "asctime", *UNITS["t"]),
 }
-_NO_TIME = {"duration", "delta", "interval", "dt", "cpu", "uptime", "up", "end", "max", "window"}
+_NO_TIME = {
+    *("ticks", "cycles", "samples", "frames", "jiffies", "duration", "delta", "interval", "dt"),
+    *("cpu", "uptime", "up", "end", "max", "window"),
+}
 # a power by its unit or name that is none: a limit, a state, a statistic
 _NO_READING = {
     *("limit", "factor", "state", "cap", "max", "min", "maximum", "minimum", "peak", "std", "mode"),
     *("stdev", "setpoint", "target", "budget", "tdp", "reactive", "apparent", "var", "va", "count"),
     *("default", "enforced", "management", "managed", "threshold", "warn", "crit", "status", "id"),
     *("shunt", "percent", "pct", "supply", "utilization", "range", "offset", "temp", "cost", "pf"),
-    *("saved", "requested", "rated", "nominal"),
+    *("dbm", "bm", "db", "dbw", "hp", "btu", "raw", "adc", "counts", "norm", "normalized", "score"),
+    *("saved", "requested", "rated", "nominal", "cyc", "cycle", "cycles"),
 }
 _MEANS = {"avg", "average", "mean", "smoothed", "filtered"}
 
@@ -109,16 +116,21 @@ def kind_of(name: str, unit: str = "") -> str:
     words = words_in(name)
     kinds = (kind for kind in "wjva" if unit_in(name, kind) or (unit and factor_of(unit, kind)))
     named = (kind for kind, known in _NAMES.items() if words & known)
-    kind = next(kinds, "") or next(named, "")
+    letter = bool(_LETTER.match(name))  # P [bar] is no power, T [C] no time
+    kind = next(kinds, "") or ("" if letter else next(named, ""))
     if kind and not (words & _NO_READING or "%" in name):
         return "?" if words & _MEANS else kind
-    if words & _TIMES and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
+    timed = words & _TIMES and (not letter or unit_in(name, "t"))
+    if timed and not (words - set(UNITS["t"])) & (_NO_TIME | _NO_READING):
         return "t" if not kind else ""
     return ""
 
 
 NUMBER = re.compile(r"([-+]?[\d.,'\u00a0\u202f ]*\d[.,]?(?:[eE][-+]?\d+)?)\s*([A-Za-zµμ]*)")
 _GROUPS = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+") for mark in ".,"}
+
+_TORN = 0.05  # of the numbers, which may have lost digits
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+\s*[A-Za-zµμ]*")
 
 
 def decimal_marks(texts: Sequence[str]) -> str:
@@ -131,14 +143,25 @@ def decimal_marks(texts: Sequence[str]) -> str:
     if len(pairs) == 1:
         return pairs.pop()
     alone = {
-        mark: {bool(group.fullmatch(text)) for text in texts if mark in text}
+        mark: [not group.fullmatch(text) for text in texts if mark in text]
         for mark, group in _GROUPS.items()
     }
-    marks = "".join(mark for mark in ".," if False in alone[mark])
+    marks = "".join(mark for mark in ".," if sum(alone[mark]) > _TORN * len(alone[mark]))
     if marks == "," or not alone[","]:
         return marks or "."
     several = any(text.count(",") > 1 for text in texts)
     return marks or ("." if several else "")
+
+
+def grouped(texts: Sequence[str]) -> list[str]:
+    """Return the numbers if (nearly) all may have a point between their thousands; else [].
+
+    >>> grouped(["12.345", "1.000"]), grouped(["12.345", "1.5"])
+    (['12.345', '1.000'], [])
+    """
+    points = [text.strip() for text in texts if "." in text]
+    found = [text for text in points if _GROUPED.fullmatch(text)]
+    return found if len(found) >= (1 - _TORN) * len(points) else []
 
 
 def number(cell: str, marks: str = ".,") -> tuple[float, str]:
@@ -166,6 +189,8 @@ def number(cell: str, marks: str = ".,") -> tuple[float, str]:
 def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers in cells, NaN for none, and the factor of each cell's own unit or NaN."""
     try:
+        if "." not in marks:
+            raise ValueError("a point stands between thousands")
         values = np.array(texts, dtype=np.float64)
         values[~np.isfinite(values)] = np.nan
         return values, np.full(len(values), np.nan)
@@ -195,6 +220,7 @@ _FORMS = (
     *_CLOCKS,
 )
 _DAY_S = 86400.0
+STAMPED = " of the stamps"
 
 
 def instant(text: str, form: str | None = None) -> float:
@@ -239,8 +265,9 @@ def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
     if len({round(float(np.nanmax(times) - np.nanmin(times))) for times in kept}) > 1:
         raise ValueError("day and month may stand in either order")
     times, zone = kept[0], "not stated, read as UTC"
-    if re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip()):
-        zone = "of the stamps"
+    stated = re.search(r"(Z|[+-]\d\d:?\d\d)$", first.strip())
+    if stated:
+        zone = "UTC" + stated.group().replace("Z", "+00:00") + STAMPED
     if np.nanmax(times) < _DAY_S:
         known = np.flatnonzero(np.isfinite(times))
         days = np.cumsum(np.diff(times[known], prepend=times[known[0]]) < -_DAY_S / 2)

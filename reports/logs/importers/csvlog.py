@@ -7,7 +7,7 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, refuse_beyond
-from joulebird.reports.logs.importers.infer import ambiguous, divides, infer
+from joulebird.reports.logs.importers.infer import SAME, ambiguous, divides, infer, refuse_groups
 from joulebird.reports.logs.importers.origins import known
 from joulebird.reports.logs.importers.reading import RULES, Reading, Rows, parse_map
 from joulebird.reports.logs.importers.sheet import Sheet, no_sample
@@ -15,6 +15,7 @@ from joulebird.reports.logs.importers.streams import (
     Stream,
     rail_values,
     stream,
+    stretches,
     times_of,
     together,
 )
@@ -50,8 +51,14 @@ def read_table(
     refuse_beyond(sheet.path, sheet.lines, seconds, MAX_S, "s")
     streams = _streams(sheet, reading, seconds)
     repeated, back = _order(sheet, reading, streams)
+    for one in streams if mapping is None and reading.step_s is None else ():
+        refuse_groups(sheet, reading, one.times_s)
     counts = Rows(len(rows) - repeated, len(lost), repeated, back, tuple(lost[:_SHOWN]))
-    reading = replace(reading, zone=zone or reading.zone, rows=counts)
+    used = {i for c in (reading.time, *reading.columns) if c for i in c.indices} | {*reading.by}
+    free = (i for i in range(sheet.width) if i not in used)
+    marks = ((sheet.name(i), stretches(sheet, i, seconds)) for i in free)
+    labels = {name: found for name, found in marks if found}
+    reading = replace(reading, zone=zone or reading.zone, rows=counts, stretches=labels)
     return _segment(sheet, reading, streams, lost, seconds), reading
 
 
@@ -74,11 +81,12 @@ def _seconds(sheet: Sheet, reading: Reading) -> tuple[np.ndarray, str]:
     seconds = places * float(reading.step_s or 1.0)
     if times is not None and np.isfinite(times.seconds).any() and len(seconds):
         span = float(np.nanmax(times.seconds) - np.nanmin(times.seconds))
-        if abs(span - float(seconds[-1])) > 1.5 + 0.02 * span:
+        if abs(span - float(seconds[-1])) > 1.5 + SAME * span:
+            fitting = float(reading.step_s or 1.0) * span / max(float(seconds[-1]), 1e-9)
             raise HarnessError(
                 f"{sheet.path}: --interval {reading.step_s:g}s makes {seconds[-1]:.6g} s, but its "
                 f"times span {span:.6g} s",
-                "give the interval at which it was recorded",
+                f"give the interval at which it was recorded: about {fitting:.4g}s",
             )
         seconds = seconds + float(np.nanmin(times.seconds))
     return seconds, times.zone if times else "counted rows"
@@ -157,7 +165,8 @@ def _segment(
         )
     t_us = np.rint(times_s * 1e6).astype(np.int64)
     power = np.rint(np.where(read, watts, 0.0) * NW_PER_W).astype(np.int64)
-    failed = int((~read).any(axis=1).sum())
+    wild = max(one.wild for one in streams)
+    failures = {"unread": int((~read).any(axis=1).sum()) - wild, "100 times the usual": wild}
     total = names if reading.total == ("*",) else [n for n in reading.total if n in names]
     facts: dict[str, Any] = {
         "name": reading.origin,
@@ -174,6 +183,7 @@ def _segment(
     stamps = max(
         _missing(np.unique(t_us)), np.rint(seconds[places] * 1e6).astype(np.int64), key=len
     )
+    stamps = np.sort(np.append(stamps, t_us[~read.any(axis=1)]))
     return Segment(
         facts,
         {"boot_id": ""},
@@ -181,7 +191,7 @@ def _segment(
         t_us,
         power,
         read,
-        {"unread": failed} if failed else {},
+        {status: count for status, count in failures.items() if count > 0},
         len(lost),
         tuple(lost[:_SHOWN]),
         stamps,

@@ -1,5 +1,6 @@
-"""Read power logs written by others: any table, tegrastats, PTDaemon, perf."""
+"""Read power logs written by others: any table, tegrastats, Scaphandre, PTDaemon, perf."""
 
+import json
 import re
 from collections import Counter
 
@@ -13,6 +14,8 @@ from joulebird.reports.logs.powerlog import Segment, read_data, widened
 _RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|$)")
 _STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
 _PTDAEMON = re.compile(r"Time,[^,]*\d[^,]*,Watts,")
+_REPORT = re.compile(r'\s*\[?\s*\{\s*"host"\s*:\s*\{\s*"consumption"\s*:')
+_EACH_REPORT = re.compile(r'\{\s*"host"\s*:\s*\{')
 _PERF = re.compile(r"^\s*(\d+\.\d+)[\s,;]+([\d.,]+|<not \w+>)[\s,;]+Joules[\s,;]+(power/[\w-]+/)")
 # the rails of a Jetson that make the whole module: TX1, TX2, Xavier NX, Orin NX and Nano; Nano;
 # AGX Orin (VDDQ_VDD2_1V8AO hangs on VIN_SYS_5V0); AGX Xavier
@@ -34,12 +37,16 @@ def read_foreign(
     without times. Raises HarnessError for an empty log, an unknown or ambiguous form, an absent
     column, or an impossible value. A copy of our own log has no reading: it states everything.
     """
-    lines, cut = _lines(path, data)
+    text = _text(path, data)
+    report = columns is None and bool(_REPORT.match(text))
+    lines, cut = ([], 0) if report else _lines(path, text)
     first = lines[:20] if columns is None else []
     if any(line.startswith(MAGIC.decode().strip()) for line in first):
         return list(read_data(path, widened(lines))), 1000, None
     sheet, reading = None, None
-    if any("RAM " in line and _RAIL.search(line) for line in first):
+    if report:
+        sheet, reading = scaphandre(path, text)
+    elif any("RAM " in line and _RAIL.search(line) for line in first):
         sheet, reading = tegrastats(path, lines)
     elif any(map(_PTDAEMON.match, first)):
         sheet, reading = ptdaemon(path, lines)
@@ -52,18 +59,24 @@ def read_foreign(
     return [segment], NW_PER_W, reading
 
 
-def _lines(path: str, data: bytes) -> tuple[list[str], int]:
+_REMEDY = "record again, or give a log with at least one sample"
+
+
+def _text(path: str, data: bytes) -> str:
+    if not data.strip():
+        raise HarnessError(f"{path}: the log is empty", _REMEDY)
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return data.decode("utf-16" if wide else "utf-8-sig", "replace")
+
+
+def _lines(path: str, text: str) -> tuple[list[str], int]:
     """Return the whole lines of a log, and 1 if a last line without its newline was left out.
 
     Such a line may end inside a number.
     """
-    remedy = "record again, or give a log with at least one sample"
-    if not data.strip():
-        raise HarnessError(f"{path}: the log is empty", remedy)
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    *lines, rest = data.decode("utf-16" if wide else "utf-8-sig", "replace").split("\n")
+    *lines, rest = text.split("\n")
     if not lines:
-        raise HarnessError(f"{path}: not one whole line", remedy)
+        raise HarnessError(f"{path}: not one whole line", _REMEDY)
     return [line.rstrip("\r") for line in lines], int(bool(rest.strip()))
 
 
@@ -94,6 +107,28 @@ def tegrastats(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
     return sheet, Reading(time, tuple(columns), total, origin="tegrastats", facts=facts)
 
 
+def scaphandre(path: str, text: str) -> tuple[Sheet, Reading]:
+    """Return the sheet of Scaphandre's JSON reports and its reading: mean microwatts of the host.
+
+    Reports follow one another without a mark between them; one that is torn is lost.
+    """
+    decoder, rows, lines, lost = json.JSONDecoder(), [], [], []
+    line, at = 1, 0
+    for begin in (match.start() for match in _EACH_REPORT.finditer(text)):
+        line, at = line + text.count("\n", at, begin), begin
+        try:
+            host = decoder.raw_decode(text, begin)[0]["host"]
+            rows.append([str(host["timestamp"]), str(host["consumption"])])
+            lines.append(line)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            lost.append(line)
+    sheet = Sheet(path, ["timestamp", "host"], [], rows, lines, lost, [])
+    rails = (Rail("host", (Column("w", (1,), "host", "uW"),)),)
+    facts = (("name", "Scaphandre"), ("scope", "package"))
+    time = Column("t", (0,), "timestamp", "s")
+    return sheet, Reading(time, rails, ("host",), "mean", origin="Scaphandre", facts=facts)
+
+
 def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
     """Return the sheet of PTDaemon's log and its reading; readings of -1 are failed reads."""
     rows, kept, lost = [], [], []
@@ -101,11 +136,12 @@ def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
         cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
         if "Time" in cells:
             watts = cells.get("Watts", "")
-            rows.append([cells["Time"], "" if watts.strip().startswith("-") else watts])
+            watts = "" if watts.strip().startswith("-") else watts
+            rows.append([cells["Time"], watts, cells.get("Mark", "")])
             kept.append(number)
         elif line.strip():
             lost.append(number)
-    sheet = Sheet(path, ["Time", "Watts"], [], rows, kept, lost, [])
+    sheet = Sheet(path, ["Time", "Watts", "Mark"], [], rows, kept, lost, [])
     rails = (Rail("Watts", (Column("w", (1,), "Watts", "W"),)),)
     facts = (("name", "ptdaemon"), ("scope", "wall"))
     time = Column("t", (0,), "Time", "")

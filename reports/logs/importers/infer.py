@@ -1,6 +1,7 @@
 """Find out how a log is to be read from the names, units and numbers in it, or refuse."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,15 +11,26 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
 from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Reading
 from joulebird.reports.logs.importers.sheet import Sheet, is_number, no_sample
-from joulebird.reports.logs.importers.streams import joules_of, quantity, rail_values, times_of
+from joulebird.reports.logs.importers.streams import (
+    joules_of,
+    marks_of,
+    quantity,
+    rail_values,
+    times_of,
+)
 
 SAME = 0.01  # readings that differ by more are two
 _PLAUSIBLE_W = (0.1, 20_000.0)  # of a board, a rack
 _STATED_W = (1e-7, 1e5)  # beyond, the unit that is stated is a mistaken one
 _COARSE_S, _FINE = 3600.0, 10.0  # a step from 10 on may count seconds or milliseconds
+_SHORT_S = 1e-3  # a shorter one may count days, as spreadsheets do
 _MAINS_V = 60.0
+_NEAR = 0.05  # evidence for a unit: the next one is 1000 times off
+_MANY, _GROWS = 10, 20.0  # rows of a counter, and its growth, that a rising load has not
+_GROUPED = 0.25  # of the steps between rows, which are far shorter than the others
 _TOTALS = {"total", "tot", "sum", "overall"}
-_DEVICES = {"gpu", "gpus", "device", "index", "uuid", "card", "idx", "pci"}
+_PARTS = {"gpu", "gpus", "uuid", "pci"}  # of a machine; any "device" may hold another one
+_DEVICES = {*_PARTS, "device", "index", "card", "idx"}
 _COUNTERS = {"total", "counter", "cumulative", "cum", "consumed", "accumulated", "acc", "uj"}
 _STEPS = {"delta", "interval", "per", "diff", "step"}
 
@@ -34,9 +46,16 @@ def infer(sheet: Sheet) -> Reading:
     rails, total, why = _rails(sheet, kinds, time, seconds)
     key = rails[0].columns[0].key
     rule = {"j": "counter", "dj": "mean"}.get(key, "line")
+    if zone == "s" and not time.unit:
+        step = _step(seconds)
+        why = (f"{time.name!r} in s: no unit is stated, and its rows are {step:.3g} apart", *why)
+    columns = [column for rail in rails for column in rail.columns]
+    commas = [c.name for c in columns if "," in marks_of(sheet, c.indices)]
+    why = (*why, f"decimal comma in {', '.join(map(repr, commas))}") if commas else why
     reading = Reading(time, rails, total, rule, zone=zone, because=why)
     reading = _long_form(sheet, reading, seconds)
     if rule == "line" and not reading.by:
+        refuse_groups(sheet, reading, seconds[np.isfinite(seconds)])
         _held(sheet, reading, seconds)
     return reading
 
@@ -105,18 +124,22 @@ def _time(sheet: Sheet, kinds: list[str]) -> tuple[Column, np.ndarray, str]:
     return option, times.seconds, times.zone
 
 
+def _step(times: np.ndarray) -> float:
+    """Return the median step between rows of different times; 0 for none."""
+    steps = np.abs(np.diff(times[np.isfinite(times)]))
+    return float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+
+
 def _counted_time(sheet: Sheet, option: Column, values: np.ndarray, power: str) -> Column:
     """Return a time without a unit as seconds, unless whole steps may as well be milliseconds."""
-    known = values[np.isfinite(values)]
-    steps = np.abs(np.diff(known))
-    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    if step < _FINE:
+    step, strange = _step(values), cells.BRACKETS.search(option.name)
+    if not strange and (not step or _SHORT_S <= step < _FINE):
         return option
-    named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us")}
-    units = ("s", "ms") if step <= _COARSE_S else ("ms", "us")
+    named = {unit: option._replace(unit=unit).as_map() for unit in ("s", "ms", "us", "days")}
+    units = ("s", "days") if step < _SHORT_S else ("s", "ms") if step <= _COARSE_S else ("ms", "us")
     raise ambiguous(
         sheet,
-        f"the unit of {option.name!r} is not stated, and its rows are {step:g} apart",
+        f"the unit of {option.name!r} is not stated, and its rows are {step:.6g} apart",
         [f"{named[unit]},{power}" for unit in units],
     )
 
@@ -146,52 +169,68 @@ def _rails(
     sheet: Sheet, kinds: list[str], time: Column, seconds: np.ndarray
 ) -> tuple[tuple[Rail, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the rails, those of the total, and the evidence for each choice."""
-    rails: tuple[Rail, ...]
-    why: tuple[str, ...]
     powers, volts, amps, energies = (_of(sheet, kinds, kind) for kind in "wvaj")
     means = [sheet.name(i) for i, kind in enumerate(kinds) if kind == "?"]
-    pair = _pair(sheet, time, volts, amps) if len(volts) == len(amps) == 1 else None
-    if not powers and not pair and not energies:
+    pairs = _pairs(volts[0], amps[0], sheet) if len(volts) == len(amps) == 1 else []
+    if not powers and not pairs and not energies:
         problem = f"{', '.join(means)}: a mean may be of any length of time"
         maps = [f'{time.as_map()},w="{name}"[W]' for name in means]
         if volts and amps:
             problem, maps = "several voltages and currents", [f"{time.as_map()},v=COL,a=COL"]
         raise ambiguous(sheet, problem, maps) if maps else _unknown(sheet)
-    if pair and not powers and _MAINS_V < _usual(quantity(sheet, pair.columns[0])) < 1e3:
-        raise ambiguous(
-            sheet,
-            "volts x amperes of an alternating voltage are no watts; of a direct one name them",
-            [",".join(c.as_map() for c in (time, *pair.columns))],
-        )
-    if not powers and not pair:
-        return _energy(sheet, time, energies)
-    rails, why = ((pair,), ()) if pair and not powers else ((), ())
+    if not powers and not pairs:
+        return _energy(sheet, time, seconds, energies)
     if powers:
-        rails, why = _with_units(sheet, time, seconds, powers, pair, energies)
+        rails, why = _with_units(sheet, time, seconds, powers, pairs, energies)
+    else:
+        rails, why = _volts_amperes(sheet, time, seconds, pairs, energies)
     if len(rails) == 1:
-        _compare(sheet, time, seconds, rails[0], pair if powers else None, energies)
+        stated = pairs[0] if powers and len(pairs) == 1 else None
+        _compare(sheet, time, seconds, rails[0], stated, energies)
     total, more = _total(sheet, rails)
     return rails, total, (*why, *more)
 
 
-def _pair(sheet: Sheet, time: Column, volts: list[Column], amps: list[Column]) -> Rail | None:
-    """Return the rail of one voltage and one current whose units are stated or plausible."""
+def _pairs(volt: Column, amp: Column, sheet: Sheet) -> list[Rail]:
+    """Return the rails that a voltage and a current may be: one for each unit not stated."""
     choices = [
-        ("V", "mV") if not _stated(sheet, volts[0]) else (volts[0].unit,),
-        ("A", "mA", "uA") if not _stated(sheet, amps[0]) else (amps[0].unit,),
+        ("V", "mV") if not _stated(sheet, volt) else (volt.unit,),
+        ("A", "mA", "uA") if not _stated(sheet, amp) else (amp.unit,),
     ]
-    found = []
-    for volt, amp in itertools.product(*choices):
-        rail = Rail("power", (volts[0]._replace(unit=volt), amps[0]._replace(unit=amp)))
-        if len(choices[0]) == len(choices[1]) == 1 or _plausible(rail_values(sheet, rail)):
-            found.append(rail)
-    if len(found) > 1:
+    return [
+        Rail("power", (volt._replace(unit=v), amp._replace(unit=a)))
+        for v, a in itertools.product(*choices)
+    ]
+
+
+def _volts_amperes(
+    sheet: Sheet, time: Column, seconds: np.ndarray, pairs: list[Rail], energies: list[Column]
+) -> tuple[tuple[Rail, ...], tuple[str, ...]]:
+    """Return the rail of volts x amperes; units that are not stated follow from evidence alone."""
+    found, because = pairs, ""
+    joules = [joules_of(seconds, rail_values(sheet, rail)) for rail in pairs]
+    if len(pairs) > 1 and len(energies) == 1 and _stated(sheet, energies[0]):
+        wanted, because = _gained(quantity(sheet, energies[0]))[0], "as the energy grows"
+        near = [abs(joule - wanted) <= _NEAR * abs(wanted) for joule in joules]
+        found = list(itertools.compress(pairs, near))
+    elif len(pairs) > 1:
+        found = [rail for rail in pairs if _plausible(rail_values(sheet, rail))]
+        because = "the only plausible units"
+    if not found or _differ([joules[pairs.index(rail)] for rail in found]):
         raise ambiguous(
             sheet,
             "the units of volts and amperes are not stated",
-            [",".join(c.as_map() for c in (time, *rail.columns)) for rail in found],
+            [",".join(c.as_map() for c in (time, *rail.columns)) for rail in found or pairs],
         )
-    return found[0] if found else Rail("power", (volts[0], amps[0]))
+    volts, amps = found[0].columns
+    if _MAINS_V < _usual(quantity(sheet, volts)) < cells.MAX_W:
+        raise ambiguous(
+            sheet,
+            "volts x amperes of an alternating voltage are no watts; of a direct one name them",
+            [",".join(c.as_map() for c in (time, volts, amps))],
+        )
+    names = f"{volts.name!r} in {volts.unit}, {amps.name!r} in {amps.unit}"
+    return (found[0],), (f"{names}: {because}",) if because else ()
 
 
 def _usual(watts: np.ndarray) -> float:
@@ -208,7 +247,7 @@ def _with_units(
     time: Column,
     seconds: np.ndarray,
     powers: list[Column],
-    pair: Rail | None,
+    pairs: list[Rail],
     energies: list[Column],
 ) -> tuple[tuple[Rail, ...], tuple[str, ...]]:
     """Return a rail for each power; a unit that is not stated follows from evidence alone."""
@@ -222,14 +261,19 @@ def _with_units(
             continue
         choices = [column._replace(unit=unit) for unit in ("W", "mW", "uW")]
         joules = [joules_of(seconds, quantity(sheet, choice)) for choice in choices]
-        wanted, because, fitting = 0.0, "the only plausible unit", choices[:zero]
-        if pair and len(powers) == 1:
-            wanted, because = joules_of(seconds, rail_values(sheet, pair)), "as volts x amperes"
-        elif len(energies) == len(powers) == 1 and _stated(sheet, energies[0]):
-            wanted, because = _gained(quantity(sheet, energies[0]))[0], "as the energy grows"
-        if wanted:
-            near = 0.05 * abs(wanted)
-            fitting = [c for c, j in zip(choices, joules, strict=True) if abs(j - wanted) <= near]
+        wanted, because, fitting = [], "all are zero", choices[:zero]
+        if len(energies) == len(powers) == 1 and _stated(sheet, energies[0]):
+            wanted, because = [_gained(quantity(sheet, energies[0]))[0]], "as the energy grows"
+        elif pairs and len(powers) == 1:
+            powers_w = [rail_values(sheet, rail) for rail in pairs]
+            likely = [watts for watts in powers_w if len(pairs) == 1 or _plausible(watts)]
+            wanted, because = [joules_of(seconds, w) for w in likely], "as volts x amperes"
+        if any(wanted):
+            fitting = [
+                choice
+                for choice, j in zip(choices, joules, strict=True)
+                if any(abs(j - joule) <= _NEAR * abs(joule) for joule in wanted)
+            ]
         if not fitting and not _stated(sheet, column):
             fitting = [c for c in choices if _plausible(quantity(sheet, c))]
             because = "the only plausible unit"
@@ -264,7 +308,7 @@ def _compare(
     """Refuse a power that disagrees with volts x amperes (of a direct voltage), or an energy."""
     joules = joules_of(seconds, rail_values(sheet, rail))
     others = []
-    if pair and all(_stated(sheet, column) for column in pair.columns):
+    if pair:
         volts = float(np.nanmax(np.abs(quantity(sheet, pair.columns[0]))))
         if volts <= _MAINS_V:
             others.append((pair, joules_of(seconds, rail_values(sheet, pair)), 0.0))
@@ -294,6 +338,8 @@ def _total(sheet: Sheet, rails: tuple[Rail, ...]) -> tuple[tuple[str, ...], tupl
         if own.any() and float(np.abs(every - 2 * own).sum()) <= SAME * float(np.abs(own).sum())
     ]
     named = [rail.name for rail in rails if cells.words_in(rail.name) & _TOTALS]
+    if len(named) == 1 and len(sums) == 1 and named != sums:
+        return (), ()
     if len(named) == 1:
         return (named[0],), (f"total {named[0]!r} by its name",)
     if len(sums) == 1:
@@ -302,21 +348,13 @@ def _total(sheet: Sheet, rails: tuple[Rail, ...]) -> tuple[tuple[str, ...], tupl
 
 
 def _energy(
-    sheet: Sheet, time: Column, energies: list[Column]
+    sheet: Sheet, time: Column, seconds: np.ndarray, energies: list[Column]
 ) -> tuple[tuple[Rail, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the rails of energy columns: counters, or joules since the row before."""
-    rails = []
+    rails, why = [], []
     for column in energies:
-        words = cells.words_in(column.name)
-        values = quantity(sheet, column)
-        known = values[np.isfinite(values)]
-        steps = np.diff(known)
-        falls = int((steps < 0).sum())
-        wraps = falls * 50 <= len(steps) + 49 and bool(words & _COUNTERS)
-        rising = bool((not falls or wraps) and (steps > 0).any())
-        counter = rising and (len(known) >= 10 or bool(words & _COUNTERS)) and not words & _STEPS
-        interval = not rising and (bool(words & _STEPS) or bool((steps < 0).sum() > len(steps) / 5))
-        if not _stated(sheet, column) or counter == interval:
+        key, because = _counts(sheet, column, seconds)
+        if not key or not _stated(sheet, column):
             known_unit = column.unit or "J"
             both = [column._replace(key=key, unit=known_unit).as_map() for key in ("j", "dj")]
             raise ambiguous(
@@ -325,11 +363,37 @@ def _energy(
                 "and its unit must be stated",
                 [f"{time.as_map()},{item}" for item in both],
             )
-        rails.append(Rail(column.name, (column._replace(key="j" if counter else "dj"),)))
+        rails.append(Rail(column.name, (column._replace(key=key),)))
+        why.append(f"{column.name!r} {because}")
     if len({rail.columns[0].key for rail in rails}) > 1:
         raise ambiguous(sheet, "it has counters beside joules of intervals", [])
-    total, why = _total(sheet, tuple(rails)) if len(rails) == 1 else ((), ())
-    return tuple(rails), total, why
+    return tuple(rails), (rails[0].name,) if len(rails) == 1 else (), tuple(why)
+
+
+def _counts(sheet: Sheet, column: Column, seconds: np.ndarray) -> tuple[str, str]:
+    """Return "j" for a counter, "dj" for joules since the row before, and the evidence; or "".
+
+    A rising energy may be either: a load that grows steadily spends more in each interval.
+    """
+    words = cells.words_in(column.name)
+    joules = quantity(sheet, column)
+    good = np.isfinite(joules) & np.isfinite(seconds)
+    known, spent = joules[good], seconds[good]
+    steps = np.diff(known)
+    falls = int((steps < 0).sum())
+    counted = bool(words & _COUNTERS) and not words & _STEPS
+    wraps = counted and falls * 50 <= len(steps) + 49
+    if (not falls or wraps) and (steps > 0).any() and not words & _STEPS:
+        if counted:
+            return "j", "counts up, by its name"
+        if len(known) >= _MANY and known[-1] > _GROWS * known[0]:
+            return "j", f"counts up: it grows more than {_GROWS:g} times"
+        span = float(np.ptp(spent))
+        if len(known) >= _MANY and known.sum() > _PLAUSIBLE_W[1] * span:
+            return "j", f"counts up: no interval has {known.sum() / max(span, 1e-9):.3g} W"
+    elif falls and (words & _STEPS or falls > len(steps) / 5):
+        return "dj", "falls too: joules since the row before"
+    return "", ""
 
 
 def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
@@ -344,9 +408,13 @@ def _long_form(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> Reading:
     index = (named or found)[0]
     values = {row[index] for row in sheet.rows}
     totals = {value for value in values if cells.words_in(value) & (_TOTALS | {"all"})}
-    sums = bool(cells.words_in(sheet.name(index)) & _DEVICES) and not totals
+    alike = len({re.sub(r"\d+", "", value) for value in values}) == 1
+    words = cells.words_in(sheet.name(index))
+    sums = not totals and bool(words & _PARTS or (words & _DEVICES and alike))
     total = ("*",) if sums else tuple(totals) if len(totals) == 1 else ()
-    return replace(reading, total=total, by=(index,), by_name=sheet.name(index))
+    because = "the sum of all" if sums else f"total {total[0]!r} by its name" if total else ""
+    why = (*reading.because, f"devices by {sheet.name(index)!r}: {because or 'none is the total'}")
+    return replace(reading, total=total, by=(index,), by_name=sheet.name(index), because=why)
 
 
 def _takes_turns(sheet: Sheet, index: int, rising: bool) -> bool:
@@ -372,6 +440,23 @@ def divides(sheet: Sheet, index: int, seconds: np.ndarray) -> bool:
     steps, same = np.diff(seconds[order]), np.diff(groups[order]) == 0
     counts = np.bincount(groups)
     return bool((steps[same] > 0).all()) and int(counts.min()) * 4 >= int(counts.max())
+
+
+def refuse_groups(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> None:
+    """Raise HarnessError for rows that stand close together in groups, as those of devices do."""
+    steps = np.diff(np.sort(seconds))
+    steps = steps[steps > 0]
+    if len(steps) < 2 * _MANY:
+        return
+    usual = float(np.quantile(steps, 0.97))
+    share = float(np.mean(steps < usual / 10))
+    if share > _GROUPED:
+        raise ambiguous(
+            sheet,
+            f"{100 * share:.0f} % of its rows stand close behind another one, in steps of "
+            f"{usual:.3g} s: several devices without a name?",
+            [f"{reading.as_map()},by=COL", reading.as_map()],
+        )
 
 
 def _held(sheet: Sheet, reading: Reading, seconds: np.ndarray) -> None:

@@ -23,6 +23,7 @@ class Origin(NamedTuple):
     (the sum of all); `by` are columns of which the first one present names a device. `keep` is a
     column and a pattern of the rows that count. `refused` is the reason and the remedy for a log
     that cannot become joules. `step_s` bounds the median step of the times: (lowest, highest).
+    `words` stay with each number.
     """
 
     name: str
@@ -39,9 +40,54 @@ class Origin(NamedTuple):
     step_s: tuple[float, float] = (0.0, 1e9)
     preamble: str = ""
     from_zero: bool = False
+    words: tuple[str, ...] = ()
 
 
-_ALUMET = ("resource_kind+resource_id+__late_attributes", "resource_kind+resource_id")
+_ALUMET = tuple(
+    "resource_kind+resource_id" + more
+    for more in ("+domain+__late_attributes", "+domain", "+__late_attributes", "")
+)
+_SMI = Origin(
+    "nvidia-smi query",
+    r"(?=.*\btimestamp\b).*\bpower\.draw( \[W\])?(,.*|$)",
+    "timestamp",
+    columns=(("w", r"power\.draw( \[W\])?", "W"),),
+    total=("*",),
+    scope="gpu",
+    by=_EACH_GPU,
+)
+_DMON = Origin(
+    "nvidia-smi dmon",
+    r"gpu,pwr,.*",
+    columns=(("w", "pwr", "W"),),
+    total=("*",),
+    scope="gpu",
+    by=("gpu",),
+)
+_TURBOSTAT = Origin(
+    "turbostat",
+    r".*\bPkgWatt\b.*",
+    columns=(("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
+    total=("PkgWatt",),
+    rule="mean",
+    scope="package",
+    keep=("CPU", "-"),
+)
+
+
+def _product(name: str, header: str, time: str, volts: str, amps: tuple[str, str]) -> Origin:
+    """Return an origin of volts x amperes: means since the row before of a direct voltage."""
+    columns = (("v", volts, "V"), ("a", *amps))
+    return Origin(name, header, time, "s", columns, rule="mean", scope="dc")
+
+
+_PYMONSOON = _product(
+    "PyMonsoon (its Time(ms) counts seconds)",
+    r"(?=.*Time\(ms\))(?=.*Main\(mA\)).*Main Voltage\(V\).*",
+    r"Time\(ms\)",
+    r"Main Voltage\(V\)",
+    (r"Main\(mA\)", "mA"),
+)._replace(rule="line", step_s=(0.0, 0.19))  # it samples every 0.2 ms
 ORIGINS = (
     Origin(
         "jtop (4)",
@@ -60,46 +106,13 @@ ORIGINS = (
         (("w", "power cur", "mW"),),
         scope="module",
     ),
-    Origin(
-        "nvidia-smi query",
-        r"(?=.*\btimestamp\b).*\bpower\.draw( \[W\])?(,.*|$)",
-        "timestamp",
-        "",
-        (("w", r"power\.draw( \[W\])?", "W"),),
-        ("*",),
-        scope="gpu",
-        by=_EACH_GPU,
+    _SMI,
+    _SMI._replace(
+        header=r"(?=.*\btimestamp\b).*\bpower\.draw\.instant.*",
+        columns=(("w", r"power\.draw\.instant.*", "W"),),
     ),
-    Origin(
-        "nvidia-smi query",
-        r"(?=.*\btimestamp\b).*\bpower\.draw\.instant.*",
-        "timestamp",
-        "",
-        (("w", r"power\.draw\.instant.*", "W"),),
-        ("*",),
-        scope="gpu",
-        by=_EACH_GPU,
-    ),
-    Origin(
-        "nvidia-smi dmon",
-        r"Date,Time,gpu,pwr,.*",
-        "Date+Time",
-        "",
-        (("w", "pwr", "W"),),
-        ("*",),
-        scope="gpu",
-        by=("gpu",),
-    ),
-    Origin(
-        "nvidia-smi dmon",
-        r"gpu,pwr,.*",
-        "",
-        "",
-        (("w", "pwr", "W"),),
-        ("*",),
-        scope="gpu",
-        by=("gpu",),
-    ),
+    _DMON._replace(header=r"Date,Time,gpu,pwr,.*", time="Date+Time"),
+    _DMON,
     Origin(
         "zeus",
         r"start_time,window_name,elapsed_time,gpu\d+_energy.*",
@@ -116,28 +129,12 @@ ORIGINS = (
             "its energy_consumed is in kWh; for power over time log nvidia-smi or RAPL",
         ),
     ),
-    Origin(
-        "turbostat",
-        r"(?=.*\bTime_Of_Day_Seconds\b).*\bPkgWatt\b.*",
-        "Time_Of_Day_Seconds",
-        "s",
-        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
-        ("PkgWatt",),
-        "mean",
-        "package",
-        keep=("CPU", "-"),
+    _TURBOSTAT._replace(
+        header=r"(?=.*\bTime_Of_Day_Seconds\b).*\bPkgWatt\b.*",
+        time="Time_Of_Day_Seconds",
+        unit="s",
     ),
-    Origin(
-        "turbostat",
-        r".*\bPkgWatt\b.*",
-        "",
-        "",
-        (("w", "(Pkg|Cor|GFX|RAM|Sys)Watt", "W"),),
-        ("PkgWatt",),
-        "mean",
-        "package",
-        keep=("CPU", "-"),
-    ),
+    _TURBOSTAT,
     Origin(
         "perf stat -I",
         r"perf,joules,event",
@@ -169,6 +166,7 @@ ORIGINS = (
         "mean",
         "package",
         ("target",),
+        words=("estimated",),
     ),
     Origin(
         "Alumet (RAPL)",
@@ -184,30 +182,28 @@ ORIGINS = (
     ),
     Origin(
         "Joulescope",
-        r"time,current,voltage(,power,charge,energy)?",
+        r"time,current,voltage,power,charge,energy",
         "time",
         "s",
-        (("v", "voltage", "V"), ("a", "current", "A")),
+        (("w", "power", "W"),),
         rule="mean",
         scope="dc",
     ),
-    Origin(
+    _product("Joulescope", "time,current,voltage", "time", "voltage", ("current", "A")),
+    _product(
         "Monsoon PowerTool",
         r"Time \(s\),Main Avg Current \(mA\),(.*,)?Main Avg Voltage \(V\).*",
         r"Time \(s\)",
-        "s",
-        (("v", r"Main Avg Voltage \(V\)", "V"), ("a", r"Main Avg Current \(mA\)", "mA")),
-        rule="mean",
-        scope="dc",
+        r"Main Avg Voltage \(V\)",
+        (r"Main Avg Current \(mA\)", "mA"),
     ),
-    Origin(
-        "PyMonsoon (its Time(ms) counts seconds)",
-        r"Time\(ms\),Main\(mA\),.*Main Voltage\(V\).*",
-        r"Time\(ms\)",
-        "s",
-        (("v", r"Main Voltage\(V\)", "V"), ("a", r"Main\(mA\)", "mA")),
-        scope="dc",
-        step_s=(0.0, 0.01),
+    _PYMONSOON,
+    _PYMONSOON._replace(
+        step_s=(0.19, 10.0),
+        refused=(
+            "PyMonsoon writes seconds below Time(ms), and a step of this size may be either",
+            "state it: --map 't=Time(ms)[s],v=Main Voltage(V),a=Main(mA)', or [ms]",
+        ),
     ),
     Origin(
         "PPK2",
@@ -217,34 +213,13 @@ ORIGINS = (
             "state it: --map 't=Timestamp(ms),v=3.3V,a=Current(uA)'",
         ),
     ),
-    Origin(
-        "Watts Up",
-        r"Time,Watts,Volts,Amps.*",
-        "Time",
-        "",
-        (("w", "Watts", "W"),),
-        scope="wall",
-        rule="mean",
-    ),
-    Origin(
+    _product(
         "Keysight 14585A",
         r"Sample,(?=.*\bVolt avg 1\b).*\bCurr avg 1\b.*",
         "Sample",
-        "s",
-        (("v", r"Volt avg \d", "V"), ("a", r"Curr avg \d", "A")),
-        (),
-        "mean",
-        "dc",
-        preamble=r"(?i)sample interval\D*?([\d.]+(?:e-?\d+)?)",
-    ),
-    Origin(
-        "INA219 or INA226 sketch",
-        r"(?i)millis\b.*\bpower_mW\b.*",
-        "(?i)millis",
-        "ms",
-        (("w", "(?i)power_mW", "mW"),),
-        scope="dc",
-    ),
+        r"Volt avg \d",
+        (r"Curr avg \d", "A"),
+    )._replace(preamble=r"(?i)sample interval[^\d.]*(\d*[.,]?\d+(?:e[-+]?\d+)?)"),
 )
 
 
@@ -255,7 +230,7 @@ def known(sheet: Sheet, step_s: float | None) -> tuple[Sheet, Reading] | None:
     """
     line = ",".join(sheet.header).rstrip(",")
     for origin in ORIGINS:
-        if re.fullmatch(origin.header, line):
+        if re.fullmatch(origin.header, line, re.I):
             found = _read(sheet, origin, step_s)
             if found:
                 return found
@@ -263,15 +238,15 @@ def known(sheet: Sheet, step_s: float | None) -> tuple[Sheet, Reading] | None:
 
 
 def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Reading] | None:
-    if origin.refused[0]:
-        raise HarnessError(f"{sheet.path}: {origin.refused[0]}", origin.refused[1])
+    refused = HarnessError(f"{sheet.path}: {origin.refused[0]}", origin.refused[1])
+    if origin.refused[0] and not origin.time:
+        raise refused
     sheet = _kept(sheet, *origin.keep)
     time = _time(sheet, origin)
     stated = re.search(origin.preamble, "\n".join(sheet.preamble)) if origin.preamble else None
-    if stated and time:
-        time = time._replace(fixed=float(stated.group(1)))
-    elif origin.preamble:
-        time = None
+    if origin.preamble and time:
+        fixed = float(stated.group(1).replace(",", ".")) if stated else 0.0
+        time = time._replace(fixed=fixed) if fixed > 0 else None
     if time is None and step_s is None:
         raise HarnessError(
             f"{sheet.path}: a log of {origin.name} without times",
@@ -282,10 +257,13 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
         steps = steps[np.isfinite(steps)]
         if not len(steps) or not origin.step_s[0] <= np.median(steps) <= origin.step_s[1]:
             return None
+        if origin.refused[0]:
+            raise refused
     rails = _rails(sheet, origin)
     if not rails:
         return None
-    by = next(((_by(sheet, name), name) for name in origin.by if _by(sheet, name)), ((), ""))
+    known_by = ((_places(sheet, name), name) for name in origin.by)
+    by = next((found for found in known_by if found[0]), ((), ""))
     total = origin.total or tuple(rail.name for rail in rails[:1] if len(rails) == 1)
     if by[0]:
         values = {" ".join(row[i] for i in by[0]) for row in sheet.rows}
@@ -294,26 +272,33 @@ def _read(sheet: Sheet, origin: Origin, step_s: float | None) -> tuple[Sheet, Re
         total = ("*",) if len(values) == 1 else total
     elif total == ("*",):
         total = tuple(rail.name for rail in rails)
-    facts = (("name", origin.name), ("scope", origin.scope), ("from_zero", origin.from_zero))
+    stated_facts = {"name": origin.name, "scope": origin.scope, "from_zero": origin.from_zero}
+    facts = (*stated_facts.items(), ("words", origin.words))
     return sheet, Reading(
         time, rails, total, origin.rule, by[0], by[1], step_s, origin.name, facts=facts
     )
 
 
+def _places(sheet: Sheet, names: str) -> tuple[int, ...]:
+    """Return the columns of some names joined by "+", in any case; () unless all are there."""
+    known = [name.lower() for name in sheet.header]
+    parts = names.lower().split("+")
+    return tuple(map(known.index, parts)) if set(parts) <= set(known) else ()
+
+
 def _kept(sheet: Sheet, column: str, pattern: str) -> Sheet:
-    if column not in sheet.header:
+    at = _places(sheet, column)
+    if not at:
         return sheet
-    at = sheet.header.index(column)
-    kept = [i for i, row in enumerate(sheet.rows) if re.fullmatch(pattern, row[at])]
+    kept = [i for i, row in enumerate(sheet.rows) if re.fullmatch(pattern, row[at[0]])]
     rows, lines = [sheet.rows[i] for i in kept], [sheet.lines[i] for i in kept]
     return sheet._replace(rows=rows, lines=lines, lost=[])
 
 
 def _time(sheet: Sheet, origin: Origin) -> Column | None:
     if "+" in origin.time:
-        names = origin.time.split("+")
-        return Column("t", tuple(map(sheet.header.index, names)), origin.time, origin.unit)
-    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name)]
+        return Column("t", _places(sheet, origin.time), origin.time, origin.unit)
+    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name, re.I)]
     found = found if origin.time else []
     return Column("t", (found[0],), sheet.header[found[0]], origin.unit) if found else None
 
@@ -323,7 +308,7 @@ def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
         [
             Column(key, (i,), name, unit)
             for i, name in enumerate(sheet.header)
-            if re.fullmatch(pattern, name)
+            if re.fullmatch(pattern, name, re.I)
         ]
         for key, pattern, unit in origin.columns
     ]
@@ -332,10 +317,3 @@ def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:
     names = ["power"] if len(groups[0]) == 1 else [f"power {i + 1}" for i in range(len(groups[0]))]
     pairs = zip(names, zip(*groups, strict=False), strict=False)
     return tuple(Rail(name, pair) for name, pair in pairs)
-
-
-def _by(sheet: Sheet, names: str) -> tuple[int, ...]:
-    parts = names.split("+")
-    return (
-        tuple(sheet.header.index(name) for name in parts) if set(parts) <= set(sheet.header) else ()
-    )

@@ -8,7 +8,7 @@ a unit, seconds, watts, volts, amperes and joules are meant.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
@@ -20,7 +20,7 @@ REMEDY = (
     "numbers from 1)"
 )
 _ITEM = re.compile(r"\s*(\w+)\s*=((?:\"[^\"]*\"|\[[^\]]*\]|[^,\"])*)\s*(?:,|$)")
-_COLUMN = re.compile(r"(.*?)\s*(?:\[\s*([A-Za-zµμ]+)\s*\])?")
+_COLUMN = re.compile(r"\s*\[\s*([A-Za-zµμ]+)\s*\]$")
 _FIXED = re.compile(r"(\d+(?:\.\d+)?)\s*([mk]?V)")
 RULES = {"line": "snapshot", "mean": "average", "hold": "average", "counter": "counter"}
 KINDS = {"t": "t", "w": "w", "mw": "w", "v": "v", "a": "a", "j": "j", "dj": "j"}
@@ -67,12 +67,21 @@ class Rows(NamedTuple):
     lines: tuple[int, ...] = ()
 
 
+class Stretch(NamedTuple):
+    """A stretch of rows with one label in a column, to the first row of the next one."""
+
+    label: str
+    begin_s: float
+    end_s: float
+
+
 @dataclass(frozen=True)
 class Reading:
     """The contract by which a foreign log becomes joules.
 
     `because` has the evidence for each choice that the map does not state. `facts` of a known
     origin go into the source: scope, accuracy, real. `step_s` is the given interval of the rows.
+    `stretches` are those of each column that is not read and keeps its values for a while.
     """
 
     time: Column | None
@@ -87,6 +96,7 @@ class Reading:
     because: tuple[str, ...] = ()
     facts: tuple[tuple[str, Any], ...] = ()
     rows: Rows = Rows()
+    stretches: dict[str, tuple[Stretch, ...]] = field(default_factory=dict, compare=False)
 
     def as_map(self) -> str:
         """Return the map that gives this reading again."""
@@ -109,7 +119,7 @@ class Reading:
             "total": list(self.total),
             "columns": [
                 {"key": column.key, "name": column.name, "unit": column.unit}
-                for column in (*((self.time,) if self.time else ()), *self._columns())
+                for column in (*((self.time,) if self.time else ()), *self.columns)
             ],
             "because": list(self.because),
             "rows": {
@@ -121,7 +131,9 @@ class Reading:
             "dropped_lines": list(self.rows.lines),
         }
 
-    def _columns(self) -> tuple[Column, ...]:
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the columns of all rails."""
         return tuple(column for rail in self.rails for column in rail.columns)
 
     def as_text(self) -> str:
@@ -221,7 +233,7 @@ def _column(sheet: Sheet, key: str, wanted: str) -> Column:
         return Column("v", (), wanted, "", volts)
     name, unit = wanted, ""
     if not _indices(sheet, _unquoted(wanted)):
-        name, unit = _COLUMN.fullmatch(wanted).groups("")  # type: ignore[union-attr]
+        name, unit, *_ = [*_COLUMN.split(wanted), ""]
     indices = _indices(sheet, _unquoted(name))
     if not indices:
         names = ", ".join(sheet.header) or f"{sheet.width} columns without names"

@@ -1,6 +1,7 @@
 """Divide a foreign log into rows and named columns, and note the lines that are no rows."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.importers import cells
 
 _HEADER_WITHIN = 200
+_ONE = re.compile(r"-?\d+\.?\d*")
 
 
 class Sheet(NamedTuple):
@@ -76,6 +78,7 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
         begin += 1
     size = len(header) or width
     rows, numbers, lost = [], [], above
+    short: list[str] = []
     for (first, row, last), count in zip(table[begin:], counts[begin:], strict=True):
         row = row if any(row[size:]) else row[:size]
         if first != last:
@@ -83,12 +86,14 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
                 f"{path} line {first}: a quote opens there and does not close in its line",
                 "close it, or remove it",
             )
-        if len(row) == size and count:
+        cut = short if len(short) == 1 and lost[-1] == first - 1 else []
+        if len(row) == size and count and not (cut and _ONE.fullmatch(cut[0] + row[0])):
             rows.append(row)
             numbers.append(first)
         elif mark is not None or row not in (header, table[begin - 1][1]):
             _same_columns(path, first, row, header)
             lost.append(first)
+            short = row  # the next line may be its rest
     preamble = lines[: table[at][0] - 1] if at is not None else []
     return Sheet(path, header, units, rows, numbers, lost, preamble)
 

@@ -1,8 +1,9 @@
 """Turn the columns of a sheet into seconds and watts, one stream a rail, and lay them together."""
 
+import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import GAP_PERIODS, LEAST_GAP_S
 from joulebird.reports.logs.importers import cells
-from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail
-from joulebird.reports.logs.importers.sheet import Sheet
+from joulebird.reports.logs.importers.reading import REMEDY, Column, Rail, Stretch
+from joulebird.reports.logs.importers.sheet import Sheet, is_number
 
 _SENTINELS = (65535, 65534, 32767, 32768, 2147483647, 4294967295)
+_FAILED = (-1, -99, -999, -9999, -32768)
 _GLITCH_W, _GLITCH_TIMES = 2000.0, 100.0
+_MOST_STRETCHES = 1000
 
 
 class Times(NamedTuple):
@@ -26,28 +29,41 @@ class Times(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """One rail: its name, times in seconds, watts, which were read, and the line of each row."""
+    """One rail: its name, times in seconds, watts, which were read, and the line of each row.
+
+    `wild` readings count as failed: they are 100 times the usual power, and above 2 kW.
+    """
 
     name: str
     times_s: np.ndarray
     watts: np.ndarray
     read: np.ndarray
     lines: np.ndarray
+    wild: int = 0
 
 
 def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     """Return the decimal marks of some columns; raises HarnessError where they are ambiguous."""
-    found = [text for index in indices for text in sheet.column(index) if "," in text]
-    marks = "." if not found else _marks(sheet, indices) or _marks(sheet, range(sheet.width))
+    own = [text for index in indices for text in sheet.column(index)]
+    found = [text for text in own if "," in text]
+    numeric = [i for i in range(sheet.width) if own and is_number(sheet.rows[0][i])]
+    if found:
+        marks = _marks(sheet, indices) or _marks(sheet, numeric)
+    else:
+        others = [i for i in numeric if i not in indices]
+        commas = [i for i in others if any("," in row[i] for row in sheet.rows)]
+        found = cells.grouped(own) if commas else []
+        marks = _marks(sheet, commas) if found else "."
+        marks = "" if len(marks) > 1 else marks
     if not marks:
         raise HarnessError(
-            f"{sheet.path}: the comma in {found[0]!r} may divide decimals or thousands",
+            f"{sheet.path}: the mark in {found[0]!r} may divide decimals or thousands",
             "write the numbers with a point for the decimals, and without any other mark",
         )
     return marks
 
 
-def _marks(sheet: Sheet, indices: Sequence[int]) -> str:
+def _marks(sheet: Sheet, indices: Iterable[int]) -> str:
     every = (text.strip() for index in indices for text in sheet.column(index))
     digits = (re.match(r"[-+]?[\d.,' \u00a0]*\d(?![\d:/-])", text) for text in every)
     texts = [re.sub("[' \u00a0]", "", match.group()) for match in digits if match]
@@ -93,6 +109,9 @@ def quantity(sheet: Sheet, column: Column) -> np.ndarray:
     if len(whole) > 2:
         usual = 5 * float(np.median(np.abs(whole)))
         values[np.isin(values, _SENTINELS) & (np.abs(values) > usual)] = np.nan
+        below = np.unique(values[values < 0])
+        if len(below) == 1 and below[0] in _FAILED:  # no other is below zero
+            values[values < 0] = np.nan
     with np.errstate(over="ignore"):
         return values * np.where(np.isnan(own), column.factor, own)
 
@@ -110,7 +129,7 @@ def stream(
     name: str, times_s: np.ndarray, values: np.ndarray, lines: np.ndarray, key: str, rule: str
 ) -> Stream:
     """Return the stream of a rail whose values are watts, or joules (keys j and dj)."""
-    read = np.isfinite(values)
+    read, wild = np.isfinite(values), np.zeros(len(values), bool)
     watts = np.where(read, values, 0.0)
     if key in ("j", "dj") and len(times_s):
         watts, read = (_counted if key == "j" else _divided)(times_s, watts, read, lines)
@@ -118,10 +137,11 @@ def stream(
         usual = float(np.median(np.abs(watts[read])))
         limit = max(_GLITCH_W, _GLITCH_TIMES * usual)
         wild = read & (np.abs(watts) > limit) & (np.abs(watts) <= cells.MAX_W)
-        read = read & ~wild if wild.sum() * 20 <= len(wild) + 19 else read
+        wild &= wild.sum() * 20 <= len(wild) + 19
+        read = read & ~wild
     if rule == "hold" and len(watts):
         watts, read = np.append(watts[:1], watts[:-1]), np.append(read[:1], read[:-1])
-    return Stream(name, times_s, watts, read, lines)
+    return Stream(name, times_s, watts, read, lines, int(wild.sum()))
 
 
 def _counted(
@@ -196,6 +216,17 @@ def _carried(one: Stream, times_s: np.ndarray, rule: str) -> tuple[np.ndarray, n
     near = (own[after] - own[before] <= allowed) | (rule == "counter")
     values = np.interp(times_s, own, watts) if rule == "line" else watts[after]
     return values, near & (times_s >= own[0]) & (times_s <= own[-1])
+
+
+def stretches(sheet: Sheet, index: int, times_s: np.ndarray) -> tuple[Stretch, ...]:
+    """Return the stretches of one label in a column; () for one that seldom keeps its value."""
+    labels = sheet.column(index)
+    firsts = [0, *(row for row in range(1, len(labels)) if labels[row] != labels[row - 1])]
+    if len(firsts) > min(_MOST_STRETCHES, len(labels) / 2):
+        return ()
+    edges = [*times_s[firsts].tolist(), float(times_s[-1])]
+    pairs = zip(firsts, itertools.pairwise(edges), strict=True)
+    return tuple(Stretch(labels[first], begin, end) for first, (begin, end) in pairs)
 
 
 def joules_of(times_s: np.ndarray, watts: np.ndarray, rule: str = "line") -> float:

@@ -143,7 +143,7 @@ def test_a_wrong_command_line(words, parts):
         (["plan", "smoke", "--board", ""], ["plan: --board: must not be empty"]),
         (["board", "status", ""], ["board status: NAME: must not be empty"]),
         (["board", "add", ""], ["board add: NAME: must not be empty"]),
-        (["energy", "log.csv", "--net"], ["arguments: --net", "holds no idle power"]),
+        (["energy", "log.csv", "--energy", "x"], ["arguments: --energy", "no finished run"]),
         (["energy", "nowhere.csv", "--json", "-o", ""], ["-o/--output: must not be empty"]),
     ],
 )

@@ -94,6 +94,18 @@ def volts_and_amperes():
     yield Case("va-no-units", table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1)), TRUE)
     data = table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1e3))
     yield Case("va-ambiguous", data, "units of volts and amperes|may be any|disagree")
+    small = table("time,voltage,current", TIMES, VOLTS, scaled(amps, 1e-3))
+    yield Case("va-implausible", small, "units of volts and amperes")
+    none = table("time,voltage,current", TIMES, VOLTS, [0] * N)
+    yield Case("va-zero", none, "units of volts and amperes")
+    data = table("time,voltage,current,energy_j", TIMES, VOLTS, scaled(amps, 1e3), TOTALS)
+    yield Case("va-energy-decides", data, TRUE)
+    data = table("time,voltage,current,energy_j", TIMES, VOLTS, scaled(amps, 1e3), [7] * N)
+    yield Case("va-energy-denies", data, "units of volts and amperes")
+    data = table("time,power_w,voltage,current", TIMES, WATTS, VOLTS, scaled(amps, 1e3))
+    yield Case("va-power-decides", data, TRUE)
+    data = table("time,power,voltage,current", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1))
+    yield Case("va-plausible-decides-mw", data, TRUE)
     data = table(
         "time,power,voltage_v,current_a", TIMES, scaled(WATTS, 1e3), VOLTS, scaled(amps, 1)
     )
@@ -135,6 +147,11 @@ def energies():
     yield Case(
         "interval-constant", table("time,energy_j", TIMES, [1.5] * N), "since the row before"
     )
+    slow = scaled([5000 + i / 2 for i in range(N)], 1)
+    yield Case("counter-or-ramp", table("time_s,energy_j", range(N), slow), "since the row before")
+    yield Case("counter-total", table("time_s,total_energy_j", range(N), slow), (N - 1) / 2)
+    far = scaled([5e5 + total for total in TOTALS], 1)
+    yield Case("counter-far", table("time_s,energy_j", TIMES, far), TRUE)
     yield Case("rapl-dump", table("time_s,energy_uj", TIMES, scaled(TOTALS, 1e6, 3)), TRUE)
     wrapped = [(total * 1e6 + 262143328850 - 5e7) % 262143328850 for total in TOTALS]
     yield Case("rapl-wrapped", table("time_s,energy_uj", TIMES, scaled(wrapped, 1, 3)), TRUE)
@@ -180,6 +197,18 @@ def decoys():
         yield Case(f"decoy-after {name}", table(f"time,power_w,{name}", TIMES, WATTS, values), TRUE)
     for name in ("power.limit [W]", "power factor", "power_state", "max_power_w"):
         yield Case(f"decoy-alone {name}", table(f"time,{name}", TIMES, limits), "known here")
+    for name in ("Power (dBm)", "P (bar)", "power_raw", "I [lx]", "Power [kVA]", "Power [hp]"):
+        yield Case(f"no-power {name}", table(f"time_s,{name}", TIMES, WATTS), "known here")
+    for name in ("Time (ticks)", "time_ticks"):
+        yield Case(f"no-time {name}", table(f"{name},P [W]", TIMES, WATTS), "known here")
+    warm = table("time_s,T [C],T [°C],P [W]", TIMES, [44] * N, range(N), WATTS)
+    yield Case("temperature-is-no-time", warm, TRUE)
+    yield Case("time-in-m", table("elapsed [m],P [W]", TIMES, WATTS), "not stated")
+    days = [46082.4 + t / 86400 for t in range(N)]
+    yield Case("spreadsheet-days", table("Time,P [W]", days, WATTS), "not stated")
+    named = {"columns": "t=Time[days],w=P [W]"}
+    yield Case("spreadsheet-days-map", table("Time,P [W]", days, WATTS), 10 * TRUE, named)
+    yield Case("power-of-a-name", table("Time [s],Power (CPU)", TIMES, WATTS), TRUE)
     yield Case("mean-alone", table("time,avg_power", TIMES, WATTS), "any length")
     two = table("time,cpu_w,gpu_w", TIMES, WATTS, WATTS)
     yield Case("two-rails", two, "names no rail as the total")
@@ -189,6 +218,8 @@ def decoys():
     yield Case("two-rails-all", two, 2 * TRUE, {"columns": "t=time,w=cpu_w,w=gpu_w,total=*"})
     summed = table("time,cpu_w,gpu_w,board_w", TIMES, WATTS, WATTS, scaled(WATTS, 2))
     yield Case("sum-of-rails", summed, 2 * TRUE)
+    both = table("time,cpu_w,total_w,board_w", TIMES, WATTS, WATTS, scaled(WATTS, 2))
+    yield Case("total-against-sum", both, "names no rail as the total")
     named = table("time,cpu_w,gpu_w,total_w", TIMES, WATTS, WATTS, scaled(WATTS, 3))
     yield Case("total-by-name", named, 3 * TRUE)
 
@@ -222,6 +253,9 @@ def moments():
     yield Case("whole-seconds", table("timestamp,power_w", seconds, WATTS), "coarser")
     yield Case("whole-seconds-interval", table("timestamp,power_w", seconds, WATTS), TRUE,
                {"interval_s": 0.1})  # fmt: skip
+    yield Case("whole-seconds-near-interval", table("timestamp,power_w", stamps(
+        lambda t: t.strftime("%Y-%m-%d %H:%M:%S"), 1.02, n=500), WATTS * 2 + WATTS[:18]), "span",
+        {"interval_s": 1.0})  # fmt: skip
     yield Case("whole-seconds-wrong-interval", table("timestamp,power_w", seconds, WATTS), "span",
                {"interval_s": 1.0})  # fmt: skip
     iso = stamps(forms["iso"])
@@ -241,6 +275,13 @@ def marks():
     yield Case("thousands-twice", table("time_s,power_uW", TIMES, big), TRUE)
     dots = [f"{w * 1e3:,.1f}".translate(str.maketrans(",.", ".,")) for w in WATTS]
     yield Case("thousands-dot", table("time [s];P [mW]", comma, dots, mark=";"), TRUE)
+    groups = [f"{w * 1e3:,.0f}".replace(",", ".") for w in WATTS]
+    yield Case("thousands-dot-whole", table("time [s];P [mW]", comma, groups, mark=";"), TRUE)
+    cells = [f"{group} mW" for group in groups]
+    yield Case("thousands-dot-units", table("time [s];P", comma, cells, mark=";"), TRUE)
+    other = ["1,234"] * N
+    unclear = table("time [s];P [mW];x", range(N), groups, other, mark=";")
+    yield Case("thousands-dot-or-comma", unclear, "may divide")
     blanks = [f"{w * 1e3:,.1f}".replace(",", " ") for w in WATTS]
     yield Case("thousands-blank", table("time [s];P [mW]", TIMES, blanks, mark=";"), TRUE)
     quotes = [f"{w * 1e3:,.1f}".replace(",", "'") for w in WATTS]
@@ -318,6 +359,19 @@ def origins():
     same = [f"{t}, A100, {w * k:.2f} W" for t, w in zip(slash, WATTS, strict=True) for k in (1, 2)]
     data = ("timestamp, name, power.draw [W]\n" + "\n".join(same) + "\n").encode()
     yield Case("nvidia-smi-two-same-name", data, "repeat a time")
+    near = [
+        f"{t[:-1]}{g}, {w * (g + 1):.2f} W"
+        for t, w in zip(slash, WATTS, strict=True)
+        for g in (0, 3)
+    ]
+    data = ("timestamp, power.draw [W]\n" + "\n".join(near) + "\n").encode()
+    yield Case("nvidia-smi-two-without-names", data, "several devices")
+    same = data.replace(b", ", b", A100, ").replace(b"A100, power", b"name, power")
+    yield Case("nvidia-smi-two-of-one-name", same, "several devices")
+    generic = data.replace(b"power.draw", b"power").replace(b"/", b"-")
+    yield Case("two-devices-without-names", generic, "several devices")
+    yield Case("two-devices-as-one", generic, line([k * w for w in WATTS for k in (1, 4)], [
+        t + k for t in TIMES for k in (0, 0.003)]), {"columns": "t=timestamp,w=power [W]"})  # fmt: skip
     head = "# gpu    pwr  gtemp  mtemp     sm    mem\n# Idx      W      C      C      %      %\n"
     watts = [round(w) for w in WATTS]
     dmon = head + "".join(f"    0     {w}     33      -      0      0\n" for w in watts)
@@ -397,14 +451,32 @@ def origins():
         3 * mean(WATTS),
     )
     nano = stamps(lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.%f123Z"))
+    reports = [json.dumps({
+        "host": {"consumption": w * 1e6, "timestamp": float(t), "components": {"disks": []}},
+        "consumers": [{"exe": "/bin/a", "cmdline": "a", "pid": 1, "consumption": w * 5e5, "timestamp": float(t)}],
+        "sockets": [{"id": 0, "consumption": w * 9e5, "domains": [], "timestamp": float(t)}],
+    }) for t, w in zip(epoch, WATTS, strict=True)]  # fmt: skip
+    yield Case("scaphandre-json", "".join(reports).encode(), mean(WATTS))
+    yield Case("scaphandre-json-lines", ("\n".join(reports) + "\n").encode(), mean(WATTS))
+    yield Case("scaphandre-json-array", ("[" + ",".join(reports) + "]").encode(), mean(WATTS))
+    torn = "".join(r[:40] if i % 10 == 5 else r for i, r in enumerate(reports))
+    yield Case("scaphandre-json-torn", torn.encode(), "damaged or missing")
+    yield Case("json", b'[{"time": 1, "power": 2}, {"time": 2, "power": 2}]\n', "known here")
     rows = [f"rapl_consumed_energy_J;{t};{w / 10};cpu_package;0;local_machine;;domain=package\n"
             f"mem_total_kB;{t};16377356288;local_machine;;local_machine;;" for t, w in zip(nano, WATTS, strict=True)]  # fmt: skip
     head = "metric;timestamp;value;resource_kind;resource_id;consumer_kind;consumer_id;__late_attributes\n"
     yield Case("alumet", (head + "\n".join(rows) + "\n").encode(), mean(WATTS))
+    rows = [f"rapl_consumed_energy_J;{t};{w / 10};cpu_package;0;local_machine;;{domain};\n"
+            for t, w in zip(nano, WATTS, strict=True) for domain in ("package", "pp0")]  # fmt: skip
+    data = head.replace("__late", "domain;__late") + "".join(rows)
+    yield Case("alumet-domains", data.encode(), "names no rail as the total")
     amps = [w / 5 for w in WATTS]
     zero = [0] * N
-    yield Case("joulescope", table("#time,current,voltage,power,charge,energy", TIMES, scaled(amps, 1), [5] * N,
+    less = scaled(amps, 0.9)  # the mean of a product is not the product of means
+    yield Case("joulescope", table("#time,current,voltage,power,charge,energy", TIMES, less, [5] * N,
                WATTS, zero, zero), mean(WATTS))  # fmt: skip
+    three = table("#time,current,voltage", TIMES, scaled(amps, 1), [5] * N)
+    yield Case("joulescope-current", three, mean(WATTS))
     yield Case("powertool", table("Time (s),Main Avg Current (mA),Main Avg Voltage (V)", TIMES, scaled(amps, 1e3),
                [5] * N), mean(WATTS))  # fmt: skip
     short = [i / 5000 for i in range(N)]
@@ -412,8 +484,12 @@ def origins():
     yield Case("pymonsoon", pm, line(WATTS, short))
     yield Case("pymonsoon-true-ms", table("Time(ms),Main(mA),Main Voltage(V)", scaled(TIMES, 1e3), scaled(amps, 1e3),
                [5] * N), TRUE)  # fmt: skip
+    for name, step, truth in (("pymonsoon-thinned", 0.02, True), ("pymonsoon-seldom", 1, "either")):
+        times = [i * step for i in range(N)]
+        data = table("Time(ms),Main(mA),Main Voltage(V)", times, scaled(amps, 1e3), [5] * N)
+        yield Case(name, data, line(WATTS, times) if truth is True else truth)
     yield Case("watts-up", table("Time,Watts,Volts,Amps,WattHrs,Pwr Cyc", range(N), WATTS, [120] * N, [0.2] * N,
-               [1] * N, [0] * N), mean(WATTS, list(range(N))))  # fmt: skip
+               [1] * N, [0] * N), line(WATTS, list(range(N))))  # fmt: skip
     keysight = table("Sample,Curr avg 1,Volt avg 1", range(N), scaled(amps, 1), [5] * N,
                      before="Keysight N6705C\nSample interval: ,0.1\n")  # fmt: skip
     yield Case("keysight", keysight, mean(WATTS))
@@ -432,40 +508,28 @@ def origins():
     yield Case("ptdaemon", pt.encode(), mean(WATTS))
 
 
+def long_rows(head, names, apart=0.0):
+    rows = [
+        f"{name},{t + apart * k:.2f},{w * (k + 1)}"
+        for t, w in zip(TIMES, WATTS, strict=True)
+        for k, name in enumerate(names)
+    ]
+    return (f"{head},time,power_w\n" + "\n".join(rows) + "\n").encode()
+
+
 def long_forms():
     for key, names, truth in (
         ("device", ("gpu0", "gpu1"), 3 * TRUE), ("gpu", (0, 1), 3 * TRUE), ("index", (7, 8), 3 * TRUE),
         ("target", ("web", "db"), "names no rail as the total"), ("domain", ("core", "dram"), "names no rail"),
+        ("device", ("board", "cpu"), "names no rail"), ("card", ("a", "b"), "names no rail"),
         ("target", ("all", "db"), TRUE), ("sensor", ("total", "cpu"), TRUE),
     ):  # fmt: skip
-        rows = [
-            f"{n},{t},{w * (k + 1)}"
-            for t, w in zip(TIMES, WATTS, strict=True)
-            for k, n in enumerate(names)
-        ]
-        yield Case(
-            f"long-{key}-{names[0]}",
-            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
-            truth,
-        )
+        yield Case(f"long-{key}-{names[0]}", long_rows(key, names), truth)
     for key, names in (("sensor", ("cpu", "gpu")), ("rail", ("a", "b")), ("host", ("x", "y"))):
-        rows = [
-            f"{n},{t + 0.03 * k:.2f},{w * (k + 1)}"
-            for t, w in zip(TIMES, WATTS, strict=True)
-            for k, n in enumerate(names)
-        ]
-        yield Case(
-            f"long-apart-{key}",
-            (f"{key},time,power_w\n" + "\n".join(rows) + "\n").encode(),
-            "names no rail",
-        )
-        text = f"{key},time,power_w\n" + "\n".join(rows) + "\n"
-        yield Case(
-            f"long-apart-{key}-map",
-            text.encode(),
-            3 * TRUE,
-            {"columns": f"t=time,w=power_w,by={key},total=*"},
-        )
+        apart = long_rows(key, names, 0.03)
+        yield Case(f"long-apart-{key}", apart, "names no rail")
+        mapping = f"t=time,w=power_w,by={key},total=*"
+        yield Case(f"long-apart-{key}-map", apart, 3 * TRUE, {"columns": mapping})
     util = [i % 5 * 20 for i in range(N)]
     yield Case(
         "gpu-is-a-load",
@@ -534,6 +598,13 @@ def broken():
                "columns change")  # fmt: skip
     yield case("other-schema", [*rows[:99], "time,temp,power_w", *rows[99:]], "columns change")
     yield case("hole", rows[:60] + rows[120:], "longest gap")
+    unread = [row if i % 15 else f"{row.partition(',')[0]},N/A" for i, row in enumerate(rows)]
+    yield case("fifteenth-unread", [rows[0], *unread[1:]], "lines damaged or missing")
+    minus = [row if i % 15 else f"{row.partition(',')[0]},-1" for i, row in enumerate(rows)]
+    yield case("fifteenth-minus-one", [rows[0], *minus[1:]], "lines damaged or missing")
+    yield case("one-minus-one", [*rows[:99], f"{TIMES[98]},-1", *rows[100:]], TRUE)
+    charged = [f"{t},{w - 12:.3f}" for t, w in zip(TIMES, WATTS, strict=True)]
+    yield case("below-zero", [rows[0], *charged], line([w - 12 for w in WATTS]))
     yield case("open-quote", [*rows[:99], '"' + rows[99], *rows[100:]], "quote")
     yield case("nul", [*rows[:99], "\0" * 40, *rows[100:]], TRUE)
     yield case("glitch", [*rows[:99], "9.8,65535", *rows[100:]], TRUE)

@@ -145,8 +145,24 @@ def quote(data, bits):
     return _join(lines)
 
 
+def german(data, bits):
+    marks = str.maketrans({",": ";", ".": ","})
+    return data.decode("utf-8", "replace").translate(marks).encode() if b";" not in data else data
+
+
+def coarse(data, bits):
+    if not re.match(rb"#? ?(time|elapsed)", data, re.I):
+        return data
+    return re.sub(rb"(?m)^(\d+)\.\d+", rb"\1", data)
+
+
+def twice(data, bits):
+    head, _, rest = data.partition(b"\n")
+    return head + b"\n" + rest + rest
+
+
 STRUCTURAL = (
-    tear, merge, divide, repeat_row, repeat_block, swap, turn, shuffle, drop_rows, cut_middle, head_again,
+    german, coarse, twice, tear, merge, divide, repeat_row, repeat_block, swap, turn, shuffle, drop_rows, cut_middle, head_again,
     headless, mark, unitless, capitals, extra_column, turn_columns, crlf, blanks, quote,
 )  # fmt: skip
 

@@ -110,6 +110,13 @@ def test_an_unreadable_number_is_a_failed_read(tmp_path, cell):
     assert energy.coverage == pytest.approx(1.0)  # missed, as if the row were not there
 
 
+def test_a_glitch_that_is_left_out_is_named(tmp_path):
+    rows = [(t, 65000.0 if t == 50 else w) for t, w in HUNDRED_S]
+    trace = PowerTrace.load(write(tmp_path, table(rows, "time,power_w")))
+    assert trace.energy().joules == pytest.approx(1000.0)
+    assert trace.problems() == ["1 failed reads (100 times the usual)"]
+
+
 def test_a_clock_set_back_is_not_silent(tmp_path):
     rows = [(t if t < 50 else t - 30, w) for t, w in HUNDRED_S]
     trace = PowerTrace.load(write(tmp_path, table(rows)))
@@ -246,3 +253,47 @@ def test_ptdaemon_without_a_number_is_a_failed_read(tmp_path):
     energy = PowerTrace.load(write(tmp_path, "".join(lines))).energy()
     assert energy.joules == pytest.approx(590.0)
     assert energy.failed == 1
+
+
+def test_an_estimated_power_says_so(tmp_path):
+    rows = "".join(f"{1.7e12 + 1e3 * t:.0f},rapl,all,10\n" for t in range(60))
+    trace = PowerTrace.load(write(tmp_path, "timestamp,sensor,target,power\n" + rows))
+    assert trace.energy().joules == pytest.approx(590)
+    assert trace.energy().words == ("estimated",)
+
+
+def test_the_evidence_for_each_choice_is_printed(tmp_path):
+    rows = "".join(f"{t},5.0,{w / 5}\n" for t, w in HUNDRED_S)
+    trace = PowerTrace.load(write(tmp_path, "time,voltage,current\n" + rows))
+    assert trace.reading.because == (
+        "'time' in s: no unit is stated, and its rows are 0.1 apart",
+        "'voltage' in V, 'current' in A: the only plausible units",
+    )
+    rows = "".join(f"{t},{5e5 + 10 * t}\n" for t, _ in HUNDRED_S)
+    trace = PowerTrace.load(write(tmp_path, "time_s,energy_J\n" + rows))
+    assert "'energy_J' counts up: no interval has" in trace.reading.as_text()
+    rows = "".join(f"{t};gpu{k};10,5\n" for t in range(60) for k in (0, 1))
+    trace = PowerTrace.load(write(tmp_path, "Time [s];gpu;P [W]\n" + rows))
+    assert trace.reading.because == ("decimal comma in 'P [W]'", "devices by 'gpu': the sum of all")
+
+
+def test_a_device_without_readings_voids_the_total_alone(tmp_path):
+    rows = "".join(
+        f"2026/03/01 10:{t // 60:02d}:{t % 60:02d}.000, {gpu}, {'[N/A]' if gpu else '10 W'}\n"
+        for t in range(100)
+        for gpu in (0, 1)
+    )
+    text = "timestamp, index, power.draw [W]\n" + rows
+    trace = PowerTrace.load(write(tmp_path, text))
+    assert trace.energy().void
+    assert trace.energy(rail="0").joules == pytest.approx(990)
+
+
+def test_the_rest_of_a_divided_line_is_no_row(tmp_path):
+    rows = ["12.50   3.00"] * 300
+    rows[17] = "12.\n50   3.00"
+    path = write(tmp_path, "PkgWatt CorWatt\n" + "\n".join(rows) + "\n")
+    trace = PowerTrace.load(path, interval_s=1.0)
+    assert trace.energy().peak_w == 12.5
+    assert trace.energy().joules == pytest.approx(299 * 12.5, rel=0.01)
+    assert trace.reading.rows.lines == (19, 20)

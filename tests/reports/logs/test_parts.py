@@ -102,3 +102,23 @@ def test_a_log_without_marks_has_no_parts_by_mark(tmp_path):
     with pytest.raises(HarnessError, match="this log has no marks") as caught:
         split(trace, windows_in(trace, WHOLE), "mark", [])
     assert "--events" in caught.value.hint
+
+
+def test_marks_of_a_foreign_log_are_the_stretches_of_its_one_column_of_labels(tmp_path):
+    log = tmp_path / "a.csv"
+    rows = [f"{t},{5 + (t >= 10)},{'train' if t >= 10 else 'idle'}" for t in range(20)]
+    log.write_text("\n".join(["time_s,power_w,phase", *rows, ""]))
+    trace = PowerTrace.load(str(log))
+    window = windows_in(trace, [(None, None, None)])
+    parts = split(trace, window, "mark", marks_of(trace, str(log)))
+    assert [(part.name, part.begin_s, part.end_s) for part in parts] == [
+        ("idle", 0.0, 10.0),
+        ("train", 10.0, 19.0),
+    ]
+    log.write_text(
+        "\n".join(["time_s,power_w,phase,state", *(f"{row},x{len(row)}" for row in rows), ""])
+    )
+    trace = PowerTrace.load(str(log))
+    assert len(trace.reading.stretches) == 2
+    with pytest.raises(HarnessError, match="several columns: phase, state"):
+        split(trace, window, "mark", marks_of(trace, str(log)))
