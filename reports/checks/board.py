@@ -1,7 +1,9 @@
 """The rules of `check` that look at the board: its state, its idle power."""
 
+from typing import Any
+
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
-from joulebird.reports.runs.accounting import idle_power, idle_windows, idle_words
+from joulebird.reports.runs.accounting import idle_sessions, idle_windows, idle_words
 from joulebird.reports.runs.records import (
     LOADED,
     MARKS,
@@ -89,20 +91,18 @@ def held_fixed(stages: list[FinishedStage]) -> Verdicts:
 
 def idle_known(runs: list[FinishedRun]) -> Verdicts:
     """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
-    sessions = {
-        (stage.root, attempt.begin.session)
-        for stage in measured(runs)
-        for attempt in stage.attempts
-    }
-    for root, session in sorted(sessions):
-        yield from _idle_of_session(root, session)
+    for (root, session), source in sorted(
+        idle_sessions(measured(runs)).items(), key=lambda item: item[0]
+    ):
+        yield from _idle_of_session(root, session, source)
 
 
-def _idle_of_session(root: str, session: str) -> Verdicts:
-    if idle_power(root, session) is None:
+def _idle_of_session(root: str, session: str, source: dict[str, Any]) -> Verdicts:
+    windows = idle_windows(root, session, source)
+    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
+    if not known:
         yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
         return
-    windows = idle_windows(root, session)
     if idle_words(root, session):
         yield (WARN, f"session {session}: {LOADED} while it was idle", "stop it, and run again")
     short = [window.seconds for _, window in windows if window.seconds < 59.0]
@@ -113,7 +113,6 @@ def _idle_of_session(root: str, session: str) -> Verdicts:
             f"session {session}: idle power recorded {len(windows)} times, {shortest}",
             "run with --idle 60: it is recorded before and after",
         )
-    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
     if len(known) > 1 and max(known) > 1.05 * min(known):
         yield (
             WARN,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from joulebird.harness.core.integral import MIN_COVERAGE, rule_of
+from joulebird.harness.core.sensor import UNSTATED
 from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN, Rules, Verdicts, measured
 from joulebird.reports.logs.pieces import accuracy, range_of
 from joulebird.reports.runs.accounting import stage_energy
@@ -116,16 +117,16 @@ def accuracy_stated(runs: list[FinishedRun]) -> Verdicts:
     """R9: the sensor's accuracy is stated, and good enough for the measured power."""
     unstated = set()
     for stage in measured(runs):
-        name = stage.source.get("name")
-        sensor = accuracy(stage.source, stage.source.get("total") or ())
-        if not sensor.stated and name not in unstated:
+        name, energy = stage.source.get("name"), stage_energy(stage)
+        if energy.samples and not energy.stated and name not in unstated:
             unstated.add(name)
             yield (
                 WARN,
-                f"source {name}: its accuracy is not stated",
+                f"source {name}: {UNSTATED}",
                 "state its gain, offset_mw and quantum_mw",
             )
-        watts = stage_energy(stage).watts
+        sensor = accuracy(stage.source, stage.source.get("total") or ())
+        watts = energy.watts
         if watts and sensor.offset_w > 0.25 * watts:
             offset = f"the sensor's offset of {sensor.offset_w:.2f} W"
             yield (WARN, f"{stage.id}: its {watts:.2f} W are near {offset}", "use a finer sensor")

@@ -171,9 +171,9 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
                 f"{stage.id}: {'; '.join(stage.trace.problems())}",
                 "look at the log; energies count these as gaps",
             )
-    paths = [run.folder for run in runs]
+    again = [run.folder for run in runs]
     try:
-        first, second = table2(paths).render("json"), table2(paths).render("json")
+        first, second = table2(runs).render("json"), table2(again).render("json")
     except HarnessError as error:
         yield (WARN, f"no table can be made: {error.message}", error.hint)
         return

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
@@ -14,28 +15,41 @@ from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.harness.core.powerlog import has_rows
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import BUSY, LOADED, FinishedRun, FinishedStage
+from joulebird.reports.runs.records import BUSY, FULL, LOADED, FinishedRun, FinishedStage
+
+SENSOR = ("name", "sensor", "scope", "total")  # of a source: powers of one sensor are subtracted
 
 
-def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
-    """Return the recorded idle measurements of a session, before and after its work."""
+def idle_windows(
+    root: str, session: str, like: dict[str, Any] | None = None
+) -> list[tuple[PowerTrace, Window]]:
+    """Return the recorded idle measurements of a session, before and after its work.
+
+    With `like`, a source's description, they are those of its sensor.
+    """
     recorded = []
     for when in ("before", "after"):
         folder = record.idle_dir(root, session, when)
         path = os.path.join(folder, record.POWER)
         if session and os.path.exists(path) and has_rows(path):
+            trace = PowerTrace.load(path)
             events = record.read_events(os.path.join(folder, record.EVENTS))
             windows = [attempt.useful for attempt in attempts(events) if attempt.useful]
-            recorded += [(PowerTrace.load(path), window) for window in windows[-1:]]
+            stated = [key for key in SENSOR if key in trace.source and key in (like or {})]
+            if not like or all(trace.source[key] == like[key] for key in stated):
+                recorded += [(trace, window) for window in windows[-1:]]
     return recorded
 
 
-def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float, float] | None:
+def idle_power(
+    root: str, session: str, rail: str | None = None, like: dict[str, Any] | None = None
+) -> tuple[float, float] | None:
     """Return the mean idle power of a session and its uncertainty in watts; None if not recorded.
 
-    The uncertainty is at least half the difference of before and after.
+    The uncertainty is at least half the difference of before and after. `like` as in
+    `idle_windows`.
     """
-    energies = (trace.over(window, rail) for trace, window in idle_windows(root, session))
+    energies = (trace.over(window, rail) for trace, window in idle_windows(root, session, like))
     known = [
         (energy.watts, energy.own_u_joules / energy.seconds)
         for energy in energies
@@ -54,23 +68,32 @@ def idle_words(root: str, session: str) -> list[str]:
     return [LOADED] if any(event.get("name") == BUSY for part in events for event in part) else []
 
 
+def idle_sessions(stages: Iterable[FinishedStage]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the sessions that worked on some stages, each with its power source."""
+    return {session: stage.source for stage in stages for session in stage.sessions}
+
+
 @dataclass
 class IdlePowers:
-    """The idle powers of sessions on one rail, each integrated once."""
+    """The idle powers of sessions on one rail, each integrated once for each sensor."""
 
     rail: str | None = None
-    _known: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
-    _words: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], tuple[tuple[float, float] | None, list[str]]] = field(
+        default_factory=dict
+    )
 
     def net(self, stage: FinishedStage, window: Window) -> Energy | None:
         """Return the energy of a window less the idle power of the session that recorded it.
 
-        None when that session has no idle measurement.
+        None when that session has no idle measurement by the stage's sensor.
         """
-        key = stage.root, window.session or stage.record.session
+        session = stage.root, window.session or stage.record.session
+        key = *session, *(str(stage.source.get(name)) for name in SENSOR)
         if key not in self._known:
-            self._known[key], self._words[key] = idle_power(*key, self.rail), idle_words(*key)
-        power, gross = self._known[key], stage.energy(window, self.rail).worded(*self._words[key])
+            power = idle_power(*session, self.rail, stage.source)
+            self._known[key] = power, idle_words(*session)
+        power, words = self._known[key]
+        gross = stage.energy(window, self.rail).worded(*words)
         return None if power is None else gross.minus_idle(*power)
 
 
@@ -220,7 +243,7 @@ class Accounting:
         """Return the cost of a stage."""
         key = stage.root, stage.id
         if key not in self._costs:
-            words = ["estimated"] if stage.work.get("precision", "fp32") != "fp32" else []
+            words = ["estimated"] if stage.precision != FULL else []
             useful, net = self._useful(stage)
             self._costs[key] = Cost(
                 useful.worded(*words),

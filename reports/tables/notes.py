@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.reports.runs.accounting import idle_power, idle_words
+from joulebird.harness.core.sensor import UNSTATED
+from joulebird.reports.runs.accounting import idle_power, idle_sessions, idle_words
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
@@ -48,12 +49,18 @@ def loaded(words: Iterable[str]) -> list[str]:
 
 
 def table2_notes(
-    grid: Grid, units: Any, energy: str, net: bool, accuracy: str, published: bool = False
+    grid: Grid,
+    units: Any,
+    energy: str,
+    net: bool,
+    accuracy: str,
+    published: bool = False,
+    rail: str | None = None,
 ) -> list[str]:
     """Return all notes of Table 2, the most important first."""
     words = sorted(set(grid.words) & set(WORDS), key=list(WORDS).index)
     return [
-        _scope(grid),
+        _scope(grid, rail),
         f"Energy is {MODES[energy]}{'; the idle power is subtracted' if net else ''}.",
         *(WORDS[word] for word in words),
         _flops(units),
@@ -71,13 +78,15 @@ def table2_notes(
     ]
 
 
-def _scope(grid: Grid) -> str:
+def _scope(grid: Grid, rail: str | None) -> str:
     scope = grid.scope
-    if not scope:
+    if "rails" not in scope:
         return "Energy: no power was recorded."
     mode = f", power mode {scope['power mode']}" if scope["power mode"] else ""
     excluded = EXCLUDED.get(scope["scope"], "its extent is not stated")
-    where = f"{scope['rails']} ({scope['scope']}) on {scope['board']} by {scope['source']}{mode}"
+    excluded = "not in it: all that other rails supply" if rail else excluded
+    supply = f"the rail {rail}" if rail else f"{scope['rails']} ({scope['scope']})"
+    where = f"{supply} on {scope['board']} by {scope['source']}{mode}"
     return f"Energy: {where}; {excluded}."
 
 
@@ -135,8 +144,9 @@ def drawn_notes(grid: Grid) -> list[str]:
 
 
 def _idle(runs: list[FinishedRun], net: bool) -> str:
-    sessions = {(stage.root, stage.record.session) for stage in unique_stages(runs)}
-    known = [power[0] for power in (idle_power(*session) for session in sessions) if power]
+    sessions = idle_sessions(unique_stages(runs))
+    powers = (idle_power(*session, like=source) for session, source in sessions.items())
+    known = [power[0] for power in powers if power]
     if not known:
         return "Idle power was not recorded; energies are gross."
     words = {word for session in sessions for word in idle_words(*session)}
@@ -154,8 +164,8 @@ def _quality(grid: Grid) -> list[str]:
     gap_s = max(energy.worst_gap_s for energy in energies)
     u = max((energy.u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
     own = max((energy.own_u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
-    stated = any(energy.u_gain_j or energy.u_offset_j for energy in energies)
-    unstated = "" if stated else " The sensor's own accuracy is not stated, and not in it."
+    stated = all(energy.stated for energy in energies)
+    unstated = "" if stated else f" {UNSTATED.capitalize()}, and not in it."
     alone = any(len(cell.known) < 2 for cell in grid.cells.values())
     only = ", sensor and sampling only: some cells were not repeated" if alone else ""
     return [
@@ -189,7 +199,7 @@ def _repeated(grid: Grid) -> list[str]:
 
 
 def _published(grid: Grid) -> list[str]:
-    methods = (*grid.methods, "EB Train Improv.")
+    methods = {"EB Train Improv.", *(method for _, method, _ in grid.cells)}
     return [
         f"{doubt_note(doubt)}{'; probably ' + doubt.probably if doubt.probably else ''}."
         for doubt in published_data.doubts()

@@ -73,6 +73,7 @@ def table2(
     grid = build_grid(load(paths), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
     words = [word for word in grid.words if word not in OF_CELLS]
+    of_rail = f" of {rail}" if rail else ""
     facts = {
         "table": 2,
         "energy_mode": energy,
@@ -84,16 +85,18 @@ def table2(
     }
     return Table(
         "Table 2. Retraining accuracy, energy and FLOPs" + "".join(f" [{word}]" for word in words),
-        _columns(grid.ratios, units, net, words),
+        _columns(grid.ratios, units, f"{'Net energy' if net else 'Energy'}{of_rail}", words),
         with_rules(_block(grid, setting, units, published) for setting in grid.settings),
-        tuple(table2_notes(grid, units, energy, net, accuracy, published)),
+        tuple(table2_notes(grid, units, energy, net, accuracy, published, rail)),
         facts,
     )
 
 
-def _columns(ratios: list[float], units: Units, net: bool, words: list[str]) -> tuple[Column, ...]:
-    energy = f"{'Net energy' if net else 'Energy'} ({', '.join([units.energy_name, *words])})"
-    cost = f"{energy} / FLOPs ({units.flops_name})"
+def _columns(
+    ratios: list[float], units: Units, energy: str, words: list[str]
+) -> tuple[Column, ...]:
+    unit = ", ".join([units.energy_name, *words])
+    cost = f"{energy} ({unit}) / FLOPs ({units.flops_name})"
     names = [ratio_label(ratio) for ratio in ratios]
     return (
         Column("Setting", number=False),
@@ -283,6 +286,8 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         u = _u_ratio(others[least].energies, own.energies)
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=u)
         words = loaded({*own.words, *others[least].words})
+        if "estimated" in others[least].words and "estimated" not in own.words:
+            words.append("estimated")  # the row's name says it of its own energies
         named = filter(None, (least, others[least].partial, *words))
         text = f"{ratio:.1f}× ({', '.join(named)})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)
