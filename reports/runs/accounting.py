@@ -13,9 +13,9 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt, Window, attempts
 from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.harness.core.powerlog import has_rows
-from joulebird.reports.logs.energy import Energy, no_energy, total_energy
+from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import BUSY, FULL, LOADED, FinishedRun, FinishedStage
+from joulebird.reports.runs.records import BUSY, LOADED, FinishedRun, FinishedStage
 
 SENSOR = ("name", "sensor", "scope", "total")  # of a source: powers of one sensor are subtracted
 
@@ -131,7 +131,8 @@ def stage_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
 
 def _unmarked(stage: FinishedStage) -> Energy:
     """Return the void energy of a stage whose events are lost."""
-    return no_energy("", float(stage.record.seconds), f"no stage marks in the events of {stage.id}")
+    reason = f"no stage marks in the events of {stage.id}"
+    return stage.without_energy(float(stage.record.seconds), reason)
 
 
 def evaluation_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
@@ -202,7 +203,7 @@ def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
     known = recorded.get(structure(stage), [])
     if not known:
         reason = "no epoch of this structure was recorded"
-        return Energy("", float(stage.record.seconds), 0.0, Fraction(0), reason=reason)
+        return stage.without_energy(float(stage.record.seconds), reason)
     epochs = stage.work["epochs"]
     mean = total_energy(known).scaled(Fraction(1, len(known)))
     joules = [energy.joules for energy in known if energy.joules is not None]
@@ -243,15 +244,10 @@ class Accounting:
         """Return the cost of a stage."""
         key = stage.root, stage.id
         if key not in self._costs:
-            words = ["estimated"] if stage.precision != FULL else []
             useful, net = self._useful(stage)
-            self._costs[key] = Cost(
-                useful.worded(*words),
-                evaluation_energy(stage, self.rail).worded(*words),
-                repeated_energy(stage, self.rail).worded(*words),
-                net and net.worded(*words),
-                *flops_of(stage),
-            )
+            evaluation = evaluation_energy(stage, self.rail)
+            repeated = repeated_energy(stage, self.rail)
+            self._costs[key] = Cost(useful, evaluation, repeated, net, *flops_of(stage))
         return self._costs[key]
 
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:

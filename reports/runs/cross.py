@@ -66,9 +66,8 @@ def sightings(stages: Iterable[FinishedStage]) -> list[Sighting]:
     """Compare every other source with the counting one over the stages in which none is void."""
     pairs: dict[tuple[tuple[str, str], ...], list[tuple[_Reading, _Reading]]] = {}
     for stage in (stage for stage in stages if stage.measured):
-        first = stage_energy(stage)
         for path in other_logs(stage):
-            energy = energy_of(stage, PowerTrace.load(path))
+            first, energy = stage_energy(stage), energy_of(stage, PowerTrace.load(path))
             if first.joules and energy is not None and energy.joules:
                 both = (first_source(path) or {}, energy), (stage.source, first)
                 extents = [INSIDE.get(source.get("scope", ""), 0) for source, _ in both]

@@ -86,6 +86,11 @@ class FinishedStage:
         return str(self.work.get("precision", FULL))
 
     @property
+    def estimated(self) -> tuple[str, ...]:
+        """Return the word beside energies of low precision, which is simulated arithmetic."""
+        return () if self.precision == FULL else ("estimated",)
+
+    @property
     def sessions(self) -> set[tuple[str, str]]:
         """Return the sessions that did the stage's useful work, each with its folder of runs."""
         return {(self.root, window.session or self.record.session) for window in self.useful}
@@ -174,10 +179,14 @@ class FinishedStage:
     def _integrated(self, window: Window, rail: str | None) -> Energy:
         reason = self.spoilt if self.measured else "no power was recorded"
         if reason:
-            return no_energy("", window.seconds, reason)
-        energy = self.trace.over(window, rail).worded(*self.words)
+            return self.without_energy(window.seconds, reason)
+        energy = self.trace.over(window, rail).worded(*self.words, *self.estimated)
         sensor = energy.sensor and f"{board_of(self.record.environment)}: {energy.sensor}"
         return replace(energy, sensor=sensor)
+
+    def without_energy(self, seconds: float, reason: str) -> Energy:
+        """Return the void energy of a part of the stage, with the reason."""
+        return no_energy("", seconds, reason).worded(*self.estimated)
 
     @cached_property
     def epochs(self) -> list[tuple[Event, Window]]:

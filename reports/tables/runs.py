@@ -1,7 +1,7 @@
 """Two tables of finished runs: every run, and every stage once."""
 
 from joulebird.reports.logs.energy import Energy
-from joulebird.reports.runs.accounting import Accounting, Cost
+from joulebird.reports.runs.accounting import Accounting, Cost, stage_energy
 from joulebird.reports.runs.records import FinishedRun, unique_stages
 from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
 
@@ -46,7 +46,6 @@ def _run_row(run: FinishedRun, cost: Cost) -> Row:
 def stages_table(runs: list[FinishedRun]) -> Table:
     """Return every stage once: its training, its energy, and the number of its runs."""
     stages = unique_stages(runs)
-    accounting = Accounting.over(stages)
     columns = (
         Column("Stage", number=False),
         Column("name", number=False),
@@ -60,7 +59,7 @@ def stages_table(runs: list[FinishedRun]) -> Table:
     rows: list[Row] = []
     for stage in stages:
         users = sum(stage in run.stages for run in runs)
-        useful, macs = accounting.stage(stage).useful, stage.work.get("macs")
+        useful, macs = stage_energy(stage), stage.work.get("macs")
         rows.append(
             (
                 Cell(stage.id),
