@@ -4,7 +4,7 @@ import html
 import io
 import json
 
-from joulebird.reports.checks.check import check_runs
+from joulebird.reports.checks.check import check
 from joulebird.reports.figures.power import power
 from joulebird.reports.runs.records import FinishedRun, Paths, load, one_scope, unique_stages
 from joulebird.reports.tables.runs import runs_table, stages_table
@@ -65,7 +65,7 @@ def _check(runs: list[FinishedRun]) -> str:
     rows = [
         f'<tr><td>{finding.rule}</td><td class="{finding.status}">{finding.status}</td>'
         f"<td>{html.escape(finding.text)}</td><td>{html.escape(finding.remedy)}</td></tr>"
-        for finding in check_runs(runs).findings
+        for finding in check(runs).findings
     ]
     return "\n".join(["<table>", head, "<tbody>", *rows, "</tbody></table>"])
 

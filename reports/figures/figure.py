@@ -73,8 +73,10 @@ def new_figure(title: str, words: Iterable[str] = (), panels: int = 1) -> Any:
         "va": "center",
         "rotation": 15,
         "transform": last.transAxes,
+        "fontsize": 44 if panels == 1 else 36,
+        "color": "0.5",
+        "alpha": 0.25,
     }
-    style.update(fontsize=44 if panels == 1 else 36, color="0.5", alpha=0.25)
     for word in words:
         last.text(0.5, 0.5, word, **style)
     return figure

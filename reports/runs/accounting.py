@@ -3,8 +3,8 @@
 import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -73,14 +73,12 @@ def idle_sessions(stages: Iterable[FinishedStage]) -> dict[tuple[str, str], dict
     return {session: stage.source for stage in stages for session in stage.sessions}
 
 
-@dataclass
 class IdlePowers:
     """The idle powers of sessions on one rail, each integrated once for each sensor."""
 
-    rail: str | None = None
-    _known: dict[tuple[str, ...], tuple[tuple[float, float] | None, list[str]]] = field(
-        default_factory=dict
-    )
+    def __init__(self, rail: str | None = None) -> None:
+        self.rail = rail
+        self._known: dict[tuple[str, ...], tuple[tuple[float, float] | None, list[str]]] = {}
 
     def net(self, stage: FinishedStage, window: Window) -> Energy | None:
         """Return the energy of a window less the idle power of the session that recorded it.
@@ -167,11 +165,6 @@ def _lost_window(stage: FinishedStage, attempt: Attempt) -> Window:
     return Window(begin_s, max(last_us, default=0.0) / 1e6, boot_id)
 
 
-def net_energy(stage: FinishedStage, idle: IdlePowers) -> Energy | None:
-    """Return the useful energy less the idle power; None when a session has none recorded."""
-    return _sum_known([idle.net(stage, window) for window in stage.useful] or [_unmarked(stage)])
-
-
 def structure(stage: FinishedStage) -> Structure:
     """Return all that decides the energy of an epoch: shape, images, batch and precision."""
     keys = ("structure", "macs", "forward_flops", "images_per_epoch", "batch", "precision")
@@ -179,19 +172,14 @@ def structure(stage: FinishedStage) -> Structure:
 
 
 def epoch_energies(
-    stages: Iterable[FinishedStage], rail: str | None = None, idle: IdlePowers | None = None
+    stages: Iterable[FinishedStage], energy_of: Callable[[FinishedStage, Window], Energy | None]
 ) -> Recorded:
-    """Return the recorded epochs of each structure, without void ones.
-
-    With `idle`, they are less the idle power of their session.
-    """
+    """Return the recorded epochs of each structure, without void ones and those without energy."""
     recorded: Recorded = {}
     for stage in (stage for stage in stages if stage.work and stage.measured):
-        of_structure = recorded.setdefault(structure(stage), [])
-        for _, window in stage.epochs:
-            energy = idle.net(stage, window) if idle else stage.energy(window, rail)
-            if energy is not None and not energy.void:
-                of_structure.append(energy)
+        energies = (energy_of(stage, window) for _, window in stage.epochs)
+        known = [energy for energy in energies if energy is not None and not energy.void]
+        recorded.setdefault(structure(stage), []).extend(known)
     return recorded
 
 
@@ -211,34 +199,28 @@ def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
     return replace(mean.scaled(epochs), u_random_j=epochs * math.hypot(mean.u_random_j, scatter))
 
 
-@dataclass
 class Accounting:
-    """A way to count energy: "measured", or "per-epoch" from the recorded epochs of all stages.
+    """A way to count energy: "measured", or "per-epoch" from the recorded epochs of `stages`.
 
-    `rail` None is the total. A stage that several runs share is integrated once.
+    `rail` None is the total. A stage that several runs share is integrated once. Raises
+    HarnessError for an unknown way.
     """
 
-    mode: str = "measured"
-    rail: str | None = None
-    gross: Recorded = field(default_factory=dict)
-    net: Recorded = field(default_factory=dict)
-    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._idle = IdlePowers(self.rail)
-
-    @classmethod
-    def over(
-        cls, stages: Iterable[FinishedStage], mode: str = "measured", rail: str | None = None
-    ) -> "Accounting":
-        """Return the accounting for some stages; raises HarnessError for an unknown mode."""
+    def __init__(
+        self,
+        stages: Iterable[FinishedStage] = (),
+        mode: str = "measured",
+        rail: str | None = None,
+    ) -> None:
         if mode not in MODES:
             raise HarnessError(
                 f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}"
             )
+        self.mode, self.rail, self._idle = mode, rail, IdlePowers(rail)
         trained = [] if mode == "measured" else list(stages)
-        net = epoch_energies(trained, rail, IdlePowers(rail))
-        return cls(mode, rail, epoch_energies(trained, rail), net)
+        self._gross = epoch_energies(trained, lambda stage, window: stage.energy(window, rail))
+        self._net = epoch_energies(trained, self._idle.net)
+        self._costs: dict[tuple[str, str], Cost] = {}
 
     def stage(self, stage: FinishedStage) -> Cost:
         """Return the cost of a stage."""
@@ -253,9 +235,10 @@ class Accounting:
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
         """Return the energy of a stage's useful work, gross and net."""
         if self.mode == "measured" or not stage.work.get("epochs") or stage.spoilt:
-            return stage_energy(stage, self.rail), net_energy(stage, self._idle)
-        net = per_epoch_energy(stage, self.net) if self.net.get(structure(stage)) else None
-        return per_epoch_energy(stage, self.gross), net
+            parts = [self._idle.net(stage, window) for window in stage.useful]
+            return stage_energy(stage, self.rail), _sum_known(parts or [_unmarked(stage)])
+        net = per_epoch_energy(stage, self._net) if self._net.get(structure(stage)) else None
+        return per_epoch_energy(stage, self._gross), net
 
     def run(self, run: FinishedRun) -> Cost:
         """Return the cost of a run: the sum over its stages, shared ones counted in full."""

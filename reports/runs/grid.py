@@ -168,7 +168,7 @@ def build_grid(
     kept = without_drawn(runs)
     scope = one_scope(unique_stages(kept))
     methods, settings = method_labels(kept), setting_labels(kept)
-    accounting = Accounting.over(unique_stages(kept), energy, rail)
+    accounting = Accounting(unique_stages(kept), energy, rail)
     rows: dict[CellKey, list[FinishedRun]] = {}
     for run in sorted(kept, key=lambda run: (run.spec.get("seed", 0), run.id)):
         method = methods[method_key(run)]

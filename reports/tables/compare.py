@@ -238,10 +238,8 @@ def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
 
 
 def _energy(cell: GridCell, factor: float) -> Cell:
-    data = {"energy_j": cell.joules, "words": list(cell.words)}
-    if cell.joules is None:
-        return Cell("void", data)
-    return Cell(worded(digits(cell.joules / factor), cell.words), data)
+    text = cell.joules is not None and worded(digits(cell.joules / factor), cell.words)
+    return Cell(text or "void", {"energy_j": cell.joules, "words": list(cell.words)})
 
 
 def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> tuple[Cell, Cell]:

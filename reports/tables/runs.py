@@ -8,7 +8,7 @@ from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
 
 def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
     """Return every run: accuracy, energy, time, coverage, repeated work."""
-    accounting = Accounting.over(unique_stages(runs), energy)
+    accounting = Accounting(unique_stages(runs), energy)
     columns = (
         Column("Run", number=False),
         Column("best", "Accuracy (%)"),

@@ -115,8 +115,8 @@ def _block(grid: Grid, setting: str, units: Units, published: bool) -> list[Row]
             (
                 Cell("" if rows else setting, setting),
                 _name(method, cells),
-                *map(_accuracy, cells),
-                *(_cost(cell, units) for cell in cells),
+                *(_accuracy(cell) if cell else Cell("–") for cell in cells),
+                *(_cost(cell, units) if cell else Cell("–") for cell in cells),
             )
         )
         if published and _in_paper(setting, method, grid.ratios):
@@ -137,17 +137,13 @@ def _in_paper(setting: str, method: str, ratios: list[float]) -> bool:
     return any((setting, method, ratio) in published_data.table2() for ratio in ratios)
 
 
-def _accuracy(cell: GridCell | None) -> Cell:
-    if cell is None:
-        return Cell("–")
+def _accuracy(cell: GridCell) -> Cell:
     text, data = mean_and_spread(cell.accuracies)
     return Cell(worded(text, cell.marks), data)
 
 
-def _cost(cell: GridCell | None, units: Units) -> Cell:
+def _cost(cell: GridCell, units: Units) -> Cell:
     """Return the cell of energy and FLOPs."""
-    if cell is None:
-        return Cell("–")
     spread = spread_of(cell.known)
     text = "void" if cell.joules is None else digits(cell.joules / units.energy)
     if spread is not None:

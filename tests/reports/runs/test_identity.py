@@ -10,13 +10,14 @@ from joulebird.harness.core.sensor import UNSTATED
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.reports.checks.check import check
 from joulebird.reports.figures.paper import figure1
+from joulebird.reports.figures.search import figure3
 from joulebird.reports.runs.labels import SETTING_FIELDS, method_label
 from joulebird.reports.runs.records import load, one_scope, unique_stages
 from joulebird.reports.tables.compare import compare
 from joulebird.reports.tables.draws import table1
 from joulebird.reports.tables.table2 import table2
 from tests.reports.write_logs import write_log
-from tests.reports.write_runs import BOOT, Folder
+from tests.reports.write_runs import BOOT, Folder, write_events
 
 ACCURACY = {"gain": 0.0, "offset_mw": 0, "quantum_mw": 1}
 DRAWN = {"draw_at": 10, "restart": True}
@@ -181,6 +182,24 @@ def test_the_dense_line_of_figure_1_has_one_kind_of_run(tmp_path):
     folder.run("dense", 0.0, [folder.stage("s-2", 2)], seed=2, epochs=80)
     with pytest.raises(HarnessError, match="two runs for one cell"):
         figure1([tmp_path], os.devnull, ".svg")
+
+
+def test_mask_distances_are_of_one_software_and_marked(tmp_path):
+    """Two boards that ran one study have equal stage ids."""
+    metric = {"event": "metric", "t_s": 105.0, "mask_distance": 0.3}
+    for name, torch in (("a", "1.10.0"), ("b", "1.10.2"), ("c", "2.1.0")):
+        folder = Folder(tmp_path / name, environment={"packages": {"torch": torch}, "host": name})
+        path = record.stage_dir(folder.root, folder.stage("search-1", 2))
+        events = record.read_events(os.path.join(path, record.EVENTS))
+        kept = events[:2] + events[3:] if name == "b" else events  # an epoch is missing
+        write_events(path, [*kept[:-1], {**metric, "t_s": kept[-1]["t_s"] - 1}, kept[-1]])
+        folder.run("eb-train", 0.5, ["search-1"])
+    figure3([tmp_path / "a", tmp_path / "b"], tmp_path / "two.svg")
+    drawn = (tmp_path / "two.svg").read_text()
+    assert drawn.count("<!-- vgg16/cifar10 p=50% s1 -->") == 2
+    assert "[missing epochs]" in drawn
+    with pytest.raises(HarnessError, match="different torch versions"):
+        figure3([tmp_path / "a", tmp_path / "c"], os.devnull, ".svg")
 
 
 def test_two_dense_trainings_with_one_seed_are_not_one(tmp_path):
