@@ -44,8 +44,7 @@ class CheckReport:
 
     def json(self) -> str:
         """Write the findings as JSON."""
-        findings = [asdict(finding) for finding in self.findings]
-        facts = {"format": FORMAT, "worst": self.worst, "findings": findings}
+        facts = {"format": FORMAT, "worst": self.worst, **asdict(self)}
         return json.dumps(facts, indent=1) + "\n"
 
 

@@ -95,16 +95,15 @@ def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
     for stage in unique_stages(runs):
         for event in stage.events:
             if event["event"] == "attempt_begin" and "wall_s" in event:
-                of_boot = shifts.setdefault(str(event.get("boot_id") or ""), [])
-                of_boot.append(event["wall_s"] - event["t_s"])
+                boot = str(event.get("boot_id") or "")
+                shifts.setdefault(boot, []).append(event["wall_s"] - event["t_s"])
     return {boot: max(of_boot) - min(of_boot) for boot, of_boot in shifts.items()}
 
 
 def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
     """R6: the log and the marks are of one clock, or their offset was probed."""
     for stage in measured(runs):
-        marks = {window.boot_id for window in stage.useful}
-        logged = {boot for boot in stage.trace.boots if boot}
+        marks, logged = {window.boot_id for window in stage.useful}, {*stage.trace.boots} - {""}
         if logged and None not in marks and not marks <= logged:
             yield (
                 FAIL,
@@ -236,10 +235,10 @@ def rules_agree(runs: list[FinishedRun]) -> Verdicts:
         other = _other_rule(stage)
         bound = max(energy.own_u_joules or 0.0, 0.005 * abs(energy.joules))
         if other is not None and abs(other - energy.joules) > bound:
-            percent = 100 * abs(other / energy.joules - 1)
+            share = abs(other / energy.joules - 1)
             yield (
                 FAIL if energy.samples >= MIN_SAMPLES else WARN,
-                f"{stage.id}: two rules of integration differ by {percent:.2g} %",
+                f"{stage.id}: two rules of integration differ by {100 * share:.2g} %",
                 "sample faster",
             )
 

@@ -23,9 +23,12 @@ MIN_SEEDS = 3
 
 def scope_stated(runs: list[FinishedRun]) -> Verdicts:
     """R1: every measured stage states the scope of its total."""
-    remedy = "record with a source that states its scope and total"
     return [
-        (FAIL, f"{stage.id}: the log does not state the scope of its total", remedy)
+        (
+            FAIL,
+            f"{stage.id}: the log does not state the scope of its total",
+            "record with a source that states its scope and total",
+        )
         for stage in measured(runs)
         if not (stage.source.get("scope") in EXCLUDED and stage.source.get("total"))
     ]

@@ -30,14 +30,14 @@ def figure3(paths: Paths, output: Output, form: str | None = None) -> None:
     axes = new_figure("Distance between the masks of consecutive epochs", marks_of(runs)).axes[0]
     for i, (run, distances) in enumerate(searches):
         spec, epochs = run.spec, range(1, len(distances) + 1)
-        setting = f"{spec['model']}/{spec['dataset']} {ratio_label(spec['prune_ratio'])}"
-        label = f"{setting} s{spec.get('seed', 0)}"
+        ratio, seed = ratio_label(spec["prune_ratio"]), spec.get("seed", 0)
+        label = f"{spec['model']}/{spec['dataset']} {ratio} s{seed}"
         axes.plot(epochs, distances, marker=".", color=colour(i), label=label)
     for epsilon in sorted({run.options.get("epsilon", 0.1) for run, _ in searches}):
         axes.axhline(epsilon, color=RED, linestyle="--", label=f"epsilon {epsilon:g}", **ACROSS)
     axes.set_ylim(bottom=0)
-    label = "mask distance (share of channels)"
-    finish(axes, output, form, xlabel="epoch of the search", ylabel=label)
+    labels = {"xlabel": "epoch of the search", "ylabel": "mask distance (share of channels)"}
+    finish(axes, output, form, **labels)
 
 
 def _mask_distances(stage: FinishedStage) -> list[float]:

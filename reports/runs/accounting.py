@@ -129,8 +129,7 @@ def stage_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
 
 def _unmarked(stage: FinishedStage) -> Energy:
     """Return the void energy of a stage whose events are lost."""
-    reason = f"no stage marks in the events of {stage.id}"
-    return stage.without_energy(float(stage.record.seconds), reason)
+    return stage.without_energy(stage.record.seconds, f"no stage marks in the events of {stage.id}")
 
 
 def evaluation_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
@@ -190,8 +189,7 @@ def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
     """
     known = recorded.get(structure(stage), [])
     if not known:
-        reason = "no epoch of this structure was recorded"
-        return stage.without_energy(float(stage.record.seconds), reason)
+        return stage.without_energy(stage.record.seconds, "no epoch of this structure was recorded")
     epochs = stage.work["epochs"]
     mean = total_energy(known).scaled(Fraction(1, len(known)))
     joules = [energy.joules for energy in known if energy.joules is not None]
@@ -227,9 +225,13 @@ class Accounting:
         key = stage.root, stage.id
         if key not in self._costs:
             useful, net = self._useful(stage)
-            evaluation = evaluation_energy(stage, self.rail)
-            repeated = repeated_energy(stage, self.rail)
-            self._costs[key] = Cost(useful, evaluation, repeated, net, *flops_of(stage))
+            self._costs[key] = Cost(
+                useful,
+                evaluation_energy(stage, self.rail),
+                repeated_energy(stage, self.rail),
+                net,
+                *flops_of(stage),
+            )
         return self._costs[key]
 
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:

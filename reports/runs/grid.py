@@ -190,12 +190,13 @@ def seeds_of(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
     """
     seeds: dict[int, FinishedRun] = {}
     for run in runs:
-        twin = seeds.setdefault(run.spec.get("seed", 0), run)
-        first = next(iter(seeds.values()))
-        if twin is not run and (run.spec["method"] != "dense" or twin.stages != run.stages):
-            raise _two_runs(twin, run)
-        if (method_key(first), setting_key(first)) != (method_key(run), setting_key(run)):
-            raise _two_runs(first, run)
+        twin, first = seeds.setdefault(run.spec.get("seed", 0), run), next(iter(seeds.values()))
+        again = twin is not run and (run.spec["method"] != "dense" or twin.stages != run.stages)
+        if again or (method_key(first), setting_key(first)) != (method_key(run), setting_key(run)):
+            raise HarnessError(
+                f"two runs for one cell: {(twin if again else first).id} and {run.id}",
+                "they differ in something that the table does not show: give one of them",
+            )
         precisions = differences(
             [{**run.precisions, **first.precisions}, {**first.precisions, **run.precisions}]
         )
@@ -205,13 +206,6 @@ def seeds_of(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
                 "give only the runs of one precision",
             )
     return list(seeds.values())
-
-
-def _two_runs(first: FinishedRun, second: FinishedRun) -> HarnessError:
-    return HarnessError(
-        f"two runs for one cell: {first.id} and {second.id}",
-        "they differ in something that the table does not show: give one of them",
-    )
 
 
 def without_drawn(runs: list[FinishedRun]) -> list[FinishedRun]:

@@ -53,7 +53,8 @@ class FinishedStage:
     """A finished stage: its record, its attempts, and its power log (loaded on demand).
 
     `work` has the facts of the training (structure, FLOPs, epochs, ...), empty without one; `log`
-    is the path of the power log, which need not exist.
+    is the path of the power log, which need not exist. `estimated` is the word beside energies of
+    low `precision`, which is simulated arithmetic.
     """
 
     def __init__(self, root: str, stage_id: str, traces: Traces | None = None) -> None:
@@ -64,6 +65,8 @@ class FinishedStage:
         self.folder = record.stage_dir(root, stage_id)
         self.log = os.path.join(self.folder, record.POWER)
         self.id, self.work = self.record.id, self.record.work or {}
+        self.precision: str = self.work.get("precision", FULL)
+        self.estimated = () if self.precision == FULL else ("estimated",)
 
     @cached_property
     def events(self) -> list[Event]:
@@ -79,16 +82,6 @@ class FinishedStage:
     def useful(self) -> list[Window]:
         """Return the windows of useful work, one an attempt that has one."""
         return [attempt.useful for attempt in self.attempts if attempt.useful]
-
-    @property
-    def precision(self) -> str:
-        """Return the arithmetic that the stage trained in."""
-        return str(self.work.get("precision", FULL))
-
-    @property
-    def estimated(self) -> tuple[str, ...]:
-        """Return the word beside energies of low precision, which is simulated arithmetic."""
-        return () if self.precision == FULL else ("estimated",)
 
     @property
     def sessions(self) -> set[tuple[str, str]]:
@@ -186,7 +179,7 @@ class FinishedStage:
 
     def without_energy(self, seconds: float, reason: str) -> Energy:
         """Return the void energy of a part of the stage, with the reason."""
-        return no_energy("", seconds, reason).worded(*self.estimated)
+        return no_energy("", float(seconds), reason).worded(*self.estimated)
 
     @cached_property
     def epochs(self) -> list[tuple[Event, Window]]:
@@ -223,11 +216,10 @@ class FinishedRun:
         """Return how the record's accuracy differs from the last stage's, "" for not or unknown."""
         stage = self.stages[-1]
         tested = [event.get("test_accuracy") for event, _ in stage.epochs]
-        shares = [share for share in tested if share is not None]
         noted = stage.record.metrics.get("test_accuracy")
-        if not shares and noted is None:
+        shares = [share for share in tested if share is not None] or [noted]
+        if shares == [None]:
             return ""
-        shares = shares or [noted]
         stated, true = self.record.accuracy, {"best": max(shares), "last": shares[-1]}
         unlike = [
             f"{rule} {100 * share:.2f} %, recorded {100 * stated[rule]:.2f} %"

@@ -97,10 +97,14 @@ def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
         "Columns: the epoch after which the ticket was drawn; "
         f"{accuracy} epoch of retraining; final: drawn after the whole training."
     )
-    title = f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs"
-    title += "".join(f" [{mark}]" for mark in marks_of(runs))
-    notes = (note, *warning_notes(runs))
-    return Table(title, columns, tuple(rows), notes, {"table": kind.number})
+    marks = "".join(f" [{mark}]" for mark in marks_of(runs))
+    return Table(
+        f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs{marks}",
+        columns,
+        tuple(rows),
+        (note, *warning_notes(runs)),
+        {"table": kind.number},
+    )
 
 
 def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> list[Row]:

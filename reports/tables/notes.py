@@ -128,8 +128,8 @@ def _tickets(grid: Grid) -> list[str]:
                 ", ".join(str(ticket[key]) for ticket in tickets)
                 for key in ("search_epochs", "paper_n")
             )
-            text = f"{ratio_label(ratio)} {searched} ({paper})"
-            rows.setdefault(f"{setting} {method}", []).append(text)
+            row = rows.setdefault(f"{setting} {method}", [])
+            row.append(f"{ratio_label(ratio)} {searched} ({paper})")
     text = "; ".join(f"{row} {', '.join(cells)}" for row, cells in rows.items())
     note = f"Tickets: epochs trained in the search (in brackets the paper's N): {text}."
     return [note] if rows else []
@@ -137,10 +137,8 @@ def _tickets(grid: Grid) -> list[str]:
 
 def drawn_notes(grid: Grid) -> list[str]:
     """Return the note about the runs that a table leaves to Tables 1 and 4."""
-    note = (
-        f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."
-    )
-    return [note] if grid.drawn else []
+    left_out = f"{grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)"
+    return [f"Not in this table: {left_out}."] if grid.drawn else []
 
 
 def _idle(runs: list[FinishedRun], net: bool) -> str:
@@ -164,14 +162,15 @@ def _quality(grid: Grid) -> list[str]:
     gap_s = max(energy.worst_gap_s for energy in energies)
     u = max((energy.u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
     own = max((energy.own_u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
-    stated = all(energy.stated for energy in energies)
-    unstated = "" if stated else f" {UNSTATED.capitalize()}, and not in it."
+    unstated = not all(energy.stated for energy in energies)
     alone = any(len(cell.known) < 2 for cell in grid.cells.values())
     only = ", sensor and sampling only: some cells were not repeated" if alone else ""
     return [
         f"Worst coverage {100 * coverage:.2f} %, longest gap {digits(gap_s, 3)} s. "
         f"Uncertainty of an energy at most {100 * u:.2g} % (95 %{only}), "
-        f"of which {100 * own:.2g} % is not shared by all rows.{unstated}"
+        f"of which {100 * own:.2g} % is not shared by all rows."
+        + f" {UNSTATED.capitalize()}, and not in it."
+        * unstated
     ]
 
 

@@ -234,8 +234,9 @@ def table(number: int) -> Table:
     )
     settings = groupby(cells, key=lambda cell: cell.setting)
     rows = with_rules([_row(cell, not i) for i, cell in enumerate(block)] for _, block in settings)
-    title = f"FLOPs of the paper's Table {number}, recounted"
-    return Table(title, columns, rows, tuple(_notes(cells)))
+    return Table(
+        f"FLOPs of the paper's Table {number}, recounted", columns, rows, tuple(_notes(cells))
+    )
 
 
 def _row(cell: Recount, first: bool) -> Row:

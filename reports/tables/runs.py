@@ -26,8 +26,7 @@ def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
 
 
 def _run_row(run: FinishedRun, cost: Cost) -> Row:
-    useful, seconds = cost.useful, cost.useful.seconds
-    accuracy = run.record.accuracy
+    useful, seconds, accuracy = cost.useful, cost.useful.seconds, run.record.accuracy
     spent = f"{seconds:.1f} s" if seconds < 1000 else f"{seconds / 3600:.2f} h"
     watts = "void" if useful.watts is None else worded(f"{useful.watts:.2f} W", useful.words)
     return (
