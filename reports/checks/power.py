@@ -95,8 +95,8 @@ def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
     for stage in unique_stages(runs):
         for event in stage.events:
             if event["event"] == "attempt_begin" and "wall_s" in event:
-                boot = str(event.get("boot_id") or "")
-                shifts.setdefault(boot, []).append(event["wall_s"] - event["t_s"])
+                of_boot = shifts.setdefault(str(event.get("boot_id") or ""), [])
+                of_boot.append(event["wall_s"] - event["t_s"])
     return {boot: max(of_boot) - min(of_boot) for boot, of_boot in shifts.items()}
 
 

@@ -83,9 +83,10 @@ def _scope(grid: Grid, rail: str | None) -> str:
     if "rails" not in scope:
         return "Energy: no power was recorded."
     mode = f", power mode {scope['power mode']}" if scope["power mode"] else ""
+    supply = f"{scope['rails']} ({scope['scope']})"
     excluded = EXCLUDED.get(scope["scope"], "its extent is not stated")
-    excluded = "not in it: all that other rails supply" if rail else excluded
-    supply = f"the rail {rail}" if rail else f"{scope['rails']} ({scope['scope']})"
+    if rail:
+        supply, excluded = f"the rail {rail}", "not in it: all that other rails supply"
     where = f"{supply} on {scope['board']} by {scope['source']}{mode}"
     return f"Energy: {where}; {excluded}."
 

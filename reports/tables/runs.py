@@ -21,8 +21,11 @@ def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
         Column("mean power"),
         Column("coverage"),
     )
-    rows = tuple(_run_row(run, accounting.run(run)) for run in runs)
-    return Table("Every run, shared stages counted in full", columns, rows)
+    return Table(
+        "Every run, shared stages counted in full",
+        columns,
+        tuple(_run_row(run, accounting.run(run)) for run in runs),
+    )
 
 
 def _run_row(run: FinishedRun, cost: Cost) -> Row:
