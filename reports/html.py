@@ -4,16 +4,9 @@ import html
 import io
 import json
 
-from joulebird.reports.checks.check import check_runs
+from joulebird.reports.checks.check import check
 from joulebird.reports.figures.power import power
-from joulebird.reports.runs.records import (
-    FinishedRun,
-    Paths,
-    folders,
-    load,
-    one_scope,
-    unique_stages,
-)
+from joulebird.reports.runs.records import FinishedRun, Paths, load, one_scope, unique_stages
 from joulebird.reports.tables.runs import runs_table, stages_table
 from joulebird.reports.tables.table2 import table2
 
@@ -35,16 +28,15 @@ pre { overflow-x: auto; background: #f4f4f4; padding: .7rem; font-size: .8rem; }
 
 def page(paths: Paths, energy: str = "measured") -> str:
     """Return the page: no script, no link, nothing external, the same bytes for the same runs."""
-    given = folders(paths)
-    runs = load(given)
+    runs = load(paths)
     stages = unique_stages(runs)
-    scope = one_scope(stages)
+    scope, measured = one_scope(stages), any(stage.measured for stage in stages)
     words = sorted({word for stage in stages for word in stage.words})
     marks = "".join(f' <span class="word">{html.escape(word)}</span>' for word in words)
-    title = f"Energy of training: {len(runs)} runs" + (f" on {scope['board']}" if scope else "")
+    title = f"Energy of training: {len(runs)} runs" + (f" on {scope['board']}" if measured else "")
     parts = [
-        ("Accuracy, energy, FLOPs", table2(given, energy=energy).render("html")),
-        ("Power over time", _power(given) if scope else ""),
+        ("Accuracy, energy, FLOPs", table2(runs, energy=energy).render("html")),
+        ("Power over time", _power(runs) if measured else ""),
         ("Runs and their stages", runs_table(runs, energy).render("html")),
         ("", stages_table(runs).render("html")),
         ("Check", _check(runs)),
@@ -61,10 +53,10 @@ def page(paths: Paths, energy: str = "measured") -> str:
     return "\n".join([*lines, "</body></html>"]) + "\n"
 
 
-def _power(paths: list[str]) -> str:
+def _power(runs: list[FinishedRun]) -> str:
     """Return the figure as inline SVG."""
     out = io.BytesIO()
-    power(paths, out, form=".svg", buckets=1000)
+    power(runs, out, form=".svg", buckets=1000)
     return "<svg" + out.getvalue().decode("utf-8").partition("<svg")[2]
 
 
@@ -73,7 +65,7 @@ def _check(runs: list[FinishedRun]) -> str:
     rows = [
         f'<tr><td>{finding.rule}</td><td class="{finding.status}">{finding.status}</td>'
         f"<td>{html.escape(finding.text)}</td><td>{html.escape(finding.remedy)}</td></tr>"
-        for finding in check_runs(runs).findings
+        for finding in check(runs).findings
     ]
     return "\n".join(["<table>", head, "<tbody>", *rows, "</tbody></table>"])
 

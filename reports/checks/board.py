@@ -1,7 +1,9 @@
 """The rules of `check` that look at the board: its state, its idle power."""
 
+from typing import Any
+
 from joulebird.reports.checks.finding import FAIL, WARN, Rules, Verdicts, measured
-from joulebird.reports.runs.accounting import idle_power, idle_windows, idle_words
+from joulebird.reports.runs.accounting import idle_sessions, idle_windows, idle_words
 from joulebird.reports.runs.records import (
     LOADED,
     MARKS,
@@ -27,9 +29,15 @@ DISTURBING = {
 
 def board_state(runs: list[FinishedRun]) -> Verdicts:
     """R7: one set of conditions a stage, the power mode recorded; no throttling, no other load."""
-    remedy = "delete the stage's folder, and run it again under one set of conditions"
-    mixed = [stage for stage in unique_stages(runs) if stage.spoilt.startswith(MIXED)]
-    yield from ((FAIL, f"{stage.id}: {stage.spoilt}", remedy) for stage in mixed)
+    yield from (
+        (
+            FAIL,
+            f"{stage.id}: {stage.spoilt}",
+            "delete the stage's folder, and run it again under one set of conditions",
+        )
+        for stage in unique_stages(runs)
+        if stage.spoilt.startswith(MIXED)
+    )
     stages = measured(runs)
     for stage in stages:
         yield from _disturbed(stage)
@@ -44,13 +52,16 @@ def board_state(runs: list[FinishedRun]) -> Verdicts:
 
 
 def _disturbed(stage: FinishedStage) -> Verdicts:
-    for event in stage.during(*MARKS):
-        name = event["event"].replace("_", " ")
-        yield (FAIL, f"{stage.id}: {name} at {event['t_s']:.0f} s", STEADY)
+    yield from (
+        (FAIL, f"{stage.id}: {event['event'].replace('_', ' ')} at {event['t_s']:.0f} s", STEADY)
+        for event in stage.during(*MARKS)
+    )
     warnings = {warning.get("name") for warning in stage.record.warnings}
-    for name in (name for name in DISTURBING if name in warnings):
-        status, remedy = DISTURBING[name]
-        yield (status, f"{stage.id}: {name.replace('_', ' ')} while it was measured", remedy)
+    yield from (
+        (status, f"{stage.id}: {name.replace('_', ' ')} while it was measured", remedy)
+        for name, (status, remedy) in DISTURBING.items()
+        if name in warnings
+    )
     if len({window.boot_id for window in stage.useful}) > 1:
         yield (
             WARN,
@@ -78,8 +89,11 @@ def held_fixed(stages: list[FinishedStage]) -> Verdicts:
         )
     threads = sorted({str(stage.record.environment.get("threads", "")) for stage in stages} - {""})
     if len(threads) > 1:
-        counts = " and ".join(threads)
-        yield (WARN, f"the stages ran with {counts} threads", "run all with one OMP_NUM_THREADS")
+        yield (
+            WARN,
+            f"the stages ran with {' and '.join(threads)} threads",
+            "run all with one OMP_NUM_THREADS",
+        )
     fans = (board.get("fan") for board in boards)
     controls = [fan.get("temp_control") for fan in fans if isinstance(fan, dict)]
     if len(set(controls)) > 1:
@@ -89,31 +103,28 @@ def held_fixed(stages: list[FinishedStage]) -> Verdicts:
 
 def idle_known(runs: list[FinishedRun]) -> Verdicts:
     """R8: idle power recorded for at least 60 s before and after, and the same within 5 %."""
-    sessions = {
-        (stage.root, attempt.begin.session)
-        for stage in measured(runs)
-        for attempt in stage.attempts
-    }
-    for root, session in sorted(sessions):
-        yield from _idle_of_session(root, session)
+    for (root, session), source in sorted(
+        idle_sessions(measured(runs)).items(), key=lambda item: item[0]
+    ):
+        yield from _idle_of_session(root, session, source)
 
 
-def _idle_of_session(root: str, session: str) -> Verdicts:
-    if idle_power(root, session) is None:
+def _idle_of_session(root: str, session: str, source: dict[str, Any]) -> Verdicts:
+    windows = idle_windows(root, session, source)
+    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
+    if not known:
         yield (WARN, f"session {session or '?'}: idle power was not recorded", "run with --idle 60")
         return
-    windows = idle_windows(root, session)
     if idle_words(root, session):
         yield (WARN, f"session {session}: {LOADED} while it was idle", "stop it, and run again")
     short = [window.seconds for _, window in windows if window.seconds < 59.0]
     if short or len(windows) < 2:
-        shortest = f"{min(short, default=60):.0f} s at the shortest"
         yield (
             WARN,
-            f"session {session}: idle power recorded {len(windows)} times, {shortest}",
+            f"session {session}: idle power recorded {len(windows)} times, "
+            f"{min(short, default=60):.0f} s at the shortest",
             "run with --idle 60: it is recorded before and after",
         )
-    known = list(filter(None, (trace.over(window).watts for trace, window in windows)))
     if len(known) > 1 and max(known) > 1.05 * min(known):
         yield (
             WARN,

@@ -9,7 +9,7 @@ from joulebird.reports.checks.board import BOARD_RULES
 from joulebird.reports.checks.finding import FAIL, PASS, STATES, WARN, Finding
 from joulebird.reports.checks.power import POWER_RULES
 from joulebird.reports.checks.runs import RUN_RULES
-from joulebird.reports.runs.records import FinishedRun, Paths, load
+from joulebird.reports.runs.records import Paths, load
 from joulebird.reports.tables.table import FORMAT
 
 RULES = {**RUN_RULES, **BOARD_RULES, **POWER_RULES}
@@ -44,22 +44,16 @@ class CheckReport:
 
     def json(self) -> str:
         """Write the findings as JSON."""
-        findings = [asdict(finding) for finding in self.findings]
-        facts = {"format": FORMAT, "worst": self.worst, "findings": findings}
+        facts = {"format": FORMAT, "worst": self.worst, **asdict(self)}
         return json.dumps(facts, indent=1) + "\n"
 
 
 def check(paths: Paths) -> CheckReport:
-    """Apply every rule to the finished runs of some folders.
+    """Apply every rule to the finished runs of some folders; a rule without a verdict passes.
 
     Raises HarnessError when there are none or a record cannot be read.
     """
-    return check_runs(load(paths))
-
-
-def check_runs(runs: list[FinishedRun]) -> CheckReport:
-    """Apply every rule; a rule without a verdict passes."""
-    findings: list[Finding] = []
+    runs, findings = load(paths), []
     for rule, (sentence, verdicts) in sorted(RULES.items(), key=lambda item: int(item[0][1:])):
         exceptions = [Finding(rule, *verdict) for verdict in verdicts(runs)]
         findings += exceptions or [Finding(rule, PASS, sentence)]

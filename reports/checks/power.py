@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from joulebird.harness.core.integral import MIN_COVERAGE, rule_of
+from joulebird.harness.core.sensor import UNSTATED
 from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN, Rules, Verdicts, measured
 from joulebird.reports.logs.pieces import accuracy, range_of
 from joulebird.reports.runs.accounting import stage_energy
@@ -102,8 +103,7 @@ def _wall_moves(runs: list[FinishedRun]) -> dict[str, float]:
 def clocks_aligned(runs: list[FinishedRun]) -> Verdicts:
     """R6: the log and the marks are of one clock, or their offset was probed."""
     for stage in measured(runs):
-        marks = {window.boot_id for window in stage.useful}
-        logged = {boot for boot in stage.trace.boots if boot}
+        marks, logged = {window.boot_id for window in stage.useful}, {*stage.trace.boots} - {""}
         if logged and None not in marks and not marks <= logged:
             yield (
                 FAIL,
@@ -116,16 +116,16 @@ def accuracy_stated(runs: list[FinishedRun]) -> Verdicts:
     """R9: the sensor's accuracy is stated, and good enough for the measured power."""
     unstated = set()
     for stage in measured(runs):
-        name = stage.source.get("name")
-        sensor = accuracy(stage.source, stage.source.get("total") or ())
-        if not sensor.stated and name not in unstated:
+        name, energy = stage.source.get("name"), stage_energy(stage)
+        if energy.samples and not energy.stated and name not in unstated:
             unstated.add(name)
             yield (
                 WARN,
-                f"source {name}: its accuracy is not stated",
+                f"source {name}: {UNSTATED}",
                 "state its gain, offset_mw and quantum_mw",
             )
-        watts = stage_energy(stage).watts
+        sensor = accuracy(stage.source, stage.source.get("total") or ())
+        watts = energy.watts
         if watts and sensor.offset_w > 0.25 * watts:
             offset = f"the sensor's offset of {sensor.offset_w:.2f} W"
             yield (WARN, f"{stage.id}: its {watts:.2f} W are near {offset}", "use a finer sensor")
@@ -235,10 +235,10 @@ def rules_agree(runs: list[FinishedRun]) -> Verdicts:
         other = _other_rule(stage)
         bound = max(energy.own_u_joules or 0.0, 0.005 * abs(energy.joules))
         if other is not None and abs(other - energy.joules) > bound:
-            percent = 100 * abs(other / energy.joules - 1)
+            share = abs(other / energy.joules - 1)
             yield (
                 FAIL if energy.samples >= MIN_SAMPLES else WARN,
-                f"{stage.id}: two rules of integration differ by {percent:.2g} %",
+                f"{stage.id}: two rules of integration differ by {100 * share:.2g} %",
                 "sample faster",
             )
 

@@ -23,9 +23,12 @@ MIN_SEEDS = 3
 
 def scope_stated(runs: list[FinishedRun]) -> Verdicts:
     """R1: every measured stage states the scope of its total."""
-    remedy = "record with a source that states its scope and total"
     return [
-        (FAIL, f"{stage.id}: the log does not state the scope of its total", remedy)
+        (
+            FAIL,
+            f"{stage.id}: the log does not state the scope of its total",
+            "record with a source that states its scope and total",
+        )
         for stage in measured(runs)
         if not (stage.source.get("scope") in EXCLUDED and stage.source.get("total"))
     ]
@@ -177,9 +180,9 @@ def regenerated(runs: list[FinishedRun]) -> Verdicts:
                 f"{stage.id}: {'; '.join(stage.trace.problems())}",
                 "look at the log; energies count these as gaps",
             )
-    paths = [run.folder for run in runs]
+    again = [run.folder for run in runs]
     try:
-        first, second = table2(paths).render("json"), table2(paths).render("json")
+        first, second = table2(runs).render("json"), table2(again).render("json")
     except HarnessError as error:
         yield (WARN, f"no table can be made: {error.message}", error.hint)
         return

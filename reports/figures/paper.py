@@ -5,10 +5,11 @@ from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.figures.figure import ACROSS, Output, colour, finish, new_figure
-from joulebird.reports.runs.draws import FINAL, draw_of, drawn
+from joulebird.reports.runs.draws import FINAL, draw_of, drawn, percents
 from joulebird.reports.runs.grid import GridCell, build_grid, marks_of
 from joulebird.reports.runs.labels import ratio_label
 from joulebird.reports.runs.records import (
+    FULL,
     SOFTWARE,
     FinishedRun,
     Paths,
@@ -33,9 +34,9 @@ def figure1(
     runs = load(paths)
     one_scope(unique_stages(runs), SOFTWARE)
     lines: dict[Line, dict[int | str, float]] = {}
-    for draw, percents in drawn(runs).items():
-        if (draw.precision != "fp32") == low_precision:
-            lines.setdefault(draw[:-1], {})[draw.epoch] = statistics.fmean(percents)
+    for draw, accuracies in drawn(runs).items():
+        if (draw.precision != FULL) == low_precision:
+            lines.setdefault(draw[:-1], {})[draw.epoch] = statistics.fmean(accuracies)
     if not lines:
         raise HarnessError(
             f"no ticket was drawn with a search in {'low' if low_precision else 'full'} precision",
@@ -46,9 +47,9 @@ def figure1(
     axes = new_figure(title, marks_of(runs)).axes[0]
     for i, line in enumerate(sorted(lines)):
         _draw_tickets(axes, line, lines[line], colour(i))
-    for setting, percents in sorted(_dense(runs, {line[:4] for line in lines}).items()):
+    for setting, accuracies in sorted(_dense(runs, {line[:4] for line in lines}).items()):
         label = f"{setting[0]}/{setting[1]} dense"
-        mean = statistics.fmean(percents)
+        mean = statistics.fmean(accuracies)
         axes.axhline(mean, color="black", linestyle=":", label=label, **ACROSS)
     label = "epoch at which the ticket was drawn (dashed: after the whole training)"
     finish(axes, output, form, xlabel=label, ylabel=ACCURACY)
@@ -74,12 +75,10 @@ def _dense(runs: list[FinishedRun], settings: set[Line]) -> dict[Line, list[floa
 
     A setting is a model, data set, schedule and initial rate.
     """
-    accuracies: dict[Line, list[float]] = {}
-    for run in runs:
-        setting = draw_of(run, FINAL)[:4]
-        if run.spec["method"] == "dense" and setting in settings:
-            accuracies.setdefault(setting, []).append(100.0 * run.record.accuracy["best"])
-    return accuracies
+    dense: dict[Line, list[FinishedRun]] = {}
+    for run in (run for run in runs if run.spec["method"] == "dense"):
+        dense.setdefault(draw_of(run, FINAL)[:4], []).append(run)
+    return {setting: percents(dense[setting]) for setting in settings & dense.keys()}
 
 
 def figure5(

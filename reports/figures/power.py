@@ -12,7 +12,7 @@ from joulebird.reports.figures.figure import RED, Output, new_figure, save, sett
 from joulebird.reports.figures.timeline import BUCKETS, Band, Timeline, of_log, of_stages, timeline
 from joulebird.reports.logs.parts import marks_of
 from joulebird.reports.logs.trace import PowerTrace
-from joulebird.reports.runs.records import MARKS, Paths, folders, load, one_scope, unique_stages
+from joulebird.reports.runs.records import MARKS, Paths, load, one_scope, unique_stages
 from joulebird.reports.tables.table import unit_for
 
 # Tol's bright scheme without its grey (Technical Note SRON/EPS/TN/09-002): distinct for all eyes
@@ -39,19 +39,21 @@ def power(
     words). `output` is a file name, or an open binary file with `form` (".svg", ...). Raises
     HarnessError for an unknown form, mixed scopes, or when nothing was recorded.
     """
-    save(drawn(folders(paths), rail, buckets, load_log), output, form)
+    save(drawn(paths, rail, buckets, load_log), output, form)
 
 
 def drawn(
-    given: list[str],
+    paths: Paths,
     rail: str | None = None,
     buckets: int = BUCKETS,
     load_log: Loaded | None = None,
 ) -> Any:
     """Return the figure of `power`."""
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    logs = [str(path) for path in given if os.path.isfile(str(path))]
     panels = (
-        [_of_log(path, load_log, buckets, rail) for path in given]
-        if all(map(os.path.isfile, given))
+        [_of_log(path, load_log, buckets, rail) for path in logs]
+        if logs and len(logs) == len(given)
         else [_of_runs(given, buckets, rail)]
     )
     figure = new_figure("", rows=len(panels))
@@ -65,7 +67,7 @@ def drawn(
     return figure
 
 
-def _of_runs(paths: list[str], buckets: int, rail: str | None) -> tuple[str, list[str], Timeline]:
+def _of_runs(paths: Paths, buckets: int, rail: str | None) -> tuple[str, list[str], Timeline]:
     """Return title, words and timeline of finished runs."""
     stages = unique_stages(load(paths))
     scope = one_scope(stages)

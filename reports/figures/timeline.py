@@ -71,8 +71,7 @@ def of_stages(stages: Iterable[FinishedStage], rail: str | None = None) -> list[
 
 def _name(stage: FinishedStage) -> str:
     """Return a stage's name; low precision is imitated, so that its energy is an estimate."""
-    estimated = stage.work.get("precision", "fp32") != "fp32"
-    return f"{stage.record.name} (estimated)" if estimated else stage.record.name
+    return stage.record.name + "".join(f" ({word})" for word in stage.estimated)
 
 
 def of_log(trace: PowerTrace, marks: list[Part], rail: str | None = None) -> list[Shown]:

@@ -70,13 +70,11 @@ def split(trace: PowerTrace, windows: list[Window], by: str, marks: list[Part]) 
     if by in STEPS_S:
         return [part for window in windows for part in _by_time(window, STEPS_S[by])]
     if not marks:
-        known = ", ".join(trace.reading.stretches) if trace.reading else ""
-        raise HarnessError(
-            f"{trace.name}: " + (f"marks in several columns: {known}" if known else "this log has no marks"),
-            "take the windows of one: --mark COLUMN=VALUE"
-            if known
-            else "give --events FILE for a log of joulebird, or split it --by second or minute",
-        )
+        remedy = "give --events FILE for a log of joulebird, or split it --by second or minute"
+        if trace.reading and trace.reading.stretches:
+            remedy = "marks in several columns: " + ", ".join(trace.reading.stretches)
+            remedy += "; take the windows of one: --mark COLUMN=VALUE"
+        raise HarnessError(f"{trace.name}: this log has no marks", remedy)
     return [part for window in windows for part in _by_mark(window, marks)]
 
 

@@ -3,39 +3,53 @@
 import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt, Window, attempts
 from joulebird.harness.core.flops import FORWARDS, paper_gflops, work_flops
 from joulebird.harness.core.powerlog import has_rows
-from joulebird.reports.logs.energy import Energy, no_energy, total_energy
+from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import BUSY, LOADED, FinishedRun, FinishedStage
 
+SENSOR = ("name", "sensor", "scope", "total")  # of a source: powers of one sensor are subtracted
 
-def idle_windows(root: str, session: str) -> list[tuple[PowerTrace, Window]]:
-    """Return the recorded idle measurements of a session, before and after its work."""
+
+def idle_windows(
+    root: str, session: str, like: dict[str, Any] | None = None
+) -> list[tuple[PowerTrace, Window]]:
+    """Return the recorded idle measurements of a session, before and after its work.
+
+    With `like`, a source's description, they are those of its sensor.
+    """
     recorded = []
     for when in ("before", "after"):
         folder = record.idle_dir(root, session, when)
         path = os.path.join(folder, record.POWER)
         if session and os.path.exists(path) and has_rows(path):
+            trace = PowerTrace.load(path)
             events = record.read_events(os.path.join(folder, record.EVENTS))
             windows = [attempt.useful for attempt in attempts(events) if attempt.useful]
-            recorded += [(PowerTrace.load(path), window) for window in windows[-1:]]
+            stated = [key for key in SENSOR if key in trace.source and key in (like or {})]
+            if not like or all(trace.source[key] == like[key] for key in stated):
+                recorded += [(trace, window) for window in windows[-1:]]
     return recorded
 
 
-def idle_power(root: str, session: str, rail: str | None = None) -> tuple[float, float] | None:
+def idle_power(
+    root: str, session: str, rail: str | None = None, like: dict[str, Any] | None = None
+) -> tuple[float, float] | None:
     """Return the mean idle power of a session and its uncertainty in watts; None if not recorded.
 
-    The uncertainty is at least half the difference of before and after.
+    The uncertainty is at least half the difference of before and after. `like` as in
+    `idle_windows`.
     """
-    energies = (trace.over(window, rail) for trace, window in idle_windows(root, session))
+    energies = (trace.over(window, rail) for trace, window in idle_windows(root, session, like))
     known = [
         (energy.watts, energy.own_u_joules / energy.seconds)
         for energy in energies
@@ -54,23 +68,30 @@ def idle_words(root: str, session: str) -> list[str]:
     return [LOADED] if any(event.get("name") == BUSY for part in events for event in part) else []
 
 
-@dataclass
-class IdlePowers:
-    """The idle powers of sessions on one rail, each integrated once."""
+def idle_sessions(stages: Iterable[FinishedStage]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the sessions that worked on some stages, each with its power source."""
+    return {session: stage.source for stage in stages for session in stage.sessions}
 
-    rail: str | None = None
-    _known: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
-    _words: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+class IdlePowers:
+    """The idle powers of sessions on one rail, each integrated once for each sensor."""
+
+    def __init__(self, rail: str | None = None) -> None:
+        self.rail = rail
+        self._known: dict[tuple[str, ...], tuple[tuple[float, float] | None, list[str]]] = {}
 
     def net(self, stage: FinishedStage, window: Window) -> Energy | None:
         """Return the energy of a window less the idle power of the session that recorded it.
 
-        None when that session has no idle measurement.
+        None when that session has no idle measurement by the stage's sensor.
         """
-        key = stage.root, window.session or stage.record.session
+        session = stage.root, window.session or stage.record.session
+        key = *session, *(str(stage.source.get(name)) for name in SENSOR)
         if key not in self._known:
-            self._known[key], self._words[key] = idle_power(*key, self.rail), idle_words(*key)
-        power, gross = self._known[key], stage.energy(window, self.rail).worded(*self._words[key])
+            power = idle_power(*session, self.rail, stage.source)
+            self._known[key] = power, idle_words(*session)
+        power, words = self._known[key]
+        gross = stage.energy(window, self.rail).worded(*words)
         return None if power is None else gross.minus_idle(*power)
 
 
@@ -108,7 +129,7 @@ def stage_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
 
 def _unmarked(stage: FinishedStage) -> Energy:
     """Return the void energy of a stage whose events are lost."""
-    return no_energy("", float(stage.record.seconds), f"no stage marks in the events of {stage.id}")
+    return stage.without_energy(stage.record.seconds, f"no stage marks in the events of {stage.id}")
 
 
 def evaluation_energy(stage: FinishedStage, rail: str | None = None) -> Energy:
@@ -143,11 +164,6 @@ def _lost_window(stage: FinishedStage, attempt: Attempt) -> Window:
     return Window(begin_s, max(last_us, default=0.0) / 1e6, boot_id)
 
 
-def net_energy(stage: FinishedStage, idle: IdlePowers) -> Energy | None:
-    """Return the useful energy less the idle power; None when a session has none recorded."""
-    return _sum_known([idle.net(stage, window) for window in stage.useful] or [_unmarked(stage)])
-
-
 def structure(stage: FinishedStage) -> Structure:
     """Return all that decides the energy of an epoch: shape, images, batch and precision."""
     keys = ("structure", "macs", "forward_flops", "images_per_epoch", "batch", "precision")
@@ -155,19 +171,14 @@ def structure(stage: FinishedStage) -> Structure:
 
 
 def epoch_energies(
-    stages: Iterable[FinishedStage], rail: str | None = None, idle: IdlePowers | None = None
+    stages: Iterable[FinishedStage], energy_of: Callable[[FinishedStage, Window], Energy | None]
 ) -> Recorded:
-    """Return the recorded epochs of each structure, without void ones.
-
-    With `idle`, they are less the idle power of their session.
-    """
+    """Return the recorded epochs of each structure, without void ones and those without energy."""
     recorded: Recorded = {}
     for stage in (stage for stage in stages if stage.work and stage.measured):
-        of_structure = recorded.setdefault(structure(stage), [])
-        for _, window in stage.epochs:
-            energy = idle.net(stage, window) if idle else stage.energy(window, rail)
-            if energy is not None and not energy.void:
-                of_structure.append(energy)
+        energies = (energy_of(stage, window) for _, window in stage.epochs)
+        known = [energy for energy in energies if energy is not None and not energy.void]
+        recorded.setdefault(structure(stage), []).extend(known)
     return recorded
 
 
@@ -178,8 +189,7 @@ def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
     """
     known = recorded.get(structure(stage), [])
     if not known:
-        reason = "no epoch of this structure was recorded"
-        return Energy("", float(stage.record.seconds), 0.0, Fraction(0), reason=reason)
+        return stage.without_energy(stage.record.seconds, "no epoch of this structure was recorded")
     epochs = stage.work["epochs"]
     mean = total_energy(known).scaled(Fraction(1, len(known)))
     joules = [energy.joules for energy in known if energy.joules is not None]
@@ -187,46 +197,39 @@ def per_epoch_energy(stage: FinishedStage, recorded: Recorded) -> Energy:
     return replace(mean.scaled(epochs), u_random_j=epochs * math.hypot(mean.u_random_j, scatter))
 
 
-@dataclass
 class Accounting:
-    """A way to count energy: "measured", or "per-epoch" from the recorded epochs of all stages.
+    """A way to count energy: "measured", or "per-epoch" from the recorded epochs of `stages`.
 
-    `rail` None is the total. A stage that several runs share is integrated once.
+    `rail` None is the total. A stage that several runs share is integrated once. Raises
+    HarnessError for an unknown way.
     """
 
-    mode: str = "measured"
-    rail: str | None = None
-    gross: Recorded = field(default_factory=dict)
-    net: Recorded = field(default_factory=dict)
-    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._idle = IdlePowers(self.rail)
-
-    @classmethod
-    def over(
-        cls, stages: Iterable[FinishedStage], mode: str = "measured", rail: str | None = None
-    ) -> "Accounting":
-        """Return the accounting for some stages; raises HarnessError for an unknown mode."""
+    def __init__(
+        self,
+        stages: Iterable[FinishedStage] = (),
+        mode: str = "measured",
+        rail: str | None = None,
+    ) -> None:
         if mode not in MODES:
             raise HarnessError(
                 f"unknown way to count energy: {mode!r}", f"use {' or '.join(MODES)}"
             )
+        self.mode, self.rail, self._idle = mode, rail, IdlePowers(rail)
         trained = [] if mode == "measured" else list(stages)
-        net = epoch_energies(trained, rail, IdlePowers(rail))
-        return cls(mode, rail, epoch_energies(trained, rail), net)
+        self._gross = epoch_energies(trained, lambda stage, window: stage.energy(window, rail))
+        self._net = epoch_energies(trained, self._idle.net)
+        self._costs: dict[tuple[str, str], Cost] = {}
 
     def stage(self, stage: FinishedStage) -> Cost:
         """Return the cost of a stage."""
         key = stage.root, stage.id
         if key not in self._costs:
-            words = ["estimated"] if stage.work.get("precision", "fp32") != "fp32" else []
             useful, net = self._useful(stage)
             self._costs[key] = Cost(
-                useful.worded(*words),
-                evaluation_energy(stage, self.rail).worded(*words),
-                repeated_energy(stage, self.rail).worded(*words),
-                net and net.worded(*words),
+                useful,
+                evaluation_energy(stage, self.rail),
+                repeated_energy(stage, self.rail),
+                net,
                 *flops_of(stage),
             )
         return self._costs[key]
@@ -234,9 +237,10 @@ class Accounting:
     def _useful(self, stage: FinishedStage) -> tuple[Energy, Energy | None]:
         """Return the energy of a stage's useful work, gross and net."""
         if self.mode == "measured" or not stage.work.get("epochs") or stage.spoilt:
-            return stage_energy(stage, self.rail), net_energy(stage, self._idle)
-        net = per_epoch_energy(stage, self.net) if self.net.get(structure(stage)) else None
-        return per_epoch_energy(stage, self.gross), net
+            parts = [self._idle.net(stage, window) for window in stage.useful]
+            return stage_energy(stage, self.rail), _sum_known(parts or [_unmarked(stage)])
+        net = per_epoch_energy(stage, self._net) if self._net.get(structure(stage)) else None
+        return per_epoch_energy(stage, self._gross), net
 
     def run(self, run: FinishedRun) -> Cost:
         """Return the cost of a run: the sum over its stages, shared ones counted in full."""

@@ -8,7 +8,7 @@ from joulebird.harness.core.records import Event
 
 PASSING = ("boot_id", "packages", "fan", "prepared")  # may differ between two attempts
 OF_HEALTH = ("power_mode", "clocks_locked", "limits")
-LISTED = 4
+LISTED = 4  # of the facts that differ, in a reason
 
 
 def stated_changes(
@@ -43,19 +43,18 @@ def health_changes(health: Iterable[Event], windows: Sequence[Window]) -> list[s
 
 
 def differences(sides: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the facts in which some sides differ, in words: the first few.
+    """Return the facts in which some sides differ, in words.
 
     >>> differences([{"threads": 1, "device": "cpu"}, {"threads": 2, "device": "cpu"}])
     ['threads 1 / 2']
     """
     names = dict.fromkeys(name for side in sides for name in side)
     shown = {name: dict.fromkeys(str(side.get(name)) for side in sides) for name in names}
-    found = (
+    return [
         f"{name.replace('_', ' ')} {' / '.join(texts)}"
         for name, texts in shown.items()
         if len(texts) > 1
-    )
-    return list(found)[:LISTED]
+    ]
 
 
 def _facts(first: Event) -> dict[str, Any]:

@@ -64,21 +64,20 @@ class Sighting:
 
 def sightings(stages: Iterable[FinishedStage]) -> list[Sighting]:
     """Compare every other source with the counting one over the stages in which none is void."""
-    pairs: dict[tuple[str, str], list[tuple[_Reading, _Reading]]] = {}
+    pairs: dict[tuple[tuple[str, str], ...], list[tuple[_Reading, _Reading]]] = {}
     for stage in (stage for stage in stages if stage.measured):
-        first = stage_energy(stage)
         for path in other_logs(stage):
-            energy = energy_of(stage, PowerTrace.load(path))
+            first, energy = stage_energy(stage), energy_of(stage, PowerTrace.load(path))
             if first.joules and energy is not None and energy.joules:
                 both = (first_source(path) or {}, energy), (stage.source, first)
                 extents = [INSIDE.get(source.get("scope", ""), 0) for source, _ in both]
                 wide, narrow = both if extents[0] >= extents[1] else both[::-1]
-                key = label(wide[0]), label(narrow[0])
+                key = tuple((label(source), seen.sensor) for source, seen in (wide, narrow))
                 pairs.setdefault(key, []).append((wide, narrow))
-    return [_sighting(key, of_key) for key, of_key in pairs.items()]
+    return [_sighting(of_sensors) for of_sensors in pairs.values()]
 
 
-def _sighting(labels: tuple[str, str], pairs: list[tuple[_Reading, _Reading]]) -> Sighting:
+def _sighting(pairs: list[tuple[_Reading, _Reading]]) -> Sighting:
     wide, narrow = (total_energy(pair[side][1] for pair in pairs) for side in (0, 1))
     ratio = wide.ratio(narrow)
     telling = [pair for pair in pairs if min(side[1].samples for side in pair) >= TELLING_SAMPLES]
@@ -87,7 +86,8 @@ def _sighting(labels: tuple[str, str], pairs: list[tuple[_Reading, _Reading]]) -
     scopes = [INSIDE.get(source.get("scope", "")) for source in sources]
     known = [scope for scope in scopes if scope is not None]
     return Sighting(
-        *labels,
+        one=label(sources[0]),
+        other=label(sources[1]),
         share=ratio.value - 1,
         u=ratio.u,
         low=min(shares),

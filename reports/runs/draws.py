@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.runs.grid import two_runs
+from joulebird.reports.runs.grid import seeds_of
 from joulebird.reports.runs.names import DATASETS, MODELS
-from joulebird.reports.runs.records import FinishedRun
+from joulebird.reports.runs.records import FULL, FinishedRun
 
 FINAL = "final"
 
@@ -30,7 +30,8 @@ def drawn(runs: Iterable[FinishedRun], accuracy: str = "best") -> dict[Draw, lis
     """Return the retraining accuracies in percent of all tickets that were drawn at given epochs.
 
     A ticket of the last epoch is "final". Network slimming, which prunes after the whole training,
-    gives the final column where no such ticket was drawn. Raises HarnessError for no such run.
+    gives the final column where no such ticket was drawn. Raises HarnessError for no such run, and
+    for runs of one cell that differ in more than their seeds.
     """
     tickets: dict[Draw, list[FinishedRun]] = {}
     final: dict[Draw, list[FinishedRun]] = {}
@@ -46,17 +47,12 @@ def drawn(runs: Iterable[FinishedRun], accuracy: str = "best") -> dict[Draw, lis
         )
     lines = {draw[:-1] for draw in tickets}
     cells = {draw: seeds for draw, seeds in final.items() if draw[:-1] in lines} | tickets
-    return {draw: _accuracies(seeds, accuracy) for draw, seeds in cells.items()}
+    return {draw: percents(seeds, accuracy) for draw, seeds in cells.items()}
 
 
-def _accuracies(runs: list[FinishedRun], accuracy: str) -> list[float]:
-    """Return the percents of the seeds of one cell; raises HarnessError for two of one seed."""
-    seeds: dict[int, FinishedRun] = {}
-    for run in runs:
-        twin = seeds.setdefault(run.spec.get("seed", 0), run)
-        if twin is not run:
-            raise two_runs(twin, run)
-    return [100.0 * run.record.accuracy[accuracy] for run in runs]
+def percents(runs: Iterable[FinishedRun], accuracy: str = "best") -> list[float]:
+    """Return the accuracies of the seeds of one cell; raises HarnessError as `seeds_of` does."""
+    return [100.0 * run.record.accuracy[accuracy] for run in seeds_of(runs)]
 
 
 def draw_of(run: FinishedRun, epoch: int | str) -> Draw:
@@ -70,6 +66,6 @@ def draw_of(run: FinishedRun, epoch: int | str) -> Draw:
         schedule="-".join(map(str, milestones)),
         lr=float(options.get("search_lr") or spec.get("lr", 0.1)),
         ratio=float(spec["prune_ratio"]),
-        precision=options.get("search_precision", "fp32"),
+        precision=options.get("search_precision", FULL),
         epoch=FINAL if epoch == spec.get("epochs") else epoch,
     )

@@ -2,12 +2,14 @@
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Accounting, Cost
+from joulebird.reports.runs.conditions import differences
 from joulebird.reports.runs.labels import (
     method_key,
     method_labels,
@@ -18,6 +20,7 @@ from joulebird.reports.runs.labels import (
 from joulebird.reports.runs.records import FinishedRun, one_scope, unique_stages
 
 ACCURACY = ("best", "last")
+DENSE = "Dense"
 CIFAR_IMAGES = frozenset([50000])
 CellKey = tuple[str, str, float]  # setting label, method label, ratio
 
@@ -26,10 +29,10 @@ CellKey = tuple[str, str, float]  # setting label, method label, ratio
 class GridCell:
     """All seeds of one method at one ratio in one setting, with the cost of each."""
 
-    runs: list[FinishedRun] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
-    net: bool = False
-    rule: str = "best"
+    runs: list[FinishedRun]
+    costs: list[Cost]
+    net: bool
+    rule: str
 
     @property
     def accuracies(self) -> list[float]:
@@ -110,27 +113,34 @@ def words_of_all(energies: list[Energy]) -> tuple[str, ...]:
 
 @dataclass
 class Grid:
-    """The cells, the labels in order, and the identity that all measured stages share.
+    """The cells, the identity that all stages share, and the runs.
 
     `drawn` counts the runs that belong to Tables 1 and 4 and were left out.
     """
 
     cells: dict[CellKey, GridCell]
-    settings: list[str]
-    methods: list[str]
-    ratios: list[float]
     scope: dict[str, str]
     runs: list[FinishedRun]
-    drawn: int = 0
+    drawn: int
+
+    @property
+    def settings(self) -> list[str]:
+        """Return the labels of the settings, in order."""
+        return list(dict.fromkeys(setting for setting, _, _ in self.cells))
+
+    @property
+    def ratios(self) -> list[float]:
+        """Return the pruning ratios in order; 0 alone for dense networks alone."""
+        return sorted({ratio for _, method, ratio in self.cells if method != DENSE}) or [0.0]
 
     def cell(self, setting: str, method: str, ratio: float) -> GridCell | None:
         """Return a cell; a dense network, which has no ratio, is the same in every column."""
-        return self.cells.get((setting, method, 0.0 if method == "Dense" else ratio))
+        return self.cells.get((setting, method, 0.0 if method == DENSE else ratio))
 
     def methods_of(self, setting: str) -> list[str]:
         """Return the rows of a setting, in the paper's order."""
-        rows = {key[:2] for key in self.cells}
-        return [method for method in self.methods if (setting, method) in rows]
+        rows = {method for place, method, _ in self.cells if place == setting}
+        return sorted(rows, key=order_of)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -148,8 +158,8 @@ def build_grid(
     """Sort runs into the grid and cost them.
 
     Tickets drawn at given epochs are left out when there are other pruned networks: they are
-    experiments of their own. Raises HarnessError for mixed scopes, two runs in one cell, or an
-    unknown accuracy rule.
+    experiments of their own. Raises HarnessError for mixed scopes, two runs or several precisions
+    in one cell, or an unknown accuracy rule.
     """
     if accuracy not in ACCURACY:
         raise HarnessError(
@@ -158,36 +168,44 @@ def build_grid(
     kept = without_drawn(runs)
     scope = one_scope(unique_stages(kept))
     methods, settings = method_labels(kept), setting_labels(kept)
-    accounting = Accounting.over(unique_stages(kept), energy, rail)
-    cells: dict[CellKey, GridCell] = {}
+    accounting = Accounting(unique_stages(kept), energy, rail)
+    rows: dict[CellKey, list[FinishedRun]] = {}
     for run in sorted(kept, key=lambda run: (run.spec.get("seed", 0), run.id)):
         method = methods[method_key(run)]
-        ratio = 0.0 if method == "Dense" else float(run.spec["prune_ratio"])
-        key = settings[setting_key(run)], method, ratio
-        cell = cells.setdefault(key, GridCell(net=net, rule=accuracy))
-        twin = {other.spec.get("seed"): other for other in cell.runs}.get(run.spec.get("seed"))
-        if twin and method != "Dense":
-            raise two_runs(twin, run)
-        if not twin:
-            cell.runs.append(run)
-            cell.costs.append(accounting.run(run))
-    return Grid(
-        cells,
-        list(dict.fromkeys(setting for setting, _, _ in cells)),
-        sorted({method for _, method, _ in cells}, key=order_of),
-        sorted({ratio for _, method, ratio in cells if method != "Dense"}) or [0.0],
-        scope,
-        kept,
-        len(runs) - len(kept),
-    )
+        ratio = 0.0 if method == DENSE else float(run.spec["prune_ratio"])
+        rows.setdefault((settings[setting_key(run)], method, ratio), []).append(run)
+    seeds = {key: seeds_of(row) for key, row in rows.items()}
+    cells = {
+        key: GridCell(of_cell, [accounting.run(run) for run in of_cell], net, accuracy)
+        for key, of_cell in seeds.items()
+    }
+    return Grid(cells, scope, kept, len(runs) - len(kept))
 
 
-def two_runs(first: FinishedRun, second: FinishedRun) -> HarnessError:
-    """Return the error for two runs with one seed in one cell."""
-    return HarnessError(
-        f"two runs for one cell: {first.id} and {second.id}",
-        "they differ in something that the table does not show: give one of them",
-    )
+def seeds_of(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
+    """Return the runs of one cell, each seed once: one dense training serves every ratio.
+
+    Raises HarnessError for two trainings with one seed, and for runs that differ in more than their
+    seeds: in an option, the setting or the precision of a training.
+    """
+    seeds: dict[int, FinishedRun] = {}
+    for run in runs:
+        twin, first = seeds.setdefault(run.spec.get("seed", 0), run), next(iter(seeds.values()))
+        again = twin is not run and (run.spec["method"] != "dense" or twin.stages != run.stages)
+        if again or (method_key(first), setting_key(first)) != (method_key(run), setting_key(run)):
+            raise HarnessError(
+                f"two runs for one cell: {(twin if again else first).id} and {run.id}",
+                "they differ in something that the table does not show: give one of them",
+            )
+        precisions = differences(
+            [{**run.precisions, **first.precisions}, {**first.precisions, **run.precisions}]
+        )
+        if precisions:
+            raise HarnessError(
+                f"{first.id} and {run.id} mix precisions in one cell: {', '.join(precisions)}",
+                "give only the runs of one precision",
+            )
+    return list(seeds.values())
 
 
 def without_drawn(runs: list[FinishedRun]) -> list[FinishedRun]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from joulebird.reports.runs.names import DATASETS, METHODS, MODELS, ORDER
-from joulebird.reports.runs.records import FinishedRun
+from joulebird.reports.runs.records import FULL, FinishedRun
 
 SETTING_FIELDS = (
     "model",
@@ -12,6 +12,7 @@ SETTING_FIELDS = (
     "width",
     "epochs",
     "batch",
+    "micro_batch",
     "lr",
     "milestones",
     "gamma",
@@ -45,9 +46,9 @@ def method_label(method: str, options: dict[str, Any]) -> str:
 
 def _variant(options: dict[str, Any]) -> str:
     """Return the mark in brackets behind EB Train in the paper's Table 2."""
-    low = [options.get(f"{phase}_precision", "fp32") != "fp32" for phase in ("search", "retrain")]
-    if low[0]:
-        return "LL" if low[1] else "LF"
+    low = [options.get(f"{phase}_precision", FULL) != FULL for phase in ("search", "retrain")]
+    if any(low):
+        return "".join("L" if phase else "F" for phase in low)
     return {"reinit": "re-init", "rewind": "rewind"}.get(options.get("weights", ""), "")
 
 

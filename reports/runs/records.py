@@ -18,10 +18,9 @@ from joulebird.reports.logs.pieces import words_of
 from joulebird.reports.logs.powerlog import first_source
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.boards import board_of, names_of, serials_of, word_of
-from joulebird.reports.runs.conditions import health_changes, stated_changes
+from joulebird.reports.runs.conditions import LISTED, health_changes, stated_changes
 
 Folder = str | os.PathLike[str]
-Paths = Folder | Iterable[Folder]
 MARKS = ("throttle", "mode_change")  # events of health that disturb a measurement
 BUSY = "foreign_load"  # the warning of a machine that did other work too
 LOADED = "foreign load"  # the word beside its numbers
@@ -29,44 +28,46 @@ MIXED, MISSING = "mixed conditions", "missing epochs"
 ALTERED = "altered record"  # the record and its events contradict each other
 SOFTWARE = ("torch version", "device", "GPU")  # decide accuracies too
 UNKNOWN_FITS = ("sensor", *SOFTWARE)  # older records do not state them
+FULL = "fp32"  # the precision of a training that states none
 
 
 class Traces:
     """Power logs in memory: the last used ones, with at most `limit` samples together."""
 
     def __init__(self, limit: int = 10_000_000) -> None:
-        self._limit = limit
+        self._room = limit
         self._loaded: dict[str, PowerTrace] = {}
 
     def load(self, path: str) -> PowerTrace:
         """Return a log, from memory if it is there."""
-        trace = self._loaded.pop(path, None) or PowerTrace.load(path)
+        trace = self._loaded.pop(path, None)
+        if trace is None:
+            trace = PowerTrace.load(path)
+            self._room -= trace.samples
+        while self._loaded and self._room < 0:
+            self._room += self._loaded.pop(next(iter(self._loaded))).samples
         self._loaded[path] = trace
-        while len(self._loaded) > 1 and self._limit < sum(
-            kept.samples for kept in self._loaded.values()
-        ):
-            del self._loaded[next(iter(self._loaded))]
         return trace
 
 
 class FinishedStage:
-    """A finished stage: its record, its attempts, and its power log (loaded on demand)."""
+    """A finished stage: its record, its attempts, and its power log (loaded on demand).
+
+    `work` has the facts of the training (structure, FLOPs, epochs, ...), empty without one; `log`
+    is the path of the power log, which need not exist. `estimated` is the word beside energies of
+    low `precision`, which is simulated arithmetic.
+    """
 
     def __init__(self, root: str, stage_id: str, traces: Traces | None = None) -> None:
         self.root = root
         self._traces = traces or Traces()
+        self._energies: dict[tuple[Window, str | None], Energy] = {}
         self.record = record.read_stage(root, stage_id)
         self.folder = record.stage_dir(root, stage_id)
-
-    @property
-    def id(self) -> str:
-        """Return the stage's id."""
-        return self.record.id
-
-    @property
-    def work(self) -> dict[str, Any]:
-        """Return the facts of the training (structure, FLOPs, epochs, ...), empty without one."""
-        return self.record.work or {}
+        self.log = os.path.join(self.folder, record.POWER)
+        self.id, self.work = self.record.id, self.record.work or {}
+        self.precision: str = self.work.get("precision", FULL)
+        self.estimated = () if self.precision == FULL else ("estimated",)
 
     @cached_property
     def events(self) -> list[Event]:
@@ -84,9 +85,9 @@ class FinishedStage:
         return [attempt.useful for attempt in self.attempts if attempt.useful]
 
     @property
-    def log(self) -> str:
-        """Return the path of the stage's power log, which need not exist."""
-        return os.path.join(self.folder, record.POWER)
+    def sessions(self) -> set[tuple[str, str]]:
+        """Return the sessions that did the stage's useful work, each with its folder of runs."""
+        return {(self.root, window.session or self.record.session) for window in self.useful}
 
     @cached_property
     def measured(self) -> bool:
@@ -124,7 +125,7 @@ class FinishedStage:
         if not facts and len(begun) > 1 and not all(first.get("conditions") for first in begun):
             health = record.read_health(os.path.join(self.folder, record.EVENTS))
             facts = health_changes(health, self.useful)
-        return f"{MIXED}: {', '.join(facts)}" if facts else ""
+        return f"{MIXED}: {', '.join(facts[:LISTED])}" if facts else ""
 
     @property
     def _fault(self) -> str:
@@ -163,14 +164,23 @@ class FinishedStage:
     def energy(self, window: Window, rail: str | None = None) -> Energy:
         """Return the energy of a window of this stage; void when nothing or a mixture was recorded.
 
-        The sensor of its errors is one of this board.
+        The sensor of its errors is one of this board. A window is integrated once.
         """
+        if (window, rail) not in self._energies:
+            self._energies[window, rail] = self._integrated(window, rail)
+        return self._energies[window, rail]
+
+    def _integrated(self, window: Window, rail: str | None) -> Energy:
         reason = self.spoilt if self.measured else "no power was recorded"
         if reason:
-            return no_energy("", window.seconds, reason)
-        energy = self.trace.over(window, rail).worded(*self.words)
+            return self.without_energy(window.seconds, reason)
+        energy = self.trace.over(window, rail).worded(*self.words, *self.estimated)
         sensor = energy.sensor and f"{board_of(self.record.environment)}: {energy.sensor}"
         return replace(energy, sensor=sensor)
+
+    def without_energy(self, seconds: float, reason: str) -> Energy:
+        """Return the void energy of a part of the stage, with the reason."""
+        return no_energy("", float(seconds), reason).worded(*self.estimated)
 
     @cached_property
     def epochs(self) -> list[tuple[Event, Window]]:
@@ -185,30 +195,16 @@ class FinishedStage:
 
 
 class FinishedRun:
-    """A finished run with its stages in order, shared ones included."""
+    """A finished run with its stages in order, shared ones included.
+
+    `spec` is the resolved spec: method, model, dataset, prune_ratio, seed, the method's `options`.
+    """
 
     def __init__(self, root: str, run: record.RunRecord, stages: list[FinishedStage]) -> None:
         self.root, self.record, self.stages = root, run, stages
-
-    @property
-    def id(self) -> str:
-        """Return the run's id."""
-        return self.record.id
-
-    @property
-    def folder(self) -> str:
-        """Return the run's folder."""
-        return record.run_dir(self.root, self.id)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """Return the resolved spec: method, model, dataset, prune_ratio, seed, options, ..."""
-        return self.record.spec
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return the method's options."""
-        return self.spec.get("options") or {}
+        self.id, self.folder = run.id, record.run_dir(root, run.id)
+        self.spec: dict[str, Any] = run.spec
+        self.options: dict[str, Any] = run.spec.get("options") or {}
 
     @property
     def marks(self) -> list[str]:
@@ -221,11 +217,10 @@ class FinishedRun:
         """Return how the record's accuracy differs from the last stage's, "" for not or unknown."""
         stage = self.stages[-1]
         tested = [event.get("test_accuracy") for event, _ in stage.epochs]
-        shares = [share for share in tested if share is not None]
         noted = stage.record.metrics.get("test_accuracy")
-        if not shares and noted is None:
+        shares = [share for share in tested if share is not None] or [noted]
+        if shares == [None]:
             return ""
-        shares = shares or [noted]
         stated, true = self.record.accuracy, {"best": max(shares), "last": shares[-1]}
         unlike = [
             f"{rule} {100 * share:.2f} %, recorded {100 * stated[rule]:.2f} %"
@@ -233,6 +228,11 @@ class FinishedRun:
             if isinstance(stated.get(rule), (int, float)) and stated[rule] != share
         ]
         return f"{ALTERED}: accuracy of the last stage: {', '.join(unlike)}" if unlike else ""
+
+    @property
+    def precisions(self) -> dict[str, str]:
+        """Return the arithmetic of each training by its stage's name."""
+        return {stage.record.name: stage.precision for stage in self.stages if stage.work}
 
     @property
     def ticket(self) -> dict[str, int]:
@@ -246,36 +246,36 @@ class FinishedRun:
         return {"search_epochs": search["epochs_trained"], "paper_n": search["paper_n"]}
 
 
+Paths = Folder | Iterable[Folder | FinishedRun]
+
+
 def load(paths: Paths) -> list[FinishedRun]:
     """Return the finished runs of some folders: folders of runs, or of single runs.
 
-    Raises HarnessError when a folder has no name, does not exist or holds no finished run, or when
-    a record cannot be read.
+    Loaded runs among them stay as they are. Raises HarnessError when a folder has no name, does not
+    exist or holds no finished run, or when a record cannot be read.
     """
-    given = folders(paths)
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     runs: dict[tuple[str, str], FinishedRun] = {}
+    stages: dict[tuple[str, str], FinishedStage] = {}
     traces = Traces()
     for path in given:
-        root, found = _records(path)
-        stages: dict[str, FinishedStage] = {}
+        if isinstance(path, FinishedRun):
+            runs[os.path.realpath(path.root), path.id] = path
+            continue
+        root, found = _records(os.fspath(path))
         for run in found:
             key = os.path.realpath(root), run.id
             if key not in runs:
-                new = (stage_id for stage_id in run.stages if stage_id not in stages)
-                stages.update({name: FinishedStage(root, name, traces) for name in new})
-                runs[key] = FinishedRun(root, run, [stages[name] for name in run.stages])
+                new = [(root, name) for name in run.stages if (root, name) not in stages]
+                stages.update({place: FinishedStage(*place, traces) for place in new})
+                runs[key] = FinishedRun(root, run, [stages[root, name] for name in run.stages])
     if not runs:
         raise HarnessError(
-            f"no finished run in {', '.join(given) or 'no folder'}",
+            f"no finished run in {', '.join(map(str, given)) or 'no folder'}",
             "`joulebird run` finishes unfinished runs; give the folder of its --runs",
         )
     return list(runs.values())
-
-
-def folders(paths: Paths) -> list[str]:
-    """Return the folders as a list of texts."""
-    given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    return [os.fspath(path) for path in given]
 
 
 def _records(path: str) -> tuple[str, list[record.RunRecord]]:
@@ -319,20 +319,20 @@ def identity(stage: FinishedStage, serials: dict[str, set[str]] | None = None) -
 
 
 def one_scope(stages: Iterable[FinishedStage], keys: Container[str] = ()) -> dict[str, str]:
-    """Return the common identity of all measured stages; empty without any.
+    """Return the identity that all stages share.
 
-    Stages without power need one software only. `keys`: look at these facts alone. Raises
+    Stages without power have and need the software only. `keys`: look at these facts alone. Raises
     HarnessError for a mixture, naming both sides and their folders.
     """
     stages = list(stages)
     serials = serials_of([stage.record.environment for stage in stages])
-    seen: dict[tuple[str, bool], dict[str, FinishedStage]] = {}
+    seen: dict[str, dict[str, FinishedStage]] = {}
     for stage in stages:
         for key, value in identity(stage, serials).items():
             counts = (stage.measured or key in SOFTWARE) and (not keys or key in keys)
             if counts and (value or key not in UNKNOWN_FITS):
-                seen.setdefault((key, stage.measured), {}).setdefault(value, stage)
-    for (key, _), values in seen.items():
+                seen.setdefault(key, {}).setdefault(value, stage)
+    for key, values in seen.items():
         if len(values) > 1:
             texts = zip(contrast(*values), values.values())
             sides = [f"{text or 'none'} ({stage.folder})" for text, stage in texts]
@@ -345,7 +345,7 @@ def one_scope(stages: Iterable[FinishedStage], keys: Container[str] = ()) -> dic
                 f"the runs mix numbers of different {key}s: {', '.join(sides)}",
                 f"make one table for each {key}: {how}",
             )
-    return {key: next(iter(values)) for (key, measured), values in seen.items() if measured}
+    return {key: next(iter(values)) for key, values in seen.items()}
 
 
 def on_board(runs: list[FinishedRun], board: str | None) -> list[FinishedRun]:

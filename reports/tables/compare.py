@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.sensor import UNSTATED
 from joulebird.reports.logs.energy import total_energy
+from joulebird.reports.runs.conditions import differences
 from joulebird.reports.runs.grid import CellKey, Grid, GridCell, build_grid
 from joulebird.reports.runs.labels import percent, ratio_label
-from joulebird.reports.runs.records import Paths, load
+from joulebird.reports.runs.records import FinishedRun, Paths, load
 from joulebird.reports.tables.notes import WORDS, spoilt_notes
 from joulebird.reports.tables.table import Cell, Column, Row, Table, digits, unit_for, worded
 
@@ -32,7 +34,10 @@ _T975 = {
     30: 2.042,
     60: 2.000,
 }
+BESIDES = "A and B differ in more than their methods, so that a difference may come from it: "
+NOT_OF_CELLS = ("format", "seed", "device", "options", "prune_ratio")  # fields of a spec
 VERDICTS = {None: "not known", True: "real", False: "not significant"}
+Pair = tuple[CellKey, GridCell, GridCell]  # a cell of A and its counterpart of B
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,6 @@ def t975(freedom: float) -> float:
     return _T975[max((entry for entry in _T975 if entry <= freedom + 1e-9), default=1)]
 
 
-Pair = tuple[CellKey, GridCell, GridCell]  # a cell of A and its counterpart of B
-
-
 def compare(
     a: Paths,
     b: Paths,
@@ -145,6 +147,7 @@ def compare(
         (
             *_notes(pairs, ours, theirs, energy + idle + of_rail),
             *others,
+            *_unlike(pairs),
             *(WORDS[word] for word in words),
             *spoilt_notes([run for cell in compared for run in cell.runs]),
         ),
@@ -157,19 +160,35 @@ def _others(grids: list[Grid]) -> list[str]:
 
     Raises HarnessError for another scope, and for a measured side beside a simulated one.
     """
+    ours, theirs = (grid.scope for grid in grids)
     differ = []
-    for key in grids[0].scope:
-        named = [grid.scope[key] for grid in grids if grid.scope.get(key)]
-        if len(set(named)) < 2:
-            continue
+    for key in (key for key in ours if key in theirs and ours[key] != theirs[key]):
+        named = [scope[key] or "not stated" for scope in (ours, theirs)]
         if key in ("scope", "rails", "kind"):
             raise HarnessError(
                 f"A and B were measured with different {key}: {' and '.join(sorted(named))}",
                 "compare runs of one scope and kind",
             )
         differ.append(f"{key} {' / '.join(named)}")
-    note = "A and B differ in more than their methods, so that a difference may come from it: "
-    return [f"{note}{'; '.join(differ)}."] if differ else []
+    return [f"{BESIDES}{'; '.join(differ)}."] if differ else []
+
+
+def _unlike(pairs: list[Pair]) -> list[str]:
+    """Return a note for each set of facts in which the two cells of some pairs differ."""
+    cells: dict[str, list[CellKey]] = {}
+    for key, a, b in pairs:
+        facts = differences([_facts(cell.runs[0]) for cell in (a, b)])
+        if facts:
+            cells.setdefault("; ".join(facts), []).append(key)
+    return [f"{BESIDES}{facts} ({_listed(keys)})." for facts, keys in cells.items()]
+
+
+def _facts(run: FinishedRun) -> dict[str, Any]:
+    """Return the facts that the runs of a cell share: method, setting, options and precisions."""
+    spec = {name: value for name, value in run.spec.items() if name not in NOT_OF_CELLS}
+    ratio = None if run.spec["method"] == "dense" else run.spec["prune_ratio"]
+    precisions = {f"precision of {name}": value for name, value in run.precisions.items()}
+    return {**spec, **run.options, **precisions, "ratio": ratio}
 
 
 def _pairs(ours: dict[CellKey, GridCell], theirs: dict[CellKey, GridCell]) -> list[Pair]:
@@ -219,10 +238,8 @@ def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
 
 
 def _energy(cell: GridCell, factor: float) -> Cell:
-    data = {"energy_j": cell.joules, "words": list(cell.words)}
-    if cell.joules is None:
-        return Cell("void", data)
-    return Cell(worded(digits(cell.joules / factor), cell.words), data)
+    text = cell.joules is not None and worded(digits(cell.joules / factor), cell.words)
+    return Cell(text or "void", {"energy_j": cell.joules, "words": list(cell.words)})
 
 
 def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> tuple[Cell, Cell]:
@@ -242,6 +259,9 @@ def _notes(
         f"Energies are {energy}; ± is about 95 %: a gain and offset that one sensor shares are "
         "left out, sampling and the spread between runs are in."
     ]
+    energies = (energy for _, *cells in pairs for cell in cells for energy in cell.energies)
+    if not all(energy.stated or energy.void for energy in energies):
+        notes.append(f"{UNSTATED.capitalize()}, and not in ±.")
     if any(len(cell.runs) == 1 for _, *cells in pairs for cell in cells):
         notes.append(
             "One run in some cells: ± is of sensor and sampling only there, so "

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from joulebird.reports.runs.draws import FINAL, Draw, drawn
 from joulebird.reports.runs.grid import marks_of
 from joulebird.reports.runs.labels import percent
-from joulebird.reports.runs.records import SOFTWARE, Paths, load, one_scope, unique_stages
+from joulebird.reports.runs.records import FULL, SOFTWARE, Paths, load, one_scope, unique_stages
 from joulebird.reports.tables import published as published_data
 from joulebird.reports.tables.notes import warning_notes
 from joulebird.reports.tables.table import Cell, Column, Row, Table, mean_and_spread
@@ -38,7 +38,7 @@ TABLE1 = Kind(
     lambda draw: _schedule_name(draw.schedule),
     lambda draw: (f"lr {draw.lr:g}", draw.precision),
     lambda row: _schedule_name(row["lr_schedule"]),
-    ("lr 0.1", "fp32"),
+    ("lr 0.1", FULL),
 )
 TABLE4 = Kind(
     4,
@@ -46,7 +46,7 @@ TABLE4 = Kind(
     lambda draw: f"{draw.lr:g}",
     lambda draw: (_schedule_name(draw.schedule), draw.precision),
     lambda row: f"{float(row['lr_initial']):g}",
-    ("[80, 120]", "fp32"),
+    ("[80, 120]", FULL),
 )
 
 
@@ -97,10 +97,14 @@ def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
         "Columns: the epoch after which the ticket was drawn; "
         f"{accuracy} epoch of retraining; final: drawn after the whole training."
     )
-    title = f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs"
-    title += "".join(f" [{mark}]" for mark in marks_of(runs))
-    notes = (note, *warning_notes(runs))
-    return Table(title, columns, tuple(rows), notes, {"table": kind.number})
+    marks = "".join(f" [{mark}]" for mark in marks_of(runs))
+    return Table(
+        f"Table {kind.number}. Retraining accuracy of tickets drawn at different epochs{marks}",
+        columns,
+        tuple(rows),
+        (note, *warning_notes(runs)),
+        {"table": kind.number},
+    )
 
 
 def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> list[Row]:

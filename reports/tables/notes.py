@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.reports.runs.accounting import idle_power, idle_words
+from joulebird.harness.core.sensor import UNSTATED
+from joulebird.reports.runs.accounting import idle_power, idle_sessions, idle_words
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
 from joulebird.reports.runs.labels import is_early_bird, ratio_label
@@ -48,12 +49,18 @@ def loaded(words: Iterable[str]) -> list[str]:
 
 
 def table2_notes(
-    grid: Grid, units: Any, energy: str, net: bool, accuracy: str, published: bool = False
+    grid: Grid,
+    units: Any,
+    energy: str,
+    net: bool,
+    accuracy: str,
+    published: bool = False,
+    rail: str | None = None,
 ) -> list[str]:
     """Return all notes of Table 2, the most important first."""
     words = sorted(set(grid.words) & set(WORDS), key=list(WORDS).index)
     return [
-        _scope(grid),
+        _scope(grid, rail),
         f"Energy is {MODES[energy]}{'; the idle power is subtracted' if net else ''}.",
         *(WORDS[word] for word in words),
         _flops(units),
@@ -71,13 +78,16 @@ def table2_notes(
     ]
 
 
-def _scope(grid: Grid) -> str:
+def _scope(grid: Grid, rail: str | None) -> str:
     scope = grid.scope
-    if not scope:
+    if "rails" not in scope:
         return "Energy: no power was recorded."
     mode = f", power mode {scope['power mode']}" if scope["power mode"] else ""
+    supply = f"{scope['rails']} ({scope['scope']})"
     excluded = EXCLUDED.get(scope["scope"], "its extent is not stated")
-    where = f"{scope['rails']} ({scope['scope']}) on {scope['board']} by {scope['source']}{mode}"
+    if rail:
+        supply, excluded = f"the rail {rail}", "not in it: all that other rails supply"
+    where = f"{supply} on {scope['board']} by {scope['source']}{mode}"
     return f"Energy: {where}; {excluded}."
 
 
@@ -119,8 +129,8 @@ def _tickets(grid: Grid) -> list[str]:
                 ", ".join(str(ticket[key]) for ticket in tickets)
                 for key in ("search_epochs", "paper_n")
             )
-            text = f"{ratio_label(ratio)} {searched} ({paper})"
-            rows.setdefault(f"{setting} {method}", []).append(text)
+            row = rows.setdefault(f"{setting} {method}", [])
+            row.append(f"{ratio_label(ratio)} {searched} ({paper})")
     text = "; ".join(f"{row} {', '.join(cells)}" for row, cells in rows.items())
     note = f"Tickets: epochs trained in the search (in brackets the paper's N): {text}."
     return [note] if rows else []
@@ -128,15 +138,14 @@ def _tickets(grid: Grid) -> list[str]:
 
 def drawn_notes(grid: Grid) -> list[str]:
     """Return the note about the runs that a table leaves to Tables 1 and 4."""
-    note = (
-        f"Not in this table: {grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)."
-    )
-    return [note] if grid.drawn else []
+    left_out = f"{grid.drawn} runs of tickets drawn at given epochs (tables 1 and 4)"
+    return [f"Not in this table: {left_out}."] if grid.drawn else []
 
 
 def _idle(runs: list[FinishedRun], net: bool) -> str:
-    sessions = {(stage.root, stage.record.session) for stage in unique_stages(runs)}
-    known = [power[0] for power in (idle_power(*session) for session in sessions) if power]
+    sessions = idle_sessions(unique_stages(runs))
+    powers = (idle_power(*session, like=source) for session, source in sessions.items())
+    known = [power[0] for power in powers if power]
     if not known:
         return "Idle power was not recorded; energies are gross."
     words = {word for session in sessions for word in idle_words(*session)}
@@ -154,14 +163,15 @@ def _quality(grid: Grid) -> list[str]:
     gap_s = max(energy.worst_gap_s for energy in energies)
     u = max((energy.u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
     own = max((energy.own_u_joules or 0.0) / abs(energy.joules or 1.0) for energy in energies)
-    stated = any(energy.u_gain_j or energy.u_offset_j for energy in energies)
-    unstated = "" if stated else " The sensor's own accuracy is not stated, and not in it."
+    unstated = not all(energy.stated for energy in energies)
     alone = any(len(cell.known) < 2 for cell in grid.cells.values())
     only = ", sensor and sampling only: some cells were not repeated" if alone else ""
     return [
         f"Worst coverage {100 * coverage:.2f} %, longest gap {digits(gap_s, 3)} s. "
         f"Uncertainty of an energy at most {100 * u:.2g} % (95 %{only}), "
-        f"of which {100 * own:.2g} % is not shared by all rows.{unstated}"
+        f"of which {100 * own:.2g} % is not shared by all rows."
+        + f" {UNSTATED.capitalize()}, and not in it."
+        * unstated
     ]
 
 
@@ -189,7 +199,7 @@ def _repeated(grid: Grid) -> list[str]:
 
 
 def _published(grid: Grid) -> list[str]:
-    methods = (*grid.methods, "EB Train Improv.")
+    methods = {"EB Train Improv.", *(method for _, method, _ in grid.cells)}
     return [
         f"{doubt_note(doubt)}{'; probably ' + doubt.probably if doubt.probably else ''}."
         for doubt in published_data.doubts()

@@ -76,5 +76,5 @@ def network_flops() -> dict[str, Any]:
 
     They are counted by the authors' counter.
     """
-    text = (FOLDER / "network_flops.json").read_text(encoding="utf-8")
-    return dict(json.loads(text)["networks"])
+    counts = json.loads((FOLDER / "network_flops.json").read_text(encoding="utf-8"))
+    return dict(counts["networks"])

@@ -72,12 +72,12 @@ def recount_table2() -> list[Recount]:
 def _cell2(setting: str, method: str, ratio: float) -> Recount:
     key = setting, method, ratio
     published = published_data.table2()[key]["flops_0p05p"]
-    dense = _dense(setting)
+    dense = _forward(setting)
     if method in ("LT (one-shot)", "SNIP"):
         return Recount(*key, published, (480 if method == "SNIP" else 960) * dense, CLOSED, dense)
     if method in ("ThiNet", "NS"):
         alone = method == "NS"
-        x = round(published / 480 - dense, 2) if alone else _uniform(setting, ratio)
+        x = round(published / 480 - dense, 2) if alone else _forward(setting, ratio)
         status = MASK if alone else CLOSED
         return Recount(*key, published, 480 * (dense + x), status, dense, x, alone=alone)
     n, x = _ticket_of(setting, ratio, dense)
@@ -88,12 +88,10 @@ def _cell2(setting: str, method: str, ratio: float) -> Recount:
     return Recount(*key, published, 3 * (n * dense + epochs * x), MASK, dense, x, n, alone)
 
 
-def _dense(setting: str) -> float:
-    return paper_gflops(published_data.network_flops()[setting]["dense"])
-
-
-def _uniform(setting: str, ratio: float | None) -> float:
-    return paper_gflops(published_data.network_flops()[setting]["uniform"][str(ratio)])
+def _forward(setting: str, pruned: float | None = None) -> float:
+    """Return the forward GFLOP of the dense network, or of the one with a share pruned evenly."""
+    counts = published_data.network_flops()[setting]
+    return paper_gflops(counts["dense"] if pruned is None else counts["uniform"][str(pruned)])
 
 
 def _ticket_of(setting: str, ratio: float, dense: float) -> Ticket:
@@ -161,7 +159,7 @@ def _cell3(row: dict[str, str]) -> Recount:
     setting, method, published = row["setting"], row["method"], float(row["total_training_flops_p"])
     ratio = float(row["pruning_ratio"]) if row["pruning_ratio"] else None
     n = IMAGENET_N.get((setting, ratio or 0.0))
-    unit, dense = P_PER_GFLOP_EPOCH, _dense(setting)
+    unit, dense = P_PER_GFLOP_EPOCH, _forward(setting)
     x: float | None
     if method in ("Unpruned", "ThiNet", "SFP", "NS"):
         dense, x, status = _baseline3(method, dense, ratio, published)
@@ -184,7 +182,7 @@ def _baseline3(
         return dense, None, CLOSED
     if method == "ThiNet":
         v1 = "ResNet50-v1/ImageNet"
-        return _dense(v1), _uniform(v1, ratio), CLOSED
+        return _forward(v1), _forward(v1, ratio), CLOSED
     if method == "SFP":
         return dense, dense * (1 - SFP_CUT), LITERATURE
     return dense, round(published / P_PER_GFLOP_EPOCH / EPOCHS_IMAGENET - dense, 2), MASK
@@ -236,8 +234,9 @@ def table(number: int) -> Table:
     )
     settings = groupby(cells, key=lambda cell: cell.setting)
     rows = with_rules([_row(cell, not i) for i, cell in enumerate(block)] for _, block in settings)
-    title = f"FLOPs of the paper's Table {number}, recounted"
-    return Table(title, columns, rows, tuple(_notes(cells)))
+    return Table(
+        f"FLOPs of the paper's Table {number}, recounted", columns, rows, tuple(_notes(cells))
+    )
 
 
 def _row(cell: Recount, first: bool) -> Row:

@@ -1,14 +1,14 @@
 """Two tables of finished runs: every run, and every stage once."""
 
 from joulebird.reports.logs.energy import Energy
-from joulebird.reports.runs.accounting import Accounting, Cost
+from joulebird.reports.runs.accounting import Accounting, Cost, stage_energy
 from joulebird.reports.runs.records import FinishedRun, unique_stages
 from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
 
 
 def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
     """Return every run: accuracy, energy, time, coverage, repeated work."""
-    accounting = Accounting.over(unique_stages(runs), energy)
+    accounting = Accounting(unique_stages(runs), energy)
     columns = (
         Column("Run", number=False),
         Column("best", "Accuracy (%)"),
@@ -21,13 +21,15 @@ def runs_table(runs: list[FinishedRun], energy: str = "measured") -> Table:
         Column("mean power"),
         Column("coverage"),
     )
-    rows = tuple(_run_row(run, accounting.run(run)) for run in runs)
-    return Table("Every run, shared stages counted in full", columns, rows)
+    return Table(
+        "Every run, shared stages counted in full",
+        columns,
+        tuple(_run_row(run, accounting.run(run)) for run in runs),
+    )
 
 
 def _run_row(run: FinishedRun, cost: Cost) -> Row:
-    useful, seconds = cost.useful, cost.useful.seconds
-    accuracy = run.record.accuracy
+    useful, seconds, accuracy = cost.useful, cost.useful.seconds, run.record.accuracy
     spent = f"{seconds:.1f} s" if seconds < 1000 else f"{seconds / 3600:.2f} h"
     watts = "void" if useful.watts is None else worded(f"{useful.watts:.2f} W", useful.words)
     return (
@@ -46,7 +48,6 @@ def _run_row(run: FinishedRun, cost: Cost) -> Row:
 def stages_table(runs: list[FinishedRun]) -> Table:
     """Return every stage once: its training, its energy, and the number of its runs."""
     stages = unique_stages(runs)
-    accounting = Accounting.over(stages)
     columns = (
         Column("Stage", number=False),
         Column("name", number=False),
@@ -60,7 +61,7 @@ def stages_table(runs: list[FinishedRun]) -> Table:
     rows: list[Row] = []
     for stage in stages:
         users = sum(stage in run.stages for run in runs)
-        useful, macs = accounting.stage(stage).useful, stage.work.get("macs")
+        useful, macs = stage_energy(stage), stage.work.get("macs")
         rows.append(
             (
                 Cell(stage.id),

@@ -73,6 +73,7 @@ def table2(
     grid = build_grid(load(paths), energy, net, accuracy, rail)
     units = Units(grid, flops, published)
     words = [word for word in grid.words if word not in OF_CELLS]
+    of_rail = f" of {rail}" if rail else ""
     facts = {
         "table": 2,
         "energy_mode": energy,
@@ -84,16 +85,18 @@ def table2(
     }
     return Table(
         "Table 2. Retraining accuracy, energy and FLOPs" + "".join(f" [{word}]" for word in words),
-        _columns(grid.ratios, units, net, words),
+        _columns(grid.ratios, units, f"{'Net energy' if net else 'Energy'}{of_rail}", words),
         with_rules(_block(grid, setting, units, published) for setting in grid.settings),
-        tuple(table2_notes(grid, units, energy, net, accuracy, published)),
+        tuple(table2_notes(grid, units, energy, net, accuracy, published, rail)),
         facts,
     )
 
 
-def _columns(ratios: list[float], units: Units, net: bool, words: list[str]) -> tuple[Column, ...]:
-    energy = f"{'Net energy' if net else 'Energy'} ({', '.join([units.energy_name, *words])})"
-    cost = f"{energy} / FLOPs ({units.flops_name})"
+def _columns(
+    ratios: list[float], units: Units, energy: str, words: list[str]
+) -> tuple[Column, ...]:
+    unit = ", ".join([units.energy_name, *words])
+    cost = f"{energy} ({unit}) / FLOPs ({units.flops_name})"
     names = [ratio_label(ratio) for ratio in ratios]
     return (
         Column("Setting", number=False),
@@ -112,8 +115,8 @@ def _block(grid: Grid, setting: str, units: Units, published: bool) -> list[Row]
             (
                 Cell("" if rows else setting, setting),
                 _name(method, cells),
-                *map(_accuracy, cells),
-                *(_cost(cell, units) for cell in cells),
+                *(_accuracy(cell) if cell else Cell("–") for cell in cells),
+                *(_cost(cell, units) if cell else Cell("–") for cell in cells),
             )
         )
         if published and _in_paper(setting, method, grid.ratios):
@@ -134,17 +137,13 @@ def _in_paper(setting: str, method: str, ratios: list[float]) -> bool:
     return any((setting, method, ratio) in published_data.table2() for ratio in ratios)
 
 
-def _accuracy(cell: GridCell | None) -> Cell:
-    if cell is None:
-        return Cell("–")
+def _accuracy(cell: GridCell) -> Cell:
     text, data = mean_and_spread(cell.accuracies)
     return Cell(worded(text, cell.marks), data)
 
 
-def _cost(cell: GridCell | None, units: Units) -> Cell:
+def _cost(cell: GridCell, units: Units) -> Cell:
     """Return the cell of energy and FLOPs."""
-    if cell is None:
-        return Cell("–")
     spread = spread_of(cell.known)
     text = "void" if cell.joules is None else digits(cell.joules / units.energy)
     if spread is not None:
@@ -283,6 +282,8 @@ def _costs(own: GridCell, others: dict[str, GridCell]) -> Cell:
         u = _u_ratio(others[least].energies, own.energies)
         data.update(energy_ratio=ratio, energy_baseline=least, u_energy_ratio=u)
         words = loaded({*own.words, *others[least].words})
+        if "estimated" in others[least].words and "estimated" not in own.words:
+            words.append("estimated")  # the row's name says it of its own energies
         named = filter(None, (least, others[least].partial, *words))
         text = f"{ratio:.1f}× ({', '.join(named)})"
     return Cell(f"{text} / " + ("–" if flops is None else f"{flops:.1f}× ({fewest})"), data)

@@ -33,10 +33,13 @@ def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
         Column("Acc. improv. (%)"),
         Column(f"Total training FLOPs ({unit})"),
     )
-    rows = with_rules(_block(grid, setting, factor, published) for setting in grid.settings)
-    title = "Table 3. Accuracy and total training FLOPs"
-    notes = (*_notes(grid, accuracy, published), *warning_notes(grid.runs))
-    return Table(title, columns, rows, notes, {"table": 3})
+    return Table(
+        "Table 3. Accuracy and total training FLOPs",
+        columns,
+        with_rules(_block(grid, setting, factor, published) for setting in grid.settings),
+        (*_notes(grid, accuracy, published), *warning_notes(grid.runs)),
+        {"table": 3},
+    )
 
 
 def _notes(grid: Grid, accuracy: str, published: bool) -> list[str]:

@@ -44,7 +44,7 @@ def stages(
 ) -> list[TidyRow]:
     """Return a row for each stage, once however many runs share it: its work, FLOPs, energy."""
     found = unique_stages(runs)
-    scope, accounting = _scope(one_scope(found)), Accounting.over(found, energy, rail)
+    scope, accounting = _scope(one_scope(found)), Accounting(found, energy, rail)
     rows = []
     for stage in found:
         cost = accounting.stage(stage)
@@ -82,9 +82,8 @@ def epochs(
     scope = _scope(one_scope(found))
     rows = []
     for stage in found:
-        estimated = stage.work.get("precision", "fp32") != "fp32"
         for event, window in stage.epochs:
-            gross = stage.energy(window, rail).worded(*["estimated"] * estimated)
+            gross = stage.energy(window, rail)
             spent = gross
             if net:
                 spent = idle.net(stage, window) or _without(gross, "no idle power was recorded")

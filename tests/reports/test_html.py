@@ -1,12 +1,16 @@
 """The self-contained page."""
 
 import html.parser
+import os
 import re
+from collections import Counter
 
 import pytest
 
 from joulebird.reports.html import page
-from joulebird.reports.runs.records import load
+from joulebird.reports.logs.trace import PowerTrace
+from joulebird.reports.runs.records import load as runs_of
+from joulebird.reports.runs.records import unique_stages
 from joulebird.reports.tables.runs import runs_table, stages_table
 from tests.reports.write_runs import Folder, small_study
 
@@ -65,6 +69,18 @@ def test_the_same_runs_give_the_same_bytes(study):
     assert page([study]) == page(str(study))
 
 
+def test_a_page_reads_each_log_once_and_once_more_for_the_check(study, monkeypatch):
+    counts, load = Counter(), PowerTrace.load
+    monkeypatch.setattr(
+        PowerTrace,
+        "load",
+        lambda path: counts.update([os.path.basename(os.path.dirname(path))]) or load(path),
+    )
+    page([study])
+    stages = {stage.id for stage in unique_stages(runs_of([study]))}
+    assert {name: counts[name] for name in stages} == dict.fromkeys(stages, 2)
+
+
 def test_simulated_is_seen_at_once_and_names_are_escaped(tmp_path):
     folder = Folder(
         tmp_path,
@@ -81,7 +97,7 @@ def test_simulated_is_seen_at_once_and_names_are_escaped(tmp_path):
 def test_every_energy_of_a_run_and_a_stage_has_its_words_beside_it(tmp_path, study):
     folder = Folder(tmp_path, source={"name": "simulated", "real": False})
     folder.run("eb-train", 0.5, [folder.stage("s-1", 2, precision="bfp8"), folder.stage("r-1", 3)])
-    runs = load([tmp_path])
+    runs = runs_of([tmp_path])
     (one,) = runs_table(runs).lines
     assert all(
         cell.text.endswith(" (estimated, simulated)") for cell in (one[3], one[4], one[5], one[8])
@@ -92,7 +108,7 @@ def test_every_energy_of_a_run_and_a_stage_has_its_words_beside_it(tmp_path, stu
         "simulated)",
     ]
     assert "(estimated, simulated)</td>" in page([tmp_path])
-    assert not any("(" in cell.text for row in runs_table(load([study])).lines for cell in row)
+    assert not any("(" in cell.text for row in runs_table(runs_of([study])).lines for cell in row)
 
 
 def test_runs_without_power_still_have_a_page(tmp_path):

@@ -94,13 +94,7 @@ class Here:
     def stop_after(self, number, spec, **options):
         """Train up to this epoch."""
         session = self.session(**options)
-        epoch = session.progress.epoch
-
-        def stop(at, *rest):
-            epoch(at, *rest)
-            session._signals.stopping = at == number
-
-        session.progress.epoch = stop
+        toy.stop_after(session, number)
         with pytest.raises(Interrupted), session:
             run_all(session, [spec])
 

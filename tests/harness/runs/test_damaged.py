@@ -29,13 +29,7 @@ def here(tmp_path):
 def stopped(here, epoch=4):
     """A run that was stopped after an epoch; gives the folder of its stage."""
     session = here.session()
-    inner = session.progress.epoch
-
-    def stop(number, *rest):
-        inner(number, *rest)
-        session._signals.stopping = number == epoch
-
-    session.progress.epoch = stop
+    toy.stop_after(session, epoch)
     with pytest.raises(Interrupted), session:
         run_all(session, [SPEC])
     (name,) = os.listdir(os.path.join(here.root, "stages"))
@@ -214,13 +208,7 @@ def test_a_stage_done_again_may_be_killed_too(here):
     done = here.run(SPEC, spec_of(method="prune_and_grow", epochs=6))[1]
     truncate(Path(record.stage_dir(here.root, done.stages[0]), record.RESULT))
     session = here.session()
-    inner = session.progress.epoch
-
-    def stop(number, *rest):
-        inner(number, *rest)
-        session._signals.stopping = number == 2
-
-    session.progress.epoch = stop
+    toy.stop_after(session, 2)
     other = spec_of(method="prune_and_grow", epochs=6, prune_ratio=0.7)
     with pytest.raises(Interrupted), session:
         run_all(session, [other])

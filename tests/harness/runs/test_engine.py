@@ -181,14 +181,7 @@ def test_without_a_source_the_record_says_so(here):
 def test_a_stop_keeps_the_epoch_and_the_next_session_continues(here, tmp_path):
     spec = spec_of(method="only_grow", epochs=6)
     session = here.session()
-    epoch = session.progress.epoch
-
-    def stop_at_two(number, *rest):
-        epoch(number, *rest)
-        if number == 2:
-            session._signals.stopping = True
-
-    session.progress.epoch = stop_at_two
+    toy.stop_after(session, 2)
     with pytest.raises(Interrupted) as stopped, session:
         run_spec(session, spec)
     assert stopped.value.exit_code == 130

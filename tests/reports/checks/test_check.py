@@ -12,7 +12,7 @@ import pytest
 
 from joulebird.harness.core import records as record
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.checks.check import check, check_runs
+from joulebird.reports.checks.check import check
 from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.records import load, unique_stages
@@ -529,7 +529,7 @@ def test_every_rule_but_the_rule_about_rules_has_a_planted_violation():
 
 
 def test_the_json_form(clean):
-    data = json.loads(check_runs(load([clean])).json())
+    data = json.loads(check(load([clean])).json())
     assert data["worst"] == PASS
     assert len(data["findings"]) == 16
     assert data["format"] == 1

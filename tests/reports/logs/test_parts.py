@@ -120,5 +120,6 @@ def test_marks_of_a_foreign_log_are_the_stretches_of_its_one_column_of_labels(tm
     )
     trace = PowerTrace.load(str(log))
     assert len(trace.reading.stretches) == 2
-    with pytest.raises(HarnessError, match="several columns: phase, state"):
+    with pytest.raises(HarnessError, match="this log has no marks") as caught:
         split(trace, window, "mark", marks_of(trace, str(log)))
+    assert "several columns: phase, state; " in caught.value.hint

@@ -41,7 +41,7 @@ def test_a_stage_is_integrated_between_its_marks(tmp_path):
 def test_a_run_pays_shared_stages_in_full(tmp_path):
     small_study(tmp_path)
     runs = load([tmp_path])
-    accounting = Accounting.over(unique_stages(runs))
+    accounting = Accounting(unique_stages(runs))
     costs = {
         run.id.split("-vgg16")[0] + run.id.split("-p")[1][:2]: accounting.run(run) for run in runs
     }
@@ -71,13 +71,13 @@ def test_per_epoch_energy_is_the_mean_epoch_of_a_structure_times_epochs(tmp_path
     folder.run("dense", 0.0, [long])
     folder.run("snip", 0.5, [short, other, prune])
     stages = unique_stages(load([tmp_path]))
-    accounting = Accounting.over(stages, "per-epoch")
+    accounting = Accounting(stages, "per-epoch")
     by_id = {stage.id: accounting.stage(stage).useful for stage in stages}
     assert by_id[long].joules == pytest.approx(10 * 130.0)  # the mean of epochs at 120 and 140 J
     assert by_id[short].joules == pytest.approx(2 * 130.0)
     assert by_id[prune].joules == pytest.approx(50.0)
     assert by_id[long].u_random_j > 10 * 5.0  # the scatter of the epochs is in it
-    assert Accounting.over(stages).stage(next(s for s in stages if s.id == long)).useful.void
+    assert Accounting(stages).stage(next(s for s in stages if s.id == long)).useful.void
 
 
 def test_a_structure_without_a_recorded_epoch_is_void(tmp_path):
@@ -91,7 +91,7 @@ def test_a_structure_without_a_recorded_epoch_is_void(tmp_path):
         ],
     )
     stages = unique_stages(load([tmp_path]))
-    cost = Accounting.over(stages, "per-epoch").stage(stages[1])
+    cost = Accounting(stages, "per-epoch").stage(stages[1])
     assert cost.useful.void
     assert "no epoch of this structure" in cost.useful.void_reason
 
@@ -162,7 +162,7 @@ def test_a_lost_log_is_void_and_not_zero(tmp_path):
 
 def test_an_unknown_mode_is_refused():
     with pytest.raises(HarnessError, match="guessed"):
-        Accounting.over([], "guessed")
+        Accounting([], "guessed")
 
 
 def test_a_damaged_event_says_where(tmp_path):

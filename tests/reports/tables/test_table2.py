@@ -294,7 +294,7 @@ def test_warnings_repeats_and_missing_idle_are_told(tmp_path):
         "Warning (1 stage): the board throttled while this was measured; remedy: cool it." in text
     )
     assert "Idle power was not recorded" in text
-    assert "accuracy is not stated" in text
+    assert "Sensor accuracy not stated, and not in it." in text
 
 
 def test_runs_without_any_power_have_void_energies(tmp_path):

@@ -20,9 +20,9 @@ from tests.harness.command import joulebird
 def runs_of(name, seed=1):
     """The runs of one seed, as reports see finished ones."""
     specs = [spec.to_dict() for spec in study.load(name) if spec.seed == seed]
-    record = SimpleNamespace(accuracy={"best": 0.9})
+    finished = {"record": SimpleNamespace(accuracy={"best": 0.9}), "precisions": {}}
     return [
-        SimpleNamespace(id=str(spec), spec=spec, options=spec["options"], record=record)
+        SimpleNamespace(id=str(spec), spec=spec, options=spec["options"], **finished)
         for spec in specs
     ]
 
