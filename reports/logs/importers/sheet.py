@@ -79,6 +79,7 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
     size = len(header) or width
     rows, numbers, lost = [], [], above
     short: list[str] = []
+    timeless = "t" not in map(cells.kind_of, header)
     for (first, row, last), count in zip(table[begin:], counts[begin:], strict=True):
         row = row if any(row[size:]) else row[:size]
         if first != last:
@@ -86,7 +87,7 @@ def read_sheet(path: str, lines: list[str]) -> Sheet:
                 f"{path} line {first}: a quote opens there and does not close in its line",
                 "close it, or remove it",
             )
-        cut = short if len(short) == 1 and lost[-1] == first - 1 else []
+        cut = short if timeless and len(short) == 1 and lost[-1] == first - 1 else []
         if len(row) == size and count and not (cut and _ONE.fullmatch(cut[0] + row[0])):
             rows.append(row)
             numbers.append(first)

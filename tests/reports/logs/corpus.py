@@ -370,8 +370,6 @@ def origins():
     yield Case("nvidia-smi-two-of-one-name", same, "several devices")
     generic = data.replace(b"power.draw", b"power").replace(b"/", b"-")
     yield Case("two-devices-without-names", generic, "several devices")
-    yield Case("two-devices-as-one", generic, line([k * w for w in WATTS for k in (1, 4)], [
-        t + k for t in TIMES for k in (0, 0.003)]), {"columns": "t=timestamp,w=power [W]"})  # fmt: skip
     head = "# gpu    pwr  gtemp  mtemp     sm    mem\n# Idx      W      C      C      %      %\n"
     watts = [round(w) for w in WATTS]
     dmon = head + "".join(f"    0     {w}     33      -      0      0\n" for w in watts)

@@ -297,3 +297,19 @@ def test_the_rest_of_a_divided_line_is_no_row(tmp_path):
     assert trace.energy().peak_w == 12.5
     assert trace.energy().joules == pytest.approx(299 * 12.5, rel=0.01)
     assert trace.reading.rows.lines == (19, 20)
+
+
+def test_a_torn_line_costs_one_row_where_rows_have_times(tmp_path):
+    rows = [f"{t:g},{w}" for t, w in HUNDRED_S]
+    rows[-2] = "99"
+    trace = PowerTrace.load(write(tmp_path, "time_s,power_w\n" + "\n".join(rows) + "\n"))
+    assert trace.energy().joules == pytest.approx(1000)
+    assert trace.damaged == 1
+
+
+def test_a_map_overrides_the_doubt_about_devices(tmp_path):
+    rows = "".join(f"{t},10\n{t + 0.003:.3f},10\n" for t, _ in HUNDRED_S)
+    path = write(tmp_path, "time_s,power_w\n" + rows)
+    with pytest.raises(HarnessError, match="several devices"):
+        PowerTrace.load(path)
+    assert PowerTrace.load(path, columns="t=time_s,w=power_w").energy().joules > 999
