@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from joulebird.harness.core.integral import COUNTER, TRAPEZOIDS
+from joulebird.harness.core.sensor import Sums, merged
 from joulebird.reports.logs import sampling
 from joulebird.reports.logs.sampling import Flags, Integers, Series
 
@@ -19,9 +20,8 @@ class Integral(NamedTuple):
     """The integral of a window.
 
     `total` in power units x microseconds (exact), covered and longest unsampled time in
-    microseconds, samples read and failed, lowest and highest reading, the sampling error
-    (`scatter`: one sigma; `bias`: of curvature; in the unit of total), and the number of `levels`
-    of the readings.
+    microseconds, samples read and failed, lowest and highest reading, the `sums` that bound the
+    sampling error, and the number of `levels` of the readings.
     """
 
     total: Fraction
@@ -31,8 +31,7 @@ class Integral(NamedTuple):
     failed: int
     low: float
     high: float
-    scatter: float
-    bias: float
+    sums: Sums
     levels: int
 
 
@@ -53,7 +52,6 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     readings = part.power[inside] if inside.any() else part.power
     edges = range(0, len(part.t_us), BLOCK)
     sums = [sampling.sums(part, good, spent, rule, k, k + BLOCK) for k in edges]
-    scatter, bias = sampling.error(sums, rule)
     return Integral(
         _total(part, length, spent, begin_us, end_us, rule),
         int(spent.sum()),
@@ -62,8 +60,7 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
         failed,
         float(readings.min()) if len(readings) else 0.0,
         float(readings.max()) if len(readings) else 0.0,
-        scatter,
-        bias,
+        merged(sums),
         1 + int(np.count_nonzero(np.diff(part.power[inside]))),
     )
 

@@ -14,6 +14,7 @@ from joulebird.harness.core.files import refuse_endless
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
+from joulebird.harness.core.sensor import ALIASED, uncertain
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.importers.reading import Reading
@@ -281,9 +282,12 @@ class PowerTrace:
         part = integrate(series, begin, end, rule, query.allowed_us)
         seconds, per_j = (end - begin) / 1e6, self.per_watt * 1_000_000
         sensor, measured = accuracy(self.source, query.rail.split("+")), part.total / per_j
-        quantum_w = max(sensor.quantum_w, 1.0 / self.per_watt)
         u_edge_s = max(query.u_edge_s, self.u_clock_s(piece.boot_id))
         torn = self.torn.get(piece.boot_id, np.zeros(0, np.int64))
+        spread_w = (part.high - part.low) / self.per_watt
+        mean_w = float(measured) / (part.covered_us / 1e6) if part.covered_us else 0.0
+        window = seconds, mean_w, spread_w, part.levels
+        own = uncertain(part.sums, self.source, window, sensor.quantum_w, self.per_watt)
         return Energy(
             query.rail,
             seconds,
@@ -296,14 +300,13 @@ class PowerTrace:
             peak_w=part.high / self.per_watt,
             u_gain_j=abs(float(measured)) * sensor.gain,
             u_offset_j=seconds * sensor.offset_w,
-            u_random_j=math.hypot(
-                (part.scatter + part.bias) / per_j,
-                quantum_w / math.sqrt(12) * seconds / math.sqrt(part.levels),
-                u_edge_s * (part.high - part.low) / self.per_watt,
-            ),
+            u_random_j=math.hypot(own.random_j, u_edge_s * spread_w),
+            u_lag_j=own.lag_j,
+            u_grid_j=own.grid_j,
+            doubt=own.doubt,
             sensor=sensor_of(self.source, query.rail),
             stated=sensor.stated,
-            words=self.words,
+            words=(*self.words, ALIASED) if own.doubt else self.words,
             damaged=int(((torn > begin) & (torn < end)).sum()),
         )
 

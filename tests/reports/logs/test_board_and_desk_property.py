@@ -88,7 +88,7 @@ def test_both_integrate_alike(parts, sampling, recorder, stated, data):
         for name, rails in ((None, RAILS), *((rail, [rail]) for rail in RAILS)):
             theirs = trace.energy(*window, rail=name, boot_id=boot)
             sensor = accuracy(trace.source, rails)
-            ours = board.energy(board.samples(own, rails), *window, sampling, allowed_s, sensor)
+            ours = board.energy(board.samples(own, rails), *window, trace.source, allowed_s, sensor)
             assert ours.joules == theirs.joules
             assert ours.mean_w == theirs.watts
             assert (ours.joules is None) == theirs.void
@@ -115,11 +115,11 @@ def test_the_counters_hole_across_an_edge_is_void_on_both():
             file.write(text_of(parts, "counter", {"mean_period_s": 0.1}))
         ((_, _, own, _),) = read_log(path)
         trace = PowerTrace.load(path)
-    ours = board.energy(board.samples(own, RAILS), 100.0, 200.2, "counter")
+    ours = board.energy(board.samples(own, RAILS), 100.0, 200.2, {"sampling": "counter"})
     assert ours.joules is None
     assert trace.energy(100.0, 200.2).void
     assert ours.coverage == trace.energy(100.0, 200.2).coverage == 0.0
-    assert board.energy(board.samples(own, RAILS), 0.1, 200.2, "counter").joules is not None
+    assert board.energy(board.samples(own, RAILS), 0.1, 200.2, {"sampling": "counter"}).joules is not None
 
 
 damage = st.lists(st.tuples(st.integers(0), st.sampled_from(b" 0123456789-+_,.\n\r\0x\xff#")))
