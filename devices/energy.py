@@ -102,10 +102,9 @@ def energy(
     )
     if joules is None or mean_w is None:
         return found
-    levels = 1 + sum(a != b for a, b in zip(inside, inside[1:]))
     low_w, peak_w = (pick(inside or read, default=0) / 1e3 for pick in (min, max))
     sums = sums_of(part, begin_us, end_us, rule, allowed_us)
-    window = seconds, mean_w, peak_w - low_w, levels
+    window = seconds, mean_w, peak_w - low_w
     own = uncertain(sums, source, window, sensor.quantum_w, 1000)
     sigma_j = math.hypot(own.random_j, own.grid_j)
     holes_j = max(seconds - covered_s, 0.0) * max(peak_w - mean_w, mean_w - low_w, 0.0)
@@ -169,8 +168,11 @@ def _terms(first: Span, before: Span, span: Span, after: Span, rule: str) -> Sum
             white = weight**2 * (7.0 / 6.0 * near**2 - far**2 / 2.0)
     moved, least = (step**2, abs(step) or math.inf) if used else (0, math.inf)
     ends, cut = used * step / length, used * (length - used)
+    flat = 0.0 if step else used
+    run = flat > 0 and not (before.used and before.step == 0)
+    inside, square = used > 0, used**2
     return Sums(
-        jump, jump * lonely, white, line, ends, cut, moved, used**2, used > 0, even, least
+        jump, jump * lonely, white, line, ends, cut, moved, square, inside, even, flat, run, least
     )
 
 

@@ -91,6 +91,8 @@ class Sums(NamedTuple):
     squares: float = 0.0
     count: float = 0.0
     even: float = 0.0
+    flat: float = 0.0
+    runs: float = 0.0
     step: float = math.inf
 
 
@@ -112,7 +114,7 @@ def expanded(sigma: float, *limits: float, known: float = 0.0) -> float:
     whole = sigma * sigma + sum(squares)
     share = sum(square * square for square in squares) / (whole * whole or 1.0)
     half = (K95 - 0.315 * share * share) * math.sqrt(whole)
-    return max(half, abs(known) + 0.84 * half)
+    return max(half, abs(known) + 0.9 * half)
 
 
 def lag_of(source: Dict[str, Any]) -> Optional[float]:
@@ -136,17 +138,17 @@ class Uncertain(NamedTuple):
 def uncertain(
     sums: Sums,
     source: Dict[str, Any],
-    window: Tuple[float, float, float, int],
+    window: Tuple[float, float, float],
     stated_w: float,
     per_watt: int,
 ) -> Uncertain:
     """Return the uncertainty of a window by its sums, in 1/`per_watt` W and microseconds.
 
-    `window` has seconds, mean and range in watts, and how often the readings changed + 1.
+    `window` has seconds, and mean and range in watts.
     """
-    seconds, mean_w, spread_w, levels = window
-    lag_s, period_us = lag_of(source), math.sqrt(sums.squares / (sums.count or 1.0))
-    rule, known, period_s = rule_of(source.get("sampling", "")), 0.0, period_us / 1e6
+    seconds, mean_w, spread_w = window
+    lag_s, rule, known = lag_of(source), rule_of(source.get("sampling", "")), 0.0
+    period_s = 1e-12 * (sums.squares + sums.cut) / (seconds or 1.0)
     if lag_s is None:
         square = sums.cut * sums.moves / (3.0 * (sums.count or 1.0)) + sums.gaps * (rule == STEPS)
     else:
@@ -157,15 +159,15 @@ def uncertain(
         else:
             known = (sums.line - 1e6 * lag_s * sums.ends) / (per_watt * 1e6)
     unseen_j = math.sqrt(square) / (per_watt * 1e6)
-    # equal readings count as three digits
-    least_w = sums.step / per_watt if sums.step < math.inf else 1e-3 * abs(mean_w)
-    step_w = max(stated_w or least_w, 1.0 / per_watt)
-    random_j = math.hypot(unseen_j, step_w / math.sqrt(12.0 * levels) * seconds)
+    step_w = stated_w or max(min(sums.step, 0.01 * per_watt * abs(mean_w)), 1.0) / per_watt
+    rounded_s2 = 1e-12 * (sums.flat**2 / (sums.runs or 1.0) + sums.squares) / 12.0
+    random_j = math.hypot(unseen_j, step_w * math.sqrt(rounded_s2))
     if lag_s is None or lag_s >= period_s or sums.count < 10 or 2 * sums.even < sums.count:
         return Uncertain(random_j, known, 0.0, "")
     moved_w = math.sqrt(12.0 * sums.jumps / sums.squares) / per_watt
-    if moved_w > max(0.03 * abs(mean_w), 2.0 * stated_w, spread_w / math.sqrt(20.0)):
-        grid_w, why = moved_w / math.sqrt(2.0), "the power moves"
+    least_w = spread_w * math.sqrt(max(0.02, 3.0 / sums.count))
+    if moved_w > max(0.03 * abs(mean_w), 2.0 * stated_w, least_w):
+        grid_w, why = spread_w**2 / moved_w / math.sqrt(4.0 * sums.count), "the power moves"
     elif not spread_w and period_s >= 0.1 and stated_w < 0.005 * abs(mean_w):
         grid_w, why = abs(mean_w) / math.sqrt(12.0), "no reading differs, as in step"
     else:

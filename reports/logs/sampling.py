@@ -14,20 +14,25 @@ change of power, and w = the mean s of the two intervals beside a reading.
   is max(jumps, white - jumps). Curvature adds (`line` / 6)^2: `line` = sum w r1 is -f'' dt^3 / 2 of
   an interval, of which the trapezoid errs by a sixth.
 * **A chip's window** L, a first-order lag (steps). The power is exactly y + L y' of the register y,
-  so its integral is that of y plus L times the change of y. The steps exceed the trapezoids of y by
-  `line` = sum s D / 2. Both are known: b = |line - L ends|, with `ends` = the change of y. The
-  joules stay as read, so the interval has b in full (GUM F.2.4.5): b + 1.645 sigma. The register is
-  smooth within L: sigma^2 is that of snapshots times dt / (dt + L).
+  so its integral is that of y plus L times the change of y (`ends`). The steps exceed the
+  trapezoids of y by `line` = sum s D / 2. Both are known: b = line - L ends. The joules stay as
+  read, so the interval has |b| in full (GUM F.2.4.5): |b| + 1.645 sigma. The register is smooth
+  within L: sigma^2 is that of snapshots times dt / (dt + L).
 * **Exact means** and **counters** know the energy of an interval. Only those that the window cuts
   err: sum s (dt - s) (`cut`) times a third of the mean square of D (`moves`). A mean that stands
   for an interval of more than three times its neighbours' length missed readings: (s j)^2 / 12
   (`gaps`).
-* **A locked grid.** Half of the intervals are as long as the one before within 10 % (`even`), and
-  the jumps' root mean square J is above 3 % of the power and a twentieth of the readings' range
-  (squared): the word `aliased?` and J / sqrt 2 for the mean power. It is wrong everywhere alike, so
-  it adds linearly over windows. Equal readings at 0.1 s or more have the word too, and half of the
-  power as their limit: a load in step with the grid reads like that. Under the noise of a sensor
-  such a load cannot be known from a constant one.
+* **A step q** of the readings: they err alike while they are equal, `flat` seconds in all in `runs`
+  stretches, and each by itself elsewhere: q^2 / 12 (flat^2 / runs + sum s^2). Without a stated step
+  it is the least change of the readings, at most 1 % of them.
+* **A locked grid.** At least half of the intervals are as long as the one before within 10 %
+  (`even`). Of n intervals, K = 12 jumps / R^2 are as if jumps over the readings' range R. If they
+  are 3 or more, one in 50 intervals, and 3 % of the power in the root mean square, the load's
+  phase may beat with the grid: the word `aliased?`, and the error of a mean over K changes of
+  phase, R / (2 sqrt K). It is wrong everywhere alike, so it adds linearly over windows. Equal
+  readings at 0.1 s or more have the word too, and half of the power as their limit: a load in step
+  with the grid reads like that. Under a sensor's noise such a load looks constant, and a slower
+  beat like slow steps: neither has the word.
 
 A sensor's gain and offset are limits of its datasheet: rectangular, variance limit^2 / 3. (The
 INA3221's offset is 40 uV typically and 80 at most: a standard deviation of 40 and a rectangle of 80
@@ -86,6 +91,8 @@ def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end:
     if rule != TRAPEZOIDS:
         line = used * step / 2.0
     ends = np.divide(used * step, length, out=np.zeros_like(step), where=length > 0)
+    flat = (step == 0) & (used > 0)
+    run = flat & ~np.append(False, flat[:-1])[: len(step)]
     changes = np.abs(step[kept])[(step[kept] != 0) & good[kept] & (used[kept] > 0)]
     inside = (used > 0)[kept]
     return Sums(
@@ -99,6 +106,8 @@ def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end:
         float((used[kept] ** 2).sum()),
         float(inside.sum()),
         float((np.append(False, even)[: len(step)] & (used > 0))[kept].sum()),
+        float(used[kept][flat[kept]].sum()),
+        float(run[kept].sum()),
         float(changes.min(initial=math.inf)),
     )
 

@@ -160,10 +160,10 @@ def test_a_long_hole_is_void_and_never_a_smaller_number(tmp_path):
 
 
 def test_a_short_hole_is_filled_with_the_mean_and_widens_the_uncertainty(tmp_path):
-    wave = [(t, 14_000 if t // 500_000 % 2 else 6_000) for t, _ in TEN_W]
+    wave = [(t, 14_000 if t // 5_000_000 % 2 else 6_000) for t, _ in TEN_W]
     whole = PowerTrace.load(write_log(tmp_path / "whole.csv", wave)).energy()
     holed = PowerTrace.load(
-        write_log(tmp_path / "holed.csv", [s for s in wave if not 20_000_000 < s[0] < 22_000_000])
+        write_log(tmp_path / "holed.csv", [s for s in wave if not 24_000_000 < s[0] < 26_000_000])
     ).energy()
     assert holed.coverage == pytest.approx(58 / 60)
     assert abs(holed.joules - whole.joules) <= holed.u_joules
