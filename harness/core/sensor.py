@@ -166,13 +166,15 @@ def uncertain(
         return Uncertain(random_j, known, 0.0, "")
     moved_w = math.sqrt(12.0 * sums.jumps / sums.squares) / per_watt
     least_w = spread_w * math.sqrt(max(0.02, 3.0 / sums.count))
-    if moved_w > max(0.03 * abs(mean_w), 2.0 * stated_w, least_w):
+    if moved_w > max(0.05 * abs(mean_w), 2.0 * stated_w, least_w):
         grid_w, why = spread_w**2 / moved_w / math.sqrt(4.0 * sums.count), "the power moves"
     elif not spread_w and period_s >= 0.1 and stated_w < 0.005 * abs(mean_w):
         grid_w, why = abs(mean_w) / math.sqrt(12.0), "no reading differs, as in step"
     else:
         return Uncertain(random_j, known, 0.0, "")
-    return Uncertain(random_j, known, grid_w * seconds, f"{why} on a fixed grid of {period_s:.2g} s")
+    return Uncertain(
+        random_j, known, grid_w * seconds, f"{why} on a fixed grid of {period_s:.2g} s"
+    )
 
 
 def parts_text(u_sensor_j: Optional[float], u_sampling_j: Optional[float]) -> str:

@@ -20,7 +20,7 @@ from joulebird.harness.core.events import attempts
 from joulebird.harness.core.files import write_json
 from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
-from joulebird.harness.core.sensor import parts_text
+from joulebird.harness.core.sensor import ALIASED, parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.cells import UNITS
 from joulebird.reports.logs.trace import PowerTrace
@@ -249,6 +249,7 @@ def as_text(
     )
     known = parts_text(first.u_sensor_joules, first.own_u_joules)
     parts = [] if first.void else [f"uncertainty (95 %): {known}"]
-    notes = (f"note: {text}" for text in trace.problems())
+    doubts = [f"{ALIASED}: {first.doubt}"] if first.doubt else []
+    notes = (f"note: {text}" for text in doubts + trace.problems())
     reading = [trace.reading.as_text()] if trace.reading else []
     return "\n".join([*lines, *rows, *parts, *reading, *notes])

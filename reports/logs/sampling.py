@@ -27,7 +27,7 @@ change of power, and w = the mean s of the two intervals beside a reading.
   it is the least change of the readings, at most 1 % of them.
 * **A locked grid.** At least half of the intervals are as long as the one before within 10 %
   (`even`). Of n intervals, K = 12 jumps / R^2 are as if jumps over the readings' range R. If they
-  are 3 or more, one in 50 intervals, and 3 % of the power in the root mean square, the load's
+  are 3 or more, one in 50 intervals, and 5 % of the power in the root mean square, the load's
   phase may beat with the grid: the word `aliased?`, and the error of a mean over K changes of
   phase, R / (2 sqrt K). It is wrong everywhere alike, so it adds linearly over windows. Equal
   readings at 0.1 s or more have the word too, and half of the power as their limit: a load in step

@@ -286,7 +286,9 @@ class PowerTrace:
         torn = self.torn.get(piece.boot_id, np.zeros(0, np.int64))
         spread_w = (part.high - part.low) / self.per_watt
         mean_w = float(measured) / (part.covered_us / 1e6) if part.covered_us else 0.0
-        own = uncertain(part.sums, self.source, (seconds, mean_w, spread_w), sensor.quantum_w, self.per_watt)
+        own = uncertain(
+            part.sums, self.source, (seconds, mean_w, spread_w), sensor.quantum_w, self.per_watt
+        )
         return Energy(
             query.rail,
             seconds,

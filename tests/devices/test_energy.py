@@ -107,4 +107,6 @@ def test_a_counters_hole_across_a_windows_edge_is_void():
 
 def test_a_counter_is_not_joined_over_a_restart_though_its_first_reading_failed():
     series = [Sample(0, 0), Sample(100, 10), Sample(200, None, True), Sample(300, 10)]
-    assert board.energy(series, 0.0, 300e-6, {"sampling": "counter"}).coverage == pytest.approx(1 / 3)
+    assert board.energy(series, 0.0, 300e-6, {"sampling": "counter"}).coverage == pytest.approx(
+        1 / 3
+    )

@@ -72,7 +72,9 @@ def iterations(rng, t, seconds=None):
     low, high = _levels(rng)
     length = seconds or _log_uniform(rng, 0.08, 1.2)
     duty = rng.uniform(0.3, 0.85)
-    lengths = length * np.maximum(0.5, rng.normal(1.0, rng.uniform(0.01, 0.08), int(2 * t[-1] / length) + 20))
+    lengths = length * np.maximum(
+        0.5, rng.normal(1.0, rng.uniform(0.01, 0.08), int(2 * t[-1] / length) + 20)
+    )
     begins = np.cumsum(lengths) - lengths - rng.uniform(0.0, length)
     index = np.maximum(np.searchsorted(begins, t, "right") - 1, 0)
     return np.where(t - begins[index] < duty * lengths[index], high, low)
