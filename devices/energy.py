@@ -37,7 +37,7 @@ class Energy(NamedTuple):
     holes count with the mean of the rest. `peak_w` is the highest reading inside, None without one.
     `u_joules` is the uncertainty in joules at about 95 %, of two parts: `u_sensor_j` (gain and
     offset; None where the source states none) and `u_sampling_j` (sampling, quantisation, holes).
-    `doubt` is why a fixed grid of readings may have missed what the power did, or "".
+    `doubt` is the reason for the word "aliased?", or "".
     """
 
     joules: Optional[float]

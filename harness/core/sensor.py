@@ -89,7 +89,7 @@ class Sums(NamedTuple):
     cut: float = 0.0
     moves: float = 0.0
     squares: float = 0.0
-    count: float = 0.0
+    intervals: float = 0.0
     even: float = 0.0
     flat: float = 0.0
     runs: float = 0.0
@@ -150,7 +150,9 @@ def uncertain(
     lag_s, rule, known = lag_of(source), rule_of(source.get("sampling", "")), 0.0
     period_s = 1e-12 * (sums.squares + sums.cut) / (seconds or 1.0)
     if lag_s is None:
-        square = sums.cut * sums.moves / (3.0 * (sums.count or 1.0)) + sums.gaps * (rule == STEPS)
+        square = sums.cut * sums.moves / (3.0 * (sums.intervals or 1.0)) + sums.gaps * (
+            rule == STEPS
+        )
     else:
         square = max(sums.jumps, sums.white - sums.jumps)
         square *= period_s / (period_s + lag_s or 1.0)
@@ -162,12 +164,12 @@ def uncertain(
     step_w = stated_w or max(min(sums.step, 0.01 * per_watt * abs(mean_w)), 1.0) / per_watt
     rounded_s2 = 1e-12 * (sums.flat**2 / (sums.runs or 1.0) + sums.squares) / 12.0
     random_j = math.hypot(unseen_j, step_w * math.sqrt(rounded_s2))
-    if lag_s is None or lag_s >= period_s or sums.count < 10 or 2 * sums.even < sums.count:
+    if lag_s is None or lag_s >= period_s or sums.intervals < 10 or 2 * sums.even < sums.intervals:
         return Uncertain(random_j, known, 0.0, "")
     moved_w = math.sqrt(12.0 * sums.jumps / sums.squares) / per_watt
-    least_w = spread_w * math.sqrt(max(0.02, 3.0 / sums.count))
+    least_w = spread_w * math.sqrt(max(0.02, 3.0 / sums.intervals))
     if moved_w > max(0.05 * abs(mean_w), 2.0 * stated_w, least_w):
-        grid_w, why = spread_w**2 / moved_w / math.sqrt(4.0 * sums.count), "the power moves"
+        grid_w, why = spread_w**2 / moved_w / math.sqrt(4.0 * sums.intervals), "the power moves"
     elif not spread_w and period_s >= 0.1 and stated_w < 0.005 * abs(mean_w):
         grid_w, why = abs(mean_w) / math.sqrt(12.0), "no reading differs, as in step"
     else:

@@ -11,7 +11,9 @@ import numpy as np
 from joulebird.harness.core.integral import COUNTER, TRAPEZOIDS
 from joulebird.harness.core.sensor import Sums, merged
 from joulebird.reports.logs import sampling
-from joulebird.reports.logs.sampling import Flags, Integers, Series
+from joulebird.reports.logs.sampling import Flags as Flags
+from joulebird.reports.logs.sampling import Integers as Integers
+from joulebird.reports.logs.sampling import Series as Series
 
 BLOCK = 65536  # samples
 

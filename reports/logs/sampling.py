@@ -4,8 +4,8 @@ The intervals are at about 95 %. tests/reports/logs/test_intervals.py holds them
 simulation. A reading p follows the one before by dt, of which the window contains s; D is the
 change of power, and w = the mean s of the two intervals beside a reading.
 
-* **Snapshots** (trapezoids). A change that falls anywhere within its interval errs by up to s D / 2:
-  variance (s D)^2 / 12. So `jumps` = sum (s j)^2 / 12, where the jump j is the part of D that the
+* **Snapshots** (trapezoids). A change anywhere within its interval errs by up to s D / 2: variance
+  (s D)^2 / 12. So `jumps` = sum (s j)^2 / 12, where the jump j is the part of D that the
   slope of neither neighbouring interval explains. A long interval between short ones counts with
   all of its change. Power that moves faster than the readings has a variance v for each: `white` =
   sum w^2 (7/6 r1^2 - 1/2 r2^2), where r1 and r2 are the distances of p from the lines through the

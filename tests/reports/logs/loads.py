@@ -127,7 +127,7 @@ LOADS = (iterations, steps, telegraph, ramps, idle, spikes, drift)
 
 
 class Kind(NamedTuple):
-    """How a sensor samples: the source's `sampling`, mean period, jitter, chip window, edges read."""
+    """How a sensor samples; `edges` is whether it is read at the window's edges."""
 
     sampling: str
     period_s: float

@@ -181,7 +181,7 @@ many = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(many, kinds, st.integers(0, 600_000), st.booleans(), st.data())
 def test_both_bound_the_error_of_many_readings_alike(samples, kind, cut_us, jittered, data):
-    """Long enough for a locked grid, a chip's window, a long interval and stretches of one level."""
+    """Long enough for a locked grid, a chip's window, a long interval and equal readings."""
     shift = data.draw(st.lists(st.integers(0, 40_000 * jittered), min_size=60, max_size=60))
     t_us = np.cumsum([step + more for (step, _), more in zip(samples, shift, strict=False)])
     pairs = [(int(t), 5_000 + mw) for t, (_, mw) in zip(t_us, samples, strict=True)]
