@@ -99,7 +99,8 @@ class Sums(NamedTuple):
 def merged(blocks: Iterable[Sums]) -> Sums:
     """Return the sums over some blocks together."""
     columns = list(zip(*blocks))
-    return Sums(*map(math.fsum, columns[:-1]), min(columns[-1])) if columns else Sums()
+    totals = [math.fsum(column) for column in columns[:-1]]
+    return Sums._make([*totals, min(columns[-1])]) if columns else Sums()
 
 
 def expanded(sigma: float, *limits: float, known: float = 0.0) -> float:

@@ -47,7 +47,7 @@ import numpy as np
 import numpy.typing as npt
 
 from joulebird.harness.core.integral import TRAPEZOIDS
-from joulebird.harness.core.sensor import Sums
+from joulebird.harness.core.sensor import Sums as Sums
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
