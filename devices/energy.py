@@ -124,7 +124,7 @@ def sampling_error(
 ) -> float:
     """Return one sigma of the error from the unknown power between samples, in mW x microseconds.
 
-    `sampling_error` of reports/logs/integrate.py derives it; this is the sum of its two terms.
+    `error` of reports/logs/sampling.py derives it; this is the sum of its two terms.
     """
     series = only_read(series)
     if rule == COUNTER:

@@ -3,31 +3,16 @@
 Exact rational arithmetic, whatever the order or chunking of the work.
 """
 
-import math
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from joulebird.harness.core.integral import COUNTER, TRAPEZOIDS
+from joulebird.reports.logs import sampling
+from joulebird.reports.logs.sampling import Flags, Integers, Series
 
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-
-class Series(NamedTuple):
-    """Power over time in integers.
-
-    Microseconds, power units, which samples were read, where a recorder (re)started, and the
-    longest gap to bridge before each sample (microseconds; 0, or none: that of the query).
-    """
-
-    t_us: Integers
-    power: Integers
-    read: Flags
-    starts: Flags
-    gap_us: Integers | None = None
+BLOCK = 65536  # samples
 
 
 class Integral(NamedTuple):
@@ -66,7 +51,9 @@ def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: i
     good = bridged(part, length, begin_us, end_us, rule, allowed_us)
     spent = _inside(part.t_us, np.where(good, length, 0), begin_us, end_us)
     readings = part.power[inside] if inside.any() else part.power
-    scatter, bias = sampling_error(part, good, spent, rule)
+    edges = range(0, len(part.t_us), BLOCK)
+    sums = [sampling.sums(part, good, spent, rule, k, k + BLOCK) for k in edges]
+    scatter, bias = sampling.error(sums, rule)
     return Integral(
         _total(part, length, spent, begin_us, end_us, rule),
         int(spent.sum()),
@@ -147,48 +134,3 @@ def worst_gap(part: Series, begin_us: int, end_us: int) -> int:
         return end_us - begin_us
     gaps = np.diff(times)[(times[1:] > begin_us) & (times[:-1] < end_us)]
     return max(0, int(gaps.max(initial=0)), int(times[0]) - begin_us, end_us - int(times[-1]))
-
-
-def sampling_error(part: Series, good: Flags, spent: Integers, rule: str) -> tuple[float, float]:
-    """Return the error from the unknown power between samples: (scatter, bias of curvature).
-
-    The scatter is one sigma. A sample stands for w = half the covered time beside it. Its residual
-    r = p - (line through its neighbours) measures the power's unseen movement: for unrelated
-    samples of variance v, r has 1.5 v, so scatter^2 = sum (w r)^2 / 1.5. Where the power is smooth
-    the trapezoid errs by -f'' dt^3 / 12 an interval while w r is -f'' dt^3 / 2, so the bias is
-    |sum w r| / 6. A step that falls between two samples is overstated twofold (its error has
-    D^2 dt^2 / 12 where this gives D^2 dt^2 / 3): an upper estimate. A counter knows the energy
-    between its readings: only the cut intervals at the window's edges count.
-    """
-    if len(part.t_us) < 2:
-        return 0.0, 0.0
-    if rule == COUNTER:
-        cut = (spent > 0) & (spent < np.diff(part.t_us))
-        steps = np.abs(np.diff(part.power.astype(float), prepend=part.power[0]))[1:]
-        return float(np.sqrt(np.sum((spent * steps)[cut] ** 2))), 0.0
-    sums = [
-        _scatter(part, good, spent, begin, min(begin + 65536, len(part.t_us)))
-        for begin in range(0, len(part.t_us), 65536)
-    ]
-    squares, line = (math.fsum(column) for column in zip(*sums, strict=True))
-    return math.sqrt(squares), abs(line) / 6.0 if rule == TRAPEZOIDS else 0.0
-
-
-def _scatter(
-    part: Series, good: Flags, spent: Integers, begin: int, end: int
-) -> tuple[float, float]:
-    """Return the sums of (w r)^2 / norm and of w r over the samples begin..end."""
-    first, last = max(begin - 1, 0), min(end + 1, len(part.t_us))
-    time, power = part.t_us[first:last].astype(float), part.power[first:last].astype(float)
-    good, spent = good[first : last - 1], spent[first : last - 1]
-    weight = (np.append(0, spent) + np.append(spent, 0)) / 2.0
-    left, right = np.append(False, good), np.append(good, False)
-    before, after = np.append(power[0], power[:-1]), np.append(power[1:], power[-1])
-    gone, ahead = np.diff(time, prepend=time[0]), np.diff(time, append=time[-1])
-    share = np.divide(gone, gone + ahead, out=np.zeros_like(gone), where=gone + ahead > 0)
-    both = left & right
-    line = np.where(both, before + (after - before) * share, np.where(left, before, after))
-    moved = weight * np.where(left | right, power - line, 0.0)
-    kept = slice(begin - first, end - first)
-    squares = np.sum((moved**2 / np.where(both, 1.5, 2.0))[kept])
-    return float(squares), float(np.sum(np.where(both, moved, 0.0)[kept]))
