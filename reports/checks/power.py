@@ -160,7 +160,7 @@ def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
         if any(range_of(source, rail) is None for rail in trace.total):
             unstated.add(str(source.get("name")))
         columns = [trace.rails.index(rail) for rail in trace.total]
-        for series in (piece.series(columns) for piece in trace.pieces):
+        for series in (piece.samples().series(columns) for piece in trace.pieces):
             if series.read.any():
                 watts = series.power[series.read] / trace.per_watt
                 yield from _plausible(stage, watts, trace.period_s)
@@ -173,7 +173,8 @@ def _in_range(stage: FinishedStage) -> Verdicts:
     trace = stage.trace
     for column, rail in enumerate(trace.rails):
         limit = range_of(trace.source, rail)
-        most = max(float(np.abs(piece.power[:, column]).max()) for piece in trace.pieces)
+        parts = (part for piece in trace.pieces for part in piece.parts())
+        most = max(float(np.abs(part.power[:, column]).max()) for part in parts)
         if limit is not None and most >= limit * trace.per_watt:
             yield (
                 FAIL,

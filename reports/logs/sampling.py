@@ -5,7 +5,7 @@ Sums over samples, block by block: a sample's terms depend on at most two neighb
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +20,28 @@ class Series(NamedTuple):
     """Power over time in integers.
 
     Microseconds, power units, which samples were read, where a recorder (re)started, and the
-    longest gap to bridge before each sample (microseconds; 0, or none: that of the query).
+    longest gap to bridge before each sample (microseconds; 0: that of the query).
     """
 
     t_us: Integers
     power: Integers
     read: Flags
     starts: Flags
-    gap_us: Integers | None = None
+    gap_us: Integers
+
+    def cut(self, index: Any) -> "Series":
+        """Return the samples at an index: a slice, or flags."""
+        return Series(*(column[index] for column in self))
 
 
 class Sums(NamedTuple):
-    """Sums over a block of samples: of (w r)^2 / norm, and of w r (see `error`)."""
+    """Sums over a block of samples (see `error`): of (w r)^2 / norm, and of w r, both `exact_sum`.
 
-    squares: float
-    line: float
+    Plain numbers, which add up to the same whatever the blocks.
+    """
+
+    squares: int
+    line: int
 
 
 def error(blocks: Iterable[Sums], rule: str) -> tuple[float, float]:
@@ -48,9 +55,30 @@ def error(blocks: Iterable[Sums], rule: str) -> tuple[float, float]:
     D^2 dt^2 / 12 where this gives D^2 dt^2 / 3): an upper estimate. A counter knows the energy
     between its readings: only the cut intervals at the window's edges count.
     """
-    sums = list(blocks)
-    squares, line = (math.fsum(column) for column in zip(*sums, strict=True)) if sums else (0, 0)
+    squares, line = (sum(column) / UNITS for column in zip(Sums(0, 0), *blocks, strict=True))
     return math.sqrt(squares), abs(line) / 6.0 if rule == TRAPEZOIDS else 0.0
+
+
+UNITS = 256  # of a sum in 1
+
+
+def exact_sum(values: np.ndarray) -> int:
+    """Return the sum of at most 65536 floats of size below 2^200, in 1/`UNITS`.
+
+    Each is rounded to such a unit, so that the sum does not depend on the order. Numbers of 36 bits
+    add up exactly as floats.
+
+    >>> exact_sum(np.array([2.0**90, 0.5, 0.25, -(2.0**90)])) / UNITS
+    0.75
+    """
+    total, rest = 0, values * UNITS
+    most = float(np.abs(rest).max(initial=0.0))
+    for shift in (180, 144, 108, 72, 36, 0):
+        if most >= 2.0 ** (shift - 1) or not shift:
+            high = np.rint(rest * 2.0**-shift)
+            rest = rest - high * 2.0**shift
+            total += int(high.sum()) << shift
+    return total
 
 
 def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end: int) -> Sums:
@@ -73,11 +101,11 @@ def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end:
     line = np.where(both, before + (after - before) * share, np.where(left, before, after))
     moved = weight * np.where(left | right, power - line, 0.0)
     kept = slice(begin - first, end - first)
-    squares = np.sum((moved**2 / np.where(both, 1.5, 2.0))[kept])
-    return Sums(float(squares), float(np.sum(np.where(both, moved, 0.0)[kept])))
+    squares = (moved**2 / np.where(both, 1.5, 2.0))[kept]
+    return Sums(exact_sum(squares), exact_sum(np.where(both, moved, 0.0)[kept]))
 
 
 def _cut(length: np.ndarray, steps: np.ndarray, spent: Integers, kept: slice) -> Sums:
     """Return the sums of a counter: of the intervals that the window's edges cut."""
     cut = (spent > 0) & (spent < length)
-    return Sums(float(np.sum((spent * np.abs(steps))[kept][cut[kept]] ** 2)), 0.0)
+    return Sums(exact_sum((spent * np.abs(steps))[kept][cut[kept]] ** 2), 0)
