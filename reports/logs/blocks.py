@@ -4,6 +4,7 @@ The last used blocks stay in memory, and so does a short log; the others are rea
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
@@ -12,12 +13,13 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import allowed_gap_s
-from joulebird.harness.core.powerlog import Head
+from joulebird.harness.core.powerlog import T_WIDTH, Head, row_width
 from joulebird.reports.logs.powerlog import Segment, decode_lines, line_at, read_chunks
 from joulebird.reports.logs.sampling import Flags, Integers, Series
 
 BLOCK_ROWS = 32768
 ROWS_IN_MEMORY = 65536
+MARGIN = 64  # rows read on both sides of a window, to find a reading among failed ones
 Inside = Callable[[Head, np.ndarray, Flags], Flags]
 
 
@@ -72,7 +74,7 @@ class Stored(ABC):
     """The rows of a log, and the facts that `blocks` finds while it reads them.
 
     The heads of its segments, failed reads by status, the number of damaged lines, the first of
-    them, and the times beside all (by segment, microseconds).
+    them, and the times beside all (microseconds, by segment with rows).
     """
 
     def __init__(self, inside: Inside) -> None:
@@ -84,7 +86,19 @@ class Stored(ABC):
         self.rails: tuple[str, ...] = ()
         self._begins: dict[int, int] = {}
         self._inside = inside
-        self._kept: dict[tuple[int, int], Samples] = {}
+        self._kept: dict[tuple[int, ...], Samples] = {}
+
+    def state(self) -> list[Any]:
+        """Return all that `blocks` found, as plain values."""
+        heads = [[number, *head, self._begins[number]] for number, head in self.heads.items()]
+        return [heads, self.failures, self.damaged, self.lines, list(self.torn.items())]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take all that `blocks` found from plain values."""
+        heads, failures, self.damaged, lines, torn = state
+        self.heads = {n: Head(source, clock, tuple(rails)) for n, source, clock, rails, _ in heads}
+        self._begins = {number: begin for number, *_, begin in heads}
+        self.failures, self.lines, self.torn = Counter(failures), tuple(lines), dict(torn)
 
     @abstractmethod
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
@@ -96,7 +110,7 @@ class Stored(ABC):
 
     def read(self, block: Block) -> Samples:
         """Return the samples of a block, with all rails of the log."""
-        samples = self._kept.get(block[:2])
+        samples = self._kept.get(block[:3])
         if samples is None:
             samples = self._keep(block, self._samples(block, *self._rows(block)))
         own = self.heads[block.segment].rails
@@ -108,6 +122,10 @@ class Stored(ABC):
             samples = samples._replace(power=power, read=read)
         return samples.cut(slice(block.first, block.first + block.rows))
 
+    def narrowed(self, block: Block, begin_us: int, end_us: int) -> Block:
+        """Return the part of a block from before one time to behind another, or all of it."""
+        return block
+
     def gap_us(self, segment: int) -> int:
         """Return the longest gap to bridge by a segment's own mean period; 0 where it has none."""
         source = self.heads[segment].source
@@ -116,7 +134,7 @@ class Stored(ABC):
 
     def _keep(self, block: Block, samples: Samples) -> Samples:
         """Keep samples in memory, and give up the oldest others for them."""
-        self._kept[block[:2]] = samples
+        self._kept[block[:3]] = samples
         rows = sum(len(kept.t_us) for kept in self._kept.values())
         while rows > ROWS_IN_MEMORY and len(self._kept) > 1:
             rows -= len(self._kept.pop(next(iter(self._kept))).t_us)
@@ -151,6 +169,7 @@ class OnDisk(Stored):
         self.path = path
         self._file = file
         self._block_rows = block_rows
+        self._whole = False
 
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Read all rows once. Raises HarnessError for a damaged header and a newer format."""
@@ -181,8 +200,32 @@ class OnDisk(Stored):
         for number, us in last_us.items():
             self.torn[number] += [us] * waiting[number]
         self.lines = tuple(line_at(self._file, place) for place in places)
-        if count == len(self._kept):  # all of it is in memory
+        self._whole = count == len(self._kept)
+
+    def release(self) -> None:
+        """Close the file if all of its rows are in memory."""
+        if self._whole:
             self._file.close()
+
+    def narrowed(self, block: Block, begin_us: int, end_us: int) -> Block:
+        """Return the part of a block from before one time to behind another, or all of it.
+
+        Found by bisection where every line is a row.
+        """
+        width = row_width(len(self.heads[block.segment].rails))
+        if block.rows * width != block.size or block[:3] in self._kept:
+            return block
+
+        def time_of(row: int) -> int:
+            self._file.seek(block.at + row * width)
+            return int(self._file.read(T_WIDTH))
+
+        rows = range(block.rows)
+        first = max(bisect_right(rows, begin_us, key=time_of) - MARGIN, 0)
+        last = min(bisect_left(rows, end_us, key=time_of) + MARGIN, block.rows)
+        return Block(
+            block[0], block.at + first * width, (last - first) * width, 0, last - first, 0, 0
+        )
 
     def _rows(self, block: Block) -> tuple[Integers, np.ndarray, Flags]:
         """Read a block again. Raises HarnessError where its lines have changed."""
@@ -207,7 +250,9 @@ class InMemory(Stored):
         self.failures.update(*(segment.failures for segment in segments))
         self.damaged = sum(segment.damaged for segment in segments)
         self.lines = tuple(line for segment in segments for line in segment.lines)[:5]
-        self.torn = {n: segment.torn_us.tolist() for n, segment in enumerate(segments)}
+        self.torn = {
+            n: segment.torn_us.tolist() for n, segment in enumerate(segments) if len(segment.t_us)
+        }
 
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Read all rows once."""

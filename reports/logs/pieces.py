@@ -8,8 +8,9 @@ or stamped by a clock that was set back. Such pieces stay apart, and no energy c
 import json
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,12 @@ from joulebird.harness.core.sensor import Accuracy as Accuracy
 from joulebird.harness.core.sensor import accuracy as accuracy
 from joulebird.harness.core.sensor import lowest_w
 from joulebird.harness.core.sensor import words_of as words_of
+from joulebird.reports.logs import sampling
 from joulebird.reports.logs.blocks import Block, Inside, Samples, Sorted, Stored, together
 from joulebird.reports.logs.integrate import HALO, Integral, Integrator, Tally
 from joulebird.reports.logs.periods import Periods
 from joulebird.reports.logs.sampling import Flags, Series
+from joulebird.reports.logs.sidecar import Sidecar
 
 
 def sensor_of(source: dict[str, Any], rail: str) -> str:
@@ -76,21 +79,39 @@ def in_range(per_watt: int) -> Inside:
     return inside
 
 
-class Known(NamedTuple):
-    """The integral of a block of a piece, all bridged, and the last readings (`Integrator`)."""
+# Of a block: `Tally`, then times, powers and starts of the last readings, as plain values.
+Known = list[Any]
 
-    tally: Tally
-    carry: Series
+
+def known_of(tally: Tally, carry: Series) -> Known:
+    """Return the integral of a block with all gaps bridged, and the last readings."""
+    return [*tally, *(column.tolist() for column in (carry.t_us, carry.power, carry.starts))]
+
+
+def parts_of(known: Known, gap_us: int) -> tuple[Tally, Series]:
+    """Return the integral of a block, and the last readings with the longest gap to bridge."""
+    *plain, sums, t_us, power, starts = known
+    tally = Tally._make([*plain, sums and sampling.Sums(*sums)])
+    times, read = np.array(t_us, np.int64), np.ones(len(t_us), bool)
+    powers, flags = np.array(power, np.int64), np.array(starts, bool)
+    return tally, Series(times, powers, read, flags, np.full(len(t_us), gap_us))
 
 
 class Piece:
     """Samples in the order of one clock, in blocks that are read when they are needed."""
 
-    def __init__(self, boot_id: str, stored: Stored, blocks: Sequence[Block]) -> None:
+    def __init__(
+        self,
+        boot_id: str,
+        stored: Stored,
+        blocks: Sequence[Block],
+        known: dict[str, list[Known | None]],
+    ) -> None:
         self.boot_id = boot_id
         self.stored = stored
         self.blocks = blocks
-        self.known: list[Known | None] = []  # of the total, block by block
+        self.known = known  # by sum of rails, block by block
+        self._begins = [block.begin_us for block in blocks]
         self._ends = [block.end_us for block in blocks]
 
     @property
@@ -118,24 +139,22 @@ class Piece:
 
     def between(self, begin_us: float, end_us: float) -> "Piece | None":
         """Return the samples between two times, both included; None without any."""
-        trimmed, known = [], []
-        for j in range(bisect_left(self._ends, begin_us), len(self.blocks)):
-            block, whole = self.blocks[j], self.known[j] if self.known else None
-            if block.begin_us > end_us:
-                break
+        begin, end = bisect_left(self._ends, begin_us), bisect_right(self._begins, end_us)
+        blocks = list(self.blocks[begin:end])
+        known = {rails: of_rails[begin:end] for rails, of_rails in self.known.items()}
+        for j in {0, len(blocks) - 1} if blocks else ():
+            block = blocks[j]
             if block.begin_us < begin_us or block.end_us > end_us:
-                t_us, whole = self.stored.read(block).t_us, None
+                t_us = self.stored.read(block).t_us
                 first = int(np.searchsorted(t_us, begin_us, "left"))
                 last = int(np.searchsorted(t_us, end_us, "right"))
                 if first == last:
-                    continue
+                    return None
                 edges = int(t_us[first]), int(t_us[last - 1])
-                block = Block(*block[:3], block.first + first, last - first, *edges)
-            trimmed.append(block)
-            known.append(whole)
-        piece = Piece(self.boot_id, self.stored, trimmed)
-        piece.known = known
-        return piece if trimmed else None
+                blocks[j] = Block(*block[:3], block.first + first, last - first, *edges)
+                for of_rails in known.values():
+                    of_rails[j] = None
+        return Piece(self.boot_id, self.stored, blocks, known) if blocks else None
 
     def last_before(self, limit_us: float) -> int:
         """Return the time of the last row before a time, in microseconds; 0 without one."""
@@ -143,23 +162,21 @@ class Piece:
         return early.end_us if early else 0
 
     def integral(
-        self, columns: list[int], whole: Integrator, per_segment: bool, total: bool
+        self, rails: str, columns: list[int], whole: Integrator, per_segment: bool
     ) -> Integral:
         """Integrate the sum of some rails over the window of an integrator.
 
-        `per_segment`: a segment's stated gap counts, if it has one. `total`: they are the log's
-        total, of which blocks are `known`.
+        `per_segment`: a segment's stated gap counts, if it has one.
         """
         begin_us, end_us = whole.window
         first = self._before(columns, begin_us)
+        known = self.known.get(rails, [])
         for j in range(first, len(self.blocks)):
-            block = self.blocks[j]
-            gap_us = per_segment * self.stored.gap_us(block.segment)
-            known = self._known(j, whole, gap_us) if total and j > first else None
-            if known is not None:
-                whole.skip(known.tally, known.carry._replace(gap_us=known.carry.gap_us + gap_us))
-                continue
-            series = self.stored.read(block).series(columns)
+            if j > first and known and self._ends[j] < end_us:
+                gap_us = per_segment * self.stored.gap_us(self.blocks[j].segment)
+                if self._skipped(whole, known[j - 1], known[j], gap_us):
+                    continue
+            series = self._part(j, columns, begin_us, end_us)
             if not per_segment:
                 series = series._replace(gap_us=np.zeros_like(series.t_us))
             if j == first:
@@ -173,24 +190,41 @@ class Piece:
 
     def _before(self, columns: list[int], begin_us: int) -> int:
         """Return the block with the last reading at or before a time, or the first block."""
-        j = max(bisect_right([block.begin_us for block in self.blocks], begin_us) - 1, 0)
+        j = max(bisect_right(self._begins, begin_us) - 1, 0)
         while j:
-            part = self.stored.read(self.blocks[j])
-            if part.read[part.t_us <= begin_us][:, columns].all(axis=1).any():
+            part = self._part(j, columns, begin_us, begin_us)
+            if part.read[part.t_us <= begin_us].any():
                 break
             j -= 1
         return j
 
-    def _known(self, j: int, whole: Integrator, gap_us: int) -> Known | None:
-        """Return the known integral of a block if it holds in a window that goes on behind it."""
-        before, known = self.known[j - 1 : j + 1] or (None, None)
-        if known is None or before is None or len(before.carry.t_us) < 2 * HALO:
-            return None
-        longest = max(known.tally.longest_us, int(np.diff(before.carry.t_us).max()))
+    def _part(self, j: int, columns: list[int], begin_us: int, end_us: int) -> Series:
+        """Return the part of a block that a window needs, or all of it."""
+        block = self.blocks[j]
+        part = self.stored.narrowed(block, begin_us, end_us)
+        series = self.stored.read(part).series(columns)
+        if part is not block:
+            early = series.read[series.t_us <= begin_us].any() or block.begin_us > begin_us
+            late = series.read[series.t_us >= end_us].any() or block.end_us < end_us
+            if not early or not late:
+                return self.stored.read(block).series(columns)
+        return series
+
+    def _skipped(
+        self, whole: Integrator, before: Known | None, known: Known | None, gap_us: int
+    ) -> bool:
+        """Add the known integral of a block to a window that goes on behind it, if it holds."""
+        if known is None or before is None:
+            return False
+        last = parts_of(before, 0)[1].t_us
+        if len(last) < 2 * HALO or last[0] < max(whole.window[0], self.begin_us):
+            return False
+        tally, carry = parts_of(known, gap_us)
+        longest = max(tally.longest_us, int(np.diff(last).max()))
         bridged = whole.rule == COUNTER or longest <= (gap_us or whole.allowed_us)
-        first_us = max(whole.window[0], self.begin_us)
-        inside = first_us <= int(before.carry.t_us[0]) and self._ends[j] < whole.window[1]
-        return known if bridged and inside else None
+        if bridged:
+            whole.skip(tally, carry)
+        return bridged
 
 
 class _Boot:
@@ -203,16 +237,16 @@ class _Boot:
         self.boot_id = boot_id
         self.stored = stored
         self.pieces: list[list[Block]] = []
-        self.known: list[list[Known]] = []
+        self.known: list[dict[str, list[Known | None]]] = []
         self.periods = Periods()
         self.duplicates = 0
         self.unsorted = False  # within a segment
         self._last_us: int | None = None
         self._segment = -1
-        self._integrator = Integrator("")
+        self._integrators: dict[str, Integrator] = {}
 
-    def add(self, block: Block, samples: Samples, total: Series, rule: str) -> None:
-        """Add the next rows in the file, and the sum of the rails of the total."""
+    def add(self, block: Block, samples: Samples, sums: dict[str, Series], rule: str) -> None:
+        """Add the next rows in the file, and the sums of rails to integrate over whole blocks."""
         t_us = samples.t_us
         first = int(t_us[0] == self._last_us)
         steps = np.diff(t_us)
@@ -230,48 +264,87 @@ class _Boot:
                 continue
             if begin in back or not self.pieces:
                 self.pieces.append([])
-                self.known.append([])
-                self._integrator = Integrator(rule)
+                self.known.append({})
+                self._integrators = {}
             elif self._last_us is not None:
                 self.periods.add(t_us[begin : begin + 1] - self._last_us)
             self.periods.add(steps[begin : end - 1])
             edges = int(t_us[begin]), int(t_us[end - 1])
             self.pieces[-1].append(Block(*block[:3], begin, end - begin, *edges))
-            tally = self._integrator.add(total.cut(slice(begin, end)))
-            self.known[-1].append(Known(tally, self._integrator.carry))
+            for rails, series in sums.items():
+                before: list[Known | None] = [None] * (len(self.pieces[-1]) - 1)
+                whole = self._integrators.setdefault(rails, Integrator(rule))
+                tally = whole.add(series.cut(slice(begin, end)))
+                self.known[-1].setdefault(rails, before).append(known_of(tally, whole.carry))
             self._last_us = edges[1]
+
+    def state(self) -> list[Any]:
+        """Return all that was found, as plain values."""
+        periods = [self.periods.counts.tolist(), list(self.periods.long.items())]
+        return [self.boot_id, self.pieces, self.known, periods, self.duplicates, self.unsorted]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take all that was found from plain values."""
+        _, pieces, self.known, (counts, long), self.duplicates, self.unsorted = state
+        self.pieces = [[Block(*block) for block in blocks] for blocks in pieces]
+        self.periods.counts, self.periods.long = np.array(counts, np.int64), Counter(dict(long))
 
     def finish(self) -> list[Piece]:
         """Return the pieces. Segments of a known boot that overlap are put in order, in memory."""
-        pieces = [Piece(self.boot_id, self.stored, blocks) for blocks in self.pieces]
+        pieces = [
+            Piece(self.boot_id, self.stored, blocks, known)
+            for blocks, known in zip(self.pieces, self.known, strict=True)
+        ]
         if len(pieces) == 1 or not self.boot_id or self.unsorted:
-            for piece, known in zip(pieces, self.known, strict=True):
-                piece.known = [*known]
             return pieces
         whole = together([part for piece in pieces for part in piece.parts()])
         whole = whole.cut(np.argsort(whole.t_us, kind="stable"))
         new = np.diff(whole.t_us, prepend=whole.t_us[0] - 1) != 0
         again = _Boot(self.boot_id, Sorted(whole.cut(new)))
         for block, samples in again.stored.blocks():
-            again.add(block, samples, samples.series([0]), "")
+            again.add(block, samples, {}, "")
         self.duplicates += int((~new).sum())
         self.periods, self.pieces = again.periods, again.pieces
-        return [Piece(self.boot_id, again.stored, again.pieces[0])]
+        return [Piece(self.boot_id, again.stored, again.pieces[0], {})]
 
 
-def assemble(name: str, stored: Stored) -> dict[str, Any]:
-    """Read a log once: the fields of a trace that come from its file alone.
-
-    Raises HarnessError for no row or mixed sources.
-    """
+def _scanned(stored: Stored, every_rail: bool) -> dict[str, _Boot]:
+    """Read a log once; return the order of its rows by boot."""
     boots: dict[str, _Boot] = {}
-    filled: dict[int, Head] = {}
     for block, samples in stored.blocks():
         head = stored.heads[block.segment]
-        filled[block.segment] = head
         boot_id = str(head.clock.get("boot_id", ""))
         boot = boots.setdefault(boot_id, _Boot(boot_id, stored))
-        boot.add(block, samples, _of_total(head, samples), rule_of(head.source.get("sampling", "")))
+        sums = _sums(head, samples, every_rail)
+        boot.add(block, samples, sums, rule_of(head.source.get("sampling", "")))
+    return boots
+
+
+def _again(stored: Stored, sidecar: Sidecar, every_rail: bool) -> dict[str, _Boot]:
+    """Return the order of the rows as `_scanned` found it, from the sidecar if it has it."""
+    facts = sidecar.load()
+    if facts is None:
+        boots = _scanned(stored, every_rail)
+        sidecar.store([stored.state(), [boot.state() for boot in boots.values()]])
+        return boots
+    of_log, of_boots = facts
+    stored.restore(of_log)
+    found = [_Boot(state[0], stored) for state in of_boots]
+    for boot, state in zip(found, of_boots, strict=True):
+        boot.restore(state)
+    return {boot.boot_id: boot for boot in found}
+
+
+def assemble(
+    name: str, stored: Stored, sidecar: Sidecar | None = None, every_rail: bool = False
+) -> dict[str, Any]:
+    """Read a log once: the fields of a trace that come from its file alone.
+
+    The energy of the total is known afterwards, block by block; with `every_rail` that of each rail
+    too. Raises HarnessError for no row or mixed sources.
+    """
+    boots = _again(stored, sidecar, every_rail) if sidecar else _scanned(stored, every_rail)
+    filled = {number: stored.heads[number] for number in stored.torn}
     if not filled:
         damaged = stored.damaged
         first = f": line {', '.join(map(str, stored.lines))}" if stored.lines else ""
@@ -302,12 +375,21 @@ def assemble(name: str, stored: Stored) -> dict[str, Any]:
     }
 
 
-def _of_total(head: Head, samples: Samples) -> Series:
-    """Return the total of some samples of a segment; unread where it has not all of its rails."""
-    named = head.source.get("total") or (head.rails if len(head.rails) == 1 else ())
-    total = samples.series([head.rails.index(rail) for rail in named if rail in head.rails])
-    whole = set(named) <= set(head.rails)
-    return total if whole else total._replace(read=np.zeros(len(total.read), bool))
+def _sums(head: Head, samples: Samples, every_rail: bool) -> dict[str, Series]:
+    """Return the sums of rails of a segment that has them: its total's, and its rails'.
+
+    They are integrated over every gap, whatever gap the segment states.
+    """
+    total = tuple(head.source.get("total") or head.rails[: len(head.rails) == 1])
+    bridged = samples._replace(gap_us=np.zeros_like(samples.t_us))
+    wanted = {
+        "+".join(rails): rails for rails in (total, *((rail,) for rail in head.rails if every_rail))
+    }
+    return {
+        name: bridged.series([head.rails.index(rail) for rail in rails])
+        for name, rails in wanted.items()
+        if rails and set(rails) <= set(head.rails)
+    }
 
 
 def _require_one_source(name: str, segments: list[Head]) -> None:

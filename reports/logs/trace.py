@@ -13,7 +13,7 @@ from joulebird.harness.core.events import Window
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
-from joulebird.reports.logs.blocks import BLOCK_ROWS, InMemory, OnDisk, Stored
+from joulebird.reports.logs.blocks import BLOCK_ROWS, InMemory, OnDisk
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.importers.reading import Reading
@@ -22,6 +22,7 @@ from joulebird.reports.logs.opening import open_log
 from joulebird.reports.logs.periods import Periods
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, in_range, sensor_of, words_of
 from joulebird.reports.logs.powerlog import Segment, edited
+from joulebird.reports.logs.sidecar import Sidecar
 
 
 class Envelope(NamedTuple):
@@ -109,11 +110,13 @@ class PowerTrace:
         columns: str | None = None,
         block_rows: int = BLOCK_ROWS,
         interval_s: float | None = None,
+        every_rail: bool = False,
     ) -> "PowerTrace":
         """Load `power.csv`, or a foreign log (see joulebird.reports.logs.importers.formats).
 
         `columns` maps a foreign CSV: "t=COL[ms],w=COL[mW]", `interval_s` is the time between rows
-        that have none. Raises HarnessError for an unusable or ambiguous log.
+        that have none. `every_rail` integrates each rail while the log is read, for windows of all
+        of them. Raises HarnessError for an unusable or ambiguous log.
         """
         path = str(path)
         file = open_log(path)
@@ -127,7 +130,11 @@ class PowerTrace:
                 f"{path}: a log of joulebird names its own columns",
                 "leave --map out; choose a rail with --rail",
             )
-        return cls._of(path, OnDisk(path, file, in_range(MW_PER_W), block_rows))
+        sidecar = Sidecar(path, file, [block_rows, every_rail])
+        stored = OnDisk(path, file, in_range(MW_PER_W), block_rows)
+        trace = cls._of(path, assemble(path, stored, sidecar, every_rail))
+        stored.release()
+        return trace
 
     @classmethod
     def of(
@@ -144,11 +151,10 @@ class PowerTrace:
         Raises HarnessError when they hold no row or mix sources.
         """
         stored = InMemory(list(segments), in_range(per_watt))
-        return cls._of(name, stored, per_watt=per_watt, reading=reading)
+        return cls._of(name, assemble(name, stored), per_watt=per_watt, reading=reading)
 
     @classmethod
-    def _of(cls, name: str, stored: Stored, **facts: Any) -> "PowerTrace":
-        log = assemble(name, stored)
+    def _of(cls, name: str, log: dict[str, Any], **facts: Any) -> "PowerTrace":
         total = log["source"].get("total") or (log["rails"] if len(log["rails"]) == 1 else ())
         return cls(name=name, total=tuple(total), **facts, **log)
 
@@ -277,8 +283,7 @@ class PowerTrace:
         """Return the energy of a window (microseconds) of one piece, with its uncertainty."""
         rule = rule_of(self.source.get("sampling", ""))
         whole = Integrator(rule, begin, end, query.allowed_us)
-        total = query.rail == "+".join(self.total)
-        part = piece.integral(query.columns, whole, query.per_segment, total)
+        part = piece.integral(query.rail, query.columns, whole, query.per_segment)
         seconds, per_j = (end - begin) / 1e6, self.per_watt * 1_000_000
         sensor, measured = accuracy(self.source, query.rail.split("+")), part.total / per_j
         quantum_w = max(sensor.quantum_w, 1.0 / self.per_watt)
