@@ -157,8 +157,8 @@ class Stored(ABC):
         starts[:1] = block.at == self._begins[block.segment]
         gap_us = np.broadcast_to(np.int64(self.gap_us(block.segment)), len(t_us))
         samples = Samples(t_us, power, inside, starts, gap_us)
-        new = np.diff(t_us, prepend=t_us[:1] - 1) != 0
-        return samples if new.all() else samples.cut(new)
+        new = t_us[1:] != t_us[:-1]
+        return samples if new.all() else samples.cut(np.append(True, new))
 
 
 class OnDisk(Stored):

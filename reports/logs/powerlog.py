@@ -127,13 +127,21 @@ def _decode_strip(block: Block, rails: int) -> tuple[Words, Flags]:
     for row, at in zip(word, places, strict=True):
         row[:] = _view(block, at, "<u8")
     word ^= _BLANKS
-    digit = (word >> np.uint64(4)) & _ONES
     low = word & _LOW
+    digit = word >> np.uint64(4)
+    digit &= _ONES
+    blank = digit ^ _ONES
+    other = digit * np.uint64(9)
+    np.subtract(low, other, out=other)
+    other += _LOW
+    other &= _TENS
     word &= _HIGH
-    word |= (low + _LOW - digit * np.uint64(9)) & _TENS
-    word |= (digit << np.uint64(8)) & ~digit
-    word[1:] |= ~digit[1:] & _LAST
-    word[1] |= (digit[0] >> np.uint64(56)) & ~digit[1]
+    word |= other
+    np.left_shift(digit, np.uint64(8), out=other)
+    other &= blank
+    word |= other
+    word[1:] |= blank[1:] & _LAST
+    word[1] |= (digit[0] >> np.uint64(56)) & blank[1]
     wrong = np.bitwise_or.reduce(word, axis=0)
     wrong |= _view(block, block.shape[1] - len(_TAIL), "<u8") ^ _TAIL_WORDS[0]
     wrong |= _view(block, block.shape[1] - 8, "<u8") ^ _TAIL_WORDS[1]

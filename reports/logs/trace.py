@@ -337,6 +337,24 @@ class PowerTrace:
         _, columns = self._columns(rail)
         return [envelope(piece, columns, buckets, self.per_watt) for piece in self.pieces]
 
+    def to_frame(self) -> Any:
+        """Return all samples as a pandas frame: `t_s`, watts by rail (NaN: not read), `boot_id`.
+
+        Raises HarnessError without pandas.
+        """
+        try:
+            import pandas  # takes long: imported for frames alone
+        except ImportError:
+            raise HarnessError("a frame needs pandas", "pip install pandas") from None
+        frames = []
+        for piece in self.pieces:
+            samples = piece.samples()
+            watts = np.where(samples.read, samples.power / self.per_watt, np.nan)
+            frame = pandas.DataFrame(watts, columns=list(self.rails))
+            frame.insert(0, "t_s", samples.t_us / 1e6)
+            frames.append(frame.assign(boot_id=piece.boot_id))
+        return pandas.concat(frames, ignore_index=True)
+
     def problems(self) -> list[str]:
         """Return the faults of the log, one plain line each."""
         first = f" (first: line {', '.join(map(str, self.lines))})" if self.lines else ""

@@ -1,6 +1,8 @@
 """Loading logs of ours: whole, cut, damaged, resumed; and their energies."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -381,3 +383,27 @@ def test_a_window_that_spans_no_time_is_void(tmp_path):
     energy = trace.energy(5.0, 5.0)
     assert energy.void
     assert energy.void_reason == "the window spans no time"
+
+
+def test_a_frame_has_seconds_watts_and_boots(tmp_path):
+    path = tmp_path / "power.csv"
+    path.write_text(header(boot_id="a") + row(500_000, None, status="EIO") + row(1_000_000, 2500))
+    frame = PowerTrace.load(path).to_frame()
+    assert list(frame.columns) == ["t_s", "VDD_IN", "boot_id"]
+    assert frame["t_s"].tolist() == [0.5, 1.0]
+    assert frame["VDD_IN"].fillna(-1.0).tolist() == [-1.0, 2.5]
+    assert frame["boot_id"].tolist() == ["a", "a"]
+
+
+def test_reading_a_log_and_printing_a_table_import_no_frames(tmp_path):
+    path = write_log(tmp_path / "power.csv", TEN_W)
+    program = (
+        "import sys; from joulebird.harness.cli.main import main; "
+        "code = main(sys.argv[1:]); "
+        "print(code, sorted({'pandas', 'scipy', 'polars'} & set(sys.modules)))"
+    )
+    for words in (["energy", str(path)], ["table", "2", str(tmp_path)]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1].endswith(" []"), done.stdout
