@@ -3,6 +3,7 @@
 The last used blocks stay in memory, and so does a short log; the others are read again.
 """
 
+import io
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -84,6 +85,7 @@ class Stored(ABC):
         self.lines: tuple[int, ...] = ()
         self.torn: dict[int, list[int]] = {}
         self.rails: tuple[str, ...] = ()
+        self.short = False  # at most one block, so that nothing is gained by its integral
         self._begins: dict[int, int] = {}
         self._inside = inside
         self._kept: dict[tuple[int, ...], Samples] = {}
@@ -170,6 +172,7 @@ class OnDisk(Stored):
         self._file = file
         self._block_rows = block_rows
         self._whole = False
+        self.short = file.seek(0, io.SEEK_END) < row_width(1) * block_rows
 
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Read all rows once. Raises HarnessError for a damaged header and a newer format."""
@@ -245,6 +248,7 @@ class InMemory(Stored):
     def __init__(self, segments: Sequence[Segment], inside: Inside) -> None:
         super().__init__(inside)
         self._segments = segments
+        self.short = all(len(segment.t_us) <= BLOCK_ROWS for segment in segments)
         self.heads = {n: Head(*segment[:3]) for n, segment in enumerate(segments)}
         self._begins = dict.fromkeys(self.heads, 0)
         self.failures.update(*(segment.failures for segment in segments))

@@ -315,7 +315,7 @@ def _scanned(stored: Stored, every_rail: bool) -> dict[str, _Boot]:
         head = stored.heads[block.segment]
         boot_id = str(head.clock.get("boot_id", ""))
         boot = boots.setdefault(boot_id, _Boot(boot_id, stored))
-        sums = _sums(head, samples, every_rail)
+        sums = {} if stored.short else _sums(head, samples, every_rail)
         boot.add(block, samples, sums, rule_of(head.source.get("sampling", "")))
     return boots
 
@@ -325,7 +325,7 @@ def _again(stored: Stored, sidecar: Sidecar, every_rail: bool) -> dict[str, _Boo
     facts = sidecar.load()
     if facts is None:
         boots = _scanned(stored, every_rail)
-        sidecar.store([stored.state(), [boot.state() for boot in boots.values()]])
+        sidecar.store(lambda: [stored.state(), [boot.state() for boot in boots.values()]])
         return boots
     of_log, of_boots = facts
     stored.restore(of_log)

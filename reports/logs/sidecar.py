@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,11 +50,11 @@ class Sidecar:
         key, facts = json.loads(text)
         return facts if key == self._key else None
 
-    def store(self, facts: Any) -> None:
+    def store(self, facts: Callable[[], Any]) -> None:
         """Keep facts, unless the log is short, or changed a moment ago; an error is none."""
         if not self._key or self._key != self._identity():
             return
-        text = json.dumps([self._key, facts], separators=(",", ":")).encode()
+        text = json.dumps([self._key, facts()], separators=(",", ":")).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(
