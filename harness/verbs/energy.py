@@ -137,7 +137,8 @@ def loaded(args: Namespace) -> PowerTrace:
     if kept and args.map is not None:
         raise HarnessError("--map and --reading both say how to read the log", "give one of them")
     if not kept:
-        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval)
+        every = args.rail is None
+        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval, every_rail=every)
         if args.reading is not None and trace.reading:
             write_json(args.reading, trace.reading.as_dict())
         return trace

@@ -41,7 +41,8 @@ Changes that are rarer than a few in a window and shorter than the interval rema
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,14 +58,47 @@ class Series(NamedTuple):
     """Power over time in integers.
 
     Microseconds, power units, which samples were read, where a recorder (re)started, and the
-    longest gap to bridge before each sample (microseconds; 0, or none: that of the query).
+    longest gap to bridge before each sample (microseconds; 0: that of the query).
     """
 
     t_us: Integers
     power: Integers
     read: Flags
     starts: Flags
-    gap_us: Integers | None = None
+    gap_us: Integers
+
+    def cut(self, index: Any) -> "Series":
+        """Return the samples at an index: a slice, or flags."""
+        return Series(*(column[index] for column in self))
+
+
+UNITS = 256  # of a sum in 1
+
+
+def exact_sum(values: np.ndarray) -> int:
+    """Return the sum of at most 65536 floats of size below 2^200, in 1/`UNITS`.
+
+    Each is rounded to such a unit, so that the sum does not depend on the order. Numbers of 36 bits
+    add up exactly as floats.
+
+    >>> exact_sum(np.array([2.0**90, 0.5, 0.25, -(2.0**90)])) / UNITS
+    0.75
+    """
+    total, rest = 0, values * UNITS
+    most = float(np.abs(rest).max(initial=0.0))
+    for shift in (180, 144, 108, 72, 36, 0):
+        if most >= 2.0 ** (shift - 1) or not shift:
+            high = np.rint(rest * 2.0**-shift)
+            rest = rest - high * 2.0**shift
+            total += int(high.sum()) << shift
+    return total
+
+
+def together(blocks: Iterable[Sums]) -> Sums:
+    """Return the sums over some blocks together, the same whatever the blocks."""
+    columns = list(zip(*blocks, strict=True))
+    totals = [sum(column) / UNITS for column in columns[:-1]]
+    return Sums._make([*totals, min(columns[-1])]) if columns else Sums()
 
 
 def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end: int) -> Sums:
@@ -94,22 +128,22 @@ def sums(part: Series, good: Flags, spent: Integers, rule: str, begin: int, end:
     flat = (step == 0) & (used > 0)
     run = flat & ~np.append(False, flat[:-1])[: len(step)]
     changes = np.abs(step[kept])[(step[kept] != 0) & good[kept] & (used[kept] > 0)]
-    inside = (used > 0)[kept]
-    return Sums(
-        float(jumps[kept].sum()),
-        float(jumps[kept][(length > 3.0 * beside)[kept]].sum()),
-        float(white[kept].sum()),
-        float(line[kept].sum()),
-        float(ends[kept].sum()),
-        float((used * (length - used))[kept].sum()),
-        float((step[kept] ** 2)[inside].sum()),
-        float((used[kept] ** 2).sum()),
-        float(inside.sum()),
-        float((np.append(False, even)[: len(step)] & (used > 0))[kept].sum()),
-        float(used[kept][flat[kept]].sum()),
-        float(run[kept].sum()),
-        float(changes.min(initial=math.inf)),
+    added = (
+        jumps,
+        np.where(length > 3.0 * beside, jumps, 0.0),
+        white,
+        line,
+        ends,
+        used * (length - used),
+        np.where(used > 0, step**2, 0.0),
+        used**2,
+        used > 0,
+        np.append(False, even)[: len(step)] & (used > 0),
+        np.where(flat, used, 0.0),
+        run,
     )
+    totals = [exact_sum(each[kept].astype(float)) for each in added]
+    return Sums._make([*totals, float(changes.min(initial=math.inf))])
 
 
 def _residuals(

@@ -217,6 +217,7 @@ def test_the_integrals_are_the_same_fraction(samples, rule, data):
         np.array([s.power or 0 for s in kept]),
         np.array([s.power is not None for s in kept]),
         np.array([s.start for s in kept]),
+        np.zeros(len(kept), np.int64),
     )
     ours = integrate(kept, begin, end, rule, allowed_us)
     theirs = desk.integrate(part, begin, end, rule, allowed_us)
