@@ -17,10 +17,17 @@ from joulebird.harness.core.integral import (
     rule_of,
 )
 from joulebird.harness.core.powerlog import Row
-from joulebird.harness.core.sensor import UNKNOWN, Accuracy, accuracy
+from joulebird.harness.core.sensor import (
+    UNKNOWN,
+    Accuracy,
+    Sums,
+    accuracy,
+    expanded,
+    merged,
+    uncertain,
+)
 
 MICRO = 1e6
-STEP_W = 1e-3  # of a log's numbers
 
 
 class Energy(NamedTuple):
@@ -30,6 +37,7 @@ class Energy(NamedTuple):
     holes count with the mean of the rest. `peak_w` is the highest reading inside, None without one.
     `u_joules` is the uncertainty in joules at about 95 %, of two parts: `u_sensor_j` (gain and
     offset; None where the source states none) and `u_sampling_j` (sampling, quantisation, holes).
+    `doubt` is the reason for the word "aliased?", or "".
     """
 
     joules: Optional[float]
@@ -41,6 +49,7 @@ class Energy(NamedTuple):
     u_joules: Optional[float] = None
     u_sensor_j: Optional[float] = None
     u_sampling_j: Optional[float] = None
+    doubt: str = ""
 
 
 def samples(rows: Iterable[Row], rails: Sequence[str]) -> List[Sample]:
@@ -63,19 +72,19 @@ def energy(
     series: List[Sample],
     begin_s: float,
     end_s: float,
-    sampling: str,
+    source: Dict[str, Any],
     allowed_s: float = LEAST_GAP_S,
     sensor: Accuracy = UNKNOWN,
 ) -> Energy:
     """Integrate milliwatts over begin_s..end_s; gaps up to `allowed_s` are integrated across.
 
-    `sensor` bounds the errors of the readings.
+    Of `source` counts how it samples. `sensor` bounds the errors of the readings.
 
-    >>> energy([Sample(0, 1000), Sample(1000000, 3000)], 0.5, 1.0, "snapshot").joules
+    >>> energy([Sample(0, 1000), Sample(1000000, 3000)], 0.5, 1.0, {}).joules
     1.25
     """
     begin_us, end_us = round(begin_s * MICRO), round(end_s * MICRO)
-    rule, allowed_us = rule_of(sampling), round(allowed_s * MICRO)
+    rule, allowed_us = rule_of(source.get("sampling", "")), round(allowed_s * MICRO)
     total, covered_us, worst_gap_us = integrate(series, begin_us, end_us, rule, allowed_us)
     seconds, covered_s = (end_us - begin_us) / MICRO, covered_us / MICRO
     measured_j = float(total / 10**9)
@@ -93,17 +102,18 @@ def energy(
     )
     if joules is None or mean_w is None:
         return found
-    levels = 1 + sum(a != b for a, b in zip(inside, inside[1:]))
     low_w, peak_w = (pick(inside or read, default=0) / 1e3 for pick in (min, max))
-    quantum_j = max(sensor.quantum_w, STEP_W) / math.sqrt(12 * levels) * seconds
-    unseen_j = sampling_error(part, begin_us, end_us, rule, allowed_us) / 1e9
+    sums = sums_of(part, begin_us, end_us, rule, allowed_us)
+    window = seconds, mean_w, peak_w - low_w
+    own = uncertain(sums, source, window, sensor.quantum_w, 1000)
+    sigma_j = math.hypot(own.random_j, own.grid_j)
     holes_j = max(seconds - covered_s, 0.0) * max(peak_w - mean_w, mean_w - low_w, 0.0)
-    sensor_j = math.hypot(abs(measured_j) * sensor.gain, seconds * sensor.offset_w)
-    sampling_j = math.hypot(2.0 * math.hypot(unseen_j, quantum_j), holes_j)
+    limits = abs(measured_j) * sensor.gain, seconds * sensor.offset_w
     return found._replace(
-        u_joules=math.hypot(sensor_j, sampling_j),
-        u_sensor_j=sensor_j if sensor.stated else None,
-        u_sampling_j=sampling_j,
+        u_joules=expanded(sigma_j, holes_j, *limits, known=own.lag_j),
+        u_sensor_j=expanded(0.0, *limits) if sensor.stated else None,
+        u_sampling_j=expanded(sigma_j, holes_j, known=own.lag_j),
+        doubt=own.doubt,
     )
 
 
@@ -119,42 +129,59 @@ def around(series: List[Sample], begin_us: int, end_us: int) -> List[Sample]:
     return series[first:last]
 
 
-def sampling_error(
-    series: List[Sample], begin_us: int, end_us: int, rule: str, allowed_us: int
-) -> float:
-    """Return one sigma of the error from the unknown power between samples, in mW x microseconds.
+class Span(NamedTuple):
+    """Two readings: microseconds between them, those of the window, bridged or not, the change."""
 
-    `sampling_error` of reports/logs/integrate.py derives it; this is the sum of its two terms.
-    """
-    series = only_read(series)
-    if rule == COUNTER:
-        return _cut_error(series, begin_us, end_us, allowed_us)
-    squares = line = 0.0
-    left, ahead, t1, p1 = False, 0, 0, 0  # the interval before: bridged, covered time, its begin
-    for (t2, p2, _), (t3, p3, _) in zip(series, series[1:] + series[-1:]):
-        before, t0, p0, t1, p1 = ahead, t1, p1, t2, p2 or 0
-        low, high = t2 if t2 > begin_us else begin_us, t3 if t3 < end_us else end_us
-        right = p2 is not None and p3 is not None and 0 < t3 - t2 <= allowed_us
-        ahead = high - low if right and high > low else 0
-        half, p3 = (before + ahead) / 2.0, p3 or 0
-        if half and left and right:
-            moved = half * (p1 - p0 - (p3 - p0) * (t2 - t0) / (t3 - t0))
-            squares += moved * moved / 1.5
-            line += moved
-        elif half:
-            squares += (half * (p1 - (p0 if left else p3))) ** 2 / 2.0
-        left = right
-    return math.sqrt(squares) + (abs(line) / 6.0 if rule == TRAPEZOIDS else 0.0)
+    length: float = 1.0
+    used: float = 0.0
+    good: bool = False
+    step: int = 0
 
 
-def _cut_error(series: List[Sample], begin_us: int, end_us: int, allowed_us: int) -> float:
-    """Return the error of a counter, which knows the energy between readings: of the cut ones."""
-    cut = (
-        (min(t1, end_us) - max(t0, begin_us), t1 - t0, (p1 or 0) - (p0 or 0))
-        for (t0, p0, _), (t1, p1, start) in zip(series, series[1:])
-        if t1 - t0 <= allowed_us and not start
+def sums_of(series: List[Sample], begin_us: int, end_us: int, rule: str, allowed_us: int) -> Sums:
+    """Return the sums of reports/logs/sampling.py, in milliwatts and microseconds."""
+    read, counted = only_read(series), rule == COUNTER
+    spans = [Span(), Span()]
+    for (t0, p0, _), (t1, p1, start) in zip(read, read[1:]):
+        used, length = min(t1, end_us) - max(t0, begin_us), t1 - t0
+        short = length <= allowed_us or (counted and used == length)
+        good = short and not (counted and start)
+        spans.append(Span(length, max(used, 0) if good else 0, good, (p1 or 0) - (p0 or 0)))
+    spans.append(Span())
+    return merged(_terms(*four, rule) for four in zip(spans, spans[1:], spans[2:], spans[3:]))
+
+
+def _terms(first: Span, before: Span, span: Span, after: Span, rule: str) -> Sums:
+    """Return the terms of a span and of the reading at its begin."""
+    length, used, _, step = span
+    beside = [other for other in (before, after) if span.good and other.good]
+    bends = (abs(step - other.step * length / other.length) for other in beside)
+    jump = (used * min(bends, default=abs(step))) ** 2 / 12.0
+    lonely = length > 3.0 * min((other.length for other in beside), default=length)
+    white, even, line = 0.0, False, 0.0 if rule == TRAPEZOIDS else used * step / 2.0
+    if before in beside:
+        near, weight = _off_line(before, span), (before.used + used) / 2.0
+        even = used > 0 and abs(length - before.length) <= 0.1 * before.length
+        line = weight * near if rule == TRAPEZOIDS else line
+        if first.good and after.good:
+            far = _off_line(_both(first, before), _both(span, after))
+            white = weight**2 * (7.0 / 6.0 * near**2 - far**2 / 2.0)
+    moved, least = (step**2, abs(step) or math.inf) if used else (0, math.inf)
+    ends, cut = used * step / length, used * (length - used)
+    flat = 0.0 if step else used
+    run = flat > 0 and not (before.used and before.step == 0)
+    inside, square = used > 0, used**2
+    return Sums(
+        jump, jump * lonely, white, line, ends, cut, moved, square, inside, even, flat, run, least
     )
-    return math.sqrt(sum(float(us * step) ** 2 for us, whole, step in cut if 0 < us < whole))
+
+
+def _both(one: Span, other: Span) -> Span:
+    return Span(one.length + other.length, step=one.step + other.step)
+
+
+def _off_line(before: Span, after: Span) -> float:
+    return before.step - (before.step + after.step) * before.length / (before.length + after.length)
 
 
 def joules_of(
@@ -183,7 +210,7 @@ def energies(
 
     def over(rails: Sequence[str]) -> Energy:
         limits = allowed_gap_s(source), accuracy(source, rails)
-        return energy(samples(rows, rails), begin_s, end_s, source["sampling"], *limits)
+        return energy(samples(rows, rails), begin_s, end_s, source, *limits)
 
     total = over(source["total"] or source["rails"])
     if not source["total"]:

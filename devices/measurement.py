@@ -11,7 +11,7 @@ from joulebird.devices.recorder.parent import Recorder
 from joulebird.harness.core.errors import SourceError
 from joulebird.harness.core.integral import allowed_gap_s
 from joulebird.harness.core.powerlog import OK, Row, row_width
-from joulebird.harness.core.sensor import UNSTATED, words_of
+from joulebird.harness.core.sensor import ALIASED, UNSTATED, words_of
 
 MARGIN_ROWS = 64  # before a window, to cut its edge; a long log is not read from its beginning
 
@@ -59,10 +59,11 @@ class Measurement:
     def words(self) -> Tuple[str, ...]:
         """The words that go with every number: "simulated" or "replayed", "shared", "foreign load".
 
-        The last one stands where `load.exceeds` that of an idle machine.
+        The last one stands where `load.exceeds` that of an idle machine; `total.doubt` explains
+        "aliased?".
         """
-        _ = self.total
-        words = words_of(self.source) + ("shared",) * bool(self.overlaps)
+        words = words_of(self.source) + (ALIASED,) * bool(self.total.doubt)
+        words += ("shared",) * bool(self.overlaps)
         return words + ("foreign load",) * self.load.exceeds
 
     @property
@@ -146,7 +147,8 @@ class Measurement:
 
     def __str__(self) -> str:
         words = [word for word in words_of(self.source) if word != self.source["name"]]
-        words += ["foreign load"] * self.load.exceeds + ["not measured"] * (not self.source["real"])
+        words += [ALIASED] * bool(self.total.doubt) + ["foreign load"] * self.load.exceeds
+        words += ["not measured"] * (not self.source["real"])
         origin = ", ".join([self.source["scope"], self.source["name"], *words])
         count = len(self.overlaps)
         shared = f"; {shared_text(count, shared_s(self.overlaps), 'code')}" if count else ""

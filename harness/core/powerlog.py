@@ -167,12 +167,12 @@ def segments(path: str, data: Bytes, error: Error) -> Iterator[Tuple[Head, int, 
         following = data.find(b"\n" + MAGIC, at)
         end = len(data) if following < 0 else following + 1
         try:
-            head, begin = _head(data, at, end)
+            found, begin = head(data, at, end)
         except HarnessError as problem:
             line = data[:at].count(b"\n") + 1
             raise error(f"{path} line {line}: {problem.message}", problem.hint) from None
-        if head is not None:
-            yield head, begin, end
+        if found is not None:
+            yield found, begin, end
         at = end
 
 
@@ -181,14 +181,15 @@ def rows(data: Bytes, begin: int, end: int, rails: Tuple[str, ...]) -> Iterator[
     start = True
     while begin < end:
         stop = data.find(b"\n", begin, end)
-        row = None if stop < 0 else parse_row(data[begin:stop], rails)
+        stop = end if stop < 0 else stop
+        row = parse_row(data[begin:stop], rails)
         if row is not None and start:
             row, start = row._replace(start=True), False
         yield row
-        begin = end if stop < 0 else stop + 1
+        begin = stop + 1
 
 
-def _head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
+def head(data: Bytes, at: int, end: int) -> Tuple[Optional[Head], int]:
     """Return the head of the segment in bytes at..end, and where its rows begin.
 
     The head is None when it was cut short and no row follows.

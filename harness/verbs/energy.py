@@ -20,7 +20,7 @@ from joulebird.harness.core.events import attempts
 from joulebird.harness.core.files import write_json
 from joulebird.harness.core.jsonfile import load
 from joulebird.harness.core.records import STAGE, is_done, read_events, read_stage
-from joulebird.harness.core.sensor import parts_text
+from joulebird.harness.core.sensor import ALIASED, parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.cells import STAMPED
 from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
@@ -211,7 +211,8 @@ def loaded(args: Namespace) -> PowerTrace:
     if kept and args.map is not None:
         raise HarnessError("--map and --reading both say how to read the log", "give one of them")
     if not kept:
-        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval)
+        every = args.rail is None
+        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval, every_rail=every)
         if args.reading is not None and trace.reading:
             write_json(args.reading, trace.reading.as_dict())
         return trace
@@ -371,6 +372,7 @@ def as_text(
     )
     known = parts_text(first.u_sensor_joules, first.own_u_joules)
     parts = [] if first.void else [f"uncertainty (95 %): {known}"]
-    notes = (f"note: {text}" for text in (*args.evidence, *trace.problems()))
+    doubts = [f"{ALIASED}: {first.doubt}"] if first.doubt else []
+    notes = (f"note: {text}" for text in (*doubts, *args.evidence, *trace.problems()))
     reading = [trace.reading.as_text()] if trace.reading else []
     return "\n".join([*lines, *rows, *parts, *reading, *notes])

@@ -14,7 +14,7 @@ from joulebird.devices.overlap import shared_s, shared_text
 from joulebird.harness.cli.arguments import changed, known_rail, own, single
 from joulebird.harness.cli.output import as_json, put
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.sensor import parts_text, words_of
+from joulebird.harness.core.sensor import ALIASED, parts_text, words_of
 from joulebird.harness.power.sources import parse_options
 
 MOST_SHOWN = 5  # of the measurements beside this one
@@ -83,6 +83,7 @@ def facts_of(command: List[str], measured: Measured, rail: Optional[str]) -> Dic
         "u_sensor_j": energy.u_sensor_j,
         "u_sampling_j": energy.u_sampling_j,
         "words": words,
+        "doubt": energy.doubt or None,
         "overlaps": [overlap._asdict() for overlap in measurement.overlaps],
         "shared_s": shared_s(measurement.overlaps),
         "load": measurement.load.facts(),
@@ -118,6 +119,7 @@ def as_text(facts: Dict[str, Any]) -> str:
         parts = parts_text(facts["u_sensor_j"], facts["u_sampling_j"])
         lines.append(f"  uncertainty (95 %): {parts}")
     lines += ["  " + facts["problem"]] if facts["problem"] else []
+    lines += [f"  {ALIASED}: {facts['doubt']}"] if facts["doubt"] else []
     others = facts["overlaps"]
     lines += ["  foreign load: " + facts["foreign_load"]] if facts["foreign_load"] else []
     lines += ["  " + shared_text(len(others), facts["shared_s"], "command")] if others else []

@@ -1,5 +1,6 @@
 """The rules of `check` that look at power logs: their samples, their clocks, their sensors."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from joulebird.harness.core.integral import MIN_COVERAGE, rule_of
 from joulebird.harness.core.sensor import UNSTATED
 from joulebird.reports.checks.finding import FAIL, NOTE, PASS, WARN, Rules, Verdicts, measured
-from joulebird.reports.logs.pieces import accuracy, range_of
+from joulebird.reports.logs.pieces import Piece, accuracy, range_of
 from joulebird.reports.runs.accounting import stage_energy
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
@@ -159,11 +160,8 @@ def readings_plausible(runs: list[FinishedRun]) -> Verdicts:
         yield from _in_range(stage)
         if any(range_of(source, rail) is None for rail in trace.total):
             unstated.add(str(source.get("name")))
-        columns = [trace.rails.index(rail) for rail in trace.total]
-        for series in (piece.series(columns) for piece in trace.pieces):
-            if series.read.any():
-                watts = series.power[series.read] / trace.per_watt
-                yield from _plausible(stage, watts, trace.period_s)
+        for piece in trace.pieces:
+            yield from _plausible(stage, piece)
     for name in sorted(unstated):
         yield (NOTE, f"source {name}: no range stated", "state its range_w in watts")
 
@@ -173,7 +171,8 @@ def _in_range(stage: FinishedStage) -> Verdicts:
     trace = stage.trace
     for column, rail in enumerate(trace.rails):
         limit = range_of(trace.source, rail)
-        most = max(float(np.abs(piece.power[:, column]).max()) for piece in trace.pieces)
+        parts = (part for piece in trace.pieces for part in piece.parts())
+        most = max(float(np.abs(part.power[:, column]).max()) for part in parts)
         if limit is not None and most >= limit * trace.per_watt:
             yield (
                 FAIL,
@@ -197,18 +196,30 @@ def _in_range(stage: FinishedStage) -> Verdicts:
         )
 
 
-def _plausible(stage: FinishedStage, watts: np.ndarray, period_s: float) -> Verdicts:
-    zero_s = longest_run(watts <= 0) * period_s
-    if zero_s > STUCK_S:
+def _plausible(stage: FinishedStage, piece: Piece) -> Verdicts:
+    """Judge the readings of the total: their longest run at zero, and their spread."""
+    trace = stage.trace
+    columns = [trace.rails.index(rail) for rail in trace.total]
+    count = run = longest = 0
+    lowest, highest = math.inf, -math.inf
+    for series in (part.series(columns) for part in piece.parts()):
+        power = series.power[series.read]
+        zero = np.append(np.ones(run, bool), power <= 0)
+        longest = max(longest, longest_run(zero))
+        run = len(zero) - 1 - int(np.flatnonzero(~zero).max(initial=-1))
+        count += len(power)
+        lowest = min(lowest, power.min(initial=1 << 62))
+        highest = max(highest, power.max(initial=-(1 << 62)))
+    if longest * trace.period_s > STUCK_S:
         yield (
             FAIL,
-            f"{stage.id}: the reading stood at zero or below for {zero_s:.0f} s",
+            f"{stage.id}: the reading stood at zero or below for {longest * trace.period_s:.0f} s",
             "check the meter's wiring",
         )
-    elif stage.work and len(watts) >= MIN_SAMPLES and np.ptp(watts) == 0:
+    elif stage.work and count >= MIN_SAMPLES and lowest == highest:
         yield (
             WARN,
-            f"{stage.id}: all {len(watts)} readings are {watts[0]:.3f} W",
+            f"{stage.id}: all {count} readings are {lowest / trace.per_watt:.3f} W",
             "the sensor may be stuck: compare with another",
         )
 

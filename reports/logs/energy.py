@@ -8,6 +8,7 @@ from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import MIN_COVERAGE
+from joulebird.harness.core.sensor import K95, expanded
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class Energy:
     """Energy of one rail (or total) over a window.
 
     `measured_j` is the exact integral over the covered part of the window, `seconds` the length of
-    the window, `covered_s` that of its covered part. `u_gain_j` and `u_offset_j` are uncertainties
-    shared by all measurements of one sensor; `u_random_j` (sampling, quantisation, window edges) is
-    not. `stated` is whether the source states the first two. `words` accompany the number
-    everywhere: "simulated", "replayed", "estimated".
+    the window, `covered_s` that of its covered part. `u_gain_j` and `u_offset_j` are limits of
+    errors shared by all measurements of one sensor, `stated` whether the source states them. Two
+    standard deviations are not shared: `u_random_j` (sampling, quantisation, window edges) and
+    `u_grid_j`, of a fixed grid in which the power may move; `doubt` says why. `u_lag_j` is the
+    known error, with its sign, of a chip whose readings lag behind. `words` accompany the number
+    everywhere: "simulated", "replayed", "estimated", "aliased?".
     """
 
     rail: str
@@ -41,6 +44,9 @@ class Energy:
     u_gain_j: float = 0.0
     u_offset_j: float = 0.0
     u_random_j: float = 0.0
+    u_lag_j: float = 0.0
+    u_grid_j: float = 0.0
+    doubt: str = ""
     sensor: str = ""
     stated: bool = False
     words: tuple[str, ...] = ()
@@ -110,24 +116,26 @@ class Energy:
     def u_joules(self) -> float | None:
         """Return the uncertainty in joules at about 95 %; None when void.
 
-        Random parts count twice (k = 2), systematic ones with their limits.
+        reports/logs/sampling.py has the model.
         """
-        return None if self.void else math.hypot(self.u_gain_j, self.u_offset_j, self._own_u_j)
+        limits = self.u_gain_j, self.u_offset_j, self.u_holes_j
+        return None if self.void else expanded(self._sigma_j, *limits, known=self.u_lag_j)
 
     @property
     def u_sensor_joules(self) -> float | None:
         """Return the sensor's part of `u_joules`; None when void, or when it states none."""
         known = self.stated and not self.void
-        return math.hypot(self.u_gain_j, self.u_offset_j) if known else None
+        return expanded(0.0, self.u_gain_j, self.u_offset_j) if known else None
 
     @property
     def own_u_joules(self) -> float | None:
         """Return the part of `u_joules` that measurements with one sensor do not share."""
-        return None if self.void else self._own_u_j
+        known = self.u_lag_j
+        return None if self.void else expanded(self._sigma_j, self.u_holes_j, known=known)
 
     @property
-    def _own_u_j(self) -> float:
-        return math.hypot(2.0 * self.u_random_j, self.u_holes_j)
+    def _sigma_j(self) -> float:
+        return math.hypot(self.u_random_j, self.u_grid_j)
 
     def ratio(self, other: "Energy") -> Ratio:
         """Return this energy over another one; raises HarnessError if one is void or zero.
@@ -139,12 +147,14 @@ class Energy:
             why = self.void_reason or other.void_reason or "zero energy"
             raise HarnessError("a ratio with an energy that is void or zero", f"see: {why}")
         value = ours / theirs
-        own = self._own_u_j / ours, other._own_u_j / theirs
+        own = math.hypot(self._sigma_j / ours, other._sigma_j / theirs)
+        holes = self.u_holes_j / ours, other.u_holes_j / theirs
         gain = self.u_gain_j / ours, other.u_gain_j / theirs
         offset = self.u_offset_j / ours, other.u_offset_j / theirs
         one_sensor = self.sensor and self.sensor == other.sensor
         shared = (offset[0] - offset[1], gain[0] - gain[1]) if one_sensor else (*offset, *gain)
-        return Ratio(value, abs(value) * math.hypot(*own, *shared))
+        lag = self.u_lag_j / ours - other.u_lag_j / theirs
+        return Ratio(value, abs(value) * expanded(own, *holes, *shared, known=lag))
 
     def minus_idle(self, idle_w: float, u_idle_w: float = 0.0) -> "Energy":
         """Return the energy net of an idle power in watts; a constant offset cancels."""
@@ -154,7 +164,7 @@ class Energy:
             low_w=self.low_w - idle_w,
             peak_w=self.peak_w - idle_w,
             u_offset_j=0.0,
-            u_random_j=math.hypot(self.u_random_j, u_idle_w * self.seconds / 2.0),
+            u_random_j=math.hypot(self.u_random_j, u_idle_w * self.seconds / K95),
         )
 
     def scaled(self, factor: float | Fraction) -> "Energy":
@@ -168,6 +178,8 @@ class Energy:
             u_gain_j=self.u_gain_j * times,
             u_offset_j=self.u_offset_j * times,
             u_random_j=self.u_random_j * times,
+            u_lag_j=self.u_lag_j * times,
+            u_grid_j=self.u_grid_j * times,
         )
 
     def worded(self, *words: str) -> "Energy":
@@ -192,6 +204,7 @@ class Energy:
             "void": self.void,
             "reason": self.void_reason,
             "words": list(self.words),
+            "doubt": self.doubt or None,
         }
 
     def __str__(self) -> str:
@@ -237,6 +250,9 @@ def total_energy(energies: Iterable[Energy]) -> Energy:
         u_gain_j=math.fsum(part.u_gain_j for part in parts),
         u_offset_j=math.fsum(part.u_offset_j for part in parts),
         u_random_j=math.hypot(*(part.u_random_j for part in parts)),
+        u_lag_j=math.fsum(part.u_lag_j for part in parts),
+        u_grid_j=math.fsum(part.u_grid_j for part in parts),
+        doubt=next((part.doubt for part in parts if part.doubt), ""),
         sensor=sensors.pop() if len(sensors) == 1 else "",
         stated=bool(sampled) and all(part.stated for part in sampled),
         words=tuple(sorted({word for part in parts for word in part.words})),

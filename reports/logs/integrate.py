@@ -1,42 +1,30 @@
 """Integrate long logs by the rules of `harness/core/integral.py`, in numpy, and bound the error.
 
-Exact rational arithmetic, whatever the order or chunking of the work.
+Exact rational arithmetic, whatever the order of the work. Samples come block by block, and each
+block gives a `Tally`; those of a window add up to its integral. A tally whose block, with the
+samples before it, lies wholly in the window and without a hole is the same for every window.
 """
 
-import math
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from joulebird.harness.core.integral import COUNTER, TRAPEZOIDS
+from joulebird.harness.core.sensor import Sums
+from joulebird.reports.logs import sampling
+from joulebird.reports.logs.sampling import Flags, Integers, Series
 
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-
-class Series(NamedTuple):
-    """Power over time in integers.
-
-    Microseconds, power units, which samples were read, where a recorder (re)started, and the
-    longest gap to bridge before each sample (microseconds; 0, or none: that of the query).
-    """
-
-    t_us: Integers
-    power: Integers
-    read: Flags
-    starts: Flags
-    gap_us: Integers | None = None
+HALO = 2  # neighbours on each side that the error of a sample may depend on
+FOREVER = 1 << 62  # microseconds
 
 
 class Integral(NamedTuple):
     """The integral of a window.
 
     `total` in power units x microseconds (exact), covered and longest unsampled time in
-    microseconds, samples read and failed, lowest and highest reading, the sampling error
-    (`scatter`: one sigma; `bias`: of curvature; in the unit of total), and the number of `levels`
-    of the readings.
+    microseconds, samples read and failed, lowest and highest reading, the `sums` that bound the
+    sampling error, and the number of `levels` of the readings.
     """
 
     total: Fraction
@@ -46,39 +34,160 @@ class Integral(NamedTuple):
     failed: int
     low: float
     high: float
-    scatter: float
-    bias: float
+    sums: Sums
     levels: int
+
+
+class Tally(NamedTuple):
+    """The part of an integral that a block of samples adds.
+
+    Twice the total, covered and longest time between readings (microseconds), samples in the
+    window, and failed ones, lowest and highest reading (None: none), how often a reading differs
+    from the one before, and the sums of the sampling error (None: of no reading). An interval
+    belongs to the block in which it ends; the error's sums lag by `HALO` readings.
+    """
+
+    twice: int | Fraction
+    covered_us: int
+    longest_us: int
+    samples: int
+    failed: int
+    low: int | None
+    high: int | None
+    changes: int
+    sums: sampling.Sums | None
 
 
 def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> Integral:
     """Integrate over begin_us..end_us; samples outside the window serve to cut its edges."""
-    inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
-    failed = int((inside & ~part.read).sum())
-    if not part.read.all():  # a failed one is missed; the one behind a failed start is a start
-        runs = np.cumsum(part.starts)[part.read]
-        starts = np.diff(runs, prepend=runs[:1]) > 0
-        gap_us = None if part.gap_us is None else part.gap_us[part.read]
-        t_us, power, read = part.t_us[part.read], part.power[part.read], part.read[part.read]
-        part = Series(t_us, power, read, starts, gap_us)
-        inside = (part.t_us >= begin_us) & (part.t_us <= end_us)
-    length = np.diff(part.t_us)
-    good = bridged(part, length, begin_us, end_us, rule, allowed_us)
-    spent = _inside(part.t_us, np.where(good, length, 0), begin_us, end_us)
-    readings = part.power[inside] if inside.any() else part.power
-    scatter, bias = sampling_error(part, good, spent, rule)
-    return Integral(
-        _total(part, length, spent, begin_us, end_us, rule),
-        int(spent.sum()),
-        worst_gap(part, begin_us, end_us),
-        int(inside.sum()),
-        failed,
-        float(readings.min()) if len(readings) else 0.0,
-        float(readings.max()) if len(readings) else 0.0,
-        scatter,
-        bias,
-        1 + int(np.count_nonzero(np.diff(part.power[inside]))),
-    )
+    whole = Integrator(rule, begin_us, end_us, allowed_us)
+    whole.add(part)
+    return whole.result()
+
+
+class Integrator:
+    """Integrates a window of samples that come block by block, in order.
+
+    The first and the last reading may lie outside the window: they serve to cut its edges.
+    """
+
+    def __init__(
+        self, rule: str, begin_us: int = -FOREVER, end_us: int = FOREVER, allowed_us: int = FOREVER
+    ) -> None:
+        self.rule = rule
+        self.window = begin_us, end_us
+        self.allowed_us = allowed_us
+        nothing = np.zeros(0, np.int64)
+        self.carry = Series(nothing, nothing, nothing > 0, nothing > 0, nothing)
+        self._tallies: list[Tally] = []
+        self._first_us: int | None = None
+        self._restarted = False  # since the last reading
+
+    def add(self, part: Series) -> Tally:
+        """Add the next samples; return their part of the integral."""
+        begin_us, end_us = self.window
+        away = part.t_us[~part.read]
+        part = self._only_read(part)
+        known = len(self.carry.t_us)
+        joined = Series(*(np.append(*both) for both in zip(self.carry, part, strict=True)))
+        length, good, spent = self._intervals(joined)
+        samples, low, high, changes = _readings(joined, known, begin_us, end_us)
+        first = max(known - 1, 0)  # the interval that ends at the first new reading
+        tail = joined.cut(slice(first, None))
+        tally = Tally(
+            _twice(tail, length[first:], spent[first:], begin_us, end_us, self.rule),
+            int(spent[first:].sum()),
+            _longest(joined.t_us, length, known, begin_us, end_us),
+            samples,
+            int(((away >= begin_us) & (away <= end_us)).sum()),
+            low,
+            high,
+            changes,
+            self._sums(joined, good, spent, known, max(len(joined.t_us) - HALO, 0)),
+        )
+        if self._first_us is None and len(joined.t_us):
+            self._first_us = int(joined.t_us[0])
+        self.carry = Series(*(column[-2 * HALO :].copy() for column in joined))
+        self._tallies.append(tally)
+        return tally
+
+    def skip(self, tally: Tally, carry: Series) -> None:
+        """Add the next samples by their known part of the integral, and the last readings."""
+        self._tallies.append(tally)
+        self.carry = carry
+
+    def result(self) -> Integral:
+        """Return the integral of all samples added."""
+        begin_us, end_us = self.window
+        length, good, spent = self._intervals(self.carry)
+        count = len(self.carry.t_us)
+        rest = self._sums(self.carry, good, spent, count, count)
+        sums = [*(one.sums for one in self._tallies), rest]
+        longest = max((one.longest_us for one in self._tallies), default=0)
+        if self._first_us is None:
+            longest = end_us - begin_us
+        else:
+            edges = self._first_us - begin_us, end_us - int(self.carry.t_us[-1])
+            longest = max(0, longest, *edges)
+        samples = sum(one.samples for one in self._tallies)
+        read = [one for one in self._tallies if one.samples or not samples]
+        return Integral(
+            Fraction(sum(one.twice for one in self._tallies)) / 2,
+            sum(one.covered_us for one in self._tallies),
+            longest,
+            samples,
+            sum(one.failed for one in self._tallies),
+            float(min((one.low for one in read if one.low is not None), default=0)),
+            float(max((one.high for one in read if one.high is not None), default=0)),
+            sampling.together(filter(None, sums)),
+            1 + sum(one.changes for one in self._tallies),
+        )
+
+    def _only_read(self, part: Series) -> Series:
+        """Leave failed samples out: one is missed, and the one behind a failed start is a start."""
+        if part.read.all() and not self._restarted:
+            return part
+        runs = np.cumsum(part.starts) + int(self._restarted)
+        seen = runs[part.read]
+        self._restarted = bool(len(runs)) and runs[-1] > (seen[-1] if len(seen) else 0)
+        return part.cut(part.read)._replace(starts=np.diff(seen, prepend=0) > 0)
+
+    def _intervals(self, part: Series) -> tuple[Integers, Flags, Integers]:
+        """Return the intervals between readings: length, whether bridged, time in the window."""
+        length = np.diff(part.t_us)
+        good = bridged(part, length, *self.window, self.rule, self.allowed_us)
+        return length, good, _inside(part.t_us, np.where(good, length, 0), *self.window)
+
+    def _sums(
+        self, part: Series, good: Flags, spent: Integers, known: int, end: int
+    ) -> sampling.Sums | None:
+        """Return the sums of the sampling error from the first reading that has none yet."""
+        begin = max(known - HALO, 0)
+        return sampling.sums(part, good, spent, self.rule, begin, end) if begin < end else None
+
+
+def _readings(
+    part: Series, known: int, begin_us: int, end_us: int
+) -> tuple[int, int | None, int | None, int]:
+    """Return the number of new readings in the window, the extremes, and the number of changes.
+
+    The extremes are those of all new readings where none lies in the window.
+    """
+    first = int(np.searchsorted(part.t_us, begin_us, "left"))
+    last = int(np.searchsorted(part.t_us, end_us, "right"))
+    begin = max(first, known)
+    readings = part.power[begin:last] if begin < last else part.power[known:]
+    changes = int(np.count_nonzero(np.diff(part.power[max(first, known - 1) : last])))
+    if not len(readings):
+        return 0, None, None, 0
+    return max(last - begin, 0), int(readings.min()), int(readings.max()), changes
+
+
+def _longest(t_us: Integers, length: Integers, known: int, begin_us: int, end_us: int) -> int:
+    """Return the longest new interval between readings, in the window or across its edge."""
+    first = max(int(np.searchsorted(t_us, begin_us, "right")), known, 1)
+    last = int(np.searchsorted(t_us, end_us, "left"))
+    return int(length[first - 1 : last].max(initial=0))
 
 
 def _inside(t_us: Integers, spent: Integers, begin_us: int, end_us: int) -> Integers:
@@ -97,29 +206,29 @@ def bridged(
     part: Series, length: Integers, begin_us: int, end_us: int, rule: str, allowed_us: int
 ) -> Flags:
     """Return which intervals between neighbouring readings may be integrated."""
-    own = np.zeros(len(part.t_us), dtype=np.int64) if part.gap_us is None else part.gap_us
-    short: Flags = length <= np.where(own > 0, own, allowed_us)[1:]
+    own = part.gap_us[1:]
+    short: Flags = length <= np.where(own > 0, own, allowed_us)
     if rule == COUNTER:
         whole = (part.t_us[:-1] >= begin_us) & (part.t_us[1:] <= end_us)
         short = (short | whole) & ~part.starts[1:]
     return short
 
 
-def _total(
+def _twice(
     part: Series, length: Integers, spent: Integers, begin_us: int, end_us: int, rule: str
-) -> Fraction:
-    """Return the exact integral: whole intervals in bulk, the (at most two) cut ones apart."""
+) -> int | Fraction:
+    """Return twice the exact integral: whole intervals in bulk, the (at most two) cut apart."""
     level = part.power[:-1] + part.power[1:] if rule == TRAPEZOIDS else 2 * part.power[1:]
     whole = spent == length
-    total = Fraction(exact_dot(level, np.where(whole, spent, 0)), 2)
+    twice: int | Fraction = exact_dot(level, np.where(whole, spent, 0))
     for k in np.flatnonzero((spent > 0) & ~whole):
         (t0, t1), (p0, p1) = part.t_us[k : k + 2].tolist(), part.power[k : k + 2].tolist()
         low, high = max(t0, begin_us), min(t1, end_us)
         mean = Fraction(p1)
         if rule == TRAPEZOIDS:
             mean = p0 + Fraction(p1 - p0, t1 - t0) * (Fraction(low + high, 2) - t0)
-        total += mean * (high - low)
-    return total
+        twice += 2 * mean * (high - low)
+    return twice
 
 
 def exact_dot(a: Integers, b: Integers) -> int:
@@ -128,6 +237,8 @@ def exact_dot(a: Integers, b: Integers) -> int:
     >>> exact_dot(np.array([2**40, -1]), np.array([2**40, 3])) == 2**80 - 3
     True
     """
+    if not len(a) or float(np.abs(a).max()) * float(b.sum()) < 2.0**62:
+        return int(np.dot(a, b))
     split = 1 << 20
     high, low = a // split, a % split
     cuts = (slice(begin, begin + 65536) for begin in range(0, len(a), 65536))
@@ -138,57 +249,3 @@ def _dot(a: Integers, b: Integers) -> int:
     if not len(a) or float(np.abs(a).max()) * float(b.max()) * len(a) < 2.0**62:
         return int(np.dot(a, b))
     return sum(int(x) * int(y) for x, y in zip(a.tolist(), b.tolist()))
-
-
-def worst_gap(part: Series, begin_us: int, end_us: int) -> int:
-    """Return the longest time in the window, or across its edge, between two readings."""
-    times = part.t_us[part.read]
-    if not len(times):
-        return end_us - begin_us
-    gaps = np.diff(times)[(times[1:] > begin_us) & (times[:-1] < end_us)]
-    return max(0, int(gaps.max(initial=0)), int(times[0]) - begin_us, end_us - int(times[-1]))
-
-
-def sampling_error(part: Series, good: Flags, spent: Integers, rule: str) -> tuple[float, float]:
-    """Return the error from the unknown power between samples: (scatter, bias of curvature).
-
-    The scatter is one sigma. A sample stands for w = half the covered time beside it. Its residual
-    r = p - (line through its neighbours) measures the power's unseen movement: for unrelated
-    samples of variance v, r has 1.5 v, so scatter^2 = sum (w r)^2 / 1.5. Where the power is smooth
-    the trapezoid errs by -f'' dt^3 / 12 an interval while w r is -f'' dt^3 / 2, so the bias is
-    |sum w r| / 6. A step that falls between two samples is overstated twofold (its error has
-    D^2 dt^2 / 12 where this gives D^2 dt^2 / 3): an upper estimate. A counter knows the energy
-    between its readings: only the cut intervals at the window's edges count.
-    """
-    if len(part.t_us) < 2:
-        return 0.0, 0.0
-    if rule == COUNTER:
-        cut = (spent > 0) & (spent < np.diff(part.t_us))
-        steps = np.abs(np.diff(part.power.astype(float), prepend=part.power[0]))[1:]
-        return float(np.sqrt(np.sum((spent * steps)[cut] ** 2))), 0.0
-    sums = [
-        _scatter(part, good, spent, begin, min(begin + 65536, len(part.t_us)))
-        for begin in range(0, len(part.t_us), 65536)
-    ]
-    squares, line = (math.fsum(column) for column in zip(*sums, strict=True))
-    return math.sqrt(squares), abs(line) / 6.0 if rule == TRAPEZOIDS else 0.0
-
-
-def _scatter(
-    part: Series, good: Flags, spent: Integers, begin: int, end: int
-) -> tuple[float, float]:
-    """Return the sums of (w r)^2 / norm and of w r over the samples begin..end."""
-    first, last = max(begin - 1, 0), min(end + 1, len(part.t_us))
-    time, power = part.t_us[first:last].astype(float), part.power[first:last].astype(float)
-    good, spent = good[first : last - 1], spent[first : last - 1]
-    weight = (np.append(0, spent) + np.append(spent, 0)) / 2.0
-    left, right = np.append(False, good), np.append(good, False)
-    before, after = np.append(power[0], power[:-1]), np.append(power[1:], power[-1])
-    gone, ahead = np.diff(time, prepend=time[0]), np.diff(time, append=time[-1])
-    share = np.divide(gone, gone + ahead, out=np.zeros_like(gone), where=gone + ahead > 0)
-    both = left & right
-    line = np.where(both, before + (after - before) * share, np.where(left, before, after))
-    moved = weight * np.where(left | right, power - line, 0.0)
-    kept = slice(begin - first, end - first)
-    squares = np.sum((moved**2 / np.where(both, 1.5, 2.0))[kept])
-    return float(squares), float(np.sum(np.where(both, moved, 0.0)[kept]))

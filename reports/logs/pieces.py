@@ -6,20 +6,27 @@ or stamped by a clock that was set back. Such pieces stay apart, and no energy c
 """
 
 import json
+import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.integral import allowed_gap_s
+from joulebird.harness.core.integral import COUNTER, rule_of
+from joulebird.harness.core.powerlog import Head
 from joulebird.harness.core.sensor import Accuracy as Accuracy
 from joulebird.harness.core.sensor import accuracy as accuracy
 from joulebird.harness.core.sensor import lowest_w
 from joulebird.harness.core.sensor import words_of as source_words
-from joulebird.reports.logs.integrate import Series
-from joulebird.reports.logs.powerlog import Segment
+from joulebird.reports.logs import sampling
+from joulebird.reports.logs.blocks import Block, Inside, Samples, Sorted, Stored, together
+from joulebird.reports.logs.integrate import HALO, Integral, Integrator, Tally
+from joulebird.reports.logs.periods import Periods
+from joulebird.reports.logs.sampling import Flags, Series
+from joulebird.reports.logs.sidecar import Sidecar
 
 
 def words_of(source: dict[str, Any]) -> tuple[str, ...]:
@@ -61,109 +68,340 @@ def range_of(source: dict[str, Any], rail: str) -> float | None:
     return None if limit is None else float(limit)
 
 
-def within_range(segment: Segment, per_watt: int) -> Segment:
-    """Return a segment whose readings beyond their sensor's range count as failed: `RANGE`.
+def in_range(per_watt: int) -> Inside:
+    """Return a test of readings: one beyond its sensor's range counts as failed.
 
-    Their numbers stay. Powers are in 1/`per_watt` W.
-    """
-    read, failures = segment.read, Counter(segment.failures)
-    for column, rail in enumerate(segment.rails):
-        high, power = range_of(segment.source, rail), segment.power[:, column]
-        if high is None:
-            continue
-        low = lowest_w(segment.source, rail, high) * per_watt
-        if power.max(initial=0) > high * per_watt or power.min(initial=0) < low:
-            beyond = read[:, column] & ((power > high * per_watt) | (power < low))
-            read = read & ~(beyond[:, None] & (np.arange(len(segment.rails)) == column))
-            failures["RANGE"] += int(beyond.sum())
-    return segment._replace(read=read, failures=dict(failures))
-
-
-class Piece(NamedTuple):
-    """Samples in the order of one clock.
-
-    Microseconds, (n, rails) powers, which of them were read, where a recorder (re)started, and the
-    longest gap before each that its segment states (microseconds; 0: none).
+    Powers are in 1/`per_watt` W.
     """
 
-    boot_id: str
-    t_us: np.ndarray
-    power: np.ndarray
-    read: np.ndarray
-    starts: np.ndarray
-    gap_us: np.ndarray
+    def inside(head: Head, power: np.ndarray, read: Flags) -> Flags:
+        for column, rail in enumerate(head.rails):
+            high, of_rail = range_of(head.source, rail), power[:, column]
+            if high is None:
+                continue
+            low = lowest_w(head.source, rail, high) * per_watt
+            if of_rail.max(initial=0) > high * per_watt or of_rail.min(initial=0) < low:
+                beyond = (of_rail > high * per_watt) | (of_rail < low)
+                read = read & ~(beyond[:, None] & (np.arange(len(head.rails)) == column))
+        return read
 
-    def cut(self, index: Any) -> "Piece":
-        """Return the samples at an index: a slice, or an array of positions or flags."""
-        return Piece(self.boot_id, *(column[index] for column in self[1:]))
-
-    def between(self, begin_s: float, end_s: float) -> "Piece":
-        """Return the samples between two times, both included."""
-        first = int(np.searchsorted(self.t_us, begin_s * 1e6, "left"))
-        return self.cut(slice(first, int(np.searchsorted(self.t_us, end_s * 1e6, "right"))))
-
-    def around(self, columns: list[int], begin_us: int, end_us: int) -> "Piece":
-        """Return the samples between two times, and on both sides up to the nearest read ones."""
-        last = len(self.t_us)
-        first = max(int(np.searchsorted(self.t_us, begin_us, "right")) - 1, 0)
-        end = min(int(np.searchsorted(self.t_us, end_us, "left")) + 1, last)
-        while first > 0 and not self.read[first, columns].all():
-            first -= 1
-        while end < last and not self.read[end - 1, columns].all():
-            end += 1
-        return self.cut(slice(first, end))
-
-    def series(self, columns: list[int]) -> Series:
-        """Return the sum of some rails; a sample counts when all of them were read."""
-        power = self.power[:, columns].sum(axis=1, dtype=np.int64)
-        read = np.asarray(self.read[:, columns].all(axis=1))
-        return Series(self.t_us, power, read, self.starts, self.gap_us)
+    return inside
 
 
-def assemble(name: str, segments: Iterable[Segment]) -> dict[str, Any]:
-    """Put segments together by boot: the fields of a trace that come from its file alone.
+# Of a block: `Tally`, then times, powers and starts of the last readings, as plain values.
+Known = list[Any]
 
-    Raises HarnessError for no row or mixed sources.
+
+def known_of(tally: Tally, carry: Series) -> Known:
+    """Return the integral of a block with all gaps bridged, and the last readings."""
+    return [*tally, *(column.tolist() for column in (carry.t_us, carry.power, carry.starts))]
+
+
+def parts_of(known: Known, gap_us: int) -> tuple[Tally, Series]:
+    """Return the integral of a block, and the last readings with the longest gap to bridge."""
+    *plain, sums, t_us, power, starts = known
+    tally = Tally._make([*plain, sums and sampling.Sums(*sums)])
+    times, read = np.array(t_us, np.int64), np.ones(len(t_us), bool)
+    powers, flags = np.array(power, np.int64), np.array(starts, bool)
+    return tally, Series(times, powers, read, flags, np.full(len(t_us), gap_us))
+
+
+class Piece:
+    """Samples in the order of one clock, in blocks that are read when they are needed."""
+
+    def __init__(
+        self,
+        boot_id: str,
+        stored: Stored,
+        blocks: Sequence[Block],
+        known: dict[str, list[Known | None]],
+    ) -> None:
+        self.boot_id = boot_id
+        self.stored = stored
+        self.blocks = blocks
+        self.known = known  # by sum of rails, block by block
+        self._begins = [block.begin_us for block in blocks]
+        self._ends = [block.end_us for block in blocks]
+
+    @property
+    def begin_us(self) -> int:
+        """Return the time of the first row, in microseconds."""
+        return self.blocks[0].begin_us
+
+    @property
+    def end_us(self) -> int:
+        """Return the time of the last row, in microseconds."""
+        return self.blocks[-1].end_us
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows, read or failed."""
+        return sum(block.rows for block in self.blocks)
+
+    def parts(self) -> Iterator[Samples]:
+        """Read all samples, block by block."""
+        return map(self.stored.read, self.blocks)
+
+    def samples(self) -> Samples:
+        """Read all samples at once: meant for a short piece."""
+        return together(list(self.parts()))
+
+    def between(self, begin_us: float, end_us: float) -> "Piece | None":
+        """Return the samples between two times, both included; None without any."""
+        begin, end = bisect_left(self._ends, begin_us), bisect_right(self._begins, end_us)
+        blocks = list(self.blocks[begin:end])
+        known = {rails: of_rails[begin:end] for rails, of_rails in self.known.items()}
+        for j in {0, len(blocks) - 1} if blocks else ():
+            block = blocks[j]
+            if block.begin_us < begin_us or block.end_us > end_us:
+                t_us = self.stored.read(block).t_us
+                first = int(np.searchsorted(t_us, begin_us, "left"))
+                last = int(np.searchsorted(t_us, end_us, "right"))
+                if first == last:
+                    return None
+                edges = int(t_us[first]), int(t_us[last - 1])
+                blocks[j] = Block(*block[:3], block.first + first, last - first, *edges)
+                for of_rails in known.values():
+                    of_rails[j] = None
+        return Piece(self.boot_id, self.stored, blocks, known) if blocks else None
+
+    def last_before(self, limit_us: float) -> int:
+        """Return the time of the last row before a time, in microseconds; 0 without one."""
+        early = self.between(-math.inf, math.nextafter(limit_us, -math.inf))
+        return early.end_us if early else 0
+
+    def integral(
+        self, rails: str, columns: list[int], whole: Integrator, per_segment: bool
+    ) -> Integral:
+        """Integrate the sum of some rails over the window of an integrator.
+
+        `per_segment`: a segment's stated gap counts, if it has one.
+        """
+        begin_us, end_us = whole.window
+        first = self._before(columns, begin_us)
+        known = self.known.get(rails, [])
+        for j in range(first, len(self.blocks)):
+            if j > first and known and self._ends[j] < end_us:
+                gap_us = per_segment * self.stored.gap_us(self.blocks[j].segment)
+                if self._skipped(whole, known[j - 1], known[j], gap_us):
+                    continue
+            series = self._part(j, columns, begin_us, end_us)
+            if not per_segment:
+                series = series._replace(gap_us=np.zeros_like(series.t_us))
+            if j == first:
+                read = np.flatnonzero(series.read & (series.t_us <= begin_us))
+                series = series.cut(slice(read[-1] if len(read) else 0, None))
+            read = np.flatnonzero(series.read & (series.t_us >= end_us))
+            whole.add(series.cut(slice(read[0] + 1)) if len(read) else series)
+            if len(read):
+                break
+        return whole.result()
+
+    def _before(self, columns: list[int], begin_us: int) -> int:
+        """Return the block with the last reading at or before a time, or the first block."""
+        j = max(bisect_right(self._begins, begin_us) - 1, 0)
+        while j:
+            part = self._part(j, columns, begin_us, begin_us)
+            if part.read[part.t_us <= begin_us].any():
+                break
+            j -= 1
+        return j
+
+    def _part(self, j: int, columns: list[int], begin_us: int, end_us: int) -> Series:
+        """Return the part of a block that a window needs, or all of it."""
+        block = self.blocks[j]
+        part = self.stored.narrowed(block, begin_us, end_us)
+        series = self.stored.read(part).series(columns)
+        if part is not block:
+            early = series.read[series.t_us <= begin_us].any() or block.begin_us > begin_us
+            late = series.read[series.t_us >= end_us].any() or block.end_us < end_us
+            if not early or not late:
+                return self.stored.read(block).series(columns)
+        return series
+
+    def _skipped(
+        self, whole: Integrator, before: Known | None, known: Known | None, gap_us: int
+    ) -> bool:
+        """Add the known integral of a block to a window that goes on behind it, if it holds."""
+        if known is None or before is None:
+            return False
+        last = parts_of(before, 0)[1].t_us
+        if len(last) < 2 * HALO or last[0] < max(whole.window[0], self.begin_us):
+            return False
+        tally, carry = parts_of(known, gap_us)
+        longest = max(tally.longest_us, int(np.diff(last).max()))
+        bridged = whole.rule == COUNTER or longest <= (gap_us or whole.allowed_us)
+        if bridged:
+            whole.skip(tally, carry)
+        return bridged
+
+
+class _Boot:
+    """The order of the rows of one boot, while they are read.
+
+    Where the times go back, a new piece begins.
     """
-    segments = list(segments)
-    filled = [segment for segment in segments if len(segment.t_us)]
-    damaged = sum(segment.damaged for segment in segments)
+
+    def __init__(self, boot_id: str, stored: Stored) -> None:
+        self.boot_id = boot_id
+        self.stored = stored
+        self.pieces: list[list[Block]] = []
+        self.known: list[dict[str, list[Known | None]]] = []
+        self.periods = Periods()
+        self.duplicates = 0
+        self.unsorted = False  # within a segment
+        self._last_us: int | None = None
+        self._segment = -1
+        self._integrators: dict[str, Integrator] = {}
+
+    def add(self, block: Block, samples: Samples, sums: dict[str, Series], rule: str) -> None:
+        """Add the next rows in the file, and the sums of rails to integrate over whole blocks."""
+        t_us = samples.t_us
+        first = int(t_us[0] == self._last_us)
+        steps = np.diff(t_us)
+        back = [first] * (self._last_us is not None and bool(t_us[0] < self._last_us))
+        if back and self._segment == block.segment:
+            self.unsorted = True
+        self._segment = block.segment
+        if len(steps) and steps.min() < 0:
+            self.unsorted = True
+            back += (np.flatnonzero(steps < 0) + 1).tolist()
+        self.duplicates += block.rows - len(t_us) + first
+        begins = sorted({first, *back})
+        for begin, end in zip(begins, [*begins[1:], len(t_us)], strict=True):
+            if begin == end:
+                continue
+            if begin in back or not self.pieces:
+                self.pieces.append([])
+                self.known.append({})
+                self._integrators = {}
+            elif self._last_us is not None:
+                self.periods.add(t_us[begin : begin + 1] - self._last_us)
+            self.periods.add(steps[begin : end - 1])
+            edges = int(t_us[begin]), int(t_us[end - 1])
+            self.pieces[-1].append(Block(*block[:3], begin, end - begin, *edges))
+            for rails, series in sums.items():
+                before: list[Known | None] = [None] * (len(self.pieces[-1]) - 1)
+                whole = self._integrators.setdefault(rails, Integrator(rule))
+                tally = whole.add(series.cut(slice(begin, end)))
+                self.known[-1].setdefault(rails, before).append(known_of(tally, whole.carry))
+            self._last_us = edges[1]
+
+    def state(self) -> list[Any]:
+        """Return all that was found, as plain values."""
+        periods = [self.periods.counts.tolist(), list(self.periods.long.items())]
+        return [self.boot_id, self.pieces, self.known, periods, self.duplicates, self.unsorted]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take all that was found from plain values."""
+        _, pieces, self.known, (counts, long), self.duplicates, self.unsorted = state
+        self.pieces = [[Block(*block) for block in blocks] for blocks in pieces]
+        self.periods.counts, self.periods.long = np.array(counts, np.int64), Counter(dict(long))
+
+    def finish(self) -> list[Piece]:
+        """Return the pieces. Segments of a known boot that overlap are put in order, in memory."""
+        pieces = [
+            Piece(self.boot_id, self.stored, blocks, known)
+            for blocks, known in zip(self.pieces, self.known, strict=True)
+        ]
+        if len(pieces) == 1 or not self.boot_id or self.unsorted:
+            return pieces
+        whole = together([part for piece in pieces for part in piece.parts()])
+        whole = whole.cut(np.argsort(whole.t_us, kind="stable"))
+        new = np.diff(whole.t_us, prepend=whole.t_us[0] - 1) != 0
+        again = _Boot(self.boot_id, Sorted(whole.cut(new)))
+        for block, samples in again.stored.blocks():
+            again.add(block, samples, {}, "")
+        self.duplicates += int((~new).sum())
+        self.periods, self.pieces = again.periods, again.pieces
+        return [Piece(self.boot_id, again.stored, again.pieces[0], {})]
+
+
+def _scanned(stored: Stored, every_rail: bool) -> dict[str, _Boot]:
+    """Read a log once; return the order of its rows by boot."""
+    boots: dict[str, _Boot] = {}
+    for block, samples in stored.blocks():
+        head = stored.heads[block.segment]
+        boot_id = str(head.clock.get("boot_id", ""))
+        boot = boots.setdefault(boot_id, _Boot(boot_id, stored))
+        sums = {} if stored.short else _sums(head, samples, every_rail)
+        boot.add(block, samples, sums, rule_of(head.source.get("sampling", "")))
+    return boots
+
+
+def _again(stored: Stored, sidecar: Sidecar, every_rail: bool) -> dict[str, _Boot]:
+    """Return the order of the rows as `_scanned` found it, from the sidecar if it has it."""
+    facts = sidecar.load()
+    if facts is None:
+        boots = _scanned(stored, every_rail)
+        sidecar.store(lambda: [stored.state(), [boot.state() for boot in boots.values()]])
+        return boots
+    of_log, of_boots = facts
+    stored.restore(of_log)
+    found = [_Boot(state[0], stored) for state in of_boots]
+    for boot, state in zip(found, of_boots, strict=True):
+        boot.restore(state)
+    return {boot.boot_id: boot for boot in found}
+
+
+def assemble(
+    name: str, stored: Stored, sidecar: Sidecar | None = None, every_rail: bool = False
+) -> dict[str, Any]:
+    """Read a log once: the fields of a trace that come from its file alone.
+
+    The energy of the total is known afterwards, block by block; with `every_rail` that of each rail
+    too. Raises HarnessError for no row or mixed sources.
+    """
+    boots = _again(stored, sidecar, every_rail) if sidecar else _scanned(stored, every_rail)
+    filled = {number: stored.heads[number] for number in stored.torn}
     if not filled:
+        damaged = stored.damaged
+        first = f": line {', '.join(map(str, stored.lines))}" if stored.lines else ""
         raise HarnessError(
             f"{name}: the log holds no sample"
-            + (f" ({damaged} damaged lines{_first(segments)})" if damaged else ""),
+            + (f" ({damaged} damaged lines{first})" * bool(damaged)),
             "record again; `joulebird sources` lists the sources of this machine",
         )
-    _require_one_source(name, filled)
-    rails = tuple(dict.fromkeys(rail for segment in filled for rail in segment.rails))
-    by_boot: dict[str, list[Segment]] = {}
-    for segment in filled:
-        by_boot.setdefault(str(segment.clock.get("boot_id", "")), []).append(segment)
-    parts = [_in_order(boot, of_boot, rails) for boot, of_boot in by_boot.items()]
-    failures = (Counter(segment.failures) for segment in segments)
+    heads = list(filled.values())
+    _require_one_source(name, heads)
+    stored.rails = tuple(dict.fromkeys(rail for head in heads for rail in head.rails))
+    pieces = [boot.finish() for boot in boots.values()]
+    torn: dict[str, list[int]] = {boot_id: [] for boot_id in boots}
+    for number, head in filled.items():
+        torn[str(head.clock.get("boot_id", ""))] += stored.torn.get(number, [])
     return {
-        "source": _source(filled),
-        "rails": rails,
-        "pieces": tuple(piece for pieces, _ in parts for piece in pieces),
-        "damaged": damaged,
-        "lines": tuple(line for segment in segments for line in segment.lines)[:5],
-        "torn": {
-            boot: np.concatenate([segment.torn_us for segment in of_boot])
-            for boot, of_boot in by_boot.items()
-        },
-        "duplicates": sum(duplicates for _, duplicates in parts),
-        "steps_back": sum(len(pieces) - 1 for pieces, _ in parts),
-        "failures": dict(sum(failures, Counter())),
-        "clocks": tuple(segment.clock for segment in filled),
+        "source": _source(heads),
+        "rails": stored.rails,
+        "pieces": tuple(piece for of_boot in pieces for piece in of_boot),
+        "periods": sum((boot.periods for boot in boots.values()), Periods()),
+        "damaged": stored.damaged,
+        "lines": stored.lines,
+        "torn": {boot_id: np.array(times, np.int64) for boot_id, times in torn.items()},
+        "duplicates": sum(boot.duplicates for boot in boots.values()),
+        "steps_back": sum(len(of_boot) - 1 for of_boot in pieces),
+        "failures": dict(stored.failures),
+        "clocks": tuple(head.clock for head in heads),
     }
 
 
-def _first(segments: list[Segment]) -> str:
-    lines = [str(line) for segment in segments for line in segment.lines]
-    return f": line {', '.join(lines[:5])}" if lines else ""
+def _sums(head: Head, samples: Samples, every_rail: bool) -> dict[str, Series]:
+    """Return the sums of rails of a segment that has them: its total's, and its rails'.
+
+    They are integrated over every gap, whatever gap the segment states.
+    """
+    total = tuple(head.source.get("total") or head.rails[: len(head.rails) == 1])
+    bridged = samples._replace(gap_us=np.zeros_like(samples.t_us))
+    wanted = {
+        "+".join(rails): rails for rails in (total, *((rail,) for rail in head.rails if every_rail))
+    }
+    return {
+        name: bridged.series([head.rails.index(rail) for rail in rails])
+        for name, rails in wanted.items()
+        if rails and set(rails) <= set(head.rails)
+    }
 
 
-def _require_one_source(name: str, segments: list[Segment]) -> None:
+def _require_one_source(name: str, segments: list[Head]) -> None:
     for key in ("name", "sensor", "sampling", "scope", "total"):
         stated = {json.dumps(segment.source.get(key)) for segment in segments}
         if len(stated - {"null", '""'} if key == "sensor" else stated) > 1:
@@ -173,7 +411,7 @@ def _require_one_source(name: str, segments: list[Segment]) -> None:
             )
 
 
-def _source(segments: list[Segment]) -> dict[str, Any]:
+def _source(segments: list[Head]) -> dict[str, Any]:
     """Return the last source, with the longest mean period if every segment states one."""
     recorders = [segment.source.get("recorder") or {} for segment in segments]
     periods = [recorder.get("mean_period_s") or 0.0 for recorder in recorders]
@@ -181,46 +419,3 @@ def _source(segments: list[Segment]) -> dict[str, Any]:
         return segments[-1].source
     recorder = {**recorders[-1], "mean_period_s": max(periods) if all(periods) else None}
     return {**segments[-1].source, "recorder": recorder}
-
-
-def _in_order(
-    boot: str, segments: list[Segment], rails: tuple[str, ...]
-) -> tuple[list[Piece], int]:
-    """Return the pieces of one boot, and the number of repeated times that were left out."""
-    whole = _joined(boot, segments, rails)
-    if (np.diff(whole.t_us) > 0).all():
-        return [whole], 0
-    if boot and all((np.diff(segment.t_us) >= 0).all() for segment in segments):
-        whole = whole.cut(np.argsort(whole.t_us, kind="stable"))
-    new = np.diff(whole.t_us, prepend=whole.t_us[0] - 1) != 0
-    whole = whole.cut(new)
-    edges = [0, *(np.flatnonzero(np.diff(whole.t_us) < 0) + 1).tolist(), len(whole.t_us)]
-    pieces = [whole.cut(slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
-    return pieces, int((~new).sum())
-
-
-def _joined(boot: str, segments: list[Segment], rails: tuple[str, ...]) -> Piece:
-    """Return the rows of some segments one after another, with all rails."""
-    first = segments[0]
-    rows = sum(len(segment.t_us) for segment in segments)
-    starts = np.zeros(rows, dtype=bool)
-    gap_us = np.repeat([_stated_gap_us(s) for s in segments], [len(s.t_us) for s in segments])
-    if len(segments) == 1 and first.rails == rails:
-        starts[0] = True
-        return Piece(boot, first.t_us, first.power, first.read, starts, gap_us)
-    t_us = np.concatenate([segment.t_us for segment in segments])
-    power = np.zeros((rows, len(rails)), dtype=first.power.dtype)
-    read = np.zeros(power.shape, dtype=bool)
-    at = 0
-    for segment in segments:
-        to = at + len(segment.t_us)
-        columns = [rails.index(rail) for rail in segment.rails]
-        power[at:to, columns], read[at:to, columns] = segment.power, segment.read
-        starts[at], at = True, to
-    return Piece(boot, t_us, power, read, starts, gap_us)
-
-
-def _stated_gap_us(segment: Segment) -> int:
-    """Return the longest gap to integrate across by the segment's own mean period; 0 without."""
-    stated = (segment.source.get("recorder") or {}).get("mean_period_s")
-    return round(1e6 * allowed_gap_s(segment.source)) if stated else 0

@@ -1,16 +1,28 @@
-"""Read `power.csv` in bulk: whole segments as arrays, eight digits at a time (exact integers)."""
+"""Read `power.csv` in blocks of lines, whatever its length: eight digits at a time, exact integers.
 
+One buffer is read into again and again, so memory does not grow with the log.
+"""
+
+import io
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from joulebird.harness.core import powerlog
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.core.powerlog import OK, RAIL_WIDTH, STATUS_WIDTH, T_WIDTH, Head, row_width
-from joulebird.reports.logs.integrate import Flags, Integers
+from joulebird.harness.core.powerlog import (
+    MAGIC,
+    OK,
+    RAIL_WIDTH,
+    STATUS_WIDTH,
+    T_WIDTH,
+    Head,
+    row_width,
+)
+from joulebird.reports.logs.sampling import Flags, Integers
 
 Block = npt.NDArray[np.uint8]
 _NEWLINE, _COMMA, _SPACE, _MINUS, _ZERO = b"\n, -0"
@@ -25,7 +37,7 @@ class Rows(NamedTuple):
     """
 
     t_us: Integers
-    mw: Integers
+    mw: npt.NDArray[np.integer[Any]]
     read: Flags
     failed: Flags
     words: tuple[str, ...]
@@ -72,91 +84,230 @@ def decode_rows(block: Block, rails: int) -> tuple[Rows, Flags]:
 
 
 Words = npt.NDArray[np.uint64]
-_ONES, _LOW, _HIGH = (np.uint64(int(byte * 8, 16)) for byte in ("01", "0f", "f0"))
-_OK_WORD = np.frombuffer(OK.rjust(8).encode(), dtype="<u8")[0]
-
-
-def eight_digits(word: Words) -> Integers:
-    """Return the numbers in eight bytes each, where blanks count as zeros: three multiplications.
-
-    >>> eight_digits(np.frombuffer(b"    1234", dtype="<u8")).tolist()
-    [1234]
-    """
-    word = word & _LOW
-    word = ((word * np.uint64(2561)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
-    word = ((word * np.uint64(6553601)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
-    return np.asarray((word * np.uint64(42949672960001)) >> np.uint64(32), np.int64)
-
-
-def right_aligned(word: Words) -> Flags:
-    """Return whether eight bytes are blanks followed by digits, or either alone.
-
-    >>> words = np.frombuffer(b"    1234  12 4  12345678     -12", dtype="<u8")
-    >>> right_aligned(words).tolist()
-    [True, False, True, False]
-    """
-    digit = (word >> np.uint64(4)) & _ONES  # 0x3d is a digit, 0x20 a blank
-    low = word & _LOW
-    wrong = (word & _HIGH) ^ (np.uint64(0x2020202020202020) | (digit << np.uint64(4)))
-    wrong |= (low + np.uint64(0x0606060606060606)) & np.uint64(0x1010101010101010)
-    wrong |= low & ~(digit * np.uint64(15))
-    wrong |= (digit << np.uint64(8)) & ~digit  # a digit, and a blank behind it
-    return np.asarray(wrong == 0)
+_ONES, _LOW, _HIGH, _TENS, _BLANKS = (
+    np.uint64(int(byte * 8, 16)) for byte in ("01", "0f", "e0", "10", "20")
+)
+_LAST = np.uint64(1 << 56)
+_TAIL = ("," + OK.rjust(STATUS_WIDTH) + "\n").encode()
+_TAIL_WORDS = np.frombuffer(_TAIL[:8] + _TAIL[-8:], "<u8")
+_SEPARATOR = np.frombuffer(b", ", "<u2")[0]
+STRIP_WORDS = 10240  # decoded at a time: they stay in a core's caches
 
 
 def decode_block(block: Block, rails: int) -> tuple[Rows, Flags]:
     """Decode an (n, row width) array of bytes: (Rows, which of them have the format's layout)."""
-    high, low = _word(block, 0), _word(block, 8)
-    good = right_aligned(high) & right_aligned(low) & _digit(block, T_WIDTH - 1)
-    good &= ~_digit(block, 7) | _digit(block, 8)
-    t_us = eight_digits(high) * 100_000_000 + eight_digits(low)
-    mw = np.zeros((len(block), rails), dtype=np.int64)
-    at = T_WIDTH
-    for rail in range(rails):
-        word, first = _word(block, at + 2), block[:, at + 1]
-        good &= (block[:, at] == _COMMA) & right_aligned(word) & _digit(block, at + RAIL_WIDTH)
-        good &= (first == 32) | (_digit(block, at + 1) & (first < 58) & _digit(block, at + 2))
-        mw[:, rail] = eight_digits(word) + 100_000_000 * (first & 15).astype(np.int64)
-        at += 1 + RAIL_WIDTH
-    blank = (block[:, at + 1 : at + 1 + STATUS_WIDTH - 8] == 32).all(axis=1)
-    good &= (block[:, at] == _COMMA) & blank & (_word(block, at + 1 + STATUS_WIDTH - 8) == _OK_WORD)
-    good &= block[:, -1] == _NEWLINE
-    read, failed = np.ones((len(block), rails), bool), np.zeros(len(block), bool)
+    count = len(block)
+    t_us, good = np.empty(count, np.int64), np.empty(count, bool)
+    mw = np.empty((rails, count), np.int32)  # a reading has nine digits
+    strip = max(STRIP_WORDS // (2 + rails), 1)
+    for begin in range(0, count, strip):
+        part = slice(begin, begin + strip)
+        values, good[part] = _decode_strip(block[part], rails)
+        t_us[part] = values[0] * np.uint64(100_000_000) + values[1]
+        mw[:, part] = values[2:]
+    if good.all():
+        none = np.broadcast_to(np.False_, count)
+        return Rows(t_us, mw.T, np.broadcast_to(np.True_, (count, rails)), none, ()), good
+    read, failed = np.ones((count, rails), bool), np.zeros(count, bool)
     rest = np.flatnonzero(~good)
     slow, good[rest] = decode_rows(block[rest], rails)
-    t_us[rest], mw[rest], read[rest], failed[rest], words = slow
-    return Rows(t_us, mw, read, failed, words), good
+    t_us[rest], mw.T[rest], read[rest], failed[rest], words = slow
+    return Rows(t_us, mw.T, read, failed, words), good
 
 
-def _word(block: Block, at: int) -> Words:
-    return np.ascontiguousarray(block[:, at : at + 8]).view("<u8")[:, 0]
+def _decode_strip(block: Block, rails: int) -> tuple[Words, Flags]:
+    """Return the numbers in the words of rows that were read well, and which rows are such.
 
-
-def _digit(block: Block, at: int) -> Flags:
-    return np.asarray((block[:, at] & 0xF0) == 0x30)
-
-
-def read_rows(
-    data: Block, rails: int, block_rows: int = 65536
-) -> Iterator[tuple[Rows, int | None]]:
-    """Walk over the bytes of one segment's rows: (Rows, where a damaged line follows them or None).
-
-    A line without the format's width or layout is damaged and skipped.
+    Two words a time, and one a rail, whose first byte is blank. A word holds blanks and then
+    digits: in no byte a high bit, a low nibble above nine, or of a blank, and no blank behind a
+    digit. Three multiplications turn eight digits into their number.
     """
-    width, at, step = row_width(rails), 0, block_rows
-    while at < len(data):
-        count = min((len(data) - at) // width, step)
-        block = data[at : at + count * width].reshape(count, width)
+    places = (0, 8, *(T_WIDTH + 2 + rail * (1 + RAIL_WIDTH) for rail in range(rails)))
+    word = np.empty((len(places), len(block)), np.uint64)
+    for row, at in zip(word, places, strict=True):
+        row[:] = _view(block, at, "<u8")
+    word ^= _BLANKS
+    low = word & _LOW
+    digit = word >> np.uint64(4)
+    digit &= _ONES
+    blank = digit ^ _ONES
+    other = digit * np.uint64(9)
+    np.subtract(low, other, out=other)
+    other += _LOW
+    other &= _TENS
+    word &= _HIGH
+    word |= other
+    np.left_shift(digit, np.uint64(8), out=other)
+    other &= blank
+    word |= other
+    word[1:] |= blank[1:] & _LAST
+    word[1] |= (digit[0] >> np.uint64(56)) & blank[1]
+    wrong = np.bitwise_or.reduce(word, axis=0)
+    wrong |= _view(block, block.shape[1] - len(_TAIL), "<u8") ^ _TAIL_WORDS[0]
+    wrong |= _view(block, block.shape[1] - 8, "<u8") ^ _TAIL_WORDS[1]
+    for at in places[2:]:
+        wrong |= _view(block, at - 2, "<u2") ^ _SEPARATOR
+    for factor, shift, mask in _STEPS:
+        low *= factor
+        low >>= shift
+        low &= mask
+    return low, wrong == 0
+
+
+_STEPS = tuple(
+    (np.uint64(factor), np.uint64(shift), np.uint64(mask))
+    for factor, shift, mask in (
+        (2561, 8, 0x00FF00FF00FF00FF),
+        (6553601, 16, 0x0000FFFF0000FFFF),
+        (42949672960001, 32, 0x00000000FFFFFFFF),
+    )
+)
+
+
+def _view(block: Block, at: int, kind: str) -> np.ndarray:
+    """Return the integer at one place of every row."""
+    return block[:, at : at + np.dtype(kind).itemsize].view(kind)[:, 0]
+
+
+class Chunk(NamedTuple):
+    """Consecutive lines of one segment: where they are, and their rows.
+
+    The segment's number and head, the bytes from `at`, the rows, and for every damaged line the
+    rows before it and its place.
+    """
+
+    segment: int
+    head: Head
+    at: int
+    size: int
+    rows: Rows
+    torn: list[int]
+    places: list[int]
+
+
+def read_chunks(path: str, file: IO[bytes], block_rows: int = 65536) -> Iterator[Chunk]:
+    """Read all segments of a seekable log, `block_rows` lines at a time.
+
+    A line without the format's width or layout is damaged and skipped. Raises HarnessError for an
+    empty file, a damaged header and a newer format.
+    """
+    at, number = 0, 0
+    more: bool | None = True
+    while more:
+        head, at, more = _head(path, file, at)
+        while head is not None:
+            chunk, more = _chunk(file, number, head, at, block_rows)
+            if chunk.size:
+                yield chunk
+            at += chunk.size
+            if more is not None:
+                break
+        number += 1
+
+
+def _head(path: str, file: IO[bytes], at: int) -> tuple[Head | None, int, bool]:
+    """Return the head of the segment at a place, where its rows begin, and whether more follows."""
+    size = powerlog.LONGEST_HEAD
+    while True:
+        text = _bytes(file, at, size)
+        if not text:
+            hint = "record again: a log has at least its header lines"
+            raise HarnessError(f"the power log {path} is empty", hint)
+        following = text.find(b"\n" + MAGIC)
+        end = len(text) if following < 0 else following + 1
+        try:
+            head, begin = powerlog.head(text, 0, end)
+        except HarnessError as problem:
+            line = line_at(file, at)
+            raise HarnessError(f"{path} line {line}: {problem.message}", problem.hint) from None
+        if head is not None or following >= 0 or len(text) < size:
+            return head, at + begin, following >= 0
+        size *= 16
+
+
+def _bytes(file: IO[bytes], at: int, size: int) -> bytes:
+    file.seek(at)
+    return file.read(size)
+
+
+def line_at(file: IO[bytes], at: int) -> int:
+    """Return the number of the line that begins at a place."""
+    pieces = (_bytes(file, k, min(at - k, 1 << 20)) for k in range(0, at, 1 << 20))
+    return 1 + sum(text.count(b"\n") for text in pieces)
+
+
+def _chunk(
+    file: IO[bytes], number: int, head: Head, at: int, block_rows: int
+) -> tuple[Chunk, bool | None]:
+    """Return the lines at a place, and whether another segment follows (None: not yet known)."""
+    rails = len(head.rails)
+    size = row_width(rails) * block_rows
+    text = np.frombuffer(_bytes(file, at, size), np.uint8)
+    rows, used, torn, more = decode_lines(text, rails, final=len(text) < size)
+    if more is None and not used:  # a line longer than all that was read
+        used, more = _long_line(file, at, size)
+        torn = [(0, 0)]
+    places = [at + place for _, place in torn]
+    return Chunk(number, head, at, used, rows, [before for before, _ in torn], places), more
+
+
+def _long_line(file: IO[bytes], at: int, size: int) -> tuple[int, bool | None]:
+    """Return the length of a line, and False where the file ends in it."""
+    used = 0
+    file.seek(at)
+    for text in iter(lambda: file.read(size), b""):
+        end = text.find(b"\n")
+        if end >= 0:
+            return used + end + 1, None
+        used += len(text)
+    return used, False
+
+
+def decode_lines(
+    text: Block, rails: int, final: bool
+) -> tuple[Rows, int, list[tuple[int, int]], bool | None]:
+    """Decode lines up to the next segment, or to the last whole line of those that go on.
+
+    Return the rows, the bytes used, for every damaged line (rows before it, place), and whether a
+    segment follows: None where the lines may go on, False at the end of the file. `final` says that
+    the file ends with the text.
+    """
+    width, at, step, before = row_width(rails), 0, len(text), 0
+    parts, torn = [], []
+    more: bool | None = False if final else None
+    while at < len(text):
+        count = min((len(text) - at) // width, step)
+        if not count and not final:
+            break
+        block = text[at : at + count * width].reshape(count, width)
+        if not count and len(text) - at == width - 1:  # only its newline is missing
+            block = np.append(text[at:], np.uint8(_NEWLINE)).reshape(1, width)
         (t_us, mw, read, failed, words), good = decode_block(block, rails)
-        kept = count if good.all() else int(np.argmin(good))
-        damaged = kept < count or count == 0
-        at += kept * width
-        step = min(step * 4, block_rows)
-        bad = at if damaged else None
-        if damaged:
-            at, step = _next_line(data, at), min(64, block_rows)
+        kept = len(good) if good.all() else int(np.argmin(good))
         words = words[: int(failed[:kept].sum())]
-        yield Rows(t_us[:kept], mw[:kept], read[:kept], failed[:kept], words), bad
+        parts.append(Rows(t_us[:kept], mw[:kept], read[:kept], failed[:kept], words))
+        at, before, step = min(at + kept * width, len(text)), before + kept, step * 4
+        if kept and kept == len(good):
+            continue
+        if text[at : at + len(MAGIC)].tobytes() == MAGIC:
+            more = True
+            break
+        following = _next_line(text, at)
+        if following == len(text) and text[-1] != _NEWLINE and not final:
+            break
+        torn.append((before, at))
+        at, step = following, 64
+    return _joined(parts, rails), at, torn, more
+
+
+def _joined(parts: list[Rows], rails: int) -> Rows:
+    """Return rows one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return decode_block(np.zeros((0, row_width(rails)), np.uint8), rails)[0]
+    t_us, mw, read, failed = (np.concatenate(column) for column in list(zip(*parts))[:4])
+    return Rows(t_us, mw, read, failed, tuple(word for part in parts for word in part.words))
 
 
 def _next_line(data: Block, at: int) -> int:
@@ -190,17 +341,31 @@ class Segment(NamedTuple):
 
 def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
     """Read all segments of a log; raises HarnessError for an empty, damaged or newer file."""
-    # never closed by hand: arrays look into the map while a segment is read
-    yield from read_data(path, powerlog.map_log(path, HarnessError), block_rows)
+    with open(path, "rb") as file:
+        yield from _segments(path, file, block_rows)
 
 
-def read_data(path: str, data: Any, block_rows: int = 65536) -> Iterator[Segment]:
+def read_data(path: str, data: bytes, block_rows: int = 65536) -> Iterator[Segment]:
     """Read all segments in the bytes of a log, as `read_segments`."""
-    text = np.frombuffer(data, np.uint8)
-    for head, begin, end in powerlog.segments(path, data, HarnessError):
-        segment, places = _filled(head, text[begin:end], block_rows)
-        lines = (1 + int((text[: begin + at] == _NEWLINE).sum()) for at in places[:5])
-        yield segment._replace(lines=tuple(lines))
+    yield from _segments(path, io.BytesIO(data), block_rows)
+
+
+def _segments(path: str, file: IO[bytes], block_rows: int) -> Iterator[Segment]:
+    of_segment: dict[int, list[Chunk]] = {}
+    for chunk in read_chunks(path, file, block_rows):
+        of_segment.setdefault(chunk.segment, []).append(chunk)
+    for chunks in of_segment.values():
+        head = chunks[0].head
+        rows = _joined([chunk.rows for chunk in chunks], len(head.rails))
+        begins = np.cumsum([0, *(len(chunk.rows.t_us) for chunk in chunks)]).tolist()
+        torn = [a + n for a, chunk in zip(begins, chunks, strict=False) for n in chunk.torn]
+        places = [place for chunk in chunks for place in chunk.places]
+        lines = tuple(line_at(file, place) for place in places[:5])
+        beside = (
+            rows.t_us[np.minimum(torn, begins[-1] - 1)] if torn and begins[-1] else rows.t_us[:0]
+        )
+        failures = Counter(rows.words)
+        yield Segment(*head, *rows[:3], failures, len(torn), lines, beside)
 
 
 def edited(head: bytes) -> bool:
@@ -233,32 +398,5 @@ def widened(lines: list[str]) -> bytes:
 
 def first_source(path: str) -> dict[str, Any] | None:
     """Return the source of a log's first segment that has rows; None without any."""
-    data = powerlog.map_log(path, HarnessError)
-    segments = powerlog.segments(path, data, HarnessError)
-    return next((head.source for head, begin, end in segments if begin < end), None)
-
-
-def _filled(head: Head, text: Block, block_rows: int) -> tuple[Segment, list[int]]:
-    """Return the segment whose rows are in `text`, in arrays of their final size.
-
-    The second value is where its damaged lines begin.
-    """
-    rails = len(head.rails)
-    room = len(text) // powerlog.row_width(rails)
-    t_us = np.empty(room, np.int64)
-    power = np.empty((room, rails), np.int32)  # a reading has nine digits
-    read = np.empty((room, rails), bool)
-    failures: Counter[str] = Counter()
-    at = 0
-    torn, places = [], []
-    for rows, bad in read_rows(text, rails, block_rows):
-        to = at + len(rows.t_us)
-        t_us[at:to], power[at:to], read[at:to] = rows.t_us, rows.mw, rows.read
-        at = to
-        if bad is not None:
-            torn.append(at)
-            places.append(bad)
-        failures.update(rows.words)
-    beside = t_us[np.minimum(torn, at - 1)] if torn and at else t_us[:0]
-    segment = Segment(*head, t_us[:at], power[:at], read[:at], failures, len(torn), (), beside)
-    return segment, places
+    with open(path, "rb") as file:
+        return next((chunk.head.source for chunk in read_chunks(path, file, 64)), None)

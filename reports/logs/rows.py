@@ -7,8 +7,7 @@ import numpy as np
 
 from joulebird.harness.core.integral import COUNTER, rule_of
 from joulebird.reports.logs.importers.cells import UNITS
-from joulebird.reports.logs.integrate import Flags, Integers
-from joulebird.reports.logs.pieces import Piece
+from joulebird.reports.logs.sampling import Flags, Integers
 from joulebird.reports.logs.trace import PowerTrace
 
 
@@ -38,7 +37,7 @@ def stretches(trace: PowerTrace) -> Iterator[Stretch]:
     }
     for piece in trace.pieces:
         follows = False
-        for rows in _blocks(piece):
+        for rows in piece.parts():
             starts = np.flatnonzero(rows.starts[1:]) + 1
             edges = [0, *starts.tolist(), len(rows.t_us)]
             for begin, end in zip(edges, edges[1:], strict=False):
@@ -58,15 +57,11 @@ def stretches(trace: PowerTrace) -> Iterator[Stretch]:
                 follows = True
 
 
-def _blocks(piece: Piece) -> Iterator[Piece]:
-    """Yield the rows of a piece, some at a time."""
-    yield piece
-
-
 def span(trace: PowerTrace, boot_id: str) -> tuple[float, float]:
     """Return the first and the last time of one boot, in seconds of its clock."""
-    times = [piece.t_us[[0, -1]] for piece in trace.pieces if piece.boot_id == boot_id]
-    return float(np.min(times)) / 1e6, float(np.max(times)) / 1e6
+    pieces = [piece for piece in trace.pieces if piece.boot_id == boot_id]
+    first, last = min(piece.begin_us for piece in pieces), max(piece.end_us for piece in pieces)
+    return first / 1e6, last / 1e6
 
 
 def has_clock(trace: PowerTrace) -> bool:

@@ -10,23 +10,20 @@ import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
-from joulebird.harness.core.files import refuse_endless
 from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
+from joulebird.harness.core.sensor import ALIASED, uncertain
+from joulebird.reports.logs.blocks import BLOCK_ROWS, InMemory, OnDisk
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.importers.reading import Reading
-from joulebird.reports.logs.integrate import Series, integrate
-from joulebird.reports.logs.pieces import (
-    Piece,
-    accuracy,
-    assemble,
-    sensor_of,
-    within_range,
-    words_of,
-)
-from joulebird.reports.logs.powerlog import Segment, edited, read_segments
+from joulebird.reports.logs.integrate import Integrator
+from joulebird.reports.logs.opening import open_log
+from joulebird.reports.logs.periods import Periods
+from joulebird.reports.logs.pieces import Piece, accuracy, assemble, in_range, sensor_of, words_of
+from joulebird.reports.logs.powerlog import Segment, edited
+from joulebird.reports.logs.sidecar import Sidecar
 
 
 class Envelope(NamedTuple):
@@ -42,20 +39,27 @@ class Envelope(NamedTuple):
     bucket_s: float
 
 
-def envelope(series: Series, buckets: int, per_watt: int) -> Envelope:
-    """Return min, mean and max of a series, whose powers are in 1/`per_watt` W, by bucket."""
-    first, last = int(series.t_us[0]), int(series.t_us[-1])
-    width = max((last - first) / buckets, 1.0)
-    index = np.minimum(((series.t_us[series.read] - first) / width).astype(np.int64), buckets - 1)
-    power = series.power[series.read] / per_watt
-    low, mean, high = (np.full(buckets, np.nan) for _ in range(3))
-    if len(power):
+def envelope(piece: Piece, columns: list[int], buckets: int, per_watt: int) -> Envelope:
+    """Return min, mean and max of a piece, whose powers are in 1/`per_watt` W, by bucket."""
+    width = max((piece.end_us - piece.begin_us) / buckets, 1.0)
+    low, high = np.full(buckets, np.inf), np.full(buckets, -np.inf)
+    total, count = np.zeros(buckets), np.zeros(buckets)
+    for part in piece.parts():
+        series = part.series(columns)
+        since = series.t_us[series.read] - piece.begin_us
+        index = np.minimum((since / width).astype(np.int64), buckets - 1)
         starts = np.flatnonzero(np.diff(index, prepend=-1))
-        filled, counts = index[starts], np.diff(np.append(starts, len(power)))
-        low[filled] = np.minimum.reduceat(power, starts)
-        high[filled] = np.maximum.reduceat(power, starts)
-        mean[filled] = np.add.reduceat(power, starts) / counts
-    return Envelope((first + width * np.arange(buckets)) / 1e6, low, mean, high, width / 1e6)
+        filled, power = index[starts], series.power[series.read] / per_watt
+        if len(power):
+            low[filled] = np.minimum(low[filled], np.minimum.reduceat(power, starts))
+            high[filled] = np.maximum(high[filled], np.maximum.reduceat(power, starts))
+            total[filled] += np.add.reduceat(power, starts)
+            count[filled] += np.diff(np.append(starts, len(power)))
+    none = count == 0
+    low[none] = high[none] = np.nan
+    mean = np.divide(total, count, out=np.full(buckets, np.nan), where=~none)
+    times = (piece.begin_us + width * np.arange(buckets)) / 1e6
+    return Envelope(times, low, mean, high, width / 1e6)
 
 
 MW_PER_W = 1000
@@ -77,7 +81,7 @@ class _Query(NamedTuple):
 
 @dataclass(frozen=True)
 class PowerTrace:
-    """A power log in memory. Powers are integers of 1/`per_watt` W, so that sums are exact.
+    """A power log, read block by block. Powers are integers of 1/`per_watt` W: sums are exact.
 
     It counts `damaged` lines (the first: `lines`; the times beside them by boot: `torn`),
     `duplicates` (repeated times), `steps_back` of the clock, and failed reads (`failures`: status
@@ -89,6 +93,7 @@ class PowerTrace:
     rails: tuple[str, ...]
     total: tuple[str, ...]
     pieces: tuple[Piece, ...]
+    periods: Periods
     per_watt: int = MW_PER_W
     damaged: int = 0
     duplicates: int = 0
@@ -104,34 +109,33 @@ class PowerTrace:
         cls,
         path: str,
         columns: str | None = None,
-        block_rows: int = 65536,
+        block_rows: int = BLOCK_ROWS,
         interval_s: float | None = None,
+        every_rail: bool = False,
     ) -> "PowerTrace":
         """Load `power.csv`, or a foreign log (see joulebird.reports.logs.importers.formats).
 
         `columns` maps a foreign CSV: "t=COL[ms],w=COL[mW]", `interval_s` is the time between rows
-        that have none. Raises HarnessError for an unusable or ambiguous log.
+        that have none. `every_rail` integrates each rail while the log is read, for windows of all
+        of them. Raises HarnessError for an unusable or ambiguous log.
         """
         path = str(path)
-        try:
-            with open(path, "rb") as file:
-                refuse_endless(file)
-                begin = file.read(65536)
-                ours = begin.startswith(MAGIC) and not edited(begin)
-                foreign = b"" if ours else begin + file.read()
-        except OSError as error:
-            raise HarnessError(
-                f"{path}: cannot be read ({error.strerror})",
-                "check the name and the permissions of the file",
-            ) from None
-        if ours and columns:
+        file = open_log(path)
+        begin = file.read(65536)
+        if not begin.startswith(MAGIC) or edited(begin):
+            with file:
+                foreign = begin + file.read()
+            return cls.of(path, *read_foreign(path, foreign, columns, interval_s))
+        if columns:
             raise HarnessError(
                 f"{path}: a log of joulebird names its own columns",
                 "leave --map out; choose a rail with --rail",
             )
-        if ours:
-            return cls.of(path, read_segments(path, block_rows))
-        return cls.of(path, *read_foreign(path, foreign, columns, interval_s))
+        sidecar = Sidecar(path, file, [block_rows, every_rail])
+        stored = OnDisk(path, file, in_range(MW_PER_W), block_rows)
+        trace = cls._of(path, assemble(path, stored, sidecar, every_rail))
+        stored.release()
+        return trace
 
     @classmethod
     def of(
@@ -147,19 +151,23 @@ class PowerTrace:
 
         Raises HarnessError when they hold no row or mix sources.
         """
-        log = assemble(name, (within_range(segment, per_watt) for segment in segments))
+        stored = InMemory(list(segments), in_range(per_watt))
+        return cls._of(name, assemble(name, stored), per_watt=per_watt, reading=reading)
+
+    @classmethod
+    def _of(cls, name: str, log: dict[str, Any], **facts: Any) -> "PowerTrace":
         total = log["source"].get("total") or (log["rails"] if len(log["rails"]) == 1 else ())
-        return cls(name=name, total=tuple(total), per_watt=per_watt, reading=reading, **log)
+        return cls(name=name, total=tuple(total), **facts, **log)
 
     @property
     def samples(self) -> int:
         """Return the number of rows with a time, read or failed."""
-        return sum(len(piece.t_us) for piece in self.pieces)
+        return sum(piece.rows for piece in self.pieces)
 
     @property
     def span_s(self) -> tuple[float, float]:
         """Return the times of the first and the last row, in seconds of the log's clock."""
-        return self.pieces[0].t_us[0] / 1e6, self.pieces[-1].t_us[-1] / 1e6
+        return self.pieces[0].begin_us / 1e6, self.pieces[-1].end_us / 1e6
 
     @property
     def boots(self) -> tuple[str, ...]:
@@ -168,9 +176,8 @@ class PowerTrace:
 
     @cached_property
     def period_s(self) -> float:
-        """Return the median time between rows, in seconds; 0 with at most one row."""
-        steps = [np.diff(piece.t_us) for piece in self.pieces if len(piece.t_us) > 1]
-        return float(np.median(np.concatenate(steps))) / 1e6 if steps else 0.0
+        """Return the median time between rows of the file, in seconds; 0 with at most one row."""
+        return self.periods.median_us() / 1e6
 
     @property
     def allowed_gap_s(self) -> float:
@@ -217,7 +224,7 @@ class PowerTrace:
         begin, end = self._window(pieces, start_s, stop_s)
         if begin == end:
             return self._nothing(query, 0, "the window spans no time")
-        touched = [p for p in pieces if p.t_us[0] < end and p.t_us[-1] > begin] or pieces[:1]
+        touched = [p for p in pieces if p.begin_us < end and p.end_us > begin] or pieces[:1]
         if not touched:
             return self._nothing(query, end - begin, "nothing was recorded in this boot")
         if len(touched) > 1:
@@ -247,8 +254,8 @@ class PowerTrace:
     def _of_boot(self, boot_id: str, query: _Query) -> Energy:
         """Return the energy of one boot, from its first row to its last."""
         pieces = [piece for piece in self.pieces if piece.boot_id == boot_id]
-        begin = min(int(piece.t_us[0]) for piece in pieces)
-        end = max(int(piece.t_us[-1]) for piece in pieces)
+        begin = min(piece.begin_us for piece in pieces)
+        end = max(piece.end_us for piece in pieces)
         if len(pieces) > 1:
             reason = f"{_BACK}, so that some of it may be counted twice"
             return self._nothing(query, end - begin, reason)
@@ -263,9 +270,9 @@ class PowerTrace:
     def _window(
         self, pieces: list[Piece], start_s: float | None, stop_s: float | None
     ) -> tuple[int, int]:
-        first, last = (pieces[0].t_us[0], pieces[-1].t_us[-1]) if pieces else (0, 0)
-        begin = int(first) if start_s is None else round(start_s * 1e6)
-        end = int(last) if stop_s is None else round(stop_s * 1e6)
+        first, last = (pieces[0].begin_us, pieces[-1].end_us) if pieces else (0, 0)
+        begin = first if start_s is None else round(start_s * 1e6)
+        end = last if stop_s is None else round(stop_s * 1e6)
         if end < begin:
             raise HarnessError(
                 f"the window ends ({end / 1e6:g} s) before it begins ({begin / 1e6:g} s)",
@@ -275,15 +282,18 @@ class PowerTrace:
 
     def _integrated(self, piece: Piece, begin: int, end: int, query: _Query) -> Energy:
         """Return the energy of a window (microseconds) of one piece, with its uncertainty."""
-        series = piece.around(query.columns, begin, end).series(query.columns)
-        series = series if query.per_segment else series._replace(gap_us=None)
         rule = rule_of(self.source.get("sampling", ""))
-        part = integrate(series, begin, end, rule, query.allowed_us)
+        whole = Integrator(rule, begin, end, query.allowed_us)
+        part = piece.integral(query.rail, query.columns, whole, query.per_segment)
         seconds, per_j = (end - begin) / 1e6, self.per_watt * 1_000_000
         sensor, measured = accuracy(self.source, query.rail.split("+")), part.total / per_j
-        quantum_w = max(sensor.quantum_w, 1.0 / self.per_watt)
         u_edge_s = max(query.u_edge_s, self.u_clock_s(piece.boot_id))
         torn = self.torn.get(piece.boot_id, np.zeros(0, np.int64))
+        spread_w = (part.high - part.low) / self.per_watt
+        mean_w = float(measured) / (part.covered_us / 1e6) if part.covered_us else 0.0
+        own = uncertain(
+            part.sums, self.source, (seconds, mean_w, spread_w), sensor.quantum_w, self.per_watt
+        )
         return Energy(
             query.rail,
             seconds,
@@ -296,14 +306,13 @@ class PowerTrace:
             peak_w=part.high / self.per_watt,
             u_gain_j=abs(float(measured)) * sensor.gain,
             u_offset_j=seconds * sensor.offset_w,
-            u_random_j=math.hypot(
-                (part.scatter + part.bias) / per_j,
-                quantum_w / math.sqrt(12) * seconds / math.sqrt(part.levels),
-                u_edge_s * (part.high - part.low) / self.per_watt,
-            ),
+            u_random_j=math.hypot(own.random_j, u_edge_s * spread_w),
+            u_lag_j=own.lag_j,
+            u_grid_j=own.grid_j,
+            doubt=own.doubt,
             sensor=sensor_of(self.source, query.rail),
             stated=sensor.stated,
-            words=self.words,
+            words=(*self.words, ALIASED) if own.doubt else self.words,
             damaged=int(((torn > begin) & (torn < end)).sum()),
         )
 
@@ -321,16 +330,34 @@ class PowerTrace:
         Counts of faults stay the whole log's.
         """
         pieces = [
-            piece.between(begin_s, end_s)
+            piece.between(begin_s * 1e6, end_s * 1e6)
             for piece in self.pieces
             if boot_id is None or piece.boot_id in ("", boot_id)
         ]
-        return replace(self, pieces=tuple(piece for piece in pieces if len(piece.t_us)))
+        return replace(self, pieces=tuple(filter(None, pieces)))
 
     def envelope(self, buckets: int = 2000, rail: str | None = None) -> list[Envelope]:
         """Return min, mean and max power by bucket of time, one envelope a piece."""
         _, columns = self._columns(rail)
-        return [envelope(piece.series(columns), buckets, self.per_watt) for piece in self.pieces]
+        return [envelope(piece, columns, buckets, self.per_watt) for piece in self.pieces]
+
+    def to_frame(self) -> Any:
+        """Return all samples as a pandas frame: `t_s`, watts by rail (NaN: not read), `boot_id`.
+
+        Raises HarnessError without pandas.
+        """
+        try:
+            import pandas  # takes long: imported for frames alone
+        except ImportError:
+            raise HarnessError("a frame needs pandas", "pip install pandas") from None
+        frames = []
+        for piece in self.pieces:
+            samples = piece.samples()
+            watts = np.where(samples.read, samples.power / self.per_watt, np.nan)
+            frame = pandas.DataFrame(watts, columns=list(self.rails))
+            frame.insert(0, "t_s", samples.t_us / 1e6)
+            frames.append(frame.assign(boot_id=piece.boot_id))
+        return pandas.concat(frames, ignore_index=True)
 
     def problems(self) -> list[str]:
         """Return the faults of the log, one plain line each."""

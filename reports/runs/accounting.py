@@ -157,7 +157,7 @@ def _lost_window(stage: FinishedStage, attempt: Attempt) -> Window:
     begins = [other.begin.begin_s for other in stage.attempts if other.begin.boot_id == boot_id]
     limit_us = 1e6 * min((later for later in begins if later > begin_s), default=math.inf)
     last_us = [
-        float(piece.t_us[piece.t_us < limit_us].max(initial=0))
+        float(piece.last_before(limit_us))
         for piece in stage.trace.pieces
         if boot_id in (None, piece.boot_id)
     ]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from joulebird.harness.core.sensor import UNSTATED
+from joulebird.harness.core.sensor import ALIASED, UNSTATED
 from joulebird.reports.runs.accounting import idle_power, idle_sessions, idle_words
 from joulebird.reports.runs.cross import sightings
 from joulebird.reports.runs.grid import Grid
@@ -30,6 +30,8 @@ WORDS = {
     "8 bits; their energy is not that of 8-bit hardware.",
     LOADED: "Foreign load: other processes used the machine while this was measured; the energy is "
     "not that of the training alone.",
+    ALIASED: "Aliased?: readings on a fixed grid, between which the power may have moved in step; "
+    "sample at random intervals, or use a source that averages or counts.",
 }
 MODES = {
     "measured": "measured: the power log of every stage of a run, integrated; a stage that runs "
@@ -45,7 +47,7 @@ RULES = {
 
 def loaded(words: Iterable[str]) -> list[str]:
     """Return the words that stand beside single energies, and in no title or heading."""
-    return [word for word in words if word == LOADED]
+    return [word for word in words if word in (LOADED, ALIASED)]
 
 
 def table2_notes(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.sensor import ALIASED
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import TABLE_UNIT_FLOPS, Cost
 from joulebird.reports.runs.grid import Grid, GridCell, build_grid
@@ -25,7 +26,7 @@ from joulebird.reports.tables.table import (
 )
 
 FLOPS = ("exact", "paper")
-OF_CELLS = ("estimated", LOADED)  # words of single cells: in no title or heading
+OF_CELLS = ("estimated", LOADED, ALIASED)  # words of single cells: in no title or heading
 
 
 class Units:

@@ -118,7 +118,9 @@ def error(iteration_s, averaging, period_s, jittered, seed, window_s=WINDOW_S):
         clock.now_s = origin_s + SETTLE_S + window_s
         end_s, _ = sampler.take()
         sampler.close()
-        found = energy(samples(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.sampling)
+        found = energy(
+            samples(read_log(path)[0].rows, ["VDD_IN"]), begin_s, end_s, source.describe()
+        )
     if found.joules is None:  # at 1 s the log has gaps as long as are allowed, and no failed rows
         raise AssertionError(f"no energy: coverage {found.coverage!r}")
     return found.joules / truth(steps, begin_s - origin_s, end_s - origin_s) - 1.0

@@ -12,7 +12,7 @@ def energy(pairs, begin_s, end_s, sampling):
         Sample(round(t_s * 1e6), None if watts is None else round(watts * 1e3))
         for t_s, watts in pairs
     ]
-    return board.energy(series, begin_s, end_s, sampling)
+    return board.energy(series, begin_s, end_s, {"sampling": sampling})
 
 
 RAMP = [(0.05 * i, 2.0 + 0.1 * i) for i in range(101)]  # 2 W to 12 W in 5 s
@@ -107,4 +107,6 @@ def test_a_counters_hole_across_a_windows_edge_is_void():
 
 def test_a_counter_is_not_joined_over_a_restart_though_its_first_reading_failed():
     series = [Sample(0, 0), Sample(100, 10), Sample(200, None, True), Sample(300, 10)]
-    assert board.energy(series, 0.0, 300e-6, "counter").coverage == pytest.approx(1 / 3)
+    assert board.energy(series, 0.0, 300e-6, {"sampling": "counter"}).coverage == pytest.approx(
+        1 / 3
+    )

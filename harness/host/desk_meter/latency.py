@@ -98,7 +98,7 @@ def readings(path: Path, begin_s: float, end_s: float) -> tuple[list[float], lis
 
 def _series(trace: PowerTrace) -> tuple[list[float], list[float]]:
     """Return times and total watts of a log's last boot, without failed readings."""
-    piece = trace.pieces[-1] if trace.pieces else None
+    piece = trace.pieces[-1].samples() if trace.pieces else None
     if piece is None:
         return [], []
     columns = [trace.rails.index(rail) for rail in trace.total]

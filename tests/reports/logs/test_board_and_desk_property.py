@@ -88,7 +88,7 @@ def test_both_integrate_alike(parts, sampling, recorder, stated, data):
         for name, rails in ((None, RAILS), *((rail, [rail]) for rail in RAILS)):
             theirs = trace.energy(*window, rail=name, boot_id=boot)
             sensor = accuracy(trace.source, rails)
-            ours = board.energy(board.samples(own, rails), *window, sampling, allowed_s, sensor)
+            ours = board.energy(board.samples(own, rails), *window, trace.source, allowed_s, sensor)
             assert ours.joules == theirs.joules
             assert ours.mean_w == theirs.watts
             assert (ours.joules is None) == theirs.void
@@ -103,6 +103,7 @@ def test_both_integrate_alike(parts, sampling, recorder, stated, data):
             assert (ours.u_sensor_j is None) == (theirs.u_sensor_joules is None)
             assert (ours.u_sensor_j or 0.0) == near(theirs.u_sensor_joules or 0.0)
             assert (ours.u_sampling_j or 0.0) == near(theirs.own_u_joules or 0.0)
+            assert ours.doubt == ("" if theirs.void else theirs.doubt)
 
 
 def test_the_counters_hole_across_an_edge_is_void_on_both():
@@ -115,11 +116,14 @@ def test_the_counters_hole_across_an_edge_is_void_on_both():
             file.write(text_of(parts, "counter", {"mean_period_s": 0.1}))
         ((_, _, own, _),) = read_log(path)
         trace = PowerTrace.load(path)
-    ours = board.energy(board.samples(own, RAILS), 100.0, 200.2, "counter")
+    ours = board.energy(board.samples(own, RAILS), 100.0, 200.2, {"sampling": "counter"})
     assert ours.joules is None
     assert trace.energy(100.0, 200.2).void
     assert ours.coverage == trace.energy(100.0, 200.2).coverage == 0.0
-    assert board.energy(board.samples(own, RAILS), 0.1, 200.2, "counter").joules is not None
+    assert (
+        board.energy(board.samples(own, RAILS), 0.1, 200.2, {"sampling": "counter"}).joules
+        is not None
+    )
 
 
 damage = st.lists(st.tuples(st.integers(0), st.sampled_from(b" 0123456789-+_,.\n\r\0x\xff#")))
@@ -158,6 +162,43 @@ def test_both_read_alike_whatever_was_damaged(parts, changes, cut, block_rows):
         assert {word: failed.count(word) for word in failed} == other.failures
 
 
+kinds = st.sampled_from(
+    [
+        {"sampling": "snapshot"},
+        {"sampling": "average"},
+        {"sampling": "average", "chips": [{"averaging_window_s": 0.054}]},
+        {"sampling": "average", "chips": [{}]},
+        {"sampling": "counter"},
+    ]
+)
+many = st.lists(
+    st.tuples(st.sampled_from([50_000] * 9 + [300_000]), st.sampled_from([0, 1, 2, 500, 9_000])),
+    min_size=12,
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(many, kinds, st.integers(0, 600_000), st.booleans(), st.data())
+def test_both_bound_the_error_of_many_readings_alike(samples, kind, cut_us, jittered, data):
+    """Long enough for a locked grid, a chip's window, a long interval and equal readings."""
+    shift = data.draw(st.lists(st.integers(0, 40_000 * jittered), min_size=60, max_size=60))
+    t_us = np.cumsum([step + more for (step, _), more in zip(samples, shift, strict=False)])
+    pairs = [(int(t), 5_000 + mw) for t, (_, mw) in zip(t_us, samples, strict=True)]
+    text = header(kind) + "".join(row(*pair) for pair in pairs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "power.csv")
+        with open(path, "w") as file:
+            file.write(text)
+        trace, (segment,) = PowerTrace.load(path), read_log(path)
+    window = min(pairs[0][0] + cut_us, pairs[-1][0] - 1) / 1e6, pairs[-1][0] / 1e6
+    theirs = trace.energy(*window)
+    series = board.samples(segment.rows, ["VDD_IN"])
+    ours = board.energy(series, *window, trace.source, trace.allowed_gap_s)
+    assert ours.u_joules == pytest.approx(theirs.u_joules, rel=1e-6, abs=1e-9)
+    assert ours.doubt == theirs.doubt
+
+
 @settings(max_examples=300, deadline=None)
 @given(rows, st.sampled_from(["trapezoids", "steps", "counter"]), st.data())
 def test_the_integrals_are_the_same_fraction(samples, rule, data):
@@ -176,6 +217,7 @@ def test_the_integrals_are_the_same_fraction(samples, rule, data):
         np.array([s.power or 0 for s in kept]),
         np.array([s.power is not None for s in kept]),
         np.array([s.start for s in kept]),
+        np.zeros(len(kept), np.int64),
     )
     ours = integrate(kept, begin, end, rule, allowed_us)
     theirs = desk.integrate(part, begin, end, rule, allowed_us)

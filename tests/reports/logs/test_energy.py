@@ -1,11 +1,13 @@
 """Energies: uncertainty that covers the error, sums, ratios and nets."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.sensor import expanded
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.trace import PowerTrace
 from tests.reports.write_logs import write_log
@@ -109,10 +111,12 @@ def test_a_shared_gain_cancels_in_a_ratio(tmp_path):
     assert one.u_offset_j == pytest.approx(0.076 * 60)
     ratio = one.ratio(two)
     assert ratio.value == pytest.approx(2.0)
-    apart = (one.u_joules / one.joules) ** 2 + (two.u_joules / two.joules) ** 2
-    assert ratio.u < 0.5 * 2.0 * apart**0.5
+    random = math.hypot(*(energy.u_random_j / energy.joules for energy in (one, two)))
+    offsets = [energy.u_offset_j / energy.joules for energy in (one, two)]
+    assert ratio.u == pytest.approx(2.0 * expanded(random, offsets[0] - offsets[1]))
     elsewhere = constant(tmp_path, 6, accuracy=accuracy, serial="another")
-    assert one.ratio(elsewhere).u == pytest.approx(2.0 * apart**0.5, rel=1e-6)
+    assert one.ratio(elsewhere).u == pytest.approx(2.0 * expanded(random, 0.02, 0.02, *offsets))
+    assert one.ratio(elsewhere).u > 2.0 * ratio.u
 
 
 def test_offset_cancels_in_the_net(tmp_path):

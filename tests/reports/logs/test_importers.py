@@ -227,11 +227,11 @@ def test_what_is_no_power_log_is_refused_with_a_remedy(tmp_path, text, columns, 
     assert caught.value.message.isprintable()
 
 
-def test_compressed_and_binary_files_are_refused_whatever_their_bytes(tmp_path):
+def test_binary_files_are_refused_whatever_their_bytes_packed_or_not(tmp_path):
     bits = random.Random(1)
     for size in range(10, 4000, 130):
         plain = bits.randbytes(size)
-        for data in (plain, gzip.compress(table(HUNDRED_S[:size]).encode(), mtime=0)):
+        for data in (plain, gzip.compress(plain, mtime=0)):
             (tmp_path / "log.csv").write_bytes(data)
             with pytest.raises(HarnessError) as caught:
                 PowerTrace.load(tmp_path / "log.csv")

@@ -14,7 +14,7 @@ def series(samples):
     t_us = np.array([t for t, _ in samples], dtype=np.int64)
     power = np.array([0 if p is None else p for _, p in samples], dtype=np.int64)
     read = np.array([p is not None for _, p in samples])
-    return Series(t_us, power, read, np.zeros(len(t_us), dtype=bool))
+    return Series(t_us, power, read, np.zeros(len(t_us), dtype=bool), np.zeros_like(t_us))
 
 
 def piecewise_linear(breaks, t_us):

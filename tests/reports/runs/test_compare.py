@@ -15,7 +15,7 @@ from tests.reports.write_runs import Folder, write_events
 
 
 def study(root, watts, seeds=(1,), method="snip", noise=0.0, **options):
-    folder = Folder(root, epoch_s=2.0, ripple=0.2, **options)
+    folder = Folder(root, epoch_s=2.0, ripple=0.1, **options)
     rng = np.random.default_rng(len(seeds))
     for seed in seeds:
         power = watts + float(rng.normal(0, noise)) if noise else watts

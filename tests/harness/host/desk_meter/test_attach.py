@@ -169,8 +169,8 @@ def test_rows_move_to_the_boards_clock_and_damaged_ones_stay_away(tmp_path):
     trace = PowerTrace.load(str(folder / record.POWER))
     (piece,) = trace.pieces
     assert piece.boot_id == "b"
-    assert piece.t_us[0] == pytest.approx(110.0e6, abs=0.6e6)
-    assert piece.t_us[-1] == pytest.approx(160e6, abs=0.6e6)
+    assert piece.begin_us == pytest.approx(110.0e6, abs=0.6e6)
+    assert piece.end_us == pytest.approx(160e6, abs=0.6e6)
     assert trace.damaged == 0
     assert trace.clocks[0]["u_s"] == pytest.approx(0.0005, abs=0.0004)
     assert trace.energy(120.1, 150.0, boot_id="b").joules == pytest.approx(5 * 29.9, rel=1e-6)
