@@ -149,7 +149,8 @@ class Integrator:
             return part
         runs = np.cumsum(part.starts) + int(self._restarted)
         seen = runs[part.read]
-        self._restarted = bool(len(runs)) and runs[-1] > (seen[-1] if len(seen) else 0)
+        last = runs[-1] if len(runs) else int(self._restarted)
+        self._restarted = bool(last > (seen[-1] if len(seen) else 0))
         return part.cut(part.read)._replace(starts=np.diff(seen, prepend=0) > 0)
 
     def _intervals(self, part: Series) -> tuple[Integers, Flags, Integers]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from joulebird.reports.logs.sampling import Integers
 
-SHORT_US = 1 << 20  # shorter periods are counted in an array
+SHORT_US = 1 << 18  # shorter periods are counted in an array
 
 
 class Periods:

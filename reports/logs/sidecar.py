@@ -1,8 +1,9 @@
 """Keep the findings of one pass over a long log, so that the next reader need not make it.
 
-One file a log in the user's cache folder, so that the folders of runs stay as recorded. It can be
-deleted at any time. It is believed only for the same file (device, inode, size, times of change to
-the nanosecond, samples of its content), as read by the same program, and if it is whole.
+One file for each log and kind of pass in the user's cache folder, so that the folders of runs stay
+as recorded. It can be deleted at any time. It is believed only for the same file (device, inode,
+size, times of change to the nanosecond, samples of its content), as read by the same program, and
+if it is whole.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ class Sidecar:
     def __init__(self, path: str, file: IO[bytes], options: list[Any]) -> None:
         self._file = file
         self._options = options  # of the pass
-        name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+        place = os.fsencode(os.path.realpath(path)) + repr(options).encode()
+        name = hashlib.sha256(place).hexdigest()[:32]
         self.path = folder() / f"{name}.json"
         self._key = self._identity()
 

@@ -122,3 +122,9 @@ def test_the_oldest_sidecars_are_deleted(log, tmp_path, monkeypatch):
         (tmp_path / f"{k}.csv").write_bytes(data)
         PowerTrace.load(tmp_path / f"{k}.csv")
     assert len(list(sidecar.folder().glob("*.json"))) == 3
+
+
+def test_each_kind_of_pass_has_its_own(log, monkeypatch):
+    both = [PowerTrace.load(log, every_rail=every).energy() for every in (False, True)]
+    only_windows(monkeypatch)
+    assert [PowerTrace.load(log, every_rail=every).energy() for every in (False, True)] == both

@@ -131,6 +131,15 @@ def test_an_integrator_takes_its_samples_in_any_portions(rows, rule, portions, d
     assert whole.result()[:3] == (Fraction(truth.total), truth.covered_us, truth.worst_gap_us)
 
 
+def test_a_failed_start_is_remembered_over_an_empty_portion():
+    read = np.array([True, False, True])
+    series = Series(np.arange(3), np.arange(3), read, ~read, np.zeros(3, np.int64))
+    parts = Integrator("counter", 0, 2, 10)
+    for begin, end in ((0, 2), (2, 2), (2, 3)):
+        parts.add(series.cut(slice(begin, end)))
+    assert parts.result().covered_us == 0
+
+
 @given(st.lists(st.floats(-(2.0**190), 2.0**190), max_size=50))
 def test_floats_are_added_exactly_to_a_unit_each(values):
     total = sum((Fraction(round(Fraction(value) * UNITS)) for value in values), Fraction(0))
