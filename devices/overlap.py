@@ -19,6 +19,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from joulebird.devices.util.processes import printable, processes
 from joulebird.harness.core import lock
+from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.jsonfile import parse
 
 RUNS, ENDED = "runs", "ended"
@@ -183,7 +184,7 @@ def _runs(path: str) -> bool:
     try:
         lock.wait_until_free(path, fcntl.LOCK_NB)
         return False
-    except OSError as error:
+    except (OSError, HarnessError) as error:
         return isinstance(error, BlockingIOError)
 
 

@@ -3,12 +3,10 @@
 [defaults]
 board = "tx2"                   # also JOULEBIRD_BOARD, --board
 runs = "runs"                   # also JOULEBIRD_RUNS, --runs
-
 [board.tx2]
 host = "tx2"                    # any name ssh knows, or user@host, or ssh://user@host:port
 python = "python3"
 prepare = "MAXN"                # run as with --prepare MAXN; default: leave the board as it is
-
 [board.tx2.env]                 # a non-interactive shell reads no profile: state all that runs need
 OPENBLAS_CORETYPE = "ARMV8"
 """
@@ -116,7 +114,7 @@ def from_toml(text: bytes, where: object, remedy: str) -> dict[str, Any]:
 
 def board_of(name: str, table: dict[str, Any]) -> Board:
     """Return the board of a checked table; its name is the host unless the table has one."""
-    table = dict(table, host=table.get("host", name))
+    table = {"host": name, **table}
     settings.BOARD.check(table, f"board {name!r}")
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return Board(name=name, **{**table, **lists})

@@ -72,10 +72,8 @@ def run_spec(session: Any, spec: RunSpec) -> records.RunRecord:
     records.write_json(os.path.join(folder, records.SPEC), spec.to_dict())
     run, last = _stages_done(session, spec)
     if not isinstance(last, Artifact):
-        raise TypeError(
-            f"method {spec.method} must return the artifact of its last stage, "
-            f"not {type(last).__name__}"
-        )
+        given = f"not {type(last).__name__}"
+        raise TypeError(f"method {spec.method} must return the artifact of its last stage, {given}")
     done = _record(session, spec, [stage.id for stage in run.asked], last.id)
     records.write_run(session.root, done)
     return done

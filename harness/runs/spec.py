@@ -10,7 +10,6 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.runs.options import resolve_options
 
 EXAMPLE = "a spec is one JSON object, or a list of them; see `joulebird run --help`"
-
 TABLES = {"method": METHODS, "model": MODELS, "dataset": DATASETS}
 
 

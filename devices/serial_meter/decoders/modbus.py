@@ -101,11 +101,8 @@ class ModbusDecoder(Decoder):
 
     def _frame(self, frame: bytes) -> Record:
         if frame[1] & 0x80:
-            return Record(
-                "flagged",
-                {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]},
-                f"exception {frame[2]}",
-            )
+            facts = {"unit": frame[0], "function": frame[1] & 0x7F, "exception": frame[2]}
+            return Record("flagged", facts, f"exception {frame[2]}")
         data = frame[3:-2]
         if list(self.asked) == self.settings.get("identity"):
             return self._identity(data)

@@ -44,10 +44,8 @@ class ScpiDecoder(Decoder):
 
     def poll(self) -> List[Ask]:
         """Return the questions of one reading, after a wait for new numbers if possible."""
-        asks = [
-            self._ask(text, "note" if text.endswith("?") else "")
-            for text in self.settings.get("fresh", [])
-        ]
+        fresh = self.settings.get("fresh", [])
+        asks = [self._ask(text, "note" if text.endswith("?") else "") for text in fresh]
         kinds = ["note"] * (len(self.queries) - 1) + ["reading"]
         return asks + [self._ask(text, kind) for (text, _), kind in zip(self.queries, kinds)]
 
