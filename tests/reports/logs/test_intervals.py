@@ -56,12 +56,14 @@ def hits(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_93_to_97_percent_of_energies_and_ratios_are_inside(hits):
     energies, ratios = np.mean(list(hits.values()), axis=0)
     assert 0.93 <= energies <= 0.97, hits
     assert 0.93 <= ratios <= 0.97, hits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", loads.KINDS)
 def test_each_kind_of_sampling_is_near(hits, kind):
     energies, ratios = hits[kind]
@@ -69,6 +71,7 @@ def test_each_kind_of_sampling_is_near(hits, kind):
     assert 0.91 <= ratios <= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["snapshots, 20 ms", "snapshots, 50 ms", "chip window, 0.1 s"])
 def test_sampling_alone_is_right_without_errors_of_the_sensor(tmp_path, kind):
     """400 traces of moving loads: of 95 %, a share within 91 to 99 %."""
@@ -114,6 +117,7 @@ def on_a_grid(path, rng, load, period_s, noise_w=0.0, source=None):
     return energy, np.diff(load.joules([begin_s, end_s]))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period_s", [0.1, 1.0])
 def test_slow_loads_on_a_fixed_grid_seldom_carry_the_word(tmp_path, period_s):
     """200 minutes each; the sensor's noise is 20 to 100 mW."""
@@ -137,6 +141,7 @@ def locked(rng, period_s, spread):
     return loads.Load(np.where(ends[index] - t < 0.42 * lengths[index], 14.0, 6.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spread", "least"), [(0.0, 95), (0.02, 60), (0.1, 95)])
 def test_a_grid_in_step_with_the_load_carries_the_word_and_no_tiny_interval(
     tmp_path, spread, least
