@@ -173,6 +173,7 @@ def _segment(
         "sampling": RULES[reading.rule],
         "scope": "unknown",
         **{key: value for key, value in reading.facts if key != "from_zero"},
+        "words": _words(sheet, reading),
         "total": total,
         "rails": names,
         "real": True,
@@ -206,3 +207,10 @@ def _missing(t_us: np.ndarray) -> np.ndarray:
         return t_us[:0]
     counts = np.maximum(np.rint(steps / usual).astype(np.int64) - 1, 0)
     return np.repeat(t_us[:-1] + 1, np.minimum(counts, len(t_us)))
+
+
+def _words(sheet: Sheet, reading: Reading) -> list[str]:
+    """Return the words of the origin, and those in the column `words` of an exported log."""
+    columns = [i for i in range(sheet.width) if sheet.name(i) == "words"]
+    cells = sorted({row[i] for i in columns for row in sheet.rows})
+    return [*dict(reading.facts).get("words", ()), *filter(None, "; ".join(cells).split("; "))]

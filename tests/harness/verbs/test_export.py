@@ -141,6 +141,11 @@ def test_the_words_of_a_stage_go_into_its_exported_log(tmp_path):
     assert sorted(words) == ["estimated", "foreign load", "simulated"]
     text = joulebird("export", log, "--form", "csv", "-o", "-")[1]
     assert text.splitlines()[1].endswith(",ok,simulated; estimated; foreign load")
+    columns = tmp_path / "columns.csv"
+    columns.write_text(text)
+    mapped = "t=t_s,w=" + text.split(",")[3]
+    again = json.loads(joulebird("energy", columns, "--map", mapped, "--json")[1])
+    assert sorted(again["words"]) == sorted(words)
 
 
 def rows_of(*words):
