@@ -1,6 +1,8 @@
 """joulebird compare A B: judge whether the difference between two folders of runs is real.
 
 Energies as A / B, accuracies as A - B, each with its 95 % interval.
+
+Foreign load alone can make a "real" difference. The words beside the energies name it.
 """
 
 import re

@@ -76,7 +76,12 @@ WINDOWS = (  # by the log's own evidence
         action="store_true",
         help="take the one load between two stretches of idle; refused where there is no such",
     ),
-    own("--idle-mark", type=word, metavar="COLUMN=VALUE", help="where it was idle, for --net"),
+    own(
+        "--idle-mark",
+        type=word,
+        metavar="COLUMN=VALUE",
+        help="where it was idle: --net needs this, or --find-load",
+    ),
     "--net",
 )
 READING = (  # how a foreign log is read
@@ -118,12 +123,16 @@ ARGUMENTS = (
         help="end of the window: seconds after the log's first row, or HH:MM[:SS] of its clock",
     ),
     own("--clock", action="store_true", help="--from and --to are times of the log's own clock"),
-    own("--events", metavar="FILE", help="take the windows from a stage's events.jsonl"),
+    own(
+        "--events",
+        metavar="FILE",
+        help="take the windows from a stage's events.jsonl; the pause after a kill is no hole then",
+    ),
     *READING,
     own(
         "--by",
         choices=BY,
-        help="a row for each second or minute of the window, or for each mark of its events",
+        help="a row for each second or minute of the window, or for each mark",
     ),
     *("--rail", "--output"),
     *form("text", "json", "csv"),

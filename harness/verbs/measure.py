@@ -27,7 +27,7 @@ EXAMPLES = """examples:
 ARGUMENTS = (
     *("--source", "--source-option", "--period", "--rail", "--form", "--json"),
     changed("--output", default=None),
-    own("--log", metavar="FILE", help="keep the readings (default: they are not kept)"),
+    own("--log", metavar="FILE", help="keep the readings, with those just before and after"),
     own(
         "command",
         nargs=argparse.REMAINDER,
