@@ -16,14 +16,14 @@ def block_of(rows: Sequence[dict[str, Any]]) -> Block:
     """Return rows as one block; lists become texts, and a row without a column has None there.
 
     >>> block_of([{"a": 1}, {"a": 2, "words": ["x", "y"]}])
-    {'a': [1, 2], 'words': [None, 'x; y']}
+    {'a': [1, 2], 'words': [None, 'x + y']}
     """
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [_plain(row.get(name)) for row in rows] for name in names}
 
 
 def _plain(value: Any) -> Any:
-    return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    return " + ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def write(path: str, blocks: Iterable[Block], form: str, facts: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def columns(trace: PowerTrace, words: Iterable[str] = ()) -> Iterator[Block]:
     `wall_s` counts from 1970. Unread powers are None; a damaged line is a row with its neighbour's
     time.
     """
-    named = "; ".join(dict.fromkeys((*trace.words, *words)))
+    named = " + ".join(dict.fromkeys((*trace.words, *words)))
     for part in stretches(trace):
         places = np.searchsorted(part.t_us, part.torn_us)
         t_us = np.insert(part.t_us, places, part.torn_us)

@@ -213,4 +213,4 @@ def _words(sheet: Sheet, reading: Reading) -> list[str]:
     """Return the words of the origin, and those in the column `words` of an exported log."""
     columns = [i for i in range(sheet.width) if sheet.name(i) == "words"]
     cells = sorted({row[i] for i in columns for row in sheet.rows})
-    return [*dict(reading.facts).get("words", ()), *filter(None, "; ".join(cells).split("; "))]
+    return [*dict(reading.facts).get("words", ()), *filter(None, " + ".join(cells).split(" + "))]

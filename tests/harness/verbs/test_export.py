@@ -140,7 +140,7 @@ def test_the_words_of_a_stage_go_into_its_exported_log(tmp_path):
     words = json.loads(joulebird("energy", out, "--json")[1])["words"]
     assert sorted(words) == ["estimated", "foreign load", "simulated"]
     text = joulebird("export", log, "--form", "csv", "-o", "-")[1]
-    assert text.splitlines()[1].endswith(",ok,simulated; estimated; foreign load")
+    assert text.splitlines()[1].endswith(",ok,simulated + estimated + foreign load")
     columns = tmp_path / "columns.csv"
     columns.write_text(text)
     mapped = "t=t_s,w=" + text.split(",")[3]
@@ -180,7 +180,7 @@ def test_a_stage_that_runs_share_is_one_row(runs):
     rows = rows_of(runs, "--each", "stage")
     dense = [row for row in rows if row["name"] == "dense"]
     assert len(dense) == 1
-    assert len(dense[0]["runs"].split("; ")) == 2
+    assert len(dense[0]["runs"].split(" + ")) == 2
     assert float(dense[0]["joules"]) == pytest.approx(160.0)
     epochs = rows_of(runs, "--each", "epoch")
     assert len(epochs) == sum(int(row["epochs"]) for row in rows) == 16 * 7
