@@ -141,6 +141,8 @@ ARGUMENTS = (
 
 def main(args: Namespace) -> int:
     """Integrate and print."""
+    if args.logs.count("-") > 1:
+        raise HarnessError("- is the standard input, which is read once", "give - once")
     found = [measured(Namespace(**vars(args), log=log)) for log in args.logs]
     facts, texts, problems, splits = zip(*found)
     if args.form == "csv":
@@ -223,13 +225,22 @@ def loaded(args: Namespace) -> PowerTrace:
         every = args.rail is None
         trace = PowerTrace.load(args.log, args.map, interval_s=args.interval, every_rail=every)
         if args.reading is not None and trace.reading:
-            write_json(args.reading, trace.reading.as_dict())
+            try:
+                write_json(args.reading, trace.reading.as_dict())
+            except OSError as error:
+                problem = f"{args.reading}: cannot be written ({error.strerror})"
+                raise HarnessError(problem, "name another file for --reading") from None
         return trace
     wanted = load(args.reading, "let --reading write a new file")
     if not isinstance(wanted, dict) or not isinstance(wanted.get("map"), str):
         raise HarnessError(f"{args.reading}: holds no reading", "let --reading write a new file")
     generic = wanted.get("origin") == "csv"
-    step = args.interval or wanted.get("interval_s")
+    kept_s = wanted.get("interval_s")
+    if kept_s is not None and not (type(kept_s) in (int, float) and kept_s > 0):
+        raise HarnessError(
+            f"{args.reading}: an interval of {kept_s!r} s", "let --reading write a new file"
+        )
+    step = args.interval or kept_s
     trace = PowerTrace.load(args.log, wanted["map"] if generic else None, interval_s=step)
     if trace.reading is None or trace.reading.as_map() != wanted["map"]:
         raise HarnessError(

@@ -1,6 +1,7 @@
 """Open and save figures by the file's name, equal figures as equal bytes."""
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +21,7 @@ COLOURS = (
     "#117733",
     "#332288",
 )
+_UNFIT = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # for XML, and fonts
 RED = "#cc3311"
 ACROSS = {"linewidth": 0.8}  # of a line across the axes
 Output = str | os.PathLike[str] | IO[bytes]  # a file name, or an open binary file
@@ -104,6 +106,8 @@ def save(figure: Any, output: Output, form: str | None = None) -> None:
     options: dict[str, Any] = {"format": form[1:], "metadata": _METADATA[form], "dpi": 150}
     try:
         with settings():
+            for text in figure.findobj(lambda artist: hasattr(artist, "set_text")):
+                text.set_text(_UNFIT.sub("\ufffd", text.get_text()))
             figure.savefig(output, **options)
     except OSError as error:
         raise HarnessError(

@@ -21,6 +21,7 @@ STYLES = tuple((paint, hatch) for hatch in ("", "////") for paint in PAINTS)
 OTHERS = ("#bbbbbb", "..")
 STRIP = (1.0, 0.04)  # above the axes: from, height, in their height
 FINEST = 2000  # places on the axis that a fault or a hole is drawn at
+LONGEST = 200  # characters of the rails in a title
 APART = 6  # pixels between two names of bands
 Loaded = Callable[[str], tuple[PowerTrace, list[str]]]
 
@@ -84,6 +85,8 @@ def _of_log(
     trace, more = load_log(path) if load_log else (PowerTrace.load(path), [])
     line = timeline(of_log(trace, marks_of(trace, path), rail), buckets, rail)
     supply = rail or "+".join(trace.total)
+    if len(supply) > LONGEST:  # a title of many lines leaves the axes no room
+        supply = supply[:LONGEST] + "..."
     title = f"Power over time: {os.path.basename(path)}: {supply} ({trace.scope})"
     return f"{title} by {trace.source.get('name')}", [*dict.fromkeys((*trace.words, *more))], line
 

@@ -21,6 +21,10 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import refuse_endless
 
 _ZSTD = "compression.zstd", "zstandard", "pyzstd"  # of Python 3.14, or a library
+_UNPACKING = (
+    *(EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile),
+    RuntimeError,  # of zipfile: encrypted, or packed in a way that it does not know
+)
 
 
 def open_log(path: str) -> IO[bytes]:
@@ -35,7 +39,7 @@ def open_log(path: str) -> IO[bytes]:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file = _copied(file)
         return _unpacked(path, file)
-    except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+    except _UNPACKING as error:
         raise HarnessError(
             f"{path}: cannot be unpacked ({error})", "copy it again from where it was packed"
         ) from None

@@ -46,13 +46,16 @@ def marks_of(sheet: Sheet, indices: Sequence[int]) -> str:
     """Return the decimal marks of some columns; raises HarnessError where they are ambiguous."""
     own = [text for index in indices for text in sheet.column(index)]
     found = [text for text in own if "," in text]
-    numeric = [i for i in range(sheet.width) if own and is_number(sheet.rows[0][i])]
+    grouped = [] if found else cells.grouped(own)
+    numeric: list[int] = []
+    if own and (found or grouped):  # else each column would look at all others
+        numeric = [i for i in range(sheet.width) if is_number(sheet.rows[0][i])]
     if found:
         marks = _marks(sheet, indices) or _marks(sheet, numeric)
     else:
         others = [i for i in numeric if i not in indices]
         commas = [i for i in others if any("," in row[i] for row in sheet.rows)]
-        found = cells.grouped(own) if commas else []
+        found = grouped if commas else []
         marks = _marks(sheet, commas) if found else "."
         marks = "" if len(marks) > 1 else marks
     if not marks:

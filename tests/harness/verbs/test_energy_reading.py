@@ -115,3 +115,18 @@ def test_every_known_tool_is_in_the_documentation():
     assert tegrastats.__name__ in text
     for origin in ORIGINS:
         assert f"| {origin.name.partition(' (its')[0]} |" in text
+
+
+@pytest.mark.parametrize("wrong", ['"abc"', "[1]", "-1", "true"])
+def test_a_kept_interval_that_is_none_is_refused(here, wrong):
+    kept = '{"origin": "csv", "map": "t=1,w=2", "interval_s": %s}'
+    (here / "kept.json").write_text(kept % wrong)
+    refused(2, ["energy", "lab.csv", "--reading", "kept.json"], "kept.json: an interval of")
+
+
+def test_a_reading_that_cannot_be_kept_is_one_line(here):
+    refused(2, ["energy", "smi.csv", "--reading", "none/kept.json"], "cannot be written")
+
+
+def test_the_standard_input_is_given_once(here):
+    refused(2, ["energy", "-", "smi.csv", "-"], "read once")

@@ -1,6 +1,7 @@
 """Figures: what they show, that they are honest, and that equal runs give equal bytes."""
 
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -224,3 +225,19 @@ def test_equal_logs_are_equal_bytes(tmp_path, form):
     for name in ("a", "b"):
         power([tmp_path / "power.csv"], tmp_path / (name + form))
     assert (tmp_path / ("a" + form)).read_bytes() == (tmp_path / ("b" + form)).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\x1bb"])
+def test_control_characters_in_a_name_leave_the_picture_readable(tmp_path, name):
+    log = tmp_path / "log.csv"
+    log.write_text(f"time_s,{name} [W]\n" + "".join(f"{i},5\n" for i in range(50)))
+    ElementTree.fromstring(svg_of([log]))
+
+
+def test_a_very_long_name_leaves_the_axes_their_room(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text(f"time_s,{'a' * 5000} [W]\n" + "".join(f"{i},5\n" for i in range(50)))
+    figure = drawn([log])
+    figure.draw_without_rendering()
+    title = figure.axes[0].title.get_window_extent()
+    assert figure.axes[0].get_window_extent().y1 < title.y0 < title.y1 < figure.bbox.y1

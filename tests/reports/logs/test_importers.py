@@ -6,6 +6,7 @@ import random
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.reports.logs.importers import streams
 from joulebird.reports.logs.trace import PowerTrace
 
 HUNDRED_S = [(i / 10, 10.0) for i in range(1001)]  # 1000 J
@@ -313,3 +314,15 @@ def test_a_map_overrides_the_doubt_about_devices(tmp_path):
     with pytest.raises(HarnessError, match="several devices"):
         PowerTrace.load(path)
     assert PowerTrace.load(path, columns="t=time_s,w=power_w").energy().joules > 999
+
+
+def test_a_wide_table_is_not_looked_through_once_for_each_column(tmp_path, monkeypatch):
+    looks = []
+    real = streams.is_number
+    monkeypatch.setattr(streams, "is_number", lambda cell: looks.append(cell) or real(cell))
+    names = [f"rail{k} [W]" for k in range(100)]
+    rows = [",".join([str(second), *["5.5"] * 100]) for second in range(5)]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(["time_s", *names]), *rows]))
+    trace = PowerTrace.load(tmp_path / "wide.csv")
+    assert len(trace.rails) == 100
+    assert len(looks) <= 100

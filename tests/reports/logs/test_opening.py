@@ -80,6 +80,19 @@ def test_a_damaged_package_is_refused(tmp_path, pack, damage):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "problem"),
+    [(6, 0x01, "encrypted"), (6, 0x20, "patched"), (8, 99, "compression method")],
+    ids=["encrypted", "patched", "method"],
+)
+def test_a_zip_that_python_does_not_unpack_is_refused(tmp_path, at, value, problem):
+    data = bytearray(zipped(OURS))
+    data[at] = data[data.rfind(b"PK\x01\x02") + at + 2] = value  # local and central header
+    (tmp_path / "log.zip").write_bytes(data)
+    with pytest.raises(HarnessError, match=f"log.zip: cannot be unpacked.*{problem}"):
+        PowerTrace.load(tmp_path / "log.zip")
+
+
 def test_zstd_is_read_where_a_library_is_there(tmp_path, monkeypatch):
     (tmp_path / "log.zst").write_bytes(b"\x28\xb5\x2f\xfd" + b"packed")
     monkeypatch.setattr(opening, "_ZSTD", ("no_such_library",))
