@@ -10,6 +10,7 @@ With --by, a part of it may be void while the window is not, and the other way r
 import contextlib
 import os
 import re
+import time
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -23,13 +24,12 @@ from joulebird.harness.core.records import STAGE, is_done, read_events, read_sta
 from joulebird.harness.core.sensor import ALIASED, parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.cells import STAMPED
-from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
+from joulebird.reports.logs.parts import BY, Given, Part, energy_of, marks_of, split, windows_in
 from joulebird.reports.logs.rows import has_clock, span
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, net, on_wall_clock
 from joulebird.reports.tables.parts import Split, parts_table
 
-Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
 TITLE = "Energy of parts"
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
@@ -150,12 +150,9 @@ def measured(
 
     The parts are None where neither --by nor a CSV needs them.
     """
-    trace, words = loaded(args), stage_words(args.log)
-    rails = (
-        [args.rail]
-        if args.rail is not None
-        else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
-    )
+    trace, words = loaded(args, args.log)
+    others = [rail for rail in trace.rails if (rail,) != trace.total]
+    rails = [args.rail] if args.rail is not None else [None, *others]
     windows, idle, args.evidence = windows_of(args, trace)
     results = {
         rail or "total": total_energy(
@@ -186,7 +183,7 @@ def measured(
 
 
 def divided(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> Split:
     """Return the windows in the parts that --by asks for, with their energies."""
     whole = windows_in(trace, windows)
@@ -205,31 +202,38 @@ def divided(
     return Split(args.log, parts, energies, results, zeros_s)
 
 
-def loaded(args: Namespace) -> PowerTrace:
-    """Load the log, by the reading kept in --reading where there is one; else keep it there."""
+def loaded(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
+    """Load a log; also return the words that the record of its stage adds.
+
+    It is read by the reading kept in --reading where there is one; else its own is kept there.
+    """
     kept = args.reading is not None and os.path.exists(args.reading)
     if kept and args.map is not None:
         raise HarnessError("--map and --reading both say how to read the log", "give one of them")
-    if not kept:
-        every = args.rail is None
-        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval, every_rail=every)
-        if args.reading is not None and trace.reading:
-            write_json(args.reading, trace.reading.as_dict())
-        return trace
+    if kept:
+        return read_again(args, log), stage_words(log)
+    trace = PowerTrace.load(log, args.map, interval_s=args.interval, every_rail=args.rail is None)
+    if args.reading is not None and trace.reading:
+        write_json(args.reading, trace.reading.as_dict())
+    return trace, stage_words(log)
+
+
+def read_again(args: Namespace, log: str) -> PowerTrace:
+    """Load a log by the reading that --reading keeps."""
     wanted = load(args.reading, "let --reading write a new file")
     if not isinstance(wanted, dict) or not isinstance(wanted.get("map"), str):
         raise HarnessError(f"{args.reading}: holds no reading", "let --reading write a new file")
-    generic = wanted.get("origin") == "csv"
+    mapping = wanted["map"] if wanted.get("origin") == "csv" else None
     step = args.interval or wanted.get("interval_s")
-    trace = PowerTrace.load(args.log, wanted["map"] if generic else None, interval_s=step)
+    trace = PowerTrace.load(log, mapping, interval_s=step)
     if trace.reading is None or trace.reading.as_map() != wanted["map"]:
         raise HarnessError(
-            f"{args.log}: is of another form than {args.reading}", "read it without --reading"
+            f"{log}: is of another form than {args.reading}", "read it without --reading"
         )
     return trace
 
 
-def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[Window], List[str]]:
+def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Given], List[Given], List[str]]:
     """Return the windows asked for, those of idle, and the evidence for both.
 
     A window is (begin, end, boot) in the log's clock, None for open ends.
@@ -303,17 +307,12 @@ def in_log(
     of_day = hour * 3600 + minute * 60 + second
     found = float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
     if found - trace.span_s[1] > 43200.0:
-        first, last = (clock_of(time_s + offset_s) for time_s in trace.span_s)
+        ends = (time.gmtime((time_s + offset_s) % 86400.0) for time_s in trace.span_s)
+        first, last = (time.strftime("%H:%M:%S", end) for end in ends)
         raise HarnessError(
             f"{trace.name}: {when} is not in it", f"it runs from {first} to {last} of its clock"
         )
     return found
-
-
-def clock_of(time_s: float) -> str:
-    """Return the time of day as HH:MM:SS."""
-    minutes, second = divmod(int(time_s % 86400.0), 60)
-    return "{:02d}:{:02d}:{:02d}".format(*divmod(minutes, 60), second)
 
 
 def stage_words(log: str) -> List[str]:
@@ -330,7 +329,7 @@ def stage_words(log: str) -> List[str]:
 
 
 def facts(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
     """Return the result as JSON values."""
     return {
@@ -352,7 +351,7 @@ def words_of_all(results: Dict[str, Energy]) -> List[str]:
 
 
 def as_text(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> str:
     """Return the result for people."""
     words = "".join(f" ({word})" for word in words_of_all(results))

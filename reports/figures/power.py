@@ -177,8 +177,8 @@ def _faults(axes: Any, line: Timeline, factor: float) -> None:
     style = {"linestyle": "none", "color": RED, "markersize": 6, "transform": across}
     points = {"failed reads": (line.failed, "|"), "damaged lines": (line.damaged, "x")}
     for name, (times, marker) in points.items():
-        places = np.unique(np.round(np.array(times) / finest_s)) * finest_s / factor
         if times:
+            places = np.unique(np.round(np.array(times) / finest_s)) * finest_s / factor
             label = f"{name} ({len(times)})"
             axes.plot(places, 0 * places + 0.02, marker=marker, label=label, **style)
     lines = [

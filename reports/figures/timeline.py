@@ -60,7 +60,14 @@ def of_stages(stages: Iterable[FinishedStage], rail: str | None = None) -> list[
             wall_time(stage.trace, window),
             window,
             lambda stage=stage: stage.trace,  # type: ignore[misc]
-            [Band(_name(stage), *window[:2], stage.energy(window, rail).void)],
+            [
+                Band(
+                    # low precision is imitated, so that its energy is an estimate
+                    stage.record.name + "".join(f" ({word})" for word in stage.estimated),
+                    *window[:2],
+                    stage.energy(window, rail).void,
+                )
+            ],
             [(event["t_s"], event["event"]) for event in stage.events if event["event"] in MARKS],
         )
         for stage in stages
@@ -69,19 +76,13 @@ def of_stages(stages: Iterable[FinishedStage], rail: str | None = None) -> list[
     ]
 
 
-def _name(stage: FinishedStage) -> str:
-    """Return a stage's name; low precision is imitated, so that its energy is an estimate."""
-    return stage.record.name + "".join(f" ({word})" for word in stage.estimated)
-
-
 def of_log(trace: PowerTrace, marks: list[Part], rail: str | None = None) -> list[Shown]:
     """Return the windows of a log, one a boot; the bands are its marks, or a void whole."""
     shown = []
     for window in windows_in(trace, [(None, None, None)]):
-        parts = split(trace, [window], "mark", marks or [Part("whole", *window[:2])])
         bands = [
-            Band(part.name, part.begin_s, part.end_s, energy_of(trace, part, rail).void)
-            for part in parts
+            Band(*part[:3], energy_of(trace, part, rail).void)
+            for part in split(trace, [window], "mark", marks or [Part("whole", *window[:2])])
         ]
         kept = [band for band in bands if band.void or (marks and band.name != UNMARKED)]
         shown.append(Shown(wall_time(trace, window), window, lambda: trace, kept, []))

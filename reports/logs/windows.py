@@ -11,9 +11,9 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.reading import Reading
+from joulebird.reports.logs.parts import Given
 from joulebird.reports.logs.trace import PowerTrace
 
-Given = tuple[float | None, float | None, str | None]  # begin, end, boot
 _BUCKETS = 20_000
 _LEAST = 3  # buckets of idle on either side, and of load
 _SHORT = 0.01  # of all buckets: a shorter stretch is no level of its own
