@@ -19,11 +19,13 @@ def block_of(rows: Sequence[dict[str, Any]]) -> Block:
     {'a': [1, 2], 'words': [None, 'x; y']}
     """
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [_plain(row.get(name)) for row in rows] for name in names}
-
-
-def _plain(value: Any) -> Any:
-    return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return {
+        name: [
+            "; ".join(map(str, one)) if isinstance(one, (list, tuple)) else one for one in values
+        ]
+        for name, values in columns.items()
+    }
 
 
 def write(path: str, blocks: Iterable[Block], form: str, facts: dict[str, Any]) -> None:

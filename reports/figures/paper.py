@@ -109,8 +109,11 @@ def figure3(paths: Paths, output: Output, form: str | None = None) -> None:
 
 
 def _mask_distances(stage: FinishedStage) -> list[float]:
-    metrics = (event for event in stage.events if event["event"] == "metric")
-    return [metric["mask_distance"] for metric in metrics if "mask_distance" in metric]
+    return [
+        event["mask_distance"]
+        for event in stage.events
+        if event["event"] == "metric" and "mask_distance" in event
+    ]
 
 
 def figure5(

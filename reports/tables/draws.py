@@ -89,7 +89,8 @@ def _table(paths: Paths, accuracy: str, published: bool, kind: Kind) -> Table:
     for line in sorted(lines):
         model, name, ratio, rest = line
         shown = ", ".join([name, *itertools.compress(rest, varying)])
-        cells = (_shown(lines[line].get(place)) for place in places)
+        found = (lines[line].get(place) for place in places)
+        cells = (Cell(*mean_and_spread(percents)) if percents else Cell("–") for percents in found)
         rows.append((Cell(model), Cell(shown), Cell(percent(ratio), ratio), *cells))
         if published and rest == kind.published_rest:
             rows += _published(kind, line, places)
@@ -117,7 +118,3 @@ def _published(kind: Kind, line: _Line, places: list[tuple[str, int | str]]) -> 
     texts = [known.get((dataset, str(epoch))) or "–" for dataset, epoch in places]
     row = (Cell(""), Cell("  published"), Cell(""), *map(Cell, texts))
     return [row] if known else []
-
-
-def _shown(percents: list[float] | None) -> Cell:
-    return Cell(*mean_and_spread(percents)) if percents else Cell("–")

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.power import STYLES, _groups, drawn, power
-from joulebird.reports.figures.timeline import of_log, of_stages, timeline
+from joulebird.reports.figures.power import (
+    STYLES,
+    _groups,
+    drawn,
+    of_log,
+    of_stages,
+    power,
+    timeline,
+)
 from joulebird.reports.logs.parts import marks_of
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import load, unique_stages
