@@ -12,7 +12,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
 from joulebird.reports.figures.figure import RED, Output, new_figure, save, settings, stamp
 from joulebird.reports.logs.parts import UNMARKED, Part, energy_of, marks_of, split, windows_in
-from joulebird.reports.logs.rows import faults, span
+from joulebird.reports.logs.rows import Faults, faults, span
 from joulebird.reports.logs.trace import Envelope, PowerTrace
 from joulebird.reports.runs.records import (
     MARKS,
@@ -60,16 +60,14 @@ class Timeline(NamedTuple):
     """Stretches and bands in the order of the clock, marks (seconds, event), cuts, the length.
 
     A stretch is power on the axis: its times are seconds from the axis' left end, and so are those
-    of holes (begin, end), failed reads and damaged lines.
+    of the faults.
     """
 
     stretches: list[Envelope]
     bands: list[Band]
     marks: list[tuple[float, str]]
     cuts: list[float]
-    holes: list[tuple[float, float]]
-    failed: list[float]
-    damaged: list[float]
+    faults: Faults
     length_s: float
 
 
@@ -129,7 +127,7 @@ def timeline(shown: list[Shown], buckets: int = BUCKETS, rail: str | None = None
         )
     total = max(sum(part.window.seconds for part in shown), 1e-9)
     pause = max(PAUSE_SHARE * total, 1e-3)
-    line = Timeline([], [], [], [], [], [], [], 0.0)
+    line = Timeline([], [], [], [], Faults([], [], []), 0.0)
     at_s, end_s = 0.0, None
     for part in sorted(shown, key=lambda part: part.wall_s):
         window = part.window
@@ -153,12 +151,12 @@ def _place(
     ends = [(begin_s, first_s), *found.holes, (last_s, end_s)]
     cut = [(max(low, begin_s) + shift_s, min(high, end_s) + shift_s) for low, high in ends]
     holes = [hole for hole in cut if hole[0] < hole[1]]
-    line.holes.extend(holes)
+    line.faults.holes.extend(holes)
     line.stretches.extend(_stretches(trace, part.window, shift_s, buckets, rail, holes))
     for name, low_s, high_s, void in part.bands:
         line.bands.append(Band(name, low_s + shift_s, high_s + shift_s, void))
     line.marks.extend((t_s + shift_s, name) for t_s, name in part.events if begin_s <= t_s <= end_s)
-    for onto, times in ((line.failed, found.failed), (line.damaged, found.damaged)):
+    for onto, times in zip(line.faults[1:], found[1:], strict=True):
         onto.extend(t_s + shift_s for t_s in times if begin_s <= t_s <= end_s)
 
 
@@ -326,15 +324,18 @@ def _spans(bands: Iterable[Band], factor: float) -> list[tuple[float, float]]:
 def _faults(axes: Any, line: Timeline, factor: float) -> None:
     """Draw holes, failed reads, damaged lines, events and cut pauses, each with its count."""
     across, finest_s = axes.get_xaxis_transform(), max(line.length_s, 1e-6) / FINEST
-    longest = sorted(line.holes, key=lambda hole: hole[1] - hole[0])
+    longest = sorted(line.faults.holes, key=lambda hole: hole[1] - hole[0])
     wide = {round(a / finest_s): (a / factor, max(b - a, finest_s) / factor) for a, b in longest}
     style = {"facecolor": "white", "hatch": "\\\\\\\\", "edgecolor": "0.4", "linewidth": 0.4}
     if wide:
-        style["label"] = f"not recorded ({len(line.holes)})"
+        style["label"] = f"not recorded ({len(line.faults.holes)})"
         axes.broken_barh([*wide.values()], (0, 1), transform=across, zorder=0.5, **style)
     style = {"linestyle": "none", "color": RED, "markersize": 6, "transform": across}
-    points = {"failed reads": (line.failed, "|"), "damaged lines": (line.damaged, "x")}
-    for name, (times, marker) in points.items():
+    points = (
+        ("failed reads", line.faults.failed, "|"),
+        ("damaged lines", line.faults.damaged, "x"),
+    )
+    for name, times, marker in points:
         if times:
             places = np.unique(np.round(np.array(times) / finest_s)) * finest_s / factor
             label = f"{name} ({len(times)})"
