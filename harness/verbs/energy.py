@@ -150,7 +150,7 @@ def measured(
 
     The parts are None where neither --by nor a CSV needs them.
     """
-    trace, words = loaded(args, args.log)
+    trace, words = loaded(args), stage_words(args.log)
     others = [rail for rail in trace.rails if (rail,) != trace.total]
     rails = [args.rail] if args.rail is not None else [None, *others]
     windows, idle, args.evidence = windows_of(args, trace)
@@ -202,35 +202,33 @@ def divided(
     return Split(args.log, parts, energies, results, zeros_s)
 
 
-def loaded(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
-    """Load a log; also return the words that the record of its stage adds.
-
-    It is read by the reading kept in --reading where there is one; else its own is kept there.
-    """
+def loaded(args: Namespace) -> PowerTrace:
+    """Load the log, by the reading kept in --reading where there is one; else keep it there."""
     kept = args.reading is not None and os.path.exists(args.reading)
     if kept and args.map is not None:
         raise HarnessError("--map and --reading both say how to read the log", "give one of them")
-    if kept:
-        return read_again(args, log), stage_words(log)
-    trace = PowerTrace.load(log, args.map, interval_s=args.interval, every_rail=args.rail is None)
-    if args.reading is not None and trace.reading:
-        write_json(args.reading, trace.reading.as_dict())
-    return trace, stage_words(log)
-
-
-def read_again(args: Namespace, log: str) -> PowerTrace:
-    """Load a log by the reading that --reading keeps."""
+    if not kept:
+        every = args.rail is None
+        trace = PowerTrace.load(args.log, args.map, interval_s=args.interval, every_rail=every)
+        if args.reading is not None and trace.reading:
+            write_json(args.reading, trace.reading.as_dict())
+        return trace
     wanted = load(args.reading, "let --reading write a new file")
     if not isinstance(wanted, dict) or not isinstance(wanted.get("map"), str):
         raise HarnessError(f"{args.reading}: holds no reading", "let --reading write a new file")
-    mapping = wanted["map"] if wanted.get("origin") == "csv" else None
+    generic = wanted.get("origin") == "csv"
     step = args.interval or wanted.get("interval_s")
-    trace = PowerTrace.load(log, mapping, interval_s=step)
+    trace = PowerTrace.load(args.log, wanted["map"] if generic else None, interval_s=step)
     if trace.reading is None or trace.reading.as_map() != wanted["map"]:
         raise HarnessError(
-            f"{log}: is of another form than {args.reading}", "read it without --reading"
+            f"{args.log}: is of another form than {args.reading}", "read it without --reading"
         )
     return trace
+
+
+def opened(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
+    """Return a log of several and the words that the record of its stage adds."""
+    return loaded(Namespace(**dict(vars(args), log=log))), stage_words(log)
 
 
 def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Given], List[Given], List[str]]:

@@ -20,7 +20,7 @@ from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import replacing
 from joulebird.harness.core.records import POWER
-from joulebird.harness.verbs.energy import READING, loaded
+from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, refuse
 from joulebird.reports.columns import block_of, write
 from joulebird.reports.logs.export import columns, write_log
@@ -129,7 +129,7 @@ def export_raw(args: Namespace, raw: str) -> int:
 
 def export_log(args: Namespace, log: str) -> int:
     """Write a power log as one of ours, or as columns; name each energy that rounding changed."""
-    trace, words = loaded(args, log)
+    trace, words = opened(args, log)
     notes = []
     with target(args.output) as part:
         if args.form in (None, "log"):

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.energy import READING, loaded
+from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, refuse, reports
 
 EXAMPLES = """examples:
@@ -65,7 +65,7 @@ def of_logs(report: Any, args: Namespace, logs: List[str]) -> Dict[str, Callable
         )
     if len(logs) < len(args.runs):
         raise HarnessError("logs and folders of runs are two figures", "give one kind")
-    return {"load_log": partial(loaded, args)}
+    return {"load_log": partial(opened, args)}
 
 
 def draw(report: Any, runs: List[str], output: str, form: str = "", **options: Any) -> None:
