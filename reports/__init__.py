@@ -17,7 +17,7 @@ REPORTS = {
     "table4": "joulebird.reports.tables.draws:table4",
     "figure-1": "joulebird.reports.figures.paper:figure1",
     "figure-2": "joulebird.reports.figures.paper:figure2",
-    "figure-3": "joulebird.reports.figures.search:figure3",
+    "figure-3": "joulebird.reports.figures.paper:figure3",
     "figure-5": "joulebird.reports.figures.paper:figure5",
     "figure-power": "joulebird.reports.figures.power:power",
 }

@@ -10,6 +10,7 @@ With --by, a part of it may be void while the window is not, and the other way r
 import contextlib
 import os
 import re
+import time
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -23,13 +24,12 @@ from joulebird.harness.core.records import STAGE, is_done, read_events, read_sta
 from joulebird.harness.core.sensor import ALIASED, parts_text
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.cells import STAMPED
-from joulebird.reports.logs.parts import BY, Part, energy_of, marks_of, split, windows_in
+from joulebird.reports.logs.parts import BY, Given, Part, energy_of, marks_of, split, windows_in
 from joulebird.reports.logs.rows import has_clock, span
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.logs.windows import Found, find_load, idle_of, marked, net, on_wall_clock
 from joulebird.reports.tables.parts import Split, parts_table
 
-Window = Tuple[Optional[float], Optional[float], Optional[str]]  # begin, end, boot
 LOADED = "foreign load"
 TITLE = "Energy of parts"
 _CLOCK = r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?"
@@ -162,11 +162,8 @@ def measured(
     The parts are None where neither --by nor a CSV needs them.
     """
     trace, words = loaded(args), stage_words(args.log)
-    rails = (
-        [args.rail]
-        if args.rail is not None
-        else [None] + [rail for rail in trace.rails if (rail,) != trace.total]
-    )
+    others = [rail for rail in trace.rails if (rail,) != trace.total]
+    rails = [args.rail] if args.rail is not None else [None, *others]
     windows, idle, args.evidence = windows_of(args, trace)
     results = {
         rail or "total": total_energy(
@@ -197,7 +194,7 @@ def measured(
 
 
 def divided(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> Split:
     """Return the windows in the parts that --by asks for, with their energies."""
     whole = windows_in(trace, windows)
@@ -249,7 +246,12 @@ def loaded(args: Namespace) -> PowerTrace:
     return trace
 
 
-def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Window], List[Window], List[str]]:
+def opened(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
+    """Return a log of several and the words that the record of its stage adds."""
+    return loaded(Namespace(**dict(vars(args), log=log))), stage_words(log)
+
+
+def windows_of(args: Namespace, trace: PowerTrace) -> Tuple[List[Given], List[Given], List[str]]:
     """Return the windows asked for, those of idle, and the evidence for both.
 
     A window is (begin, end, boot) in the log's clock, None for open ends.
@@ -323,17 +325,12 @@ def in_log(
     of_day = hour * 3600 + minute * 60 + second
     found = float(after_s + (of_day - (after_s + offset_s)) % 86400.0)
     if found - trace.span_s[1] > 43200.0:
-        first, last = (clock_of(time_s + offset_s) for time_s in trace.span_s)
+        ends = (time.gmtime((time_s + offset_s) % 86400.0) for time_s in trace.span_s)
+        first, last = (time.strftime("%H:%M:%S", end) for end in ends)
         raise HarnessError(
             f"{trace.name}: {when} is not in it", f"it runs from {first} to {last} of its clock"
         )
     return found
-
-
-def clock_of(time_s: float) -> str:
-    """Return the time of day as HH:MM:SS."""
-    minutes, second = divmod(int(time_s % 86400.0), 60)
-    return "{:02d}:{:02d}:{:02d}".format(*divmod(minutes, 60), second)
 
 
 def stage_words(log: str) -> List[str]:
@@ -350,7 +347,7 @@ def stage_words(log: str) -> List[str]:
 
 
 def facts(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> Dict[str, Any]:
     """Return the result as JSON values."""
     return {
@@ -372,7 +369,7 @@ def words_of_all(results: Dict[str, Energy]) -> List[str]:
 
 
 def as_text(
-    args: Namespace, trace: PowerTrace, windows: List[Window], results: Dict[str, Energy]
+    args: Namespace, trace: PowerTrace, windows: List[Given], results: Dict[str, Energy]
 ) -> str:
     """Return the result for people."""
     words = "".join(f" ({word})" for word in words_of_all(results))

@@ -20,7 +20,7 @@ from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import replacing
 from joulebird.harness.core.records import POWER
-from joulebird.harness.verbs.energy import READING, loaded, stage_words
+from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, refuse
 from joulebird.reports.columns import block_of, write
 from joulebird.reports.logs.export import columns, write_log
@@ -79,7 +79,7 @@ def main(args: Namespace) -> int:
     if is_raw(log) or args.meter is not None or args.log is not None:
         refuse(args, OF_LOGS, f"is for power logs, and {log} is a raw log")
         return export_raw(args, log)
-    return export_log(Namespace(**dict(vars(args), log=log)))
+    return export_log(args, log)
 
 
 def check_input(path: str, output: str) -> None:
@@ -127,9 +127,9 @@ def export_raw(args: Namespace, raw: str) -> int:
     return 0
 
 
-def export_log(args: Namespace) -> int:
+def export_log(args: Namespace, log: str) -> int:
     """Write a power log as one of ours, or as columns; name each energy that rounding changed."""
-    trace, words = loaded(args), stage_words(args.log)
+    trace, words = opened(args, log)
     notes = []
     with target(args.output) as part:
         if args.form in (None, "log"):

@@ -10,14 +10,13 @@ and the name of the file to write.
 import inspect
 import os
 from functools import partial
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
 from joulebird.harness.cli.arguments import Namespace, changed, own
 from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
-from joulebird.harness.verbs.energy import READING, loaded, stage_words
+from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, refuse, reports
-from joulebird.reports.logs.trace import PowerTrace
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
@@ -66,12 +65,7 @@ def of_logs(report: Any, args: Namespace, logs: List[str]) -> Dict[str, Callable
         )
     if len(logs) < len(args.runs):
         raise HarnessError("logs and folders of runs are two figures", "give one kind")
-    return {"load_log": partial(read, args)}
-
-
-def read(args: Namespace, log: str) -> Tuple[PowerTrace, List[str]]:
-    """Return a log and the words that the record of its stage adds."""
-    return loaded(Namespace(**dict(vars(args), log=log))), stage_words(log)
+    return {"load_log": partial(opened, args)}
 
 
 def draw(report: Any, runs: List[str], output: str, form: str = "", **options: Any) -> None:

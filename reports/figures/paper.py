@@ -1,10 +1,10 @@
-"""Figures of the Early-Bird paper: accuracy by the epoch of a ticket's draw (1, 2), by cost (5)."""
+"""Figures of the Early-Bird paper: accuracy by the draw's epoch (1, 2), masks (3), cost (5)."""
 
 import statistics
 from typing import Any
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.figure import ACROSS, Output, colour, finish, new_figure
+from joulebird.reports.figures.figure import ACROSS, RED, Output, colour, finish, new_figure
 from joulebird.reports.runs.draws import FINAL, draw_of, drawn, percents
 from joulebird.reports.runs.grid import GridCell, build_grid, marks_of
 from joulebird.reports.runs.labels import ratio_label
@@ -12,6 +12,7 @@ from joulebird.reports.runs.records import (
     FULL,
     SOFTWARE,
     FinishedRun,
+    FinishedStage,
     Paths,
     load,
     one_scope,
@@ -79,6 +80,40 @@ def _dense(runs: list[FinishedRun], settings: set[Line]) -> dict[Line, list[floa
     for run in (run for run in runs if run.spec["method"] == "dense"):
         dense.setdefault(draw_of(run, FINAL)[:4], []).append(run)
     return {setting: percents(dense[setting]) for setting in settings & dense.keys()}
+
+
+def figure3(paths: Paths, output: Output, form: str | None = None) -> None:
+    """Draw the distance between the masks of consecutive epochs of a search, and epsilon.
+
+    The paper's Figure 3 draws the distances of all pairs of epochs; its criterion uses only these.
+    """
+    runs = [run for run in load(paths) if run.spec["method"] == "eb-train"]
+    one_scope(unique_stages(runs), SOFTWARE)
+    stages = {stage: (run, _mask_distances(stage)) for run in runs for stage in run.stages}
+    searches = [(run, distances) for run, distances in stages.values() if distances]
+    if not searches:
+        raise HarnessError(
+            "no mask distances in these runs", "they are recorded by eb-train while it searches"
+        )
+    axes = new_figure("Distance between the masks of consecutive epochs", marks_of(runs)).axes[0]
+    for i, (run, distances) in enumerate(searches):
+        spec, epochs = run.spec, range(1, len(distances) + 1)
+        ratio, seed = ratio_label(spec["prune_ratio"]), spec.get("seed", 0)
+        label = f"{spec['model']}/{spec['dataset']} {ratio} s{seed}"
+        axes.plot(epochs, distances, marker=".", color=colour(i), label=label)
+    for epsilon in sorted({run.options.get("epsilon", 0.1) for run, _ in searches}):
+        axes.axhline(epsilon, color=RED, linestyle="--", label=f"epsilon {epsilon:g}", **ACROSS)
+    axes.set_ylim(bottom=0)
+    labels = {"xlabel": "epoch of the search", "ylabel": "mask distance (share of channels)"}
+    finish(axes, output, form, **labels)
+
+
+def _mask_distances(stage: FinishedStage) -> list[float]:
+    return [
+        event["mask_distance"]
+        for event in stage.events
+        if event["event"] == "metric" and "mask_distance" in event
+    ]
 
 
 def figure5(

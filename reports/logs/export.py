@@ -86,8 +86,7 @@ def _lines(trace: PowerTrace, part: Stretch) -> Iterator[bytes]:
 
 def _compared(trace: PowerTrace, again: PowerTrace) -> list[str]:
     """Return a line for each rail whose energy the rounding to milliwatts changed."""
-    rails = trace.rails
-    pairs = [(rail, trace.energy(rail=rail), again.energy(rail=rail)) for rail in rails]
+    pairs = [(rail, trace.energy(rail=rail), again.energy(rail=rail)) for rail in trace.rails]
     most = max(abs(float(old.measured_j)) for _, old, _ in pairs)
     notes = []
     for rail, old, new in pairs:

@@ -33,13 +33,15 @@ class Part(NamedTuple):
 
 def windows_in(trace: PowerTrace, given: Iterable[Given]) -> list[Window]:
     """Return windows with both ends and a boot: an open end is that of the boot's record."""
-    found = []
-    for begin_s, end_s, boot in given:
-        for boot_id in [boot] if boot is not None else trace.boots:
-            first_s = span(trace, boot_id)[0] if begin_s is None else begin_s
-            last_s = span(trace, boot_id)[1] if end_s is None else end_s
-            found.append(Window(first_s, last_s, boot_id))
-    return found
+    return [
+        Window(
+            span(trace, boot_id)[0] if begin_s is None else begin_s,
+            span(trace, boot_id)[1] if end_s is None else end_s,
+            boot_id,
+        )
+        for begin_s, end_s, boot in given
+        for boot_id in ([boot] if boot is not None else trace.boots)
+    ]
 
 
 def marks_of(trace: PowerTrace, log: str, events: str | None = None) -> list[Part]:

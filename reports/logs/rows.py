@@ -38,8 +38,7 @@ def stretches(trace: PowerTrace) -> Iterator[Stretch]:
     for piece in trace.pieces:
         follows = False
         for rows in piece.parts():
-            starts = np.flatnonzero(rows.starts[1:]) + 1
-            edges = [0, *starts.tolist(), len(rows.t_us)]
+            edges = [0, *(np.flatnonzero(rows.starts[1:]) + 1).tolist(), len(rows.t_us)]
             for begin, end in zip(edges, edges[1:], strict=False):
                 t_us, waiting = rows.t_us[begin:end], torn[piece.boot_id]
                 taken = int(np.searchsorted(waiting, t_us[-1], "right"))

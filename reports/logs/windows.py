@@ -11,9 +11,9 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Attempt
 from joulebird.reports.logs.energy import Energy, total_energy
 from joulebird.reports.logs.importers.reading import Reading
+from joulebird.reports.logs.parts import Given
 from joulebird.reports.logs.trace import PowerTrace
 
-Given = tuple[float | None, float | None, str | None]  # begin, end, boot
 _BUCKETS = 20_000
 _LEAST = 3  # buckets of idle on either side, and of load
 _SHORT = 0.01  # of all buckets: a shorter stretch is no level of its own
@@ -145,11 +145,9 @@ def on_wall_clock(
     Stamps without a zone are local times: `zone_h` are the hours ahead of UTC, else the only zone
     in which the log holds all windows. Raises HarnessError where none or several do.
     """
-    wall = []
-    for one in tries:
-        shift_s = float(one.first.get("wall_s", math.nan)) - float(one.first["t_s"])
-        if one.useful and math.isfinite(shift_s):
-            wall.append((one.useful.begin_s + shift_s, one.useful.end_s + shift_s))
+    firsts = ((one.useful, one.first.get("wall_s", math.nan), one.first["t_s"]) for one in tries)
+    shifts = ((useful, float(wall_s) - float(at_s)) for useful, wall_s, at_s in firsts)
+    wall = [(one.begin_s + s, one.end_s + s) for one, s in shifts if one and math.isfinite(s)]
     known = not reading.zone.startswith("not stated")
     zones: Sequence[float] = [0.0] if known else _ZONES if zone_h is None else [zone_h]
     begin, end = trace.span_s

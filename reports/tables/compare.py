@@ -142,7 +142,15 @@ def compare(
     of_rail = f", of the rail {rail}" if rail else ""
     return Table(
         "A against B" + "".join(f" [{word}]" for word in words),
-        _columns(unit),
+        (
+            Column("Setting", number=False),
+            Column("Method", number=False),
+            Column("p"),
+            *(Column(title, f"Energy ({unit})") for title in ("A", "B", "A / B")),
+            Column("difference", f"Energy ({unit})", False),
+            *(Column(title, "Accuracy (%)") for title in ("A", "B", "A - B")),
+            Column("difference", "Accuracy (%)", False),
+        ),
         tuple(_row(*pair, factor) for pair in pairs),
         (
             *_notes(pairs, ours, theirs, energy + idle + of_rail),
@@ -202,23 +210,6 @@ def _pairs(ours: dict[CellKey, GridCell], theirs: dict[CellKey, GridCell]) -> li
     return pairs
 
 
-def _columns(unit: str) -> tuple[Column, ...]:
-    energy, accuracy = f"Energy ({unit})", "Accuracy (%)"
-    return (
-        Column("Setting", number=False),
-        Column("Method", number=False),
-        Column("p"),
-        Column("A", energy),
-        Column("B", energy),
-        Column("A / B", energy),
-        Column("difference", energy, False),
-        Column("A", accuracy),
-        Column("B", accuracy),
-        Column("A - B", accuracy),
-        Column("difference", accuracy, False),
-    )
-
-
 def _row(key: CellKey, a: GridCell, b: GridCell, factor: float) -> Row:
     setting, method, ratio = key
     energy, accuracy = energy_difference(a, b), accuracy_difference(a, b)
@@ -255,25 +246,23 @@ def _shown(difference: Difference, form: str, words: Iterable[str] = ()) -> tupl
 def _notes(
     pairs: list[Pair], ours: dict[CellKey, Any], theirs: dict[CellKey, Any], energy: str
 ) -> list[str]:
-    notes = [
+    compared = [cell for _, *cells in pairs for cell in cells]
+    unstated = any(not (e.stated or e.void) for cell in compared for e in cell.energies)
+    single = any(len(cell.runs) == 1 for cell in compared)
+    only = {"A": [key for key in ours if key not in theirs]}
+    only["B"] = [key for key in theirs if key not in ours]
+    alone = [f"Only in {name}: {_listed(keys)}." for name, keys in only.items() if keys]
+    return [
         f"Energies are {energy}; ± is about 95 %: a gain and offset that one sensor shares are "
-        "left out, sampling and the spread between runs are in."
-    ]
-    energies = (energy for _, *cells in pairs for cell in cells for energy in cell.energies)
-    if not all(energy.stated or energy.void for energy in energies):
-        notes.append(f"{UNSTATED.capitalize()}, and not in ±.")
-    if any(len(cell.runs) == 1 for _, *cells in pairs for cell in cells):
-        notes.append(
+        "left out, sampling and the spread between runs are in.",
+        *[f"{UNSTATED.capitalize()}, and not in ±."] * unstated,
+        *[
             "One run in some cells: ± is of sensor and sampling only there, so "
             '"real" speaks of these runs only.'
-        )
-    if len(ours) == len(theirs) == 1:
-        return notes
-    for name, cells, other in (("A", ours, theirs), ("B", theirs, ours)):
-        alone = [key for key in cells if key not in other]
-        if alone:
-            notes.append(f"Only in {name}: {_listed(alone)}.")
-    return notes
+        ]
+        * single,
+        *([] if len(ours) == len(theirs) == 1 else alone),
+    ]
 
 
 def _listed(keys: Iterable[CellKey]) -> str:

@@ -81,12 +81,16 @@ def parts_table(splits: list[Split], title: str) -> Table:
         *(Column(f"{rail} (J)") for rail in rails[1:]),
         Column("note", number=False),
     )
-    rows = []
-    for split in splits:
-        for part, energies in zip(split.parts, split.energies, strict=True):
-            boot, zero_s = part.boot_id or "", split.zeros_s.get(part.boot_id or "", 0.0)
-            head = [split.log] * (len(splits) > 1) + [boot] * boots + [part.name]
-            rows.append((*map(Cell, head), *_cells(part, energies, rails, zero_s)))
+    rows = (
+        (
+            *[Cell(split.log)] * (len(splits) > 1),
+            *[Cell(part.boot_id or "")] * boots,
+            Cell(part.name),
+            *_cells(part, energies, rails, split.zeros_s.get(part.boot_id or "", 0.0)),
+        )
+        for split in splits
+        for part, energies in zip(split.parts, split.energies, strict=True)
+    )
     notes = (f"{split.log}: " * (len(splits) > 1) + split.note for split in splits)
     return Table(title, columns, tuple(rows), tuple(notes))
 

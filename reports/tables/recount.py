@@ -270,20 +270,19 @@ def _row(cell: Recount, first: bool) -> Row:
 def _notes(cells: list[Recount]) -> list[str]:
     states = [cell.status for cell in cells]
     counts = [f"{states.count(state)} {state}" for state in STATES if state in states]
-    explained = [cell.residual for cell in cells if cell.status != UNEXPLAINED]
+    explained = (cell.residual for cell in cells if cell.status != UNEXPLAINED)
     worst = max(abs(residual) for residual in explained if residual is not None)
-    notes = [
+    reasons: dict[str, list[str]] = {}
+    for cell in (cell for cell in cells if cell.why):
+        ratio = ratio_label(cell.ratio) if cell.ratio else ""
+        place = f"{cell.setting} {cell.method} {ratio} {cell.published:g}"
+        reasons.setdefault(cell.why, []).append(place)
+    return [
         f"{len(cells)} cells: {', '.join(counts)}; the worst explained one is off by "
         f"{100 * worst:.2f} %.",
         "recount = 3 x sum over epochs of the forward GFLOPs of one image, as the authors' tool "
         "prints them (two decimals).",
         "mask-dependent: the mask decides; x and N are implied by the published cell (LF and LL at "
         "their full-precision row's N: x solves the cell, and no residual is left).",
+        *(f"{MARK} {'; '.join(places)}: {why}." for why, places in reasons.items()),
     ]
-    reasons: dict[str, list[str]] = {}
-    for cell in cells:
-        if cell.why:
-            ratio = ratio_label(cell.ratio) if cell.ratio else ""
-            place = f"{cell.setting} {cell.method} {ratio} {cell.published:g}"
-            reasons.setdefault(cell.why, []).append(place)
-    return notes + [f"{MARK} {'; '.join(places)}: {why}." for why, places in reasons.items()]

@@ -2,7 +2,7 @@
 
 from joulebird.reports.logs.energy import Energy
 from joulebird.reports.runs.accounting import Accounting, Cost, stage_energy
-from joulebird.reports.runs.records import FinishedRun, unique_stages
+from joulebird.reports.runs.records import FinishedRun, FinishedStage, unique_stages
 from joulebird.reports.tables.table import Cell, Column, Row, Table, si, worded
 
 
@@ -58,23 +58,22 @@ def stages_table(runs: list[FinishedRun]) -> Table:
         Column("attempts"),
         Column("used by"),
     )
-    rows: list[Row] = []
-    for stage in stages:
-        users = sum(stage in run.stages for run in runs)
-        useful, macs = stage_energy(stage), stage.work.get("macs")
-        rows.append(
-            (
-                Cell(stage.id),
-                Cell(stage.record.name),
-                Cell(str(stage.work.get("epochs", "–"))),
-                Cell(si(macs, "") if macs else "–"),
-                _joules(useful, useful.joules),
-                Cell(f"{stage.record.seconds:.1f}"),
-                Cell(str(stage.record.attempts)),
-                Cell(f"{users} runs" if users > 1 else "1 run"),
-            )
-        )
-    return Table("Every stage once", columns, tuple(rows))
+    users = [sum(stage in run.stages for run in runs) for stage in stages]
+    return Table("Every stage once", columns, tuple(map(_stage_row, stages, users)))
+
+
+def _stage_row(stage: FinishedStage, users: int) -> Row:
+    useful, macs = stage_energy(stage), stage.work.get("macs")
+    return (
+        Cell(stage.id),
+        Cell(stage.record.name),
+        Cell(str(stage.work.get("epochs", "–"))),
+        Cell(si(macs, "") if macs else "–"),
+        _joules(useful, useful.joules),
+        Cell(f"{stage.record.seconds:.1f}"),
+        Cell(str(stage.record.attempts)),
+        Cell(f"{users} runs" if users > 1 else "1 run"),
+    )
 
 
 def _joules(energy: Energy, value: float | None) -> Cell:

@@ -14,23 +14,25 @@ from typing import Any, NamedTuple
 from joulebird.harness.core.errors import HarnessError
 
 FORMAT = 1
-_TEX = {
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "†": r"$\dagger$",
-    "–": "--",
-    "≥": r"$\ge$",
-}
+_TEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "†": r"$\dagger$",
+        "–": "--",
+        "≥": r"$\ge$",
+    }
+)
 
 
 class Column(NamedTuple):
@@ -78,8 +80,7 @@ class Table:
 def _groups(columns: tuple[Column, ...]) -> list[tuple[str, int, int]]:
     """Return the groups of neighbouring columns: (heading, first, count)."""
     runs = groupby(range(len(columns)), key=lambda i: columns[i].group or i)
-    groups = [list(indices) for _, indices in runs]
-    return [(columns[group[0]].group, group[0], len(group)) for group in groups]
+    return [(columns[first].group, first, 1 + len(more)) for _, (first, *more) in runs]
 
 
 def _text(table: Table) -> str:
@@ -132,7 +133,9 @@ def _tex(table: Table) -> str:
     columns = "".join("r" if column.number else "l" for column in table.columns)
     groups = _groups(table.columns)
     top = " & ".join(
-        f"\\multicolumn{{{count}}}{{c}}{{{_escape(heading)}}}" if heading else " & " * (count - 1)
+        f"\\multicolumn{{{count}}}{{c}}{{{heading.translate(_TEX)}}}"
+        if heading
+        else " & " * (count - 1)
         for heading, _, count in groups
     )
     rules = " ".join(
@@ -142,7 +145,7 @@ def _tex(table: Table) -> str:
     )
     lines = [
         "\\begin{table}",
-        f"\\caption{{{_escape(table.title)}}}",
+        f"\\caption{{{table.title.translate(_TEX)}}}",
         f"\\begin{{tabular}}{{{columns}}}",
         "\\toprule",
     ]
@@ -150,16 +153,12 @@ def _tex(table: Table) -> str:
     lines += [_tex_row([column.title for column in table.columns]), "\\midrule"]
     lines += ["\\midrule" if row is None else _tex_row(_texts(row)) for row in table.rows]
     lines += ["\\bottomrule", "\\end{tabular}"]
-    lines += [f"\\par\\footnotesize {_escape(note)}" for note in table.notes]
+    lines += [f"\\par\\footnotesize {note.translate(_TEX)}" for note in table.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
 
 
 def _tex_row(texts: list[str]) -> str:
-    return " & ".join(map(_escape, texts)) + r" \\"
-
-
-def _escape(text: str) -> str:
-    return "".join(_TEX.get(sign, sign) for sign in text)
+    return " & ".join(text.translate(_TEX) for text in texts) + r" \\"
 
 
 def _csv(table: Table) -> str:

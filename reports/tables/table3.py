@@ -43,7 +43,6 @@ def table3(paths: Paths, accuracy: str = "best", published: bool = False) -> Tab
 
 
 def _notes(grid: Grid, accuracy: str, published: bool) -> list[str]:
-    doubts = published_data.doubts() if published else ()
     return [
         "Acc. improv.: accuracy less that of the unpruned network of the same setting (Dense); "
         "empty without one.",
@@ -53,8 +52,8 @@ def _notes(grid: Grid, accuracy: str, published: bool) -> list[str]:
         *drawn_notes(grid),
         *(
             f"{doubt_note(doubt)}."
-            for doubt in doubts
-            if doubt.table == "3" and doubt.setting in grid.settings
+            for doubt in published_data.doubts()
+            if published and doubt.table == "3" and doubt.setting in grid.settings
         ),
     ]
 

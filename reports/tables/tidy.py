@@ -32,7 +32,7 @@ def cells(
             "accuracy_last": run.record.accuracy.get("last"),
             "accuracy_words": run.marks,
             **_costs(cost),
-            **_counted(spent, energy, net),
+            **_counted(spent, spent, energy, net),
         }
         for (setting, method, ratio), cell in grid.cells.items()
         for run, cost, spent in zip(cell.runs, cell.costs, cell.energies, strict=True)
@@ -45,28 +45,18 @@ def stages(
     """Return a row for each stage, once however many runs share it: its work, FLOPs, energy."""
     found = unique_stages(runs)
     scope, accounting = _scope(one_scope(found)), Accounting(found, energy, rail)
-    rows = []
-    for stage in found:
-        cost = accounting.stage(stage)
-        spent = (
-            (cost.net or _without(cost.useful, "no idle power was recorded"))
-            if net
-            else cost.useful
-        )
-        rows.append(
-            {
-                **scope,
-                **_labels(stage),
-                "runs": [run.id for run in runs if stage in run.stages],
-                "attempts": stage.record.attempts,
-                "structure": stage.work.get("structure"),
-                "macs": stage.work.get("macs"),
-                "precision": stage.work.get("precision"),
-                **_costs(cost),
-                **_counted(spent, energy, net),
-            }
-        )
-    return rows
+    return [
+        {
+            **scope,
+            **_labels(stage),
+            "runs": [run.id for run in runs if stage in run.stages],
+            "attempts": stage.record.attempts,
+            **{key: stage.work.get(key) for key in ("structure", "macs", "precision")},
+            **_costs(cost),
+            **_counted(cost.useful, cost.net, energy, net),
+        }
+        for stage, cost in zip(found, map(accounting.stage, found), strict=True)
+    ]
 
 
 def epochs(
@@ -80,26 +70,20 @@ def epochs(
         raise HarnessError("an epoch has no energy but the measured one", "leave --energy out")
     found, idle = unique_stages(runs), IdlePowers(rail)
     scope = _scope(one_scope(found))
-    rows = []
-    for stage in found:
-        for event, window in stage.epochs:
-            gross = stage.energy(window, rail)
-            spent = gross
-            if net:
-                spent = idle.net(stage, window) or _without(gross, "no idle power was recorded")
-            rows.append(
-                {
-                    **scope,
-                    **_labels(stage),
-                    "epoch": event["epoch"],
-                    **{key: event.get(key) for key in ("loss", "test_accuracy", "images")},
-                    "boot_id": window.boot_id,
-                    "begin_s": window.begin_s,
-                    "end_s": window.end_s,
-                    **_counted(spent.worded(*gross.words), energy, net),
-                }
-            )
-    return rows
+    return [
+        {
+            **scope,
+            **_labels(stage),
+            "epoch": event["epoch"],
+            **{key: event.get(key) for key in ("loss", "test_accuracy", "images")},
+            **{key: getattr(window, key) for key in ("boot_id", "begin_s", "end_s")},
+            **_counted(
+                stage.energy(window, rail), idle.net(stage, window) if net else None, energy, net
+            ),
+        }
+        for stage in found
+        for event, window in stage.epochs
+    ]
 
 
 ROWS = {"cell": cells, "stage": stages, "epoch": epochs}
@@ -123,11 +107,8 @@ def _costs(cost: Cost) -> TidyRow:
     }
 
 
-def _counted(spent: Energy, energy: str, net: bool) -> TidyRow:
-    """Return an energy with the way in which it was counted."""
+def _counted(gross: Energy, netted: Energy | None, energy: str, net: bool) -> TidyRow:
+    """Return the energy asked for with the way in which it was counted; void without an idle."""
+    missing = no_energy(gross.rail, gross.seconds, "no idle power was recorded")
+    spent = (netted or missing).worded(*gross.words) if net else gross
     return {"energy": energy, "net": net, **spent.as_dict()}
-
-
-def _without(gross: Energy, reason: str) -> Energy:
-    """Return the void energy of a stretch that has no number for this reason."""
-    return no_energy(gross.rail, gross.seconds, reason).worded(*gross.words)

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.power import STYLES, _groups, drawn, power
-from joulebird.reports.figures.timeline import of_log, of_stages, timeline
+from joulebird.reports.figures.power import (
+    STYLES,
+    _groups,
+    drawn,
+    of_log,
+    of_stages,
+    power,
+    timeline,
+)
 from joulebird.reports.logs.parts import marks_of
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import load, unique_stages
@@ -83,8 +90,8 @@ def test_a_hole_is_not_drawn_over(tmp_path):
     folder = Folder(tmp_path)
     folder.run("snip", 0.5, [folder.stage("s-1", 10, hole=(30, 60))])
     line = line_of(tmp_path)
-    assert len(line.holes) == 1
-    assert line.holes[0] == pytest.approx((30, 60), abs=0.11)
+    assert len(line.faults.holes) == 1
+    assert line.faults.holes[0] == pytest.approx((30, 60), abs=0.11)
     assert [band.void for band in line.bands] == [True]
     assert len(line.stretches) == 2
     assert line.stretches[0].t_s[-1] == pytest.approx(30, abs=0.2)
@@ -181,9 +188,9 @@ def faulty_log(path):
 def test_holes_failures_and_damage_are_shown_where_they_are(tmp_path):
     trace = faulty_log(tmp_path / "power.csv")
     line = timeline(of_log(trace, marks_of(trace, trace.name)))
-    assert line.holes == [pytest.approx((24.95, 35.0))]
-    assert line.failed == pytest.approx([5.000001, 5.050001, 5.100001])
-    assert line.damaged == pytest.approx([75.1, 75.1])
+    assert line.faults.holes == [pytest.approx((24.95, 35.0))]
+    assert line.faults.failed == pytest.approx([5.000001, 5.050001, 5.100001])
+    assert line.faults.damaged == pytest.approx([75.1, 75.1])
     assert [(band.void, band.begin_s, band.end_s) for band in line.bands] == [(True, 0.0, 99.95)]
     assert len(line.cuts) == 1
     assert len(line.stretches) == 3

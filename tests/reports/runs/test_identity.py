@@ -9,8 +9,7 @@ from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.sensor import UNSTATED
 from joulebird.harness.runs.spec import RunSpec
 from joulebird.reports.checks.check import check
-from joulebird.reports.figures.paper import figure1
-from joulebird.reports.figures.search import figure3
+from joulebird.reports.figures.paper import figure1, figure3
 from joulebird.reports.runs.labels import SETTING_FIELDS, method_label
 from joulebird.reports.runs.records import load, one_scope, unique_stages
 from joulebird.reports.tables.compare import compare

@@ -10,8 +10,7 @@ import pytest
 
 import joulebird.reports
 from joulebird.harness.core.errors import HarnessError
-from joulebird.reports.figures.paper import figure1, figure2, figure5
-from joulebird.reports.figures.search import figure3
+from joulebird.reports.figures.paper import figure1, figure2, figure3, figure5
 from joulebird.reports.tables.draws import table1, table4
 from joulebird.reports.tables.table import Table
 from joulebird.reports.tables.table2 import table2
