@@ -10,6 +10,7 @@ import numpy as np
 
 from joulebird.reports.figures.figure import RED, Output, new_figure, save, settings, stamp
 from joulebird.reports.figures.timeline import BUCKETS, Band, Timeline, of_log, of_stages, timeline
+from joulebird.reports.logs.opening import is_log
 from joulebird.reports.logs.parts import marks_of
 from joulebird.reports.logs.trace import PowerTrace
 from joulebird.reports.runs.records import MARKS, Paths, load, one_scope, unique_stages
@@ -50,7 +51,7 @@ def drawn(
 ) -> Any:
     """Return the figure of `power`."""
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    logs = [str(path) for path in given if os.path.isfile(str(path))]
+    logs = [str(path) for path in given if is_log(str(path))]
     panels = (
         [_of_log(path, load_log, buckets, rail) for path in logs]
         if logs and len(logs) == len(given)
