@@ -170,7 +170,7 @@ def uncertain(
     least_w = spread_w * math.sqrt(max(0.02, 3.0 / sums.intervals))
     if moved_w > max(0.05 * abs(mean_w), 2.0 * stated_w, least_w):
         grid_w, why = spread_w**2 / moved_w / math.sqrt(4.0 * sums.intervals), "the power moves"
-    elif not spread_w and period_s >= 0.1 and stated_w < 0.005 * abs(mean_w):
+    elif not spread_w and period_s >= 0.0999 and stated_w < 0.005 * abs(mean_w):
         grid_w, why = abs(mean_w) / math.sqrt(12.0), "no reading differs, as in step"
     else:
         return Uncertain(random_j, known, 0.0, "")

@@ -24,6 +24,7 @@ from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, refuse
 from joulebird.reports.columns import block_of, write
 from joulebird.reports.logs.export import columns, write_log
+from joulebird.reports.logs.opening import is_log
 from joulebird.reports.runs.records import load
 from joulebird.reports.tables.tidy import ROWS
 
@@ -75,7 +76,8 @@ def main(args: Namespace) -> int:
         raise HarnessError("several logs make no one file", "export each by itself")
     log = args.paths[0]
     refuse(args, OF_RUNS, f"is for folders of runs, and {log} is a log")
-    check_input(log, args.output)
+    if os.path.isfile(log) or not is_log(log):
+        check_input(log, args.output)
     if is_raw(log) or args.meter is not None or args.log is not None:
         refuse(args, OF_LOGS, f"is for power logs, and {log} is a raw log")
         return export_raw(args, log)
@@ -94,6 +96,8 @@ def check_input(path: str, output: str) -> None:
 
 def is_raw(path: str) -> bool:
     """Return whether a file is the raw log of a serial meter."""
+    if not os.path.isfile(path):  # a pipe is read once
+        return False
     with contextlib.suppress(OSError), open(path, "rb") as file:
         return MAGIC.encode() in file.read(4096)
     return False

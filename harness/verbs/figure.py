@@ -17,6 +17,7 @@ from joulebird.harness.cli.output import written
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.verbs.energy import READING, opened
 from joulebird.harness.verbs.table import ON_BOARD, chosen, find, given, refuse, reports
+from joulebird.reports.logs.opening import is_log
 
 EXAMPLES = """examples:
   joulebird figure power demo-runs -o power.png
@@ -46,7 +47,7 @@ def main(args: Namespace) -> int:
     """Draw the figure."""
     report = find(PREFIX, args.name)
     options = given(report, args, f"figure {args.name}")
-    logs = [path for path in args.runs if os.path.isfile(path)]
+    logs = [path for path in args.runs if is_log(path)]
     if logs:
         options.update(of_logs(report, args, logs))
         refuse(args, ("board",), f"is for folders of runs, and {logs[0]} is a log")

@@ -11,6 +11,7 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.events import Window
 from joulebird.reports.figures.figure import RED, Output, new_figure, save, settings, stamp
+from joulebird.reports.logs.opening import is_log
 from joulebird.reports.logs.parts import UNMARKED, Part, energy_of, marks_of, split, windows_in
 from joulebird.reports.logs.rows import Faults, faults, span
 from joulebird.reports.logs.trace import Envelope, PowerTrace
@@ -207,7 +208,7 @@ def drawn(
 ) -> Any:
     """Return the figure of `power`."""
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    logs = [str(path) for path in given if os.path.isfile(str(path))]
+    logs = [str(path) for path in given if is_log(str(path))]
     panels = (
         [_of_log(path, load_log, buckets, rail) for path in logs]
         if logs and len(logs) == len(given)

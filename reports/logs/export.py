@@ -57,7 +57,7 @@ def _source(trace: PowerTrace, part: Stretch, words: Iterable[str]) -> dict[str,
 
 def _clock(trace: PowerTrace, part: Stretch) -> dict[str, Any]:
     """Return the clock line that a segment began under; a log without one counts from 0."""
-    known = [clock for clock in trace.clocks if str(clock.get("boot_id", "")) == part.boot_id]
+    known = [clock for clock in trace.clocks if str(clock.get("boot_id") or "") == part.boot_id]
     begin_s = part.t_us[0] / 1e6
     before = [clock for clock in known if clock.get("monotonic_s", 0.0) <= begin_s]
     zero = {"monotonic_s": 0.0, "wall_s": 0.0, "boot_id": part.boot_id}

@@ -20,11 +20,20 @@ from typing import IO, Any, cast
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.files import refuse_endless
 
-_ZSTD = "compression.zstd", "zstandard", "pyzstd"  # of Python 3.14, or a library
-_UNPACKING = (
-    *(EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile),
-    RuntimeError,  # of zipfile: encrypted, or packed in a way that it does not know
+_BROKEN = (  # RuntimeError: a member of a zip has a password, or is packed otherwise
+    EOFError,
+    RuntimeError,
+    lzma.LZMAError,
+    zlib.error,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
 )
+_ZSTD = "compression.zstd", "zstandard", "pyzstd"  # of Python 3.14, or a library
+
+
+def is_log(path: str) -> bool:
+    """Return whether a path may be a log: `-`, or anything that is there and no folder."""
+    return path == "-" or (os.path.exists(path) and not os.path.isdir(path))
 
 
 def open_log(path: str) -> IO[bytes]:
@@ -39,7 +48,7 @@ def open_log(path: str) -> IO[bytes]:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file = _copied(file)
         return _unpacked(path, file)
-    except _UNPACKING as error:
+    except _BROKEN as error:
         raise HarnessError(
             f"{path}: cannot be unpacked ({error})", "copy it again from where it was packed"
         ) from None

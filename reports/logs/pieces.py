@@ -322,7 +322,7 @@ def _scanned(stored: Stored, every_rail: bool) -> dict[str, _Boot]:
     boots: dict[str, _Boot] = {}
     for block, samples in stored.blocks():
         head = stored.heads[block.segment]
-        boot_id = str(head.clock.get("boot_id", ""))
+        boot_id = str(head.clock.get("boot_id") or "")
         boot = boots.setdefault(boot_id, _Boot(boot_id, stored))
         sums = {} if stored.short else _sums(head, samples, every_rail)
         boot.add(block, samples, sums, rule_of(head.source.get("sampling", "")))
@@ -368,7 +368,7 @@ def assemble(
     pieces = [boot.finish() for boot in boots.values()]
     torn: dict[str, list[int]] = {boot_id: [] for boot_id in boots}
     for number, head in filled.items():
-        torn[str(head.clock.get("boot_id", ""))] += stored.torn.get(number, [])
+        torn[str(head.clock.get("boot_id") or "")] += stored.torn.get(number, [])
     return {
         "source": _source(heads),
         "rails": stored.rails,

@@ -321,7 +321,7 @@ class PowerTrace:
 
         It is not 0 for a log that was moved here from another clock.
         """
-        of_boot = (clock for clock in self.clocks if str(clock.get("boot_id", "")) == boot_id)
+        of_boot = (clock for clock in self.clocks if str(clock.get("boot_id") or "") == boot_id)
         return max((float(clock.get("u_s") or 0.0) for clock in of_boot), default=0.0)
 
     def between(self, begin_s: float, end_s: float, boot_id: str | None = None) -> "PowerTrace":

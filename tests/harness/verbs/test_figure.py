@@ -1,6 +1,8 @@
 """`joulebird figure`: which figures take logs, and the options by which logs are read."""
 
 import json
+import os
+import threading
 
 import pytest
 
@@ -38,6 +40,18 @@ def test_the_log_of_a_stage_has_its_epochs_and_words(lab):
     assert all(f"<!-- epoch {number} -->" in text for number in (1, 2, 3))
     assert "power.csv: VDD_IN (module) by ina3221 [estimated]" in text
     assert "<!-- s (estimated) -->" in drawn(lab / "runs")
+
+
+@pytest.mark.parametrize("verb", [("figure", "power"), ("export",)])
+def test_a_pipe_is_read_once(tmp_path, verb):
+    os.mkfifo(tmp_path / "pipe")
+    text = "time_s,power_w\n" + "".join(f"{k},5.25\n" for k in range(5000))
+    threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,), daemon=True).start()
+    out = tmp_path / ("x.svg" if len(verb) > 1 else "x.csv")
+    assert joulebird(*verb, tmp_path / "pipe", "-o", out) == (0, "", "")
+    assert (
+        "power_w (" in out.read_text() if len(verb) > 1 else out.read_bytes().count(b"\n") == 5005
+    )
 
 
 def test_mistakes(lab):

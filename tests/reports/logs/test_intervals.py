@@ -202,3 +202,11 @@ def test_a_log_without_a_stated_step_takes_it_from_its_readings(tmp_path):
     rows = [(i * 50_000, 230_000) for i in range(3)]
     equal = PowerTrace.load(write_log(tmp_path / "flat.csv", rows)).energy()
     assert equal.u_joules == pytest.approx(1.96 * 0.1 * 2.3 / math.sqrt(12), rel=0.3)
+
+
+def test_equal_readings_at_a_tenth_of_a_second_have_one_word_whatever_their_number(tmp_path):
+    doubts = set()
+    for count in range(100, 160):
+        rows = [(100_000 * k, 5000) for k in range(count)]
+        doubts.add(PowerTrace.load(write_log(tmp_path / "p.csv", rows)).energy().doubt)
+    assert doubts == {"no reading differs, as in step on a fixed grid of 0.1 s"}

@@ -65,6 +65,16 @@ def test_an_archive_of_several_files_is_refused_with_their_names(tmp_path):
         PowerTrace.load(tmp_path / "logs.zip")
 
 
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 99)], ids=["password", "method"])
+def test_an_archive_that_this_python_cannot_unpack_is_refused(tmp_path, at, value):
+    """Bit 0 of the flags: the member has a password; 99 is no method that zipfile knows."""
+    data = bytearray(zipped(OURS))
+    data[at] = data[data.index(b"PK\x01\x02") + at + 2] = value
+    (tmp_path / "log.zip").write_bytes(data)
+    with pytest.raises(HarnessError, match="log.zip: cannot be unpacked"):
+        PowerTrace.load(tmp_path / "log.zip")
+
+
 @pytest.mark.parametrize("pack", PACKERS[:4], ids=["gzip", "bzip2", "xz", "zip"])
 @pytest.mark.parametrize("damage", ["cut", "byte"])
 def test_a_damaged_package_is_refused(tmp_path, pack, damage):

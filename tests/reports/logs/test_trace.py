@@ -233,11 +233,13 @@ def test_segments_of_one_boot_that_overlap_count_once(tmp_path, first, second):
     assert trace.energy(10, 50).joules == 400.0
 
 
-def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path):
+@pytest.mark.parametrize("unknown", ["", None])
+def test_segments_of_unknown_boots_are_not_put_on_one_clock(tmp_path, unknown):
     path = tmp_path / "power.csv"
     path.write_text(
         "".join(
-            header(boot_id="") + "".join(row(t, mw) for t, mw in rows) for rows in (TEN_W, TEN_W)
+            header(boot_id=unknown) + "".join(row(t, mw) for t, mw in rows)
+            for rows in (TEN_W, TEN_W)
         )
     )
     assert PowerTrace.load(path).energy().void
