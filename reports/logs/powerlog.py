@@ -3,8 +3,6 @@
 One buffer is read into again and again, so memory does not grow with the log.
 """
 
-import io
-from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
@@ -318,54 +316,6 @@ def _next_line(data: Block, at: int) -> int:
             return at + int(ends[0]) + 1
         at += 4096
     return len(data)
-
-
-class Segment(NamedTuple):
-    """One unbroken stretch of a log.
-
-    Its source and clock, times in microseconds, (n, rails) powers, which of them were read, the
-    failed rows by status, the number of damaged lines, the first of them, and the times beside all.
-    """
-
-    source: dict[str, Any]
-    clock: dict[str, Any]
-    rails: tuple[str, ...]
-    t_us: Integers
-    power: npt.NDArray[np.integer[Any]]
-    read: Flags
-    failures: dict[str, int]
-    damaged: int
-    lines: tuple[int, ...] = ()
-    torn_us: Integers = np.zeros(0, np.int64)
-
-
-def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
-    """Read all segments of a log; raises HarnessError for an empty, damaged or newer file."""
-    with open(path, "rb") as file:
-        yield from _segments(path, file, block_rows)
-
-
-def read_data(path: str, data: bytes, block_rows: int = 65536) -> Iterator[Segment]:
-    """Read all segments in the bytes of a log, as `read_segments`."""
-    yield from _segments(path, io.BytesIO(data), block_rows)
-
-
-def _segments(path: str, file: IO[bytes], block_rows: int) -> Iterator[Segment]:
-    of_segment: dict[int, list[Chunk]] = {}
-    for chunk in read_chunks(path, file, block_rows):
-        of_segment.setdefault(chunk.segment, []).append(chunk)
-    for chunks in of_segment.values():
-        head = chunks[0].head
-        rows = _joined([chunk.rows for chunk in chunks], len(head.rails))
-        begins = np.cumsum([0, *(len(chunk.rows.t_us) for chunk in chunks)]).tolist()
-        torn = [a + n for a, chunk in zip(begins, chunks, strict=False) for n in chunk.torn]
-        places = [place for chunk in chunks for place in chunk.places]
-        lines = tuple(line_at(file, place) for place in places[:5])
-        beside = (
-            rows.t_us[np.minimum(torn, begins[-1] - 1)] if torn and begins[-1] else rows.t_us[:0]
-        )
-        failures = Counter(rows.words)
-        yield Segment(*head, *rows[:3], failures, len(torn), lines, beside)
 
 
 def edited(head: bytes) -> bool:
