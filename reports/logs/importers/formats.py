@@ -35,7 +35,7 @@ def read_foreign(
 
     `columns` is a map (joulebird.reports.logs.importers.reading), `step_s` the interval of rows
     without times. Raises HarnessError for an empty log, an unknown or ambiguous form, an absent
-    column, or an impossible value. An edited copy of our own log is returned with its widths mended.
+    column, or an impossible value. An edited copy of our own log is returned with its widths.
     """
     text = _text(path, data)
     report = columns is None and bool(_REPORT.match(text))

@@ -36,7 +36,7 @@ def test_a_whole_log(tmp_path):
 def test_an_edited_copy_of_several_segments_reads_as_the_log(tmp_path, edit):
     """With three segments it once ended in a TypeError."""
     parts = (header() + "".join(row(k * 10**6 + t, mw) for t, mw in TEN_W[:20]) for k in range(4))
-    text = "".join(parts) + row(10**7, None, status="EIO")
+    text = "".join(parts) + row(4 * 10**6, None, status="EIO")
     (tmp_path / "power.csv").write_text(text)
     lines = [",".join(map(str.strip, line.split(","))) for line in text.split("\n")]
     (tmp_path / "copy.csv").write_bytes(edit(lines).encode())
