@@ -233,7 +233,7 @@ class OnDisk(Stored):
     def _rows(self, block: Block) -> tuple[Integers, np.ndarray, Flags]:
         """Read a block again. Raises HarnessError where its lines have changed."""
         self._file.seek(block.at)
-        text = np.frombuffer(self._file.read(block.size), np.uint8)
+        text = self._file.read(block.size)
         rows = decode_lines(text, len(self.heads[block.segment].rails), final=True)[0]
         if len(rows.t_us) < block.first + block.rows:
             raise HarnessError(

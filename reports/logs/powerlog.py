@@ -240,7 +240,7 @@ def _chunk(
     """Return the lines at a place, and whether another segment follows (None: not yet known)."""
     rails = len(head.rails)
     size = row_width(rails) * block_rows
-    text = np.frombuffer(_bytes(file, at, size), np.uint8)
+    text = _bytes(file, at, size)
     rows, used, torn, more = decode_lines(text, rails, final=len(text) < size)
     if more is None and not used:  # a line longer than all that was read
         used, more = _long_line(file, at, size)
@@ -262,7 +262,7 @@ def _long_line(file: IO[bytes], at: int, size: int) -> tuple[int, bool | None]:
 
 
 def decode_lines(
-    text: Block, rails: int, final: bool
+    text: bytes, rails: int, final: bool
 ) -> tuple[Rows, int, list[tuple[int, int]], bool | None]:
     """Decode lines up to the next segment, or to the last whole line of those that go on.
 
@@ -277,9 +277,10 @@ def decode_lines(
         count = min((len(text) - at) // width, step)
         if not count and not final:
             break
-        block = text[at : at + count * width].reshape(count, width)
+        lines, begin = text, at
         if not count and len(text) - at == width - 1:  # only its newline is missing
-            block = np.append(text[at:], np.uint8(_NEWLINE)).reshape(1, width)
+            lines, begin, count = text[at:] + b"\n", 0, 1
+        block = np.frombuffer(lines, np.uint8, count * width, begin).reshape(count, width)
         (t_us, mw, read, failed, words), good = decode_block(block, rails)
         kept = len(good) if good.all() else int(np.argmin(good))
         words = words[: int(failed[:kept].sum())]
@@ -287,14 +288,14 @@ def decode_lines(
         at, before, step = min(at + kept * width, len(text)), before + kept, step * 4
         if kept and kept == len(good):
             continue
-        if text[at : at + len(MAGIC)].tobytes() == MAGIC:
+        if text.startswith(MAGIC, at):
             more = True
             break
-        following = _next_line(text, at)
-        if following == len(text) and text[-1] != _NEWLINE and not final:
+        following = text.find(b"\n", at) + 1
+        if not following and not final:
             break
         torn.append((before, at))
-        at, step = following, 64
+        at, step = following or len(text), 64
     return _joined(parts, rails), at, torn, more
 
 
@@ -306,16 +307,6 @@ def _joined(parts: list[Rows], rails: int) -> Rows:
         return decode_block(np.zeros((0, row_width(rails)), np.uint8), rails)[0]
     t_us, mw, read, failed = (np.concatenate(column) for column in list(zip(*parts))[:4])
     return Rows(t_us, mw, read, failed, tuple(word for part in parts for word in part.words))
-
-
-def _next_line(data: Block, at: int) -> int:
-    """Return where the line after the one at `at` begins."""
-    while at < len(data):
-        ends = np.flatnonzero(data[at : at + 4096] == _NEWLINE)
-        if len(ends):
-            return at + int(ends[0]) + 1
-        at += 4096
-    return len(data)
 
 
 def edited(head: bytes) -> bool:

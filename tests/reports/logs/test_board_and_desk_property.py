@@ -17,9 +17,10 @@ from joulebird.devices.powerlog_read import read_log
 from joulebird.harness.core.errors import HarnessError, SourceError
 from joulebird.harness.core.integral import Sample, allowed_gap_s, in_order, integrate
 from joulebird.harness.core.sensor import accuracy
-from joulebird.reports.logs import integrate as desk
+from joulebird.reports.logs.integrate import Series
 from joulebird.reports.logs.powerlog import read_chunks
 from joulebird.reports.logs.trace import PowerTrace
+from tests.reports.logs import loads
 from tests.reports.write_logs import header, row
 
 RAILS = ["VDD_IN", "VDD_MUX"]
@@ -226,7 +227,7 @@ def test_the_integrals_are_the_same_fraction(samples, rule, data):
     )
     begin, end = sorted(data.draw(st.integers(-(10**5), int(t_us[-1]) + 10**5)) for _ in range(2))
     allowed_us = data.draw(st.sampled_from([50_000, 10**6, 10**8]))
-    part = desk.Series(
+    part = Series(
         np.array([s.t_us for s in kept]),
         np.array([s.power or 0 for s in kept]),
         np.array([s.power is not None for s in kept]),
@@ -234,5 +235,5 @@ def test_the_integrals_are_the_same_fraction(samples, rule, data):
         np.zeros(len(kept), np.int64),
     )
     ours = integrate(kept, begin, end, rule, allowed_us)
-    theirs = desk.integrate(part, begin, end, rule, allowed_us)
+    theirs = loads.integrate(part, begin, end, rule, allowed_us)
     assert ours == (Fraction(theirs.total), theirs.covered_us, theirs.worst_gap_us)
