@@ -227,13 +227,4 @@ def exact_dot(a: Integers, b: Integers) -> int:
     """
     if not len(a) or float(np.abs(a).max()) * float(b.sum()) < 2.0**62:
         return int(np.dot(a, b))
-    split = 1 << 20
-    high, low = a // split, a % split
-    cuts = (slice(begin, begin + 65536) for begin in range(0, len(a), 65536))
-    return sum(_dot(high[cut], b[cut]) * split + _dot(low[cut], b[cut]) for cut in cuts)
-
-
-def _dot(a: Integers, b: Integers) -> int:
-    if not len(a) or float(np.abs(a).max()) * float(b.max()) * len(a) < 2.0**62:
-        return int(np.dot(a, b))
-    return sum(int(x) * int(y) for x, y in zip(a.tolist(), b.tolist()))
+    return int(np.dot(a.astype(object), b.astype(object)))

@@ -50,17 +50,13 @@ def decode_integers(field: Block) -> tuple[Integers, Flags, Flags]:
     [-12, 0]
     """
     digit = field - np.uint8(_ZERO)
-    is_digit, space, width = digit < 10, field == _SPACE, field.shape[1]
-    values = np.zeros(len(field), dtype=np.int64)
-    for column in range(width):
-        values = np.where(is_digit[:, column], values * 10 + digit[:, column], values)
-    leading = np.where(space.all(axis=1), width, np.argmin(space, axis=1))
-    present = leading < width
-    first = field[np.arange(len(field)), np.minimum(leading, width - 1)]
-    negative, digits = present & (first == _MINUS), is_digit.sum(axis=1)
-    valid = (leading + negative + digits == width) & (~negative | (digits > 0))
-    signed = np.where(negative, -values, values)
-    return np.where(present & valid, signed, 0), present & valid, valid
+    rank = np.select([field == _SPACE, field == _MINUS, digit < 10], [0, 1, 2], 3)
+    blank, minus = (rank == 0).all(axis=1), (rank == 1).sum(axis=1)
+    in_order = (rank[:, 1:] >= rank[:, :-1]).all(axis=1) & (minus < 2)
+    present = in_order & (rank[:, -1] == 2)  # blanks, a minus, digits
+    places = 10 ** np.arange(field.shape[1], dtype=np.int64)[::-1]
+    values = np.where(rank == 2, digit, 0) @ places
+    return np.where(present, np.where(minus, -values, values), 0), present, present | blank
 
 
 def decode_rows(block: Block, rails: int) -> tuple[Rows, Flags]:
