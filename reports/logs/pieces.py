@@ -257,18 +257,13 @@ class _Boot:
         """Add the next rows in the file, and the sums of rails to integrate over whole blocks."""
         t_us = samples.t_us
         first = int(t_us[0] == self._last_us)
-        steps = np.diff(t_us)
-        since = [] if self._last_us is None else [t_us[0] - self._last_us]
-        back = [first] * (self._last_us is not None and bool(t_us[0] < self._last_us))
-        if back and self._segment == block.segment:
+        steps = np.diff(t_us, prepend=t_us[:1] if self._last_us is None else self._last_us)
+        back = np.flatnonzero(steps < 0).tolist()
+        if back and (back[-1] or self._segment == block.segment):
             self.unsorted = True
         self._segment = block.segment
-        if len(steps) and steps.min() < 0:
-            self.unsorted = True
-            back += (np.flatnonzero(steps < 0) + 1).tolist()
         self.duplicates += block.rows - len(t_us) + first
-        every = np.append(steps, since).astype(np.int64)
-        self.periods += periods_of(every[every > 0])
+        self.periods += periods_of(steps[steps > 0])
         begins = sorted({first, *back})
         for begin, end in zip(begins, [*begins[1:], len(t_us)], strict=True):
             if begin == end:
