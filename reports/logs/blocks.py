@@ -273,10 +273,6 @@ class Sorted(Stored):
         super().__init__(lambda head, power, read: read)
         self._all = samples
 
-    def gap_us(self, segment: int) -> int:
-        """Return 0: each sample has the gap of its own segment."""
-        return 0
-
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Return the samples as blocks of one segment."""
         for at in range(0, len(self._all.t_us), BLOCK_ROWS):

@@ -130,17 +130,20 @@ def scaphandre(path: str, text: str) -> tuple[Sheet, Reading]:
 
 def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
     """Return the sheet of PTDaemon's log and its reading; readings of -1 are failed reads."""
-    rows, kept, lost = [], [], []
-    for number, line in enumerate(lines, 1):
-        cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
-        if "Time" in cells:
-            watts = cells.get("Watts", "")
-            watts = "" if watts.strip().startswith("-") else watts
-            rows.append([cells["Time"], watts, cells.get("Mark", "")])
-            kept.append(number)
-        elif line.strip():
-            lost.append(number)
-    sheet = Sheet(path, ["Time", "Watts", "Mark"], [], rows, kept, lost, [])
+    texts = {number: line.split(",") for number, line in enumerate(lines, 1) if line.strip()}
+    found = {n: dict(zip(one[::2], one[1::2], strict=False)) for n, one in texts.items()}
+    rows = {
+        number: [
+            cells["Time"],
+            re.sub(r"^\s*-.*", "", cells.get("Watts", "")),
+            cells.get("Mark", ""),
+        ]
+        for number, cells in found.items()
+        if "Time" in cells
+    }
+    lost = [number for number in found if number not in rows]
+    header = ["Time", "Watts", "Mark"]
+    sheet = Sheet(path, header, [], list(rows.values()), list(rows), lost, [])
     rails = (Rail("Watts", (Column("w", (1,), "Watts", "W"),)),)
     facts = (("name", "ptdaemon"), ("scope", "wall"))
     time = Column("t", (0,), "Time", "")
