@@ -15,7 +15,7 @@ import numpy as np
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.integral import allowed_gap_s
 from joulebird.harness.core.powerlog import T_WIDTH, Head, row_width
-from joulebird.reports.logs.powerlog import Segment, decode_lines, line_at, read_chunks
+from joulebird.reports.logs.powerlog import decode_lines, line_at, read_chunks
 from joulebird.reports.logs.sampling import Flags, Integers, Series
 
 BLOCK_ROWS = 32768
@@ -233,7 +233,7 @@ class OnDisk(Stored):
     def _rows(self, block: Block) -> tuple[Integers, np.ndarray, Flags]:
         """Read a block again. Raises HarnessError where its lines have changed."""
         self._file.seek(block.at)
-        text = np.frombuffer(self._file.read(block.size), np.uint8)
+        text = self._file.read(block.size)
         rows = decode_lines(text, len(self.heads[block.segment].rails), final=True)[0]
         if len(rows.t_us) < block.first + block.rows:
             raise HarnessError(
@@ -243,32 +243,27 @@ class OnDisk(Stored):
 
 
 class InMemory(Stored):
-    """The rows of segments in memory."""
+    """The rows of one segment in memory; the reader of a foreign log states its faults."""
 
-    def __init__(self, segments: Sequence[Segment], inside: Inside) -> None:
+    def __init__(
+        self, head: Head, t_us: Integers, power: np.ndarray, read: Flags, inside: Inside
+    ) -> None:
         super().__init__(inside)
-        self._segments = segments
-        self.short = all(len(segment.t_us) <= BLOCK_ROWS for segment in segments)
-        self.heads = {n: Head(*segment[:3]) for n, segment in enumerate(segments)}
-        self._begins = dict.fromkeys(self.heads, 0)
-        self.failures.update(*(segment.failures for segment in segments))
-        self.damaged = sum(segment.damaged for segment in segments)
-        self.lines = tuple(line for segment in segments for line in segment.lines)[:5]
-        self.torn = {
-            n: segment.torn_us.tolist() for n, segment in enumerate(segments) if len(segment.t_us)
-        }
+        self._all = t_us, power, read
+        self.short = len(t_us) <= BLOCK_ROWS
+        self.heads, self._begins = {0: head}, {0: 0}
 
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Read all rows once."""
-        for number, segment in enumerate(self._segments):
-            for at in range(0, len(segment.t_us), BLOCK_ROWS):
-                rows = min(len(segment.t_us) - at, BLOCK_ROWS)
-                block = Block(number, at, rows, 0, rows, 0, 0)
-                yield block, self._samples(block, *self._rows(block), count=self.failures)
+        for at in range(0, len(self._all[0]), BLOCK_ROWS):
+            rows = len(self._all[0][at : at + BLOCK_ROWS])
+            block = Block(0, at, rows, 0, rows, 0, 0)
+            yield block, self._samples(block, *self._rows(block), count=self.failures)
 
     def _rows(self, block: Block) -> tuple[Integers, np.ndarray, Flags]:
-        segment, part = self._segments[block.segment], slice(block.at, block.at + block.size)
-        return segment.t_us[part], segment.power[part], segment.read[part]
+        part = slice(block.at, block.at + block.size)
+        t_us, power, read = self._all
+        return t_us[part], power[part], read[part]
 
 
 class Sorted(Stored):
@@ -277,10 +272,6 @@ class Sorted(Stored):
     def __init__(self, samples: Samples) -> None:
         super().__init__(lambda head, power, read: read)
         self._all = samples
-
-    def gap_us(self, segment: int) -> int:
-        """Return 0: each sample has the gap of its own segment."""
-        return 0
 
     def blocks(self) -> Iterator[tuple[Block, Samples]]:
         """Return the samples as blocks of one segment."""

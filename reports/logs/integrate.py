@@ -24,7 +24,7 @@ class Integral(NamedTuple):
 
     `total` in power units x microseconds (exact), covered and longest unsampled time in
     microseconds, samples read and failed, lowest and highest reading, the `sums` that bound the
-    sampling error, and the number of `levels` of the readings.
+    sampling error.
     """
 
     total: Fraction
@@ -35,16 +35,15 @@ class Integral(NamedTuple):
     low: float
     high: float
     sums: Sums
-    levels: int
 
 
 class Tally(NamedTuple):
     """The part of an integral that a block of samples adds.
 
     Twice the total, covered and longest time between readings (microseconds), samples in the
-    window, and failed ones, lowest and highest reading (None: none), how often a reading differs
-    from the one before, and the sums of the sampling error (None: of no reading). An interval
-    belongs to the block in which it ends; the error's sums lag by `HALO` readings.
+    window, and failed ones, lowest and highest reading (None: none), and the sums
+    of the sampling error (None: of no reading). An interval belongs to the
+    block in which it ends; the error's sums lag by `HALO` readings.
     """
 
     twice: int | Fraction
@@ -54,15 +53,7 @@ class Tally(NamedTuple):
     failed: int
     low: int | None
     high: int | None
-    changes: int
     sums: sampling.Sums | None
-
-
-def integrate(part: Series, begin_us: int, end_us: int, rule: str, allowed_us: int) -> Integral:
-    """Integrate over begin_us..end_us; samples outside the window serve to cut its edges."""
-    whole = Integrator(rule, begin_us, end_us, allowed_us)
-    whole.add(part)
-    return whole.result()
 
 
 class Integrator:
@@ -91,7 +82,7 @@ class Integrator:
         known = len(self.carry.t_us)
         joined = Series(*(np.append(*both) for both in zip(self.carry, part, strict=True)))
         length, good, spent = self._intervals(joined)
-        samples, low, high, changes = _readings(joined, known, begin_us, end_us)
+        samples, low, high = _readings(joined, known, begin_us, end_us)
         first = max(known - 1, 0)  # the interval that ends at the first new reading
         tail = joined.cut(slice(first, None))
         tally = Tally(
@@ -102,7 +93,6 @@ class Integrator:
             int(((away >= begin_us) & (away <= end_us)).sum()),
             low,
             high,
-            changes,
             self._sums(joined, good, spent, known, max(len(joined.t_us) - HALO, 0)),
         )
         if self._first_us is None and len(joined.t_us):
@@ -140,7 +130,6 @@ class Integrator:
             float(min((one.low for one in read if one.low is not None), default=0)),
             float(max((one.high for one in read if one.high is not None), default=0)),
             sampling.together(filter(None, sums)),
-            1 + sum(one.changes for one in self._tallies),
         )
 
     def _only_read(self, part: Series) -> Series:
@@ -169,19 +158,17 @@ class Integrator:
 
 def _readings(
     part: Series, known: int, begin_us: int, end_us: int
-) -> tuple[int, int | None, int | None, int]:
-    """Return the number of new readings in the window, the extremes, and the number of changes.
+) -> tuple[int, int | None, int | None]:
+    """Return the number of new readings in the window, and the extremes.
 
     The extremes are those of all new readings where none lies in the window.
     """
-    first = int(np.searchsorted(part.t_us, begin_us, "left"))
+    begin = max(int(np.searchsorted(part.t_us, begin_us, "left")), known)
     last = int(np.searchsorted(part.t_us, end_us, "right"))
-    begin = max(first, known)
     readings = part.power[begin:last] if begin < last else part.power[known:]
-    changes = int(np.count_nonzero(np.diff(part.power[max(first, known - 1) : last])))
     if not len(readings):
-        return 0, None, None, 0
-    return max(last - begin, 0), int(readings.min()), int(readings.max()), changes
+        return 0, None, None
+    return max(last - begin, 0), int(readings.min()), int(readings.max())
 
 
 def _longest(t_us: Integers, length: Integers, known: int, begin_us: int, end_us: int) -> int:
@@ -240,13 +227,4 @@ def exact_dot(a: Integers, b: Integers) -> int:
     """
     if not len(a) or float(np.abs(a).max()) * float(b.sum()) < 2.0**62:
         return int(np.dot(a, b))
-    split = 1 << 20
-    high, low = a // split, a % split
-    cuts = (slice(begin, begin + 65536) for begin in range(0, len(a), 65536))
-    return sum(_dot(high[cut], b[cut]) * split + _dot(low[cut], b[cut]) for cut in cuts)
-
-
-def _dot(a: Integers, b: Integers) -> int:
-    if not len(a) or float(np.abs(a).max()) * float(b.max()) * len(a) < 2.0**62:
-        return int(np.dot(a, b))
-    return sum(int(x) * int(y) for x, y in zip(a.tolist(), b.tolist()))
+    return int(np.dot(a.astype(object), b.astype(object)))

@@ -8,7 +8,6 @@ or stamped by a clock that was set back. Such pieces stay apart, and no energy c
 import json
 import math
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from joulebird.harness.core.sensor import words_of as source_words
 from joulebird.reports.logs import sampling
 from joulebird.reports.logs.blocks import Block, Inside, Samples, Sorted, Stored, together
 from joulebird.reports.logs.integrate import HALO, Integral, Integrator, Tally
-from joulebird.reports.logs.periods import Periods
+from joulebird.reports.logs.periods import NO_PERIODS, Periods, periods_of
 from joulebird.reports.logs.sampling import Flags, Series
 from joulebird.reports.logs.sidecar import Sidecar
 
@@ -247,7 +246,7 @@ class _Boot:
         self.stored = stored
         self.pieces: list[list[Block]] = []
         self.known: list[dict[str, list[Known | None]]] = []
-        self.periods = Periods()
+        self.periods = NO_PERIODS
         self.duplicates = 0
         self.unsorted = False  # within a segment
         self._last_us: int | None = None
@@ -258,15 +257,13 @@ class _Boot:
         """Add the next rows in the file, and the sums of rails to integrate over whole blocks."""
         t_us = samples.t_us
         first = int(t_us[0] == self._last_us)
-        steps = np.diff(t_us)
-        back = [first] * (self._last_us is not None and bool(t_us[0] < self._last_us))
-        if back and self._segment == block.segment:
+        steps = np.diff(t_us, prepend=t_us[:1] if self._last_us is None else self._last_us)
+        back = np.flatnonzero(steps < 0).tolist()
+        if back and (back[-1] or self._segment == block.segment):
             self.unsorted = True
         self._segment = block.segment
-        if len(steps) and steps.min() < 0:
-            self.unsorted = True
-            back += (np.flatnonzero(steps < 0) + 1).tolist()
         self.duplicates += block.rows - len(t_us) + first
+        self.periods += periods_of(steps[steps > 0])
         begins = sorted({first, *back})
         for begin, end in zip(begins, [*begins[1:], len(t_us)], strict=True):
             if begin == end:
@@ -275,9 +272,6 @@ class _Boot:
                 self.pieces.append([])
                 self.known.append({})
                 self._integrators = {}
-            elif self._last_us is not None:
-                self.periods.add(t_us[begin : begin + 1] - self._last_us)
-            self.periods.add(steps[begin : end - 1])
             edges = int(t_us[begin]), int(t_us[end - 1])
             self.pieces[-1].append(Block(*block[:3], begin, end - begin, *edges))
             for rails, series in sums.items():
@@ -289,14 +283,14 @@ class _Boot:
 
     def state(self) -> list[Any]:
         """Return all that was found, as plain values."""
-        periods = [self.periods.counts.tolist(), list(self.periods.long.items())]
+        periods = [self.periods.us.tolist(), self.periods.counts.tolist()]
         return [self.boot_id, self.pieces, self.known, periods, self.duplicates, self.unsorted]
 
     def restore(self, state: list[Any]) -> None:
         """Take all that was found from plain values."""
-        _, pieces, self.known, (counts, long), self.duplicates, self.unsorted = state
+        _, pieces, self.known, periods, self.duplicates, self.unsorted = state
         self.pieces = [[Block(*block) for block in blocks] for blocks in pieces]
-        self.periods.counts, self.periods.long = np.array(counts, np.int64), Counter(dict(long))
+        self.periods = Periods(*np.array(periods, np.int64))
 
     def finish(self) -> list[Piece]:
         """Return the pieces. Segments of a known boot that overlap are put in order, in memory."""
@@ -373,7 +367,7 @@ def assemble(
         "source": _source(heads),
         "rails": stored.rails,
         "pieces": tuple(piece for of_boot in pieces for piece in of_boot),
-        "periods": sum((boot.periods for boot in boots.values()), Periods()),
+        "periods": sum((boot.periods for boot in boots.values()), NO_PERIODS),
         "damaged": stored.damaged,
         "lines": stored.lines,
         "torn": {boot_id: np.array(times, np.int64) for boot_id, times in torn.items()},

@@ -3,8 +3,6 @@
 One buffer is read into again and again, so memory does not grow with the log.
 """
 
-import io
-from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
@@ -52,17 +50,13 @@ def decode_integers(field: Block) -> tuple[Integers, Flags, Flags]:
     [-12, 0]
     """
     digit = field - np.uint8(_ZERO)
-    is_digit, space, width = digit < 10, field == _SPACE, field.shape[1]
-    values = np.zeros(len(field), dtype=np.int64)
-    for column in range(width):
-        values = np.where(is_digit[:, column], values * 10 + digit[:, column], values)
-    leading = np.where(space.all(axis=1), width, np.argmin(space, axis=1))
-    present = leading < width
-    first = field[np.arange(len(field)), np.minimum(leading, width - 1)]
-    negative, digits = present & (first == _MINUS), is_digit.sum(axis=1)
-    valid = (leading + negative + digits == width) & (~negative | (digits > 0))
-    signed = np.where(negative, -values, values)
-    return np.where(present & valid, signed, 0), present & valid, valid
+    rank = np.select([field == _SPACE, field == _MINUS, digit < 10], [0, 1, 2], 3)
+    blank, minus = (rank == 0).all(axis=1), (rank == 1).sum(axis=1)
+    in_order = (rank[:, 1:] >= rank[:, :-1]).all(axis=1) & (minus < 2)
+    present = in_order & (rank[:, -1] == 2)  # blanks, a minus, digits
+    places = 10 ** np.arange(field.shape[1], dtype=np.int64)[::-1]
+    values = np.where(rank == 2, digit, 0) @ places
+    return np.where(present, np.where(minus, -values, values), 0), present, present | blank
 
 
 def decode_rows(block: Block, rails: int) -> tuple[Rows, Flags]:
@@ -242,7 +236,7 @@ def _chunk(
     """Return the lines at a place, and whether another segment follows (None: not yet known)."""
     rails = len(head.rails)
     size = row_width(rails) * block_rows
-    text = np.frombuffer(_bytes(file, at, size), np.uint8)
+    text = _bytes(file, at, size)
     rows, used, torn, more = decode_lines(text, rails, final=len(text) < size)
     if more is None and not used:  # a line longer than all that was read
         used, more = _long_line(file, at, size)
@@ -264,7 +258,7 @@ def _long_line(file: IO[bytes], at: int, size: int) -> tuple[int, bool | None]:
 
 
 def decode_lines(
-    text: Block, rails: int, final: bool
+    text: bytes, rails: int, final: bool
 ) -> tuple[Rows, int, list[tuple[int, int]], bool | None]:
     """Decode lines up to the next segment, or to the last whole line of those that go on.
 
@@ -279,9 +273,10 @@ def decode_lines(
         count = min((len(text) - at) // width, step)
         if not count and not final:
             break
-        block = text[at : at + count * width].reshape(count, width)
+        lines, begin = text, at
         if not count and len(text) - at == width - 1:  # only its newline is missing
-            block = np.append(text[at:], np.uint8(_NEWLINE)).reshape(1, width)
+            lines, begin, count = text[at:] + b"\n", 0, 1
+        block = np.frombuffer(lines, np.uint8, count * width, begin).reshape(count, width)
         (t_us, mw, read, failed, words), good = decode_block(block, rails)
         kept = len(good) if good.all() else int(np.argmin(good))
         words = words[: int(failed[:kept].sum())]
@@ -289,14 +284,14 @@ def decode_lines(
         at, before, step = min(at + kept * width, len(text)), before + kept, step * 4
         if kept and kept == len(good):
             continue
-        if text[at : at + len(MAGIC)].tobytes() == MAGIC:
+        if text.startswith(MAGIC, at):
             more = True
             break
-        following = _next_line(text, at)
-        if following == len(text) and text[-1] != _NEWLINE and not final:
+        following = text.find(b"\n", at) + 1
+        if not following and not final:
             break
         torn.append((before, at))
-        at, step = following, 64
+        at, step = following or len(text), 64
     return _joined(parts, rails), at, torn, more
 
 
@@ -308,64 +303,6 @@ def _joined(parts: list[Rows], rails: int) -> Rows:
         return decode_block(np.zeros((0, row_width(rails)), np.uint8), rails)[0]
     t_us, mw, read, failed = (np.concatenate(column) for column in list(zip(*parts))[:4])
     return Rows(t_us, mw, read, failed, tuple(word for part in parts for word in part.words))
-
-
-def _next_line(data: Block, at: int) -> int:
-    """Return where the line after the one at `at` begins."""
-    while at < len(data):
-        ends = np.flatnonzero(data[at : at + 4096] == _NEWLINE)
-        if len(ends):
-            return at + int(ends[0]) + 1
-        at += 4096
-    return len(data)
-
-
-class Segment(NamedTuple):
-    """One unbroken stretch of a log.
-
-    Its source and clock, times in microseconds, (n, rails) powers, which of them were read, the
-    failed rows by status, the number of damaged lines, the first of them, and the times beside all.
-    """
-
-    source: dict[str, Any]
-    clock: dict[str, Any]
-    rails: tuple[str, ...]
-    t_us: Integers
-    power: npt.NDArray[np.integer[Any]]
-    read: Flags
-    failures: dict[str, int]
-    damaged: int
-    lines: tuple[int, ...] = ()
-    torn_us: Integers = np.zeros(0, np.int64)
-
-
-def read_segments(path: str, block_rows: int = 65536) -> Iterator[Segment]:
-    """Read all segments of a log; raises HarnessError for an empty, damaged or newer file."""
-    with open(path, "rb") as file:
-        yield from _segments(path, file, block_rows)
-
-
-def read_data(path: str, data: bytes, block_rows: int = 65536) -> Iterator[Segment]:
-    """Read all segments in the bytes of a log, as `read_segments`."""
-    yield from _segments(path, io.BytesIO(data), block_rows)
-
-
-def _segments(path: str, file: IO[bytes], block_rows: int) -> Iterator[Segment]:
-    of_segment: dict[int, list[Chunk]] = {}
-    for chunk in read_chunks(path, file, block_rows):
-        of_segment.setdefault(chunk.segment, []).append(chunk)
-    for chunks in of_segment.values():
-        head = chunks[0].head
-        rows = _joined([chunk.rows for chunk in chunks], len(head.rails))
-        begins = np.cumsum([0, *(len(chunk.rows.t_us) for chunk in chunks)]).tolist()
-        torn = [a + n for a, chunk in zip(begins, chunks, strict=False) for n in chunk.torn]
-        places = [place for chunk in chunks for place in chunk.places]
-        lines = tuple(line_at(file, place) for place in places[:5])
-        beside = (
-            rows.t_us[np.minimum(torn, begins[-1] - 1)] if torn and begins[-1] else rows.t_us[:0]
-        )
-        failures = Counter(rows.words)
-        yield Segment(*head, *rows[:3], failures, len(torn), lines, beside)
 
 
 def edited(head: bytes) -> bool:

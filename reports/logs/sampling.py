@@ -72,7 +72,7 @@ class Series(NamedTuple):
         return Series(*(column[index] for column in self))
 
 
-UNITS = 256  # of a sum in 1
+UNITS = 1 << 16  # of a sum in 1
 
 
 def exact_sum(values: np.ndarray) -> int:

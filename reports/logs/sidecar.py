@@ -74,9 +74,8 @@ class Sidecar:
             found = os.fstat(self._file.fileno())
             changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
             settled = time.time_ns() - changed_ns > SETTLED_NS
-            if not stat.S_ISREG(found.st_mode) or not found.st_nlink or not settled:
-                return []
-            if found.st_size < LEAST_BYTES:
+            whole = stat.S_ISREG(found.st_mode) and found.st_nlink and settled
+            if not whole or found.st_size < LEAST_BYTES:
                 return []
             readers = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _READERS]
         except OSError:

@@ -1,7 +1,7 @@
 """A recorded power trace: load a log, integrate windows of it, condense it for drawing."""
 
+import io
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,15 +14,16 @@ from joulebird.harness.core.integral import allowed_gap_s, rule_of
 from joulebird.harness.core.powerlog import MAGIC
 from joulebird.harness.core.registry import nearest
 from joulebird.harness.core.sensor import ALIASED, uncertain
-from joulebird.reports.logs.blocks import BLOCK_ROWS, InMemory, OnDisk
+from joulebird.reports.logs.blocks import BLOCK_ROWS, OnDisk
 from joulebird.reports.logs.energy import Energy, no_energy, total_energy
+from joulebird.reports.logs.importers.csvlog import NW_PER_W
 from joulebird.reports.logs.importers.formats import read_foreign
 from joulebird.reports.logs.importers.reading import Reading
 from joulebird.reports.logs.integrate import Integrator
 from joulebird.reports.logs.opening import open_log
 from joulebird.reports.logs.periods import Periods
 from joulebird.reports.logs.pieces import Piece, accuracy, assemble, in_range, sensor_of, words_of
-from joulebird.reports.logs.powerlog import Segment, edited
+from joulebird.reports.logs.powerlog import edited
 from joulebird.reports.logs.sidecar import Sidecar
 
 
@@ -124,9 +125,12 @@ class PowerTrace:
         begin = file.read(65536)
         if not begin.startswith(MAGIC) or edited(begin):
             with file:
-                foreign = begin + file.read()
-            return cls.of(path, *read_foreign(path, foreign, columns, interval_s))
-        if columns:
+                foreign = read_foreign(path, begin + file.read(), columns, interval_s)
+            if not isinstance(foreign, bytes):
+                rows, reading = foreign
+                return cls._of(path, assemble(path, rows), per_watt=NW_PER_W, reading=reading)
+            file = io.BytesIO(foreign)
+        elif columns:
             raise HarnessError(
                 f"{path}: a log of joulebird names its own columns",
                 "leave --map out; choose a rail with --rail",
@@ -136,23 +140,6 @@ class PowerTrace:
         trace = cls._of(path, assemble(path, stored, sidecar, every_rail))
         stored.release()
         return trace
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        segments: Iterable[Segment],
-        per_watt: int = MW_PER_W,
-        reading: Reading | None = None,
-    ) -> "PowerTrace":
-        """Return the trace of some segments whose powers are in 1/`per_watt` W.
-
-        A reading beyond its sensor's range counts as failed.
-
-        Raises HarnessError when they hold no row or mix sources.
-        """
-        stored = InMemory(list(segments), in_range(per_watt))
-        return cls._of(name, assemble(name, stored), per_watt=per_watt, reading=reading)
 
     @classmethod
     def _of(cls, name: str, log: dict[str, Any], **facts: Any) -> "PowerTrace":

@@ -49,7 +49,7 @@ _UNIT = tuple(
         r"(Watts?|Joules?|Volts?|Amps?)$",
     )
 )
-BRACKETS = re.compile(r"[\[(]\s*([A-Za-zµμ]+)\s*[\])]")
+BRACKETS = _UNIT[0]
 _LETTER = re.compile(r"\s*[A-Za-z]\s*[\[(]\s*[A-Za-zµμ°]+\s*[\])]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _NAMES = {
@@ -167,23 +167,24 @@ def grouped(texts: Sequence[str]) -> list[str]:
 def number(cell: str, marks: str = ".,") -> tuple[float, str]:
     """Return the number in a cell and its unit, with the decimal marks given.
 
-    Raises ValueError when there is none (empty, N/A, NaN).
+    NaN when there is none (empty, N/A, NaN).
 
-    >>> number(" 12,5 mW"), number("1,234.5 W", ".")
-    ((12.5, 'mW'), (1234.5, 'W'))
+    >>> number(" 12,5 mW"), number("1,234.5 W", "."), number("N/A")
+    ((12.5, 'mW'), (1234.5, 'W'), (nan, ''))
     """
     match = NUMBER.fullmatch(cell.strip())
     if not match:
-        raise ValueError(cell)
+        return math.nan, ""
     text = re.sub("[' \u00a0\u202f]", "", match.group(1))
     if marks == ".," and text.count(".") + text.count(",") > 1:
         marks = ""
     for mark in ".,":
         text = text.replace(mark, "." if mark in marks else "")
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(cell)
-    return value, match.group(2)
+    try:
+        value = float(text)
+    except ValueError:  # two decimal marks
+        value = math.nan
+    return (value, match.group(2)) if math.isfinite(value) else (math.nan, "")
 
 
 def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np.ndarray]:
@@ -204,10 +205,7 @@ def numbers(texts: Sequence[str], kind: str, marks: str) -> tuple[np.ndarray, np
 
 
 def _scaled(text: str, kind: str, marks: str) -> tuple[float, float]:
-    try:
-        value, unit = number(text, marks)
-    except ValueError:
-        return math.nan, math.nan
+    value, unit = number(text, marks)
     factor = factor_of(unit, kind) if unit else math.nan
     return (math.nan, math.nan) if factor is None else (value, factor)
 
@@ -226,24 +224,20 @@ STAMPED = " of the stamps"
 def instant(text: str, form: str | None = None) -> float:
     """Return the seconds of a date and time (UTC by default) or of a time of day.
 
-    Raises ValueError when it is not of the form; without one ISO 8601 is meant.
+    NaN when it is not of the form; without one ISO 8601 is meant.
 
     >>> instant("1970-01-01T00:01:00Z"), instant("00:01:00.5", "%H:%M:%S.%f")
     (60.0, 60.5)
     """
     text = text.strip().strip("\"'")
-    when = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
-    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-    if when.year != 1900:
-        return when.timestamp()
-    return when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
-
-
-def _or_nan(text: str, form: str | None) -> float:
     try:
-        return instant(text, form)
+        when = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+        when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+        if when.year != 1900:
+            return when.timestamp()
     except (ValueError, OverflowError):
         return math.nan
+    return when.hour * 3600 + when.minute * 60 + when.second + when.microsecond / 1e6
 
 
 def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
@@ -254,10 +248,10 @@ def instants(texts: Sequence[str]) -> tuple[np.ndarray, str]:
     """
     found: list[str | None] = []
     for first in texts:
-        found = [form for form in (None, *_FORMS) if math.isfinite(_or_nan(first, form))]
+        found = [form for form in (None, *_FORMS) if math.isfinite(instant(first, form))]
         if found:
             break
-    readings = [np.array([_or_nan(text, form) for text in texts]) for form in found]
+    readings = [np.array([instant(text, form) for text in texts]) for form in found]
     if not readings:
         return np.full(len(texts), np.nan), ""
     fullest = max(int(np.isfinite(times).sum()) for times in readings)

@@ -1,4 +1,4 @@
-"""Read a foreign table as a segment: by a map of the user's, as a known tool's, or by evidence."""
+"""Read the rows of a foreign table: by a map of the user's, as a known tool's, or by evidence."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from joulebird.harness.core.errors import HarnessError
+from joulebird.harness.core.powerlog import Head
+from joulebird.reports.logs.blocks import InMemory
 from joulebird.reports.logs.importers.cells import MAX_S, MAX_W, refuse_beyond
 from joulebird.reports.logs.importers.infer import SAME, ambiguous, divides, infer, refuse_groups
 from joulebird.reports.logs.importers.origins import known
@@ -19,7 +21,7 @@ from joulebird.reports.logs.importers.streams import (
     times_of,
     together,
 )
-from joulebird.reports.logs.powerlog import Segment
+from joulebird.reports.logs.pieces import in_range
 
 NW_PER_W = 1_000_000_000
 _SHORTEST_S = 2e-6
@@ -29,8 +31,8 @@ _MOST_REPEATED = 20  # of these rows, one may repeat a time
 
 def read_table(
     sheet: Sheet, mapping: str | None, step_s: float | None, reading: Reading | None = None
-) -> tuple[Segment, Reading]:
-    """Return the segment of a sheet and the reading that made it.
+) -> tuple[InMemory, Reading]:
+    """Return the rows of a sheet, in nanowatts, and the reading that made them.
 
     Raises HarnessError for a sheet that cannot be read in one way, absent columns, and times and
     powers beyond the limits of a log.
@@ -152,7 +154,7 @@ def _order(sheet: Sheet, reading: Reading, streams: list[Stream]) -> tuple[int, 
 
 def _segment(
     sheet: Sheet, reading: Reading, streams: list[Stream], lost: list[int], seconds: np.ndarray
-) -> Segment:
+) -> InMemory:
     """Return the one segment of a log; its boot is unknown."""
     rule = "mean" if reading.rule == "hold" else reading.rule
     times_s, watts, read = together(streams, rule)
@@ -185,18 +187,13 @@ def _segment(
         _missing(np.unique(t_us)), np.rint(seconds[places] * 1e6).astype(np.int64), key=len
     )
     stamps = np.sort(np.append(stamps, t_us[~read.any(axis=1)]))
-    return Segment(
-        facts,
-        {"boot_id": ""},
-        tuple(names),
-        t_us,
-        power,
-        read,
-        {status: count for status, count in failures.items() if count > 0},
-        len(lost),
-        tuple(lost[:_SHOWN]),
-        stamps,
+    stored = InMemory(
+        Head(facts, {"boot_id": ""}, tuple(names)), t_us, power, read, in_range(NW_PER_W)
     )
+    stored.failures.update({status: count for status, count in failures.items() if count > 0})
+    stored.damaged, stored.lines = len(lost), tuple(lost[:_SHOWN])
+    stored.torn = {0: stamps.tolist()} if len(t_us) else {}
+    return stored
 
 
 def _missing(t_us: np.ndarray) -> np.ndarray:

@@ -6,10 +6,11 @@ from collections import Counter
 
 from joulebird.harness.core.errors import HarnessError
 from joulebird.harness.core.powerlog import MAGIC
-from joulebird.reports.logs.importers.csvlog import NW_PER_W, read_table
+from joulebird.reports.logs.blocks import InMemory
+from joulebird.reports.logs.importers.csvlog import read_table
 from joulebird.reports.logs.importers.reading import Column, Rail, Reading
 from joulebird.reports.logs.importers.sheet import Sheet, read_sheet
-from joulebird.reports.logs.powerlog import Segment, read_data, widened
+from joulebird.reports.logs.powerlog import widened
 
 _RAIL = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|$)")
 _STAMP = re.compile(r"^\s*(\d\d-\d\d-\d{4} \d\d:\d\d:\d\d)\s")
@@ -25,24 +26,23 @@ _MODULE = (
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
     ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),
 )
-Foreign = tuple[list[Segment], int, Reading | None]
 
 
 def read_foreign(
     path: str, data: bytes, columns: str | None = None, step_s: float | None = None
-) -> Foreign:
-    """Return the segments of a foreign log, the unit of their powers, and how it was read.
+) -> tuple[InMemory, Reading] | bytes:
+    """Return the rows of a foreign log, in nanowatts, and how it was read.
 
     `columns` is a map (joulebird.reports.logs.importers.reading), `step_s` the interval of rows
     without times. Raises HarnessError for an empty log, an unknown or ambiguous form, an absent
-    column, or an impossible value. A copy of our own log has no reading: it states everything.
+    column, or an impossible value. An edited copy of our own log is returned with its widths.
     """
     text = _text(path, data)
     report = columns is None and bool(_REPORT.match(text))
     lines, cut = ([], 0) if report else _lines(path, text)
     first = lines[:20] if columns is None else []
     if any(line.startswith(MAGIC.decode().strip()) for line in first):
-        return list(read_data(path, widened(lines))), 1000, None
+        return widened(lines)
     sheet, reading = None, None
     if report:
         sheet, reading = scaphandre(path, text)
@@ -55,8 +55,7 @@ def read_foreign(
     sheet = sheet or read_sheet(path, lines)
     if cut:
         sheet = sheet._replace(lost=[*sheet.lost, len(lines) + 1])
-    segment, reading = read_table(sheet, columns, step_s, reading)
-    return [segment], NW_PER_W, reading
+    return read_table(sheet, columns, step_s, reading)
 
 
 _REMEDY = "record again, or give a log with at least one sample"
@@ -131,17 +130,20 @@ def scaphandre(path: str, text: str) -> tuple[Sheet, Reading]:
 
 def ptdaemon(path: str, lines: list[str]) -> tuple[Sheet, Reading]:
     """Return the sheet of PTDaemon's log and its reading; readings of -1 are failed reads."""
-    rows, kept, lost = [], [], []
-    for number, line in enumerate(lines, 1):
-        cells = dict(zip(line.split(",")[::2], line.split(",")[1::2], strict=False))
-        if "Time" in cells:
-            watts = cells.get("Watts", "")
-            watts = "" if watts.strip().startswith("-") else watts
-            rows.append([cells["Time"], watts, cells.get("Mark", "")])
-            kept.append(number)
-        elif line.strip():
-            lost.append(number)
-    sheet = Sheet(path, ["Time", "Watts", "Mark"], [], rows, kept, lost, [])
+    texts = {number: line.split(",") for number, line in enumerate(lines, 1) if line.strip()}
+    found = {n: dict(zip(one[::2], one[1::2], strict=False)) for n, one in texts.items()}
+    rows = {
+        number: [
+            cells["Time"],
+            re.sub(r"^\s*-.*", "", cells.get("Watts", "")),
+            cells.get("Mark", ""),
+        ]
+        for number, cells in found.items()
+        if "Time" in cells
+    }
+    lost = [number for number in found if number not in rows]
+    header = ["Time", "Watts", "Mark"]
+    sheet = Sheet(path, header, [], list(rows.values()), list(rows), lost, [])
     rails = (Rail("Watts", (Column("w", (1,), "Watts", "W"),)),)
     facts = (("name", "ptdaemon"), ("scope", "wall"))
     time = Column("t", (0,), "Time", "")

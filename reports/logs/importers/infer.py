@@ -64,10 +64,7 @@ def _units(sheet: Sheet) -> Iterator[tuple[int, str]]:
     for index in range(sheet.width):
         below = sheet.units[index] if sheet.units else ""
         cell = next((row[index] for row in sheet.rows[:20] if row[index]), "")
-        try:
-            yield index, below or cells.number(cell)[1]
-        except ValueError:
-            yield index, below
+        yield index, below or cells.number(cell)[1]
 
 
 def _unknown(sheet: Sheet) -> HarnessError:

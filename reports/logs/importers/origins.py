@@ -298,9 +298,12 @@ def _kept(sheet: Sheet, column: str, pattern: str) -> Sheet:
 def _time(sheet: Sheet, origin: Origin) -> Column | None:
     if "+" in origin.time:
         return Column("t", _places(sheet, origin.time), origin.time, origin.unit)
-    found = [i for i, name in enumerate(sheet.header) if re.fullmatch(origin.time, name, re.I)]
-    found = found if origin.time else []
-    return Column("t", (found[0],), sheet.header[found[0]], origin.unit) if found else None
+    named = (
+        Column("t", (i,), name, origin.unit)
+        for i, name in enumerate(sheet.header)
+        if origin.time and re.fullmatch(origin.time, name, re.I)
+    )
+    return next(named, None)
 
 
 def _rails(sheet: Sheet, origin: Origin) -> tuple[Rail, ...]:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from joulebird.reports.logs.integrate import Integrator
+
 STEP_S = 0.001  # between the corners of a load
 GAIN, OFFSET_W, QUANTUM_W = 0.005, 0.076, 0.038  # VDD_IN of a TX2 by the INA3221's datasheet
 LAG_S = 0.05376  # its usual averaging window
@@ -183,3 +185,10 @@ def readings(rng, load, kind, begin_s, end_s, errors):
     if errors.quantum_w and kind.sampling != "counter":
         watts = np.rint(watts / errors.quantum_w) * errors.quantum_w
     return list(zip(t_us.tolist(), np.rint(watts * 1e3).astype(int).tolist(), strict=True))
+
+
+def integrate(part, begin_us, end_us, rule, allowed_us):
+    """Integrate all samples at once."""
+    whole = Integrator(rule, begin_us, end_us, allowed_us)
+    whole.add(part)
+    return whole.result()

@@ -5,7 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from joulebird.reports.logs.integrate import Series, integrate
+from joulebird.reports.logs.integrate import Series
+from tests.reports.logs.loads import integrate
 
 SECOND = 1_000_000
 

@@ -30,6 +30,23 @@ def test_a_whole_log(tmp_path):
     assert trace.scope == "module"
 
 
+@pytest.mark.parametrize(
+    "edit", ["\n".join, "\r\n".join, lambda lines: "\ufeff" + "\n".join(lines)]
+)
+def test_an_edited_copy_of_several_segments_reads_as_the_log(tmp_path, edit):
+    """With three segments it once ended in a TypeError."""
+    parts = (header() + "".join(row(k * 10**6 + t, mw) for t, mw in TEN_W[:20]) for k in range(4))
+    text = "".join(parts) + row(4 * 10**6, None, status="EIO")
+    (tmp_path / "power.csv").write_text(text)
+    lines = [",".join(map(str.strip, line.split(","))) for line in text.split("\n")]
+    (tmp_path / "copy.csv").write_bytes(edit(lines).encode())
+    whole, copy = (PowerTrace.load(tmp_path / name) for name in ("power.csv", "copy.csv"))
+    assert copy.energy(max_gap_s=1.0) == whole.energy(max_gap_s=1.0)
+    assert copy.energy(max_gap_s=1.0).joules > 0
+    assert copy.failures == whole.failures == {"EIO": 1}
+    assert copy.problems() == whole.problems()
+
+
 def test_nested_rails_are_not_added_up(tmp_path):
     source = {"rails": ["VDD_IN", "VDD_GPU"], "total": ["VDD_IN"]}
     trace = PowerTrace.load(
