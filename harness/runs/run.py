@@ -38,8 +38,7 @@ class Run:
         artifact = Artifact(self._root, stage_id(recipe), self._saving)
         upstream: List[Artifact] = []
         replaced([list(inputs), options], upstream.append)
-        ids = tuple(item.id for item in upstream)
-        asked = Asked(name, artifact.id, recipe["function"], ids, options)
+        asked = Asked(name, artifact.id, recipe["function"], tuple(a.id for a in upstream), options)
         if artifact.id not in [known.id for known in self.asked]:
             self.asked.append(asked)
         session = self._session
