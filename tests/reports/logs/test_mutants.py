@@ -55,6 +55,8 @@ def structural(path, bits, count):
         if "interval_s" in case.arguments and change in COUNTED:
             continue
         path.write_bytes(change(case.data, bits))
+        if case.name == "glitch" and change is mutate.tear:
+            continue  # 655 W of 65535 may be a true reading
         found = joules(path, case)
         allowed = 0.02 if change in COUNTED else 0.01  # of rows that are gone
         if found is not None and abs(found - case.truth) > allowed * abs(case.truth) + 1e-6:
