@@ -79,7 +79,7 @@ def of_stages(stages: Iterable[FinishedStage], rail: str | None = None) -> list[
         Shown(
             wall_time(stage.trace, window),
             window,
-            lambda stage=stage: stage.trace,  # type: ignore[misc]
+            lambda stage=stage: stage.trace,  # type: ignore[misc]  # of a default, mypy infers none
             [
                 Band(
                     # low precision is imitated, so that its energy is an estimate

@@ -280,7 +280,7 @@ class Sorted(Stored):
             yield Block(0, at, len(samples.t_us), 0, len(samples.t_us), 0, 0), samples
 
     def _rows(self, block: Block) -> tuple[Integers, np.ndarray, Flags]:
-        raise NotImplementedError
+        raise NotImplementedError  # `read` cuts the samples themselves
 
     def read(self, block: Block) -> Samples:
         """Return the samples of a block."""

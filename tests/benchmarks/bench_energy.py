@@ -103,7 +103,7 @@ def digits(values, width, blank=32):
 
 
 def write(path, plain, rows):
-    """A log of so many rows, 100 a second with some jitter, three rails; and a plain CSV of it."""
+    """Write a log of three rails, 100 rows a second with jitter, and a plain CSV of it."""
     widths = (16, 9, 9, 9)
     with open(path, "wb") as log, open(plain, "wb") as csv:
         log.write((HEADER + COLUMNS).encode())
